@@ -1,0 +1,29 @@
+# `make quickstart` and `make test` do all their own set-up, on a machine with nothing but Python.
+
+PYTHON ?= python3
+VENV := .venv
+
+.PHONY: quickstart test check setup clean
+
+quickstart: $(VENV)/ready
+	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" recipes/quickstart/run.sh base
+
+test: $(VENV)/ready
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+	$(VENV)/bin/python -m pytest -q
+
+setup: $(VENV)/ready
+
+# The environment is made again when what it is made from changes.
+$(VENV)/ready: pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11 ...")'
+	rm -rf $(VENV)
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check -c constraints.txt "$$(grep '^torch==' constraints.txt)"
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check -c constraints.txt --editable '.[dev]'
+	touch $@
+
+clean:
+	rm -rf $(VENV) runs build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,80 @@
+"""The command line: no logic, only what a shell says and hears."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+
+import click
+
+from seq2seq import __version__
+from seq2seq.errors import UserError, nearest
+
+# Commands by the module that holds them, imported when called: `--help` need not wait for torch.
+_COMMANDS = {
+    "train": "train",
+    "translate": "translate",
+    "score": "translate",
+    "evaluate": "evaluate",
+    "results": "evaluate",
+    "plot": "plot",
+    "tokenizer": "tokenizer",
+}
+
+
+class _Commands(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        if name not in _COMMANDS:
+            return None
+        module = __import__(f"seq2seq.cli.{_COMMANDS[name]}", fromlist=[name])
+        command: click.Command = getattr(module, name)
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and not args[0].startswith("-") and args[0] not in _COMMANDS:
+            raise UserError(f"no command {args[0]!r}{nearest(args[0], _COMMANDS)}")
+        return super().resolve_command(ctx, args)
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__)
+def cli() -> None:
+    """Recurrent sequence-to-sequence models: train, translate, score."""
+
+
+def main() -> None:
+    """Run the command line: 0 done, 2 a mistake of the user's, 128 + n stopped by signal n."""
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    for chatty in ("datasets", "httpx", "huggingface_hub", "fsspec", "sacrebleu"):
+        logging.getLogger(chatty).setLevel(logging.ERROR)
+    try:
+        cli.main(standalone_mode=False)
+    except UserError as error:
+        _refuse(str(error))
+    except click.exceptions.NoArgsIsHelpError as error:
+        print(error.format_message())
+    except click.ClickException as error:
+        _refuse(" ".join(error.format_message().split()))
+    except (click.Abort, KeyboardInterrupt):
+        sys.exit(128 + signal.SIGINT)
+    except BrokenPipeError:
+        # The reader has left (`| head`): nothing is wrong, and nothing more is to be said.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(128 + signal.SIGPIPE)
+    except OSError as error:
+        if error.filename is None and error.errno is None:
+            raise
+        where = f"{error.filename}: " if error.filename is not None else ""
+        _refuse(f"{where}{error.strerror or error}")
+
+
+def _refuse(message: str) -> None:
+    print("error: " + " ".join(message.splitlines()), file=sys.stderr)
+    sys.exit(2)

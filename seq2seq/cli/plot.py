@@ -1,0 +1,45 @@
+"""seq2seq plot curves | lengths"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from seq2seq.cli import streams
+from seq2seq.errors import UserError
+
+
+@click.group()
+def plot() -> None:
+    """Draw pictures (.png, .svg, .pdf)."""
+
+
+@plot.command()
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="[default: RUN/curves.png]")
+def curves(run: Path, output: Path | None) -> None:
+    """Losses and validation BLEU of the run folder RUN."""
+    from seq2seq.evaluation.plots import plot_curves
+
+    plot_curves(run / "metrics.jsonl", output or run / "curves.png")
+
+
+@plot.command()
+@click.argument("source", type=click.Path(path_type=Path))
+@click.argument("reference", type=click.Path(path_type=Path))
+@click.argument("systems", nargs=-1, required=True, metavar="NAME=FILE...")
+@click.option("-o", "--output", type=click.Path(path_type=Path), required=True)
+def lengths(source: Path, reference: Path, systems: tuple[str, ...], output: Path) -> None:
+    """BLEU by source length of one system's translations or several."""
+    from seq2seq.evaluation.lengths import by_length
+    from seq2seq.evaluation.plots import plot_lengths
+
+    sources, references = streams.read_all(source), streams.read_all(reference)
+    buckets = {}
+    for system in systems:
+        name, equals, file = system.partition("=")
+        if not equals:
+            raise UserError(f"{system}: write NAME=FILE, the name to show and the translations")
+        buckets[name] = by_length(sources, streams.read_all(Path(file)), references)
+    plot_lengths(buckets, output)

@@ -1,0 +1,122 @@
+"""Lines in and lines out, for every command that is a filter."""
+
+from __future__ import annotations
+
+import logging
+import os
+import queue
+import stat
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import islice
+from pathlib import Path
+from typing import IO
+
+from seq2seq.errors import UserError
+
+log = logging.getLogger(__name__)
+
+
+def decoded(line: bytes, number: int) -> str:
+    """One line without its newline as text; invalid bytes become U+FFFD, with a warning."""
+    line = line.removesuffix(b"\n")
+    try:
+        return line.decode("utf-8")
+    except UnicodeDecodeError:
+        log.warning("line %d is not valid UTF-8: its invalid bytes are read as U+FFFD", number)
+        return line.decode("utf-8", errors="replace")
+
+
+def windows(stream: IO[bytes], size: int) -> Iterator[list[str]]:
+    """The lines of a stream in lists of at most `size`.
+
+    A file is read as fast as it can be. From a pipe or a terminal a list is what has come so far,
+    so that someone who types one line, or a program that waits for its answer, gets it now.
+    """
+    numbered = (decoded(line, number) for number, line in enumerate(stream, start=1))
+    if stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
+        while window := list(islice(numbered, size)):
+            yield window
+        return
+    waiting: queue.Queue[str | BaseException | None] = queue.Queue(maxsize=size)
+
+    def read() -> None:
+        try:
+            for line in numbered:
+                waiting.put(line)
+            waiting.put(None)
+        except BaseException as error:  # handed to the thread that waits for lines
+            waiting.put(error)
+
+    threading.Thread(target=read, daemon=True).start()
+    ended = False
+    while not ended:
+        window = []
+        wait: float | None = None
+        while len(window) < size:
+            try:
+                item = waiting.get(timeout=wait)
+            except queue.Empty:
+                break
+            if isinstance(item, BaseException):
+                raise item
+            if item is None:
+                ended = True
+                break
+            window.append(item)
+            wait = 0.02  # seconds: what a program writes in one go comes as one window
+        if window:
+            yield window
+
+
+@contextmanager
+def source(path: Path | None) -> Iterator[IO[bytes]]:
+    """A file, or stdin for None and `-`. Raises UserError where there is no such file."""
+    if path is None or str(path) == "-":
+        yield sys.stdin.buffer
+        return
+    try:
+        stream = path.open("rb")
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read: {error.strerror}") from None
+    with stream:
+        yield stream
+
+
+@contextmanager
+def sink(path: Path | None, inputs: list[Path | None]) -> Iterator[IO[bytes]]:
+    """stdout for None and `-`, or a file that takes its name when all lines are written.
+
+    Raises UserError where the output is one of the inputs.
+    """
+    if path is None or str(path) == "-":
+        output = os.fstat(sys.stdout.fileno())
+        for one in inputs:
+            given = one.stat() if one and str(one) != "-" else os.fstat(sys.stdin.fileno())
+            if stat.S_ISREG(output.st_mode) and os.path.samestat(given, output):
+                raise UserError("the output is the input itself: write to another file")
+        yield sys.stdout.buffer
+        return
+    from seq2seq.files import whole_file
+
+    for one in inputs:
+        if one is not None and path.exists() and one.exists() and path.samefile(one):
+            raise UserError(f"{path}: the output is the input itself: name another file with -o")
+    if not path.parent.is_dir():
+        raise UserError(f"{path}: the folder {path.parent} does not exist")
+    if path.exists() and not path.is_file():
+        with path.open("wb") as device:  # /dev/stdout, a named pipe
+            yield device
+        return
+    with whole_file(path) as aside, aside.open("wb") as stream:
+        yield stream
+
+
+def read_all(path: Path) -> list[str]:
+    """All lines of a file, strictly. Raises UserError, naming file and line."""
+    from seq2seq.text.corpus import read_lines
+
+    with source(path) as stream:
+        return list(read_lines(stream, str(path)))

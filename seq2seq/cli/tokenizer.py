@@ -1,0 +1,95 @@
+"""seq2seq tokenizer train | encode | decode"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+
+from seq2seq.cli import streams
+from seq2seq.errors import UserError
+
+_WINDOW = 2048
+
+
+@click.group()
+def tokenizer() -> None:
+    """Learn a subword vocabulary, and use it."""
+
+
+@tokenizer.command("train")
+@click.argument("inputs", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("-o", "--output", type=click.Path(path_type=Path), required=True)
+@click.option(
+    "--kind",
+    type=click.Choice(["unigram", "bpe", "char", "word"]),
+    default="unigram",
+    show_default=True,
+)
+@click.option("--vocabulary", type=int, default=8000, show_default=True)
+@click.option("--lowercase", is_flag=True)
+def learn_command(inputs: tuple[Path, ...], output: Path, **settings: Any) -> None:
+    """Learn a vocabulary from the lines of INPUTS."""
+    from seq2seq import config
+    from seq2seq.files import write_whole
+    from seq2seq.text.tokenizer import learn
+
+    def lines() -> Iterator[str]:
+        for path in inputs:
+            yield from streams.read_all(path)
+
+    chosen = config.checked(config.TokenizerConfig, settings, where="tokenizer train")
+    write_whole(output, learn(lines(), chosen, ", ".join(map(str, inputs))).model)
+
+
+@tokenizer.command()
+@click.argument("model", type=click.Path(path_type=Path))
+@click.argument("input_file", metavar="[INPUT]", required=False, type=click.Path(path_type=Path))
+@click.option("-o", "--output", type=click.Path(path_type=Path))
+@click.option("--ids", is_flag=True, help="Numbers instead of pieces.")
+@click.option("--lowercase", is_flag=True)
+def encode(
+    model: Path, input_file: Path | None, output: Path | None, ids: bool, lowercase: bool
+) -> None:
+    """Lines of text to lines of pieces, with a space between two."""
+    loaded = _load(model, lowercase)
+    with streams.source(input_file) as source, streams.sink(output, [input_file]) as sink:
+        for window in streams.windows(source, _WINDOW):
+            for row in loaded.encode(window):
+                line = " ".join(map(str, row) if ids else loaded.pieces(row))
+                sink.write(line.encode("utf-8", "replace") + b"\n")
+            sink.flush()
+
+
+@tokenizer.command()
+@click.argument("model", type=click.Path(path_type=Path))
+@click.argument("input_file", metavar="[INPUT]", required=False, type=click.Path(path_type=Path))
+@click.option("-o", "--output", type=click.Path(path_type=Path))
+@click.option("--ids", is_flag=True, help="The lines hold numbers instead of pieces.")
+def decode(model: Path, input_file: Path | None, output: Path | None, ids: bool) -> None:
+    """Lines of pieces back to lines of text."""
+    loaded = _load(model, lowercase=False)
+    number = 0
+    with streams.source(input_file) as source, streams.sink(output, [input_file]) as sink:
+        for window in streams.windows(source, _WINDOW):
+            for line in window:
+                number += 1
+                words = line.split(" ") if line else []
+                row = loaded.parse_ids(words, number) if ids else loaded.piece_ids(words)
+                sink.write(loaded.decode([row])[0].encode("utf-8", "replace") + b"\n")
+            sink.flush()
+
+
+def _load(path: Path, lowercase: bool) -> Any:
+    from seq2seq.text.tokenizer import Tokenizer
+
+    if path.is_dir():
+        path = path / "tokenizer.model"
+    try:
+        return Tokenizer(path.read_bytes(), lowercase=lowercase)
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read: {error.strerror}") from None
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from None

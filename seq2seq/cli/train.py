@@ -1,0 +1,44 @@
+"""seq2seq train"""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.argument("config", type=click.Path(path_type=Path))
+@click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="SECTION.KEY=VALUE",
+    help="Lay a value over the configuration's; may be repeated.",
+)
+@click.option("--resume", is_flag=True, help="Go on with the run that the folder holds.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    help="The run's folder  [default: runs/<folder of CONFIG>/<name of CONFIG>]",
+)
+def train(config: Path, settings: tuple[str, ...], resume: bool, out: Path | None) -> None:
+    """Train the model that CONFIG (TOML) describes.
+
+    The subword vocabulary and the encoded data are made first when they are missing. Ctrl-C saves
+    and leaves; --resume continues as if it had never stopped.
+    """
+    from seq2seq import config as configuration
+    from seq2seq.training import loop
+
+    loaded = configuration.load(config, settings)
+    folder = out or Path("runs") / config.resolve().parent.name / config.stem
+    command = shlex.join(["seq2seq", *sys.argv[1:]])
+    try:
+        model = loop.train(loaded, folder, resume=resume, command=command)
+    except loop.Stopped as stop:
+        click.echo(str(stop), err=True)
+        sys.exit(128 + stop.number)
+    click.echo(f"the model is in {model}", err=True)

@@ -1,0 +1,156 @@
+"""seq2seq translate, seq2seq score"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from seq2seq.cli import streams
+from seq2seq.errors import UserError
+
+_WINDOW = 2048  # lines that are read ahead and sorted by length together
+
+
+def model_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options of every command that runs a model."""
+    for option in (
+        click.option(
+            "--precision",
+            type=click.Choice(["fp32", "bf16", "auto"]),
+            default="fp32",
+            show_default=True,
+        ),
+        click.option("--device", default="auto", show_default=True, help="cpu, cuda, cuda:1, ..."),
+        click.option(
+            "--threads", type=click.IntRange(0), default=0, help="0: one a core  [default: 0]"
+        ),
+        click.option(
+            "--batch-size",
+            type=int,
+            default=64,
+            show_default=True,
+            help="Lines that are decoded together.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def search_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options of a search; their names are the fields of `Search`."""
+    for option in (
+        click.option("--seed", type=int, default=1, show_default=True, help="Of --sample."),
+        click.option("--top-p", type=float, default=1.0, help="Sample from this mass alone."),
+        click.option("--top-k", type=int, default=0, help="Sample from the k likeliest alone."),
+        click.option("--temperature", type=float, default=1.0, show_default=True),
+        click.option("--sample", "sampling", is_flag=True, help="Draw translations at random."),
+        click.option("--max-length", type=int, help="Subwords  [default: twice the source's + 10]"),
+        click.option("--min-length", type=int, default=1, show_default=True, help="Subwords."),
+        click.option(
+            "--length-penalty",
+            type=float,
+            default=1.0,
+            show_default=True,
+            help="α of score = Σ log p / length^α.",
+        ),
+        click.option("--beam", type=int, default=5, show_default=True, help="1: greedy search."),
+    ):
+        command = option(command)
+    return command
+
+
+def open_translator(models: str, device: str, precision: str, threads: int) -> Any:
+    """A Translator of one model folder, or of several named with commas between them."""
+    from seq2seq import runtime
+    from seq2seq.decoding.translator import Translator
+
+    runtime.keep_memory()
+    runtime.threads(threads)
+    return Translator.load(*models.split(","), device=device, precision=precision)
+
+
+@click.command()
+@click.argument("model")
+@click.argument("input_file", metavar="[INPUT]", required=False, type=click.Path(path_type=Path))
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="A file  [default: stdout]")
+@search_options
+@click.option("--n-best", type=int, default=1, show_default=True, help="Write JSONL, n a line.")
+@click.option("--scores", is_flag=True, help="Write JSONL: line, rank, text, score.")
+@model_options
+def translate(
+    model: str,
+    input_file: Path | None,
+    output: Path | None,
+    n_best: int,
+    scores: bool,
+    device: str,
+    precision: str,
+    threads: int,
+    **search: Any,
+) -> None:
+    """Translate INPUT (stdin) line by line with MODEL, a model folder, or several: A,B,C.
+
+    One line out for every line in, in order. A line leaves as soon as all before it are done.
+    """
+    from seq2seq.decoding.translator import Search
+
+    chosen = Search(n_best=n_best, **search)
+    with streams.source(input_file) as source, streams.sink(output, [input_file]) as sink:
+        translator = open_translator(model, device, precision, threads)
+        number = 0
+        for window in streams.windows(source, _WINDOW):
+            for ranked in translator.window(window, chosen, first=number + 1):
+                number += 1
+                if scores or n_best > 1:
+                    for rank, one in enumerate(ranked, start=1):
+                        row = {"line": number, "rank": rank, "text": one.text, "score": one.score}
+                        sink.write(json.dumps(row, ensure_ascii=False).encode() + b"\n")
+                else:
+                    sink.write(ranked[0].text.encode("utf-8", "replace") + b"\n")
+                sink.flush()
+
+
+@click.command()
+@click.argument("model")
+@click.argument("source_file", metavar="SOURCE", type=click.Path(path_type=Path))
+@click.argument("target_file", metavar="TARGET", type=click.Path(path_type=Path))
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="A file  [default: stdout]")
+@click.option(
+    "--length-penalty",
+    type=float,
+    default=0.0,
+    show_default=True,
+    help="α of score = Σ log p / length^α; 0 is the plain log-probability.",
+)
+@model_options
+def score(
+    model: str,
+    source_file: Path,
+    target_file: Path,
+    output: Path | None,
+    device: str,
+    precision: str,
+    threads: int,
+    **search: Any,
+) -> None:
+    """Write the log-probability (nats) of each line of TARGET, given that of SOURCE.
+
+    It is what a search that found TARGET would say of it.
+    """
+    from seq2seq.decoding.translator import Search
+
+    chosen = Search(**search)
+    sources, targets = streams.read_all(source_file), streams.read_all(target_file)
+    if len(sources) != len(targets):
+        raise UserError(
+            f"{source_file} has {len(sources):,} lines and {target_file} {len(targets):,}: "
+            "they must be translations of each other, line by line"
+        )
+    with streams.sink(output, [source_file, target_file]) as sink:
+        translator = open_translator(model, device, precision, threads)
+        for one in translator.score(sources, targets, chosen):
+            sink.write(f"{one.score:.6f}\n".encode())

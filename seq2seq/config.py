@@ -1,0 +1,297 @@
+"""The whole configuration in one place: what may be set, what it means, what it is by default.
+
+A configuration is a TOML file with `shape`, `seed` and the sections below. Unknown keys and wrong
+values are refused, all of them at once, each with its key and, where one is close, the right name.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+import tomli_w
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from seq2seq.errors import UserError, nearest
+
+Cell = Literal["rnn", "lstm", "gru"]
+Precision = Literal["auto", "fp32", "bf16"]
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+AnySection = TypeVar("AnySection", bound=Section)
+
+
+class Data(Section):
+    """Where the pairs come from, and which of them are kept.
+
+    `train`, `valid` and `test` each name either
+    - a prefix of two parallel files, completed with the languages: `"corpus/train"` with
+      `source = "de"` is `corpus/train.de` or `corpus/train.de.gz`,
+    - a list of two files, source first, or
+    - one table: `.tsv`, `.jsonl` (either may end in `.gz`) or `.parquet`, with the columns
+      `source_column` and `target_column`.
+    Where the file is not found, `hub` (an id on the Hugging Face hub, or a local folder) is read.
+    """
+
+    source: str = Field(min_length=1)
+    target: str = Field(min_length=1)
+    train: str | list[str] | None = None
+    valid: str | list[str] | None = None
+    test: str | list[str] | None = None
+    # Columns of a table or a hub dataset; by default the languages. A number counts from 1 and is
+    # for TSV without a header; a dot enters a nested column ("translation.de").
+    source_column: str | int | None = None
+    target_column: str | int | None = None
+    hub: str | None = None
+    hub_config: str | None = None
+    hub_splits: dict[Literal["train", "valid", "test"], str] = {
+        "train": "train",
+        "valid": "validation",
+        "test": "test",
+    }
+    max_tokens: int = Field(
+        256, ge=1
+    )  # a training pair with a longer side (in subwords) is dropped
+    max_ratio: float = Field(0.0, ge=0)  # longer side over shorter side, in subwords; 0: no limit
+    drop_duplicates: bool = True
+
+    @model_validator(mode="after")
+    def _has_training_pairs(self) -> Data:
+        if self.train is None and self.hub is None:
+            raise ValueError("set train (files) or hub (a Hugging Face dataset)")
+        for name in ("train", "valid", "test"):
+            value = getattr(self, name)
+            if isinstance(value, list) and len(value) != 2:
+                raise ValueError(f"{name} must be a prefix, one table, or a list of two files")
+        return self
+
+
+class TokenizerConfig(Section):
+    """The subword vocabulary (SentencePiece)."""
+
+    kind: Literal["unigram", "bpe", "char", "word"] = "unigram"
+    vocabulary: int = Field(8000, ge=8)
+    joint: bool = True  # one vocabulary for both sides, or one each of the same size
+    byte_fallback: bool = True  # no character is unknown: rare ones are spelled in bytes
+    character_coverage: float = Field(0.9995, gt=0, le=1)
+    lowercase: bool = False
+    # What SentencePiece does to characters first: compatibility forms folded, or nothing.
+    normalization: Literal["nmt_nfkc", "identity"] = "nmt_nfkc"
+    sampling: float = Field(0.0, ge=0, le=1)  # unigram: smoothing alpha; bpe: dropout; 0: off
+    sample_lines: int = Field(1_000_000, ge=1)  # pairs that the vocabulary is learned from
+
+
+class EncoderConfig(Section):
+    cell: Cell = "gru"
+    embedding: int = Field(256, ge=1)
+    hidden: int = Field(256, ge=1)  # per direction
+    layers: int = Field(1, ge=1)
+    bidirectional: bool = True
+    dropout: float = Field(0.2, ge=0, lt=1)  # between layers and on what leaves the stack
+    embedding_dropout: float = Field(0.2, ge=0, lt=1)
+    variational: bool = False  # one dropout mask for all time steps of a sentence
+
+
+class ContextConfig(Section):
+    """The context vector c."""
+
+    kind: Literal["fixed"] = "fixed"
+    pooling: Literal["last", "mean", "max", "attentive"] = "attentive"
+    heads: int = Field(8, ge=1)  # of attentive pooling
+    size: int = Field(512, ge=1)
+
+
+class DecoderConfig(Section):
+    cell: Cell = "gru"
+    embedding: int = Field(256, ge=1)
+    hidden: int = Field(512, ge=1)
+    layers: int = Field(1, ge=1)
+    dropout: float = Field(0.2, ge=0, lt=1)  # between layers and before the output layer
+    embedding_dropout: float = Field(0.2, ge=0, lt=1)
+    variational: bool = False
+    # "output": the target embedding is the output matrix; "all": the source embedding too.
+    tied: Literal["none", "output", "all"] = "output"
+
+
+class TrainingConfig(Section):
+    batch_tokens: int = Field(2048, ge=1)  # rows times longest side, padding counted
+    accumulate: int = Field(1, ge=1)  # batches an update
+    learning_rate: float = Field(1e-3, gt=0)
+    betas: tuple[float, float] = (0.9, 0.98)
+    weight_decay: float = Field(0.01, ge=0)
+    schedule: Literal["inverse-sqrt", "cosine", "plateau"] = "inverse-sqrt"
+    warmup: int = Field(400, ge=0)  # updates of linear warm-up
+    plateau_factor: float = Field(0.5, gt=0, lt=1)
+    plateau_patience: int = Field(2, ge=1)  # validations without a gain before the rate is cut
+    clip: float = Field(1.0, ge=0)  # norm of the gradient; 0: off
+    label_smoothing: float = Field(0.1, ge=0, lt=1)
+    word_dropout: float = Field(0.0, ge=0, lt=1)  # input tokens replaced by <unk>, both sides
+    average_decay: float = Field(0.0, ge=0, lt=1)  # exponential average of the weights; 0: off
+    average_checkpoints: int = Field(1, ge=1)  # the best n, averaged at the end; 1: off
+    epochs: int | None = Field(None, ge=1)
+    updates: int | None = Field(None, ge=1)
+    minutes: float | None = Field(None, gt=0)  # added up over resumes
+    patience: int = Field(10, ge=0)  # validations without a gain before the end; 0: never
+    precision: Precision = "auto"
+    device: str = "auto"
+    threads: int = Field(0, ge=0)  # 0: all cores
+    log_every: int = Field(50, ge=1)  # updates
+
+    @model_validator(mode="after")
+    def _ends(self) -> TrainingConfig:
+        if self.epochs is None and self.updates is None and self.minutes is None:
+            raise ValueError("set a limit: epochs, updates or minutes")
+        if self.schedule == "cosine" and self.updates is None and self.epochs is None:
+            raise ValueError("schedule 'cosine' needs to know its end: set updates or epochs")
+        return self
+
+
+class ValidationConfig(Section):
+    every: int = Field(0, ge=0)  # updates; 0: after each epoch
+    metric: Literal["bleu", "loss"] = "bleu"
+    beam: int = Field(1, ge=1)
+    lines: int = Field(0, ge=0)  # the first n validation pairs are translated; 0: all
+
+
+class Config(Section):
+    shape: Literal["translation"] = "translation"
+    seed: int = Field(1, ge=0)
+    data: Data
+    tokenizer: TokenizerConfig = TokenizerConfig()
+    encoder: EncoderConfig = EncoderConfig()
+    context: ContextConfig = ContextConfig()
+    decoder: DecoderConfig = DecoderConfig()
+    training: TrainingConfig
+    validation: ValidationConfig = ValidationConfig()
+
+    @model_validator(mode="after")
+    def _parts_fit(self) -> Config:
+        wrong = []
+        if self.decoder.tied == "all":
+            if not self.tokenizer.joint:
+                wrong.append("decoder.tied = 'all' needs tokenizer.joint = true")
+            if self.encoder.embedding != self.decoder.embedding:
+                wrong.append("decoder.tied = 'all' needs encoder.embedding = decoder.embedding")
+        if self.tokenizer.sampling and self.tokenizer.kind not in ("unigram", "bpe"):
+            wrong.append("tokenizer.sampling needs kind 'unigram' or 'bpe'")
+        if wrong:
+            raise ValueError("; ".join(wrong))
+        return self
+
+
+def load(path: Path, settings: Iterable[str] = ()) -> Config:
+    """Read a configuration file and lay `section.key=value` settings over it.
+
+    Paths in `[data]` are made absolute: against the file's folder, then `$SEQ2SEQ_DATA`.
+
+    Raises UserError for a file that is missing or no TOML, and for all unknown keys and wrong
+    values together.
+    """
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file; give the path of a configuration") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+        raise UserError(f"{path}: cannot be read as TOML: {error}") from None
+    for setting in settings:
+        _lay_over(values, setting)
+    config = parse(values, where=str(path))
+    return config.model_copy(update={"data": _with_found_paths(config.data, path.parent)})
+
+
+def parse(values: dict[str, Any], where: str) -> Config:
+    """Check a whole configuration; `where` names it in what is said. Raises UserError."""
+    return checked(Config, values, where)
+
+
+def checked(section: type[AnySection], values: dict[str, Any], where: str) -> AnySection:
+    """Check the values of one section, all of them at once. Raises UserError."""
+    try:
+        return section.model_validate(values)
+    except ValidationError as error:
+        raise UserError(f"{where}: " + "; ".join(_complaints(error, section))) from None
+
+
+def dumps(config: Config) -> str:
+    """The configuration as TOML, every value written out."""
+    return tomli_w.dumps(config.model_dump(mode="json", exclude_none=True))
+
+
+def _complaints(error: ValidationError, schema: type[Section]) -> list[str]:
+    lines = []
+    for item in error.errors():
+        # A union's members are named in the location; the key is what a user wrote.
+        location = [str(part) for part in item["loc"]]
+        key = ".".join(part for part in location if part not in ("str", "int", "list[str]"))
+        if item["type"] == "extra_forbidden":
+            hint = nearest(location[-1], _keys(schema, location[:-1]))
+            lines.append(f"unknown key {key}{hint}")
+        elif item["type"] == "missing":
+            lines.append(f"{key} is missing")
+        else:
+            message = item["msg"].removeprefix("Value error, ")
+            message = message[0].lower() + message[1:]
+            lines.append(f"{key}: {message}" if key else message)
+            if item["type"] not in ("value_error",) and not isinstance(item["input"], dict):
+                lines[-1] += f", not {item['input']!r}"
+    return list(dict.fromkeys(lines))
+
+
+def _keys(schema: type[Section], location: list[str]) -> list[str]:
+    section: Any = schema
+    for part in location:
+        field = section.model_fields.get(part)
+        if field is None or not isinstance(field.annotation, type):
+            return []
+        section = field.annotation
+    return list(section.model_fields)
+
+
+def _lay_over(values: dict[str, Any], setting: str) -> None:
+    key, equals, text = setting.partition("=")
+    if not equals or not key.strip():
+        raise UserError(f"--set {setting}: write section.key=value")
+    *sections, name = key.strip().split(".")
+    try:
+        value = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        value = text  # a bare word is a string
+    for section in sections:
+        inner = values.setdefault(section, {})
+        if not isinstance(inner, dict):
+            raise UserError(f"--set {setting}: {section} is no section")
+        values = inner
+    values[name] = value
+
+
+def _with_found_paths(data: Data, folder: Path) -> Data:
+    folders = [folder.resolve()]
+    if os.environ.get("SEQ2SEQ_DATA"):
+        folders.append(Path(os.environ["SEQ2SEQ_DATA"]).resolve())
+
+    def find(name: str) -> str:
+        for base in folders:
+            path = base / name
+            if path.parent.is_dir() and (path.exists() or any(path.parent.glob(path.name + ".*"))):
+                return str(path)
+        return str(folders[0] / name)
+
+    def find_all(value: str | list[str] | None) -> str | list[str] | None:
+        if value is None:
+            return None
+        return [find(name) for name in value] if isinstance(value, list) else find(value)
+
+    found: dict[str, Any] = {
+        name: find_all(getattr(data, name)) for name in ("train", "valid", "test")
+    }
+    # A hub id has the form owner/name; a folder beside the configuration is one on this disk.
+    if data.hub is not None and any((base / data.hub).is_dir() for base in folders):
+        found["hub"] = find(data.hub)
+    return data.model_copy(update=found)

@@ -1,0 +1,46 @@
+"""Several models that search as one."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from seq2seq.models.translation import Translation
+from seq2seq.nn.decoder import State
+
+
+@dataclass(frozen=True)
+class States:
+    """One state a member."""
+
+    members: list[State]
+
+    def select(self, rows: Tensor) -> States:
+        return States([state.select(rows) for state in self.members])
+
+
+class Ensemble:
+    """Networks with one vocabulary; probabilities are averaged at every step."""
+
+    def __init__(self, networks: Sequence[Translation]) -> None:
+        self.networks = list(networks)
+
+    def start(self, source: Tensor, lengths: Tensor) -> States:
+        """source [B, S] int64, lengths [B] int64 → the state of a search, one row a source."""
+        return States([network.start(source, lengths) for network in self.networks])
+
+    def step(self, state: States, tokens: Tensor) -> tuple[Tensor, States]:
+        """tokens [N] int64 → log of the mean probabilities [N, V], and the next state."""
+        stepped = [
+            network.step(member, tokens)
+            for network, member in zip(self.networks, state.members, strict=True)
+        ]
+        following = States([member for _, member in stepped])
+        if len(stepped) == 1:
+            return stepped[0][0], following
+        together = torch.stack([log_probabilities for log_probabilities, _ in stepped])  # [M, N, V]
+        return together.logsumexp(dim=0) - math.log(len(stepped)), following

@@ -1,0 +1,340 @@
+"""Raw lines in, raw lines out: the one path of every translation, in training and in use."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from seq2seq import runtime
+from seq2seq.decoding.beam import beam
+from seq2seq.decoding.ensemble import Ensemble
+from seq2seq.decoding.greedy import greedy
+from seq2seq.decoding.sampling import sample
+from seq2seq.decoding.search import Hypothesis, Limits, Specials
+from seq2seq.errors import UserError
+from seq2seq.models import folder as model_folder
+from seq2seq.models.folder import Model
+from seq2seq.text.batching import pad_source
+
+log = logging.getLogger(__name__)
+
+_WINDOW = 32  # batches of lines that are sorted by length together
+
+
+@dataclass(frozen=True)
+class Search:
+    """How a translation is looked for.
+
+    beam 1 is greedy search. Lengths count subwords: `max_length` None allows twice the source's
+    plus ten. With `sampling`, the n best are n samples; their seed is made from `seed`, the line's
+    text and the number of the sample, so that a line's sample does not depend on its neighbours.
+    """
+
+    beam: int = 5
+    length_penalty: float = 1.0
+    n_best: int = 1
+    min_length: int = 1
+    max_length: int | None = None
+    batch_size: int = 64
+    sampling: bool = False
+    temperature: float = 1.0
+    top_k: int = 0
+    top_p: float = 1.0
+    seed: int = 1
+
+    def __post_init__(self) -> None:
+        wrong = []
+        if min(self.beam, self.n_best, self.min_length, self.batch_size) < 1:
+            wrong.append("beam, n-best, minimum length and batch size must be at least 1")
+        if self.n_best > self.beam and not self.sampling:
+            wrong.append(f"n-best {self.n_best} needs a beam of at least {self.n_best}")
+        if self.max_length is not None and self.max_length < self.min_length:
+            wrong.append(f"maximum length {self.max_length} is below the minimum")
+        if not 0 <= self.length_penalty < float("inf"):
+            wrong.append(f"length penalty {self.length_penalty} must be finite and at least 0")
+        if self.sampling and not (self.temperature > 0 and self.top_k >= 0 and 0 < self.top_p <= 1):
+            wrong.append("sampling needs temperature > 0, top-k >= 0 and 0 < top-p <= 1")
+        if wrong:
+            raise UserError("; ".join(wrong))
+
+
+@dataclass(frozen=True)
+class Translated:
+    """One translation. log_probability: Σ log p in nats, EOS counted; score: that over
+    length^penalty. Of a line that was split, the sums over its parts."""
+
+    text: str
+    log_probability: float
+    score: float
+
+
+@dataclass
+class _Line:
+    """A source line on its way: its parts (a line too long has several) and what they became."""
+
+    text: str
+    parts: list[np.ndarray]
+    joints: list[str]  # what stands between the translations of two parts
+    found: dict[int, list[Hypothesis]] = field(default_factory=dict)
+
+
+class Translator:
+    """Models with one vocabulary (several make an ensemble), ready to translate."""
+
+    def __init__(
+        self, models: Sequence[Model], *, device: str = "cpu", precision: str = "fp32"
+    ) -> None:
+        """Raises UserError where the vocabularies differ or the device is not there."""
+        self.device = runtime.device(device)
+        self.dtype = runtime.precision(precision, self.device)
+        first = models[0]
+        self.tokenizers = first.tokenizers
+        for model in models[1:]:
+            theirs, ours = model.tokenizers, self.tokenizers
+            if (theirs.source.model, theirs.target.model) != (ours.source.model, ours.target.model):
+                raise UserError(
+                    "the models of an ensemble must have one vocabulary, and these differ: "
+                    "train them on the same tokenizer"
+                )
+        self.longest = first.config.data.max_tokens
+        self.lowercase = first.config.tokenizer.lowercase
+        self.parameters = sum(
+            parameter.numel() for model in models for parameter in model.network.parameters()
+        )
+        self.network = Ensemble([model.network.to(self.device).eval() for model in models])
+
+    @classmethod
+    def load(
+        cls, *folders: str | Path, device: str = "auto", precision: str = "fp32"
+    ) -> Translator:
+        """Open one model folder, or several as an ensemble. Raises UserError."""
+        models = [model_folder.load(Path(folder)) for folder in folders]
+        return cls(models, device=device, precision=precision)
+
+    def translate(self, lines: Iterable[str], **options: Any) -> list[str]:
+        """One translation for each line, in order; options: the fields of `Search`."""
+        return [best[0].text for best in self.stream(lines, Search(**options))]
+
+    def stream(self, lines: Iterable[str], search: Search) -> Iterator[list[Translated]]:
+        """The n best of each line, in order, as soon as all lines before it are done.
+
+        Reads ahead no further than a window of lines, so that memory does not grow. A blank line
+        gives one empty translation. A line with more subwords than any in training is split,
+        translated in parts and joined, with a warning that names it.
+        """
+        waiting = iter(lines)
+        number = 0
+        while window := list(islice(waiting, _WINDOW * search.batch_size)):
+            yield from self.window(window, search, first=number + 1)
+            number += len(window)
+
+    def window(
+        self, texts: Sequence[str], search: Search, first: int = 1
+    ) -> Iterator[list[Translated]]:
+        """The same for a list of lines that is sorted by length as a whole; `first` is the number
+        that its first line has in warnings."""
+        lines = [
+            self._line(text, ids, first + offset)
+            for offset, (text, ids) in enumerate(
+                zip(texts, self.tokenizers.source.encode(texts), strict=True)
+            )
+        ]
+        work = [(line, part) for line in lines for part in range(len(line.parts))]
+        work.sort(key=lambda item: len(item[0].parts[item[1]]))  # stable: like lengths together
+        done = 0
+        for batch in _batched(work, search.batch_size, self.longest):
+            sources = [line.parts[part] for line, part in batch]
+            results = self._search(sources, [line.text for line, _ in batch], search)
+            for (line, part), hypotheses in zip(batch, results, strict=True):
+                line.found[part] = hypotheses
+            while done < len(lines) and len(lines[done].found) == len(lines[done].parts):
+                yield self._finished(lines[done])
+                done += 1
+        for line in lines[done:]:
+            yield self._finished(line)
+
+    def score(
+        self, sources: Sequence[str], targets: Sequence[str], search: Search
+    ) -> list[Translated]:
+        """Log-probabilities of given targets by teacher forcing: what the search itself says of
+        them. One step a token, through the same three verbs."""
+        scored: dict[int, Translated] = {}
+        encoded = self.tokenizers.source.encode(sources)
+        wanted = self.tokenizers.target.encode(targets)
+        order = sorted(range(len(sources)), key=lambda i: (len(wanted[i]), len(encoded[i])))
+        for start in range(0, len(order), search.batch_size):
+            rows = order[start : start + search.batch_size]
+            totals = self._forced([np.asarray(encoded[i]) for i in rows], [wanted[i] for i in rows])
+            for i, total in zip(rows, totals, strict=True):
+                length = len(wanted[i]) + 1
+                scored[i] = Translated(targets[i], total, total / length**search.length_penalty)
+        return [scored[i] for i in range(len(sources))]
+
+    # The steps of the above.
+
+    def _line(self, text: str, ids: list[int], number: int) -> _Line:
+        if not text.strip():
+            return _Line("", [], [])
+        if len(ids) <= self.longest:
+            return _Line(text, [np.asarray(ids, np.int64)], [])
+        parts, joints = split(ids, self.tokenizers.source.pieces(ids), self.longest)
+        log.warning(
+            "line %d has %d subwords, more than the %d of any line in training: "
+            "translated in %d parts",
+            number,
+            len(ids),
+            self.longest,
+            len(parts),
+        )
+        return _Line(text, parts, joints)
+
+    def _finished(self, line: _Line) -> list[Translated]:
+        if not line.parts:
+            return [Translated("", 0.0, 0.0)]
+        parts = [line.found[part] for part in range(len(line.parts))]
+        translations = []
+        for rank in range(min(map(len, parts))):
+            chosen = [hypotheses[rank] for hypotheses in parts]
+            texts = self.tokenizers.target.decode([hypothesis.tokens for hypothesis in chosen])
+            text = texts[0] + "".join(
+                joint + part for joint, part in zip(line.joints, texts[1:], strict=True)
+            )
+            translations.append(
+                Translated(
+                    # Pieces that spell no text at all must not make a line disappear.
+                    text if text.strip() else self._copied(line.text),
+                    sum(hypothesis.log_probability for hypothesis in chosen),
+                    sum(hypothesis.score for hypothesis in chosen),
+                )
+            )
+        return translations
+
+    def _copied(self, text: str) -> str:
+        tokenizer = self.tokenizers.source
+        return tokenizer.decode(tokenizer.encode([text]))[0].strip() or "⁇"
+
+    @torch.inference_mode()
+    def _search(
+        self, sources: list[np.ndarray], texts: list[str], search: Search
+    ) -> list[list[Hypothesis]]:
+        target = self.tokenizers.target
+        with self._precision():
+            state, lengths = self._start(sources)
+            maximum = (
+                2 * lengths + 10
+                if search.max_length is None
+                else torch.full_like(lengths, search.max_length + 1)  # EOS is counted there
+            )
+            limits = Limits(search.min_length, maximum)
+            specials = Specials(target.bos, target.eos, (target.pad, target.unk, target.bos))
+            if search.sampling:
+                return self._samples(state, limits, specials, texts, search)
+            if search.beam == 1:
+                return greedy(self.network, state, limits, specials, search.length_penalty)
+            return beam(
+                self.network,
+                state,
+                limits,
+                specials,
+                beam=search.beam,
+                alpha=search.length_penalty,
+                n_best=search.n_best,
+            )
+
+    def _samples(
+        self, state: Any, limits: Limits, specials: Specials, texts: list[str], search: Search
+    ) -> list[list[Hypothesis]]:
+        drawn: list[list[Hypothesis]] = [[] for _ in texts]
+        for number in range(search.n_best):
+            generators = [_generator(search.seed, number, text) for text in texts]
+            samples = sample(
+                self.network,
+                state,
+                limits,
+                specials,
+                temperature=search.temperature,
+                top_k=search.top_k,
+                top_p=search.top_p,
+                generators=generators,
+                alpha=search.length_penalty,
+            )
+            for hypotheses, one in zip(drawn, samples, strict=True):
+                hypotheses.extend(one)
+        return [sorted(hypotheses, key=lambda h: -h.score) for hypotheses in drawn]
+
+    @torch.inference_mode()
+    def _forced(self, sources: list[np.ndarray], targets: list[list[int]]) -> list[float]:
+        eos, pad = self.tokenizers.target.eos, self.tokenizers.target.pad
+        outputs, lengths = pad_source([np.asarray(ids) for ids in targets], pad, eos)  # [B, T]
+        outputs, lengths = outputs.to(self.device), lengths.to(self.device)
+        with self._precision():
+            state, _ = self._start(sources)
+            tokens = torch.full_like(outputs[:, 0], self.tokenizers.target.bos)
+            totals = torch.zeros(len(sources), dtype=torch.float64)
+            for t in range(outputs.shape[1]):
+                log_probabilities, state = self.network.step(state, tokens)
+                tokens = outputs[:, t]
+                gained = log_probabilities.gather(1, tokens.unsqueeze(1)).squeeze(1)
+                totals += gained.double().masked_fill(lengths <= t, 0).cpu()
+        return [float(total) for total in totals]
+
+    def _start(self, sources: list[np.ndarray]) -> tuple[Any, Tensor]:
+        source = self.tokenizers.source
+        tokens, lengths = pad_source(sources, source.pad, source.eos)
+        tokens, lengths = tokens.to(self.device), lengths.to(self.device)
+        return self.network.start(tokens, lengths), lengths
+
+    def _precision(self) -> torch.autocast:
+        return torch.autocast(
+            self.device.type, torch.bfloat16, enabled=self.dtype == torch.bfloat16
+        )
+
+
+def split(ids: list[int], pieces: list[str], longest: int) -> tuple[list[np.ndarray], list[str]]:
+    """Cut ids into parts of at most `longest`: after the end of a sentence where one is in the
+    second half of a part, else between two words, else anywhere.
+
+    Gives the parts and what stands between two of them: a space, or nothing inside a word.
+    """
+    parts, joints = [], []
+    start = 0
+    while len(ids) - start > longest:
+        window = range(start + longest, start + longest // 2, -1)
+        words = [at for at in window if pieces[at].startswith("▁")]
+        sentences = [at for at in words if pieces[at - 1].endswith((".", "!", "?", "。", "…"))]
+        end = (sentences or words or [start + longest])[0]
+        parts.append(np.asarray(ids[start:end], np.int64))
+        joints.append(" " if words else "")
+        start = end
+    parts.append(np.asarray(ids[start:], np.int64))
+    return parts, joints
+
+
+def _batched(
+    work: list[tuple[_Line, int]], size: int, longest: int
+) -> Iterator[list[tuple[_Line, int]]]:
+    """At most `size` parts a batch, and of very long ones fewer, so that a batch of the longest
+    lines needs no more memory than sixteen of them."""
+    batch: list[tuple[_Line, int]] = []
+    for line, part in work:
+        length = len(line.parts[part]) + 1
+        if batch and (len(batch) == size or (len(batch) + 1) * length > max(16 * longest, 2048)):
+            yield batch
+            batch = []
+        batch.append((line, part))
+    if batch:
+        yield batch
+
+
+def _generator(seed: int, number: int, text: str) -> torch.Generator:
+    digest = hashlib.blake2b(f"{seed} {number} {text}".encode("utf-8", "surrogatepass"))
+    return torch.Generator().manual_seed(int.from_bytes(digest.digest()[:8], "little") >> 1)

@@ -1,0 +1,233 @@
+"""Pictures: how a run went, and how a translator holds up as sentences grow."""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from seq2seq.errors import UserError, nearest
+from seq2seq.evaluation.lengths import Bucket
+from seq2seq.files import read_objects, write_whole
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+# The colours of Okabe and Ito, told apart by colour-blind eyes; yellow is too faint for a line.
+_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#333333")
+_DASHES = ("-", "--", ":")
+_QUIET = "#666666"
+_FORMATS = ("png", "svg", "pdf")
+
+Points = list[tuple[float, float]]
+
+
+def plot_curves(metrics: Path, picture: Path) -> None:
+    """Draws a run's metrics.jsonl: the losses at the left, validation BLEU at the right.
+
+    The losses are nats a token. The point of the checkpoint that was kept is marked with its
+    value. A run without BLEU (a language model) shows its validation perplexity instead. Values
+    that are missing or not finite are left out; a line still being written is not read.
+
+    Raises UserError for a file that cannot be read or has nothing to draw, for a row without what
+    it should hold (naming file and line), and for a picture that is not png, svg or pdf.
+    """
+    rows = read_objects(metrics, growing=True)
+    train = _points(metrics, rows, "train", "loss")
+    valid = _points(metrics, rows, "valid", "loss")
+    quality, unit = _points(metrics, rows, "valid", "bleu"), "Validation BLEU"
+    if not quality:
+        quality, unit = _points(metrics, rows, "valid", "perplexity"), "Validation perplexity"
+    if not (train or valid):
+        raise UserError(
+            f"{metrics}: nothing to draw, no row of kind 'train' or 'valid' has a finite loss: "
+            "train for longer, or give the metrics.jsonl of another run"
+        )
+    figure = _figure(width=9.6 if quality else 5.4)
+    panels = figure.subplots(1, 2 if quality else 1, squeeze=False, sharex=True)[0]
+    left = panels[0]
+    _style(left, "Loss (nats per token)")
+    _draw(left, train, _COLOURS[0], width=1.3, dots=len(train) == 1)
+    _draw(left, valid, _COLOURS[1], width=1.8, dots=len(valid) <= 60)
+    losses = [("training", train, _COLOURS[0]), ("validation", valid, _COLOURS[1])]
+    if quality:
+        right = panels[1]
+        _style(right, unit)
+        _draw(right, quality, _COLOURS[1], width=1.8, dots=len(quality) <= 60)
+        highest = unit.endswith("BLEU")
+        _mark(right, *_best(rows, quality, highest=highest), above=highest)
+    for panel in panels:
+        _updates(panel)
+        _from_zero(panel)
+    _name_ends(figure, left, [(name, points[-1][1], c) for name, points, c in losses if points])
+    _save(figure, picture)
+
+
+def plot_lengths(systems: Mapping[str, Sequence[Bucket]], picture: Path) -> None:
+    """Draws BLEU by the length of the source, one line for each named system.
+
+    The number of lines stands under each bucket where the systems agree on it.
+
+    Raises UserError where no system has a bucket, and for a picture that is not png, svg or pdf.
+    """
+    ranges = {(bucket.low, bucket.high) for buckets in systems.values() for bucket in buckets}
+    if not ranges:
+        raise UserError(f"{picture}: nothing to draw, no system has a line: give texts with lines")
+    order = sorted(ranges, key=lambda one: (one[0], math.inf if one[1] is None else one[1]))
+    figure = _figure(width=7.2)
+    axes = figure.subplots()
+    _style(axes, "BLEU by source length")
+    ends = []
+    for number, (name, buckets) in enumerate(systems.items()):
+        points = sorted((order.index((one.low, one.high)), one.bleu) for one in buckets)
+        colour = _COLOURS[number % len(_COLOURS)]
+        dash = _DASHES[number // len(_COLOURS) % len(_DASHES)]
+        _draw(axes, [(float(x), y) for x, y in points], colour, width=1.8, dots=True, dash=dash)
+        if points:
+            ends.append((name, points[-1][1], colour))
+    axes.set_xticks(range(len(order)), [_tick(one, systems) for one in order])
+    axes.set_xlim(-0.4, len(order) - 0.6)
+    axes.set_xlabel("words in the source", color=_QUIET)
+    _from_zero(axes)
+    _name_ends(figure, axes, ends)
+    _save(figure, picture)
+
+
+def _points(path: Path, rows: Sequence[tuple[int, dict[str, Any]]], kind: str, key: str) -> Points:
+    points = []
+    for number, row in rows:
+        if row.get("kind") != kind or row.get(key) is None:
+            continue
+        update, value = row.get("update"), row[key]
+        if not isinstance(update, int) or not isinstance(value, int | float):
+            raise UserError(
+                f"{path}:{number}: 'update' and {key!r} must be numbers: mend or delete the line"
+            )
+        if math.isfinite(value):
+            points.append((float(update), float(value)))
+    return points
+
+
+def _best(
+    rows: Sequence[tuple[int, dict[str, Any]]], points: Points, *, highest: bool
+) -> tuple[float, float]:
+    """The point of the checkpoint that was kept: the last that the run itself called best."""
+    kept = {row.get("update") for _, row in rows if row.get("kind") == "valid" and row.get("best")}
+    if called := [point for point in points if point[0] in kept]:
+        return called[-1]
+    return (max if highest else min)(points, key=lambda point: point[1])
+
+
+def _figure(width: float) -> Figure:
+    # A Figure of our own, not pyplot's: no global state, no display, and nothing to close.
+    from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
+
+    layout = ConstrainedLayoutEngine(w_pad=0.12, h_pad=0.12)
+    return Figure(figsize=(width, 3.8), dpi=150, layout=layout, facecolor="white")
+
+
+def _style(axes: Axes, title: str) -> None:
+    axes.set_title(title, loc="left", fontsize=11, pad=10, color="#222222")
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.spines[["left", "bottom"]].set_color("#BBBBBB")
+    axes.tick_params(colors=_QUIET, labelsize=9, length=3)
+    axes.grid(axis="y", color="#E6E6E6", linewidth=0.8)
+    axes.set_axisbelow(True)
+    axes.margins(x=0.03, y=0.15)
+
+
+def _updates(axes: Axes) -> None:
+    from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda update, _: f"{update:,.0f}"))
+    axes.set_xlabel("updates", color=_QUIET)
+
+
+def _from_zero(axes: Axes) -> None:
+    """Cuts off the margin under zero: neither a loss nor a BLEU goes there."""
+    axes.set_ylim(bottom=max(0.0, axes.get_ylim()[0]))
+
+
+def _draw(
+    axes: Axes, points: Points, colour: str, *, width: float, dots: bool, dash: str = "-"
+) -> None:
+    if points:
+        x, y = zip(*points, strict=True)
+        marker = "o" if dots else ""
+        axes.plot(x, y, dash, color=colour, linewidth=width, marker=marker, markersize=3.5)
+
+
+def _mark(axes: Axes, x: float, y: float, *, above: bool) -> None:
+    axes.plot([x], [y], "o", color=_COLOURS[1], markersize=8, markeredgecolor="white", zorder=3)
+    low, high = axes.get_xlim()
+    # Near a side the words lean inwards, so that they stay in the panel.
+    place = (x - low) / (high - low)
+    side = "left" if place < 0.3 else "right" if place > 0.7 else "center"
+    axes.annotate(
+        f"{y:.1f} at update {x:,.0f}",
+        (x, y),
+        xytext=(0, 9 if above else -9),
+        textcoords="offset points",
+        ha=side,
+        va="bottom" if above else "top",
+        fontsize=9,
+        fontweight="bold",
+        color=_COLOURS[1],
+        bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.85, "pad": 1},
+    )
+
+
+def _tick(one: tuple[int, int | None], systems: Mapping[str, Sequence[Bucket]]) -> str:
+    low, high = one
+    words = f"{low}+" if high is None else f"≤ {high}" if low == 0 else f"{low}–{high}"
+    if low == high:
+        words = str(low)
+    counts = {
+        bucket.lines
+        for buckets in systems.values()
+        for bucket in buckets
+        if (bucket.low, bucket.high) == one
+    }
+    if len(counts) > 1:
+        return words
+    lines = counts.pop()
+    return f"{words}\n{lines:,} line{'' if lines == 1 else 's'}"
+
+
+def _name_ends(figure: Figure, axes: Axes, ends: Sequence[tuple[str, float, str]]) -> None:
+    """Writes each line's name at the right of the panel, level with its end, none on another."""
+    figure.draw_without_rendering()
+    apart = 11.0
+    wanted = sorted(
+        (axes.transData.transform((0, y))[1] * 72 / figure.dpi, name, y, colour)
+        for name, y, colour in ends
+    )
+    floor = -math.inf
+    for level, name, y, colour in wanted:
+        floor = max(level, floor + apart)
+        axes.annotate(
+            name,
+            (1, y),
+            xycoords=("axes fraction", "data"),
+            xytext=(5, floor - level),
+            textcoords="offset points",
+            va="center",
+            fontsize=9,
+            color=colour,
+            parse_math=False,
+        )
+
+
+def _save(figure: Figure, picture: Path) -> None:
+    kind = picture.suffix.removeprefix(".").lower()
+    if kind not in _FORMATS:
+        hint = nearest(kind, _FORMATS)
+        raise UserError(f"{picture}: pictures are .png, .svg or .pdf, not {kind!r}{hint}")
+    content = io.BytesIO()
+    figure.savefig(content, format=kind)
+    write_whole(picture, content.getvalue())

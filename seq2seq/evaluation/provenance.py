@@ -1,0 +1,86 @@
+"""Where a figure came from: the machine, the commit, and whether the tree was clean."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+from pathlib import Path
+
+from seq2seq.errors import UserError
+
+# Rows are recorded one after the other, before the commit that adds them.
+RECORDS = ("results.jsonl", "RESULTS.md")
+
+
+def hardware(device: str = "cpu") -> dict[str, str | int]:
+    """The machine: cpu (model name), cores (usable by us), threads (torch's), torch (version).
+
+    With a ``device`` that torch calls "cuda" or "cuda:N" there is also gpu, its name.
+    """
+    import torch
+
+    # Not every system can say which cores a process may use.
+    usable = getattr(os, "sched_getaffinity", None)
+    machine: dict[str, str | int] = {
+        "cpu": _cpu_name(),
+        "cores": len(usable(0)) if usable else os.cpu_count() or 1,
+        "threads": torch.get_num_threads(),
+        "torch": torch.__version__,
+    }
+    if device.startswith("cuda"):
+        machine["gpu"] = torch.cuda.get_device_name(device)
+    return machine
+
+
+def commit(folder: Path) -> str:
+    """The commit that is checked out where ``folder`` lies, in full; "unknown" outside git.
+
+    Ends in "+changes" where the tree has changes that are not in the commit, files of recorded
+    results not counted.
+    """
+    try:
+        head = _git(folder, "rev-parse", "--verify", "--quiet", "HEAD").strip()
+        changed = [path for path in dirty_files(folder) if path.name not in RECORDS]
+    except UserError:
+        return "unknown"
+    return f"{head}+changes" if changed else head
+
+
+def dirty_files(folder: Path) -> list[Path]:
+    """What git would not bring back: changed tracked files, and untracked ones not ignored.
+
+    Takes any folder of a git tree, looks at the whole tree, and gives absolute paths.
+    Raises UserError where git cannot say.
+    """
+    root = tree_root(folder)
+    # Entries are "XY path", parted by NUL, so that any file name comes through unquoted.
+    status = _git(root, "status", "--porcelain", "-z", "--no-renames", "--untracked-files=all")
+    return [root / entry[3:] for entry in status.split("\0") if entry]
+
+
+def tree_root(folder: Path) -> Path:
+    """The top of the git tree that holds a folder. Raises UserError where there is none."""
+    return Path(_git(folder, "rev-parse", "--show-toplevel").removesuffix("\n")).resolve()
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    command = ["git", "-C", str(folder), *arguments]
+    # Only looking: do not hold the index lock that somebody's commit may need.
+    environment = {**os.environ, "GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"}
+    try:
+        done = subprocess.run(command, capture_output=True, env=environment, check=True)
+    except (OSError, subprocess.CalledProcessError) as error:
+        said = error.stderr.decode(errors="replace") if hasattr(error, "stderr") else str(error)
+        reason = " ".join(said.split()) or "no commit yet"
+        raise UserError(f"{folder}: git cannot say what is committed ({reason})") from error
+    return os.fsdecode(done.stdout)
+
+
+def _cpu_name() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(errors="replace").split("\n")
+    except OSError:
+        lines = []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return next(filter(None, names), platform.processor() or platform.machine())

@@ -1,0 +1,153 @@
+"""Files that are whole or not there (promise 4), and files of one JSON object a line."""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from seq2seq.errors import UserError
+
+
+def _sync(path: Path) -> None:
+    """Have the disk hold what was written, so that a rename never precedes its content."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """Give a path beside `path` to write to; it takes the name of `path` only if all went well."""
+    aside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        yield aside
+        _sync(aside)
+        aside.replace(path)
+        _sync(path.parent)
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+@contextmanager
+def whole_folder(path: Path) -> Iterator[Path]:
+    """The same for a folder. One that has the name already is replaced as a whole."""
+    aside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    shutil.rmtree(aside, ignore_errors=True)
+    aside.mkdir(parents=True)
+    try:
+        yield aside
+        for file in aside.rglob("*"):
+            _sync(file)
+        if path.exists():
+            _exchange(aside, path)
+        else:
+            aside.replace(path)
+        _sync(path.parent)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def _exchange(one: Path, other: Path) -> None:
+    """Swap two names in one step, so that neither is missing at any moment (Linux)."""
+    rename = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
+    here, exchange = -100, 2  # AT_FDCWD, RENAME_EXCHANGE
+    if rename is not None and (
+        rename(here, os.fsencode(one), here, os.fsencode(other), exchange) == 0
+    ):
+        return
+    # Elsewhere there is a moment without the name, never one with half a folder under it.
+    old = other.with_name(f".{other.name}.{os.getpid()}.old")
+    other.replace(old)
+    one.replace(other)
+    old.replace(one)
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file so that its name only ever holds the old content or all of the new.
+
+    Raises UserError where the system refuses (no such folder, no permission, disk full).
+    """
+    try:
+        with whole_file(path) as aside:
+            aside.write_bytes(content)
+    except OSError as error:
+        raise _cannot("written", path, error) from error
+
+
+def append_line(path: Path, line: str) -> None:
+    """Adds one line (given without its newline) to a file, all of it or nothing.
+
+    It is one write in append mode, so lines from two programs do not mix, and it is on the disk
+    when this returns. The file is made when missing.
+
+    Raises UserError where the last line of the file has no newline (an earlier write was cut
+    short, and ours would be glued to it), and where the system refuses.
+    """
+    try:
+        existing = path.read_bytes() if path.exists() else b""
+        if existing and not existing.endswith(b"\n"):
+            raise _torn(path, existing.count(b"\n") + 1)
+        # Bytes of a file name that are no text become JSON's own escape for them.
+        content = line.encode(errors="backslashreplace") + b"\n"
+        descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
+        try:
+            if os.write(descriptor, content) < len(content):
+                # A full disk takes part of a line: take it back.
+                os.ftruncate(descriptor, len(existing))
+                raise OSError("the disk took only a part of the line")
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        raise _cannot("written", path, error) from error
+
+
+def read_objects(path: Path, *, growing: bool = False) -> list[tuple[int, dict[str, Any]]]:
+    """The JSON objects of a file of one a line, each with its line number (from 1).
+
+    Blank lines are passed over. In a file that a running program may still be writing
+    (``growing``) so is a last line without its newline, when it is not whole yet.
+
+    Raises UserError, naming file and line, for anything that is not a JSON object.
+    """
+    try:
+        lines = path.read_bytes().split(b"\n")
+    except OSError as error:
+        raise _cannot("read", path, error) from error
+    objects = []
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line.decode())
+        except ValueError as error:
+            # After the last newline comes an empty piece, or a line that never got its end.
+            if number < len(lines):
+                raise UserError(f"{path}:{number}: not JSON ({error}): mend the line") from error
+            if not growing:
+                raise _torn(path, number) from error
+            continue
+        if not isinstance(row, dict):
+            raise UserError(f"{path}:{number}: not a JSON object: mend or delete the line")
+        objects.append((number, row))
+    return objects
+
+
+def _torn(path: Path, number: int) -> UserError:
+    return UserError(
+        f"{path}:{number}: the last line has no end, an earlier write was cut short: "
+        "delete the line, or complete it with a newline"
+    )
+
+
+def _cannot(verb: str, path: Path, error: OSError) -> UserError:
+    reason = error.strerror or str(error)
+    return UserError(f"{path}: cannot be {verb} ({reason}): check the path, the rights, the disk")

@@ -1,0 +1,95 @@
+"""A model folder: complete, and can be moved.
+
+    config.toml  tokenizer.model  model.safetensors  README.md (the model card)
+
+Opening one runs nobody's code: text, a SentencePiece model and safetensors.
+"""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+
+import safetensors.torch
+import torch
+from safetensors import SafetensorError
+
+from seq2seq import config as configuration
+from seq2seq.config import Config
+from seq2seq.errors import UserError
+from seq2seq.files import whole_folder
+from seq2seq.models.translation import Translation
+from seq2seq.text.tokenizer import Tokenizers
+
+_CONFIG, _WEIGHTS, _CARD = "config.toml", "model.safetensors", "README.md"
+
+
+@dataclass(frozen=True)
+class Model:
+    """A network with the configuration that shaped it and the tokenizers that feed it."""
+
+    config: Config
+    tokenizers: Tokenizers
+    network: Translation
+
+
+def build(config: Config, tokenizers: Tokenizers) -> Model:
+    """A network with fresh weights from torch's generator."""
+    network = Translation(
+        config, len(tokenizers.source), len(tokenizers.target), tokenizers.target.pad
+    )
+    return Model(config, tokenizers, network)
+
+
+def save(folder: Path, model: Model, card: str) -> None:
+    """Write the folder whole; one that has the name already is replaced."""
+    with whole_folder(folder) as aside:
+        (aside / _CONFIG).write_text(configuration.dumps(model.config), encoding="utf-8")
+        model.tokenizers.save(aside)
+        save_weights(aside / _WEIGHTS, model.network)
+        (aside / _CARD).write_text(card, encoding="utf-8")
+
+
+def load_config(folder: Path) -> Config:
+    """The configuration in a model folder. Raises UserError where the folder is not complete."""
+    if not folder.is_dir():
+        raise UserError(f"{folder}: no such model folder")
+    for name in (_CONFIG, _WEIGHTS):
+        if not (folder / name).is_file():
+            hint = f"; did you mean {folder / 'model'}?" if (folder / "model").is_dir() else ""
+            raise UserError(f"{folder / name} is missing: the model folder is not complete{hint}")
+    try:
+        values = tomllib.loads((folder / _CONFIG).read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UserError(f"{folder / _CONFIG}: cannot be read as TOML: {error}") from None
+    return configuration.parse(values, where=str(folder / _CONFIG))
+
+
+def load(folder: Path) -> Model:
+    """Read a model folder onto the CPU, ready to be run.
+
+    Raises UserError for a folder that is none, or that lacks a piece, or whose pieces do not fit.
+    """
+    config = load_config(folder)
+    model = build(config, Tokenizers.load(folder, config.tokenizer))
+    load_weights(folder / _WEIGHTS, model.network)
+    model.network.eval()
+    return model
+
+
+def save_weights(path: Path, network: torch.nn.Module) -> None:
+    """All weights as safetensors; tied ones once."""
+    safetensors.torch.save_model(network, str(path))
+
+
+def load_weights(path: Path, network: torch.nn.Module) -> None:
+    """Fill `network`. Raises UserError where the file is broken or holds other shapes."""
+    try:
+        safetensors.torch.load_model(network, str(path))
+    except (SafetensorError, json.JSONDecodeError) as error:
+        raise UserError(f"{path}: broken, no safetensors file ({error})") from None
+    except RuntimeError as error:
+        detail = " ".join(str(error).split())
+        raise UserError(f"{path}: does not fit its config.toml: {detail[:200]}") from None

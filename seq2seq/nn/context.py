@@ -1,0 +1,45 @@
+"""How the source reaches each decoder step. A decoder does not know which context it has."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+
+from torch import Tensor, nn
+
+from seq2seq.nn.encoder import Memory
+
+
+class Context(nn.Module):
+    """What every context offers; `size` is C.
+
+    `prepare` runs once per source. `forward` gives c for each query: `source` [N] int64 says which
+    source each row of the queries belongs to, so that a search never copies a memory per
+    hypothesis; None where row i belongs to source i.
+    """
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self.size = size
+
+    @abstractmethod
+    def prepare(self, memory: Memory) -> Tensor:
+        """Memory of B sources → what `forward` needs of them, first dimension B."""
+
+    @abstractmethod
+    def forward(
+        self, prepared: Tensor, query: Tensor, source: Tensor | None
+    ) -> tuple[Tensor, Tensor | None]:
+        """query [N, T, Q] → c [N, T, C] and the weights [N, T, S], or None where there are none."""
+
+
+class Fixed(Context):
+    """One c for the whole target: the encoder's summary at every step (Cho et al. 2014)."""
+
+    def prepare(self, memory: Memory) -> Tensor:
+        return memory.summary  # [B, C]
+
+    def forward(
+        self, prepared: Tensor, query: Tensor, source: Tensor | None
+    ) -> tuple[Tensor, Tensor | None]:
+        c = prepared if source is None else prepared[source]  # [N, C]
+        return c.unsqueeze(1).expand(-1, query.shape[1], -1), None

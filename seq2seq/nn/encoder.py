@@ -1,0 +1,122 @@
+"""The encoder: a recurrent stack over the source, and the pooling of its states."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from seq2seq.nn.recurrent import Dropout, Stack
+
+
+@dataclass(frozen=True)
+class Memory:
+    """What a decoder may know of the source.
+
+    states [B, S, D] (zero over padding), mask [B, S] bool (true where there is a token),
+    summary [B, C].
+    """
+
+    states: Tensor
+    mask: Tensor
+    summary: Tensor
+
+
+def token_mask(lengths: Tensor, size: int) -> Tensor:
+    """lengths [B] → [B, size] bool, true where there is a token."""
+    return torch.arange(size, device=lengths.device) < lengths.unsqueeze(1)
+
+
+class Pooling(nn.Module):
+    """states [B, S, D] → summary [B, C], over real tokens alone, then tanh(W · pooled + b).
+
+    - last: the last state of each direction (Sutskever et al. 2014; Cho et al. 2014)
+    - mean, max: over time, each feature by itself
+    - attentive: `heads` weighted means of the states, with weights softmax_s(v_k · tanh(W h_s)):
+      attention with learned queries instead of a decoder's (Lin et al. 2017)
+    """
+
+    def __init__(
+        self, kind: str, state_size: int, size: int, *, heads: int, bidirectional: bool
+    ) -> None:
+        super().__init__()
+        self.kind, self.bidirectional = kind, bidirectional
+        pooled_size = state_size * (heads if kind == "attentive" else 1)
+        self.project = nn.Linear(pooled_size, size)
+        if kind == "attentive":
+            self.key = nn.Linear(state_size, state_size)
+            self.queries = nn.Linear(state_size, heads, bias=False)
+
+    def forward(self, states: Tensor, mask: Tensor) -> Tensor:
+        pooled: Tensor = getattr(self, self.kind)(states, mask)
+        summary: Tensor = self.project(pooled).tanh()  # [B, C]
+        return summary
+
+    def last(self, states: Tensor, mask: Tensor) -> Tensor:
+        end = mask.sum(dim=1).sub(1).view(-1, 1, 1).expand(-1, 1, states.shape[2])  # [B, 1, D]
+        final = states.gather(1, end).squeeze(1)
+        if not self.bidirectional:
+            return final
+        half = states.shape[2] // 2
+        return torch.cat([final[:, :half], states[:, 0, half:]], dim=-1)
+
+    def mean(self, states: Tensor, mask: Tensor) -> Tensor:
+        total = states.masked_fill(~mask.unsqueeze(2), 0).sum(dim=1)
+        return total / mask.sum(dim=1, keepdim=True)
+
+    def max(self, states: Tensor, mask: Tensor) -> Tensor:
+        return states.masked_fill(~mask.unsqueeze(2), float("-inf")).amax(dim=1)
+
+    def attentive(self, states: Tensor, mask: Tensor) -> Tensor:
+        scores = self.queries(torch.tanh(self.key(states)))  # [B, S, heads]
+        scores = scores.float().masked_fill(~mask.unsqueeze(2), float("-inf"))
+        weights = scores.softmax(dim=1).to(states.dtype)
+        return (weights.transpose(1, 2) @ states).flatten(1)  # [B, heads * D]
+
+
+class Encoder(nn.Module):
+    """tokens [B, S] int64, lengths [B] int64 → Memory."""
+
+    def __init__(
+        self,
+        embedding: nn.Embedding,
+        *,
+        cell: str,
+        hidden: int,
+        layers: int,
+        bidirectional: bool,
+        dropout: float,
+        embedding_dropout: float,
+        variational: bool,
+        pooling: str,
+        heads: int,
+        context_size: int,
+    ) -> None:
+        super().__init__()
+        self.embedding = embedding
+        self.embedding_dropout = Dropout(embedding_dropout, variational)
+        self.stack = Stack(
+            cell,
+            embedding.embedding_dim,
+            hidden,
+            layers,
+            bidirectional=bidirectional,
+            dropout=dropout,
+            variational=variational,
+        )
+        self.dropout = Dropout(dropout, variational)
+        self.pooling = Pooling(
+            pooling,
+            self.stack.output_size,
+            context_size,
+            heads=heads,
+            bidirectional=bidirectional,
+        )
+
+    def forward(self, tokens: Tensor, lengths: Tensor) -> Memory:
+        mask = token_mask(lengths, tokens.shape[1])  # [B, S]
+        embedded = self.embedding_dropout(self.embedding(tokens))  # [B, S, E]
+        states, _ = self.stack(embedded, lengths=lengths)  # [B, S, D]
+        states = self.dropout(states).masked_fill(~mask.unsqueeze(2), 0)
+        return Memory(states, mask, self.pooling(states, mask))

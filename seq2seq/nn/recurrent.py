@@ -1,0 +1,134 @@
+"""Stacks of recurrent layers: RNN, LSTM or GRU, one way or both, shallow or deep.
+
+A layer runs as one fused call over all time steps of an unpacked, right-padded batch. Padding
+cannot leak: forwards it comes after every real step, and the backward direction reads each
+sentence reversed within its own length, so that there too the padding comes last.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+CELLS: dict[str, Callable[..., nn.RNNBase]] = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
+
+# What one layer carries from step to step, each [B, H]: (h,), or (h, c) for an LSTM.
+LayerState = tuple[Tensor, ...]
+
+
+class Layer(nn.Module):
+    """One recurrent layer in one direction. Equations: those of torch.nn.RNN, LSTM and GRU."""
+
+    def __init__(self, cell: str, input_size: int, hidden_size: int) -> None:
+        super().__init__()
+        self.run = CELLS[cell](input_size, hidden_size, batch_first=True)
+        self.parts = 2 if cell == "lstm" else 1  # of the state
+        weights = {name: parameter.data for name, parameter in self.run.named_parameters()}
+        gates = len(weights["bias_hh_l0"]) // hidden_size
+        for block in weights["weight_hh_l0"].chunk(gates):
+            nn.init.orthogonal_(block)  # Saxe et al. 2014: norms are kept over time
+        for block in weights["weight_ih_l0"].chunk(gates):
+            nn.init.xavier_uniform_(block)
+        nn.init.zeros_(weights["bias_ih_l0"])
+        nn.init.zeros_(weights["bias_hh_l0"])
+        if cell == "lstm":  # Jozefowicz et al. 2015: a forget gate that is open at first
+            nn.init.ones_(weights["bias_ih_l0"][hidden_size : 2 * hidden_size])
+
+    def forward(self, inputs: Tensor, state: LayerState | None) -> tuple[Tensor, LayerState]:
+        """inputs [B, T, I], state parts [B, H] (zeros if None) → outputs [B, T, H], last state."""
+        initial = None
+        if state is not None:
+            parts = tuple(
+                part.unsqueeze(0).to(inputs.dtype).contiguous() for part in state
+            )  # [1, B, H]
+            initial = parts if self.parts == 2 else parts[0]
+        outputs, last = self.run(inputs, initial)
+        return outputs, tuple(part[0] for part in (last if self.parts == 2 else (last,)))
+
+
+class Dropout(nn.Module):
+    """Dropout on [B, T, F]; `variational`: one mask for all steps (Gal and Ghahramani 2016)."""
+
+    def __init__(self, rate: float, variational: bool = False) -> None:
+        super().__init__()
+        self.rate, self.variational = rate, variational
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training or self.rate == 0:
+            return x
+        # Bernoulli by comparing 16-bit integers would be cheaper still, but this one is exact.
+        shape = (x.shape[0], 1, x.shape[2]) if self.variational and x.dim() == 3 else x.shape
+        keep = torch.rand(shape, device=x.device).ge_(self.rate).mul_(1 / (1 - self.rate))
+        return x * keep.to(x.dtype)
+
+
+def reverse(x: Tensor, lengths: Tensor) -> Tensor:
+    """Reverse each row of x [B, T, F] within its own length; padding stays where it is."""
+    steps = torch.arange(x.shape[1], device=x.device)  # [T]
+    mirrored = lengths.unsqueeze(1) - 1 - steps  # [B, T], negative over padding
+    index = torch.where(mirrored >= 0, mirrored, steps)
+    rows = torch.arange(x.shape[0], device=x.device).unsqueeze(1)
+    return x[rows, index]
+
+
+class Stack(nn.Module):
+    """L layers, residual from the second on (He et al. 2016; Wu et al. 2016).
+
+    Each layer may be fed a context beside its input, [x_t ; c_t], at every step. A residual goes
+    around the layer for x alone.
+    """
+
+    def __init__(
+        self,
+        cell: str,
+        input_size: int,
+        hidden_size: int,
+        layers: int,
+        *,
+        bidirectional: bool = False,
+        context_size: int = 0,
+        dropout: float = 0.0,
+        variational: bool = False,
+    ) -> None:
+        super().__init__()
+        self.output_size = hidden_size * (2 if bidirectional else 1)
+        sizes = [input_size] + [self.output_size] * (layers - 1)
+        self.forwards = nn.ModuleList(
+            Layer(cell, size + context_size, hidden_size) for size in sizes
+        )
+        self.backwards = nn.ModuleList(
+            Layer(cell, size + context_size, hidden_size) for size in sizes if bidirectional
+        )
+        self.dropout = Dropout(dropout, variational)
+
+    def forward(
+        self,
+        x: Tensor,
+        *,
+        lengths: Tensor | None = None,
+        state: list[LayerState] | None = None,
+        context: Tensor | None = None,
+    ) -> tuple[Tensor, list[LayerState]]:
+        """Run all layers over all steps.
+
+        x [B, T, I]; lengths [B] int64, needed both ways; state: the parts of each layer [B, H],
+        zeros if None; context [B, T, C] where the stack was built with one.
+        Gives outputs [B, T, D] (not yet dropped out) and the last state of each forward layer,
+        which over padding is that of the padding: ask for it in stepping only.
+        """
+        last: list[LayerState] = []
+        for number, layer in enumerate(self.forwards):
+            if number:
+                x = self.dropout(x)
+            inputs = x if context is None else torch.cat([x, context.to(x.dtype)], dim=-1)
+            outputs, layer_state = layer(inputs, state[number] if state is not None else None)
+            last.append(layer_state)
+            if len(self.backwards):
+                if lengths is None:
+                    raise ValueError("a bidirectional stack needs the lengths")
+                back, _ = self.backwards[number](reverse(inputs, lengths), None)
+                outputs = torch.cat([outputs, reverse(back, lengths)], dim=-1)  # [B, T, 2H]
+            x = outputs + x if number else outputs
+        return x, last

@@ -1,0 +1,63 @@
+"""The machine: device, precision, threads, and the allocator."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+
+import torch
+
+from seq2seq.errors import UserError
+
+
+def keep_memory() -> None:
+    """Have glibc keep freed memory for the next step instead of giving it back to the system.
+
+    Given back, every large block is page-faulted in again, update after update: a third of the
+    time of a small model's training. Does nothing where the C library is another one.
+    """
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (AttributeError, OSError):
+        return
+    trim_threshold, top_pad, mmap_max = -1, -2, -4  # malloc.h
+    mallopt(mmap_max, 0)
+    mallopt(trim_threshold, (1 << 31) - 1)
+    mallopt(top_pad, 64 << 20)
+
+
+def device(name: str) -> torch.device:
+    """`auto` (a GPU if there is one) or a device's name. Raises UserError if it is not there."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        chosen = torch.device(name)
+        torch.empty(0, device=chosen)
+    except (RuntimeError, AssertionError):
+        there = ["cpu"] + [f"cuda:{i}" for i in range(torch.cuda.device_count())]
+        raise UserError(
+            f"device {name!r} is not there; this machine has: {', '.join(there)}"
+        ) from None
+    return chosen
+
+
+def precision(name: str, chosen: torch.device) -> torch.dtype:
+    """`fp32`, `bf16`, or `auto`: bf16 where the processor multiplies in it, else fp32.
+
+    Raises UserError where bf16 is asked for and the processor has none.
+    """
+    if name == "fp32":
+        return torch.float32
+    if chosen.type == "cuda":
+        has = torch.cuda.is_bf16_supported()
+    else:
+        has = bool(torch.cpu._is_avx512_bf16_supported()) if chosen.type == "cpu" else False
+    if name == "bf16" and not has:
+        raise UserError(f"precision 'bf16' is not there on {chosen}; use fp32 or auto")
+    return torch.bfloat16 if has else torch.float32
+
+
+def threads(count: int) -> int:
+    """Use `count` threads for matrix products (0: one a core); gives the number in use."""
+    torch.set_num_threads(count or len(os.sched_getaffinity(0)))
+    return torch.get_num_threads()

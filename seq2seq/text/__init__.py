@@ -1,0 +1,1 @@
+"""From raw lines to batches of numbers, and back."""

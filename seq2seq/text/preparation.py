@@ -1,0 +1,211 @@
+"""From a configuration to encoded data on disk: read, filter, learn the subwords, encode."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from seq2seq.config import Config
+from seq2seq.errors import UserError
+from seq2seq.files import whole_file
+from seq2seq.text import corpus
+from seq2seq.text.corpus import Pair
+from seq2seq.text.dataset import Dataset, Encoded, chunks, encoded
+from seq2seq.text.tokenizer import Tokenizers, learn, seed_sampling
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """The tokenizers, and the encoded pairs to learn from and to judge by."""
+
+    folder: Path
+    tokenizers: Tokenizers
+    train: Dataset
+    valid: Dataset
+
+
+def prepare(config: Config, folder: Path, threads: int = 1) -> Prepared:
+    """Make the tokenizers and the encoded data in `folder`, or take those that are there.
+
+    They are reused only if the settings and the content of the input files are the same.
+    Raises UserError for every mistake in the corpus.
+    """
+    digest = _digest(config)
+    stamp = folder / "prepared.json"
+    if stamp.exists() and json.loads(stamp.read_text(encoding="utf-8"))["digest"] == digest:
+        tokenizers = Tokenizers.load(folder, config.tokenizer)
+    else:
+        if stamp.exists():
+            log.info("the settings or the corpus changed: preparing %s again", folder)
+            stamp.unlink()
+        folder.mkdir(parents=True, exist_ok=True)
+        tokenizers, counts = _make(config, folder, threads)
+        with whole_file(stamp) as aside:
+            aside.write_text(json.dumps({"digest": digest, "counts": counts}, indent=2) + "\n")
+    return Prepared(
+        folder, tokenizers, Dataset(folder / "train.arrow"), Dataset(folder / "valid.arrow")
+    )
+
+
+def _digest(config: Config) -> str:
+    """Of all that the prepared data depends on."""
+    hashed = hashlib.blake2b(digest_size=16)
+    for section in (config.data, config.tokenizer.model_copy(update={"sampling": 0.0})):
+        hashed.update(section.model_dump_json().encode())
+    for split in ("train", "valid", "test"):
+        if corpus.has_split(config.data, split):
+            for path in corpus.input_files(config.data, split):
+                with path.open("rb") as file:
+                    hashed.update(hashlib.file_digest(file, "blake2b").digest())
+    return hashed.hexdigest()
+
+
+def _make(config: Config, folder: Path, threads: int) -> tuple[Tokenizers, dict[str, int]]:
+    data = config.data
+    counts: Counter[str] = Counter()
+    valid = list(corpus.read_pairs(data, "valid"))
+    held_out = _held_out(config, valid)
+    raw = corpus.drop_unusable(
+        corpus.read_pairs(data, "train"), drop_duplicates=data.drop_duplicates, counts=counts
+    )
+    # The text goes to disk first: subwords are learned from it, and then it is encoded.
+    text_file = folder / "text.arrow"
+    Dataset.write(text_file, _without_ids(_leaks_counted(raw, held_out, counts)))
+    text = Dataset(text_file)
+    if not len(text):
+        raise UserError(f"no training pairs are left after filtering: {_said(counts)}")
+    tokenizers = _learn(config, text)
+    tokenizers.save(folder)
+    kept = Dataset.write(
+        folder / "train.arrow",
+        _fitting(encoded(text.pairs(), tokenizers, threads), config, counts),
+    )
+    text_file.unlink()
+    counts["kept"] = kept
+    if not kept:
+        raise UserError(f"no training pairs are left after filtering: {_said(counts)}")
+    Dataset.write(folder / "valid.arrow", encoded(valid, tokenizers, threads))
+    log.info("training pairs: %s", _said(counts))
+    for name in held_out:
+        if counts[f"also in {name}"]:
+            log.warning(
+                "%d training pairs are also in the %s set: its scores flatter the model",
+                counts[f"also in {name}"],
+                name,
+            )
+    return tokenizers, dict(counts)
+
+
+def _held_out(config: Config, valid: list[Pair]) -> dict[str, set[bytes]]:
+    """The pairs that training should not see, by the name of their set."""
+    held_out = {"valid": {corpus.pair_digest(pair) for pair in valid}}
+    if corpus.has_split(config.data, "test"):
+        test = corpus.read_pairs(config.data, "test")
+        held_out["test"] = {corpus.pair_digest(pair) for pair in test}
+    return held_out
+
+
+def _leaks_counted(
+    pairs: Iterable[Pair], held_out: dict[str, set[bytes]], counts: Counter[str]
+) -> Iterator[Pair]:
+    for pair in pairs:
+        digest = corpus.pair_digest(pair)
+        for name, digests in held_out.items():
+            counts[f"also in {name}"] += digest in digests
+        yield pair
+
+
+def _without_ids(pairs: Iterable[Pair]) -> Iterator[Encoded]:
+    for sources, targets in chunks(pairs):
+        empty: list[list[int]] = [[] for _ in sources]
+        yield sources, targets, empty, empty
+
+
+def _learn(config: Config, text: Dataset) -> Tokenizers:
+    """One tokenizer from both sides, or one each, from an even sample of the pairs."""
+    step = -(-len(text) // config.tokenizer.sample_lines)
+
+    def sides(*wanted: int) -> Iterator[str]:
+        for number, pair in enumerate(text.pairs()):
+            if number % step == 0:
+                for side in wanted:
+                    yield pair[side]
+
+    if config.tokenizer.joint:
+        joint = learn(sides(0, 1), config.tokenizer, "the training text")
+        return Tokenizers(joint, joint)
+    return Tokenizers(
+        learn(sides(0), config.tokenizer, f"the training text in {config.data.source}"),
+        learn(sides(1), config.tokenizer, f"the training text in {config.data.target}"),
+    )
+
+
+def _fitting(content: Iterable[Encoded], config: Config, counts: Counter[str]) -> Iterator[Encoded]:
+    """The pairs that are neither too long nor too unequal; the others are counted."""
+    data = config.data
+    for chunk in content:
+        rows = []
+        for row in zip(*chunk, strict=True):
+            reason = corpus.fits(
+                len(row[2]), len(row[3]), max_tokens=data.max_tokens, max_ratio=data.max_ratio
+            )
+            if reason is None:
+                rows.append(row)
+            else:
+                counts[reason] += 1
+        if rows:
+            sources, targets, source_ids, target_ids = map(list, zip(*rows, strict=True))
+            yield sources, targets, source_ids, target_ids
+
+
+def _said(counts: Counter[str]) -> str:
+    dropped = ("empty", "duplicate", "too long", "length ratio")
+    said = ", ".join(f"{counts[name]:,} {name}" for name in dropped if counts[name])
+    kept = f"{counts['read']:,} read, {counts['kept']:,} kept"
+    return kept + (f"; dropped: {said}" if said else "; none dropped")
+
+
+def sampled(prepared: Prepared, strength: float, seed: int, epoch: int) -> Dataset:
+    """The training pairs with subwords drawn anew for one epoch (Kudo 2018).
+
+    Drawn in a fresh thread seeded by (seed, epoch): SentencePiece seeds its generator once a
+    thread, so this is what makes a resumed run draw the same ones.
+    """
+    path = prepared.folder / "epoch.arrow"
+
+    def draw() -> Iterator[Encoded]:
+        for sources, targets in chunks(prepared.train.pairs()):
+            yield (
+                sources,
+                targets,
+                prepared.tokenizers.source.sample(sources, strength),
+                prepared.tokenizers.target.sample(targets, strength),
+            )
+
+    _in_fresh_thread(lambda: Dataset.write(path, draw()), seed * 1_000_003 + epoch)
+    return Dataset(path)
+
+
+def _in_fresh_thread(work: Callable[[], object], seed: int) -> None:
+    failure: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            work()
+        except BaseException as error:  # handed on to the thread that waits
+            failure.append(error)
+
+    seed_sampling(seed % (1 << 32))
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+    if failure:
+        raise failure[0]

@@ -1,0 +1,179 @@
+"""Raw text to subword ids and back (SentencePiece; Kudo and Richardson 2018).
+
+A tokenizer owns its vocabulary and the four special ids; nobody else writes an id as a number.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import sentencepiece
+
+from seq2seq.config import TokenizerConfig
+from seq2seq.errors import UserError
+
+# Everything that some program takes for the end of a line, and the tab that separates columns.
+_BREAKS = str.maketrans(dict.fromkeys("\n\r\t\v\f\x1c\x1d\x1e\x85\u2028\u2029", " "))
+_LEARNING_THREADS = 4  # fixed: the pieces of a unigram model depend on it, and on nothing else
+
+
+class Tokenizer:
+    """One vocabulary: text to ids [int] without special ones, and ids to text."""
+
+    def __init__(self, model: bytes, *, lowercase: bool = False) -> None:
+        """model: a serialised SentencePiece model. Raises UserError if it is none."""
+        self.model = model
+        self.lowercase = lowercase
+        self._processor = sentencepiece.SentencePieceProcessor()
+        try:
+            self._processor.LoadFromSerializedProto(model)
+        except RuntimeError:
+            raise UserError("the tokenizer's file is no SentencePiece model") from None
+        self.pad: int = self._processor.pad_id()
+        self.unk: int = self._processor.unk_id()
+        self.bos: int = self._processor.bos_id()
+        self.eos: int = self._processor.eos_id()
+        if min(self.pad, self.unk, self.bos, self.eos) < 0:
+            raise UserError("the SentencePiece model lacks one of <pad>, <unk>, <s>, </s>")
+
+    def __len__(self) -> int:
+        """V, the special ids counted."""
+        return int(self._processor.GetPieceSize())
+
+    def encode(self, lines: Sequence[str], threads: int = 1) -> list[list[int]]:
+        """The most likely pieces of each line; a blank line has none."""
+        prepared = [self._prepared(line) for line in lines]
+        ids: list[list[int]] = self._processor.EncodeAsIds(prepared, num_threads=threads)
+        return ids
+
+    def sample(self, lines: Sequence[str], strength: float) -> list[list[int]]:
+        """Subword regularisation (Kudo 2018): each line's pieces drawn at random.
+
+        strength: the smoothing alpha of a unigram model, or the dropout of BPE (Provilkov et al.
+        2020). The generator is SentencePiece's own, one a thread: see `seed_sampling`.
+        """
+        prepared = [self._prepared(line) for line in lines]
+        ids: list[list[int]] = self._processor.SampleEncodeAsIds(
+            prepared, nbest_size=-1, alpha=strength, num_threads=1
+        )
+        return ids
+
+    def decode(self, ids: Sequence[Sequence[int]]) -> list[str]:
+        """Text of each sequence: special ids left out, one line each whatever the pieces hold."""
+        return [self._line(list(row)) for row in ids]
+
+    def pieces(self, ids: Sequence[int]) -> list[str]:
+        """The pieces as they are written in the vocabulary, `▁` where a word begins."""
+        return [self._processor.IdToPiece(int(i)) for i in ids]
+
+    def piece_ids(self, pieces: Sequence[str]) -> list[int]:
+        """The ids of written pieces; one that the vocabulary lacks is <unk>."""
+        return [int(self._processor.PieceToId(piece)) for piece in pieces]
+
+    def parse_ids(self, words: Sequence[str], number: int) -> list[int]:
+        """Written ids; UserError, naming line `number`, for what is none of the vocabulary's."""
+        for word in words:
+            if not (word.isascii() and word.isdigit() and int(word) < len(self)):
+                raise UserError(f"line {number}: {word!r} is no id from 0 to {len(self) - 1}")
+        return [int(word) for word in words]
+
+    def _prepared(self, line: str) -> str:
+        return line.lower() if self.lowercase else line
+
+    def _line(self, ids: list[int]) -> str:
+        text: str = self._processor.DecodeIds(ids)
+        return text.translate(_BREAKS)
+
+
+def seed_sampling(seed: int) -> None:
+    """Seed SentencePiece's generator, which every thread takes over at its first sample only.
+
+    So seed first, then sample in a fresh thread: the result is the same in every run.
+    """
+    sentencepiece.set_random_generator_seed(seed)
+
+
+@dataclass(frozen=True)
+class Tokenizers:
+    """Both sides; the same object twice where the vocabulary is joint."""
+
+    source: Tokenizer
+    target: Tokenizer
+
+    def save(self, folder: Path) -> None:
+        for name, tokenizer in self._files().items():
+            (folder / name).write_bytes(tokenizer.model)
+
+    def _files(self) -> dict[str, Tokenizer]:
+        if self.source is self.target:
+            return {"tokenizer.model": self.source}
+        return {"tokenizer.source.model": self.source, "tokenizer.target.model": self.target}
+
+    @classmethod
+    def load(cls, folder: Path, config: TokenizerConfig) -> Tokenizers:
+        """Read what `save` wrote. Raises UserError for a missing or broken file."""
+        names = (
+            ["tokenizer.model"]
+            if config.joint
+            else [
+                "tokenizer.source.model",
+                "tokenizer.target.model",
+            ]
+        )
+        loaded = []
+        for name in names:
+            path = folder / name
+            try:
+                loaded.append(Tokenizer(path.read_bytes(), lowercase=config.lowercase))
+            except FileNotFoundError:
+                raise UserError(f"{path} is missing: the model folder is not complete") from None
+            except UserError as error:
+                raise UserError(f"{path}: {error}") from None
+        return cls(loaded[0], loaded[-1])
+
+
+def learn(lines: Iterable[str], config: TokenizerConfig, name: str = "the text") -> Tokenizer:
+    """Learn a vocabulary of `config.vocabulary` pieces from raw lines.
+
+    For `char` and `word` the size is an upper limit, for `unigram` and `bpe` it is met exactly.
+    Raises UserError, naming `name`, where the text does not allow the size, with what is possible.
+    """
+    subwords = config.kind in ("unigram", "bpe")
+    written = io.BytesIO()
+    try:
+        sentencepiece.SentencePieceTrainer.Train(
+            sentence_iterator=(line.lower() if config.lowercase else line for line in lines),
+            model_writer=written,
+            model_type=config.kind,
+            vocab_size=config.vocabulary,
+            hard_vocab_limit=subwords,
+            character_coverage=config.character_coverage,
+            byte_fallback=config.byte_fallback and subwords,
+            normalization_rule_name=config.normalization,
+            pad_id=0,
+            unk_id=1,
+            bos_id=2,
+            eos_id=3,
+            num_threads=_LEARNING_THREADS,
+            max_sentence_length=1 << 16,
+            minloglevel=2,
+        )
+    except (RuntimeError, OSError) as error:
+        raise UserError(_complaint(str(error), config, name)) from None
+    return Tokenizer(written.getvalue(), lowercase=config.lowercase)
+
+
+def _complaint(message: str, config: TokenizerConfig, name: str) -> str:
+    start = f"tokenizer.vocabulary = {config.vocabulary} does not fit {name}: "
+    if match := re.search(r"<= (\d+)", message):
+        return start + f"at most {match[1]} is possible with kind {config.kind!r}"
+    if match := re.search(r"smaller than required_chars\. \d+ vs (\d+)", message):
+        return start + (
+            f"its characters and the special pieces alone need {match[1]}; "
+            "set a larger one, or a lower tokenizer.character_coverage"
+        )
+    return start + message.strip().splitlines()[-1]

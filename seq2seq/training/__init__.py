@@ -1,0 +1,1 @@
+"""One training loop for every shape, and what it needs."""

@@ -1,0 +1,134 @@
+"""Checkpoints: all that a run needs to go on as if it had never stopped."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from seq2seq.errors import UserError
+from seq2seq.files import whole_file, whole_folder
+from seq2seq.models.folder import load_weights, save_weights
+
+
+@dataclass
+class Progress:
+    """Where a run stands. Plain numbers, so that it is read as text and runs no code."""
+
+    update: int = 0
+    epoch: int = 0  # the one under way, from 0
+    position: int = 0  # batches of it that are done
+    seconds: float = 0.0  # of training, added up over resumes
+    validated: int = -1  # the update of the last validation
+    best: float | None = None  # its score by validation.metric, higher is better
+    best_update: int = 0
+    waited: int = 0  # validations since
+    cuts: int = 0  # of the plateau schedule
+    plateau_waited: int = 0
+    rows: int = 0  # of metrics.jsonl
+    threads: int = 0
+    # Sums since the last row of the log.
+    window_nll: float = 0.0
+    window_tokens: int = 0
+    window_norm: float = 0.0
+    window_updates: int = 0
+    window_start: float = 0.0  # `seconds` at its beginning
+    # (score, update) of the validations whose weights are kept for averaging, best first.
+    kept: list[tuple[float, int]] = field(default_factory=list)
+
+    def clear_window(self) -> None:
+        """Begin a new row of the log."""
+        self.window_nll = self.window_norm = 0.0
+        self.window_tokens = self.window_updates = 0
+        self.window_start = self.seconds
+
+
+class Checkpoints:
+    """The folder `checkpoints/` of a run."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def save(
+        self,
+        progress: Progress,
+        network: torch.nn.Module,
+        averaged: torch.nn.Module | None,
+        optimizer: torch.optim.Optimizer,
+    ) -> None:
+        """Write one whole, then remove the older ones."""
+        name = f"update-{progress.update:08d}"
+        with whole_folder(self.folder / name) as aside:
+            save_weights(aside / "weights.safetensors", network)
+            if averaged is not None:
+                save_weights(aside / "average.safetensors", averaged)
+            state = {"optimizer": optimizer.state_dict(), "cpu": torch.get_rng_state()}
+            if torch.cuda.is_available():
+                state["cuda"] = torch.cuda.get_rng_state()
+            torch.save(state, aside / "optimizer.pt")
+            text = json.dumps(asdict(progress), indent=2) + "\n"
+            (aside / "progress.json").write_text(text, encoding="utf-8")
+        for other in self._all():
+            if other.name != name:
+                shutil.rmtree(other, ignore_errors=True)
+
+    def load(
+        self,
+        network: torch.nn.Module,
+        averaged: torch.nn.Module | None,
+        optimizer: torch.optim.Optimizer,
+    ) -> Progress | None:
+        """Fill all three from the last one; None if there is none yet. Raises UserError."""
+        found = self._all()
+        if not found:
+            return None
+        folder = found[-1]
+        try:
+            values: dict[str, Any] = json.loads((folder / "progress.json").read_text("utf-8"))
+            state = torch.load(folder / "optimizer.pt", weights_only=True)
+            load_weights(folder / "weights.safetensors", network)
+            if averaged is not None and (folder / "average.safetensors").exists():
+                load_weights(folder / "average.safetensors", averaged)
+            elif averaged is not None:  # averaging was switched on for the resumed part
+                averaged.load_state_dict(network.state_dict())
+        except (OSError, ValueError, KeyError) as error:
+            raise UserError(f"{folder}: the checkpoint cannot be read: {error}") from None
+        optimizer.load_state_dict(state["optimizer"])
+        torch.set_rng_state(state["cpu"])
+        if torch.cuda.is_available() and "cuda" in state:
+            torch.cuda.set_rng_state(state["cuda"])
+        values["kept"] = [(score, update) for score, update in values["kept"]]
+        return Progress(**values)
+
+    def keep(self, progress: Progress, score: float, network: torch.nn.Module, most: int) -> None:
+        """Keep the weights of a validation for averaging, if it is among the best `most`."""
+        with whole_file(self._kept(progress.update)) as aside:
+            save_weights(aside, network)
+        ranked = sorted([*progress.kept, (score, progress.update)], key=lambda k: (-k[0], k[1]))
+        progress.kept = ranked[:most]
+
+    def average(self, progress: Progress, network: torch.nn.Module) -> None:
+        """Fill `network` with the mean of the weights that were kept."""
+        total: dict[str, torch.Tensor] = {}
+        for _, update in progress.kept:
+            load_weights(self._kept(update), network)
+            for name, value in network.state_dict().items():
+                total[name] = total.get(name, torch.zeros_like(value)) + value
+        network.load_state_dict({name: value / len(progress.kept) for name, value in total.items()})
+
+    def tidy(self, progress: Progress) -> None:
+        """Remove weights that a saved checkpoint no longer speaks of."""
+        wanted = {self._kept(update) for _, update in progress.kept}
+        for path in self.folder.glob("kept-*.safetensors"):
+            if path not in wanted:
+                path.unlink()
+
+    def _kept(self, update: int) -> Path:
+        return self.folder / f"kept-{update:08d}.safetensors"
+
+    def _all(self) -> list[Path]:
+        return sorted(self.folder.glob("update-*"))

@@ -1,0 +1,75 @@
+"""A run folder: who may write into it, and what it holds.
+
+config.toml  data/  checkpoints/  model/  metrics.jsonl  curves.png
+"""
+
+from __future__ import annotations
+
+import logging
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from seq2seq import config as configuration
+from seq2seq.config import Config
+from seq2seq.errors import UserError
+from seq2seq.files import whole_file
+
+log = logging.getLogger(__name__)
+
+
+class Run:
+    """Paths of a run, opened for a new one or to go on with one."""
+
+    def __init__(self, folder: Path, config: Config, *, resume: bool) -> None:
+        """Raises UserError where the folder holds another run, or one of another architecture."""
+        self.folder = folder
+        self.data = folder / "data"
+        self.checkpoints = folder / "checkpoints"
+        self.model = folder / "model"
+        self.metrics = folder / "metrics.jsonl"
+        self.curves = folder / "curves.png"
+        written = folder / "config.toml"
+        if written.exists():
+            if not resume:
+                raise UserError(
+                    f"{folder} holds a run already: add --resume to go on with it, "
+                    "or name another folder with --out"
+                )
+            _refuse_another(config, written)
+        elif folder.exists() and any(p.name != "data" for p in folder.iterdir()):
+            raise UserError(f"{folder} is not empty and holds no run: name another with --out")
+        elif resume:
+            log.info("%s holds no run yet: starting one", folder)
+
+    def begin(self, config: Config) -> None:
+        """Write the configuration down: from here on the folder holds a run."""
+        self.checkpoints.mkdir(parents=True, exist_ok=True)
+        with whole_file(self.folder / "config.toml") as aside:
+            aside.write_text(configuration.dumps(config), encoding="utf-8")
+
+
+def _refuse_another(config: Config, written: Path) -> None:
+    """What was learned so far fits one data set and one architecture; how to train may change."""
+    old = tomllib.loads(written.read_text(encoding="utf-8"))
+    new = tomllib.loads(configuration.dumps(config))
+    fixed = ("shape", "seed", "data", "tokenizer", "encoder", "context", "decoder")
+    differ = _differences(old, new)
+    refused = [text for key, text in differ.items() if key.split(".")[0] in fixed]
+    if refused:
+        raise UserError(
+            f"{written.parent} cannot be resumed with another configuration: " + ", ".join(refused)
+        )
+    for text in differ.values():
+        log.info("resumed with a changed setting: %s", text)
+
+
+def _differences(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> dict[str, str]:
+    found: dict[str, str] = {}
+    for key in sorted(old.keys() | new.keys()):
+        was, now = old.get(key), new.get(key)
+        if isinstance(was, dict) and isinstance(now, dict):
+            found.update(_differences(was, now, f"{prefix}{key}."))
+        elif was != now:
+            found[prefix + key] = f"{prefix}{key} was {was!r}, is {now!r}"
+    return found

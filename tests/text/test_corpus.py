@@ -1,0 +1,462 @@
+"""What must hold of reading pairs: nothing lost, nothing shifted, every mistake named in a line."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import string
+import subprocess
+import sys
+import tempfile
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import datasets
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pyarrow import parquet
+
+from seq2seq.config import Data
+from seq2seq.errors import UserError
+from seq2seq.text.corpus import (
+    Pair,
+    drop_unusable,
+    fits,
+    has_split,
+    input_files,
+    pair_digest,
+    read_lines,
+    read_pairs,
+)
+
+# Characters that other readers take for the end of a line, or trip over.
+ODD = "\r\t\0\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029\ufeff\"'\\{}, é日🎈"
+LINE = st.text(st.characters(exclude_characters="\n", codec="utf-8") | st.sampled_from(ODD))
+PAIRS = st.lists(st.tuples(LINE, LINE), min_size=1, max_size=6)
+CELL = LINE.map(lambda text: text.replace("\t", ""))
+WITH_FILES = settings(max_examples=50, deadline=None)  # a disk has slow moments
+PARALLEL = [("a", "b"), ("c", "d"), ("e", "f")]
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    cache = tmp_path_factory.getbasetemp() / "datasets-cache"
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", cache)
+
+
+def data(**values: Any) -> Data:
+    return Data.model_validate({"source": "de", "target": "en", **values})
+
+
+def read(**values: Any) -> list[Pair]:
+    return list(read_pairs(data(**values), "train"))
+
+
+def complaint(**values: Any) -> str:
+    """What a user is told; always one line."""
+    with pytest.raises(UserError) as caught:
+        read(**values)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def write(path: Path, content: str | bytes) -> Path:
+    raw = content.encode() if isinstance(content, str) else content
+    path.write_bytes(gzip.compress(raw, 1) if path.suffix == ".gz" else raw)
+    return path
+
+
+def write_parallel(folder: Path, pairs: list[Pair], ending: str = "", last: str = "\n") -> str:
+    for side, language in enumerate(("de", "en")):
+        lines = "\n".join(pair[side] for pair in pairs) + last
+        write(folder / f"train.{language}{ending}", lines)
+    return str(folder / "train")
+
+
+def translations(pairs: list[Pair]) -> dict[str, list[dict[str, str]]]:
+    return {"translation": [{"de": source, "en": target} for source, target in pairs]}
+
+
+def unmarked(pairs: list[Pair]) -> list[Pair]:
+    """As a file without a byte order mark of its own begins: the first line loses one."""
+    return [(pairs[0][0].removeprefix("\ufeff"), pairs[0][1].removeprefix("\ufeff")), *pairs[1:]]
+
+
+# --- what is written is read
+
+
+@WITH_FILES
+@given(PAIRS, st.sampled_from(["", ".gz"]))
+def test_parallel_files_round_trip(pairs: list[Pair], ending: str) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        train = write_parallel(Path(folder), pairs, ending)
+        assert read(train=train) == unmarked(pairs)
+        assert read(train=[f"{train}.de{ending}", f"{train}.en{ending}"]) == unmarked(pairs)
+
+
+@WITH_FILES
+@given(
+    st.lists(st.tuples(CELL, CELL), min_size=1, max_size=6),
+    st.sampled_from(["t.tsv", "t.tsv.gz"]),
+    st.booleans(),
+)
+def test_tsv_round_trips(pairs: list[Pair], name: str, header: bool) -> None:
+    rows = [f"{number}\t{target}\t{source}" for number, (source, target) in enumerate(pairs)]
+    with tempfile.TemporaryDirectory() as folder:
+        table = Path(folder, name)
+        if header:
+            write(table, "\n".join(["id\ten\tde", *rows]))
+            assert read(train=str(table)) == pairs
+        else:
+            write(table, "\n".join(rows) + "\n")
+            assert read(train=str(table), source_column=3, target_column=2) == pairs
+
+
+@WITH_FILES
+@given(PAIRS, st.sampled_from(["t.jsonl", "t.jsonl.gz"]), st.booleans())
+def test_jsonl_round_trips(pairs: list[Pair], name: str, ascii_only: bool) -> None:
+    rows = [
+        json.dumps({"id": 1, "pair": {"de": source}, "en": target}, ensure_ascii=ascii_only)
+        for source, target in pairs
+    ]
+    with tempfile.TemporaryDirectory() as folder:
+        table = write(Path(folder, name), "\n".join(rows))
+        assert read(train=str(table), source_column="pair.de") == pairs
+
+
+@WITH_FILES
+@given(PAIRS)
+def test_parquet_round_trips(pairs: list[Pair]) -> None:
+    sides = {"de": [pair[0] for pair in pairs], "en": [pair[1] for pair in pairs]}
+    nested = {"source_column": "translation.de", "target_column": "translation.en"}
+    with tempfile.TemporaryDirectory() as folder:
+        table = str(Path(folder, "t.parquet"))
+        parquet.write_table(pa.table({"id": list(range(len(pairs))), **sides}), table)
+        assert read(train=table) == pairs
+        parquet.write_table(pa.table(translations(pairs)), table, row_group_size=2)
+        assert read(train=table, **nested) == pairs
+
+
+@settings(max_examples=8, deadline=None)
+@given(pairs=PAIRS)
+def test_a_local_dataset_round_trips(pairs: list[Pair]) -> None:
+    nested = {"source_column": "translation.de", "target_column": "translation.en"}
+    with tempfile.TemporaryDirectory() as folder:
+        parquet.write_table(pa.table(translations(pairs)), Path(folder, "train.parquet"))
+        assert read(hub=folder, **nested) == pairs
+    with tempfile.TemporaryDirectory() as folder:
+        dataset = datasets.Dataset.from_dict(translations(pairs))
+        datasets.DatasetDict({"train": dataset}).save_to_disk(folder)
+        assert read(hub=folder, **nested) == pairs
+
+
+def test_more_rows_than_are_converted_at_a_time(tmp_path: Path) -> None:
+    pairs = [(f"s {row}", f"t {row}") for row in range(2500)]
+    table = pa.table({"de": [pair[0] for pair in pairs], "en": [pair[1] for pair in pairs]})
+    parquet.write_table(table, tmp_path / "train.parquet")
+    assert read(train=str(tmp_path / "train.parquet")) == pairs
+    assert read(hub=str(tmp_path)) == pairs
+    bad = table.append_column("fr", pa.array(["x"] * 2400 + [None] + ["x"] * 99))
+    parquet.write_table(bad, tmp_path / "train.parquet")
+    assert "row 2401" in complaint(train=str(tmp_path / "train.parquet"), target_column="fr")
+
+
+@given(st.lists(LINE, max_size=6).map("\n".join))
+def test_only_a_newline_ends_a_line(text: str) -> None:
+    *lines, last = text.removeprefix("\ufeff").split("\n")
+    expected = [*lines, last] if last else lines  # after the last "\n" there is no line
+    assert list(read_lines(io.BytesIO(text.encode()), "in")) == expected
+    if not text.startswith("\ufeff"):
+        assert list(read_lines(io.BytesIO(text.encode("utf-8-sig")), "in")) == expected
+
+
+def test_line_ends_of_other_systems_stay_in_the_line(tmp_path: Path) -> None:
+    train = write_parallel(tmp_path, [("a\r", "b\x85c\r"), ("\u2028", "\0")], last="")
+    assert read(train=train) == [("a\r", "b\x85c\r"), ("\u2028", "\0")]
+    write(tmp_path / "dos.tsv", "de\ten\r\na\tb\r\n")
+    assert read(train=str(tmp_path / "dos.tsv")) == [("a", "b\r")]
+
+
+def test_a_newline_in_a_value_becomes_a_space(tmp_path: Path) -> None:
+    write(tmp_path / "t.jsonl", '{"de": "a\\nb", "en": "c"}')
+    assert read(train=str(tmp_path / "t.jsonl")) == [("a b", "c")]
+
+
+# --- where a split is looked for
+
+
+def test_files_come_before_the_hub(tmp_path: Path) -> None:
+    hub = tmp_path / "hub"
+    hub.mkdir()
+    write(hub / "train.jsonl", '{"de": "from", "en": "the hub"}\n')
+    train = str(tmp_path / "train")
+    both = data(train=train, hub=str(hub))
+    assert list(read_pairs(both, "train")) == [("from", "the hub")]
+    assert input_files(both, "train") == [hub / "train.jsonl"]
+    write_parallel(tmp_path, PARALLEL)
+    assert list(read_pairs(both, "train")) == PARALLEL
+    assert input_files(both, "train") == [tmp_path / "train.de", tmp_path / "train.en"]
+    assert input_files(data(hub="owner/name"), "train") == []
+
+
+def test_half_a_pair_of_files_is_refused_even_with_a_hub(tmp_path: Path) -> None:
+    write(tmp_path / "train.de", "a\n")
+    told = complaint(train=str(tmp_path / "train"), hub="owner/name")
+    assert "train.en or" in told
+    assert "train.en.gz" in told
+    assert "train.de" not in told
+
+
+def test_missing_files_name_all_that_was_looked_for(tmp_path: Path) -> None:
+    told = complaint(train=str(tmp_path / "train"))
+    for part in ("data.train", "train.de", "train.de.gz", "train.en", "$SEQ2SEQ_DATA"):
+        assert part in told
+    assert "t.tsv" in complaint(train=str(tmp_path / "t.tsv"))
+    assert "here.x" in complaint(train=[str(tmp_path / "here.x"), str(tmp_path / "here.y")])
+    with pytest.raises(UserError, match=r"x\.de"):
+        input_files(data(train=str(tmp_path / "x")), "train")
+
+
+def test_which_splits_there_are() -> None:
+    files = data(train="x")
+    assert has_split(files, "train")
+    assert not has_split(files, "test")
+    for refuses in (read_pairs, input_files):
+        with pytest.raises(UserError, match=r"data\.test is not set; .*data\.hub"):
+            refuses(files, "test")
+    hub = data(hub="owner/name", hub_splits={"train": "train[:90%]"})
+    assert has_split(hub, "train")
+    assert not has_split(hub, "valid")
+    with pytest.raises(UserError, match=r"data\.valid is not set; .*data\.hub_splits\.valid"):
+        read_pairs(hub, "valid")
+
+
+# --- mistakes in files
+
+
+@pytest.mark.parametrize(("de", "en"), [(3, 4), (4, 3), (0, 2), (5, 1)])
+def test_unequal_files_name_both_counts(tmp_path: Path, de: int, en: int) -> None:
+    write(tmp_path / "train.de", "x\n" * de)
+    write(tmp_path / "train.en", "x\n" * en)
+    told = complaint(train=str(tmp_path / "train"))
+    assert f"train.de has {de} lines" in told
+    assert f"train.en has {en}" in told
+
+
+def test_all_pairs_before_the_missing_line_are_read(tmp_path: Path) -> None:
+    write(tmp_path / "train.de", "a\nb\nc\n")
+    write(tmp_path / "train.en", "d\ne\n")
+    pairs = read_pairs(data(train=str(tmp_path / "train")), "train")
+    assert [next(pairs), next(pairs)] == [("a", "d"), ("b", "e")]
+    with pytest.raises(UserError, match="3 lines"):
+        next(pairs)
+
+
+@pytest.mark.parametrize(
+    "name", ["t.tsv", "t.tsv.gz", "t.jsonl", "t.jsonl.gz", "header.tsv", "mark.jsonl"]
+)
+def test_empty_tables(tmp_path: Path, name: str) -> None:
+    content = {"header.tsv": "de\ten\n", "mark.jsonl": "\ufeff"}.get(name, "")
+    told = complaint(train=str(write(tmp_path / name, content)))
+    assert name in told
+    assert "empty" in told
+
+
+def test_empty_parallel_files_and_parquet(tmp_path: Path) -> None:
+    train = write_parallel(tmp_path, [], last="")
+    assert "train.de and" in complaint(train=train)
+    assert "empty" in complaint(train=train)
+    parquet.write_table(
+        pa.table({"de": pa.array([], pa.string()), "en": []}), tmp_path / "t.parquet"
+    )
+    assert "empty" in complaint(train=str(tmp_path / "t.parquet"))
+
+
+def test_bad_utf8_is_named_to_the_byte(tmp_path: Path) -> None:
+    write(tmp_path / "train.de", "one\ntwo\nthree\n")
+    write(tmp_path / "train.en", b"one\nd\xc3\xa9j\xe0\n")
+    assert "train.en:2: not UTF-8 at byte 5 " in complaint(train=str(tmp_path / "train"))
+    with pytest.raises(UserError, match=r"stdin:1: not UTF-8 at byte 4 .*0xff"):
+        list(read_lines(io.BytesIO(b"\xef\xbb\xbf\xff\n"), "stdin"))
+
+
+@pytest.mark.parametrize("damage", ["cut", "bits", "plain"])
+def test_broken_gzip(tmp_path: Path, damage: str) -> None:
+    raw = bytearray(gzip.compress(b"".join(b"line %d\n" % (n * n) for n in range(3000))))
+    if damage == "bits":
+        raw[len(raw) // 2] ^= 0xFF
+    (tmp_path / "train.de.gz").write_bytes({"cut": raw[:-20], "plain": b"text\n"}.get(damage, raw))
+    write(tmp_path / "train.en", "x\n" * 3000)
+    told = complaint(train=str(tmp_path / "train"))
+    assert "train.de.gz: broken gzip" in told or (damage == "bits" and "train.de.gz:" in told)
+
+
+def test_tsv_columns(tmp_path: Path) -> None:
+    table = str(write(tmp_path / "t.tsv", "german\tenglish\na\tb\nc\n"))
+    told = complaint(train=table, source_column="germn", target_column="english")
+    for part in ("t.tsv", "'germn'", "'german', 'english'", "did you mean 'german'?"):
+        assert part in told
+    told = complaint(train=table, source_column="german", target_column="english")
+    assert "t.tsv:3: 1 columns where at least 2" in told
+    assert "t.tsv:1: " in complaint(train=table, source_column=1, target_column=3)
+    assert "count from 1" in complaint(train=table, source_column=0, target_column=1)
+    assert "both be names" in complaint(train=table, source_column=1, target_column="english")
+    twice = str(write(tmp_path / "twice.tsv", "de\ten\ten\n"))
+    assert "2 columns 'en'" in complaint(train=twice)
+
+
+def test_numbers_are_for_tsv(tmp_path: Path) -> None:
+    table = str(write(tmp_path / "t.jsonl", '{"de": "a", "en": "b"}\n'))
+    assert "numbers are for TSV" in complaint(train=table, source_column=1, target_column=2)
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ('{"de": "a", "en": ', "invalid JSON"),
+        ("", "invalid JSON"),
+        ("[" * 100_000, "invalid JSON"),
+        ('["a", "b"]', "JSON list"),
+        ('{"de": "a", "eng": "b"}', "no column 'en', only 'de', 'eng'"),
+        ('{"de": "a", "en": {"x": "b"}}', "only 'de', 'en.x'"),
+        ('{"de": "a", "en": null}', "'en' is null"),
+        ('{"de": 7, "en": "b"}', "'de' is int"),
+        ('{"de": "\\ud83d", "en": "b"}', "half a surrogate pair"),
+    ],
+)
+def test_mistakes_in_jsonl(tmp_path: Path, line: str, words: str) -> None:
+    table = write(tmp_path / "t.jsonl", '{"de": "a", "en": "b"}\n' + line + "\n")
+    told = complaint(train=str(table))
+    assert "t.jsonl:2: " in told
+    assert words in told
+
+
+def test_mistakes_in_parquet(tmp_path: Path) -> None:
+    path = tmp_path / "t.parquet"
+    columns: dict[str, Any] = {"de": ["a", "b"], "en": ["c", None], "year": [1, 2]}
+    columns["bad"] = pa.Array.from_buffers(
+        pa.string(), 2, [None, pa.py_buffer(b"\0\0\0\0\1\0\0\0\2\0\0\0"), pa.py_buffer(b"a\xff")]
+    )
+    parquet.write_table(pa.table(columns), path)
+    table = str(path)
+    assert "t.parquet, row 2: column 'en' is null" in complaint(train=table)
+    assert "row 1: column 'year' is int" in complaint(train=table, target_column="year")
+    assert "not UTF-8 somewhere in rows 1 to 2" in complaint(train=table, target_column="bad")
+    told = complaint(train=table, target_column="yaer")
+    assert "'de', 'en', 'year', 'bad'" in told
+    assert "did you mean 'year'?" in told
+    for content in ("no parquet at all", ""):
+        assert "t.parquet: cannot be read as Parquet" in complaint(train=str(write(path, content)))
+
+
+# --- datasets
+
+
+def test_a_jsonl_folder_and_its_mistakes(tmp_path: Path) -> None:
+    rows = ['{"id": 1, "translation": {"de": "a", "en": "b"}}', '{"id": 2, "translation": null}']
+    write(tmp_path / "train.jsonl", rows[0] + "\n")
+    write(tmp_path / "test.jsonl", "\n".join(rows) + "\n")
+    folder = data(hub=str(tmp_path), source_column="translation.de", target_column="translation.en")
+    assert list(read_pairs(folder, "train")) == [("a", "b")]
+    assert input_files(folder, "train") == [tmp_path / "test.jsonl", tmp_path / "train.jsonl"]
+    with pytest.raises(UserError, match=r"'test', row 2: column 'translation\.de' is null"):
+        list(read_pairs(folder, "test"))
+    with pytest.raises(UserError, match=r"'validation'.* one of \['train', 'test'\]"):
+        list(read_pairs(folder, "valid"))
+    told = complaint(hub=str(tmp_path), source_column="translation.dee")
+    for part in (str(tmp_path), "split 'train'", "'translation.dee'", "mean 'translation.de'?"):
+        assert part in told
+    assert "Available: ['default']" in complaint(hub=str(tmp_path), hub_config="fr-en")
+
+
+def test_saved_datasets_and_their_mistakes(tmp_path: Path) -> None:
+    dataset = datasets.Dataset.from_dict({"de": ["a", "b", "c"], "en": ["d", "e", "f"]})
+    dataset.select([2, 0]).save_to_disk(tmp_path / "one")
+    one = data(hub=str(tmp_path / "one"))
+    assert list(read_pairs(one, "train")) == [("c", "f"), ("a", "d")]
+    with pytest.raises(UserError, match="'validation': no such split, only 'train'"):
+        list(read_pairs(one, "valid"))
+    parts = datasets.DatasetDict({"dev": dataset, "heldout": dataset.select([1])})
+    parts.save_to_disk(tmp_path / "two")
+    two = data(hub=str(tmp_path / "two"), hub_splits={"valid": "dev", "test": "heldout"})
+    assert list(read_pairs(two, "valid")) == [("a", "d"), ("b", "e"), ("c", "f")]
+    assert list(read_pairs(two, "test")) == [("b", "e")]
+    told = complaint(hub=str(tmp_path / "two"))
+    assert "only 'dev', 'heldout'" in told
+
+
+def test_folders_that_cannot_be_loaded(tmp_path: Path) -> None:
+    assert "data files" in complaint(hub=str(tmp_path))
+    write(tmp_path / "train.jsonl", "{nonsense")
+    told = complaint(hub=str(tmp_path))
+    assert "cannot be loaded" in told
+    assert "JSON parse error" in told
+    write(tmp_path / "state.json", "{}")
+    assert "cannot be loaded" in complaint(hub=str(tmp_path))
+
+
+def test_a_hub_out_of_reach(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    told = complaint(hub="nobody/nothing-of-this-name")
+    for part in ("nobody/nothing-of-this-name", "cannot be reached", "$SEQ2SEQ_DATA"):
+        assert part in told
+
+
+def test_the_slow_libraries_are_imported_when_needed() -> None:
+    code = "import sys, seq2seq.text.corpus; print({'datasets', 'pyarrow'} & {*sys.modules})"
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert out.stdout.strip() == "set()"
+
+
+# --- which pairs are kept
+
+SHORT = st.text(string.whitespace + "ab\xa0\u2028", max_size=3)
+
+
+@given(st.lists(st.tuples(SHORT, SHORT)), st.booleans())
+def test_pairs_are_dropped_whole_and_counted(pairs: list[Pair], drop_duplicates: bool) -> None:
+    counts: Counter[str] = Counter()
+    kept = list(drop_unusable(iter(pairs), drop_duplicates=drop_duplicates, counts=counts))
+    usable = [pair for pair in pairs if pair[0].strip() and pair[1].strip()]
+    assert kept == (list(dict.fromkeys(usable)) if drop_duplicates else usable)
+    assert counts["read"] == len(pairs)
+    assert counts["empty"] == len(pairs) - len(usable)
+    assert counts["duplicate"] == len(usable) - len(kept)
+
+
+@given(st.text(max_size=4), st.text(max_size=4), st.text(max_size=4))
+def test_digests_tell_pairs_apart(a: str, b: str, c: str) -> None:
+    assert len(pair_digest((a, b))) == 16
+    assert pair_digest((a, b)) == pair_digest((a, b))
+    assert (pair_digest((a + b, c)) == pair_digest((a, b + c))) == (not b)
+    assert (pair_digest((a, b)) == pair_digest((b, a))) == (a == b)
+
+
+def test_digests_are_the_same_everywhere() -> None:
+    assert pair_digest(("ein Haus", "a house")).hex() == "e7b5dd85a6be0ac6bdc54594b8f407f7"
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "max_tokens", "max_ratio", "reason"),
+    [
+        (5, 5, 5, 1.0, None),
+        (6, 1, 5, 1.5, "too long"),
+        (1, 6, 5, 0, "too long"),
+        (1, 5, 5, 0, None),
+        (2, 3, 5, 1.5, None),
+        (3, 2, 5, 1.5, None),
+        (2, 4, 5, 1.5, "length ratio"),
+        (4, 2, 5, 1.5, "length ratio"),
+        (100, 115, 256, 1.15, None),  # 1.15 * 100 < 115 in floating point
+        (0, 3, 5, 100, "length ratio"),
+        (0, 3, 5, 0, None),
+    ],
+)
+def test_lengths_that_fit(
+    source: int, target: int, max_tokens: int, max_ratio: float, reason: str | None
+) -> None:
+    assert fits(source, target, max_tokens=max_tokens, max_ratio=max_ratio) == reason
