@@ -10,7 +10,7 @@ import os
 import tomllib
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import tomli_w
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -19,6 +19,7 @@ from seq2seq.errors import UserError, nearest
 
 Cell = Literal["rnn", "lstm", "gru"]
 Precision = Literal["auto", "fp32", "bf16"]
+_Beta = Annotated[float, Field(ge=0, lt=1)]
 
 
 class Section(BaseModel):
@@ -124,7 +125,7 @@ class TrainingConfig(Section):
     batch_tokens: int = Field(2048, ge=1)  # rows times longest side, padding counted
     accumulate: int = Field(1, ge=1)  # batches an update
     learning_rate: float = Field(1e-3, gt=0)
-    betas: tuple[float, float] = (0.9, 0.98)
+    betas: tuple[_Beta, _Beta] = (0.9, 0.98)
     weight_decay: float = Field(0.01, ge=0)
     schedule: Literal["inverse-sqrt", "cosine", "plateau"] = "inverse-sqrt"
     warmup: int = Field(400, ge=0)  # updates of linear warm-up
@@ -276,11 +277,13 @@ def _with_found_paths(data: Data, folder: Path) -> Data:
     if os.environ.get("SEQ2SEQ_DATA"):
         folders.append(Path(os.environ["SEQ2SEQ_DATA"]).resolve())
 
+    # What a prefix is completed with; a table and each of two files stand there as they are.
+    endings = ["", *(f".{side}{gz}" for side in (data.source, data.target) for gz in ("", ".gz"))]
+
     def find(name: str) -> str:
         for base in folders:
-            path = base / name
-            if path.parent.is_dir() and (path.exists() or any(path.parent.glob(path.name + ".*"))):
-                return str(path)
+            if any(Path(f"{base / name}{ending}").is_file() for ending in endings):
+                return str(base / name)
         return str(folders[0] / name)
 
     def find_all(value: str | list[str] | None) -> str | list[str] | None:
@@ -292,6 +295,7 @@ def _with_found_paths(data: Data, folder: Path) -> Data:
         name: find_all(getattr(data, name)) for name in ("train", "valid", "test")
     }
     # A hub id has the form owner/name; a folder beside the configuration is one on this disk.
-    if data.hub is not None and any((base / data.hub).is_dir() for base in folders):
-        found["hub"] = find(data.hub)
+    if data.hub is not None:
+        here = [str(base / data.hub) for base in folders if (base / data.hub).is_dir()]
+        found["hub"] = here[0] if here else data.hub
     return data.model_copy(update=found)

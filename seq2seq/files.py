@@ -7,7 +7,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +40,7 @@ def whole_file(path: Path) -> Iterator[Path]:
 def whole_folder(path: Path) -> Iterator[Path]:
     """The same for a folder. One that has the name already is replaced as a whole."""
     aside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    new = not path.parent.exists()
     shutil.rmtree(aside, ignore_errors=True)
     aside.mkdir(parents=True)
     try:
@@ -53,6 +54,9 @@ def whole_folder(path: Path) -> Iterator[Path]:
         _sync(path.parent)
     finally:
         shutil.rmtree(aside, ignore_errors=True)
+        if new:  # and nothing came of it: leave no trace
+            with suppress(OSError):
+                path.parent.rmdir()
 
 
 def _exchange(one: Path, other: Path) -> None:

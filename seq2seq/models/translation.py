@@ -14,7 +14,7 @@ class Translation(nn.Module):
     """Encoder, context, decoder (Cho et al. 2014; Sutskever et al. 2014)."""
 
     def __init__(self, config: Config, source_size: int, target_size: int, pad: int) -> None:
-        """source_size and target_size: V of each side; pad: the id whose embedding stays zero."""
+        """source_size, target_size: V of each side; pad: the id embedded as zero at first."""
         super().__init__()
         encoder, context, decoder = config.encoder, config.context, config.decoder
         target_embedding = _embedding(target_size, decoder.embedding, pad)

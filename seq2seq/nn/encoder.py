@@ -55,7 +55,7 @@ class Pooling(nn.Module):
 
     def last(self, states: Tensor, mask: Tensor) -> Tensor:
         end = mask.sum(dim=1).sub(1).view(-1, 1, 1).expand(-1, 1, states.shape[2])  # [B, 1, D]
-        final = states.gather(1, end).squeeze(1)
+        final: Tensor = states.gather(1, end).squeeze(1)  # [B, D]
         if not self.bidirectional:
             return final
         half = states.shape[2] // 2
@@ -69,14 +69,16 @@ class Pooling(nn.Module):
         return states.masked_fill(~mask.unsqueeze(2), float("-inf")).amax(dim=1)
 
     def attentive(self, states: Tensor, mask: Tensor) -> Tensor:
-        scores = self.queries(torch.tanh(self.key(states)))  # [B, S, heads]
-        scores = scores.float().masked_fill(~mask.unsqueeze(2), float("-inf"))
+        scores: Tensor = self.queries(torch.tanh(self.key(states)))  # [B, S, heads]
+        if scores.dtype in (torch.bfloat16, torch.float16):
+            scores = scores.float()
+        scores = scores.masked_fill(~mask.unsqueeze(2), float("-inf"))
         weights = scores.softmax(dim=1).to(states.dtype)
         return (weights.transpose(1, 2) @ states).flatten(1)  # [B, heads * D]
 
 
 class Encoder(nn.Module):
-    """tokens [B, S] int64, lengths [B] int64 → Memory."""
+    """tokens [B, S] int64, lengths [B] int64 → Memory. Every length is from 1 to S."""
 
     def __init__(
         self,

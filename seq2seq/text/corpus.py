@@ -7,31 +7,32 @@ a table is a space. Memory does not grow with the corpus.
 
 from __future__ import annotations
 
-import gzip
 import hashlib
-import json
 import math
-import zlib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from itertools import zip_longest
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Literal, cast
+from typing import Literal
 
 from seq2seq.config import Data
-from seq2seq.errors import UserError, nearest
+from seq2seq.errors import UserError
+from seq2seq.text.lines import file_lines, read_lines
+from seq2seq.text.tables import ENDINGS, Pair, read_hub, read_table
 
-if TYPE_CHECKING:  # both are slow to import, and many commands need neither
-    import datasets
-    import pyarrow as pa
+__all__ = [
+    "Pair",
+    "Split",
+    "drop_unusable",
+    "fits",
+    "has_split",
+    "input_files",
+    "pair_digest",
+    "read_lines",
+    "read_pairs",
+]
 
-Pair = tuple[str, str]
 Split = Literal["train", "valid", "test"]
-_Columns = tuple[str | int, str | int]  # source and target, by name or counted from 1
-
-_TABLES = (".tsv", ".tsv.gz", ".jsonl", ".jsonl.gz", ".parquet")
-_SAVED_TO_DISK = ("dataset_dict.json", "state.json")  # what datasets' save_to_disk leaves
-_ROWS = 1024  # of an Arrow table that are turned into Python strings at a time
 
 
 def read_pairs(data: Data, split: Split) -> Iterator[Pair]:
@@ -51,17 +52,13 @@ def read_pairs(data: Data, split: Split) -> Iterator[Pair]:
     )
     if not files:
         where = f"data.hub {data.hub!r}, split {data.hub_splits[split]!r}"
-        pairs = _hub(data, data.hub_splits[split], _names(columns, where), where)
+        pairs = read_hub(str(data.hub), data.hub_config, data.hub_splits[split], columns, where)
     elif len(files) == 2:
         where = f"{files[0]} and {files[1]}"
         pairs = _parallel(*files)
     else:
-        path, where = files[0], str(files[0])
-        if where.endswith((".tsv", ".tsv.gz")):
-            pairs = _tsv(path, columns)
-        else:
-            reader = _parquet if path.suffix == ".parquet" else _jsonl
-            pairs = reader(path, _names(columns, where))
+        where = str(files[0])
+        pairs = read_table(files[0], columns)
     return _refuse_empty(pairs, where)
 
 
@@ -80,27 +77,6 @@ def input_files(data: Data, split: Split) -> list[Path]:
     if not files and data.hub is not None:
         return sorted(path for path in Path(data.hub).rglob("*") if path.is_file())
     return files
-
-
-def read_lines(stream: IO[bytes], name: str) -> Iterator[str]:
-    r"""The lines of a stream without their "\n", which alone ends a line; the last may lack it.
-
-    "\r", U+2028, U+0085 and NUL stay inside a line; a byte order mark at the beginning is dropped.
-    Raises UserError for bytes that are not UTF-8, with `name`, line and byte, counted from 1.
-    """
-    for number, line in enumerate(stream, 1):
-        try:
-            text = line.decode("utf-8")
-        except UnicodeDecodeError as error:
-            raise UserError(
-                f"{name}:{number}: not UTF-8 at byte {error.start + 1} of the line "
-                f"(0x{line[error.start]:02x}); convert it, for example with iconv -t UTF-8"
-            ) from None
-        if number == 1:
-            text = text.removeprefix("\ufeff")
-            if not text:  # a mark and nothing after it, not even the end of a line
-                return
-        yield text.removesuffix("\n")
 
 
 def drop_unusable(
@@ -164,7 +140,7 @@ def _find_files(data: Data, split: Split) -> list[Path]:
         return []
     if isinstance(value, list):
         wanted = [[Path(name)] for name in value]
-    elif value.endswith(_TABLES):
+    elif value.endswith(ENDINGS):
         wanted = [[Path(value)]]
     else:
         sides = (data.source, data.target)
@@ -193,18 +169,8 @@ def _refuse_empty(pairs: Iterator[Pair], where: str) -> Iterator[Pair]:
     yield from pairs
 
 
-def _file_lines(path: Path) -> Iterator[str]:
-    try:
-        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as stream:
-            yield from read_lines(cast(IO[bytes], stream), str(path))
-    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise UserError(f"{path}: broken gzip: {error}; make or fetch it again") from None
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read: {error.strerror or error}") from None
-
-
 def _parallel(source: Path, target: Path) -> Iterator[Pair]:
-    sides = (_file_lines(source), _file_lines(target))
+    sides = (file_lines(source), file_lines(target))
     for read, (one, other) in enumerate(zip_longest(*sides)):
         if one is None or other is None:
             lines = [read, read]
@@ -215,159 +181,3 @@ def _parallel(source: Path, target: Path) -> Iterator[Pair]:
                 "line n of one must be the translation of line n of the other"
             )
         yield one, other
-
-
-def _names(columns: _Columns, where: str) -> tuple[str, str]:
-    source, target = columns
-    if isinstance(source, str) and isinstance(target, str):
-        return source, target
-    raise UserError(
-        f"{where}: data.source_column and data.target_column must both be names; "
-        "numbers are for TSV without a header, and then for both"
-    )
-
-
-def _check_columns(names: Iterable[str], there: list[str], where: str) -> None:
-    for name in names:
-        if name not in there:
-            raise UserError(
-                f"{where}: no column {name!r}, only {', '.join(map(repr, there)) or 'none'}; set "
-                f"data.source_column and data.target_column{nearest(name, there)}"
-            )
-        if there.count(name) > 1:
-            raise UserError(f"{where}: {there.count(name)} columns {name!r}; rename all but one")
-
-
-def _text(value: object, column: str, where: str) -> str:
-    if not isinstance(value, str):
-        kind = "null" if value is None else type(value).__name__
-        raise UserError(f"{where}: column {column!r} is {kind}, not text; mend or remove the row")
-    try:
-        value.encode()
-    except UnicodeEncodeError:  # JSON can spell half a character: "\ud83d"
-        raise UserError(f"{where}: column {column!r} holds half a surrogate pair") from None
-    return value.replace("\n", " ")
-
-
-def _tsv(path: Path, columns: _Columns) -> Iterator[Pair]:
-    lines = enumerate(_file_lines(path), 1)
-    source, target = columns
-    if isinstance(source, int) and isinstance(target, int):
-        if min(source, target) < 1:
-            raise UserError(f"{path}: column {min(source, target)}; columns count from 1")
-        first, second = source - 1, target - 1
-    else:
-        names = _names(columns, str(path))
-        _, header = next(lines, (0, None))
-        if header is None:
-            return
-        there = header.removesuffix("\r").split("\t")
-        _check_columns(names, there, str(path))
-        first, second = map(there.index, names)
-    needed = max(first, second) + 1
-    for number, line in lines:
-        row = line.split("\t")
-        if len(row) < needed:
-            raise UserError(
-                f"{path}:{number}: {len(row)} columns where at least {needed} are needed; "
-                "one tab separates two columns"
-            )
-        yield row[first], row[second]
-
-
-def _jsonl(path: Path, names: tuple[str, str]) -> Iterator[Pair]:
-    for number, line in enumerate(_file_lines(path), 1):
-        where = f"{path}:{number}"
-        try:
-            record = json.loads(line)
-        except (ValueError, RecursionError) as error:
-            raise UserError(f"{where}: invalid JSON: {error}; write one object a line") from None
-        if not isinstance(record, dict):
-            raise UserError(f"{where}: a JSON {type(record).__name__}; write one object a line")
-        values = dict(_dotted(record))
-        _check_columns(names, list(values), where)
-        source, target = (_text(values[name], name, where) for name in names)
-        yield source, target
-
-
-def _dotted(record: dict[str, Any]) -> Iterator[tuple[str, object]]:
-    for key, value in record.items():
-        if isinstance(value, dict):
-            yield from ((f"{key}.{inner}", below) for inner, below in _dotted(value))
-        else:
-            yield key, value
-
-
-def _parquet(path: Path, names: tuple[str, str]) -> Iterator[Pair]:
-    import pyarrow as pa
-    from pyarrow import parquet
-
-    try:
-        with parquet.ParquetFile(path, memory_map=True) as file:
-            _check_columns(names, _flat(file.schema_arrow.empty_table()).column_names, str(path))
-            batches = file.iter_batches(_ROWS, columns=list(names))
-            tables = (pa.Table.from_batches([batch]) for batch in batches)
-            yield from _table_pairs(tables, names, str(path))
-    except (pa.ArrowException, OSError) as error:
-        raise UserError(f"{path}: cannot be read as Parquet: {_first_line(error)}") from None
-
-
-def _hub(data: Data, split: str, names: tuple[str, str], where: str) -> Iterator[Pair]:
-    dataset = _load_hub(str(data.hub), data.hub_config, split, where)
-    schema = dataset.features.arrow_schema
-    _check_columns(names, _flat(schema.empty_table()).column_names, where)
-    # As Arrow tables: rows come from the memory-mapped file, other columns are never decoded.
-    yield from _table_pairs(dataset.with_format("arrow").iter(_ROWS), names, where)
-
-
-def _load_hub(hub: str, config: str | None, split: str, where: str) -> datasets.Dataset:
-    import datasets
-
-    try:
-        if not any((Path(hub) / mark).is_file() for mark in _SAVED_TO_DISK):
-            return datasets.load_dataset(hub, config, split=split)
-        saved = datasets.load_from_disk(hub)
-    except ConnectionError:
-        raise UserError(
-            f"{where}: the Hugging Face hub cannot be reached; check the network, or put the "
-            "files under $SEQ2SEQ_DATA and name them in [data]"
-        ) from None
-    # The library lets through whatever its network, file systems and formats raise; nearly all
-    # of it is about the name that the user gave, and the cause stays attached for the rest.
-    except Exception as error:
-        causes = [_first_line(cause) for cause in (error, error.__cause__) if cause is not None]
-        raise UserError(f"{where}: cannot be loaded: {': '.join(causes)}") from error
-    if isinstance(saved, datasets.Dataset):
-        saved = {str(saved.split or "train"): saved}
-    if split not in saved:
-        there = ", ".join(map(repr, saved))
-        raise UserError(f"{where}: no such split, only {there}; set data.hub_splits")
-    return saved[split]
-
-
-def _first_line(error: BaseException) -> str:
-    return next(iter(str(error).strip().splitlines()), type(error).__name__)
-
-
-def _flat(table: pa.Table) -> pa.Table:
-    """The table with the fields of its structs as columns, named with dots."""
-    import pyarrow as pa
-
-    while any(pa.types.is_struct(kind) for kind in table.schema.types):
-        table = table.flatten()
-    return table
-
-
-def _table_pairs(tables: Iterable[pa.Table], names: Sequence[str], where: str) -> Iterator[Pair]:
-    before = 0
-    for table in map(_flat, tables):
-        try:
-            sides = [table.column(name).to_pylist() for name in names]
-        except UnicodeDecodeError:
-            rows = f"rows {before + 1} to {before + table.num_rows}"
-            raise UserError(f"{where}: not UTF-8 somewhere in {rows}") from None
-        for row, values in enumerate(zip(*sides, strict=True), before + 1):
-            place = f"{where}, row {row}"
-            source, target = (_text(*each, place) for each in zip(values, names, strict=True))
-            yield source, target
-        before += table.num_rows

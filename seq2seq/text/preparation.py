@@ -13,13 +13,15 @@ from pathlib import Path
 
 from seq2seq.config import Config
 from seq2seq.errors import UserError
-from seq2seq.files import whole_file
+from seq2seq.files import whole_folder
 from seq2seq.text import corpus
 from seq2seq.text.corpus import Pair
 from seq2seq.text.dataset import Dataset, Encoded, chunks, encoded
 from seq2seq.text.tokenizer import Tokenizers, learn, seed_sampling
 
 log = logging.getLogger(__name__)
+
+_TRAIN, _VALID = "train.arrow", "valid.arrow"
 
 
 @dataclass(frozen=True)
@@ -32,27 +34,38 @@ class Prepared:
     valid: Dataset
 
 
-def prepare(config: Config, folder: Path, threads: int = 1) -> Prepared:
+def prepare(config: Config, folder: Path, threads: int = 1, *, in_use: bool = False) -> Prepared:
     """Make the tokenizers and the encoded data in `folder`, or take those that are there.
 
     They are reused only if the settings and the content of the input files are the same.
-    Raises UserError for every mistake in the corpus.
+    in_use: a model has learned from them, so they may not be made anew.
+    Raises UserError for every mistake in the corpus, and for data in use that no longer fits.
     """
     digest = _digest(config)
     stamp = folder / "prepared.json"
-    if stamp.exists() and json.loads(stamp.read_text(encoding="utf-8"))["digest"] == digest:
+    if stamp.exists() and _made_of(stamp) == digest:
         tokenizers = Tokenizers.load(folder, config.tokenizer)
     else:
+        if in_use:
+            raise UserError(
+                f"{folder}: the corpus, or how it is prepared, has changed since the run began: "
+                "it cannot be resumed; train anew in another folder with --out"
+            )
         if stamp.exists():
             log.info("the settings or the corpus changed: preparing %s again", folder)
-            stamp.unlink()
-        folder.mkdir(parents=True, exist_ok=True)
-        tokenizers, counts = _make(config, folder, threads)
-        with whole_file(stamp) as aside:
-            aside.write_text(json.dumps({"digest": digest, "counts": counts}, indent=2) + "\n")
-    return Prepared(
-        folder, tokenizers, Dataset(folder / "train.arrow"), Dataset(folder / "valid.arrow")
-    )
+        with whole_folder(folder) as aside:
+            tokenizers, counts = _make(config, aside, threads)
+            text = json.dumps({"digest": digest, "counts": counts}, indent=2) + "\n"
+            (aside / stamp.name).write_text(text, encoding="utf-8")
+    return Prepared(folder, tokenizers, Dataset(folder / _TRAIN), Dataset(folder / _VALID))
+
+
+def _made_of(stamp: Path) -> str | None:
+    """The digest of what the data beside the stamp was made of; None where it is not complete."""
+    if not all((stamp.parent / name).is_file() for name in (_TRAIN, _VALID)):
+        return None
+    digest: str = json.loads(stamp.read_text(encoding="utf-8"))["digest"]
+    return digest
 
 
 def _digest(config: Config) -> str:
@@ -80,19 +93,19 @@ def _make(config: Config, folder: Path, threads: int) -> tuple[Tokenizers, dict[
     text_file = folder / "text.arrow"
     Dataset.write(text_file, _without_ids(_leaks_counted(raw, held_out, counts)))
     text = Dataset(text_file)
+    text_file.unlink()  # what is mapped can still be read, and nothing is left behind
     if not len(text):
         raise UserError(f"no training pairs are left after filtering: {_said(counts)}")
     tokenizers = _learn(config, text)
     tokenizers.save(folder)
     kept = Dataset.write(
-        folder / "train.arrow",
+        folder / _TRAIN,
         _fitting(encoded(text.pairs(), tokenizers, threads), config, counts),
     )
-    text_file.unlink()
     counts["kept"] = kept
     if not kept:
         raise UserError(f"no training pairs are left after filtering: {_said(counts)}")
-    Dataset.write(folder / "valid.arrow", encoded(valid, tokenizers, threads))
+    Dataset.write(folder / _VALID, encoded(valid, tokenizers, threads))
     log.info("training pairs: %s", _said(counts))
     for name in held_out:
         if counts[f"also in {name}"]:
@@ -203,7 +216,7 @@ def _in_fresh_thread(work: Callable[[], object], seed: int) -> None:
         except BaseException as error:  # handed on to the thread that waits
             failure.append(error)
 
-    seed_sampling(seed % (1 << 32))
+    seed_sampling(seed % ((1 << 32) - 1))
     thread = threading.Thread(target=run)
     thread.start()
     thread.join()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -56,14 +56,19 @@ class Tokenizer:
         strength: the smoothing alpha of a unigram model, or the dropout of BPE (Provilkov et al.
         2020). The generator is SentencePiece's own, one a thread: see `seed_sampling`.
         """
-        prepared = [self._prepared(line) for line in lines]
-        ids: list[list[int]] = self._processor.SampleEncodeAsIds(
-            prepared, nbest_size=-1, alpha=strength, num_threads=1
-        )
-        return ids
+        # Line by line: a list of lines is drawn in a new thread of SentencePiece's, which starts
+        # the generator again at every call, and so draws both sides of a pair alike.
+        return [
+            self._processor.SampleEncodeAsIds(self._prepared(line), nbest_size=-1, alpha=strength)
+            for line in lines
+        ]
 
     def decode(self, ids: Sequence[Sequence[int]]) -> list[str]:
-        """Text of each sequence: special ids left out, one line each whatever the pieces hold."""
+        """Text of each sequence, one line each whatever the pieces hold.
+
+        <pad>, <s> and </s> are left out, <unk> is written " ⁇ ". Raises IndexError for an id that
+        is none of the vocabulary's.
+        """
         return [self._line(list(row)) for row in ids]
 
     def pieces(self, ids: Sequence[int]) -> list[str]:
@@ -92,7 +97,8 @@ class Tokenizer:
 def seed_sampling(seed: int) -> None:
     """Seed SentencePiece's generator, which every thread takes over at its first sample only.
 
-    So seed first, then sample in a fresh thread: the result is the same in every run.
+    So seed first, then sample in a fresh thread: the result is the same in every run. A seed is
+    from 0 to 2^32 - 2; the next one would ask SentencePiece for a seed that nobody knows.
     """
     sentencepiece.set_random_generator_seed(seed)
 
@@ -131,6 +137,8 @@ class Tokenizers:
                 loaded.append(Tokenizer(path.read_bytes(), lowercase=config.lowercase))
             except FileNotFoundError:
                 raise UserError(f"{path} is missing: the model folder is not complete") from None
+            except OSError as error:
+                raise UserError(f"{path}: cannot be read: {error.strerror or error}") from None
             except UserError as error:
                 raise UserError(f"{path}: {error}") from None
         return cls(loaded[0], loaded[-1])
@@ -140,13 +148,24 @@ def learn(lines: Iterable[str], config: TokenizerConfig, name: str = "the text")
     """Learn a vocabulary of `config.vocabulary` pieces from raw lines.
 
     For `char` and `word` the size is an upper limit, for `unigram` and `bpe` it is met exactly.
-    Raises UserError, naming `name`, where the text does not allow the size, with what is possible.
+    Raises UserError, naming `name`, where the text does not allow the size, with what is possible,
+    and where there is no text; and whatever `lines` raises.
     """
+    failure: list[Exception] = []
+
+    def prepared() -> Iterator[str]:
+        try:
+            for line in lines:
+                yield line.lower() if config.lowercase else line
+        except Exception as error:  # SentencePiece would make a riddle of it
+            failure.append(error)
+            raise
+
     subwords = config.kind in ("unigram", "bpe")
     written = io.BytesIO()
     try:
         sentencepiece.SentencePieceTrainer.Train(
-            sentence_iterator=(line.lower() if config.lowercase else line for line in lines),
+            sentence_iterator=prepared(),
             model_writer=written,
             model_type=config.kind,
             vocab_size=config.vocabulary,
@@ -163,11 +182,15 @@ def learn(lines: Iterable[str], config: TokenizerConfig, name: str = "the text")
             minloglevel=2,
         )
     except (RuntimeError, OSError) as error:
+        if failure:
+            raise failure[0] from None
         raise UserError(_complaint(str(error), config, name)) from None
     return Tokenizer(written.getvalue(), lowercase=config.lowercase)
 
 
 def _complaint(message: str, config: TokenizerConfig, name: str) -> str:
+    if "sentences_.empty()" in message or "all_chars_count" in message:
+        return f"{name} is empty: there is nothing to learn a vocabulary from"
     start = f"tokenizer.vocabulary = {config.vocabulary} does not fit {name}: "
     if match := re.search(r"<= (\d+)", message):
         return start + f"at most {match[1]} is possible with kind {config.kind!r}"

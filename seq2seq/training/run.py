@@ -42,6 +42,11 @@ class Run:
         elif resume:
             log.info("%s holds no run yet: starting one", folder)
 
+    @property
+    def begun(self) -> bool:
+        """Whether there is a checkpoint to go on from."""
+        return any(self.checkpoints.glob("update-*"))
+
     def begin(self, config: Config) -> None:
         """Write the configuration down: from here on the folder holds a run."""
         self.checkpoints.mkdir(parents=True, exist_ok=True)

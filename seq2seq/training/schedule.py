@@ -1,40 +1,62 @@
-"""The learning rate over time."""
+"""The learning rate over time, and the end of the run."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 from seq2seq.config import TrainingConfig
+from seq2seq.training.checkpoint import Progress
 
 
-@dataclass
-class Schedule:
-    """Linear warm-up, then a decay. A plain value: all its state is `cuts` and `waited`.
+def learning_rate(config: TrainingConfig, update: int, behind: float, cuts: int) -> float:
+    """The rate of update number `update` (from 1): linear warm-up, then a decay.
 
+    behind: the part of the run that is done, 0 to 1; cuts: how often a plateau was met.
     - inverse-sqrt: rate · sqrt(warmup / update) (Vaswani et al. 2017)
-    - cosine: from rate to zero over the whole run (Loshchilov and Hutter 2017)
-    - plateau: cut by `plateau_factor` after `plateau_patience` validations without a gain
+    - cosine: from the rate to zero over the whole run (Loshchilov and Hutter 2017)
+    - plateau: times `plateau_factor` at each plateau
     """
+    warmup = max(1, config.warmup)
+    if update < warmup:
+        return config.learning_rate * update / warmup
+    if config.schedule == "inverse-sqrt":
+        return config.learning_rate * math.sqrt(warmup / update)
+    if config.schedule == "cosine":
+        return config.learning_rate * 0.5 * (1 + math.cos(math.pi * min(1.0, behind)))
+    return config.learning_rate * config.plateau_factor**cuts
 
-    config: TrainingConfig
-    cuts: int = 0
-    waited: int = 0
 
-    def rate(self, update: int, progress: float) -> float:
-        """The rate of update number `update` (from 1); progress: the part of the run behind it."""
-        config = self.config
-        warmup = max(1, config.warmup)
-        if update < warmup:
-            return config.learning_rate * update / warmup
-        if config.schedule == "inverse-sqrt":
-            return config.learning_rate * math.sqrt(warmup / update)
-        if config.schedule == "cosine":
-            return config.learning_rate * 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
-        return config.learning_rate * config.plateau_factor**self.cuts
+def meet_plateau(config: TrainingConfig, progress: Progress, gained: bool) -> None:
+    """Count a validation: `plateau_patience` ones without a gain are a plateau."""
+    progress.plateau_waited = 0 if gained else progress.plateau_waited + 1
+    if progress.plateau_waited >= config.plateau_patience:
+        progress.cuts, progress.plateau_waited = progress.cuts + 1, 0
 
-    def validated(self, gained: bool) -> None:
-        """Take note of a validation."""
-        self.waited = 0 if gained else self.waited + 1
-        if self.waited >= self.config.plateau_patience:
-            self.cuts, self.waited = self.cuts + 1, 0
+
+def behind(config: TrainingConfig, progress: Progress, batches: int, *, clock: bool) -> float:
+    """The part of the run that is done, 0 to 1, by the limit that is nearest.
+
+    batches: in the epoch under way; clock: count `minutes` too, which no learning rate may
+    follow, or two runs would differ.
+    """
+    parts = [0.0]
+    if config.epochs:
+        parts.append((progress.epoch + progress.position / batches) / config.epochs)
+    if config.updates:
+        parts.append(progress.update / config.updates)
+    if config.minutes and clock:
+        parts.append(progress.seconds / 60 / config.minutes)
+    return min(1.0, max(parts))
+
+
+def reached(config: TrainingConfig, progress: Progress) -> str:
+    """Which limit ends the run here; empty where none does."""
+    if config.epochs and progress.epoch >= config.epochs:
+        return f"{config.epochs} epochs"
+    if config.updates and progress.update >= config.updates:
+        return f"{config.updates} updates"
+    if config.minutes and progress.seconds >= config.minutes * 60:
+        return f"{config.minutes:g} minutes"
+    if config.patience and progress.waited >= config.patience:
+        return f"no gain in {progress.waited} validations"
+    return ""

@@ -1,0 +1,73 @@
+# What every run.sh shares: stages that are done once, and again when what they are made from
+# changes. Sourced, never run.
+#
+#   begin VARIANT                     sets RECIPE, VARIANT, CONFIG, RUN and goes to the repository root
+#   stage NAME FILE... -- COMMAND...  runs COMMAND unless it succeeded before with the same words,
+#                                     the same content of all FILEs and the same earlier stages
+
+set -euo pipefail
+
+HERE=$(cd "$(dirname "${BASH_SOURCE[1]}")" && pwd)
+ROOT=$(cd "$HERE/../.." && pwd)
+
+fail() {
+    echo "error: $*" >&2
+    exit 2
+}
+
+begin() {
+    cd "$ROOT"
+    RECIPE=$(basename "$HERE")
+    VARIANT=${1:-}
+    CONFIG=recipes/$RECIPE/$VARIANT.toml
+    [ -n "$VARIANT" ] && [ -f "$CONFIG" ] ||
+        fail "usage: recipes/$RECIPE/run.sh VARIANT, one of: $(cd "$HERE" && ls ./*.toml | sed 's|^\./||; s|\.toml$||' | paste -sd ' ')"
+    command -v seq2seq > /dev/null ||
+        fail "seq2seq is not installed here: run 'make setup', then '. .venv/bin/activate'"
+    RUN=runs/$RECIPE/$VARIANT
+    BEFORE=""
+    mkdir -p "$RUN.stages"
+}
+
+stage() {
+    local name=$1 marker digest files=()
+    shift
+    while [ "$1" != "--" ]; do
+        files+=("$1")
+        shift
+    done
+    shift
+    digest=$({ echo "$BEFORE" "$@"; [ ${#files[@]} -eq 0 ] || cat "${files[@]}"; } | cksum_of)
+    marker=$RUN.stages/$name
+    BEFORE=$digest
+    if [ -f "$marker" ] && [ "$(cat "$marker")" = "$digest" ]; then
+        echo "[$name] done before" >&2
+        return
+    fi
+    if [ -f "$marker" ]; then
+        echo "[$name] made from something else: again" >&2
+        rm -f "$marker"
+    fi
+    echo "[$name] $*" >&2
+    "$@"
+    echo "$digest" > "$marker.part"
+    mv "$marker.part" "$marker"
+}
+
+cksum_of() {
+    python3 -c 'import hashlib, sys; print(hashlib.sha256(sys.stdin.buffer.read()).hexdigest())'
+}
+
+# Train, or go on where a training stopped; called by `stage`, whose digest it keeps. A run that
+# was made from something else is set aside, not lost.
+train_run() {
+    local written=$RUN.stages/train.began
+    if [ -d "$RUN" ] && { [ ! -f "$written" ] || [ "$(cat "$written")" != "$digest" ]; }; then
+        local old
+        old=$RUN.before-$(date +%Y%m%d-%H%M%S)
+        echo "[train] $RUN was made from something else: kept as $old" >&2
+        mv "$RUN" "$old"
+    fi
+    echo "$digest" > "$written"
+    seq2seq train "$CONFIG" --out "$RUN" --resume
+}

@@ -1,0 +1,203 @@
+"""Pairs out of tables: TSV, JSON lines, Parquet, and datasets of the Hugging Face hub."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from seq2seq.errors import UserError, nearest
+from seq2seq.text.lines import file_lines
+
+if TYPE_CHECKING:  # both are slow to import, and many commands need neither
+    import datasets
+    import pyarrow as pa
+
+Pair = tuple[str, str]
+Columns = tuple[str | int, str | int]  # source and target, by name or counted from 1
+
+ENDINGS = (".tsv", ".tsv.gz", ".jsonl", ".jsonl.gz", ".parquet")
+_SAVED_TO_DISK = ("dataset_dict.json", "state.json")  # what datasets' save_to_disk leaves
+_ROWS = 1024  # of an Arrow table that are turned into Python strings at a time
+
+
+def read_table(path: Path, columns: Columns) -> Iterator[Pair]:
+    """The pairs of one file, whose ending is one of ENDINGS and says what it is.
+
+    Raises UserError, at once or while iterating, for a file that cannot be read, columns that are
+    not there, rows that lack one and values that are no text, with the file and its line or row.
+    """
+    if path.name.endswith((".tsv", ".tsv.gz")):
+        return _tsv(path, columns)
+    reader = _parquet if path.suffix == ".parquet" else _jsonl
+    return reader(path, _names(columns, str(path)))
+
+
+def read_hub(
+    hub: str, config: str | None, split: str, columns: Columns, where: str
+) -> Iterator[Pair]:
+    """The pairs of one split of a dataset: an id on the Hugging Face hub, or a local folder.
+
+    `where` names it in what is said. Raises UserError, at once or while iterating, for a dataset
+    or a split that cannot be had, and as `read_table` does.
+    """
+    return _hub(hub, config, split, _names(columns, where), where)
+
+
+def _names(columns: Columns, where: str) -> tuple[str, str]:
+    source, target = columns
+    if isinstance(source, str) and isinstance(target, str):
+        return source, target
+    raise UserError(
+        f"{where}: data.source_column and data.target_column must both be names; "
+        "numbers are for TSV without a header, and then for both"
+    )
+
+
+def _check_columns(names: Iterable[str], there: list[str], where: str) -> None:
+    for name in names:
+        if name not in there:
+            raise UserError(
+                f"{where}: no column {name!r}, only {', '.join(map(repr, there)) or 'none'}; set "
+                f"data.source_column and data.target_column{nearest(name, there)}"
+            )
+        if there.count(name) > 1:
+            raise UserError(f"{where}: {there.count(name)} columns {name!r}; rename all but one")
+
+
+def _text(value: object, column: str, where: str) -> str:
+    if not isinstance(value, str):
+        kind = "null" if value is None else type(value).__name__
+        raise UserError(f"{where}: column {column!r} is {kind}, not text; mend or remove the row")
+    try:
+        value.encode()
+    except UnicodeEncodeError:  # JSON can spell half a character: "\ud83d"
+        raise UserError(f"{where}: column {column!r} holds half a surrogate pair") from None
+    return value.replace("\n", " ")
+
+
+def _tsv(path: Path, columns: Columns) -> Iterator[Pair]:
+    lines = enumerate(file_lines(path), 1)
+    source, target = columns
+    if isinstance(source, int) and isinstance(target, int):
+        if min(source, target) < 1:
+            raise UserError(f"{path}: column {min(source, target)}; columns count from 1")
+        first, second = source - 1, target - 1
+    else:
+        names = _names(columns, str(path))
+        _, header = next(lines, (0, None))
+        if header is None:
+            return
+        there = header.removesuffix("\r").split("\t")
+        _check_columns(names, there, str(path))
+        first, second = map(there.index, names)
+    needed = max(first, second) + 1
+    for number, line in lines:
+        row = line.split("\t")
+        if len(row) < needed:
+            raise UserError(
+                f"{path}:{number}: {len(row)} columns where at least {needed} are needed; "
+                "one tab separates two columns"
+            )
+        yield row[first], row[second]
+
+
+def _jsonl(path: Path, names: tuple[str, str]) -> Iterator[Pair]:
+    for number, line in enumerate(file_lines(path), 1):
+        where = f"{path}:{number}"
+        try:
+            record = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            raise UserError(f"{where}: invalid JSON: {error}; write one object a line") from None
+        if not isinstance(record, dict):
+            raise UserError(f"{where}: a JSON {type(record).__name__}; write one object a line")
+        values = dict(_dotted(record))
+        _check_columns(names, list(values), where)
+        source, target = (_text(values[name], name, where) for name in names)
+        yield source, target
+
+
+def _dotted(record: dict[str, Any]) -> Iterator[tuple[str, object]]:
+    for key, value in record.items():
+        if isinstance(value, dict):
+            yield from ((f"{key}.{inner}", below) for inner, below in _dotted(value))
+        else:
+            yield key, value
+
+
+def _parquet(path: Path, names: tuple[str, str]) -> Iterator[Pair]:
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    try:
+        with parquet.ParquetFile(path, memory_map=True) as file:
+            _check_columns(names, _flat(file.schema_arrow.empty_table()).column_names, str(path))
+            batches = file.iter_batches(_ROWS, columns=list(names))
+            tables = (pa.Table.from_batches([batch]) for batch in batches)
+            yield from _table_pairs(tables, names, str(path))
+    except (pa.ArrowException, OSError) as error:
+        raise UserError(f"{path}: cannot be read as Parquet: {_first_line(error)}") from None
+
+
+def _hub(
+    hub: str, config: str | None, split: str, names: tuple[str, str], where: str
+) -> Iterator[Pair]:
+    dataset = _load_hub(hub, config, split, where)
+    schema = dataset.features.arrow_schema
+    _check_columns(names, _flat(schema.empty_table()).column_names, where)
+    # As Arrow tables: rows come from the memory-mapped file, other columns are never decoded.
+    yield from _table_pairs(dataset.with_format("arrow").iter(_ROWS), names, where)
+
+
+def _load_hub(hub: str, config: str | None, split: str, where: str) -> datasets.Dataset:
+    import datasets
+
+    try:
+        if not any((Path(hub) / mark).is_file() for mark in _SAVED_TO_DISK):
+            return datasets.load_dataset(hub, config, split=split)
+        saved = datasets.load_from_disk(hub)
+    except ConnectionError:
+        raise UserError(
+            f"{where}: the Hugging Face hub cannot be reached; check the network, or put the "
+            "files under $SEQ2SEQ_DATA and name them in [data]"
+        ) from None
+    # The library lets through whatever its network, file systems and formats raise; nearly all
+    # of it is about the name that the user gave, and the cause stays attached for the rest.
+    except Exception as error:
+        causes = [_first_line(cause) for cause in (error, error.__cause__) if cause is not None]
+        raise UserError(f"{where}: cannot be loaded: {': '.join(causes)}") from error
+    if isinstance(saved, datasets.Dataset):
+        saved = {str(saved.split or "train"): saved}
+    if split not in saved:
+        there = ", ".join(map(repr, saved))
+        raise UserError(f"{where}: no such split, only {there}; set data.hub_splits")
+    return saved[split]
+
+
+def _first_line(error: BaseException) -> str:
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)
+
+
+def _flat(table: pa.Table) -> pa.Table:
+    """The table with the fields of its structs as columns, named with dots."""
+    import pyarrow as pa
+
+    while any(pa.types.is_struct(kind) for kind in table.schema.types):
+        table = table.flatten()
+    return table
+
+
+def _table_pairs(tables: Iterable[pa.Table], names: Sequence[str], where: str) -> Iterator[Pair]:
+    before = 0
+    for table in map(_flat, tables):
+        try:
+            sides = [table.column(name).to_pylist() for name in names]
+        except UnicodeDecodeError:
+            rows = f"rows {before + 1} to {before + table.num_rows}"
+            raise UserError(f"{where}: not UTF-8 somewhere in {rows}") from None
+        for row, values in enumerate(zip(*sides, strict=True), before + 1):
+            place = f"{where}, row {row}"
+            source, target = (_text(*each, place) for each in zip(values, names, strict=True))
+            yield source, target
+        before += table.num_rows

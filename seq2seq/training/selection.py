@@ -1,0 +1,106 @@
+"""Which weights become the model: judged on validation data, the best kept, the last averaged."""
+
+from __future__ import annotations
+
+import copy
+import logging
+import math
+import time
+from typing import Any
+
+import torch
+from torch import nn
+
+from seq2seq.config import Config
+from seq2seq.models import folder as model_folder
+from seq2seq.models.folder import Model
+from seq2seq.text.preparation import Prepared
+from seq2seq.training.card import model_card
+from seq2seq.training.checkpoint import Checkpoints, Progress
+from seq2seq.training.progress import Display, MetricsLog
+from seq2seq.training.run import Run
+from seq2seq.training.validation import Validation, validate
+
+log = logging.getLogger(__name__)
+
+
+class Selection:
+    """Validation rounds, and the model folder that always holds the best weights so far."""
+
+    def __init__(
+        self,
+        config: Config,
+        run: Run,
+        prepared: Prepared,
+        checkpoints: Checkpoints,
+        device: torch.device,
+        dtype: torch.dtype,
+        command: str,
+    ) -> None:
+        self.config, self.run, self.prepared, self.checkpoints = config, run, prepared, checkpoints
+        self.device, self.dtype, self.command = device, dtype, command
+
+    def round(
+        self, network: Any, progress: Progress, metrics: MetricsLog, display: Display
+    ) -> bool:
+        """Judge a network, take note of it everywhere; true if it is the best so far."""
+        start = time.monotonic()
+        model, found = self._validated(network)
+        spent = time.monotonic() - start
+        progress.seconds += spent
+        progress.window_start += spent  # tokens a second are those of training alone
+        metric = self.config.validation.metric
+        score = found.score(metric)
+        best = progress.best is None or score > progress.best
+        progress.validated = progress.update
+        progress.waited = 0 if best else progress.waited + 1
+        row = {
+            "kind": "valid",
+            "update": progress.update,
+            "epoch": progress.epoch,
+            "loss": found.loss,
+            "perplexity": math.exp(min(found.loss, 700)),
+            "bleu": found.bleu,
+            "best": best,
+            "minutes": progress.seconds / 60,
+        }
+        metrics.append(row)
+        display.validated(row, metric)
+        most = self.config.training.average_checkpoints
+        if most > 1:
+            self.checkpoints.keep(progress, score, network, most)
+        if best:
+            progress.best, progress.best_update = score, progress.update
+            self._write(model, row)
+        return best
+
+    def average(self, network: nn.Module, progress: Progress) -> None:
+        """Average the best validated weights; the model, if that is better than the best alone.
+
+        The average of checkpoints is that of Vaswani et al. 2017.
+        """
+        if self.config.training.average_checkpoints < 2 or len(progress.kept) < 2:
+            return
+        network = copy.deepcopy(network)
+        self.checkpoints.average(progress, network)
+        model, found = self._validated(network)
+        score = found.score(self.config.validation.metric)
+        assert progress.best is not None
+        better = score > progress.best
+        updates = sorted(update for _, update in progress.kept)
+        log.info(
+            "average of the weights at updates %s: loss %.3f%s (%s)",
+            ", ".join(map(str, updates)),
+            found.loss,
+            "" if found.bleu is None else f"  BLEU {found.bleu:.2f}",
+            "better: it becomes the model" if better else "the best alone stays",
+        )
+        if better:
+            self._write(model, {"bleu": found.bleu, "loss": found.loss, "averaged": updates})
+
+    def _validated(self, network: Any) -> tuple[Model, Validation]:
+        model = Model(self.config, self.prepared.tokenizers, network)
+        return model, validate(model, self.prepared.valid, self.device, self.dtype)
+
+    def _write(self, model: Model, row: dict[str, Any]) -> None:
+        model_folder.save(self.run.model, model, model_card(model, row, self.command))

@@ -1,0 +1,198 @@
+"""What must hold of the decoder: stepping is teacher forcing, and c is heard at every step."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor, nn
+
+from seq2seq.nn.context import Context, Fixed
+from seq2seq.nn.decoder import Decoder
+from seq2seq.nn.encoder import Memory
+
+V, E, H, C = 11, 5, 4, 6
+CELL = pytest.mark.parametrize("cell", ["rnn", "lstm", "gru"])
+DEPTH = pytest.mark.parametrize("layers", [1, 2, 3])
+
+
+@pytest.fixture(autouse=True)
+def _seeded() -> None:
+    torch.manual_seed(0)
+
+
+def decoder(context: Context | None = None, **changed: Any) -> Decoder:
+    values: dict[str, Any] = {
+        "cell": "gru",
+        "hidden": H,
+        "layers": 2,
+        "dropout": 0.0,
+        "embedding_dropout": 0.0,
+        "variational": False,
+        "tied": True,
+    }
+    made = Decoder(nn.Embedding(V, E), context or Fixed(C), C, **{**values, **changed}).double()
+    for parameter in made.parameters():
+        nn.init.normal_(parameter, std=0.5)
+    return made
+
+
+def memory(summary: Tensor) -> Memory:
+    """As an encoder would give it; a fixed context knows the summary alone."""
+    rows = len(summary)
+    return Memory(torch.zeros(rows, 1, 1), torch.ones(rows, 1, dtype=torch.bool), summary)
+
+
+def summaries(rows: int) -> Tensor:
+    return torch.randn(rows, C, dtype=torch.float64)
+
+
+@CELL
+@DEPTH
+@pytest.mark.parametrize("tied", [False, True], ids=["own output", "tied"])
+def test_stepping_equals_teacher_forcing(cell: str, layers: int, tied: bool) -> None:
+    made = decoder(cell=cell, layers=layers, tied=tied)
+    sources = memory(summaries(3))
+    target = torch.randint(V, (3, 8))
+    expected = made(sources, target).log_softmax(dim=-1)
+    state = made.start(sources)
+    for step in range(8):
+        found, state = made.step(state, target[:, step])
+        torch.testing.assert_close(found, expected[:, step], rtol=0, atol=1e-10)
+
+
+@CELL
+@given(draw=st.data())
+@settings(max_examples=25, deadline=None)
+def test_selected_rows_go_on_as_if_alone(cell: str, draw: st.DataObject) -> None:
+    """Any rows in any order, some twice and some dropped, of several sources."""
+    torch.manual_seed(0)
+    made = decoder(cell=cell)
+    summary = summaries(3)
+    state = made.start(memory(summary))
+    rows = [(source, []) for source in range(3)]  # source and tokens of each hypothesis
+    for _ in range(4):
+        indices = st.integers(0, len(rows) - 1)
+        picked = draw.draw(st.lists(indices, min_size=1, max_size=6))
+        tokens = draw.draw(st.lists(st.integers(0, V - 1), min_size=6, max_size=6))
+        prepared = state.prepared
+        state = state.select(torch.tensor(picked))
+        assert state.prepared is prepared  # no copy of a memory per hypothesis
+        rows = [
+            (rows[index][0], [*rows[index][1], token])
+            for index, token in zip(picked, tokens, strict=False)
+        ]
+        found, state = made.step(state, torch.tensor(tokens[: len(rows)]))
+        assert state.source.tolist() == [source for source, _ in rows]
+    for row, (source, written) in enumerate(rows):
+        alone = made(memory(summary[source : source + 1]), torch.tensor([written]))
+        expected = alone[0, -1].log_softmax(dim=-1)
+        torch.testing.assert_close(found[row], expected, rtol=0, atol=1e-10)
+
+
+@CELL
+@DEPTH
+def test_every_step_hears_the_summary(cell: str, layers: int) -> None:
+    made = decoder(cell=cell, layers=layers)
+    summary, target = summaries(1), torch.randint(V, (1, 10))
+    moved = (made(memory(summary), target) - made(memory(summary + 0.1), target)).abs()
+    assert (moved.amax(dim=2) > 1e-4).all()
+
+
+class Given(Context):
+    """Another c at each step, handed in from outside: which context it is, no decoder knows."""
+
+    def __init__(self, c: Tensor) -> None:
+        super().__init__(c.shape[-1])
+        self.c = c
+
+    def prepare(self, memory: Memory) -> Tensor:
+        return memory.summary
+
+    def forward(
+        self, prepared: Tensor, query: Tensor, source: Tensor | None
+    ) -> tuple[Tensor, None]:
+        return self.c, None
+
+
+@pytest.mark.parametrize("path", ["both", "recurrence", "output"])
+@CELL
+def test_c_reaches_the_recurrence_and_the_output_layer(cell: str, path: str) -> None:
+    """∂ logits_t / ∂ c_u, with one of the two ways cut: none from the future in any case."""
+    c = summaries(6).unsqueeze(0).requires_grad_()
+    made = decoder(Given(c), cell=cell)
+    with torch.no_grad():
+        if path == "recurrence":
+            made.readout.weight[:, -C:] = 0
+        if path == "output":
+            for layer in made.stack.forwards:
+                layer.run.weight_ih_l0[:, -C:] = 0
+    logits = made(memory(summaries(1)), torch.randint(V, (1, 6)))
+    for step in range(6):
+        (gradient,) = torch.autograd.grad(logits[0, step].square().sum(), c, retain_graph=True)
+        heard = gradient[0].abs().amax(dim=1) > 0
+        first = step if path == "output" else 0
+        assert heard.tolist() == [first <= other <= step for other in range(6)]
+
+
+@CELL
+@DEPTH
+def test_started_from_c(cell: str, layers: int) -> None:
+    made = decoder(cell=cell, layers=layers)
+    summary = summaries(2)
+    state = made.start(memory(summary))
+    parts = [part for layer in state.recurrent for part in layer]
+    assert len(parts) == layers * (2 if cell == "lstm" else 1)
+    expected = torch.tanh(summary @ made.bridge.weight.T + made.bridge.bias)
+    assert torch.equal(torch.cat(parts, dim=1), expected)
+    assert state.source.tolist() == [0, 1]
+    # And the first state is used: with c cut from everywhere else it still moves the logits.
+    with torch.no_grad():
+        made.readout.weight[:, -C:] = 0
+        for layer in made.stack.forwards:
+            layer.run.weight_ih_l0[:, -C:] = 0
+    logits = made(memory(summary), torch.ones(2, 3, dtype=torch.int64))
+    assert not torch.allclose(logits[0], logits[1])
+
+
+@CELL
+def test_gradient(cell: str) -> None:
+    made = decoder(cell=cell)
+    target = torch.randint(V, (2, 3))
+    summary = summaries(2).requires_grad_()
+    assert torch.autograd.gradcheck(lambda given: made(memory(given), target), summary)
+
+
+@pytest.mark.parametrize("tied", [False, True])
+def test_tied_output(tied: bool) -> None:
+    made = decoder(tied=tied)
+    assert (made.output.weight is made.embedding.weight) is tied
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        (torch.bfloat16, torch.float32),
+        (torch.float32, torch.float32),
+        (torch.float64, torch.float64),
+    ],
+)
+def test_log_probabilities(given: torch.dtype, expected: torch.dtype) -> None:
+    made = decoder().to(given)
+    state = made.start(memory(summaries(3).to(given)))
+    found, _ = made.step(state, torch.tensor([1, 2, 3]))
+    assert found.dtype == expected
+    assert found.shape == (3, V)
+    torch.testing.assert_close(found.exp().sum(dim=1), torch.ones(3, dtype=expected))
+
+
+@pytest.mark.parametrize("where", ["dropout", "embedding_dropout"])
+def test_dropout_in_training_only(where: str) -> None:
+    made = decoder(layers=1, **{where: 0.5})
+    sources, target = memory(summaries(2)), torch.randint(V, (2, 4))
+    for mode, same in ((True, False), (False, True)):
+        made.train(mode)
+        assert torch.equal(made(sources, target), made(sources, target)) is same

@@ -1,0 +1,132 @@
+"""What must hold of the encoder: a sentence is read alone, and each pooling does what it says."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from seq2seq.nn.encoder import Encoder, Pooling, token_mask
+
+POOLINGS = ["last", "mean", "max", "attentive"]
+POOLING = pytest.mark.parametrize("pooling", POOLINGS)
+CELL = pytest.mark.parametrize("cell", ["rnn", "lstm", "gru"])
+BOTH = pytest.mark.parametrize("bidirectional", [False, True], ids=["one way", "both"])
+LENGTHS = torch.tensor([6, 1, 4, 3])
+TOKENS = torch.tensor(  # 10 to 12 are garbage beyond the lengths, and nowhere else
+    [
+        [4, 5, 6, 7, 8, 3],
+        [3, 10, 11, 12, 10, 12],
+        [9, 9, 5, 3, 12, 10],
+        [6, 4, 3, 11, 11, 11],
+    ]
+)
+
+
+@pytest.fixture(autouse=True)
+def _seeded() -> None:
+    torch.manual_seed(0)
+
+
+def encoder(**changed: Any) -> Encoder:
+    values: dict[str, Any] = {
+        "cell": "gru",
+        "hidden": 4,
+        "layers": 2,
+        "bidirectional": True,
+        "dropout": 0.0,
+        "embedding_dropout": 0.0,
+        "variational": False,
+        "pooling": "mean",
+        "heads": 3,
+        "context_size": 7,
+    }
+    return Encoder(nn.Embedding(13, 5), **{**values, **changed}).double()
+
+
+@CELL
+@BOTH
+@pytest.mark.parametrize("layers", [1, 2, 3])
+@POOLING
+def test_padding_never_leaks(cell: str, bidirectional: bool, layers: int, pooling: str) -> None:
+    made = encoder(cell=cell, bidirectional=bidirectional, layers=layers, pooling=pooling)
+    together = made(TOKENS, LENGTHS)
+    for row, length in enumerate(LENGTHS.tolist()):
+        alone = made(TOKENS[row : row + 1, :length], LENGTHS[row : row + 1])
+        for one, other in (
+            (together.states[row, :length], alone.states[0]),
+            (together.summary[row], alone.summary[0]),
+        ):
+            torch.testing.assert_close(one, other, rtol=0, atol=1e-10)
+        assert (together.states[row, length:] == 0).all()
+        assert together.mask[row].tolist() == [step < length for step in range(6)]
+
+
+@BOTH
+@POOLING
+def test_no_gradient_through_padding(bidirectional: bool, pooling: str) -> None:
+    made = encoder(bidirectional=bidirectional, pooling=pooling)
+    memory = made(TOKENS, LENGTHS)
+    (memory.states.sum() + memory.summary.sum()).backward()
+    gradient = made.embedding.weight.grad
+    assert (gradient[10:] == 0).all()
+    assert (gradient[3:10] != 0).all()
+
+
+def naive(pooling: Pooling, states: Tensor, length: int) -> Tensor:
+    """One sentence [S, D], one number at a time."""
+    real = states[:length]
+    size = states.shape[1]
+    if pooling.kind == "last":
+        half = size // 2 if pooling.bidirectional else size
+        return torch.cat([real[-1, :half], real[0, half:]])
+    if pooling.kind in ("mean", "max"):
+        columns = [[row[i] for row in real.tolist()] for i in range(size)]
+        function = max if pooling.kind == "max" else lambda column: sum(column) / length
+        return torch.tensor([function(column) for column in columns], dtype=states.dtype)
+    heads = []
+    for query in pooling.queries.weight:
+        scores = [(query @ torch.tanh(pooling.key(row))).item() for row in real]
+        total = sum(map(math.exp, scores))
+        heads.append(sum(math.exp(s) / total * row for s, row in zip(scores, real, strict=True)))
+    return torch.cat(heads)
+
+
+@POOLING
+@BOTH
+def test_pooling_equals_a_loop(pooling: str, bidirectional: bool) -> None:
+    made = Pooling(pooling, 8, 5, heads=3, bidirectional=bidirectional).double()
+    states = torch.randn(4, 6, 8, dtype=torch.float64)  # garbage over padding: it must not matter
+    expected = [
+        torch.tanh(made.project(naive(made, row, length)))
+        for row, length in zip(states, LENGTHS.tolist(), strict=True)
+    ]
+    mask = token_mask(LENGTHS, 6)
+    torch.testing.assert_close(made(states, mask), torch.stack(expected), rtol=0, atol=1e-10)
+
+
+@POOLING
+def test_shapes_and_dtypes(pooling: str) -> None:
+    memory = encoder(pooling=pooling).bfloat16()(TOKENS, LENGTHS)
+    assert memory.states.shape == (4, 6, 8)
+    assert memory.summary.shape == (4, 7)
+    assert memory.mask.dtype == torch.bool
+    assert memory.states.dtype == memory.summary.dtype == torch.bfloat16
+
+
+@pytest.mark.parametrize("where", ["dropout", "embedding_dropout"])
+@pytest.mark.parametrize("variational", [False, True])
+def test_dropout_in_training_only(where: str, variational: bool) -> None:
+    made = encoder(layers=1, variational=variational, **{where: 0.5})
+    one, other = (made(TOKENS, LENGTHS).states for _ in range(2))
+    assert not torch.equal(one, other)
+    made.eval()
+    one, other = (made(TOKENS, LENGTHS).states for _ in range(2))
+    assert torch.equal(one, other)
+    if where == "dropout":  # on what leaves the stack
+        dropped = made.train()(TOKENS[:1], LENGTHS[:1]).states[0] == 0  # [S, D], no padding
+        assert dropped.any()
+        assert bool((dropped == dropped[0]).all()) is variational

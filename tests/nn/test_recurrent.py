@@ -1,0 +1,178 @@
+"""What must hold of a stack: torch's own equations, padding that nothing sees, honest dropout."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor, nn
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+
+from seq2seq.nn.recurrent import Dropout, Layer, Stack, reverse
+
+CELLS = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
+CELL = pytest.mark.parametrize("cell", CELLS)
+BOTH = pytest.mark.parametrize("bidirectional", [False, True], ids=["one way", "both"])
+DEPTH = pytest.mark.parametrize("layers", [1, 2, 3])
+LENGTHS = torch.tensor([7, 1, 4, 6])
+REAL = torch.arange(7) < LENGTHS.unsqueeze(1)  # [B, T]
+
+
+@pytest.fixture(autouse=True)
+def _seeded() -> None:
+    torch.manual_seed(0)
+
+
+def stack(cell: str, layers: int = 1, **settings: Any) -> Stack:
+    made = Stack(cell, 5, 4, layers, **settings).double()
+    for parameter in made.parameters():  # biases too, which begin at zero
+        nn.init.normal_(parameter, std=0.4)
+    return made
+
+
+def inputs() -> Tensor:
+    """Four sentences of five features, with NaN beyond their lengths."""
+    return torch.randn(4, 7, 5, dtype=torch.float64).masked_fill(~REAL.unsqueeze(2), torch.nan)
+
+
+@CELL
+@BOTH
+@DEPTH
+def test_padding_never_leaks(cell: str, bidirectional: bool, layers: int) -> None:
+    made = stack(cell, layers, bidirectional=bidirectional)
+    x = inputs()
+    together, _ = made(x, lengths=LENGTHS)
+    for row, length in enumerate(LENGTHS.tolist()):
+        alone, _ = made(x[row : row + 1, :length], lengths=LENGTHS[row : row + 1])
+        torch.testing.assert_close(together[row, :length], alone[0], rtol=0, atol=1e-10)
+
+
+@CELL
+@BOTH
+@DEPTH
+def test_no_gradient_through_padding(cell: str, bidirectional: bool, layers: int) -> None:
+    made = stack(cell, layers, bidirectional=bidirectional)
+    x = torch.randn(4, 7, 5, dtype=torch.float64, requires_grad=True)
+    made(x, lengths=LENGTHS)[0][REAL].sum().backward()
+    assert x.grad is not None
+    assert (x.grad[~REAL] == 0).all()
+    assert (x.grad[REAL] != 0).all()
+
+
+@CELL
+@BOTH
+@DEPTH
+def test_equals_torch_on_packed_sequences(cell: str, bidirectional: bool, layers: int) -> None:
+    made = stack(cell, layers, bidirectional=bidirectional)
+    x = torch.randn(4, 7, 5, dtype=torch.float64)
+    expected = x
+    for number in range(layers):
+        size = expected.shape[2]
+        torchs = CELLS[cell](size, 4, batch_first=True, bidirectional=bidirectional).double()
+        weights = dict(made.forwards[number].run.named_parameters())
+        if bidirectional:
+            back = made.backwards[number].run.named_parameters()
+            weights |= {f"{name}_reverse": weight for name, weight in back}
+        torchs.load_state_dict(weights)
+        packed = pack_padded_sequence(expected, LENGTHS, batch_first=True, enforce_sorted=False)
+        outputs, _ = pad_packed_sequence(torchs(packed)[0], batch_first=True)
+        expected = outputs + expected if number else outputs  # residual from the second layer on
+    outputs, _ = made(x, lengths=LENGTHS)
+    torch.testing.assert_close(outputs[REAL], expected[REAL], rtol=0, atol=1e-10)
+
+
+@CELL
+@BOTH
+def test_a_layer_that_gives_nothing_passes_its_input_on(cell: str, bidirectional: bool) -> None:
+    made = stack(cell, 2, bidirectional=bidirectional)
+    x = torch.randn(4, 7, 5, dtype=torch.float64)
+    seconds = [made.forwards[1], *made.backwards[1:]]
+    for parameter in itertools.chain(*(layer.parameters() for layer in seconds)):
+        nn.init.zeros_(parameter)
+    outputs, _ = made(x, lengths=LENGTHS)
+    del made.forwards[1], made.backwards[1:]
+    torch.testing.assert_close(outputs, made(x, lengths=LENGTHS)[0])
+
+
+@CELL
+@DEPTH
+def test_step_by_step_equals_one_run(cell: str, layers: int) -> None:
+    made = stack(cell, layers, context_size=3)
+    x, context = torch.randn(2, 4, 6, 5, dtype=torch.float64), torch.randn(4, 6, 3)
+    state = None
+    for part in x:  # the second run starts from the last state of the first
+        outputs, last = made(part, state=state, context=context)
+        for step in range(6):
+            now = slice(step, step + 1)
+            stepped, state = made(part[:, now], state=state, context=context[:, now])
+            torch.testing.assert_close(stepped, outputs[:, now], rtol=0, atol=1e-10)
+        assert [len(parts) for parts in last] == [2 if cell == "lstm" else 1] * layers
+        for one, other in zip(itertools.chain(*last), itertools.chain(*state), strict=True):
+            assert one.shape == (4, 4)
+            torch.testing.assert_close(one, other, rtol=0, atol=1e-10)
+
+
+def test_both_ways_needs_the_lengths() -> None:
+    with pytest.raises(ValueError, match="needs the lengths"):
+        stack("gru", bidirectional=True)(torch.randn(1, 2, 5, dtype=torch.float64))
+
+
+@CELL
+def test_first_weights(cell: str) -> None:
+    layer = Layer(cell, 3, 4)
+    for block in layer.run.weight_hh_l0.split(4):
+        torch.testing.assert_close(block @ block.T, torch.eye(4))
+    bias = torch.zeros(len(layer.run.bias_ih_l0))
+    if cell == "lstm":
+        bias[4:8] = 1  # input, forget, cell, output
+    assert torch.equal(layer.run.bias_ih_l0 + layer.run.bias_hh_l0, bias)
+
+
+@given(lengths=st.lists(st.integers(1, 6), min_size=1, max_size=5), padding=st.integers(0, 3))
+@settings(max_examples=50, deadline=None)
+def test_reverse(lengths: list[int], padding: int) -> None:
+    x = torch.randn(len(lengths), max(lengths) + padding, 2)
+    expected = x.clone()
+    for row, length in enumerate(lengths):
+        for step in range(length):
+            expected[row, step] = x[row, length - 1 - step]
+    assert torch.equal(reverse(x, torch.tensor(lengths)), expected)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
+@pytest.mark.parametrize("variational", [False, True])
+def test_dropout_keeps_the_expectation(dtype: torch.dtype, variational: bool) -> None:
+    x = torch.ones(100, 10, 200, dtype=dtype)
+    dropped = Dropout(0.2, variational)(x)
+    assert dropped.dtype == dtype
+    assert set(dropped.unique().tolist()) == {0.0, 1.25}
+    # 20,000 independent draws at least: 0.01 is more than three standard deviations.
+    assert dropped.double().mean().item() == pytest.approx(1, abs=0.01)
+
+
+def test_variational_dropout_has_one_mask_for_all_steps() -> None:
+    masks = Dropout(0.5, variational=True)(torch.ones(8, 6, 50))
+    assert (masks == masks[:, :1]).all()
+    assert not torch.equal(masks[0], masks[1])  # one a sentence
+    masks = Dropout(0.5, variational=False)(torch.ones(8, 6, 50))
+    assert not (masks == masks[:, :1]).all()
+
+
+@pytest.mark.parametrize("rate", [0.0, 0.9])
+def test_no_dropout_in_eval_or_at_zero(rate: float) -> None:
+    x = torch.randn(2, 3, 4)
+    dropout = Dropout(rate)
+    assert dropout.train(rate == 0)(x) is x
+
+
+@BOTH
+def test_a_stack_drops_between_layers_and_nowhere_else(bidirectional: bool) -> None:
+    x = torch.randn(4, 7, 5, dtype=torch.float64)
+    for layers, same in ((1, True), (2, False)):
+        made = stack("gru", layers, bidirectional=bidirectional, dropout=0.5)
+        outputs = made.train()(x, lengths=LENGTHS)[0]
+        assert torch.equal(outputs, made.eval()(x, lengths=LENGTHS)[0]) is same

@@ -1,0 +1,273 @@
+"""What must hold of a configuration: one line tells all that is wrong, and nothing is guessed."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from seq2seq import config
+from seq2seq.config import Config
+from seq2seq.errors import UserError
+
+RECIPES = sorted((Path(__file__).parent.parent / "recipes").glob("*/*.toml"))
+LEAST = """\
+[data]
+source = "de"
+target = "en"
+train = "corpus/train"
+[training]
+epochs = 3
+"""
+
+
+@pytest.fixture(autouse=True)
+def _no_data_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SEQ2SEQ_DATA", raising=False)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    (tmp_path / "least.toml").write_text(LEAST)
+    return tmp_path / "least.toml"
+
+
+def complaint(path: Path, *settings: str) -> str:
+    with pytest.raises(UserError) as caught:
+        config.load(path, settings)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_all_mistakes_at_once(path: Path) -> None:
+    path.write_text(
+        """\
+shpe = "translation"
+[data]
+source = "de"
+train = ["one", "two", "three"]
+[encoder]
+hiden = 3
+cell = "gruu"
+layers = 0
+dropout = nan
+[trainin]
+[training]
+epochs = "many"
+betas = [0.9, 1.5]
+[training.colour]
+"""
+    )
+    said = complaint(path)
+    assert said.startswith(f"{path}: ")
+    for part in (
+        "unknown key shpe; did you mean 'shape'?",
+        "data.target is missing",
+        "unknown key encoder.hiden; did you mean 'hidden'?",
+        "encoder.cell: input should be 'rnn', 'lstm' or 'gru', not 'gruu'",
+        "encoder.layers: input should be greater than or equal to 1, not 0",
+        "encoder.dropout: input should be a finite number, not nan",
+        "unknown key trainin; did you mean 'training'?",
+        "training.epochs: input should be a valid integer",
+        "training.betas.1: input should be less than 1, not 1.5",
+        "unknown key training.colour",
+    ):
+        assert part in said.removeprefix(f"{path}: ").split("; ") or part in said
+    assert said.count("; ") == 9 + said.count("; did you mean")
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        (["data.train=[1, 2]"], "data.train.0: input should be a valid string, not 1"),
+        (['data.train=["a"]'], "train must be a prefix, one table, or a list of two files"),
+        (["data=3"], "data: input should be a valid dictionary"),
+        (["data.hub_splits={dev = 'x'}"], "'train', 'valid' or 'test', not 'dev'"),
+        (["tokenizer.kind=char", "tokenizer.sampling=0.1"], "sampling needs kind"),
+        (["decoder.tied=all", "tokenizer.joint=false"], "needs tokenizer.joint = true"),
+        (["decoder.tied=all", "encoder.embedding=8"], "needs encoder.embedding = decoder.emb"),
+    ],
+)
+def test_what_does_not_fit_together(path: Path, settings: list[str], expected: str) -> None:
+    assert expected in complaint(path, *settings)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (LEAST.replace("epochs = 3", ""), "training: set a limit: epochs, updates or minutes"),
+        (LEAST.replace('train = "corpus/train"', ""), "data: set train (files) or hub"),
+        (LEAST.partition("[training]")[0], "training is missing"),
+        (
+            LEAST.replace("epochs = 3", 'minutes = 3\nschedule = "cosine"'),
+            "schedule 'cosine' needs to know its end",
+        ),
+        ("[data", "cannot be read as TOML"),
+        ("\x00", "cannot be read as TOML"),
+    ],
+)
+def test_what_is_missing(path: Path, text: str, expected: str) -> None:
+    path.write_text(text)
+    assert expected in complaint(path)
+
+
+def test_what_cannot_be_read(path: Path) -> None:
+    assert "no such file" in complaint(path.parent / "nothing.toml")
+    assert "cannot be read as TOML" in complaint(path.parent)
+    path.write_bytes(b"seed = \xff")
+    assert "cannot be read as TOML" in complaint(path)
+
+
+@pytest.mark.parametrize(
+    ("setting", "expected"),
+    [
+        ("seed=7", 7),
+        ("encoder.hidden=12", 12),
+        (" encoder.hidden = 12 ", 12),
+        ("encoder.cell=lstm", "lstm"),
+        ('encoder.cell="lstm"', "lstm"),
+        ("encoder.dropout=1e-2", 0.01),
+        ("encoder.bidirectional=false", False),
+        ("training.betas=[0.5, 0.75]", (0.5, 0.75)),
+        ("training.epochs=4", 4),  # over what the file says
+        ("data.hub=a=b", "a=b"),
+        ("data.hub_config=", ""),
+        ("data.hub_splits.valid=dev", {"valid": "dev"}),
+    ],
+)
+def test_settings_are_laid_over(path: Path, setting: str, expected: object) -> None:
+    value: Any = config.load(path, [setting])
+    for name in setting.partition("=")[0].strip().split("."):
+        value = value[name] if isinstance(value, dict) else getattr(value, name)
+    assert (
+        (value, type(value)) in [(expected, type(expected)), (dict(expected)["valid"], str)]
+        if (isinstance(expected, dict))
+        else value == expected and type(value) is type(expected)
+    )
+
+
+def test_the_last_setting_counts(path: Path) -> None:
+    assert config.load(path, ["seed=2", "seed=3"]).seed == 3
+
+
+@pytest.mark.parametrize(
+    ("setting", "expected"),
+    [
+        ("encoder.hidden", "write section.key=value"),
+        ("=3", "write section.key=value"),
+        ("encodr.hidden=3", "unknown key encodr; did you mean 'encoder'?"),
+        ("encoder.hiddn=3", "unknown key encoder.hiddn; did you mean 'hidden'?"),
+        ("seed.deep=3", "--set seed.deep=3: seed is no section"),
+        ("encoder.hidden=many", "encoder.hidden: input should be a valid integer"),
+    ],
+)
+def test_wrong_settings(path: Path, setting: str, expected: str) -> None:
+    path.write_text("seed = 1\n" + LEAST)
+    assert expected in complaint(path, setting)
+
+
+def test_paths(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The folder of the configuration first, then $SEQ2SEQ_DATA; never the current folder."""
+    shared = tmp_path / "shared"
+    monkeypatch.setenv("SEQ2SEQ_DATA", str(shared))
+    monkeypatch.chdir(tmp_path.parent)
+    (tmp_path / "corpus").mkdir()
+    (shared / "corpus").mkdir(parents=True)
+
+    def found(value: str) -> str | list[str] | None:
+        return config.load(path, [f"data.train={value}"]).data.train
+
+    here, there = str(tmp_path / "corpus"), str(shared / "corpus")
+    assert found("corpus/train") == here + "/train"  # nowhere: named where it should be
+    # What only looks like the prefix does not count.
+    for name in ("train.fr", "train.md", "traind.de"):
+        (tmp_path / "corpus" / name).touch()
+    (tmp_path / "corpus" / "train").mkdir()
+    (shared / "corpus" / "train.de.gz").touch()
+    assert found("corpus/train") == there + "/train"
+    (tmp_path / "corpus" / "train.en").touch()
+    assert found("corpus/train") == here + "/train"
+    (shared / "corpus" / "a[b].tsv").touch()
+    assert found("corpus/a[b].tsv") == there + "/a[b].tsv"
+    assert found('["corpus/a[b].tsv", "corpus/train.en"]') == [
+        there + "/a[b].tsv",
+        here + "/train.en",
+    ]
+    assert found(f"{there}/train") == there + "/train"
+
+
+def test_hub_paths(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder on this disk where there is one, else the id as it stands."""
+    monkeypatch.setenv("SEQ2SEQ_DATA", str(tmp_path / "shared"))
+
+    def found() -> str | None:
+        return config.load(path, ["data.hub=owner/name"]).data.hub
+
+    assert found() == "owner/name"
+    (tmp_path / "shared" / "owner" / "name").mkdir(parents=True)
+    assert found() == str(tmp_path / "shared" / "owner" / "name")
+    (tmp_path / "owner" / "name").mkdir(parents=True)
+    assert found() == str(tmp_path / "owner" / "name")
+
+
+NAME = st.text(st.characters(codec="utf-8"), min_size=1, max_size=8)
+
+
+@given(
+    names=st.tuples(NAME, NAME),
+    train=NAME | st.lists(NAME, min_size=2, max_size=2),
+    column=st.none() | NAME | st.integers(1, 9),
+    rate=st.floats(0, 0.99),
+    minutes=st.none() | st.floats(1e-3, 1e6),
+    cell=st.sampled_from(["rnn", "lstm", "gru"]),
+    joint=st.booleans(),
+)
+def test_written_and_read_it_is_the_same(
+    names: tuple[str, str],
+    train: str | list[str],
+    column: str | int | None,
+    rate: float,
+    minutes: float | None,
+    cell: str,
+    joint: bool,
+) -> None:
+    values = {
+        "data": {
+            "source": names[0],
+            "target": names[1],
+            "train": train,
+            "source_column": column,
+            "hub_splits": {"train": names[0]},
+        },
+        "training": {"epochs": 2, "minutes": minutes, "average_decay": rate},
+        "encoder": {"cell": cell, "dropout": rate},
+        "tokenizer": {"joint": joint},
+    }
+    made = config.parse(values, "test")
+    again = config.parse(tomllib.loads(config.dumps(made)), "test")
+    assert again == made
+    assert config.dumps(again) == config.dumps(made)
+
+
+def test_every_value_is_written_out() -> None:
+    made = config.parse(tomllib.loads(LEAST), "test")
+    written = tomllib.loads(config.dumps(made))
+    for name, field in Config.model_fields.items():
+        section = field.annotation
+        if isinstance(section, type) and issubclass(section, config.Section):
+            values = getattr(made, name)
+            for key in section.model_fields:
+                assert (key in written[name]) is (getattr(values, key) is not None), key
+
+
+@pytest.mark.parametrize("recipe", RECIPES, ids=lambda path: f"{path.parent.name}/{path.stem}")
+def test_every_recipe_loads(recipe: Path) -> None:
+    config.load(recipe)
+
+
+def test_there_are_recipes() -> None:
+    assert RECIPES
