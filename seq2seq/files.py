@@ -45,7 +45,7 @@ def whole_folder(path: Path) -> Iterator[Path]:
     aside.mkdir(parents=True)
     try:
         yield aside
-        for file in aside.rglob("*"):
+        for file in [*aside.rglob("*"), aside]:
             _sync(file)
         if path.exists():
             _exchange(aside, path)

@@ -2,11 +2,164 @@
 
 from __future__ import annotations
 
+import io
+import itertools
+import logging
+import random
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from unittest import mock
+
 import pytest
 import torch
+
+from seq2seq import cli
+from seq2seq import config as configuration
+from seq2seq.config import Config
+from seq2seq.training import loop
 
 
 @pytest.fixture(autouse=True, scope="session")
 def _one_thread() -> None:
     """The networks here are tiny: one thread is the fastest, and leaves the other cores alone."""
     torch.set_num_threads(1)
+
+
+_WORDS = [
+    [("red", "rouge"), ("old", "vieux"), ("big", "grand"), ("blue", "bleu")],
+    [("cat", "chat"), ("dog", "chien"), ("man", "homme"), ("horse", "cheval")],
+    [("runs", "court"), ("sleeps", "dort"), ("eats", "mange"), ("reads", "lit")],
+    [("here", "ici"), ("now", "maintenant"), ("well", "bien"), ("", "")],
+]
+_TOY = """
+[data]
+source = "en"
+target = "fr"
+train = "train"
+valid = "valid"
+test = "test"
+max_tokens = 24
+[tokenizer]
+kind = "bpe"
+vocabulary = 390
+[encoder]
+embedding = 32
+hidden = 32
+dropout = 0.0
+embedding_dropout = 0.0
+[context]
+heads = 4
+size = 64
+[decoder]
+embedding = 32
+hidden = 64
+dropout = 0.0
+embedding_dropout = 0.0
+[training]
+epochs = 40
+batch_tokens = 120
+learning_rate = 0.004
+schedule = "plateau"
+warmup = 100
+label_smoothing = 0.0
+patience = 0
+threads = 1
+device = "cpu"
+precision = "fp32"
+[validation]
+every = 100
+"""
+
+
+@dataclass(frozen=True)
+class Toy:
+    """A language of 256 sentences ("the red cat runs here" is "le chat rouge court ici") and a
+    configuration that learns it in seconds: toy.toml, and train, valid, test in .en and .fr."""
+
+    folder: Path
+
+    @property
+    def path(self) -> Path:
+        return self.folder / "toy.toml"
+
+    def config(self, *settings: str) -> Config:
+        return configuration.load(self.path, settings)
+
+    def lines(self, name: str) -> list[str]:
+        return (self.folder / name).read_text(encoding="utf-8").split("\n")[:-1]
+
+
+@pytest.fixture(scope="session")
+def toy(tmp_path_factory: pytest.TempPathFactory) -> Toy:
+    folder = tmp_path_factory.mktemp("toy")
+    pairs = [
+        (f"the {a} {n} {v} {w}".strip(), f"le {m} {b} {u} {x}".strip())
+        for (a, b), (n, m), (v, u), (w, x) in itertools.product(*_WORDS)
+    ]
+    random.Random(1).shuffle(pairs)
+    for split, part in (("valid", pairs[:25]), ("test", pairs[25:50]), ("train", pairs[50:])):
+        for side, name in enumerate(("en", "fr")):
+            text = "".join(pair[side] + "\n" for pair in part)
+            (folder / f"{split}.{name}").write_text(text, encoding="utf-8")
+    (folder / "toy.toml").write_text(_TOY, encoding="utf-8")
+    return Toy(folder)
+
+
+@pytest.fixture(scope="session")
+def trained(toy: Toy, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The run folder of a model that has learned the toy language; do not write there."""
+    run = tmp_path_factory.mktemp("runs") / "toy" / "base"
+    run.parent.mkdir()
+    with mock.patch.object(loop, "plot_curves"):
+        loop.train(toy.config(), run)
+    return run
+
+
+@pytest.fixture
+def no_picture(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Drawing curves takes longer than all the rest of a tiny run."""
+    monkeypatch.setattr(loop, "plot_curves", lambda *_: None)
+
+
+@dataclass(frozen=True)
+class Said:
+    code: int
+    out: str
+    err: str
+
+
+Shell = Callable[..., Said]
+
+
+@pytest.fixture
+def shell(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_path: Path
+) -> Shell:
+    """Run the command line in this process, with all that `main` does around a command."""
+
+    def run(*arguments: object, stdin: bytes = b"") -> Said:
+        given = tmp_path / ".stdin"
+        given.write_bytes(stdin)
+        root = logging.getLogger()
+        handlers, root.handlers = root.handlers, []  # so that `main` sets up its own
+        level = root.level
+        capfd.readouterr()
+        try:
+            with given.open("rb") as stream:
+                monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(stream))
+                monkeypatch.setattr(sys, "argv", ["seq2seq", *map(str, arguments)])
+                cli.main()
+            code = 0
+        except SystemExit as leaving:
+            code = int(leaving.code or 0)
+        finally:
+            root.handlers = handlers
+            root.setLevel(level)
+            torch.set_num_threads(1)
+            given.unlink()
+        out, err = capfd.readouterr()
+        return Said(code, out, err)
+
+    return run

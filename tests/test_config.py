@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -64,7 +65,7 @@ betas = [0.9, 1.5]
     )
     said = complaint(path)
     assert said.startswith(f"{path}: ")
-    for part in (
+    assert set(re.split("; (?!did you mean)", said.removeprefix(f"{path}: "))) == {
         "unknown key shpe; did you mean 'shape'?",
         "data.target is missing",
         "unknown key encoder.hiden; did you mean 'hidden'?",
@@ -72,12 +73,11 @@ betas = [0.9, 1.5]
         "encoder.layers: input should be greater than or equal to 1, not 0",
         "encoder.dropout: input should be a finite number, not nan",
         "unknown key trainin; did you mean 'training'?",
-        "training.epochs: input should be a valid integer",
+        "training.epochs: input should be a valid integer, "
+        "unable to parse string as an integer, not 'many'",
         "training.betas.1: input should be less than 1, not 1.5",
         "unknown key training.colour",
-    ):
-        assert part in said.removeprefix(f"{path}: ").split("; ") or part in said
-    assert said.count("; ") == 9 + said.count("; did you mean")
+    }
 
 
 @pytest.mark.parametrize(
@@ -136,18 +136,15 @@ def test_what_cannot_be_read(path: Path) -> None:
         ("training.epochs=4", 4),  # over what the file says
         ("data.hub=a=b", "a=b"),
         ("data.hub_config=", ""),
-        ("data.hub_splits.valid=dev", {"valid": "dev"}),
+        ("data.hub_splits.valid=dev", "dev"),
     ],
 )
 def test_settings_are_laid_over(path: Path, setting: str, expected: object) -> None:
     value: Any = config.load(path, [setting])
     for name in setting.partition("=")[0].strip().split("."):
         value = value[name] if isinstance(value, dict) else getattr(value, name)
-    assert (
-        (value, type(value)) in [(expected, type(expected)), (dict(expected)["valid"], str)]
-        if (isinstance(expected, dict))
-        else value == expected and type(value) is type(expected)
-    )
+    assert value == expected
+    assert type(value) is type(expected)
 
 
 def test_the_last_setting_counts(path: Path) -> None:

@@ -78,6 +78,16 @@ def test_each_english_sentence_has_one_french(english: list[str], french: list[s
     assert len(set(english)) == len(english)
 
 
+def test_the_examples_of_the_readme_are_in_the_corpus(
+    english: list[str], french: list[str]
+) -> None:
+    readme = (FOLDER / "README.md").read_text(encoding="utf-8")
+    table = readme.split("| English | French |")[1].split("##")[0]
+    examples = re.findall(r"^\| (\w[^|]+) \| ([^|]+) \|$", table, re.MULTILINE)
+    assert len(examples) == 10
+    assert set(examples) <= set(zip(english, french, strict=True))
+
+
 def test_templates_and_words_are_many(generate: ModuleType, pairs: list[Any]) -> None:
     train = [pair for pair in pairs if pair.split == "train"]
     assert len({pair.template for pair in train}) == len(generate.templates()) >= 60

@@ -16,7 +16,7 @@ from heapq import nsmallest
 from math import log
 from pathlib import Path
 
-from sacrebleu.metrics import BLEU
+from sacrebleu.metrics.bleu import BLEU
 
 HERE = Path(__file__).resolve().parent
 ROUNDS = 2  # of expectation maximisation

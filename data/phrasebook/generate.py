@@ -21,7 +21,9 @@ from typing import TypeVar
 HERE = Path(__file__).resolve().parent
 SEED = 20
 SIZES = {"train": 20_000, "valid": 500, "test": 500}
-SEEN = 5  # times that training shows each word form of the other splits, at least
+SKEW = 4.0  # 1: each word as often as another; above: the first of a table more often
+SEEN = 30  # times that training shows each word form of the other splits, at least
+NOVEL = 0.5  # share of valid and test that are held-out combinations; the others are new sentences
 TRIES = 60  # draws of one template before it sits out a turn
 T = TypeVar("T")
 
@@ -418,12 +420,16 @@ class Draw:
     def pick(self, items: Sequence[T]) -> T:
         return items[int(self.rng.random() * len(items))]
 
+    def often(self, items: Sequence[T]) -> T:
+        """An item, the first ones more often than the last, as in all text (Zipf 1935)."""
+        return items[int(self.rng.random() ** SKEW * len(items))]
+
     def fresh(self, name: str, items: Sequence[Word]) -> Word:
         """A word that the sentence does not hold yet (or the one that was asked for)."""
         if name in self.forced:
             return self.forced[name]
         used = [w.id for filler in self.slots.values() for w in filler.words]
-        return self.pick([w for w in items if w.id not in used])
+        return self.often([w for w in items if w.id not in used])
 
     def fill(self, name: str, spec: str) -> None:
         kind, *rest = spec.split(" ", 1)
@@ -459,7 +465,7 @@ class Draw:
         maybe = [choose("adj", o[5:].replace("_", " ")) for o in options if o.startswith("adj?:")]
         sets += [s for s in maybe if self.rng.random() < 0.4]
         count = self.pick(choose("word", "few")) if det == "num" else None
-        return noun_phrase(noun, det, [self.pick(s) for s in sets], own, count)
+        return noun_phrase(noun, det, [self.often(s) for s in sets], own, count)
 
     def draw_name(self, name: str) -> Filler:
         word = self.fresh(name, table("name"))
@@ -492,7 +498,7 @@ class Draw:
         )
 
     def draw_who(self, name: str) -> Filler:
-        if self.rng.random() < 0.5:
+        if self.rng.random() < 0.6:
             return self.draw_pron(name, "I|you|he|she|we|they")
         return self.draw_human(name)
 
@@ -509,7 +515,7 @@ class Draw:
         )
 
     def draw_human(self, name: str) -> Filler:
-        draws = [self.draw_name] * 4 + [self.draw_kin] * 3 + [self.draw_job] * 2 + [self.draw_pair]
+        draws = [self.draw_name] * 8 + [self.draw_kin] * 5 + [self.draw_job] * 4 + [self.draw_pair]
         return self.pick(draws)(name)
 
     def draw_single(self, name: str) -> Filler:
@@ -686,14 +692,15 @@ class Corpus:
         kept_out = {w.id for w in held["valid"] + held["test"]}
         for _ in range(TRIES):
             draw = Draw(self.rng)
-            if split != "train":
+            novel = split != "train" and self.rng.random() < NOVEL
+            if novel:
                 draw.forced[page.key] = draw.pick(held[split])
             try:
                 english, french = realise(page, draw)
             except IndexError:  # no word was left for a slot
                 continue
             words = tuple(w.id for filler in draw.slots.values() for w in filler.words)
-            if split == "train" and kept_out.intersection(words):
+            if not novel and kept_out.intersection(words):
                 continue
             if self.english.get(english, french) != french:
                 raise ValueError(f"two translations: {english!r}: {french!r}")

@@ -75,12 +75,12 @@ def evaluate(
     buckets = lengths.by_length(sources, hypotheses, references)
     if plot is not None:
         plots.plot_lengths({Path(model).parent.name or model: buckets}, plot)
-    if record is not None:
-        _record(record, model, name, translator.parameters, chosen, found, seconds, len(sources))
     if as_json:
         click.echo(json.dumps(_as_json(name, found, buckets, seconds, len(sources))))
     else:
         _print(name, found, buckets, seconds, len(sources))
+    if record is not None:  # last: a refusal must not cost the scores
+        _record(record, model, name, translator.parameters, chosen, found, seconds, len(sources))
 
 
 @click.command()

@@ -35,17 +35,20 @@ def windows(stream: IO[bytes], size: int) -> Iterator[list[str]]:
     A file is read as fast as it can be. From a pipe or a terminal a list is what has come so far,
     so that someone who types one line, or a program that waits for its answer, gets it now.
     """
-    numbered = (decoded(line, number) for number, line in enumerate(stream, start=1))
     if stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
+        numbered = (decoded(line, number) for number, line in enumerate(stream, start=1))
         while window := list(islice(numbered, size)):
             yield window
         return
     waiting: queue.Queue[str | BaseException | None] = queue.Queue(maxsize=size)
+    # A file object of the thread's own: one that the main thread knows (stdin) would be closed
+    # when the program ends, and Python aborts where a thread still waits inside it.
+    own = os.fdopen(os.dup(stream.fileno()), "rb")
 
     def read() -> None:
         try:
-            for line in numbered:
-                waiting.put(line)
+            for number, line in enumerate(own, start=1):
+                waiting.put(decoded(line, number))
             waiting.put(None)
         except BaseException as error:  # handed to the thread that waits for lines
             waiting.put(error)

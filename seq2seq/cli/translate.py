@@ -48,7 +48,11 @@ def search_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--top-k", type=int, default=0, help="Sample from the k likeliest alone."),
         click.option("--temperature", type=float, default=1.0, show_default=True),
         click.option("--sample", "sampling", is_flag=True, help="Draw translations at random."),
-        click.option("--max-length", type=int, help="Subwords  [default: twice the source's + 10]"),
+        click.option(
+            "--max-length",
+            type=int,
+            help="Subwords, the end counted  [default: twice the source's + 10]",
+        ),
         click.option("--min-length", type=int, default=1, show_default=True, help="Subwords."),
         click.option(
             "--length-penalty",

@@ -27,6 +27,7 @@ from seq2seq.text.batching import pad_source
 
 log = logging.getLogger(__name__)
 
+_SILENT = "⁇"  # what SentencePiece writes for <unk>, too
 _WINDOW = 32  # batches of lines that are sorted by length together
 
 
@@ -34,9 +35,9 @@ _WINDOW = 32  # batches of lines that are sorted by length together
 class Search:
     """How a translation is looked for.
 
-    beam 1 is greedy search. Lengths count subwords: `max_length` None allows twice the source's
-    plus ten. With `sampling`, the n best are n samples; their seed is made from `seed`, the line's
-    text and the number of the sample, so that a line's sample does not depend on its neighbours.
+    beam 1 is greedy search. Lengths count subwords, `max_length` with EOS: None allows twice the
+    source's plus ten. With `sampling`, the n best are n samples; their seed is made from `seed`,
+    the line's text and the number of the sample, so that it does not depend on the neighbours.
     """
 
     beam: int = 5
@@ -61,8 +62,10 @@ class Search:
             wrong.append(f"maximum length {self.max_length} is below the minimum")
         if not 0 <= self.length_penalty < float("inf"):
             wrong.append(f"length penalty {self.length_penalty} must be finite and at least 0")
-        if self.sampling and not (self.temperature > 0 and self.top_k >= 0 and 0 < self.top_p <= 1):
-            wrong.append("sampling needs temperature > 0, top-k >= 0 and 0 < top-p <= 1")
+        if self.sampling and not (
+            0 < self.temperature < float("inf") and self.top_k >= 0 and 0 < self.top_p <= 1
+        ):
+            wrong.append("sampling needs a finite temperature > 0, top-k >= 0, 0 < top-p <= 1")
         if wrong:
             raise UserError("; ".join(wrong))
 
@@ -211,16 +214,12 @@ class Translator:
             translations.append(
                 Translated(
                     # Pieces that spell no text at all must not make a line disappear.
-                    text if text.strip() else self._copied(line.text),
+                    text if text.strip() else _SILENT,
                     sum(hypothesis.log_probability for hypothesis in chosen),
                     sum(hypothesis.score for hypothesis in chosen),
                 )
             )
         return translations
-
-    def _copied(self, text: str) -> str:
-        tokenizer = self.tokenizers.source
-        return tokenizer.decode(tokenizer.encode([text]))[0].strip() or "⁇"
 
     @torch.inference_mode()
     def _search(
@@ -232,7 +231,7 @@ class Translator:
             maximum = (
                 2 * lengths + 10
                 if search.max_length is None
-                else torch.full_like(lengths, search.max_length + 1)  # EOS is counted there
+                else torch.full_like(lengths, search.max_length)
             )
             limits = Limits(search.min_length, maximum)
             specials = Specials(target.bos, target.eos, (target.pad, target.unk, target.bos))

@@ -7,6 +7,7 @@ Opening one runs nobody's code: text, a SentencePiece model and safetensors.
 
 from __future__ import annotations
 
+import errno
 import json
 import tomllib
 from dataclasses import dataclass
@@ -80,8 +81,11 @@ def load(folder: Path) -> Model:
 
 
 def save_weights(path: Path, network: torch.nn.Module) -> None:
-    """All weights as safetensors; tied ones once."""
-    safetensors.torch.save_model(network, str(path))
+    """All weights as safetensors; tied ones once. Raises OSError where they cannot be written."""
+    try:
+        safetensors.torch.save_model(network, str(path))
+    except SafetensorError as error:
+        raise OSError(errno.EIO, f"cannot be written: {error}", str(path)) from None
 
 
 def load_weights(path: Path, network: torch.nn.Module) -> None:

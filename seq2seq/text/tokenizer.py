@@ -18,6 +18,7 @@ from seq2seq.errors import UserError
 
 # Everything that some program takes for the end of a line, and the tab that separates columns.
 _BREAKS = str.maketrans(dict.fromkeys("\n\r\t\v\f\x1c\x1d\x1e\x85\u2028\u2029", " "))
+_LONGEST = 1 << 16  # bytes of a line; a vocabulary is not learned from longer ones
 _LEARNING_THREADS = 4  # fixed: the pieces of a unigram model depend on it, and on nothing else
 
 
@@ -151,15 +152,23 @@ def learn(lines: Iterable[str], config: TokenizerConfig, name: str = "the text")
     Raises UserError, naming `name`, where the text does not allow the size, with what is possible,
     and where there is no text; and whatever `lines` raises.
     """
-    failure: list[Exception] = []
+    failure: list[BaseException] = []
 
     def prepared() -> Iterator[str]:
+        normalizer = sentencepiece.SentencePieceNormalizer(rule_name=config.normalization)
+        empty = True
         try:
             for line in lines:
-                yield line.lower() if config.lowercase else line
-        except Exception as error:  # SentencePiece would make a riddle of it
+                text = line.lower() if config.lowercase else line
+                empty = empty and not normalizer.Normalize(text).strip(" ▁")
+                yield text
+            if empty:
+                raise UserError(f"{name} is empty: there is nothing to learn a vocabulary from")
+        except (Exception, KeyboardInterrupt) as error:
+            # SentencePiece would go on and fail at the end, and without any text it would end the
+            # process: let it come to an end with a letter, and raise the error then.
             failure.append(error)
-            raise
+            yield "a"
 
     subwords = config.kind in ("unigram", "bpe")
     written = io.BytesIO()
@@ -178,19 +187,20 @@ def learn(lines: Iterable[str], config: TokenizerConfig, name: str = "the text")
             bos_id=2,
             eos_id=3,
             num_threads=_LEARNING_THREADS,
-            max_sentence_length=1 << 16,
+            max_sentence_length=_LONGEST,
             minloglevel=2,
         )
     except (RuntimeError, OSError) as error:
-        if failure:
-            raise failure[0] from None
-        raise UserError(_complaint(str(error), config, name)) from None
+        if not failure:
+            raise UserError(_complaint(str(error), config, name)) from None
+    if failure:
+        raise failure[0]
     return Tokenizer(written.getvalue(), lowercase=config.lowercase)
 
 
 def _complaint(message: str, config: TokenizerConfig, name: str) -> str:
-    if "sentences_.empty()" in message or "all_chars_count" in message:
-        return f"{name} is empty: there is nothing to learn a vocabulary from"
+    if "sentences_.empty()" in message:
+        return f"{name} has no line of at most {_LONGEST:,} bytes to learn a vocabulary from"
     start = f"tokenizer.vocabulary = {config.vocabulary} does not fit {name}: "
     if match := re.search(r"<= (\d+)", message):
         return start + f"at most {match[1]} is possible with kind {config.kind!r}"

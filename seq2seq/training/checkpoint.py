@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 import shutil
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -13,6 +14,9 @@ import torch
 from seq2seq.errors import UserError
 from seq2seq.files import whole_file, whole_folder
 from seq2seq.models.folder import load_weights, save_weights
+
+# What reading a file that is cut short, changed, or not ours raises.
+_BROKEN = (OSError, ValueError, KeyError, TypeError, EOFError, RuntimeError, pickle.UnpicklingError)
 
 
 @dataclass
@@ -60,18 +64,24 @@ class Checkpoints:
         averaged: torch.nn.Module | None,
         optimizer: torch.optim.Optimizer,
     ) -> None:
-        """Write one whole, then remove the older ones."""
+        """Write one whole, then remove the older ones. Raises UserError where that fails."""
         name = f"update-{progress.update:08d}"
-        with whole_folder(self.folder / name) as aside:
-            save_weights(aside / "weights.safetensors", network)
-            if averaged is not None:
-                save_weights(aside / "average.safetensors", averaged)
-            state = {"optimizer": optimizer.state_dict(), "cpu": torch.get_rng_state()}
-            if torch.cuda.is_available():
-                state["cuda"] = torch.cuda.get_rng_state()
-            torch.save(state, aside / "optimizer.pt")
-            text = json.dumps(asdict(progress), indent=2) + "\n"
-            (aside / "progress.json").write_text(text, encoding="utf-8")
+        state = {"optimizer": optimizer.state_dict(), "cpu": torch.get_rng_state()}
+        if torch.cuda.is_available():
+            state["cuda"] = torch.cuda.get_rng_state()
+        text = json.dumps(asdict(progress), indent=2) + "\n"
+        try:
+            with whole_folder(self.folder / name) as aside:
+                save_weights(aside / "weights.safetensors", network)
+                if averaged is not None:
+                    save_weights(aside / "average.safetensors", averaged)
+                torch.save(state, aside / "optimizer.pt")
+                (aside / "progress.json").write_text(text, encoding="utf-8")
+        except (OSError, RuntimeError) as error:  # of a full disk, torch makes a RuntimeError
+            raise UserError(
+                f"{self.folder / name}: the checkpoint cannot be written ({error}): is the disk "
+                "full? the last one is whole: go on from it with --resume"
+            ) from error
         for other in self._all():
             if other.name != name:
                 shutil.rmtree(other, ignore_errors=True)
@@ -95,14 +105,15 @@ class Checkpoints:
                 load_weights(folder / "average.safetensors", averaged)
             elif averaged is not None:  # averaging was switched on for the resumed part
                 averaged.load_state_dict(network.state_dict())
-        except (OSError, ValueError, KeyError) as error:
-            raise UserError(f"{folder}: the checkpoint cannot be read: {error}") from None
-        optimizer.load_state_dict(state["optimizer"])
-        torch.set_rng_state(state["cpu"])
-        if torch.cuda.is_available() and "cuda" in state:
-            torch.cuda.set_rng_state(state["cuda"])
-        values["kept"] = [(score, update) for score, update in values["kept"]]
-        return Progress(**values)
+            optimizer.load_state_dict(state["optimizer"])
+            torch.set_rng_state(state["cpu"])
+            if torch.cuda.is_available() and "cuda" in state:
+                torch.cuda.set_rng_state(state["cuda"])
+            values["kept"] = [(score, update) for score, update in values["kept"]]
+            return Progress(**values)
+        except _BROKEN as error:
+            detail = " ".join(str(error).split())[:200]
+            raise UserError(f"{folder}: the checkpoint cannot be read: {detail}") from None
 
     def keep(self, progress: Progress, score: float, network: torch.nn.Module, most: int) -> None:
         """Keep the weights of a validation for averaging, if it is among the best `most`."""

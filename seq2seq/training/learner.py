@@ -71,6 +71,18 @@ class Learner:
         self._follow(number)
         return Update(nll, norm, tokens)
 
+    def require_finite(self, number: int) -> None:
+        """Raises UserError where update `number` left what must not be saved: inf or NaN."""
+        networks = [self.network] if self.averaged is None else [self.network, self.averaged]
+        tensors = [p.detach() for network in networks for p in network.parameters()]
+        for state in self.optimizer.state.values():
+            tensors += [value for value in state.values() if isinstance(value, torch.Tensor)]
+        if not all(bool(tensor.isfinite().all()) for tensor in tensors):
+            raise UserError(
+                f"update {number} left a weight that is not finite; nothing of it was saved: go on "
+                "from the last checkpoint (--resume) with a smaller training.learning_rate"
+            )
+
     def _backward(self, batch: Batch, tokens: int) -> float:
         """Add up the gradient of one batch's part of the loss; gives the batch's nll."""
         source, target = self.tokenizers.source, self.tokenizers.target

@@ -148,7 +148,7 @@ class Trainer:
             if reached(self.settings, progress):
                 return
         progress.epoch, progress.position = progress.epoch + 1, 0
-        if not every:
+        if not every and progress.validated != progress.update:
             self.validate(display)
         self.save()
 
@@ -174,6 +174,7 @@ class Trainer:
 
     def validate(self, display: Display) -> None:
         """Judge the weights as they are, and let the learning rate hear of it."""
+        self.learner.require_finite(self.progress.update)
         best = self.selection.round(self.learner.judged, self.progress, self.metrics, display)
         meet_plateau(self.settings, self.progress, best)
 
@@ -200,6 +201,7 @@ class Trainer:
 
     def save(self) -> None:
         """Write a checkpoint, and the picture of the curves."""
+        self.learner.require_finite(self.progress.update)
         self.metrics.sync()
         self.progress.rows = self.metrics.rows
         learner = self.learner

@@ -26,7 +26,7 @@ class MetricsLog:
         it was written after the checkpoint from which the run goes on."""
         kept = []
         if path.exists():
-            kept = path.read_bytes().split(b"\n")[:rows]
+            kept = path.read_bytes().split(b"\n")[:-1][:rows]
         with whole_file(path) as aside:
             aside.write_bytes(b"".join(line + b"\n" for line in kept))
         self.rows = len(kept)

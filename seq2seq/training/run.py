@@ -6,6 +6,7 @@ config.toml  data/  checkpoints/  model/  metrics.jsonl  curves.png
 from __future__ import annotations
 
 import logging
+import shutil
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -37,7 +38,9 @@ class Run:
                     "or name another folder with --out"
                 )
             _refuse_another(config, written)
-        elif folder.exists() and any(p.name != "data" for p in folder.iterdir()):
+        elif folder.exists() and any(
+            p.name != "data" and p not in _leftovers(folder) for p in folder.iterdir()
+        ):
             raise UserError(f"{folder} is not empty and holds no run: name another with --out")
         elif resume:
             log.info("%s holds no run yet: starting one", folder)
@@ -49,9 +52,16 @@ class Run:
 
     def begin(self, config: Config) -> None:
         """Write the configuration down: from here on the folder holds a run."""
-        self.checkpoints.mkdir(parents=True, exist_ok=True)
         with whole_file(self.folder / "config.toml") as aside:
             aside.write_text(configuration.dumps(config), encoding="utf-8")
+        self.checkpoints.mkdir(exist_ok=True)
+        for left in [*_leftovers(self.folder), *_leftovers(self.checkpoints)]:
+            shutil.rmtree(left) if left.is_dir() else left.unlink()
+
+
+def _leftovers(folder: Path) -> list[Path]:
+    """What a run that was killed had begun to write."""
+    return list(folder.glob(".*.part"))
 
 
 def _refuse_another(config: Config, written: Path) -> None:

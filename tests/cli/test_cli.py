@@ -1,0 +1,415 @@
+"""What a shell sees: one line for a mistake, lines that leave at once, one score everywhere."""
+
+import gzip
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+
+import pytest
+import torch
+
+_MAIN = [sys.executable, "-c", "from seq2seq.cli import main; main()"]
+_ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
+_QUICK = ("--threads", "1", "--device", "cpu")
+
+
+@pytest.fixture(scope="module")
+def model(trained):
+    return trained / "model"
+
+
+@pytest.fixture
+def refused(shell):
+    """Run a command that must be refused: exit code 2 and one line; gives that line."""
+
+    def run(*arguments, **named):
+        said = shell(*arguments, **named)
+        assert said.code == 2, said
+        assert said.err.startswith("error: "), said.err
+        assert said.err.count("\n") == 1, said.err
+        assert said.out == ""
+        return said.err
+
+    return run
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        *("train", "translate", "score", "evaluate", "results", "plot", "tokenizer"),
+        *("plot curves", "plot lengths", "tokenizer train", "tokenizer encode", "tokenizer decode"),
+        "",
+    ],
+)
+def test_help(shell, command):
+    said = shell(*command.split(), "--help")
+    assert said.code == 0
+    assert said.err == ""
+    assert f"seq2seq {command}".strip() in said.out
+    assert len(said.out.split("\n")) > 5
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["trian"], "no command 'trian'; did you mean 'train'?"),
+        (["translate"], "MODEL"),
+        (["train", "none.toml"], "none.toml: no such file"),
+        (["translate", "--beem", "3", "m"], "--beem"),
+        (["translate", "nowhere"], "nowhere: no such model folder"),
+        (["translate", "nowhere", "none.txt"], "none.txt: cannot be read: No such file"),
+        (["score", "m", "none.en", "none.fr"], "none.en"),
+        (["plot", "lengths", "a", "b", "c", "-o", "x.png"], "a: cannot be read"),
+        (["results", "nowhere"], "nowhere"),
+        (["tokenizer", "encode", "none.model"], "none.model: cannot be read"),
+        (["tokenizer", "train", "none.txt", "-o", "x"], "none.txt: cannot be read"),
+    ],
+)
+def test_mistakes(refused, arguments, said, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert said in refused(*arguments)
+    assert [path.name for path in tmp_path.iterdir()] == []
+
+
+def shorten(folder):
+    (folder / "train.en").write_text("one line\n")
+    return "train.en has 1 lines and", "206"
+
+
+def bad_bytes(folder):
+    with (folder / "train.fr").open("ab") as file:
+        file.write(b"caf\xe9\n")
+    with (folder / "train.en").open("ab") as file:
+        file.write(b"coffee\n")
+    return "train.fr:207: not UTF-8", "0xe9"
+
+
+def bad_valid(folder):
+    (folder / "valid.en").write_bytes(b"\xff\n")
+    return ("valid.en:1: not UTF-8",)
+
+
+def missing(folder):
+    (folder / "train.fr").unlink()
+    return "data.train: no such file", "train.fr"
+
+
+def empty(folder):
+    for side in ("en", "fr"):
+        (folder / f"train.{side}").write_text("")
+    return ("empty",)
+
+
+def blank(folder):
+    for side in ("en", "fr"):
+        (folder / f"train.{side}").write_text("\n\n")
+    return "no training pairs are left after filtering", "2 empty"
+
+
+def broken_gzip(folder):
+    (folder / "train.fr").unlink()
+    (folder / "train.fr.gz").write_bytes(gzip.compress(b"le chat\n" * 999)[:20])
+    return "train.fr.gz: broken gzip", ""
+
+
+@pytest.mark.parametrize(
+    "spoil", [shorten, bad_bytes, bad_valid, missing, empty, blank, broken_gzip]
+)
+def test_a_corpus_that_cannot_be_used(refused, toy, tmp_path, spoil):
+    corpus = tmp_path / "corpus"
+    shutil.copytree(toy.folder, corpus)
+    wanted = spoil(corpus)
+    line = refused("train", corpus / "toy.toml", "--out", tmp_path / "run")
+    assert all(part in line for part in wanted), line
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("settings", "wanted"),
+    [
+        (["data.max_tokens=1"], ["no training pairs are left", "206 too long"]),
+        (
+            ["data.train=t.tsv", "data.source_column=english"],
+            ["t.tsv", "english"],
+        ),
+        (
+            ["tokenizer.kind=unigram", "tokenizer.vocabulary=5000"],
+            ["tokenizer.vocabulary = 5000", "at most 3"],
+        ),
+        (
+            ["encoder.hiden=4", "decoder.layers=0", "training.clip=-1", "tokeniser.kind='bpe'"],
+            ["hiden; did you mean 'hidden'?", "decoder.layers", "training.clip", "did you mean"],
+        ),
+        (["training.device='cuda:7'"], ["device 'cuda:7' is not there", "cpu"]),
+        (["training.precision='fp8'"], ["training.precision"]),
+        (["encoder"], ["--set encoder: write section.key=value"]),
+    ],
+)
+def test_a_configuration_that_cannot_be_used(refused, toy, tmp_path, settings, wanted):
+    if torch.cuda.device_count() > 7:
+        pytest.skip("this machine has the device that the test misses")
+    config = tmp_path / "toy.toml"
+    text = toy.path.read_text()
+    for name in ("train", "valid", "test"):
+        text = text.replace(f' = "{name}"', f' = "{toy.folder / name}"')
+    config.write_text(text)
+    (tmp_path / "t.tsv").write_text("en\tfr\nred\trouge\n")
+    flags = [part for setting in settings for part in ("--set", setting)]
+    line = refused("train", config, "--out", tmp_path / "run", *flags)
+    assert all(part in line for part in wanted), line
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_run_is_begun_once_and_keeps_its_shape(shell, refused, toy, tmp_path, no_picture):
+    run = tmp_path / "run"
+    tiny = ["train", toy.path, "--out", run, "--set", "training.updates=2"]
+    said = shell(*tiny)
+    assert said.code == 0
+    assert said.err.endswith(f"the model is in {run / 'model'}\n")
+    before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
+    assert "holds a run already: add --resume" in refused(*tiny)
+    other = ["--set", "encoder.hidden=33", "--set", "decoder.cell=lstm"]
+    line = refused(*tiny, "--resume", *other)
+    assert "encoder.hidden was 32, is 33" in line
+    assert "decoder.cell was 'gru', is 'lstm'" in line
+    assert {path: path.read_bytes() for path in run.rglob("*") if path.is_file()} == before
+    stranger = tmp_path / "stranger"
+    stranger.mkdir()
+    (stranger / "thesis.txt").write_text("mine")
+    line = refused("train", toy.path, "--out", stranger, "--resume")
+    assert "is not empty and holds no run" in line
+    assert [path.name for path in stranger.iterdir()] == ["thesis.txt"]
+    assert shell(*tiny, "--resume").code == 0
+
+
+@pytest.mark.parametrize("piece", ["config.toml", "tokenizer.model", "model.safetensors"])
+@pytest.mark.parametrize("damage", ["gone", "noise"])
+def test_a_model_folder_with_a_piece_missing(refused, model, tmp_path, piece, damage):
+    folder = tmp_path / "model"
+    shutil.copytree(model, folder)
+    if damage == "gone":
+        (folder / piece).unlink()
+    else:
+        (folder / piece).write_bytes(b"\x00\xff noise")
+    out = tmp_path / "out"
+    line = refused("translate", folder, "-o", out, *_QUICK, stdin=b"the red cat runs\n")
+    assert str(folder / piece) in line
+    assert not out.exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--beam", "0"], "at least 1"),
+        (["--n-best", "9"], "needs a beam of at least 9"),
+        (["--sample", "--temperature", "inf"], "temperature"),
+        (["--device", "cuda:7"], "device 'cuda:7' is not there"),
+        (["--device", "abacus"], "device 'abacus' is not there"),
+        (["--max-length", "0"], "maximum length 0"),
+        (["--length-penalty", "nan"], "length penalty"),
+    ],
+)
+def test_a_search_that_cannot_be(refused, model, options, said):
+    if torch.cuda.device_count() > 7:
+        pytest.skip("this machine has the device that the test misses")
+    assert said in refused("translate", model, *options, stdin=b"the red cat\n")
+
+
+def test_it_translates(shell, model, toy, tmp_path):
+    source = toy.folder / "test.en"
+    said = shell("translate", model, source, *_QUICK)
+    assert said.code == 0
+    lines = said.out.removesuffix("\n").split("\n")
+    assert len(lines) == 25
+    out = tmp_path / "out"
+    assert shell("translate", model, source, "-o", out, *_QUICK).out == ""
+    assert out.read_text() == said.out
+    assert shell("translate", model, *_QUICK, stdin=source.read_bytes()).out == said.out
+    assert shell("translate", f"{model},{model}", source, *_QUICK).out == said.out
+
+
+def test_bytes_that_are_no_text_are_translated_and_named(shell, model):
+    said = shell("translate", model, *_QUICK, stdin=b"the red cat runs\n\n\xff\xfe cat\n")
+    assert said.code == 0
+    assert said.out.count("\n") == 3
+    assert said.out.split("\n")[0] == "le chat rouge court"
+    assert said.err == "line 3 is not valid UTF-8: its invalid bytes are read as U+FFFD\n"
+
+
+def test_n_best_and_scores_are_rows(shell, model, toy):
+    text = "\n".join(toy.lines("test.en")[:3]) + "\n\n"
+    said = shell("translate", model, "--beam", "4", "--n-best", "3", *_QUICK, stdin=text.encode())
+    rows = [json.loads(line) for line in said.out.splitlines()]
+    assert [(row["line"], row["rank"]) for row in rows] == [
+        *((line, rank) for line in (1, 2, 3) for rank in (1, 2, 3)),
+        (4, 1),
+    ]
+    assert rows[-1]["text"] == ""
+    for first in (0, 3, 6):
+        scores = [row["score"] for row in rows[first : first + 3]]
+        assert scores == sorted(scores, reverse=True)
+    said = shell("translate", model, "--beam", "4", "--scores", *_QUICK, stdin=text.encode())
+    assert [json.loads(line) for line in said.out.splitlines()] == [
+        row for row in rows if row["rank"] == 1
+    ]
+
+
+def test_score_says_what_the_search_says(shell, model, toy, tmp_path):
+    source = toy.folder / "test.en"
+    said = shell("translate", model, source, "--scores", "--length-penalty", "0.6", *_QUICK)
+    rows = [json.loads(line) for line in said.out.splitlines()]
+    target = tmp_path / "target"
+    target.write_text("".join(row["text"] + "\n" for row in rows))
+    said = shell("score", model, source, target, "--length-penalty", "0.6", *_QUICK)
+    assert [float(x) for x in said.out.split()] == pytest.approx(
+        [row["score"] for row in rows], abs=1e-4
+    )
+
+
+def test_unequal_files_are_refused_with_both_counts(refused, model, toy, tmp_path):
+    (tmp_path / "two").write_text("a\nb\n")
+    for command in ("score", "evaluate"):
+        line = refused(command, model, toy.folder / "test.en", tmp_path / "two", *_QUICK)
+        assert "25 lines" in line
+        assert "2:" in line
+
+
+def test_the_output_is_never_the_input(refused, model, tmp_path):
+    file = tmp_path / "file"
+    file.write_text("the red cat runs\n")
+    (tmp_path / "link").symlink_to(file)
+    for name in (file, tmp_path / "link"):
+        assert "the output is the input" in refused("translate", model, file, "-o", name)
+    for redirect in (f"{file} >> {file}", f"< {file} >> {file}"):
+        shown = " ".join(_MAIN[:2]) + f" '{_MAIN[2]}' translate {model} {redirect}"
+        done = subprocess.run(shown, shell=True, capture_output=True, env=_ENVIRONMENT)
+        assert done.returncode == 2
+        assert done.stderr.startswith(b"error: the output is the input")
+    assert file.read_text() == "the red cat runs\n"
+
+
+@pytest.fixture
+def pipe(model):
+    """A `seq2seq translate` that waits for lines."""
+    process = subprocess.Popen(
+        [*_MAIN, "translate", str(model), "--beam", "1", *_QUICK],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=_ENVIRONMENT,
+    )
+    yield process
+    process.kill()
+    process.communicate()
+
+
+def test_a_line_leaves_at_once_and_a_reader_may_leave_too(pipe):
+    """The second half: `| head -1`, while our own stdin stays open."""
+    for source, target in (
+        (b"the red cat runs\n", b"le chat rouge court\n"),
+        (b"\n", b"\n"),
+        (b"the old dog eats\n", b"le chien vieux mange\n"),
+    ):
+        pipe.stdin.write(source)
+        pipe.stdin.flush()
+        assert pipe.stdout.readline() == target
+    pipe.stdout.close()
+    pipe.stdin.write(b"the red cat runs\n")
+    pipe.stdin.flush()
+    assert pipe.wait(timeout=30) in (1, 141)  # click's own answer to a broken pipe, or the shell's
+    assert pipe.stderr.read() == b""
+
+
+@pytest.fixture
+def scored(toy, trained, tmp_path):
+    """A run folder of this test's own, inside a git tree that ignores it."""
+    tree = tmp_path / "tree"
+    shutil.copytree(trained, tree / "runs/toy/base")
+    shutil.rmtree(tree / "runs/toy/base/checkpoints")
+    (tree / ".gitignore").write_text("runs/\n")
+    identity = ["-c", "user.name=a", "-c", "user.email=a@b"]
+    for command in (["init", "-q"], ["add", "."], [*identity, "commit", "-qm", "first"]):
+        subprocess.run(["git", "-C", str(tree), *command], check=True)
+    return tree
+
+
+def test_evaluate_says_what_sacrebleu_says(shell, model, toy, tmp_path):
+    out = tmp_path / "out"
+    said = shell("evaluate", model, "-o", out, "--json", "--max-length", "5", *_QUICK)
+    found = json.loads(said.out)
+    assert (found["set"], found["lines"]) == ("test", 25)
+    value = {score["name"]: score["value"] for score in found["scores"]}
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "sacrebleu", toy.folder / "test.fr", "-i", out),
+            *("-m", "bleu", "chrf", "-w", "6", "--score-only"),
+        ],
+        capture_output=True,
+        check=True,
+    )
+    assert [value["BLEU"], value["chrF"]] == pytest.approx(json.loads(done.stdout), abs=1e-5)
+    assert 0 < value["BLEU"] < 99  # cut short, so that there is something to agree on
+    files = shell(
+        *("evaluate", model, toy.folder / "test.en", toy.folder / "test.fr"),
+        *("--max-length", "4", "--plot", tmp_path / "a.png", *_QUICK),
+    )
+    assert f"BLEU {value['BLEU']:.2f}" in files.out
+    assert "nrefs:1" in files.out
+    assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_results_are_recorded_from_a_clean_tree_alone(shell, refused, scored, monkeypatch):
+    monkeypatch.chdir(scored)
+    run, record = scored / "runs/toy/base", scored / "results.jsonl"
+    command = ("evaluate", run / "model", "--beam", "1", "--record", record, *_QUICK)
+    assert shell(*command).code == 0
+    (row,) = [json.loads(line) for line in record.read_text().splitlines()]
+    assert (row["recipe"], row["variant"], row["split"]) == ("toy", "base", "test")
+    assert row["command"].startswith("seq2seq evaluate ")
+    assert row["training_minutes"] > 0
+    assert json.loads((run / "results.jsonl").read_text()) == row
+    assert shell(*command).code == 0  # its own file does not make the tree dirty
+    assert record.read_text().count("\n") == 2
+    assert shell("results", scored).code == 0
+    assert f"{row['metrics'][0]['value']:.2f}" in (scored / "RESULTS.md").read_text()
+    (scored / "loose").write_text("end")
+    said = shell(*command)
+    assert said.code == 2
+    assert "changes that are not committed (loose)" in said.err
+    assert record.read_text().count("\n") == 2
+
+
+@pytest.mark.parametrize(
+    ("kind", "ids"), [("unigram", False), ("bpe", True), ("char", False), ("word", True)]
+)
+def test_tokenizers_there_and_back(shell, toy, tmp_path, kind, ids):
+    path, text = tmp_path / "t.model", toy.folder / "train.en"
+    size = ("--vocabulary", "285")
+    assert shell("tokenizer", "train", text, "-o", path, "--kind", kind, *size).code == 0
+    flag = ["--ids"] if ids else []
+    encoded = shell("tokenizer", "encode", path, text, *flag).out
+    assert encoded != text.read_text()
+    assert bool(re.fullmatch(r"[\d \n]+", encoded)) == ids
+    decoded = shell("tokenizer", "decode", path, *flag, stdin=encoded.encode()).out
+    assert decoded == text.read_text()
+
+
+def test_a_vocabulary_that_the_text_does_not_allow(refused, toy, tmp_path):
+    line = refused(
+        *("tokenizer", "train", toy.folder / "train.en", "-o", tmp_path / "t.model"),
+        *("--vocabulary", "9999"),
+    )
+    assert re.search(r"at most \d+ is possible", line)
+    assert not (tmp_path / "t.model").exists()
+
+
+def test_pictures(shell, trained, toy, tmp_path):
+    assert shell("plot", "curves", trained, "-o", tmp_path / "c.png").code == 0
+    references = toy.folder / "test.fr"
+    arguments = (toy.folder / "test.en", references, f"gold={references}")
+    assert shell("plot", "lengths", *arguments, "-o", tmp_path / "l.png").code == 0
+    for name in ("c.png", "l.png"):
+        assert (tmp_path / name).read_bytes().startswith(b"\x89PNG")

@@ -1,0 +1,295 @@
+"""Promises 1 and 2 at the translator: a line out for a line in, whatever its company."""
+
+import copy
+import itertools
+import random
+
+import numpy as np
+import pytest
+import torch
+
+from seq2seq.decoding.translator import Search, Translator, _generator, split
+from seq2seq.errors import UserError
+from seq2seq.models import folder as model_folder
+from seq2seq.models.folder import build
+from seq2seq.text import preparation
+
+
+@pytest.fixture(scope="module")
+def learned(trained):
+    return model_folder.load(trained / "model")
+
+
+@pytest.fixture(scope="module")
+def fresh(learned):
+    """Weights as they were drawn: hypotheses lie close together, and few end early."""
+    torch.manual_seed(5)
+    return build(learned.config, learned.tokenizers)
+
+
+@pytest.fixture(scope="module")
+def translator(learned):
+    return Translator([learned], device="cpu")
+
+
+@pytest.fixture(scope="module")
+def unsure(fresh):
+    return Translator([fresh], device="cpu")
+
+
+@pytest.fixture(scope="module")
+def lines(toy):
+    """Sentences, pieces of them and nonsense, of many lengths, with blank lines between."""
+    draw = random.Random(3)
+    words = sorted({word for line in toy.lines("train.en") for word in line.split()})
+    made = [" ".join(draw.choices(words, k=draw.randint(1, 9))) for _ in range(60)]
+    made += [f"{draw.choice(words)} ☃ {draw.random()}", "", "   ", "\u2028", "…", "\u200b"]
+    made += [" ".join(draw.choices(words, k=70))]  # too long: translated in parts
+    draw.shuffle(made)
+    return made
+
+
+def test_it_translates(translator, toy):
+    found = translator.translate(toy.lines("test.en"))
+    right = sum(a == b for a, b in zip(found, toy.lines("test.fr"), strict=True))
+    assert right >= 20  # of 25; measured: 25
+
+
+SEARCHES = {
+    "greedy": {"beam": 1},
+    "beam 5": {"beam": 5},
+    "3 best": {"beam": 5, "n_best": 3},
+    "sampled": {"sampling": True, "seed": 3, "n_best": 2},
+    "top-k": {"sampling": True, "top_k": 5, "temperature": 2.0},
+}
+
+
+@pytest.mark.parametrize("which", ["translator", "unsure"])
+@pytest.mark.parametrize("options", SEARCHES.values(), ids=SEARCHES.keys())
+def test_a_line_does_not_depend_on_its_company(request, which, options, lines):
+    """Batches of 1, 7 and 64, shuffled, and alone: equal, or shown to tie within 1e-4."""
+    translator = request.getfixturevalue(which)
+    base = list(translator.stream(lines, Search(batch_size=64, **options)))
+    assert len(base) == len(lines)
+    order = random.Random(1).sample(range(len(lines)), len(lines))
+    company = {
+        "batches of 1": (range(len(lines)), 1),
+        "batches of 7": (range(len(lines)), 7),
+        "shuffled": (order, 64),
+        "others left out": (order[::3], 7),
+    }
+    for name, (chosen, size) in company.items():
+        search = Search(batch_size=size, **options)
+        found = list(translator.stream([lines[i] for i in chosen], search))
+        for i, ranked in zip(chosen, found, strict=True):
+            assert len(ranked) == len(base[i])
+            for one, other in zip(ranked, base[i], strict=True):
+                # Equal scores are all that a tie needs.
+                assert one.score == pytest.approx(other.score, abs=1e-4), (name, lines[i])
+                if not options.get("sampling"):
+                    continue
+                assert one.text == other.text, (name, lines[i])
+        differing = sum(
+            [a.text for a in ranked] != [b.text for b in base[i]]
+            for i, ranked in zip(chosen, found, strict=True)
+        )
+        assert differing <= 1, name  # ties are rare: a model of noise would have many
+
+
+def test_one_line_out_for_each_line_in(translator, unsure, lines):
+    for one in (translator, unsure):
+        for line, text in zip(lines, one.translate(lines, beam=2), strict=True):
+            assert bool(text.strip()) == bool(line.strip())
+            assert not set("\n\r\t\u2028\x85") & set(text)
+
+
+def test_samples_follow_the_seed_and_the_line(unsure, lines):
+    words = [line for line in lines if len(line) > 5]
+    drawn = {
+        seed: unsure.translate(words, sampling=True, seed=seed, max_length=20) for seed in (1, 2)
+    }
+    assert drawn[1] == unsure.translate(words, sampling=True, seed=1, max_length=20)
+    same = sum(a == b for a, b in zip(drawn[1], drawn[2], strict=True))
+    assert same < len(words) / 10
+    first = [float(torch.rand((), generator=_generator(1, 0, line))) for line in set(words)]
+    assert len(set(first)) == len(first)  # a line's numbers are its own
+    one, other = unsure.stream(words[:1] * 2, Search(sampling=True, n_best=2, max_length=20))
+    assert [a.text for a in one] == [b.text for b in other]
+    assert one[0].text != one[1].text
+
+
+def test_a_long_line_is_split_and_named(translator, caplog):
+    sentence = "the red cat runs here"
+    long = " ".join([sentence] * 20)
+    found = translator.translate(["the dog eats", long, ""], beam=1)
+    (warning,) = caplog.messages
+    assert "line 2 has 100 subwords, more than the 24" in warning
+    assert "in 5 parts" in warning
+    assert found[0] == translator.translate(["the dog eats"], beam=1)[0]
+    assert found[2] == ""
+    assert len(found[1].split()) >= 20
+
+
+@pytest.mark.parametrize("size", [4, 9, 24])
+def test_the_parts_of_a_line_are_the_line(size):
+    draw = random.Random(size)
+    for _ in range(200):
+        pieces = [draw.choice(["▁a", "b", "▁c.", "▁", "!"]) for _ in range(draw.randint(1, 80))]
+        ids = list(range(len(pieces)))
+        parts, joints = split(ids, pieces, size)
+        assert np.concatenate(parts).tolist() == ids
+        assert all(0 < len(part) <= size for part in parts)
+        assert len(joints) == len(parts) - 1
+        for part, joint in zip(parts[1:], joints, strict=True):
+            assert (joint == " ") == pieces[part[0]].startswith("▁")
+
+
+@pytest.mark.parametrize("which", ["translator", "unsure"])
+@pytest.mark.parametrize("beam", [1, 5])
+def test_teacher_forcing_gives_the_searchs_own_score(request, which, beam, toy):
+    """At the level of tokens: the ids that a search wrote, forced."""
+    translator = request.getfixturevalue(which)
+    texts = toy.lines("test.en")
+    sources = [np.asarray(ids) for ids in translator.tokenizers.source.encode(texts)]
+    search = Search(beam=beam, n_best=beam, max_length=12)
+    found = translator._search(sources, texts, search)
+    checked = 0
+    for source, hypotheses in zip(sources, found, strict=True):
+        assert len({tuple(h.tokens) for h in hypotheses}) == len(hypotheses) == beam
+        scores = [h.score for h in hypotheses]
+        assert scores == sorted(scores, reverse=True)
+        ended = [h for h in hypotheses if h.finished]
+        if ended:
+            forced = translator._forced([source] * len(ended), [h.tokens for h in ended])
+            assert forced == pytest.approx([h.log_probability for h in ended], abs=1e-4)
+            for h in ended:
+                assert h.score == pytest.approx(h.log_probability / (len(h.tokens) + 1))
+        checked += len(ended)
+    assert checked or which == "unsure"
+
+
+def test_score_is_the_score_of_the_search(translator, toy):
+    search = Search(beam=4, length_penalty=0.7)
+    sources = toy.lines("test.en")
+    found = [ranked[0] for ranked in translator.stream(sources, search)]
+    scored = translator.score(sources, [one.text for one in found], search)
+    for one, other in zip(found, scored, strict=True):
+        # Pieces of a translation that spell it as the tokenizer would.
+        assert other.log_probability == pytest.approx(one.log_probability, abs=1e-4)
+        assert other.score == pytest.approx(one.score, abs=1e-4)
+    wrong = translator.score(sources, [one.text for one in found[1:] + found[:1]], search)
+    assert sum(a.score > b.score + 1 for a, b in zip(scored, wrong, strict=True)) >= 24
+
+
+def test_a_model_twice_is_the_model(trained, translator, lines):
+    folder = trained / "model"
+    twice = Translator.load(folder, folder, device="cpu")
+    search = Search(beam=3, n_best=2)
+    for one, other in zip(
+        twice.stream(lines, search), translator.stream(lines, search), strict=True
+    ):
+        assert [a.score for a in one] == pytest.approx([b.score for b in other], abs=1e-4)
+        assert one[0].text == other[0].text
+
+
+def test_an_ensemble_is_the_mean_of_probabilities(learned, fresh):
+    source = [np.asarray(learned.tokenizers.source.encode(["the old dog reads"])[0])]
+    bos = torch.tensor([learned.tokenizers.target.bos])
+    chances = []
+    for models in ([learned], [fresh], [learned, fresh]):
+        one = Translator(models, device="cpu")
+        state, _ = one._start(source)
+        with torch.no_grad():
+            chances.append(one.network.step(state, bos)[0].exp())
+    torch.testing.assert_close(chances[2], (chances[0] + chances[1]) / 2)
+    assert not torch.allclose(chances[0], chances[1], atol=0.01)
+
+
+def test_an_ensemble_of_two_vocabularies_is_refused(learned, toy, tmp_path):
+    other = preparation.prepare(toy.config("tokenizer.vocabulary=380"), tmp_path / "data")
+    model = build(learned.config, other.tokenizers)
+    with pytest.raises(UserError, match="must have one vocabulary"):
+        Translator([learned, model])
+
+
+@pytest.mark.parametrize("beam", [1, 3])
+@pytest.mark.parametrize(("shortest", "longest"), [(1, 1), (1, 4), (7, 9), (12, None)])
+def test_lengths_are_kept(translator, toy, beam, shortest, longest):
+    texts = toy.lines("test.en")
+    sources = [np.asarray(ids) for ids in translator.tokenizers.source.encode(texts)]
+    search = Search(beam=beam, min_length=shortest, max_length=longest)
+    for source, (best,) in zip(sources, translator._search(sources, texts, search), strict=True):
+        assert shortest <= len(best.tokens)
+        assert len(best.tokens) <= (2 * (len(source) + 1) + 10 if longest is None else longest)
+
+
+def test_all_that_is_wrong_with_a_search_is_said_at_once():
+    with pytest.raises(UserError) as refusal:
+        Search(
+            beam=0,
+            n_best=3,
+            min_length=5,
+            max_length=2,
+            length_penalty=-1.0,
+            sampling=False,
+        )
+    for part in ("at least 1", "needs a beam", "maximum length 2", "length penalty"):
+        assert part in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"temperature": 0.0},
+        {"temperature": float("inf")},
+        {"temperature": float("nan")},
+        {"top_k": -1},
+        {"top_p": 0.0},
+        {"top_p": 1.5},
+    ],
+)
+def test_settings_of_sampling_that_mean_nothing_are_refused(options):
+    with pytest.raises(UserError, match="sampling needs"):
+        Search(sampling=True, **options)
+
+
+def test_an_endless_stream_is_served(translator, toy):
+    taken = 0
+
+    def endless():
+        nonlocal taken
+        for line in itertools.cycle(toy.lines("test.en")):
+            taken += 1
+            yield line
+
+    served = translator.stream(endless(), Search(beam=1, batch_size=2))
+    first = [ranked[0].text for ranked in itertools.islice(served, 100)]
+    assert first == translator.translate(toy.lines("test.en") * 4, beam=1)
+    assert taken == 128  # two windows of 32 batches of 2
+
+
+def that_writes(model, *pieces):
+    """A translator of a model that writes these pieces alone, each as likely as the others."""
+    model = copy.deepcopy(model)
+    with torch.no_grad():
+        model.network.decoder.output.weight.zero_()
+        model.network.decoder.output.bias.fill_(-100.0)
+        for piece in model.tokenizers.target.piece_ids(pieces):
+            model.network.decoder.output.bias[piece] = 100.0
+    return Translator([model], device="cpu")
+
+
+@pytest.mark.parametrize("piece", ["▁", "<0x0A>", "<0x09>", "<0x00>"])
+def test_pieces_that_spell_nothing_leave_no_line_blank(learned, piece):
+    found = that_writes(learned, piece).translate(["the red cat", "", "\u200b"], beam=1)
+    assert [bool(text.strip()) for text in found] == [True, False, True]
+    assert not set("\n\t\r") & set("".join(found))
+
+
+@pytest.mark.parametrize("piece", ["<0x0A>", "<0x0D>", "<0x09>"])
+def test_a_model_that_writes_line_ends_breaks_no_line(learned, piece):
+    model = that_writes(learned, "▁chat", piece)
+    for text in model.translate(["the red cat"] * 2 + ["a", "b"], sampling=True):
+        assert "chat" in text
+        assert text.count("  ")
+        assert not set("\n\t\r") & set(text)

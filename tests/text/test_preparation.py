@@ -1,0 +1,385 @@
+"""What must hold of preparation: nothing dropped unsaid, nothing stale reused, no half of it."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import logging
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from seq2seq import config
+from seq2seq.config import Config
+from seq2seq.errors import UserError
+from seq2seq.text.dataset import Dataset
+from seq2seq.text.preparation import Prepared, prepare, sampled
+from seq2seq.text.tokenizer import Tokenizers
+
+Pair = tuple[str, str]
+
+TRAIN = [
+    (f"ein {a[0]}es {b[0]} am {c[0]}", f"a {a[1]} {b[1]} by the {c[1]}")
+    for a, b, c in itertools.product(
+        [("rot", "red"), ("alt", "old"), ("neu", "new")],
+        [("Haus", "house"), ("Boot", "boat")],
+        [("See", "lake"), ("Tor", "gate")],
+    )
+]
+VALID = [("ein Tor", "a gate"), ("ein See", "a lake")]
+TEST = [("ein Haus", "a house")]
+
+
+@pytest.fixture(autouse=True)
+def _told(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, logger="seq2seq")
+
+
+def write(folder: Path, split: str, pairs: list[Pair]) -> None:
+    for side, language in enumerate(("de", "en")):
+        lines = "".join(pair[side] + "\n" for pair in pairs)
+        (folder / f"{split}.{language}").write_text(lines)
+
+
+@pytest.fixture
+def corpus(tmp_path: Path) -> Path:
+    folder = tmp_path / "corpus"
+    folder.mkdir()
+    for split, pairs in (("train", TRAIN), ("valid", VALID), ("test", TEST)):
+        write(folder, split, pairs)
+    return folder
+
+
+def settings(corpus: Path, **sections: dict[str, Any]) -> Config:
+    values: dict[str, Any] = {
+        "data": {
+            "source": "de",
+            "target": "en",
+            **{split: str(corpus / split) for split in ("train", "valid", "test")},
+        },
+        "tokenizer": {"kind": "char", "vocabulary": 40},
+        "training": {"epochs": 1},
+    }
+    for name, section in sections.items():
+        values[name] = {**values.get(name, {}), **section}
+    return config.parse(values, "test")
+
+
+def counts(prepared: Prepared) -> dict[str, int]:
+    written = json.loads((prepared.folder / "prepared.json").read_text())["counts"]
+    return {name: count for name, count in written.items() if count}
+
+
+def said(caplog: pytest.LogCaptureFixture) -> str:
+    return "\n".join(caplog.messages)
+
+
+def state(folder: Path) -> dict[str, tuple[int, int]]:
+    return {path.name: (path.stat().st_ino, path.stat().st_mtime_ns) for path in folder.iterdir()}
+
+
+def test_what_is_made(corpus: Path, tmp_path: Path) -> None:
+    made = prepare(settings(corpus), tmp_path / "new" / "data")
+    assert list(made.train.pairs()) == TRAIN
+    assert list(made.valid.pairs()) == VALID
+    assert made.tokenizers.source is made.tokenizers.target
+    for dataset, pairs in ((made.train, TRAIN), (made.valid, VALID)):
+        for row, (source, target) in enumerate(pairs):
+            assert made.tokenizers.source.decode([dataset.ids(row, 0).tolist()]) == [source]
+            assert made.tokenizers.target.decode([dataset.ids(row, 1).tolist()]) == [target]
+    assert set(state(made.folder)) == {
+        "prepared.json",
+        "tokenizer.model",
+        "train.arrow",
+        "valid.arrow",
+    }
+
+
+def test_pairs_are_dropped_whole_and_counted(
+    corpus: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A side that is blank takes the other with it, and shifts nothing."""
+    extra = [("", "lost"), ("verloren", " \t"), TRAIN[0], ("x" * 50, "x"), ("Haus am See", "a")]
+    write(
+        corpus,
+        "train",
+        [pair for one, pair in zip(extra, TRAIN, strict=False) for pair in (one, pair)] + TRAIN[5:],
+    )
+    made = prepare(settings(corpus, data={"max_tokens": 40, "max_ratio": 3}), tmp_path / "data")
+    assert list(made.train.pairs()) == TRAIN
+    assert counts(made) == {
+        "read": 17,
+        "empty": 2,
+        "duplicate": 1,
+        "too long": 1,
+        "length ratio": 1,
+        "kept": 12,
+    }
+    assert (
+        "training pairs: 17 read, 12 kept; "
+        "dropped: 2 empty, 1 duplicate, 1 too long, 1 length ratio" in said(caplog)
+    )
+
+
+def test_nothing_dropped_is_said_too(
+    corpus: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    prepare(settings(corpus), tmp_path / "data")
+    assert "training pairs: 12 read, 12 kept; none dropped" in said(caplog)
+
+
+@pytest.mark.parametrize(
+    ("data", "kept"),
+    [
+        ({"max_tokens": 5}, ["ab", "abcd"]),  # the mark of a word's beginning counts
+        ({"max_tokens": 4}, ["ab"]),
+        ({"max_ratio": 5 / 3}, ["ab", "abcd"]),
+        ({"max_ratio": 1.6}, ["ab"]),
+        ({}, ["ab", "abcd", "abcdabcd"]),
+    ],
+    ids=str,
+)
+def test_limits_are_kept_exactly(
+    corpus: Path, tmp_path: Path, data: dict[str, Any], kept: list[str]
+) -> None:
+    write(corpus, "train", [("ab", "dc"), ("abcd", "dc"), ("abcdabcd", "dc")])
+    write(corpus, "valid", [("abcd" * 9, "d")])  # never dropped
+    made = prepare(settings(corpus, data=data), tmp_path / "data")
+    assert [source for source, _ in made.train.pairs()] == kept
+    assert len(made.valid) == 1
+
+
+def test_duplicates_may_stay(corpus: Path, tmp_path: Path) -> None:
+    write(corpus, "train", TRAIN + TRAIN[:3])
+    made = prepare(settings(corpus, data={"drop_duplicates": False}), tmp_path / "data")
+    assert list(made.train.pairs()) == TRAIN + TRAIN[:3]
+
+
+def test_pairs_of_other_sets_are_counted_with_a_warning(
+    corpus: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    write(corpus, "train", [*TRAIN, *VALID, *TEST, (VALID[0][0], "another side")])
+    made = prepare(settings(corpus), tmp_path / "data")
+    assert (counts(made)["also in valid"], counts(made)["also in test"]) == (2, 1)
+    warnings = [each.getMessage() for each in caplog.records if each.levelname == "WARNING"]
+    assert warnings == [
+        "2 training pairs are also in the valid set: its scores flatter the model",
+        "1 training pairs are also in the test set: its scores flatter the model",
+    ]
+    assert len(made.train) == 16  # said, not dropped
+
+
+def test_no_warning_without_leaks_nor_without_a_test_set(
+    corpus: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    prepare(settings(corpus, data={"test": None}), tmp_path / "data")
+    assert not [each for each in caplog.records if each.levelname == "WARNING"]
+
+
+SAME: dict[str, dict[str, Any]] = {
+    "nothing": {},
+    "training": {"training": {"epochs": 9, "learning_rate": 0.1}},
+    "network": {"encoder": {"hidden": 3}},
+}
+
+
+@pytest.mark.parametrize("changed", SAME.values(), ids=list(SAME))
+def test_reused_when_nothing_that_matters_changed(
+    corpus: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture, changed: dict[str, Any]
+) -> None:
+    made = prepare(settings(corpus), tmp_path / "data")
+    before = state(made.folder)
+    caplog.clear()
+    for path in corpus.iterdir():  # an older or a newer file with the same content is the same
+        path.write_bytes(path.read_bytes())
+    again = prepare(settings(corpus, **changed), tmp_path / "data", in_use=True)
+    assert state(made.folder) == before
+    assert said(caplog) == ""
+    assert list(again.train.pairs()) == TRAIN
+    assert again.tokenizers.source.model == made.tokenizers.source.model
+
+
+def test_the_strength_of_sampling_changes_nothing_on_disk(corpus: Path, tmp_path: Path) -> None:
+    bpe: dict[str, Any] = {"kind": "bpe", "vocabulary": 300}
+    before = state(prepare(settings(corpus, tokenizer=bpe), tmp_path / "data").folder)
+    made = prepare(settings(corpus, tokenizer={**bpe, "sampling": 0.1}), tmp_path / "data")
+    assert state(made.folder) == before
+
+
+CHANGED: dict[str, Callable[[Path], dict[str, Any]]] = {
+    "vocabulary": lambda corpus: {"tokenizer": {"vocabulary": 20}},
+    "kind": lambda corpus: {"tokenizer": {"kind": "word"}},
+    "joint": lambda corpus: {"tokenizer": {"joint": False}},
+    "limit": lambda corpus: {"data": {"max_tokens": 30}},
+    "sides": lambda corpus: {"data": {"source": "en", "target": "de"}},
+    **{
+        # As many bytes as before, so that nothing but the content tells.
+        f"{split}.{side}": lambda corpus, path=f"{split}.{side}": (
+            (corpus / path).write_bytes((corpus / path).read_bytes()[::-1][1:] + b"\n") and {}
+        )
+        for split in ("train", "valid", "test")
+        for side in ("de", "en")
+    },
+}
+
+
+@pytest.mark.parametrize("change", CHANGED.values(), ids=list(CHANGED))
+def test_made_again_when_something_changed(
+    corpus: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture, change: Any
+) -> None:
+    made = prepare(settings(corpus), tmp_path / "data")
+    before = state(made.folder)
+    changed = settings(corpus, **change(corpus))
+    with pytest.raises(UserError, match="has changed since the run began"):
+        prepare(changed, tmp_path / "data", in_use=True)
+    assert state(made.folder) == before
+    made = prepare(changed, tmp_path / "data")
+    assert all(
+        state(made.folder)[name] != before[name] for name in ("prepared.json", "train.arrow")
+    )
+    assert "preparing" in said(caplog)
+    fresh = prepare(changed, tmp_path / "fresh")
+    for name in ("train.arrow", "valid.arrow", "prepared.json"):
+        assert (made.folder / name).read_bytes() == (fresh.folder / name).read_bytes()
+
+
+@pytest.mark.parametrize("name", ["train.arrow", "valid.arrow"])
+def test_made_again_when_a_piece_is_gone(corpus: Path, tmp_path: Path, name: str) -> None:
+    made = prepare(settings(corpus), tmp_path / "data")
+    (made.folder / name).unlink()
+    assert list(prepare(settings(corpus), tmp_path / "data").train.pairs()) == TRAIN
+
+
+BROKEN: dict[str, tuple[dict[str, Any], Callable[[Path], object], str]] = {
+    "a vocabulary that does not fit": (
+        {"tokenizer": {"kind": "bpe", "vocabulary": 9000}},
+        lambda corpus: None,
+        "does not fit the training text: at most",
+    ),
+    "one vocabulary of two that does not fit": (
+        {"tokenizer": {"kind": "bpe", "vocabulary": 9000, "joint": False}},
+        lambda corpus: None,
+        "does not fit the training text in de: at most",
+    ),
+    "a line too many": (
+        {},
+        lambda corpus: (corpus / "train.de").open("a").write("mehr\n"),
+        "train.de has 13 lines and",
+    ),
+    "bytes that are no text": (
+        {},
+        lambda corpus: (corpus / "valid.en").write_bytes(b"a gate\n\xff lake\n"),
+        "valid.en:2: not UTF-8",
+    ),
+    "no test file": ({}, lambda corpus: (corpus / "test.en").unlink(), "data.test: no such file"),
+    "nothing to validate on": ({"data": {"valid": None}}, lambda corpus: None, "data.valid is not"),
+    "blank lines alone": (
+        {},
+        lambda corpus: write(corpus, "train", [("a", ""), (" ", "b")]),
+        "no training pairs are left after filtering: 2 read, 0 kept; dropped: 2 empty",
+    ),
+    "long lines alone": (
+        {"data": {"max_tokens": 2}},
+        lambda corpus: None,
+        "no training pairs are left after filtering: 12 read, 0 kept; dropped: 12 too long",
+    ),
+    "characters that are nothing": (
+        {"tokenizer": {"kind": "unigram", "vocabulary": 300}},
+        lambda corpus: write(corpus, "train", [("\u200b", "\u200b")]),
+        "the training text is empty",
+    ),
+}
+
+
+@pytest.mark.parametrize(("sections", "harm", "expected"), BROKEN.values(), ids=list(BROKEN))
+@pytest.mark.parametrize("before", [False, True], ids=["new", "made before"])
+def test_a_mistake_is_told_and_changes_nothing_on_disk(
+    corpus: Path, tmp_path: Path, sections: Any, harm: Any, expected: str, before: bool
+) -> None:
+    if before:
+        prepare(settings(corpus), tmp_path / "data")
+    old = state(tmp_path / "data") if before else None
+    harm(corpus)
+    for _ in range(2):  # what was there before is no answer, neither now nor when asked again
+        with pytest.raises(UserError) as caught:
+            prepare(settings(corpus, **sections), tmp_path / "data")
+        assert expected in str(caught.value)
+        assert "\n" not in str(caught.value)
+    there = {path.name for path in tmp_path.iterdir()}
+    assert there == ({"corpus", "data"} if before else {"corpus"})
+    assert not before or state(tmp_path / "data") == old
+
+
+def test_vocabularies_of_their_own(corpus: Path, tmp_path: Path) -> None:
+    made = prepare(settings(corpus, tokenizer={"joint": False}), tmp_path / "data")
+    source, target = made.tokenizers.source, made.tokenizers.target
+    assert source is not target
+    # S is in the German text alone, y in the English alone.
+    assert source.unk not in source.piece_ids(["S"])
+    assert target.unk in target.piece_ids(["S"])
+    assert source.unk in source.piece_ids(["y"])
+    assert target.unk not in target.piece_ids(["y"])
+    assert target.decode([made.train.ids(3, 1).tolist()]) == [TRAIN[3][1]]
+    again = prepare(settings(corpus, tokenizer={"joint": False}), tmp_path / "data")
+    assert again.tokenizers.target.model == target.model
+
+
+def test_learned_from_a_sample(corpus: Path, tmp_path: Path) -> None:
+    """Pairs evenly over the corpus; what none of them holds is not learned."""
+    write(corpus, "train", [("a b", "c d"), ("x y", "z w")] * 4)
+    values = {"data": {"drop_duplicates": False}, "tokenizer": {"sample_lines": 4}}
+    made = prepare(settings(corpus, **values), tmp_path / "data").tokenizers.source
+    assert made.unk not in made.piece_ids(list("abcd"))
+    assert set(made.piece_ids(list("xyzw"))) == {made.unk}
+
+
+def test_threads_change_nothing(corpus: Path, tmp_path: Path) -> None:
+    one = prepare(settings(corpus), tmp_path / "one", threads=1)
+    two = prepare(settings(corpus), tmp_path / "two", threads=2)
+    for name in state(one.folder):
+        assert (one.folder / name).read_bytes() == (two.folder / name).read_bytes()
+
+
+def drawn(dataset: Dataset) -> list[list[list[int]]]:
+    return [[dataset.ids(row, side).tolist() for side in (0, 1)] for row in range(len(dataset))]
+
+
+@pytest.mark.parametrize("kind", ["bpe", "unigram"])
+def test_sampling_depends_on_seed_and_epoch_alone(corpus: Path, tmp_path: Path, kind: str) -> None:
+    write(corpus, "train", [*TRAIN, ("ein altes Boot am See",) * 2])
+    tokenizer = {"kind": kind, "vocabulary": {"bpe": 330, "unigram": 284}[kind]}
+    made = prepare(settings(corpus, tokenizer=tokenizer), tmp_path / "data")
+    first = sampled(made, 0.3, seed=1, epoch=2)
+    ids = drawn(first)
+    assert list(first.pairs()) == list(made.train.pairs())
+    assert made.tokenizers.source.decode([row[0] for row in ids]) == [
+        source for source, _ in made.train.pairs()
+    ]
+    assert ids != drawn(made.train)
+    others = [drawn(sampled(made, 0.3, *each)) for each in ((1, 3), (2, 2), (1, 2**40))]
+    made.tokenizers.source.sample(["ein Haus"] * 50, 0.3)  # in this thread, meanwhile
+    assert drawn(sampled(made, 0.3, seed=1, epoch=2)) == ids
+    assert ids not in others
+    assert len({json.dumps(each) for each in others}) == 3
+    assert drawn(first) == ids  # a newer file takes nothing from one that is open
+    # The two sides of a pair are drawn apart: the last pair has the same text twice.
+    pairs = [drawn(sampled(made, 0.3, 1, epoch))[-1] for epoch in range(8)]
+    assert any(source != target for source, target in pairs)
+
+
+def test_what_fails_in_sampling_is_raised(corpus: Path, tmp_path: Path) -> None:
+    made = prepare(settings(corpus), tmp_path / "data")
+    sampled(made, 0.3, seed=1, epoch=1)
+    before = state(made.folder)
+
+    class Broken:
+        def sample(self, lines: list[str], strength: float) -> list[list[int]]:
+            raise ZeroDivisionError
+
+    broken: Any = Tokenizers(Broken(), Broken())
+    with pytest.raises(ZeroDivisionError):
+        sampled(replace(made, tokenizers=broken), 0.3, seed=1, epoch=2)
+    assert state(made.folder) == before

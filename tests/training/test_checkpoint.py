@@ -1,0 +1,186 @@
+"""Promise 4: whatever happens while one is written, the last complete checkpoint loads."""
+
+import itertools
+import os
+import pickle
+import resource
+import signal
+
+import pytest
+import torch
+from torch import nn
+
+from seq2seq import files
+from seq2seq.errors import UserError
+from seq2seq.training.checkpoint import Checkpoints, Progress
+
+
+def parts(seed=0):
+    """A network that has made an update, its average, and its optimiser."""
+    torch.manual_seed(seed)
+    network, averaged = nn.Linear(200, 50), nn.Linear(200, 50)
+    optimizer = torch.optim.AdamW(network.parameters(), fused=True)
+    network(torch.ones(1, 200)).sum().backward()
+    optimizer.step()
+    return network, averaged, optimizer
+
+
+@pytest.fixture
+def saved(tmp_path):
+    """A folder that holds update 1, and what was saved there."""
+    one = parts(1)
+    torch.manual_seed(7)
+    progress = Progress(update=1, epoch=2, position=3, kept=[(0.5, 1)], best=-1.25)
+    Checkpoints(tmp_path / "c").save(progress, *one)
+    return tmp_path / "c", one, progress
+
+
+def is_update_1(folder, one, progress):
+    other = parts(2)
+    found = Checkpoints(folder).load(*other)
+    assert found == progress
+    drawn = torch.rand(3)
+    torch.manual_seed(7)
+    assert torch.equal(drawn, torch.rand(3))
+    for wanted, got in zip(one, other, strict=True):
+        torch.testing.assert_close(got.state_dict(), wanted.state_dict(), rtol=0, atol=0)
+
+
+def test_round_trip(saved):
+    is_update_1(*saved)
+
+
+def test_a_newer_one_takes_its_place(saved):
+    folder, one, _ = saved
+    Checkpoints(folder).save(Progress(update=2), *one)
+    assert [path.name for path in folder.iterdir()] == ["update-00000002"]
+
+
+def test_there_is_none_yet(tmp_path):
+    assert Checkpoints(tmp_path / "none").load(*parts()) is None
+
+
+# Sizes of files at which the disk is full: inside each file of a checkpoint.
+@pytest.mark.parametrize("room", [0, 1000, 41_000, 80_000])
+def test_a_full_disk(saved, room):
+    folder, one, progress = saved
+    sizes = [path.stat().st_size for path in folder.rglob("*") if path.is_file()]
+    assert room < max(sizes)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (room, hard))
+    try:
+        with pytest.raises(UserError, match=r"update-00000002: the checkpoint cannot be written"):
+            Checkpoints(folder).save(Progress(update=2), *one)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert [path.name for path in folder.iterdir()] == ["update-00000001"]
+    is_update_1(folder, one, progress)
+
+
+def killed_at(call: int, work) -> bool:
+    """Run `work` in a process that is killed before its call-th sync or renaming; false if it
+    ended."""
+    child = os.fork()
+    if child == 0:
+        calls = itertools.count(1)
+
+        def deadly(plain):
+            def instead(*arguments):
+                if next(calls) == call:
+                    os.kill(os.getpid(), signal.SIGKILL)
+                return plain(*arguments)
+
+            return instead
+
+        os.fsync, os.replace = deadly(os.fsync), deadly(os.replace)
+        try:
+            work()
+        finally:
+            os._exit(0)
+    return os.WIFSIGNALED(os.waitpid(child, 0)[1])
+
+
+@pytest.mark.parametrize("update", [1, 2])
+def test_killed_at_any_point_of_a_save(saved, update):
+    """update 1: the same name is written again, as a resumed run may do."""
+    folder, one, progress = saved
+    progress.update = update
+    for call in range(1, 20):
+        alive = not killed_at(call, lambda: Checkpoints(folder).save(progress, *one))
+        found = Checkpoints(folder).load(*parts(2))
+        assert found is not None
+        assert found.update in (1, update)
+        if alive:
+            break
+    assert call > 4
+    is_update_1(folder, one, progress)
+
+
+BROKEN = {
+    "empty": lambda path: path.write_bytes(b""),
+    "cut": lambda path: path.write_bytes(path.read_bytes()[: path.stat().st_size // 2]),
+    "noise": lambda path: path.write_bytes(bytes(range(256)) * 8),
+    "gone": lambda path: path.unlink(),
+}
+
+
+@pytest.mark.parametrize("damage", BROKEN.values(), ids=BROKEN.keys())
+@pytest.mark.parametrize("name", ["weights.safetensors", "optimizer.pt", "progress.json"])
+def test_a_broken_file_is_named_in_one_line(saved, name, damage):
+    folder, _, _ = saved
+    damage(folder / "update-00000001" / name)
+    with pytest.raises(UserError, match="update-00000001") as refusal:
+        Checkpoints(folder).load(*parts())
+    assert "\n" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("values", ['{"kept": [], "novelty": 1}', "{}", "[]"])
+def test_progress_of_another_making_is_refused(saved, values):
+    folder, _, _ = saved
+    (folder / "update-00000001/progress.json").write_text(values)
+    with pytest.raises(UserError, match="cannot be read"):
+        Checkpoints(folder).load(*parts())
+
+
+class Trap:
+    def __reduce__(self):
+        return (os.mkdir, ("sprung",))
+
+
+@pytest.mark.parametrize(
+    "write", [torch.save, lambda trap, path: path.write_bytes(pickle.dumps(trap, 2))]
+)
+def test_a_strangers_pickle_runs_nothing(saved, write, monkeypatch, tmp_path):
+    folder, _, _ = saved
+    monkeypatch.chdir(tmp_path)
+    write({"optimizer": Trap(), "cpu": Trap()}, folder / "update-00000001/optimizer.pt")
+    with pytest.raises(UserError, match="cannot be read"):
+        Checkpoints(folder).load(*parts())
+    assert not (tmp_path / "sprung").exists()
+
+
+def test_averaging_the_best(tmp_path):
+    checkpoints = Checkpoints(tmp_path)
+    progress = Progress()
+    networks = [parts(seed)[0] for seed in range(4)]
+    for update, (network, score) in enumerate(zip(networks, (1.0, 3.0, 2.0, 3.0), strict=True), 1):
+        progress.update = update
+        checkpoints.keep(progress, score, network, most=3)
+    assert progress.kept == [(3.0, 2), (3.0, 4), (2.0, 3)]
+    checkpoints.tidy(progress)
+    assert len(list(tmp_path.iterdir())) == 3
+    mean = parts(9)[0]
+    checkpoints.average(progress, mean)
+    wanted = sum(network.weight for network in networks[1:]) / 3
+    torch.testing.assert_close(mean.weight, wanted)
+
+
+def test_a_folder_of_the_same_name_is_never_missing(tmp_path):
+    """What `save` stands on when it writes the same update again."""
+    folder = tmp_path / "f"
+    for content in ("old", "new"):
+        with files.whole_folder(folder) as aside:
+            (aside / "a").write_text(content)
+            assert folder.exists() == (content == "new")
+    assert (folder / "a").read_text() == "new"
+    assert [path.name for path in tmp_path.iterdir()] == ["f"]

@@ -1,0 +1,150 @@
+"""One update: accumulation, clipping, what is not finite, the moving average."""
+
+import copy
+
+import pytest
+import safetensors.torch
+import torch
+
+from seq2seq.errors import UserError
+from seq2seq.models.folder import build
+from seq2seq.text import preparation
+from seq2seq.text.batching import collate
+from seq2seq.training import loop
+from seq2seq.training.learner import Learner
+
+
+@pytest.fixture(scope="module")
+def prepared(toy, tmp_path_factory):
+    return preparation.prepare(toy.config(), tmp_path_factory.mktemp("prepared") / "data")
+
+
+@pytest.fixture
+def learner(toy, prepared):
+    def make(*settings):
+        config = toy.config(*settings)
+        torch.manual_seed(3)
+        model = build(config, prepared.tokenizers)
+        model.network.double()
+        return Learner(model, config.training, torch.device("cpu"), torch.float32)
+
+    return make
+
+
+@pytest.fixture
+def batch(prepared):
+    def make(*rows):
+        import numpy as np
+
+        return collate(prepared.train, np.array(rows), prepared.tokenizers)
+
+    return make
+
+
+def weights(learner):
+    return [p.detach().clone() for p in learner.network.parameters()]
+
+
+def test_two_batches_together_are_one_twice_the_size(learner, batch):
+    """The mean is over tokens, so batches of unequal sizes must not weigh alike."""
+    apart, together = (
+        learner("training.label_smoothing=0.1"),
+        learner("training.label_smoothing=0.1"),
+    )
+    for number in (1, 2):
+        one = apart.update([batch(0, 1, 2), batch(7)], 0.01, number)
+        other = together.update([batch(0, 1, 2, 7)], 0.01, number)
+        assert (one.tokens, pytest.approx(one.nll, rel=1e-5)) == (other.tokens, other.nll)
+        assert one.norm == pytest.approx(other.norm, rel=1e-4)
+    torch.testing.assert_close(weights(apart), weights(together), rtol=1e-4, atol=1e-5)
+
+
+def test_the_gradient_is_clipped_and_its_norm_told_unclipped(learner, batch):
+    norms = {}
+    for clip in (0.0, 0.05, 1e9):
+        one = learner(f"training.clip={clip}")
+        told = one.update([batch(0, 1)], 0.0, 1).norm
+        left = torch.cat([p.grad.flatten() for p in one.network.parameters()]).norm()
+        norms[clip] = (told, float(left))
+    told = norms[0.0][0]
+    assert told > 0.05
+    assert norms[0.0] == norms[1e9] == (told, pytest.approx(told))
+    assert norms[0.05] == (told, pytest.approx(0.05, rel=1e-3))
+
+
+def test_the_average_follows_by_its_formula(learner, batch):
+    one = learner("training.average_decay=0.5")
+    expected = weights(one)
+    for number in range(1, 13):
+        one.update([batch(number)], 0.01, number)
+        decay = min(0.5, (1 + number) / (10 + number))
+        expected = [
+            decay * e + (1 - decay) * w for e, w in zip(expected, weights(one), strict=True)
+        ]
+    assert decay == 0.5  # both of its branches were met
+    torch.testing.assert_close([p.detach() for p in one.averaged.parameters()], expected)
+    assert one.judged is one.averaged
+    assert learner().judged is not None
+    assert learner().averaged is None
+
+
+@pytest.mark.parametrize("poison", ["weight", "infinite weight", "loss"])
+def test_what_is_not_finite_is_refused_before_any_weight_changes(
+    learner, batch, poison, monkeypatch
+):
+    one = learner("training.average_decay=0.9")
+    one.update([batch(0)], 0.01, 1)
+    if poison == "loss":
+        from seq2seq.training import learner as module
+
+        plain = module.cross_entropy
+
+        def poisoned(*arguments, **named):
+            loss = plain(*arguments, **named)
+            return type(loss)(loss.total * float("nan"), loss.nll, loss.tokens)
+
+        monkeypatch.setattr(module, "cross_entropy", poisoned)
+    else:
+        with torch.no_grad():
+            one.network.decoder.readout.weight[0, 0] = (
+                float("nan") if poison == "weight" else float("inf")
+            )
+    before = weights(one)
+    state = copy.deepcopy(one.optimizer.state_dict())
+    average = [p.detach().clone() for p in one.averaged.parameters()]
+    with pytest.raises(UserError, match=r"update 2: .* training pairs 5, 9; no weight was changed"):
+        one.update([batch(4, 8)], 0.01, 2)
+    torch.testing.assert_close(weights(one), before, rtol=0, atol=0, equal_nan=True)
+    torch.testing.assert_close(one.optimizer.state_dict(), state, rtol=0, atol=0, equal_nan=True)
+    torch.testing.assert_close(
+        [p.detach() for p in one.averaged.parameters()], average, rtol=0, atol=0
+    )
+
+
+@pytest.mark.parametrize(
+    ("rate", "said"), [("1e38", "not finite"), ("1e30", "not finite"), ("nan at 4", "update 4: ")]
+)
+def test_no_checkpoint_and_no_model_holds_a_nan(toy, tmp_path, monkeypatch, no_picture, rate, said):
+    """A run that blows up, validated and saved after every update."""
+    settings = ["validation.every=1", "training.updates=8", "encoder.hidden=8", "training.warmup=0"]
+    if rate[0] == "1":
+        settings += [f"training.learning_rate={rate}", "validation.metric=loss"]
+    else:
+        plain = loop.Trainer.update
+
+        def poisoned(self, *arguments):
+            if self.progress.update == 3:
+                with torch.no_grad():
+                    self.learner.network.decoder.output.bias[5] = float("nan")
+            plain(self, *arguments)
+
+        monkeypatch.setattr(loop.Trainer, "update", poisoned)
+    with pytest.raises(UserError, match=said):
+        loop.train(toy.config(*settings), tmp_path / "run")
+    for file in (tmp_path / "run").rglob("*.safetensors"):
+        assert all(t.isfinite().all() for t in safetensors.torch.load_file(file).values())
+    for file in (tmp_path / "run").rglob("optimizer.pt"):
+        states = torch.load(file, weights_only=True)["optimizer"]["state"].values()
+        assert all(t.isfinite().all() for state in states for t in state.values())
+    if rate[0] != "1":
+        assert list((tmp_path / "run/checkpoints").glob("update-*3"))

@@ -1,0 +1,82 @@
+"""The toy language is learned, and every way to end a run ends it."""
+
+import json
+
+import pytest
+
+from seq2seq.models import folder as model_folder
+from seq2seq.training import loop
+from seq2seq.training.selection import Selection
+
+pytestmark = pytest.mark.usefixtures("no_picture")
+_SMALL = ("encoder.hidden=16", "decoder.hidden=24", "validation.metric=loss", "validation.every=0")
+
+
+def rows(run, kind):
+    lines = (run / "metrics.jsonl").read_bytes().splitlines()
+    return [row for row in map(json.loads, lines) if row["kind"] == kind]
+
+
+def test_it_learns(trained):
+    losses = [row["loss"] for row in rows(trained, "train")]
+    assert losses[-1] < 0.2 < 2 < losses[0]
+    judged = rows(trained, "valid")
+    # Measured: 100. The sentences are not in the training data; words alone would not reach it.
+    assert max(row["bleu"] for row in judged) >= 85
+    assert judged[-1]["loss"] < 0.3
+
+
+def test_the_model_folder_is_complete(trained):
+    names = {path.name for path in (trained / "model").iterdir()}
+    assert names == {"config.toml", "tokenizer.model", "model.safetensors", "README.md"}
+    best = max(row["bleu"] for row in rows(trained, "valid"))
+    assert f"validation BLEU: {best:.2f}" in (trained / "model/README.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("limit", "why"),
+    [
+        (("training.epochs=2",), "2 epochs"),
+        (("training.updates=5",), "5 updates"),
+        (("training.updates=20", "training.epochs=1", "training.minutes=60"), "1 epochs"),
+        (("training.minutes=1e-6",), "1e-06 minutes"),
+        (("training.patience=2", "training.learning_rate=1e-9"), "no gain in 2 validations"),
+    ],
+)
+def test_limits(toy, tmp_path, caplog, limit, why):
+    caplog.set_level("INFO")
+    config = toy.config(*_SMALL, "training.schedule=plateau", "training.batch_tokens=400", *limit)
+    if "patience" in limit[0]:
+        # Nothing to gain: weights hardly move, and dropout off makes the loss the same.
+        config = config.model_copy(
+            update={"validation": config.validation.model_copy(update={"metric": "bleu"})}
+        )
+    model = loop.train(config, tmp_path / "run")
+    assert f"finished: {why}" in caplog.messages
+    model_folder.load(model)
+    assert rows(tmp_path / "run", "valid")
+
+
+def test_the_averages_are_judged_and_the_better_model_stays(toy, tmp_path, monkeypatch):
+    """The exponential average is what is validated; at the end the best are averaged once more."""
+    judged = []
+    plain = Selection._validated
+
+    def noting(self, network):
+        model, found = plain(self, network)
+        judged.append((network, found.loss))
+        return model, found
+
+    monkeypatch.setattr(Selection, "_validated", noting)
+    averages = ("training.average_decay=0.9", "training.average_checkpoints=3")
+    loop.train(toy.config(*_SMALL, *averages, "training.epochs=5"), tmp_path / "run")
+    *rounds, (_, last) = judged
+    assert len(rounds) == 5
+    assert [loss for _, loss in rounds] == [r["loss"] for r in rows(tmp_path / "run", "valid")]
+    assert rounds[-1][1] < rounds[0][1]
+    kept = list((tmp_path / "run/checkpoints").glob("kept-*"))
+    assert len(kept) == 3
+    card = (tmp_path / "run/model/README.md").read_text()
+    best = min(last, *(loss for _, loss in rounds))
+    assert f"validation loss: {best:.4f}" in card
+    assert ("the average of those" in card) == (last == best)

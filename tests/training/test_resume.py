@@ -1,0 +1,260 @@
+"""Promise 3: resumed = uninterrupted, bit for bit, and promise 4: killed at any moment."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import safetensors.torch
+import torch
+
+from seq2seq.errors import UserError
+from seq2seq.training import loop
+from seq2seq.training.checkpoint import Checkpoints
+
+_TIMES = {"seconds", "window_start", "minutes", "tokens_per_second"}
+# Sizes for speed; everything random is switched on.
+_SMALL = (
+    "encoder.hidden=16",
+    "decoder.hidden=24",
+    "encoder.dropout=0.2",
+    "decoder.embedding_dropout=0.2",
+    "training.word_dropout=0.1",
+    "training.average_decay=0.9",
+    "training.average_checkpoints=2",
+    "training.log_every=7",
+    "validation.lines=5",
+    "validation.metric=loss",
+)
+_KINDS = {
+    "gru, accumulated, BPE dropout, plateau, validated at each epoch": (
+        "training.accumulate=2",
+        "tokenizer.sampling=0.2",
+        "training.schedule=plateau",
+        "training.plateau_patience=1",
+        "training.patience=2",
+        "training.learning_rate=0.05",
+        "training.epochs=4",
+        "training.batch_tokens=200",
+        "validation.every=0",
+    ),
+    "lstm, unigram sampling, cosine, validated inside epochs, by BLEU": (
+        "encoder.cell=lstm",
+        "decoder.cell=lstm",
+        "decoder.layers=2",
+        "decoder.variational=true",
+        "tokenizer.kind=unigram",
+        "tokenizer.vocabulary=310",
+        "tokenizer.sampling=0.3",
+        "training.epochs=2",
+        "training.batch_tokens=250",
+        "validation.every=5",
+        "validation.metric=bleu",
+    ),
+}
+
+pytestmark = pytest.mark.usefixtures("no_picture")
+
+
+def ends_as(run: Path) -> dict[str, object]:
+    """All that a run leaves, but for times."""
+    (checkpoint,) = (run / "checkpoints").glob("update-*")
+    progress = json.loads((checkpoint / "progress.json").read_text())
+    rows = [json.loads(line) for line in (run / "metrics.jsonl").read_bytes().splitlines()]
+    return {
+        "progress": {k: v for k, v in progress.items() if k not in _TIMES},
+        "rows": [{k: v for k, v in row.items() if k not in _TIMES} for row in rows],
+        "weights": safetensors.torch.load_file(checkpoint / "weights.safetensors"),
+        "average": safetensors.torch.load_file(checkpoint / "average.safetensors"),
+        "optimizer": torch.load(checkpoint / "optimizer.pt", weights_only=True),
+        "model": safetensors.torch.load_file(run / "model/model.safetensors"),
+        "kept": sorted(path.name for path in (run / "checkpoints").iterdir()),
+    }
+
+
+def same(one: object, other: object, where: str = "") -> None:
+    """Equal, tensors to the bit; says where they are not."""
+    if isinstance(one, torch.Tensor):
+        assert isinstance(other, torch.Tensor)
+        assert torch.equal(one, other), where
+    elif isinstance(one, dict):
+        assert isinstance(other, dict)
+        assert one.keys() == other.keys(), where
+        for key in one:
+            same(one[key], other[key], f"{where}.{key}")
+    elif isinstance(one, list | tuple):
+        assert isinstance(other, list | tuple)
+        assert len(one) == len(other), where
+        for at, (left, right) in enumerate(zip(one, other, strict=True)):
+            same(left, right, f"{where}[{at}]")
+    else:
+        assert one == other, where
+
+
+def stop_at(monkeypatch, update: int) -> None:
+    """Let SIGTERM arrive in the middle of that update."""
+    plain = loop.Trainer.update
+
+    def stopping(self, *arguments):
+        if self.progress.update + 1 == update:
+            signal.raise_signal(signal.SIGTERM)
+        plain(self, *arguments)
+
+    monkeypatch.setattr(loop.Trainer, "update", stopping)
+
+
+@pytest.fixture(scope="module", params=_KINDS.values(), ids=_KINDS.keys())
+def kind(request, toy, tmp_path_factory):
+    """A configuration, how an uninterrupted run of it ends, and its updates in an epoch."""
+    config = toy.config(*_SMALL, *request.param)
+    run = tmp_path_factory.mktemp("whole") / "run"
+    loop.train(config, run)
+    ended = ends_as(run)
+    epochs = [row["epoch"] for row in ended["rows"] if row["kind"] == "train"]
+    assert max(epochs) >= 1, "too short a run to show anything"
+    return config, ended
+
+
+@pytest.mark.parametrize("random_seed", [None, 1, 2])
+def test_a_stopped_run_goes_on_as_if_it_had_not(kind, random_seed, tmp_path, monkeypatch):
+    config, ended = kind
+    updates = ended["progress"]["update"]
+    if random_seed is None:
+        # At the first update, inside a log window, at its end, around a validation, at an epoch's
+        # last update and the one after: one run that is stopped at each of them.
+        last = next(row for row in ended["rows"] if row["kind"] == "valid")["update"]
+        stops = sorted({1, 4, 7, last - 1, last, last + 1, updates - 1} - {0})
+    else:
+        stops = sorted(random.Random(random_seed).sample(range(1, updates), 2))
+    for stop in stops:
+        with monkeypatch.context() as patch:
+            stop_at(patch, stop)
+            with pytest.raises(loop.Stopped):
+                loop.train(config, tmp_path / "run", resume=stop != stops[0])
+    loop.train(config, tmp_path / "run", resume=True)
+    same(ends_as(tmp_path / "run"), ended)
+
+
+def test_an_epoch_end_is_among_the_stops(kind):
+    """What the test above is worth: the positions that it stops at are there in these runs."""
+    _, ended = kind
+    updates = {row["update"] for row in ended["rows"] if row["kind"] == "valid"}
+    assert len(updates) >= 2
+    assert any(update % 7 for update in updates)  # with a log window half full
+
+
+def test_what_was_logged_after_the_checkpoint_is_cut_off(kind, tmp_path, monkeypatch):
+    config, ended = kind
+    run = tmp_path / "run"
+    with monkeypatch.context() as patch:
+        stop_at(patch, 8)
+        with pytest.raises(loop.Stopped):
+            loop.train(config, run)
+    with (run / "metrics.jsonl").open("ab") as log:  # what a killed run may leave
+        log.write(b'{"kind": "train", "update": 14, "loss": 1.0}\n{"kind": "tra')
+    for left in (".data.1.part", "checkpoints/.update-00000009.1.part"):
+        (run / left).mkdir()
+        (run / left / "half").write_bytes(b"half")
+    (run / ".config.toml.1.part").write_bytes(b"half")
+    loop.train(config, run, resume=True)
+    same(ends_as(run), ended)
+    assert not list(run.rglob("*.part"))
+
+
+def test_a_finished_run_resumed_changes_nothing_and_may_be_extended(toy, tmp_path, monkeypatch):
+    short = (*_SMALL, "training.schedule=inverse-sqrt", "validation.every=0")
+    loop.train(toy.config(*short, "training.epochs=1"), tmp_path / "run")
+    before = ends_as(tmp_path / "run")
+    with monkeypatch.context() as patch:
+        patch.setattr(loop.Trainer, "update", lambda *_: pytest.fail("trained on"))
+        loop.train(toy.config(*short, "training.epochs=1"), tmp_path / "run", resume=True)
+    same(ends_as(tmp_path / "run"), before)
+    longer = toy.config(*short, "training.epochs=2")
+    loop.train(longer, tmp_path / "run", resume=True)
+    loop.train(longer, tmp_path / "whole")
+    same(ends_as(tmp_path / "run"), ends_as(tmp_path / "whole"))
+
+
+def test_an_update_limit_at_an_epochs_end_validates_once(toy, tmp_path):
+    short = (*_SMALL, "training.schedule=inverse-sqrt", "validation.every=0", "training.epochs=2")
+    whole = tmp_path / "whole"
+    loop.train(toy.config(*short), whole)
+    rows = ends_as(whole)["rows"]
+    first = next(row["update"] for row in rows if row["kind"] == "valid")
+    loop.train(toy.config(*short, f"training.updates={first}"), tmp_path / "run")
+    loop.train(toy.config(*short), tmp_path / "run", resume=True)
+    found = ends_as(tmp_path / "run")["rows"]
+    assert [(r["kind"], r["update"], r["loss"]) for r in found] == [
+        (r["kind"], r["update"], r["loss"]) for r in rows
+    ]
+
+
+def test_the_thread_count_of_the_beginning_is_set_again(kind, tmp_path, monkeypatch):
+    config, _ = kind
+    with monkeypatch.context() as patch:
+        stop_at(patch, 2)
+        with pytest.raises(loop.Stopped):
+            loop.train(config, tmp_path / "run")
+    training = config.training.model_copy(update={"threads": 2, "updates": 3, "epochs": None})
+    loop.train(config.model_copy(update={"training": training}), tmp_path / "run", resume=True)
+    assert torch.get_num_threads() == 1
+    assert ends_as(tmp_path / "run")["progress"]["threads"] == 1
+
+
+def test_other_data_under_a_begun_run_is_refused(toy, tmp_path, monkeypatch):
+    for name in ("train", "valid", "test"):
+        for side in ("en", "fr"):
+            (tmp_path / f"{name}.{side}").write_bytes((toy.folder / f"{name}.{side}").read_bytes())
+    (tmp_path / "toy.toml").write_text(toy.path.read_text())
+    config = type(toy)(tmp_path).config(*_SMALL)
+    with monkeypatch.context() as patch:
+        stop_at(patch, 1)
+        with pytest.raises(loop.Stopped):
+            loop.train(config, tmp_path / "run")
+    (tmp_path / "train.en").write_bytes((tmp_path / "train.fr").read_bytes())
+    with pytest.raises(UserError, match="has changed since the run began"):
+        loop.train(config, tmp_path / "run", resume=True)
+
+
+def begin(toy, run: Path, settings: tuple[str, ...]) -> subprocess.Popen[bytes]:
+    """`seq2seq train` as a process of its own."""
+    flags = [part for setting in settings for part in ("--set", setting)]
+    return subprocess.Popen(
+        [
+            *(sys.executable, "-c", "from seq2seq.cli import main; main()"),
+            *("train", toy.path, "--resume", "--out", run, *flags),
+        ],
+        stderr=subprocess.PIPE,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+
+
+def test_processes_stopped_and_killed_end_as_one_that_was_not(toy, tmp_path):
+    often = ("training.epochs=6", "training.log_every=1", "validation.every=0")
+    settings = (*_SMALL, *_KINDS[next(reversed(_KINDS))], *often)
+    whole, run = tmp_path / "whole", tmp_path / "run"
+    loop.train(toy.config(*settings), whole)
+    moment = random.Random(7)
+    for number, rows in ((signal.SIGTERM, 4), (signal.SIGKILL, 24)):
+        process = begin(toy, run, settings)
+        log = run / "metrics.jsonl"
+        while process.poll() is None and (not log.exists() or log.read_bytes().count(b"\n") < rows):
+            time.sleep(0.01)
+        time.sleep(moment.uniform(0, 0.1))
+        process.send_signal(number)
+        _, said = process.communicate(timeout=60)
+        assert process.returncode == (143 if number == signal.SIGTERM else -signal.SIGKILL), said
+        assert Checkpoints(run / "checkpoints")._all()
+        assert ("saved: go on with --resume" in said.decode()) == (number == signal.SIGTERM)
+    assert ends_as_far(run) < ends_as_far(whole)
+    loop.train(toy.config(*settings), run, resume=True)
+    same(ends_as(run), ends_as(whole))
+
+
+def ends_as_far(run: Path) -> str:
+    return Checkpoints(run / "checkpoints")._all()[-1].name

@@ -1,0 +1,74 @@
+"""The learning rate by hand, plateaus, and where a run ends."""
+
+import math
+
+import pytest
+
+from seq2seq.config import TrainingConfig
+from seq2seq.training.checkpoint import Progress
+from seq2seq.training.schedule import behind, learning_rate, meet_plateau, reached
+
+
+def settings(**values):
+    return TrainingConfig(**{"learning_rate": 1.0, "warmup": 100, "epochs": 10, **values})
+
+
+@pytest.mark.parametrize(
+    ("schedule", "update", "done", "cuts", "wanted"),
+    [
+        *((name, 1, 0.0, 0, 0.01) for name in ("inverse-sqrt", "cosine", "plateau")),
+        *((name, 50, 0.0, 0, 0.5) for name in ("inverse-sqrt", "cosine", "plateau")),
+        ("inverse-sqrt", 100, 0.1, 0, 1.0),
+        ("inverse-sqrt", 400, 0.1, 0, 0.5),
+        ("cosine", 100, 0.0, 0, 1.0),
+        ("cosine", 500, 0.5, 0, 0.5),
+        ("cosine", 500, 1 / 3, 0, 0.75),
+        ("cosine", 1000, 1.0, 0, 0.0),
+        ("plateau", 5000, 0.9, 0, 1.0),
+        ("plateau", 5000, 0.9, 3, 0.125),
+    ],
+)
+def test_rates(schedule, update, done, cuts, wanted):
+    rate = learning_rate(settings(schedule=schedule), update, done, cuts)
+    assert rate == pytest.approx(wanted, abs=1e-12)
+
+
+@pytest.mark.parametrize("schedule", ["inverse-sqrt", "cosine", "plateau"])
+def test_without_a_warm_up_the_first_rate_is_the_whole_one(schedule):
+    assert learning_rate(settings(schedule=schedule, warmup=0), 1, 0.0, 0) == 1.0
+
+
+def test_a_plateau_is_patience_validations_without_a_gain():
+    config, progress = settings(plateau_patience=2), Progress()
+    cuts = []
+    for gained in (True, False, True, False, False, False, False, False):
+        meet_plateau(config, progress, gained)
+        cuts.append(progress.cuts)
+    assert cuts == [0, 0, 0, 0, 1, 1, 2, 2]
+
+
+def test_the_nearest_limit_says_how_much_is_done():
+    config = settings(epochs=4, updates=1000, minutes=10)
+    progress = Progress(update=100, epoch=1, position=10, seconds=540)
+    assert behind(config, progress, 20, clock=False) == 1.5 / 4
+    assert behind(config, progress, 20, clock=True) == 0.9
+    assert behind(config, Progress(update=2000), 20, clock=False) == 1.0
+
+
+@pytest.mark.parametrize(
+    ("progress", "why"),
+    [
+        (Progress(epoch=3, update=999, seconds=599, waited=4), ""),
+        (Progress(epoch=4), "4 epochs"),
+        (Progress(update=1000), "1000 updates"),
+        (Progress(seconds=600), "10 minutes"),
+        (Progress(waited=5), "no gain in 5 validations"),
+    ],
+)
+def test_ends(progress, why):
+    assert reached(settings(epochs=4, updates=1000, minutes=10, patience=5), progress) == why
+
+
+def test_patience_0_waits_for_ever():
+    assert reached(settings(patience=0), Progress(waited=10**6)) == ""
+    assert math.isclose(learning_rate(settings(), 10**6, 0.5, 0), 0.01)
