@@ -23,7 +23,7 @@ SEED = 20
 SIZES = {"train": 20_000, "valid": 500, "test": 500}
 SKEW = 4.0  # 1: each word as often as another; above: the first of a table more often
 SEEN = 30  # times that training shows each word form of the other splits, at least
-NOVEL = 0.5  # share of valid and test that are held-out combinations; the others are new sentences
+NOVEL = 0.5  # share of valid and test that are held-out combinations; the rest are new sentences
 TRIES = 60  # draws of one template before it sits out a turn
 T = TypeVar("T")
 
@@ -636,6 +636,7 @@ class Pair:
     template: str
     key: str
     words: tuple[str, ...]
+    novel: bool  # a held-out combination of template and key word
 
 
 def hold_out(pages: list[Template], rng: random.Random) -> dict[str, dict[str, list[Word]]]:
@@ -713,7 +714,7 @@ class Corpus:
             self.english[english] = french
             self.split_of[french] = split
             key = draw.slots[page.key].words[0].id
-            self.pairs.append(Pair(english, french, split, page.name, key, words))
+            self.pairs.append(Pair(english, french, split, page.name, key, words, novel))
             return
 
 
@@ -738,7 +739,7 @@ def summary(pairs: list[Pair]) -> str:
     lemmas = {word for pair in train for word in pair.words}
     lines = [f"{split}: {sum(p.split == split for p in pairs)} pairs" for split in SIZES]
     lines.append(f"templates: {len({p.template for p in pairs})}, content words: {len(lemmas)}")
-    held = {(p.template, p.key) for p in pairs if p.split != "train"}
+    held = {(p.template, p.key) for p in pairs if p.novel}
     lines.append(f"held-out (template, key word) combinations: {len(held)}")
     for side, name in (("en", "English"), ("fr", "French")):
         forms = Counter(w for p in train for w in re.findall(r"[\w'-]+|[^\w\s]", getattr(p, side)))

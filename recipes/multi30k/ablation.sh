@@ -6,7 +6,7 @@
 source "$(dirname "$0")/../stages.sh"
 begin fixed-gru-de-en
 
-BUDGET=(--set training.epochs=4)
+BUDGET=(--set training.epochs=2)
 
 learn() {
     seq2seq train "$CONFIG" --out "$RUN" --resume "${BUDGET[@]}" "$@"
