@@ -23,7 +23,7 @@ SEED = 20
 SIZES = {"train": 20_000, "valid": 500, "test": 500}
 SKEW = 4.0  # 1: each word as often as another; above: the first of a table more often
 SEEN = 30  # times that training shows each word form of the other splits, at least
-NOVEL = 0.5  # share of valid and test that are held-out combinations; the rest are new sentences
+NOVEL = 0.35  # share of valid and test that are held-out combinations; the rest are new sentences
 TRIES = 60  # draws of one template before it sits out a turn
 T = TypeVar("T")
 
