@@ -94,7 +94,7 @@ def test_templates_and_words_are_many(generate: ModuleType, pairs: list[Any]) ->
     assert len({word for pair in train for word in pair.words}) >= 600
 
 
-def test_half_of_valid_and_test_are_held_out_combinations(pairs: list[Any]) -> None:
+def test_combinations_are_held_out_as_a_whole(pairs: list[Any]) -> None:
     trained = {
         (pair.template, word) for pair in pairs if pair.split == "train" for word in pair.words
     }
@@ -105,7 +105,7 @@ def test_half_of_valid_and_test_are_held_out_combinations(pairs: list[Any]) -> N
     }
     for split in ("valid", "test"):
         novel = sum(pair.novel for pair in pairs if pair.split == split)
-        assert novel >= 0.4 * SPLITS[split]
+        assert novel >= 0.25 * SPLITS[split]
     for held in combinations.values():
         assert not held & trained
         assert all(word in words for _, word in held), "a held-out word occurs elsewhere in train"

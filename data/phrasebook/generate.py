@@ -21,9 +21,9 @@ from typing import TypeVar
 HERE = Path(__file__).resolve().parent
 SEED = 20
 SIZES = {"train": 20_000, "valid": 500, "test": 500}
-SKEW = 4.0  # 1: each word as often as another; above: the first of a table more often
+SKEW = 3.5  # 1: each word as often as another; above: the first of a table more often
 SEEN = 30  # times that training shows each word form of the other splits, at least
-NOVEL = 0.35  # share of valid and test that are held-out combinations; the rest are new sentences
+NOVEL = 1 / 3  # share of valid and test that are held-out combinations; the rest are new sentences
 TRIES = 60  # draws of one template before it sits out a turn
 T = TypeVar("T")
 
@@ -691,9 +691,9 @@ class Corpus:
         """One new sentence of a template, if one is found."""
         held = self.held[page.name]
         kept_out = {w.id for w in held["valid"] + held["test"]}
+        novel = split != "train" and self.rng.random() < NOVEL
         for _ in range(TRIES):
             draw = Draw(self.rng)
-            novel = split != "train" and self.rng.random() < NOVEL
             if novel:
                 draw.forced[page.key] = draw.pick(held[split])
             try:

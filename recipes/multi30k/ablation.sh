@@ -14,7 +14,7 @@ learn() {
 
 judge() {
     seq2seq evaluate "$RUN/model" --split valid --beam 1 \
-        ${RECORD:+--record "recipes/$RECIPE/results.jsonl"}
+        ${RECORD:+--record "recipes/$RECIPE/results.jsonl" --command "recipes/$RECIPE/ablation.sh"}
 }
 
 row() {

@@ -13,7 +13,8 @@ score() {
     local split=$1 name=$2
     shift 2
     seq2seq evaluate "$RUN/model" --split "$split" "$@" -o "$RUN/$name.txt" \
-        --plot "$RUN/$name.png" ${RECORD:+--record "recipes/$RECIPE/results.jsonl"} |
+        --plot "$RUN/$name.png" \
+        ${RECORD:+--record "recipes/$RECIPE/results.jsonl" --command "recipes/$RECIPE/run.sh $VARIANT"} |
         tee "$RUN/$name.scores"
 }
 

@@ -6,7 +6,8 @@ begin "${1:-base}"
 DATA=data/phrasebook
 
 score_test() {
-    seq2seq evaluate "$RUN/model" -o "$RUN/test.fr" --plot "$RUN/lengths.png" > "$RUN/test.txt"
+    seq2seq evaluate "$RUN/model" -o "$RUN/test.fr" --plot "$RUN/lengths.png" \
+        ${RECORD:+--record "recipes/$RECIPE/results.jsonl" --command "make quickstart"} > "$RUN/test.txt"
 }
 
 score_baselines() {

@@ -43,6 +43,10 @@ from seq2seq.errors import UserError
     type=click.Path(path_type=Path),
     help="Append a row to this results.jsonl; refuses uncommitted changes.",
 )
+@click.option(
+    "--command",
+    help="With --record: what makes the figure again  [default: this command line]",
+)
 @model_options
 def evaluate(
     model: str,
@@ -53,6 +57,7 @@ def evaluate(
     as_json: bool,
     plot: Path | None,
     record: Path | None,
+    command: str | None,
     device: str,
     precision: str,
     threads: int,
@@ -61,8 +66,11 @@ def evaluate(
     """Translate a test set with MODEL and score it: BLEU and chrF, and BLEU by source length."""
     from seq2seq.decoding.translator import Search
     from seq2seq.evaluation import lengths, plots, scores
+    from seq2seq.evaluation.results import append_row, refuse_dirty
 
     chosen = Search(**search)
+    if record is not None:  # before the work, so that it is not done for nothing
+        refuse_dirty(record, record.resolve().parent)
     translator = open_translator(model, device, precision, threads)
     sources, references, name = _pairs(model, source_file, target_file, split)
     start = time.perf_counter()
@@ -79,8 +87,21 @@ def evaluate(
         click.echo(json.dumps(_as_json(name, found, buckets, seconds, len(sources))))
     else:
         _print(name, found, buckets, seconds, len(sources))
-    if record is not None:  # last: a refusal must not cost the scores
-        _record(record, model, name, translator.parameters, chosen, found, seconds, len(sources))
+    row = _row(
+        model,
+        split=name,
+        parameters=translator.parameters,
+        search=chosen,
+        scores=found,
+        seconds=seconds,
+        lines=len(sources),
+        command=command or shlex.join(["seq2seq", *sys.argv[1:]]),
+    )
+    run = _run_of(model)
+    if (run / "metrics.jsonl").exists():
+        append_row(run / "results.jsonl", row, require_clean=None)
+    if record is not None:
+        append_row(record, row, require_clean=record.resolve().parent)
 
 
 @click.command()
@@ -116,36 +137,25 @@ def _pairs(
     return [source for source, _ in pairs], [target for _, target in pairs], name
 
 
-def _record(
-    path: Path,
-    model: str,
-    split: str,
-    parameters: int,
-    chosen: Any,
-    found: Any,
-    seconds: float,
-    lines: int,
-) -> None:
-    from seq2seq.evaluation import results as rows
+def _run_of(model: str) -> Path:
+    """The run folder that a model (the first of an ensemble) lies in."""
+    return Path(model.split(",")[0]).resolve().parent
+
+
+def _row(model: str, *, search: Any, **measured: Any) -> dict[str, Any]:
+    """The row of results.jsonl; a run's folder is named <recipe>/<variant>."""
+    from seq2seq.evaluation.results import make_row
     from seq2seq.models.folder import load_config
 
-    run = Path(model.split(",")[0]).resolve().parent  # runs/<recipe>/<variant>/model
-    command = shlex.join(["seq2seq", *sys.argv[1:]])
-    row = rows.make_row(
+    run = _run_of(model)
+    return make_row(
         recipe=run.parent.name,
         variant=run.name,
         seed=load_config(Path(model.split(",")[0])).seed,
-        split=split,
-        decoding={"beam": chosen.beam, "length_penalty": chosen.length_penalty},
-        scores=found,
-        parameters=parameters,
+        decoding={"beam": search.beam, "length_penalty": search.length_penalty},
         training_minutes=_minutes(run / "metrics.jsonl"),
-        seconds=seconds,
-        lines=lines,
-        command=command,
+        **measured,
     )
-    rows.append_row(run / "results.jsonl", row, require_clean=None)
-    rows.append_row(path, row, require_clean=Path.cwd())
 
 
 def _minutes(metrics: Path) -> float | None:

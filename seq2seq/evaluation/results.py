@@ -96,18 +96,24 @@ def append_row(path: Path, row: Row, *, require_clean: Path | None) -> None:
     that was cut short (naming file and line), and where the file cannot be written.
     """
     if require_clean is not None:
-        own = path.resolve()
-        allowed = {own, own.with_name("RESULTS.md")}
-        dirty = [file for file in dirty_files(require_clean) if file not in allowed]
-        if dirty:
-            root = tree_root(require_clean)
-            names = ", ".join(file.relative_to(root).as_posix() for file in dirty[:3])
-            more = f" and {len(dirty) - 3} more" if len(dirty) > 3 else ""
-            raise UserError(
-                f"{path}: nothing recorded, {root} has changes that are not committed "
-                f"({names}{more}): commit or stash them first"
-            )
+        refuse_dirty(path, require_clean)
     append_line(path, json.dumps(row, ensure_ascii=False, allow_nan=False))
+
+
+def refuse_dirty(path: Path, folder: Path) -> None:
+    """Raises UserError where the git tree of `folder` holds anything uncommitted but the results
+    file `path` and the RESULTS.md beside it: to be asked before a long evaluation, too."""
+    own = path.resolve()
+    allowed = {own, own.with_name("RESULTS.md")}
+    dirty = [file for file in dirty_files(folder) if file not in allowed]
+    if dirty:
+        root = tree_root(folder)
+        names = ", ".join(file.relative_to(root).as_posix() for file in dirty[:3])
+        more = f" and {len(dirty) - 3} more" if len(dirty) > 3 else ""
+        raise UserError(
+            f"{path}: nothing recorded, {root} has changes that are not committed "
+            f"({names}{more}): commit or stash them first"
+        )
 
 
 def read_rows(path: Path) -> list[Row]:
