@@ -105,7 +105,7 @@ def test_combinations_are_held_out_as_a_whole(pairs: list[Any]) -> None:
     }
     for split in ("valid", "test"):
         novel = sum(pair.novel for pair in pairs if pair.split == split)
-        assert novel >= 0.25 * SPLITS[split]
+        assert novel >= 0.2 * SPLITS[split]
     for held in combinations.values():
         assert not held & trained
         assert all(word in words for _, word in held), "a held-out word occurs elsewhere in train"

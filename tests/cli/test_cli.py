@@ -354,7 +354,7 @@ def test_evaluate_says_what_sacrebleu_says(shell, model, toy, tmp_path):
     assert 0 < value["BLEU"] < 99  # cut short, so that there is something to agree on
     files = shell(
         *("evaluate", model, toy.folder / "test.en", toy.folder / "test.fr"),
-        *("--max-length", "4", "--plot", tmp_path / "a.png", *_QUICK),
+        *("--max-length", "5", "--plot", tmp_path / "a.png", *_QUICK),
     )
     assert f"BLEU {value['BLEU']:.2f}" in files.out
     assert "nrefs:1" in files.out
@@ -370,7 +370,7 @@ def test_results_are_recorded_from_a_clean_tree_alone(shell, refused, scored, mo
     assert (row["recipe"], row["variant"], row["split"]) == ("toy", "base", "test")
     assert row["command"].startswith("seq2seq evaluate ")
     assert row["training_minutes"] > 0
-    assert json.loads((run / "results.jsonl").read_text()) == row
+    assert json.loads((run / "results.jsonl").read_text().splitlines()[-1]) == row
     assert shell(*command).code == 0  # its own file does not make the tree dirty
     assert record.read_text().count("\n") == 2
     assert shell("results", scored).code == 0
