@@ -3,7 +3,7 @@
 PYTHON ?= python3
 VENV := .venv
 
-.PHONY: quickstart test check setup clean
+.PHONY: quickstart test setup clean
 
 quickstart: $(VENV)/ready
 	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" recipes/quickstart/run.sh base
