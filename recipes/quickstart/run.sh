@@ -19,7 +19,7 @@ stage test $DATA/test.* -- score_test
 stage baselines $DATA/baselines.py $DATA/test.* -- score_baselines
 
 echo
-echo "BLEU on the test set, whose combinations of template and key word training never saw"
+echo "BLEU on the test set, of which training saw no sentence"
 sed 's/^/  /' "$RUN/test.txt"
 echo
 echo "expected (recipes/quickstart/RESULTS.md)"
