@@ -23,7 +23,7 @@ echo "BLEU on the test set, of which training saw no sentence"
 sed 's/^/  /' "$RUN/test.txt"
 echo
 echo "expected (recipes/quickstart/RESULTS.md)"
-grep -m 1 "| $VARIANT |" recipes/quickstart/RESULTS.md 2> /dev/null | sed 's/^/  /' || echo "  not recorded yet"
+grep "| $VARIANT |" recipes/quickstart/RESULTS.md 2> /dev/null | tail -n 1 | sed 's/^/  /' || echo "  not recorded yet"
 echo
 echo "what needs no network"
 sed 's/^/  /' "$RUN/baselines.txt"
