@@ -57,6 +57,11 @@ def precision(name: str, chosen: torch.device) -> torch.dtype:
     return torch.bfloat16 if has else torch.float32
 
 
+def autocast(chosen: torch.device, dtype: torch.dtype) -> torch.autocast:
+    """Matrix products in bf16 if that is `dtype`; for fp32 it changes nothing."""
+    return torch.autocast(chosen.type, torch.bfloat16, enabled=dtype == torch.bfloat16)
+
+
 def threads(count: int) -> int:
     """Use `count` threads for matrix products (0: one a core); gives the number in use."""
     torch.set_num_threads(count or len(os.sched_getaffinity(0)))

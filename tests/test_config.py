@@ -263,7 +263,7 @@ def test_every_value_is_written_out() -> None:
 
 @pytest.mark.parametrize("recipe", RECIPES, ids=lambda path: f"{path.parent.name}/{path.stem}")
 def test_every_recipe_loads(recipe: Path) -> None:
-    config.load(recipe)
+    assert config.load(recipe).data.train is not None
 
 
 def test_there_are_recipes() -> None:

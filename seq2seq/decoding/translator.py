@@ -226,7 +226,7 @@ class Translator:
         self, sources: list[np.ndarray], texts: list[str], search: Search
     ) -> list[list[Hypothesis]]:
         target = self.tokenizers.target
-        with self._precision():
+        with runtime.autocast(self.device, self.dtype):
             state, lengths = self._start(sources)
             maximum = (
                 2 * lengths + 10
@@ -275,7 +275,7 @@ class Translator:
         eos, pad = self.tokenizers.target.eos, self.tokenizers.target.pad
         outputs, lengths = pad_source([np.asarray(ids) for ids in targets], pad, eos)  # [B, T]
         outputs, lengths = outputs.to(self.device), lengths.to(self.device)
-        with self._precision():
+        with runtime.autocast(self.device, self.dtype):
             state, _ = self._start(sources)
             tokens = torch.full_like(outputs[:, 0], self.tokenizers.target.bos)
             totals = torch.zeros(len(sources), dtype=torch.float64)
@@ -291,11 +291,6 @@ class Translator:
         tokens, lengths = pad_source(sources, source.pad, source.eos)
         tokens, lengths = tokens.to(self.device), lengths.to(self.device)
         return self.network.start(tokens, lengths), lengths
-
-    def _precision(self) -> torch.autocast:
-        return torch.autocast(
-            self.device.type, torch.bfloat16, enabled=self.dtype == torch.bfloat16
-        )
 
 
 def split(ids: list[int], pieces: list[str], longest: int) -> tuple[list[np.ndarray], list[str]]:

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from seq2seq import runtime
 from seq2seq.config import TrainingConfig
 from seq2seq.errors import UserError
 from seq2seq.models.folder import Model
@@ -90,7 +91,7 @@ class Learner:
         noisy = with_word_dropout(
             batch, self.settings.word_dropout, target.eos, (source.unk, target.unk)
         )
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.dtype == torch.bfloat16):
+        with runtime.autocast(self.device, self.dtype):
             loss = cross_entropy(
                 self.network, noisy, pad=target.pad, smoothing=self.settings.label_smoothing
             )

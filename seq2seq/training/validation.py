@@ -8,6 +8,7 @@ from itertools import islice
 import numpy as np
 import torch
 
+from seq2seq import runtime
 from seq2seq.decoding.translator import Search, Translator
 from seq2seq.evaluation.scores import bleu
 from seq2seq.models.folder import Model
@@ -56,7 +57,7 @@ def _loss(model: Model, pairs: Dataset, device: torch.device, dtype: torch.dtype
     total, tokens = 0.0, 0
     for rows in batching.plan(pairs.lengths, budget=_BUDGET, seed=0, epoch=0):
         batch = batching.collate(pairs, np.asarray(rows), model.tokenizers).to(device)
-        with torch.autocast(device.type, torch.bfloat16, enabled=dtype == torch.bfloat16):
+        with runtime.autocast(device, dtype):
             loss = cross_entropy(model.network, batch, pad=model.tokenizers.target.pad)
         total += float(loss.nll)
         tokens += loss.tokens

@@ -78,6 +78,7 @@ def test_one_row_is_enough(tmp_path, row, kind):
 
 def test_a_line_still_being_written_is_not_read(tmp_path):
     plot_curves(run(tmp_path, TRAIN, end='\n{"kind": "tr'), tmp_path / "a.png")
+    assert (tmp_path / "a.png").stat().st_size > 1000
 
 
 @pytest.mark.parametrize(
