@@ -99,14 +99,33 @@ class EncoderConfig(Section):
     embedding_dropout: float = Field(0.2, ge=0, lt=1)
     variational: bool = False  # one dropout mask for all time steps of a sentence
 
+    @property
+    def state(self) -> int:
+        """D, the size of a state."""
+        return self.hidden * (2 if self.bidirectional else 1)
+
 
 class ContextConfig(Section):
-    """The context vector c."""
+    """The context vector c: one for the whole target, or attention, a new one for every step."""
 
-    kind: Literal["fixed"] = "fixed"
+    kind: Literal["fixed", "additive", "dot", "general", "multi-head"] = "fixed"
+    # Attention: "parallel", the first decoder layer asks, those above it and the output are fed
+    # c_t; "classic", the state before asks, and all layers are fed c_t.
+    placement: Literal["parallel", "classic"] = "parallel"
+    # The summary of the source: the fixed c, and what starts a decoder with attention.
     pooling: Literal["last", "mean", "max", "attentive"] = "attentive"
-    heads: int = Field(8, ge=1)  # of attentive pooling
-    size: int = Field(512, ge=1)
+    heads: int = Field(8, ge=1)  # of multi-head attention, and of attentive pooling
+    size: int = Field(512, ge=1)  # of c, and of the summary
+
+    @model_validator(mode="after")
+    def _heads_fit(self) -> ContextConfig:
+        if self.kind == "multi-head" and self.size % self.heads:
+            raise ValueError(
+                f"size {self.size} cannot be parted among {self.heads} heads: set a multiple"
+            )
+        if self.kind == "fixed" and self.placement == "classic":
+            raise ValueError("placement 'classic' is for attention: leave it out for kind 'fixed'")
+        return self
 
 
 class DecoderConfig(Section):
@@ -180,6 +199,11 @@ class Config(Section):
                 wrong.append("decoder.tied = 'all' needs tokenizer.joint = true")
             if self.encoder.embedding != self.decoder.embedding:
                 wrong.append("decoder.tied = 'all' needs encoder.embedding = decoder.embedding")
+        if self.context.kind == "dot" and self.encoder.state != self.decoder.hidden:
+            wrong.append(
+                f"context.kind = 'dot' needs decoder.hidden = {self.encoder.state}, the size of an "
+                "encoder state"
+            )
         if self.tokenizer.sampling and self.tokenizer.kind not in ("unigram", "bpe"):
             wrong.append("tokenizer.sampling needs kind 'unigram' or 'bpe'")
         if wrong:

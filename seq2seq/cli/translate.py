@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +85,12 @@ def open_translator(models: str, device: str, precision: str, threads: int) -> A
 @search_options
 @click.option("--n-best", type=int, default=1, show_default=True, help="Write JSONL, n a line.")
 @click.option("--scores", is_flag=True, help="Write JSONL: line, rank, text, score.")
+@click.option(
+    "--alignments",
+    type=click.Path(path_type=Path),
+    help="Write what the best translation of each line looked at: a .jsonl file gets the weights "
+    "between pieces, any other one i-j (source word, target word, from 0), a line for a line.",
+)
 @model_options
 def translate(
     model: str,
@@ -91,6 +98,7 @@ def translate(
     output: Path | None,
     n_best: int,
     scores: bool,
+    alignments: Path | None,
     device: str,
     precision: str,
     threads: int,
@@ -103,12 +111,21 @@ def translate(
     from seq2seq.decoding.translator import Search
 
     chosen = Search(n_best=n_best, **search)
-    with streams.source(input_file) as source, streams.sink(output, [input_file]) as sink:
+    if alignments is not None and alignments in (Path("-"), output):
+        raise UserError("--alignments needs a file of its own: the translations go to this one")
+    soft = alignments is not None and alignments.suffix == ".jsonl"
+    with ExitStack() as opened:
+        source = opened.enter_context(streams.source(input_file))
+        sink = opened.enter_context(streams.sink(output, [input_file]))
+        beside = alignments and opened.enter_context(streams.sink(alignments, [input_file, output]))
         translator = open_translator(model, device, precision, threads)
         number = 0
         for window in streams.windows(source, _WINDOW):
-            for ranked in translator.window(window, chosen, first=number + 1):
+            found = translator.window(window, chosen, number + 1, align=beside is not None)
+            for ranked in found:
                 number += 1
+                if beside:
+                    beside.write(_aligned(ranked[0].alignment, number, soft=soft))
                 if scores or n_best > 1:
                     for rank, one in enumerate(ranked, start=1):
                         row = {"line": number, "rank": rank, "text": one.text, "score": one.score}
@@ -116,6 +133,19 @@ def translate(
                 else:
                     sink.write(ranked[0].text.encode("utf-8", "replace") + b"\n")
                 sink.flush()
+
+
+def _aligned(alignment: Any, number: int, *, soft: bool) -> bytes:
+    """A line of the file of alignments."""
+    if not soft:
+        return f"{alignment.pharaoh()}\n".encode()
+    row = {
+        "line": number,
+        "source": alignment.source.pieces,
+        "target": alignment.target.pieces,
+        "weights": [[round(weight, 6) for weight in row] for row in alignment.weights.tolist()],
+    }
+    return json.dumps(row, ensure_ascii=False).encode("utf-8", "replace") + b"\n"
 
 
 @click.command()

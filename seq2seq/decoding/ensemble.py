@@ -33,6 +33,15 @@ class Ensemble:
         """source [B, S] int64, lengths [B] int64 → the state of a search, one row a source."""
         return States([network.start(source, lengths) for network in self.networks])
 
+    def weights(self, source: Tensor, lengths: Tensor, target: Tensor) -> Tensor:
+        """source [B, S], lengths [B], target [B, T] (BOS first), int64 → the mean of the members'
+        attention [B, T, S] float32. ValueError where a member has none."""
+        found = [network.weights(source, lengths, target) for network in self.networks]
+        present = [weights for weights in found if weights is not None]
+        if len(present) < len(found):
+            raise ValueError("a fixed context has no weights")
+        return torch.stack(present).mean(dim=0)
+
     def step(self, state: States, tokens: Tensor) -> tuple[Tensor, States]:
         """tokens [N] int64 → log of the mean probabilities [N, V], and the next state."""
         stepped = [

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -15,15 +15,18 @@ import torch
 from torch import Tensor
 
 from seq2seq import runtime
+from seq2seq.decoding.alignment import NOTHING, Alignment, Side, join
 from seq2seq.decoding.beam import beam
 from seq2seq.decoding.ensemble import Ensemble
 from seq2seq.decoding.greedy import greedy
+from seq2seq.decoding.line import Line, split
 from seq2seq.decoding.sampling import sample
 from seq2seq.decoding.search import Hypothesis, Limits, Specials
 from seq2seq.errors import UserError
 from seq2seq.models import folder as model_folder
 from seq2seq.models.folder import Model
 from seq2seq.text.batching import pad_source
+from seq2seq.text.tokenizer import word_numbers
 
 log = logging.getLogger(__name__)
 
@@ -73,21 +76,13 @@ class Search:
 @dataclass(frozen=True)
 class Translated:
     """One translation. log_probability: Σ log p in nats, EOS counted; score: that over
-    length^penalty. Of a line that was split, the sums over its parts."""
+    length^penalty. Of a line that was split, the sums over its parts. alignment: of the best of a
+    line, where it was asked for."""
 
     text: str
     log_probability: float
     score: float
-
-
-@dataclass
-class _Line:
-    """A source line on its way: its parts (a line too long has several) and what they became."""
-
-    text: str
-    parts: list[np.ndarray]
-    joints: list[str]  # what stands between the translations of two parts
-    found: dict[int, list[Hypothesis]] = field(default_factory=dict)
+    alignment: Alignment | None = None
 
 
 class Translator:
@@ -108,6 +103,7 @@ class Translator:
                     "the models of an ensemble must have one vocabulary, and these differ: "
                     "train them on the same tokenizer"
                 )
+        self.configs = [model.config for model in models]
         self.longest = first.config.data.max_tokens
         self.lowercase = first.config.tokenizer.lowercase
         self.parameters = sum(
@@ -141,10 +137,16 @@ class Translator:
             number += len(window)
 
     def window(
-        self, texts: Sequence[str], search: Search, first: int = 1
+        self, texts: Sequence[str], search: Search, first: int = 1, *, align: bool = False
     ) -> Iterator[list[Translated]]:
         """The same for a list of lines that is sorted by length as a whole; `first` is the number
-        that its first line has in warnings."""
+        that its first line has in warnings.
+
+        align: the best translation of each line comes with its alignment. Raises UserError where
+        a model has no attention.
+        """
+        if align:
+            self._require_attention()
         lines = [
             self._line(text, ids, first + offset)
             for offset, (text, ids) in enumerate(
@@ -159,6 +161,10 @@ class Translator:
             results = self._search(sources, [line.text for line, _ in batch], search)
             for (line, part), hypotheses in zip(batch, results, strict=True):
                 line.found[part] = hypotheses
+            if align:
+                best = [hypotheses[0] for hypotheses in results]
+                for (line, part), weights in zip(batch, self._attended(sources, best), strict=True):
+                    line.attended[part] = weights
             while done < len(lines) and len(lines[done].found) == len(lines[done].parts):
                 yield self._finished(lines[done])
                 done += 1
@@ -184,11 +190,11 @@ class Translator:
 
     # The steps of the above.
 
-    def _line(self, text: str, ids: list[int], number: int) -> _Line:
+    def _line(self, text: str, ids: list[int], number: int) -> Line:
         if not text.strip():
-            return _Line("", [], [])
+            return Line("", [], [])
         if len(ids) <= self.longest:
-            return _Line(text, [np.asarray(ids, np.int64)], [])
+            return Line(text, [np.asarray(ids, np.int64)], [])
         parts, joints = split(ids, self.tokenizers.source.pieces(ids), self.longest)
         log.warning(
             "line %d has %d subwords, more than the %d of any line in training: "
@@ -198,28 +204,58 @@ class Translator:
             self.longest,
             len(parts),
         )
-        return _Line(text, parts, joints)
+        return Line(text, parts, joints)
 
-    def _finished(self, line: _Line) -> list[Translated]:
+    def _require_attention(self) -> None:
+        if any(model.context.kind == "fixed" for model in self.configs):
+            raise UserError(
+                "a model with a fixed context vector looks at no word more than at another: "
+                "alignments need one with attention (context.kind)"
+            )
+
+    def _finished(self, line: Line) -> list[Translated]:
         if not line.parts:
-            return [Translated("", 0.0, 0.0)]
+            return [Translated("", 0.0, 0.0, NOTHING)]
         parts = [line.found[part] for part in range(len(line.parts))]
-        translations = []
-        for rank in range(min(map(len, parts))):
-            chosen = [hypotheses[rank] for hypotheses in parts]
-            texts = self.tokenizers.target.decode([hypothesis.tokens for hypothesis in chosen])
-            text = texts[0] + "".join(
-                joint + part for joint, part in zip(line.joints, texts[1:], strict=True)
+        return [
+            self._translated(line, [hypotheses[rank] for hypotheses in parts], best=rank == 0)
+            for rank in range(min(map(len, parts)))
+        ]
+
+    def _translated(self, line: Line, chosen: list[Hypothesis], *, best: bool) -> Translated:
+        """One hypothesis for each part of the line → one translation."""
+        texts = self.tokenizers.target.decode([hypothesis.tokens for hypothesis in chosen])
+        text = line.joined(texts)
+        if not text.strip():  # pieces that spell no text at all must not make a line disappear
+            text = _SILENT
+        return Translated(
+            text,
+            sum(hypothesis.log_probability for hypothesis in chosen),
+            sum(hypothesis.score for hypothesis in chosen),
+            self._alignment(line, chosen, texts, text) if best and line.attended else None,
+        )
+
+    def _alignment(
+        self, line: Line, chosen: list[Hypothesis], texts: list[str], text: str
+    ) -> Alignment:
+        """texts: of the parts; text: that which they became together."""
+        source, target = self.tokenizers.source, self.tokenizers.target
+        source_words = iter(source.words(line.text))
+        ends = (source.pieces([source.eos]), target.pieces([target.eos]))
+        parts = []
+        for number, (ids, hypothesis) in enumerate(zip(line.parts, chosen, strict=True)):
+            before = len(line.joined(texts[:number], open_end=True))
+            starts = [before + start for start in target.starts(hypothesis.tokens)]
+            sides = (
+                Side(source.pieces(ids.tolist()), list(islice(source_words, len(ids)))),
+                Side(target.pieces(hypothesis.tokens), list(word_numbers(text, starts))),
             )
-            translations.append(
-                Translated(
-                    # Pieces that spell no text at all must not make a line disappear.
-                    text if text.strip() else _SILENT,
-                    sum(hypothesis.log_probability for hypothesis in chosen),
-                    sum(hypothesis.score for hypothesis in chosen),
-                )
+            ended = (
+                sides[0].ended(ends[0]),
+                sides[1].ended(ends[1] if hypothesis.finished else []),
             )
-        return translations
+            parts.append(Alignment(*ended, line.attended[number]))
+        return join(parts)
 
     @torch.inference_mode()
     def _search(
@@ -248,6 +284,23 @@ class Translator:
                 alpha=search.length_penalty,
                 n_best=search.n_best,
             )
+
+    @torch.inference_mode()
+    def _attended(
+        self, sources: list[np.ndarray], hypotheses: list[Hypothesis]
+    ) -> list[np.ndarray]:
+        """What the steps of each hypothesis looked at, [T, S] float32, by teacher forcing: EOS is
+        the last of S, and of T where the hypothesis ended by it."""
+        target = self.tokenizers.target
+        written = [np.asarray([target.bos, *found.tokens]) for found in hypotheses]
+        with runtime.autocast(self.device, self.dtype):
+            tokens, lengths = self._padded(sources)
+            inputs, _ = pad_source(written, target.pad, target.eos)  # one more than is needed
+            weights = self.network.weights(tokens, lengths, inputs[:, :-1].to(self.device))
+        return [
+            one[: len(found.tokens) + found.finished, :length].cpu().numpy()
+            for one, found, length in zip(weights, hypotheses, lengths.tolist(), strict=True)
+        ]
 
     def _samples(
         self, state: Any, limits: Limits, specials: Specials, texts: list[str], search: Search
@@ -287,38 +340,21 @@ class Translator:
         return [float(total) for total in totals]
 
     def _start(self, sources: list[np.ndarray]) -> tuple[Any, Tensor]:
-        source = self.tokenizers.source
-        tokens, lengths = pad_source(sources, source.pad, source.eos)
-        tokens, lengths = tokens.to(self.device), lengths.to(self.device)
+        tokens, lengths = self._padded(sources)
         return self.network.start(tokens, lengths), lengths
 
-
-def split(ids: list[int], pieces: list[str], longest: int) -> tuple[list[np.ndarray], list[str]]:
-    """Cut ids into parts of at most `longest`: after the end of a sentence where one is in the
-    second half of a part, else between two words, else anywhere.
-
-    Gives the parts and what stands between two of them: a space, or nothing inside a word.
-    """
-    parts, joints = [], []
-    start = 0
-    while len(ids) - start > longest:
-        window = range(start + longest, start + longest // 2, -1)
-        words = [at for at in window if pieces[at].startswith("▁")]
-        sentences = [at for at in words if pieces[at - 1].endswith((".", "!", "?", "。", "…"))]
-        end = (sentences or words or [start + longest])[0]
-        parts.append(np.asarray(ids[start:end], np.int64))
-        joints.append(" " if words else "")
-        start = end
-    parts.append(np.asarray(ids[start:], np.int64))
-    return parts, joints
+    def _padded(self, sources: list[np.ndarray]) -> tuple[Tensor, Tensor]:
+        source = self.tokenizers.source
+        tokens, lengths = pad_source(sources, source.pad, source.eos)
+        return tokens.to(self.device), lengths.to(self.device)
 
 
 def _batched(
-    work: list[tuple[_Line, int]], size: int, longest: int
-) -> Iterator[list[tuple[_Line, int]]]:
+    work: list[tuple[Line, int]], size: int, longest: int
+) -> Iterator[list[tuple[Line, int]]]:
     """At most `size` parts a batch, and of very long ones fewer, so that a batch of the longest
     lines needs no more memory than sixteen of them."""
-    batch: list[tuple[_Line, int]] = []
+    batch: list[tuple[Line, int]] = []
     for line, part in work:
         length = len(line.parts[part]) + 1
         if batch and (len(batch) == size or (len(batch) + 1) * length > max(16 * longest, 2048)):

@@ -5,7 +5,8 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from seq2seq.config import Config
-from seq2seq.nn.context import Fixed
+from seq2seq.nn.attention import Additive, Dot, General, MultiHead
+from seq2seq.nn.context import Context, Fixed
 from seq2seq.nn.decoder import Decoder, State
 from seq2seq.nn.encoder import Encoder
 
@@ -38,8 +39,7 @@ class Translation(nn.Module):
         )
         self.decoder = Decoder(
             target_embedding,
-            Fixed(context.size),
-            context.size,
+            _context(config),
             cell=decoder.cell,
             hidden=decoder.hidden,
             layers=decoder.layers,
@@ -47,6 +47,7 @@ class Translation(nn.Module):
             embedding_dropout=decoder.embedding_dropout,
             variational=decoder.variational,
             tied=decoder.tied != "none",
+            classic=context.placement == "classic",
         )
 
     def start(self, source: Tensor, lengths: Tensor) -> State:
@@ -57,10 +58,30 @@ class Translation(nn.Module):
         """tokens [N] int64 → log-probabilities [N, V], and the next state."""
         return self.decoder.step(state, tokens)
 
+    def weights(self, source: Tensor, lengths: Tensor, target: Tensor) -> Tensor | None:
+        """source [B, S], lengths [B], target [B, T] (BOS first), int64 → what each step looks at,
+        [B, T, S] float32; None where the context is fixed."""
+        return self.decoder.weights(self.encoder(source, lengths), target)
+
     def forward(self, source: Tensor, lengths: Tensor, target: Tensor) -> Tensor:
         """source [B, S], lengths [B], target [B, T] (BOS first), int64 → logits [B, T, V]."""
         logits: Tensor = self.decoder(self.encoder(source, lengths), target)
         return logits
+
+
+def _context(config: Config) -> Context:
+    context, query = config.context, config.decoder.hidden
+    match context.kind:
+        case "fixed":
+            return Fixed(context.size)
+        case "additive":
+            return Additive(config.encoder.state, query, context.size)
+        case "dot":
+            return Dot(config.encoder.state, context.size)
+        case "general":
+            return General(config.encoder.state, query, context.size)
+        case "multi-head":
+            return MultiHead(config.encoder.state, query, context.size, context.heads)
 
 
 def _embedding(vocabulary: int, size: int, pad: int) -> nn.Embedding:

@@ -8,6 +8,9 @@ from torch import Tensor, nn
 
 from seq2seq.nn.encoder import Memory
 
+# What a context keeps of B sources: tensors whose first dimension is B.
+Prepared = tuple[Tensor, ...]
+
 
 class Context(nn.Module):
     """What every context offers; `size` is C.
@@ -22,24 +25,26 @@ class Context(nn.Module):
         self.size = size
 
     @abstractmethod
-    def prepare(self, memory: Memory) -> Tensor:
-        """Memory of B sources → what `forward` needs of them, first dimension B."""
+    def prepare(self, memory: Memory) -> Prepared:
+        """Memory of B sources → what `forward` needs of them."""
 
     @abstractmethod
     def forward(
-        self, prepared: Tensor, query: Tensor, source: Tensor | None
+        self, prepared: Prepared, query: Tensor, source: Tensor | None
     ) -> tuple[Tensor, Tensor | None]:
-        """query [N, T, Q] → c [N, T, C] and the weights [N, T, S], or None where there are none."""
+        """query [N, T, Q] → c [N, T, C] and the weights [N, T, S] float32, or None where a context
+        has none."""
 
 
 class Fixed(Context):
     """One c for the whole target: the encoder's summary at every step (Cho et al. 2014)."""
 
-    def prepare(self, memory: Memory) -> Tensor:
-        return memory.summary  # [B, C]
+    def prepare(self, memory: Memory) -> Prepared:
+        return (memory.summary,)  # [B, C]
 
     def forward(
-        self, prepared: Tensor, query: Tensor, source: Tensor | None
+        self, prepared: Prepared, query: Tensor, source: Tensor | None
     ) -> tuple[Tensor, Tensor | None]:
-        c = prepared if source is None else prepared[source]  # [N, C]
+        (c,) = prepared
+        c = c if source is None else c[source]  # [N, C]
         return c.unsqueeze(1).expand(-1, query.shape[1], -1), None

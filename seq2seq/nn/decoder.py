@@ -1,13 +1,25 @@
-"""The decoder: h_t = f(h_{t-1}, y_{t-1}, c_t), p(y_t) = g(h_t, y_{t-1}, c_t) (Cho et al. 2014)."""
+"""The decoder: h_t = f(h_{t-1}, y_{t-1}, c_t), p(y_t) = g(h_t, y_{t-1}, c_t) (Cho et al. 2014).
+
+What the context is asked with, the query q_t, is a state of the first layer, and there are two
+placements of the question:
+
+- parallel: layer 1 is fed the summary of the source, its state h1_t is the query, and every layer
+  above it and the output layer are fed c_t. No state depends on the c of an earlier step by way of
+  the query, so that each layer runs over the whole target as one fused call.
+- classic: q_t = h1_{t-1}, and all layers are fed c_t (Bahdanau et al. 2015). The query depends on
+  c_{t-1}: one step after the other.
+
+With a fixed c both are the same network.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
 
-from seq2seq.nn.context import Context
+from seq2seq.nn.context import Context, Prepared
 from seq2seq.nn.encoder import Memory
 from seq2seq.nn.recurrent import Dropout, LayerState, Stack
 
@@ -16,22 +28,28 @@ from seq2seq.nn.recurrent import Dropout, LayerState, Stack
 class State:
     """A decoder between two steps: a value that is passed along.
 
-    recurrent: the parts of each layer, [N, H]; prepared: the context's, one row a source;
-    source [N] int64: the source that each row belongs to.
+    recurrent: the parts of each layer, [N, H]; summary [B, C] and prepared, the context's: one row
+    a source; source [N] int64: the source that each row belongs to.
     """
 
     recurrent: list[LayerState]
-    prepared: Tensor
+    summary: Tensor
+    prepared: Prepared
     source: Tensor
 
     def select(self, rows: Tensor) -> State:
         """The state with rows [M] int64 of the present one. The prepared memory is not copied."""
         picked = [tuple(part[rows] for part in layer) for layer in self.recurrent]
-        return State(picked, self.prepared, self.source[rows])
+        return replace(self, recurrent=picked, source=self.source[rows])
+
+
+# Outputs [N, T, H], c [N, T, C], weights [N, T, S] or None, last state.
+_Ran = tuple[Tensor, Tensor, Tensor | None, list[LayerState]]
 
 
 class Decoder(nn.Module):
-    """A recurrent stack that is started from c and fed c at every step, as is its output layer.
+    """A recurrent stack that is started from the summary of the source and fed c at every step, as
+    is its output layer.
 
     Output: r_t = tanh(W [h_t ; y_{t-1} ; c_t] + b), logits_t = O r_t + o.
     `tied`: O is the embedding matrix (Press and Wolf 2017), and r_t has the embedding's size.
@@ -41,7 +59,6 @@ class Decoder(nn.Module):
         self,
         embedding: nn.Embedding,
         context: Context,
-        summary_size: int,
         *,
         cell: str,
         hidden: int,
@@ -50,11 +67,14 @@ class Decoder(nn.Module):
         embedding_dropout: float,
         variational: bool,
         tied: bool,
+        classic: bool = False,
     ) -> None:
+        """context: of the size of the encoder's summary."""
         super().__init__()
         size = embedding.embedding_dim
         self.embedding = embedding
         self.context = context
+        self.classic = classic
         self.embedding_dropout = Dropout(embedding_dropout, variational)
         self.stack = Stack(
             cell,
@@ -66,7 +86,7 @@ class Decoder(nn.Module):
             variational=variational,
         )
         self.parts = 2 if cell == "lstm" else 1
-        self.bridge = nn.Linear(summary_size, layers * self.parts * hidden)
+        self.bridge = nn.Linear(context.size, layers * self.parts * hidden)
         self.dropout = Dropout(dropout, variational)
         self.readout = nn.Linear(hidden + size + context.size, size)
         self.output = nn.Linear(size, embedding.num_embeddings)
@@ -74,9 +94,9 @@ class Decoder(nn.Module):
             self.output.weight = embedding.weight
         nn.init.zeros_(self.output.bias)
 
-    def _first(self, memory: Memory) -> list[LayerState]:
-        """The state before the first step: tanh(W c + b) for every layer."""
-        first = torch.tanh(self.bridge(memory.summary)).chunk(
+    def _first(self, summary: Tensor) -> list[LayerState]:
+        """The state before the first step: tanh(W · summary + b) for every layer."""
+        first = torch.tanh(self.bridge(summary)).chunk(
             len(self.stack.forwards) * self.parts, dim=-1
         )
         return [
@@ -85,23 +105,66 @@ class Decoder(nn.Module):
 
     def _run(
         self, tokens: Tensor, state: State, source: Tensor | None
-    ) -> tuple[Tensor, list[LayerState]]:
-        """tokens [N, T] → r [N, T, E], last state. All that training and search share."""
+    ) -> tuple[Tensor, Tensor | None, list[LayerState]]:
+        """tokens [N, T] → r [N, T, E], the context's weights [N, T, S] if it has any, last state.
+
+        All that training and search share.
+        """
         embedded = self.embedding_dropout(self.embedding(tokens))  # [N, T, E]
-        c, _ = self.context(state.prepared, embedded, source)  # [N, T, C]
-        hidden, last = self.stack(embedded, state=state.recurrent, context=c)  # [N, T, H]
+        run = self._one_by_one if self.classic else self._all_at_once
+        hidden, c, weights, last = run(embedded, state, source)
         joined = torch.cat([self.dropout(hidden), embedded, c.to(embedded.dtype)], dim=-1)
-        return self.dropout(torch.tanh(self.readout(joined))), last
+        return self.dropout(torch.tanh(self.readout(joined))), weights, last
+
+    def _all_at_once(self, embedded: Tensor, state: State, source: Tensor | None) -> _Ran:
+        """The parallel placement: h [N, T, H], c [N, T, C], weights, last state."""
+        masks = self.stack.masks(embedded)
+        summary = state.summary if source is None else state.summary[source]  # [N, C]
+        c = summary.unsqueeze(1).expand(-1, embedded.shape[1], -1)
+        x, after = self.stack.layer(0, embedded, mask=masks[0], state=state.recurrent[0], context=c)
+        last = [after]
+        c, weights = self.context(state.prepared, x, source)
+        for number in range(1, len(masks)):
+            x, after = self.stack.layer(
+                number, x, mask=masks[number], state=state.recurrent[number], context=c
+            )
+            last.append(after)
+        return x, c, weights, last
+
+    def _one_by_one(self, embedded: Tensor, state: State, source: Tensor | None) -> _Ran:
+        """The classic placement: the same."""
+        masks = self.stack.masks(embedded)
+        recurrent = state.recurrent
+        steps = []
+        for t in range(embedded.shape[1]):
+            now = slice(t, t + 1)
+            query = recurrent[0][0].unsqueeze(1)  # [N, 1, H]
+            c, weights = self.context(state.prepared, query, source)
+            x, recurrent = self.stack(
+                embedded[:, now],
+                state=recurrent,
+                context=c,
+                masks=[None if mask is None else mask[:, now] for mask in masks],
+            )
+            steps.append((x, c, weights))
+        hidden, contexts, all_weights = zip(*steps, strict=True)
+        joined = None if all_weights[0] is None else torch.cat(all_weights, dim=1)
+        return torch.cat(hidden, dim=1), torch.cat(contexts, dim=1), joined, recurrent
 
     def start(self, memory: Memory) -> State:
         """Memory of B sources → the state before the first token, one row a source."""
-        source = torch.arange(memory.summary.shape[0], device=memory.summary.device)
-        return State(self._first(memory), self.context.prepare(memory), source)
+        summary = memory.summary
+        source = torch.arange(summary.shape[0], device=summary.device)
+        return State(self._first(summary), summary, self.context.prepare(memory), source)
 
     def readouts(self, memory: Memory, target: Tensor) -> Tensor:
-        """Teacher forcing: target [B, T] int64 (BOS first) → r [B, T, E], one fused run over T."""
-        state = self.start(memory)
-        return self._run(target, state, None)[0]
+        """Teacher forcing: target [B, T] int64 (BOS first) → r [B, T, E]."""
+        return self._run(target, self.start(memory), None)[0]
+
+    def weights(self, memory: Memory, target: Tensor) -> Tensor | None:
+        """What each step of teacher forcing looks at: target [B, T] int64 (BOS first) → weights
+        [B, T, S] float32, zero over padding; None where the context has none."""
+        return self._run(target, self.start(memory), None)[1]
 
     def forward(self, memory: Memory, target: Tensor) -> Tensor:
         """Teacher forcing: target [B, T] int64 (BOS first) → logits [B, T, V]."""
@@ -110,8 +173,8 @@ class Decoder(nn.Module):
 
     def step(self, state: State, tokens: Tensor) -> tuple[Tensor, State]:
         """tokens [N] int64 → log-probabilities [N, V] float32 (or wider), and the next state."""
-        r, last = self._run(tokens.unsqueeze(1), state, state.source)
+        r, _, last = self._run(tokens.unsqueeze(1), state, state.source)
         logits = self.output(r.squeeze(1))
         if logits.dtype in (torch.bfloat16, torch.float16):
             logits = logits.float()
-        return logits.log_softmax(dim=-1), State(last, state.prepared, state.source)
+        return logits.log_softmax(dim=-1), replace(state, recurrent=last)

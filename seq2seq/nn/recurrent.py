@@ -55,13 +55,19 @@ class Dropout(nn.Module):
         super().__init__()
         self.rate, self.variational = rate, variational
 
-    def forward(self, x: Tensor) -> Tensor:
+    def mask(self, like: Tensor, F: int) -> Tensor | None:
+        """What [B, T, F] is multiplied by, with B, T and dtype of `like`; None where nothing
+        drops."""
         if not self.training or self.rate == 0:
-            return x
-        # Bernoulli by comparing 16-bit integers would be cheaper still, but this one is exact.
-        shape = (x.shape[0], 1, x.shape[2]) if self.variational and x.dim() == 3 else x.shape
-        keep = torch.rand(shape, device=x.device).ge_(self.rate).mul_(1 / (1 - self.rate))
-        return x * keep.to(x.dtype)
+            return None
+        B, T = like.shape[:2]
+        shape = (B, 1 if self.variational else T, F)
+        keep = torch.rand(shape, device=like.device).ge_(self.rate).mul_(1 / (1 - self.rate))
+        return keep.to(like.dtype).expand(B, T, F)
+
+    def forward(self, x: Tensor) -> Tensor:
+        mask = self.mask(x, x.shape[2])
+        return x if mask is None else x * mask
 
 
 def reverse(x: Tensor, lengths: Tensor) -> Tensor:
@@ -103,6 +109,37 @@ class Stack(nn.Module):
         )
         self.dropout = Dropout(dropout, variational)
 
+    def layer(
+        self,
+        number: int,
+        x: Tensor,
+        *,
+        mask: Tensor | None,
+        lengths: Tensor | None = None,
+        state: LayerState | None = None,
+        context: Tensor | None = None,
+    ) -> tuple[Tensor, LayerState]:
+        """Run layer `number`, from 0, over all steps; shapes as in `forward`.
+
+        mask: the dropout of x, from `masks`.
+        """
+        if mask is not None:
+            x = x * mask
+        inputs = x if context is None else torch.cat([x, context.to(x.dtype)], dim=-1)
+        outputs, last = self.forwards[number](inputs, state)
+        if len(self.backwards):
+            if lengths is None:
+                raise ValueError("a bidirectional stack needs the lengths")
+            back, _ = self.backwards[number](reverse(inputs, lengths), None)
+            outputs = torch.cat([outputs, reverse(back, lengths)], dim=-1)  # [B, T, 2H]
+        return outputs + x if number else outputs, last
+
+    def masks(self, x: Tensor) -> list[Tensor | None]:
+        """The dropout of what enters each layer, [B, T, D] or None; what enters the first is
+        its giver's. x [B, T, I]."""
+        above = range(1, len(self.forwards))
+        return [None, *(self.dropout.mask(x, self.output_size) for _ in above)]
+
     def forward(
         self,
         x: Tensor,
@@ -110,25 +147,21 @@ class Stack(nn.Module):
         lengths: Tensor | None = None,
         state: list[LayerState] | None = None,
         context: Tensor | None = None,
+        masks: list[Tensor | None] | None = None,
     ) -> tuple[Tensor, list[LayerState]]:
         """Run all layers over all steps.
 
         x [B, T, I]; lengths [B] int64, needed both ways; state: the parts of each layer [B, H],
-        zeros if None; context [B, T, C] where the stack was built with one.
+        zeros if None; context [B, T, C] where the stack was built with one; masks: drawn anew
+        if None.
         Gives outputs [B, T, D] (not yet dropped out) and the last state of each forward layer,
         which over padding is that of the padding: ask for it in stepping only.
         """
         last: list[LayerState] = []
-        for number, layer in enumerate(self.forwards):
-            if number:
-                x = self.dropout(x)
-            inputs = x if context is None else torch.cat([x, context.to(x.dtype)], dim=-1)
-            outputs, layer_state = layer(inputs, state[number] if state is not None else None)
-            last.append(layer_state)
-            if len(self.backwards):
-                if lengths is None:
-                    raise ValueError("a bidirectional stack needs the lengths")
-                back, _ = self.backwards[number](reverse(inputs, lengths), None)
-                outputs = torch.cat([outputs, reverse(back, lengths)], dim=-1)  # [B, T, 2H]
-            x = outputs + x if number else outputs
+        for number, mask in enumerate(self.masks(x) if masks is None else masks):
+            before = None if state is None else state[number]
+            x, after = self.layer(
+                number, x, mask=mask, lengths=lengths, state=before, context=context
+            )
+            last.append(after)
         return x, last

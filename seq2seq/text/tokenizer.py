@@ -72,6 +72,17 @@ class Tokenizer:
         """
         return [self._line(list(row)) for row in ids]
 
+    def words(self, line: str) -> list[int]:
+        """The whitespace word of the line, from 0, that each piece of `encode` belongs to."""
+        text = self._prepared(line)
+        encoded = self._processor.EncodeAsImmutableProto(text)
+        return word_numbers(text, [piece.begin for piece in encoded.pieces])
+
+    def starts(self, ids: Sequence[int]) -> list[int]:
+        """Where each id's text starts in that of `decode`, in characters."""
+        decoded = self._processor.DecodeIdsAsImmutableProto(list(ids))
+        return [piece.begin for piece in decoded.pieces]
+
     def pieces(self, ids: Sequence[int]) -> list[str]:
         """The pieces as they are written in the vocabulary, `▁` where a word begins."""
         return [self._processor.IdToPiece(int(i)) for i in ids]
@@ -93,6 +104,22 @@ class Tokenizer:
     def _line(self, ids: list[int]) -> str:
         text: str = self._processor.DecodeIds(ids)
         return text.translate(_BREAKS)
+
+
+def word_numbers(text: str, starts: Sequence[int]) -> list[int]:
+    """The whitespace word of `text` that each piece belongs to, by where its surface starts.
+
+    starts: a character position for each piece. A piece that starts with whitespace belongs to the
+    word behind it; what comes after the last word, to that one.
+    """
+    number, numbers, before = -1, [], " "
+    for character in text:
+        number += before.isspace() and not character.isspace()
+        # In front of a word: the one that comes.
+        numbers.append(number + 1 if character.isspace() else number)
+        before = character
+    last = max(number, 0)
+    return [min(numbers[start], last) if start < len(numbers) else last for start in starts]
 
 
 def seed_sampling(seed: int) -> None:

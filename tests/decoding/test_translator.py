@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from seq2seq.decoding.translator import Search, Translator, _generator, split
+from seq2seq.decoding.line import split
+from seq2seq.decoding.translator import Search, Translator, _generator
 from seq2seq.errors import UserError
 from seq2seq.models import folder as model_folder
 from seq2seq.models.folder import build

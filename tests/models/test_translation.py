@@ -11,6 +11,16 @@ from torch import nn
 from seq2seq import config
 from seq2seq.models.translation import Translation
 
+CONTEXT = pytest.mark.parametrize(
+    "context",
+    [
+        {"kind": kind, "placement": placement}
+        for kind in ("fixed", "additive", "dot", "general", "multi-head")
+        for placement in ("parallel", "classic")
+        if (kind, placement) != ("fixed", "classic")
+    ],
+    ids=lambda context: " ".join(context.values()),
+)
 LENGTHS = torch.tensor([5, 2, 3])
 SOURCE = torch.tensor([[4, 5, 6, 7, 3], [8, 3, 9, 9, 9], [5, 5, 3, 10, 10]])
 TARGET = torch.tensor([[2, 4, 5, 6], [2, 7, 7, 0], [2, 9, 0, 0]])
@@ -21,8 +31,8 @@ def network(sizes: tuple[int, int] = (12, 12), **sections: dict[str, Any]) -> Tr
         "data": {"source": "de", "target": "en", "train": "train"},
         "training": {"epochs": 1},
         "encoder": {"embedding": 6, "hidden": 4},
-        "context": {"size": 5, "heads": 2},
-        "decoder": {"embedding": 6, "hidden": 7},
+        "context": {"size": 6, "heads": 2},
+        "decoder": {"embedding": 6, "hidden": 8},
     }
     for name, section in sections.items():
         values[name] = {**values.get(name, {}), **section}
@@ -59,11 +69,14 @@ def test_vocabularies_of_their_own() -> None:
 
 @pytest.mark.parametrize("pooling", ["last", "mean", "max", "attentive"])
 @pytest.mark.parametrize("cell", ["rnn", "lstm", "gru"])
-def test_a_translation_depends_on_its_source_alone(cell: str, pooling: str) -> None:
+@CONTEXT
+def test_a_translation_depends_on_its_source_alone(
+    cell: str, pooling: str, context: dict[str, str]
+) -> None:
     made = network(
         encoder={"cell": cell, "layers": 2},
         decoder={"cell": cell, "layers": 2},
-        context={"pooling": pooling},
+        context={"pooling": pooling, **context},
     ).double()
     logits = made(SOURCE, LENGTHS, TARGET)
     state = made.start(SOURCE, LENGTHS)
@@ -79,11 +92,12 @@ def test_a_translation_depends_on_its_source_alone(cell: str, pooling: str) -> N
 
 @pytest.mark.parametrize("cell", ["rnn", "lstm", "gru"])
 @pytest.mark.parametrize("pooling", ["last", "mean", "max", "attentive"])
-def test_every_weight_learns(cell: str, pooling: str) -> None:
+@CONTEXT
+def test_every_weight_learns(cell: str, pooling: str, context: dict[str, str]) -> None:
     made = network(
         encoder={"cell": cell, "layers": 2},
         decoder={"cell": cell, "layers": 2, "tied": "none"},
-        context={"pooling": pooling},
+        context={"pooling": pooling, **context},
     ).train()
     logits = made(SOURCE, LENGTHS, TARGET)
     nn.functional.cross_entropy(logits.flatten(0, 1), TARGET.flatten()).backward()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -10,13 +11,25 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from seq2seq.nn.context import Context, Fixed
+from seq2seq.nn.attention import Additive, Dot, General, MultiHead
+from seq2seq.nn.context import Context, Fixed, Prepared
 from seq2seq.nn.decoder import Decoder
 from seq2seq.nn.encoder import Memory
 
-V, E, H, C = 11, 5, 4, 6
+V, E, H, C, D, S = 11, 5, 4, 6, 4, 5
 CELL = pytest.mark.parametrize("cell", ["rnn", "lstm", "gru"])
 DEPTH = pytest.mark.parametrize("layers", [1, 2, 3])
+
+
+CONTEXTS: dict[str, Callable[[], Context]] = {
+    "fixed": lambda: Fixed(C),
+    "additive": lambda: Additive(D, H, C),
+    "dot": lambda: Dot(D, C),
+    "general": lambda: General(D, H, C),
+    "multi-head": lambda: MultiHead(D, H, C, 2),
+}
+CONTEXT = pytest.mark.parametrize("context", CONTEXTS)
+PLACEMENT = pytest.mark.parametrize("classic", [False, True], ids=["parallel", "classic"])
 
 
 @pytest.fixture(autouse=True)
@@ -24,7 +37,7 @@ def _seeded() -> None:
     torch.manual_seed(0)
 
 
-def decoder(context: Context | None = None, **changed: Any) -> Decoder:
+def decoder(context: Context | str = "fixed", **changed: Any) -> Decoder:
     values: dict[str, Any] = {
         "cell": "gru",
         "hidden": H,
@@ -34,27 +47,43 @@ def decoder(context: Context | None = None, **changed: Any) -> Decoder:
         "variational": False,
         "tied": True,
     }
-    made = Decoder(nn.Embedding(V, E), context or Fixed(C), C, **{**values, **changed}).double()
-    for parameter in made.parameters():
+    made = CONTEXTS[context]() if isinstance(context, str) else context
+    network = Decoder(nn.Embedding(V, E), made, **{**values, **changed}).double()
+    for parameter in network.parameters():
         nn.init.normal_(parameter, std=0.5)
-    return made
+    return network
 
 
 def memory(summary: Tensor) -> Memory:
-    """As an encoder would give it; a fixed context knows the summary alone."""
+    """As an encoder would give it: source i has one state fewer than source i - 1."""
     rows = len(summary)
-    return Memory(torch.zeros(rows, 1, 1), torch.ones(rows, 1, dtype=torch.bool), summary)
+    lengths = S - torch.arange(rows).clamp(max=S - 1)
+    mask = torch.arange(S) < lengths.unsqueeze(1)
+    states = torch.linspace(-1, 1, rows * S * D, dtype=torch.float64).sin().view(rows, S, D)
+    states = states * summary.detach().double().mean(dim=1).view(-1, 1, 1)  # each row its own
+    return Memory(states.to(summary.dtype).masked_fill(~mask.unsqueeze(2), 0), mask, summary)
+
+
+def one_of(sources: Memory, row: int) -> Memory:
+    """A source of its own, without padding."""
+    length = int(sources.mask[row].sum())
+    now = slice(row, row + 1)
+    return Memory(sources.states[now, :length], sources.mask[now, :length], sources.summary[now])
 
 
 def summaries(rows: int) -> Tensor:
     return torch.randn(rows, C, dtype=torch.float64)
 
 
+@CONTEXT
+@PLACEMENT
 @CELL
 @DEPTH
 @pytest.mark.parametrize("tied", [False, True], ids=["own output", "tied"])
-def test_stepping_equals_teacher_forcing(cell: str, layers: int, tied: bool) -> None:
-    made = decoder(cell=cell, layers=layers, tied=tied)
+def test_stepping_equals_teacher_forcing(
+    cell: str, layers: int, tied: bool, classic: bool, context: str
+) -> None:
+    made = decoder(context, cell=cell, layers=layers, tied=tied, classic=classic)
     sources = memory(summaries(3))
     target = torch.randint(V, (3, 8))
     expected = made(sources, target).log_softmax(dim=-1)
@@ -64,15 +93,19 @@ def test_stepping_equals_teacher_forcing(cell: str, layers: int, tied: bool) -> 
         torch.testing.assert_close(found, expected[:, step], rtol=0, atol=1e-10)
 
 
+@CONTEXT
+@PLACEMENT
 @CELL
 @given(draw=st.data())
-@settings(max_examples=25, deadline=None)
-def test_selected_rows_go_on_as_if_alone(cell: str, draw: st.DataObject) -> None:
+@settings(max_examples=15, deadline=None)
+def test_selected_rows_go_on_as_if_alone(
+    cell: str, classic: bool, context: str, draw: st.DataObject
+) -> None:
     """Any rows in any order, some twice and some dropped, of several sources."""
     torch.manual_seed(0)
-    made = decoder(cell=cell)
-    summary = summaries(3)
-    state = made.start(memory(summary))
+    made = decoder(context, cell=cell, classic=classic)
+    sources = memory(summaries(3))
+    state = made.start(sources)
     rows = [(source, []) for source in range(3)]  # source and tokens of each hypothesis
     for _ in range(4):
         indices = st.integers(0, len(rows) - 1)
@@ -88,7 +121,7 @@ def test_selected_rows_go_on_as_if_alone(cell: str, draw: st.DataObject) -> None
         found, state = made.step(state, torch.tensor(tokens[: len(rows)]))
         assert state.source.tolist() == [source for source, _ in rows]
     for row, (source, written) in enumerate(rows):
-        alone = made(memory(summary[source : source + 1]), torch.tensor([written]))
+        alone = made(one_of(sources, source), torch.tensor([written]))
         expected = alone[0, -1].log_softmax(dim=-1)
         torch.testing.assert_close(found[row], expected, rtol=0, atol=1e-10)
 
@@ -109,11 +142,11 @@ class Given(Context):
         super().__init__(c.shape[-1])
         self.c = c
 
-    def prepare(self, memory: Memory) -> Tensor:
-        return memory.summary
+    def prepare(self, memory: Memory) -> Prepared:
+        return ()
 
     def forward(
-        self, prepared: Tensor, query: Tensor, source: Tensor | None
+        self, prepared: Prepared, query: Tensor, source: Tensor | None
     ) -> tuple[Tensor, None]:
         return self.c, None
 
@@ -196,3 +229,58 @@ def test_dropout_in_training_only(where: str) -> None:
     for mode, same in ((True, False), (False, True)):
         made.train(mode)
         assert torch.equal(made(sources, target), made(sources, target)) is same
+
+
+@CELL
+@DEPTH
+def test_with_a_fixed_c_both_placements_are_one_network(cell: str, layers: int) -> None:
+    parallel = decoder(cell=cell, layers=layers)
+    classic = decoder(cell=cell, layers=layers, classic=True)
+    classic.load_state_dict(parallel.state_dict())
+    sources, target = memory(summaries(2)), torch.randint(V, (2, 6))
+    torch.testing.assert_close(
+        classic(sources, target), parallel(sources, target), rtol=0, atol=1e-10
+    )
+
+
+@PLACEMENT
+def test_the_query_is_the_first_layers_state(classic: bool) -> None:
+    """Parallel: that of the step itself; classic: the one before."""
+    asked: list[Tensor] = []
+
+    class Asking(Fixed):
+        def forward(
+            self, prepared: Prepared, query: Tensor, source: Tensor | None
+        ) -> tuple[Tensor, Tensor | None]:
+            asked.append(query)
+            return super().forward(prepared, query, source)
+
+    made = decoder(Asking(C), cell="lstm", classic=classic)
+    state = made.start(memory(summaries(2)))
+    for step in range(3):
+        before = state.recurrent[0][0]
+        _, state = made.step(state, torch.tensor([1, step]))
+        after = state.recurrent[0][0]
+        assert torch.equal(asked[-1].squeeze(1), before if classic else after)
+
+
+@PLACEMENT
+@pytest.mark.parametrize("variational", [True, False])
+def test_one_dropout_mask_over_time_between_layers(
+    classic: bool, variational: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Variational: what is dropped at one step is dropped at all; else it is drawn anew."""
+    made = decoder(dropout=0.5, variational=variational, classic=classic).train()
+    masks: list[Tensor] = []
+    plain = made.stack.layer
+
+    def noting(number: int, x: Tensor, *, mask: Tensor | None, **rest: Any) -> Any:
+        if mask is not None:
+            masks.append(mask)
+        return plain(number, x, mask=mask, **rest)
+
+    monkeypatch.setattr(made.stack, "layer", noting)
+    made(memory(summaries(2)), torch.randint(V, (2, 12)))
+    mask = torch.cat(masks, dim=1)
+    assert mask.shape == (2, 12, H)
+    assert bool((mask == mask[:, :1]).all()) is variational

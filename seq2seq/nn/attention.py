@@ -1,0 +1,139 @@
+"""The context that moves: c_t = Σ_s α_ts V h_s, with α_t = softmax_s score(q_t, h_s).
+
+q_t is the decoder's query at step t, h_s the encoder's state at position s. Keys and values are
+projected once per source. Padding has weight zero, exactly; the weights of a row sum to one.
+
+A further letter: A, the size of a key.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+
+import torch
+from torch import Tensor, nn
+
+from seq2seq.nn.context import Context, Prepared
+from seq2seq.nn.encoder import Memory
+
+
+class Attention(Context):
+    """What all kinds share: a kind says how keys are made, and how a query scores them."""
+
+    def __init__(self, state_size: int, size: int) -> None:
+        super().__init__(size)
+        self.value = nn.Linear(state_size, size)
+
+    def prepare(self, memory: Memory) -> Prepared:
+        return self.keys(memory.states), self.value(memory.states), memory.mask
+
+    @abstractmethod
+    def keys(self, states: Tensor) -> Tensor:
+        """states [B, S, D] → keys [B, S, A]."""
+
+    @abstractmethod
+    def scores(self, query: Tensor, keys: Tensor) -> Tensor:
+        """query [B, T, Q], keys [B, S, A] → scores [B, heads, T, S]."""
+
+    def forward(
+        self, prepared: Prepared, query: Tensor, source: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        """query [N, T, Q] → c [N, T, C], weights [N, T, S] float32, the mean over heads."""
+        rows, steps = query.shape[:2]
+        if source is not None:
+            prepared, each = _rows_of(prepared, source)
+            query = query.reshape(rows // each, each * steps, -1)  # hypotheses as further steps
+        keys, values, mask = prepared
+        scores = self.scores(query, keys)  # [B, heads, T, S]
+        if scores.dtype in (torch.bfloat16, torch.float16):
+            scores = scores.float()
+        weights = scores.masked_fill(~mask[:, None, None, :], float("-inf")).softmax(dim=-1)
+        heads = weights.shape[1]
+        c = weights.to(values.dtype) @ _split(values, heads)  # [B, heads, T, C / heads]
+        c = c.transpose(1, 2).reshape(rows, steps, self.size)
+        return c, weights.mean(dim=1).view(rows, steps, -1)
+
+
+class Additive(Attention):
+    """score = v · tanh(W q + U h) (Bahdanau et al. 2015)."""
+
+    def __init__(self, state_size: int, query_size: int, size: int) -> None:
+        super().__init__(state_size, size)
+        self.key = nn.Linear(state_size, size)
+        self.query = nn.Linear(query_size, size, bias=False)
+        self.score = nn.Linear(size, 1, bias=False)
+
+    def keys(self, states: Tensor) -> Tensor:
+        keys: Tensor = self.key(states)
+        return keys
+
+    def scores(self, query: Tensor, keys: Tensor) -> Tensor:
+        joined = torch.tanh(self.query(query).unsqueeze(2) + keys.unsqueeze(1))  # [B, T, S, A]
+        scores: Tensor = self.score(joined)  # [B, T, S, 1]
+        return scores.squeeze(3).unsqueeze(1)
+
+
+class Dot(Attention):
+    """score = q · h; both have one size (Luong et al. 2015)."""
+
+    def keys(self, states: Tensor) -> Tensor:
+        return states
+
+    def scores(self, query: Tensor, keys: Tensor) -> Tensor:
+        return (query.to(keys.dtype) @ keys.transpose(1, 2)).unsqueeze(1)
+
+
+class General(Attention):
+    """score = q · W h (Luong et al. 2015)."""
+
+    def __init__(self, state_size: int, query_size: int, size: int) -> None:
+        super().__init__(state_size, size)
+        self.key = nn.Linear(state_size, query_size, bias=False)
+
+    def keys(self, states: Tensor) -> Tensor:
+        keys: Tensor = self.key(states)
+        return keys
+
+    def scores(self, query: Tensor, keys: Tensor) -> Tensor:
+        return (query.to(keys.dtype) @ keys.transpose(1, 2)).unsqueeze(1)
+
+
+class MultiHead(Attention):
+    """score_k = (W_k q) · (U_k h) / sqrt(A / heads), a weighted mean for each head k; c is the
+    means side by side (Vaswani et al. 2017)."""
+
+    def __init__(self, state_size: int, query_size: int, size: int, heads: int) -> None:
+        super().__init__(state_size, size)
+        self.heads = heads
+        # No bias: it would add the same to all scores of a query, and softmax takes that away.
+        self.key = nn.Linear(state_size, size, bias=False)
+        self.query = nn.Linear(query_size, size)
+
+    def keys(self, states: Tensor) -> Tensor:
+        keys: Tensor = self.key(states)
+        return keys
+
+    def scores(self, query: Tensor, keys: Tensor) -> Tensor:
+        scaled = self.query(query) * (self.size // self.heads) ** -0.5
+        return _split(scaled, self.heads) @ _split(keys, self.heads).transpose(2, 3)
+
+
+def _split(x: Tensor, heads: int) -> Tensor:
+    """[B, T, F] → [B, heads, T, F / heads]."""
+    return x.view(*x.shape[:2], heads, -1).transpose(1, 2)
+
+
+def _rows_of(prepared: Prepared, source: Tensor) -> tuple[Prepared, int]:
+    """What the rows of a search attend to, and how many rows share each.
+
+    In a beam, the hypotheses of a sentence stand side by side, the same number for each sentence:
+    its memory is then taken once. Rows in any other order have one copy each.
+    """
+    sources, counts = torch.unique_consecutive(source, return_counts=True)
+    each = len(source) // len(sources)
+    if bool((counts != each).any()):
+        sources, each = source, 1
+    everything = torch.arange(len(prepared[0]), device=source.device)
+    if torch.equal(sources, everything):
+        return prepared, each
+    return tuple(part[sources] for part in prepared), each

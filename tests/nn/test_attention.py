@@ -1,0 +1,148 @@
+"""What must hold of attention: the papers' equations, weights that are a distribution over real
+tokens, and rows of a search that share a memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor, nn
+
+from seq2seq.nn.attention import Additive, Attention, Dot, General, MultiHead
+from seq2seq.nn.encoder import Memory
+
+B, S, T, D, Q, C = 3, 6, 4, 8, 8, 10
+LENGTHS = torch.tensor([6, 1, 4])
+MASK = torch.arange(S) < LENGTHS.unsqueeze(1)
+KINDS: dict[str, Callable[[], Attention]] = {
+    "additive": lambda: Additive(D, Q, C),
+    "dot": lambda: Dot(D, C),
+    "general": lambda: General(D, Q, C),
+    "multi-head": lambda: MultiHead(D, Q, C, 5),
+}
+KIND = pytest.mark.parametrize("kind", KINDS)
+
+
+@pytest.fixture(autouse=True)
+def _seeded() -> None:
+    torch.manual_seed(0)
+
+
+def attention(kind: str) -> Attention:
+    made = KINDS[kind]().double()
+    for parameter in made.parameters():
+        nn.init.normal_(parameter, std=0.5)
+    return made
+
+
+def memory() -> Memory:
+    states = torch.randn(B, S, D, dtype=torch.float64).masked_fill(~MASK.unsqueeze(2), 0)
+    return Memory(states, MASK, torch.zeros(B, C, dtype=torch.float64))
+
+
+def queries(rows: int = B) -> Tensor:
+    return torch.randn(rows, T, Q, dtype=torch.float64)
+
+
+def score(made: Attention, q: Tensor, h: Tensor, head: int) -> Tensor:
+    """Of one query [Q] and one state [D], as the paper writes it."""
+    if isinstance(made, Additive):
+        return made.score.weight[0] @ torch.tanh(
+            made.query.weight @ q + made.key.weight @ h + made.key.bias
+        )
+    if isinstance(made, General):
+        return q @ made.key.weight @ h
+    if isinstance(made, MultiHead):
+        part = slice(head * 2, head * 2 + 2)
+        asked = (made.query.weight @ q + made.query.bias)[part]
+        return asked @ (made.key.weight @ h)[part] / 2**0.5
+    return q @ h
+
+
+@KIND
+def test_the_equations(kind: str) -> None:
+    made, sources, asked = attention(kind), memory(), queries()
+    c, weights = made(made.prepare(sources), asked, None)
+    heads = 5 if kind == "multi-head" else 1
+    for b in range(B):
+        states = sources.states[b, : LENGTHS[b]]
+        values = states @ made.value.weight.T + made.value.bias
+        for t in range(T):
+            alphas = [
+                torch.stack([score(made, asked[b, t], h, head) for h in states]).softmax(dim=0)
+                for head in range(heads)
+            ]
+            parts = values.split(C // heads, dim=1)
+            expected = torch.cat([a @ part for a, part in zip(alphas, parts, strict=True)])
+            torch.testing.assert_close(c[b, t], expected, rtol=0, atol=1e-10)
+            mean = torch.stack(alphas).mean(dim=0)
+            torch.testing.assert_close(weights[b, t, : LENGTHS[b]], mean, rtol=0, atol=1e-10)
+
+
+@KIND
+def test_weights_are_a_distribution_over_real_tokens(kind: str) -> None:
+    made = attention(kind).float()
+    sources = memory()
+    sources = Memory(sources.states.float() * 30, sources.mask, sources.summary)  # sharp ones too
+    _, weights = made(made.prepare(sources), queries().float() * 30, None)
+    assert weights.dtype == torch.float32
+    assert (weights.masked_select(~MASK.unsqueeze(1)) == 0).all()
+    torch.testing.assert_close(weights.sum(dim=2), torch.ones(B, T))
+
+
+@KIND
+def test_bf16_comes_close_and_sums_in_float32(kind: str) -> None:
+    made, sources, asked = attention(kind).float(), memory(), queries().float()
+    sources = Memory(sources.states.float(), sources.mask, sources.summary)
+    c, weights = made(made.prepare(sources), asked, None)
+    with torch.autocast("cpu", torch.bfloat16):
+        near, found = made(made.prepare(sources), asked, None)
+    assert found.dtype == torch.float32
+    torch.testing.assert_close(found.sum(dim=2), torch.ones(B, T))
+    torch.testing.assert_close(near.float(), c, rtol=0, atol=0.2)
+    torch.testing.assert_close(found, weights, rtol=0, atol=0.1)
+
+
+@KIND
+@given(source=st.lists(st.integers(0, B - 1), min_size=1, max_size=9))
+@settings(max_examples=30, deadline=None)
+def test_rows_of_a_search_attend_to_their_own_source(kind: str, source: list[int]) -> None:
+    """Side by side in equal numbers, as in a beam, or in any other order."""
+    torch.manual_seed(0)
+    made, sources = attention(kind), memory()
+    prepared = made.prepare(sources)
+    asked = queries(len(source))
+    c, weights = made(prepared, asked, torch.tensor(source))
+    for row, number in enumerate(source):
+        alone = tuple(part[number : number + 1] for part in prepared)
+        expected, seen = made(alone, asked[row : row + 1], None)
+        torch.testing.assert_close(c[row], expected[0], rtol=0, atol=1e-10)
+        torch.testing.assert_close(weights[row], seen[0], rtol=0, atol=1e-10)
+
+
+@KIND
+def test_a_beam_copies_no_memory(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With all sources alive, K hypotheses each see the very keys that were prepared."""
+    made = attention(kind)
+    prepared = made.prepare(memory())
+    seen = []
+    plain = made.scores
+    monkeypatch.setattr(
+        made, "scores", lambda query, keys: (seen.append(keys), plain(query, keys))[1]
+    )
+    made(prepared, queries(3 * B), torch.arange(B).repeat_interleave(3))
+    assert seen[0] is prepared[0]
+
+
+@KIND
+def test_no_gradient_through_padding(kind: str) -> None:
+    made, sources = attention(kind), memory()
+    states = sources.states.clone().requires_grad_()
+    c, _ = made(made.prepare(Memory(states, MASK, sources.summary)), queries(), None)
+    c.square().sum().backward()
+    assert states.grad is not None
+    assert (states.grad[~MASK] == 0).all()
+    assert (states.grad[MASK].abs().sum(dim=1) > 0).all()
