@@ -117,6 +117,17 @@ def trained(toy: Toy, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return run
 
 
+@pytest.fixture(scope="session")
+def attending(toy: Toy, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same with attention, in fewer epochs."""
+    run = tmp_path_factory.mktemp("runs") / "toy" / "attention"
+    run.parent.mkdir()
+    settings = ("context.kind=multi-head", "context.pooling=mean", "training.epochs=20")
+    with mock.patch.object(loop, "plot_curves"):
+        loop.train(toy.config(*settings), run)
+    return run
+
+
 @pytest.fixture
 def no_picture(monkeypatch: pytest.MonkeyPatch) -> None:
     """Drawing curves takes longer than all the rest of a tiny run."""

@@ -1,4 +1,4 @@
-"""seq2seq plot curves | lengths"""
+"""seq2seq plot curves | attention | lengths"""
 
 from __future__ import annotations
 
@@ -23,6 +23,17 @@ def curves(run: Path, output: Path | None) -> None:
     from seq2seq.evaluation.plots import plot_curves
 
     plot_curves(run / "metrics.jsonl", output or run / "curves.png")
+
+
+@plot.command()
+@click.argument("alignments", type=click.Path(path_type=Path))
+@click.option("--line", type=click.IntRange(1), default=1, show_default=True, help="Which one.")
+@click.option("-o", "--output", type=click.Path(path_type=Path), required=True)
+def attention(alignments: Path, line: int, output: Path) -> None:
+    """What a translation looked at: a line of what `translate --alignments FILE.jsonl` wrote."""
+    from seq2seq.evaluation.heatmap import plot_attention
+
+    plot_attention(alignments, line, output)
 
 
 @plot.command()

@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-import io
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from seq2seq.errors import UserError, nearest
+from seq2seq.errors import UserError
+from seq2seq.evaluation.figures import COLOURS, DASHES, QUIET, new_figure, save, style
 from seq2seq.evaluation.lengths import Bucket
-from seq2seq.files import read_objects, write_whole
+from seq2seq.files import read_objects
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-# The colours of Okabe and Ito, told apart by colour-blind eyes; yellow is too faint for a line.
-_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#333333")
-_DASHES = ("-", "--", ":")
-_QUIET = "#666666"
-_FORMATS = ("png", "svg", "pdf")
 
 Points = list[tuple[float, float]]
 
@@ -46,24 +40,24 @@ def plot_curves(metrics: Path, picture: Path) -> None:
             f"{metrics}: nothing to draw, no row of kind 'train' or 'valid' has a finite loss: "
             "train for longer, or give the metrics.jsonl of another run"
         )
-    figure = _figure(width=9.6 if quality else 5.4)
+    figure = new_figure(width=9.6 if quality else 5.4)
     panels = figure.subplots(1, 2 if quality else 1, squeeze=False, sharex=True)[0]
     left = panels[0]
-    _style(left, "Loss (nats per token)")
-    _draw(left, train, _COLOURS[0], width=1.3, dots=len(train) == 1)
-    _draw(left, valid, _COLOURS[1], width=1.8, dots=len(valid) <= 60)
-    losses = [("training", train, _COLOURS[0]), ("validation", valid, _COLOURS[1])]
+    style(left, "Loss (nats per token)")
+    _draw(left, train, COLOURS[0], width=1.3, dots=len(train) == 1)
+    _draw(left, valid, COLOURS[1], width=1.8, dots=len(valid) <= 60)
+    losses = [("training", train, COLOURS[0]), ("validation", valid, COLOURS[1])]
     if quality:
         right = panels[1]
-        _style(right, unit)
-        _draw(right, quality, _COLOURS[1], width=1.8, dots=len(quality) <= 60)
+        style(right, unit)
+        _draw(right, quality, COLOURS[1], width=1.8, dots=len(quality) <= 60)
         highest = unit.endswith("BLEU")
         _mark(right, *_best(rows, quality, highest=highest), above=highest)
     for panel in panels:
         _updates(panel)
         _from_zero(panel)
     _name_ends(figure, left, [(name, points[-1][1], c) for name, points, c in losses if points])
-    _save(figure, picture)
+    save(figure, picture)
 
 
 def plot_lengths(systems: Mapping[str, Sequence[Bucket]], picture: Path) -> None:
@@ -77,23 +71,23 @@ def plot_lengths(systems: Mapping[str, Sequence[Bucket]], picture: Path) -> None
     if not ranges:
         raise UserError(f"{picture}: nothing to draw, no system has a line: give texts with lines")
     order = sorted(ranges, key=lambda one: (one[0], math.inf if one[1] is None else one[1]))
-    figure = _figure(width=7.2)
+    figure = new_figure(width=7.2)
     axes = figure.subplots()
-    _style(axes, "BLEU by source length")
+    style(axes, "BLEU by source length")
     ends = []
     for number, (name, buckets) in enumerate(systems.items()):
         points = sorted((order.index((one.low, one.high)), one.bleu) for one in buckets)
-        colour = _COLOURS[number % len(_COLOURS)]
-        dash = _DASHES[number // len(_COLOURS) % len(_DASHES)]
+        colour = COLOURS[number % len(COLOURS)]
+        dash = DASHES[number // len(COLOURS) % len(DASHES)]
         _draw(axes, [(float(x), y) for x, y in points], colour, width=1.8, dots=True, dash=dash)
         if points:
             ends.append((name, points[-1][1], colour))
     axes.set_xticks(range(len(order)), [_tick(one, systems) for one in order])
     axes.set_xlim(-0.4, len(order) - 0.6)
-    axes.set_xlabel("words in the source", color=_QUIET)
+    axes.set_xlabel("words in the source", color=QUIET)
     _from_zero(axes)
     _name_ends(figure, axes, ends)
-    _save(figure, picture)
+    save(figure, picture)
 
 
 def _points(path: Path, rows: Sequence[tuple[int, dict[str, Any]]], kind: str, key: str) -> Points:
@@ -121,31 +115,12 @@ def _best(
     return (max if highest else min)(points, key=lambda point: point[1])
 
 
-def _figure(width: float) -> Figure:
-    # A Figure of our own, not pyplot's: no global state, no display, and nothing to close.
-    from matplotlib.figure import Figure
-    from matplotlib.layout_engine import ConstrainedLayoutEngine
-
-    layout = ConstrainedLayoutEngine(w_pad=0.12, h_pad=0.12)
-    return Figure(figsize=(width, 3.8), dpi=150, layout=layout, facecolor="white")
-
-
-def _style(axes: Axes, title: str) -> None:
-    axes.set_title(title, loc="left", fontsize=11, pad=10, color="#222222")
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.spines[["left", "bottom"]].set_color("#BBBBBB")
-    axes.tick_params(colors=_QUIET, labelsize=9, length=3)
-    axes.grid(axis="y", color="#E6E6E6", linewidth=0.8)
-    axes.set_axisbelow(True)
-    axes.margins(x=0.03, y=0.15)
-
-
 def _updates(axes: Axes) -> None:
     from matplotlib.ticker import FuncFormatter, MaxNLocator
 
     axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda update, _: f"{update:,.0f}"))
-    axes.set_xlabel("updates", color=_QUIET)
+    axes.set_xlabel("updates", color=QUIET)
 
 
 def _from_zero(axes: Axes) -> None:
@@ -163,7 +138,7 @@ def _draw(
 
 
 def _mark(axes: Axes, x: float, y: float, *, above: bool) -> None:
-    axes.plot([x], [y], "o", color=_COLOURS[1], markersize=8, markeredgecolor="white", zorder=3)
+    axes.plot([x], [y], "o", color=COLOURS[1], markersize=8, markeredgecolor="white", zorder=3)
     low, high = axes.get_xlim()
     # Near a side the words lean inwards, so that they stay in the panel.
     place = (x - low) / (high - low)
@@ -177,7 +152,7 @@ def _mark(axes: Axes, x: float, y: float, *, above: bool) -> None:
         va="bottom" if above else "top",
         fontsize=9,
         fontweight="bold",
-        color=_COLOURS[1],
+        color=COLOURS[1],
         bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.85, "pad": 1},
     )
 
@@ -221,13 +196,3 @@ def _name_ends(figure: Figure, axes: Axes, ends: Sequence[tuple[str, float, str]
             color=colour,
             parse_math=False,
         )
-
-
-def _save(figure: Figure, picture: Path) -> None:
-    kind = picture.suffix.removeprefix(".").lower()
-    if kind not in _FORMATS:
-        hint = nearest(kind, _FORMATS)
-        raise UserError(f"{picture}: pictures are .png, .svg or .pdf, not {kind!r}{hint}")
-    content = io.BytesIO()
-    figure.savefig(content, format=kind)
-    write_whole(picture, content.getvalue())

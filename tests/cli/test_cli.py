@@ -40,7 +40,14 @@ def refused(shell):
     "command",
     [
         *("train", "translate", "score", "evaluate", "results", "plot", "tokenizer"),
-        *("plot curves", "plot lengths", "tokenizer train", "tokenizer encode", "tokenizer decode"),
+        *(
+            "plot curves",
+            "plot attention",
+            "plot lengths",
+            "tokenizer train",
+            "tokenizer encode",
+            "tokenizer decode",
+        ),
         "",
     ],
 )
@@ -413,3 +420,43 @@ def test_pictures(shell, trained, toy, tmp_path):
     assert shell("plot", "lengths", *arguments, "-o", tmp_path / "l.png").code == 0
     for name in ("c.png", "l.png"):
         assert (tmp_path / name).read_bytes().startswith(b"\x89PNG")
+
+
+def test_alignments_a_line_for_a_line(shell, attending, toy, tmp_path):
+    lines = [*toy.lines("test.en")[:4], "", "the  red\u00a0cat"]
+    text = "".join(line + "\n" for line in lines).encode()
+    hard, soft = tmp_path / "hard.txt", tmp_path / "soft.jsonl"
+    model = attending / "model"
+    said = [
+        shell("translate", model, "--alignments", file, *_QUICK, stdin=text)
+        for file in (hard, soft)
+    ]
+    assert said[0].code == 0, said[0].err
+    assert said[0].out == said[1].out == shell("translate", model, *_QUICK, stdin=text).out
+    pairs = hard.read_text().split("\n")[:-1]
+    rows = [json.loads(line) for line in soft.read_text().split("\n")[:-1]]
+    assert len(pairs) == len(rows) == len(lines)
+    for number, (line, row) in enumerate(zip(lines, rows, strict=True), start=1):
+        assert row["line"] == number
+        assert len(row["weights"]) == len(row["target"])
+        assert all(len(weights) == len(row["source"]) for weights in row["weights"])
+        assert all(sum(weights) == pytest.approx(1, abs=1e-4) for weights in row["weights"])
+        assert "".join(row["source"]).replace("</s>", "").split("▁")[1:] == line.split()
+    assert pairs[4] == ""
+    picture = tmp_path / "line2.png"
+    assert shell("plot", "attention", soft, "--line", "2", "-o", picture).code == 0
+    assert picture.read_bytes().startswith(b"\x89PNG")
+
+
+def test_alignments_that_cannot_be(refused, model, attending, toy, tmp_path):
+    source = toy.folder / "test.en"
+    out = tmp_path / "out"
+    said = refused("translate", model, source, "-o", out, "--alignments", tmp_path / "a", *_QUICK)
+    assert "fixed context vector" in said
+    assert "context.kind" in said
+    attending = attending / "model"
+    for here in ("-", out):
+        said = refused("translate", attending, source, "-o", out, "--alignments", here, *_QUICK)
+        assert "--alignments needs a file of its own" in said
+    assert "input itself" in refused("translate", attending, source, "--alignments", source)
+    assert list(tmp_path.iterdir()) == []

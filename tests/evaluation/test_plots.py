@@ -26,8 +26,8 @@ def run(tmp_path, *rows, end="\n"):
 def drawn(monkeypatch):
     """The figures that were saved, so that a test can ask what stands in them."""
     figures = []
-    save = plots._save
-    monkeypatch.setattr(plots, "_save", lambda *given: (figures.append(given[0]), save(*given)))
+    save = plots.save
+    monkeypatch.setattr(plots, "save", lambda *given: (figures.append(given[0]), save(*given)))
     return figures
 
 

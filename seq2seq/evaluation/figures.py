@@ -1,0 +1,53 @@
+"""What all pictures share: their colours, their frame, and a file that is whole or not there."""
+
+from __future__ import annotations
+
+import io
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from seq2seq.errors import UserError, nearest
+from seq2seq.files import write_whole
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+# The colours of Okabe and Ito, told apart by colour-blind eyes; yellow is too faint for a line.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#333333")
+DASHES = ("-", "--", ":")
+QUIET = "#666666"
+_FORMATS = ("png", "svg", "pdf")
+
+
+def new_figure(width: float, height: float = 3.8) -> Figure:
+    # A Figure of our own, not pyplot's: no global state, no display, and nothing to close.
+    from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
+
+    layout = ConstrainedLayoutEngine(w_pad=0.12, h_pad=0.12)
+    return Figure(figsize=(width, height), dpi=150, layout=layout, facecolor="white")
+
+
+def style(axes: Axes, title: str) -> None:
+    axes.set_title(title, loc="left", fontsize=11, pad=10, color="#222222")
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.spines[["left", "bottom"]].set_color("#BBBBBB")
+    axes.tick_params(colors=QUIET, labelsize=9, length=3)
+    axes.grid(axis="y", color="#E6E6E6", linewidth=0.8)
+    axes.set_axisbelow(True)
+    axes.margins(x=0.03, y=0.15)
+
+
+def save(figure: Figure, picture: Path) -> None:
+    kind = picture.suffix.removeprefix(".").lower()
+    if kind not in _FORMATS:
+        hint = nearest(kind, _FORMATS)
+        raise UserError(f"{picture}: pictures are .png, .svg or .pdf, not {kind!r}{hint}")
+    content = io.BytesIO()
+    with warnings.catch_warnings():
+        # Whoever draws text that no font has says so itself, once and not glyph by glyph.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+        figure.savefig(content, format=kind)
+    write_whole(picture, content.getvalue())

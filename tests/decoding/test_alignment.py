@@ -1,0 +1,141 @@
+"""Alignments: a distribution over the source for every piece, a source word for every word."""
+
+import random
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from seq2seq.decoding.alignment import NOTHING, Alignment, Side, join
+from seq2seq.decoding.translator import Search, Translator
+from seq2seq.errors import UserError
+
+_TEXT = st.text(st.one_of(st.characters(exclude_categories=["Cs"]), st.sampled_from("ab \u3000")))
+
+
+@pytest.fixture(scope="module")
+def translator(attending):
+    return Translator.load(attending / "model", device="cpu")
+
+
+@pytest.fixture(scope="module")
+def lines(toy):
+    draw = random.Random(4)
+    words = sorted({word for line in toy.lines("train.en") for word in line.split()})
+    made = [" ".join(draw.choices(words, k=draw.randint(1, 9))) for _ in range(20)]
+    return [
+        *made,
+        "",
+        " \u3000",
+        "  ½ cat\u00a0dog ☃\u200bİx ",
+        " ".join(draw.choices(words, k=70)),
+    ]
+
+
+def aligned(translator, lines, **options):
+    return [best[0] for best in translator.window(lines, Search(**options), align=True)]
+
+
+def test_it_finds_the_words(translator, toy):
+    """Adjective and noun change places between the two languages."""
+    found = aligned(translator, toy.lines("test.en"), beam=1)
+    right = sum({(2, 1), (1, 2), (3, 3)} <= set(one.alignment.hard()) for one in found)
+    assert right >= 15  # of 25; measured: 22
+
+
+@pytest.mark.parametrize("beam", [1, 4])
+def test_what_every_alignment_holds(translator, lines, beam):
+    for line, one in zip(lines, aligned(translator, lines, beam=beam), strict=True):
+        found = one.alignment
+        assert found.weights.shape == (len(found.target.pieces), len(found.source.pieces))
+        np.testing.assert_allclose(found.weights.sum(axis=1), 1, atol=1e-5)
+        words = {word for word in found.source.words if word is not None}
+        assert words == set(range(len(line.split())))
+        written = [target for _, target in found.hard()]
+        assert written == list(range(len(one.text.split())))
+        assert all(source in words for source, _ in found.hard())
+        assert found.pharaoh().count("-") == len(written)
+
+
+@pytest.mark.parametrize("size", [1, 3, 64])
+def test_a_lines_alignment_is_the_same_in_any_batch(translator, lines, size):
+    base = aligned(translator, lines, beam=3, batch_size=7)
+    order = random.Random(size).sample(range(len(lines)), len(lines))
+    other = aligned(translator, [lines[i] for i in order], beam=3, batch_size=size)
+    for i, one in zip(order, other, strict=True):
+        assert one.text == base[i].text
+        assert one.alignment.source == base[i].alignment.source
+        np.testing.assert_allclose(one.alignment.weights, base[i].alignment.weights, atol=1e-5)
+
+
+def test_a_line_in_parts_looks_at_its_own_part(translator, lines):
+    """The last line has 70 words and the model takes 24: three parts, each with its </s>."""
+    found = aligned(translator, lines[-1:], beam=1)[0].alignment
+    ends = [at for at, piece in enumerate(found.source.pieces) if piece == "</s>"]
+    assert len(ends) == 3
+    owner = np.searchsorted(ends, np.arange(len(found.source.pieces)))
+    sums = np.stack([found.weights[:, owner == part].sum(axis=1) for part in range(3)], axis=1)
+    np.testing.assert_allclose(np.sort(sums, axis=1)[:, :2], 0)  # all in one of the parts
+    assert (np.diff(sums.argmax(axis=1)) >= 0).all()
+
+
+def test_only_the_best_has_one_and_only_when_asked(translator, lines):
+    ranked = list(translator.window(lines[:3], Search(beam=3, n_best=3), align=True))
+    assert all([one.alignment is not None for one in n] == [True, False, False] for n in ranked)
+    ranked = list(translator.window(lines[:3], Search(beam=3)))
+    assert all(n[0].alignment is None for n in ranked)
+
+
+def test_an_ensembles_weights_are_the_mean(translator, attending, lines):
+    """Of a model and itself: its own."""
+    twice = Translator.load(attending / "model", attending / "model", device="cpu")
+    for one, other in zip(aligned(translator, lines), aligned(twice, lines), strict=True):
+        np.testing.assert_allclose(one.alignment.weights, other.alignment.weights, atol=1e-5)
+
+
+def test_a_fixed_context_has_none(trained):
+    fixed = Translator.load(trained / "model", device="cpu")
+    with pytest.raises(UserError, match="fixed context vector"):
+        aligned(fixed, ["the cat"])
+
+
+@given(_TEXT)
+@settings(max_examples=200, deadline=None)
+def test_each_word_has_its_pieces_in_order(translator, line):
+    """Hostile text too; what a normaliser drops whole has none."""
+    tokenizer = translator.tokenizers.source
+    words = tokenizer.words(line)
+    assert len(words) == len(tokenizer.encode([line])[0])
+    assert words == sorted(words)
+    assert set(words) <= set(range(max(len(line.split()), 1)))
+    if line.isascii() and line.isprintable():
+        assert set(words) == set(range(len(line.split())))
+
+
+def test_hard_by_hand():
+    source = Side(["▁a", "b", "▁c", "</s>"], [0, 0, 1, None])
+    target = Side(["▁x", "▁y", "z", "</s>"], [0, 1, 1, None])
+    weights = np.array(
+        [
+            [0.3, 0.3, 0.4, 0.0],  # x: a and b together outweigh c
+            [0.1, 0.1, 0.1, 0.7],  # y z: the mean of two rows; </s> is no word
+            [0.0, 0.0, 0.9, 0.1],
+            [0.0, 0.0, 0.0, 1.0],
+        ]
+    )
+    one = Alignment(source, target, weights)
+    assert one.pharaoh() == "0-0 1-1"
+    assert NOTHING.pharaoh() == ""
+    shifted = Alignment(Side(["▁d"], [2]), Side(["▁w"], [2]), np.ones((1, 1)))
+    both = join([one, shifted])
+    assert both.pharaoh() == "0-0 1-1 2-2"
+    assert both.weights.shape == (5, 5)
+    assert (both.weights[:4, 4:] == 0).all()
+    assert (both.weights[4:, :4] == 0).all()
+
+
+def test_only_the_end_to_look_at():
+    """A source of no words, as one that a normaliser empties: nothing to align with."""
+    one = Alignment(Side(["</s>"], [None]), Side(["⁇"], [0]), np.ones((1, 1)))
+    assert one.pharaoh() == ""

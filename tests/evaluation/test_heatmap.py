@@ -1,0 +1,91 @@
+"""A picture of attention for what can be read, one line for what cannot."""
+
+import json
+
+import pytest
+
+from seq2seq.errors import UserError
+from seq2seq.evaluation import heatmap
+from seq2seq.evaluation.heatmap import MOST, plot_attention
+
+
+def row(line, source, target):
+    weights = [[1 / len(source)] * len(source) for _ in target]
+    return {"line": line, "source": source, "target": target, "weights": weights}
+
+
+def written(tmp_path, *rows):
+    path = tmp_path / "soft.jsonl"
+    path.write_text("".join(json.dumps(one) + "\n" for one in rows))
+    return path
+
+
+@pytest.fixture
+def drawn(monkeypatch):
+    figures = []
+    save = heatmap.save
+    monkeypatch.setattr(heatmap, "save", lambda *given: (figures.append(given[0]), save(*given)))
+    return figures
+
+
+@pytest.mark.parametrize("kind", ["png", "svg", "pdf"])
+def test_the_pieces_stand_at_the_edges(tmp_path, drawn, kind):
+    rows = [row(1, ["x"], ["y"]), row(2, ["▁a$", "_b", "</s>"], ["▁c", "\u200f", "▁שלום", "</s>"])]
+    plot_attention(written(tmp_path, *rows), 2, tmp_path / f"a.{kind}")
+    assert (tmp_path / f"a.{kind}").stat().st_size > 1000
+    axes = drawn[0].axes[0]
+    assert [tick.get_text() for tick in axes.get_xticklabels()] == ["▁a$", "_b", "</s>"]
+    assert [t.get_text() for t in axes.get_yticklabels()] == ["▁c", "\\u200f", "▁שלום", "</s>"]
+    assert axes.images[0].get_array().shape == (4, 3)
+
+
+def test_a_script_that_no_font_has_is_drawn_as_boxes_and_said(tmp_path, caplog, monkeypatch):
+    plain = heatmap._characters_of
+    monkeypatch.setattr(
+        heatmap, "_characters_of", lambda file: plain(file) - set(range(0x80, 2**21))
+    )
+    plot_attention(written(tmp_path, row(1, ["日本"], ["a"])), 1, tmp_path / "a.png")
+    (message,) = caplog.messages
+    assert "no installed font has 日本" in message
+    assert (tmp_path / "a.png").exists()
+
+
+def test_a_font_is_found_for_what_the_usual_one_lacks(monkeypatch):
+    """DejaVu Sans comes with matplotlib and has the letters; let the usual one have none."""
+    plain = heatmap._characters_of
+    from matplotlib import font_manager
+
+    usual = font_manager.findfont(heatmap._FONT)
+    monkeypatch.setattr(
+        heatmap, "_characters_of", lambda file: set() if file == usual else plain(file)
+    )
+    (name,) = heatmap._fonts_for({"a", "b"})
+    assert {ord("a"), ord("b")} <= plain(font_manager.findfont(name))
+
+
+LONG = ["x"] * (MOST + 1)
+
+
+@pytest.mark.parametrize(
+    ("rows", "line", "said"),
+    [
+        ([row(1, ["a"], ["b"])], 7, "no alignment of line 7: it holds 1 lines"),
+        ([row(1, LONG, ["b"])], 1, f"line 1 has {MOST + 1} source and 1 target pieces: at most"),
+        ([row(1, ["a"], ["b"]), row(2, ["a"], ["x"] * 500)], 2, ":2: line 2 has 1 source and 500"),
+        ([{"line": 1, "source": [], "target": [], "weights": []}], 1, "line 1 is blank"),
+        ([{"line": 1, "text": "a", "score": 1}], 1, ":1: no alignment: it needs source and"),
+        ([{**row(1, ["a"], ["b"]), "weights": [[1, 2]]}], 1, ":1: no alignment"),
+        ([{**row(1, ["a"], ["b"]), "weights": [["x"]]}], 1, ":1: no alignment"),
+    ],
+)
+def test_one_line_for_what_cannot_be_drawn(tmp_path, rows, line, said):
+    with pytest.raises(UserError) as error:
+        plot_attention(written(tmp_path, *rows), line, tmp_path / "a.png")
+    assert said in str(error.value)
+    assert str(tmp_path / "soft.jsonl") in str(error.value)
+    assert not (tmp_path / "a.png").exists()
+
+
+def test_another_kind_of_picture(tmp_path):
+    with pytest.raises(UserError, match="not 'jpg'"):
+        plot_attention(written(tmp_path, row(1, ["a"], ["b"])), 1, tmp_path / "a.jpg")
