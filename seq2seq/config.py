@@ -109,8 +109,8 @@ class ContextConfig(Section):
     """The context vector c: one for the whole target, or attention, a new one for every step."""
 
     kind: Literal["fixed", "additive", "dot", "general", "multi-head"] = "fixed"
-    # Attention: "parallel", the first decoder layer asks, those above it and the output are fed
-    # c_t; "classic", the state before asks, and all layers are fed c_t.
+    # Attention: "parallel", the first decoder layer asks, those above it and the output layer are
+    # fed the answer c_t; "classic", its state of the step before asks, and all layers are fed c_t.
     placement: Literal["parallel", "classic"] = "parallel"
     # The summary of the source: the fixed c, and what starts a decoder with attention.
     pooling: Literal["last", "mean", "max", "attentive"] = "attentive"

@@ -90,6 +90,9 @@ betas = [0.9, 1.5]
         (["tokenizer.kind=char", "tokenizer.sampling=0.1"], "sampling needs kind"),
         (["decoder.tied=all", "tokenizer.joint=false"], "needs tokenizer.joint = true"),
         (["decoder.tied=all", "encoder.embedding=8"], "needs encoder.embedding = decoder.emb"),
+        (["context.kind=dot", "decoder.hidden=8"], "'dot' needs decoder.hidden = 512"),
+        (["context.kind=multi-head", "context.size=500"], "context: size 500 cannot be parted"),
+        (["context.kind=fixed", "context.placement=classic"], "'classic' is for attention"),
     ],
 )
 def test_what_does_not_fit_together(path: Path, settings: list[str], expected: str) -> None:

@@ -1,15 +1,21 @@
 #!/usr/bin/env bash
-# One thing at a time from a base, German to English, the same short budget for every row, judged
-# on validation: the cell, how c is pooled, the number of layers.
+# One thing at a time from a base, the same short budget for every row, judged on validation.
 #
-#   SEQ2SEQ_DATA=folder-that-holds-multi30k recipes/multi30k/ablation.sh
+#   fixed      German to English: the cell, how c is pooled, the number of layers
+#   attention  English to German: the score, and the placement of the question
+#
+#   SEQ2SEQ_DATA=folder-that-holds-multi30k recipes/multi30k/ablation.sh [fixed|attention]
 source "$(dirname "$0")/../stages.sh"
-begin fixed-gru-de-en
 
-BUDGET=(--set training.epochs=2)
+study() {
+    begin "$1"
+    BASE=$CONFIG
+    shift
+    BUDGET=("$@")
+}
 
 learn() {
-    seq2seq train "$CONFIG" --out "$RUN" --resume "${BUDGET[@]}" "$@"
+    seq2seq train "$BASE" --out "$RUN" --resume "$@"
 }
 
 judge() {
@@ -23,13 +29,36 @@ row() {
     BEFORE=""
     mkdir -p "$RUN.stages"
     shift
-    stage train "$CONFIG" -- learn "$@"
+    stage train "$BASE" -- learn "${BUDGET[@]}" "$@"
     stage judge -- judge
 }
 
-row base
-row lstm --set encoder.cell=lstm --set decoder.cell=lstm
-row pooling-last --set context.pooling=last
-row pooling-mean --set context.pooling=mean
-row pooling-max --set context.pooling=max
-row two-layers --set encoder.layers=2 --set decoder.layers=2
+fixed() {
+    study fixed-gru-de-en --set training.epochs=2
+    row base
+    row lstm --set encoder.cell=lstm --set decoder.cell=lstm
+    row pooling-last --set context.pooling=last
+    row pooling-mean --set context.pooling=mean
+    row pooling-max --set context.pooling=max
+    row two-layers --set encoder.layers=2 --set decoder.layers=2
+}
+
+attention() {
+    # A short training needs no subword sampling, and an average that follows at once.
+    study attention-en-de --set training.epochs=3 --set tokenizer.sampling=0.0 \
+        --set training.average_decay=0.99
+    for placement in parallel classic; do
+        for kind in multi-head additive general dot; do
+            row "$kind-$placement" --set context.kind=$kind --set context.placement=$placement
+        done
+    done
+}
+
+case "${1:-all}" in
+    all)
+        fixed
+        attention
+        ;;
+    fixed | attention) "$1" ;;
+    *) fail "usage: recipes/multi30k/ablation.sh [fixed|attention]" ;;
+esac

@@ -13,12 +13,15 @@ Prepared = tuple[Tensor, ...]
 
 
 class Context(nn.Module):
-    """What every context offers; `size` is C.
+    """What every context offers; `size` is C, and `constant` says whether c is the same at every
+    step, whatever is asked.
 
     `prepare` runs once per source. `forward` gives c for each query: `source` [N] int64 says which
     source each row of the queries belongs to, so that a search never copies a memory per
     hypothesis; None where row i belongs to source i.
     """
+
+    constant = False
 
     def __init__(self, size: int) -> None:
         super().__init__()
@@ -38,6 +41,8 @@ class Context(nn.Module):
 
 class Fixed(Context):
     """One c for the whole target: the encoder's summary at every step (Cho et al. 2014)."""
+
+    constant = True
 
     def prepare(self, memory: Memory) -> Prepared:
         return (memory.summary,)  # [B, C]

@@ -3,13 +3,13 @@
 What the context is asked with, the query q_t, is a state of the first layer, and there are two
 placements of the question:
 
-- parallel: layer 1 is fed the summary of the source, its state h1_t is the query, and every layer
-  above it and the output layer are fed c_t. No state depends on the c of an earlier step by way of
-  the query, so that each layer runs over the whole target as one fused call.
+- parallel: q_t = h1_t, and every layer above the first and the output layer are fed c_t. No query
+  depends on the c of another step, so that each layer runs over the whole target as one fused call.
 - classic: q_t = h1_{t-1}, and all layers are fed c_t (Bahdanau et al. 2015). The query depends on
   c_{t-1}: one step after the other.
 
-With a fixed c both are the same network.
+A c that is constant needs no question: all layers are fed it, and both placements are the same
+network.
 """
 
 from __future__ import annotations
@@ -28,12 +28,11 @@ from seq2seq.nn.recurrent import Dropout, LayerState, Stack
 class State:
     """A decoder between two steps: a value that is passed along.
 
-    recurrent: the parts of each layer, [N, H]; summary [B, C] and prepared, the context's: one row
-    a source; source [N] int64: the source that each row belongs to.
+    recurrent: the parts of each layer, [N, H]; prepared: the context's, one row a source;
+    source [N] int64: the source that each row belongs to.
     """
 
     recurrent: list[LayerState]
-    summary: Tensor
     prepared: Prepared
     source: Tensor
 
@@ -82,6 +81,7 @@ class Decoder(nn.Module):
             hidden,
             layers,
             context_size=context.size,
+            first_fed=classic or context.constant,
             dropout=dropout,
             variational=variational,
         )
@@ -118,16 +118,17 @@ class Decoder(nn.Module):
 
     def _all_at_once(self, embedded: Tensor, state: State, source: Tensor | None) -> _Ran:
         """The parallel placement: h [N, T, H], c [N, T, C], weights, last state."""
+        if self.context.constant:
+            c, weights = self.context(state.prepared, embedded, source)
+            x, last = self.stack(embedded, state=state.recurrent, context=c)
+            return x, c, weights, last
         masks = self.stack.masks(embedded)
-        summary = state.summary if source is None else state.summary[source]  # [N, C]
-        c = summary.unsqueeze(1).expand(-1, embedded.shape[1], -1)
-        x, after = self.stack.layer(0, embedded, mask=masks[0], state=state.recurrent[0], context=c)
+        x, after = self.stack.layer(0, embedded, mask=masks[0], state=state.recurrent[0])
         last = [after]
         c, weights = self.context(state.prepared, x, source)
         for number in range(1, len(masks)):
-            x, after = self.stack.layer(
-                number, x, mask=masks[number], state=state.recurrent[number], context=c
-            )
+            before = state.recurrent[number]
+            x, after = self.stack.layer(number, x, mask=masks[number], state=before, context=c)
             last.append(after)
         return x, c, weights, last
 
@@ -155,7 +156,7 @@ class Decoder(nn.Module):
         """Memory of B sources → the state before the first token, one row a source."""
         summary = memory.summary
         source = torch.arange(summary.shape[0], device=summary.device)
-        return State(self._first(summary), summary, self.context.prepare(memory), source)
+        return State(self._first(summary), self.context.prepare(memory), source)
 
     def readouts(self, memory: Memory, target: Tensor) -> Tensor:
         """Teacher forcing: target [B, T] int64 (BOS first) → r [B, T, E]."""

@@ -82,8 +82,8 @@ def reverse(x: Tensor, lengths: Tensor) -> Tensor:
 class Stack(nn.Module):
     """L layers, residual from the second on (He et al. 2016; Wu et al. 2016).
 
-    Each layer may be fed a context beside its input, [x_t ; c_t], at every step. A residual goes
-    around the layer for x alone.
+    Each layer may be fed a context beside its input, [x_t ; c_t], at every step; the first one
+    only with `first_fed`. A residual goes around the layer for x alone.
     """
 
     def __init__(
@@ -95,17 +95,17 @@ class Stack(nn.Module):
         *,
         bidirectional: bool = False,
         context_size: int = 0,
+        first_fed: bool = True,
         dropout: float = 0.0,
         variational: bool = False,
     ) -> None:
         super().__init__()
         self.output_size = hidden_size * (2 if bidirectional else 1)
-        sizes = [input_size] + [self.output_size] * (layers - 1)
-        self.forwards = nn.ModuleList(
-            Layer(cell, size + context_size, hidden_size) for size in sizes
-        )
+        sizes = [input_size + (context_size if first_fed else 0)]
+        sizes += [self.output_size + context_size] * (layers - 1)
+        self.forwards = nn.ModuleList(Layer(cell, size, hidden_size) for size in sizes)
         self.backwards = nn.ModuleList(
-            Layer(cell, size + context_size, hidden_size) for size in sizes if bidirectional
+            Layer(cell, size, hidden_size) for size in sizes if bidirectional
         )
         self.dropout = Dropout(dropout, variational)
 

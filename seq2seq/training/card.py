@@ -13,6 +13,9 @@ def model_card(model: Model, row: dict[str, Any], command: str) -> str:
     config = model.config
     parameters = sum(p.numel() for p in model.network.parameters())
     encoder, decoder = config.encoder, config.decoder
+    context: str = config.context.kind
+    if context != "fixed":
+        context += f" attention, {config.context.placement}"
     averaged = row.get("averaged")
     weights = (
         f"the average of those at updates {', '.join(map(str, averaged))}"
@@ -25,8 +28,8 @@ def model_card(model: Model, row: dict[str, Any], command: str) -> str:
 A recurrent translator made with seq2seq {seq2seq.__version__}.
 
 - encoder: {encoder.layers} × {"bidirectional " if encoder.bidirectional else ""}\
-{encoder.cell.upper()} {encoder.hidden}; context: {config.context.kind}, \
-{config.context.pooling}, {config.context.size}
+{encoder.cell.upper()} {encoder.hidden}; context: {context}, \
+{config.context.size}; summary: {config.context.pooling}
 - decoder: {decoder.layers} × {decoder.cell.upper()} {decoder.hidden}
 - subwords: {config.tokenizer.kind}, {len(model.tokenizers.target):,}
 - parameters: {parameters:,}; weights: {weights}

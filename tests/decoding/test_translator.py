@@ -39,6 +39,12 @@ def unsure(fresh):
 
 
 @pytest.fixture(scope="module")
+def looking(attending):
+    """With attention."""
+    return Translator.load(attending / "model", device="cpu")
+
+
+@pytest.fixture(scope="module")
 def lines(toy):
     """Sentences, pieces of them and nonsense, of many lengths, with blank lines between."""
     draw = random.Random(3)
@@ -65,7 +71,7 @@ SEARCHES = {
 }
 
 
-@pytest.mark.parametrize("which", ["translator", "unsure"])
+@pytest.mark.parametrize("which", ["translator", "unsure", "looking"])
 @pytest.mark.parametrize("options", SEARCHES.values(), ids=SEARCHES.keys())
 def test_a_line_does_not_depend_on_its_company(request, which, options, lines):
     """Batches of 1, 7 and 64, shuffled, and alone: equal, or shown to tie within 1e-4."""
@@ -145,7 +151,7 @@ def test_the_parts_of_a_line_are_the_line(size):
             assert (joint == " ") == pieces[part[0]].startswith("▁")
 
 
-@pytest.mark.parametrize("which", ["translator", "unsure"])
+@pytest.mark.parametrize("which", ["translator", "unsure", "looking"])
 @pytest.mark.parametrize("beam", [1, 5])
 def test_teacher_forcing_gives_the_searchs_own_score(request, which, beam, toy):
     """At the level of tokens: the ids that a search wrote, forced."""

@@ -249,6 +249,8 @@ def test_the_query_is_the_first_layers_state(classic: bool) -> None:
     asked: list[Tensor] = []
 
     class Asking(Fixed):
+        constant = False
+
         def forward(
             self, prepared: Prepared, query: Tensor, source: Tensor | None
         ) -> tuple[Tensor, Tensor | None]:

@@ -43,11 +43,13 @@ _KINDS = {
         "training.batch_tokens=200",
         "validation.every=0",
     ),
-    "lstm, unigram sampling, cosine, validated inside epochs, by BLEU": (
+    "lstm, classic attention, unigram sampling, cosine, validated inside epochs, by BLEU": (
         "encoder.cell=lstm",
         "decoder.cell=lstm",
         "decoder.layers=2",
         "decoder.variational=true",
+        "context.kind=additive",
+        "context.placement=classic",
         "tokenizer.kind=unigram",
         "tokenizer.vocabulary=310",
         "tokenizer.sampling=0.3",

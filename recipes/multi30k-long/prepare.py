@@ -1,0 +1,65 @@
+"""Join sentences of Multi30k into lines of 1 to 80 words, every length about equally often.
+
+    python prepare.py FOLDER OUTPUT
+
+FOLDER holds {train,val,test_2016_flickr}.{en,de}[.gz]. Sentences of a split are shuffled and put
+behind one another while the English side has no more words than were drawn for the line; a sentence
+that is longer alone stands alone. Several passes over a split, each shuffled anew, give enough
+lines of every length. No line of one split holds a sentence of another that was not in it before.
+"""
+
+import gzip
+import random
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+LONGEST = 80  # words on the English side
+PASSES = {"train": 2, "val": 1, "test_2016_flickr": 6}
+
+Pair = tuple[str, str]
+
+
+def read(folder: Path, split: str) -> list[Pair]:
+    sides = []
+    for language in ("en", "de"):
+        path = folder / f"{split}.{language}"
+        packed = path.with_name(path.name + ".gz")
+        if not path.exists() and not packed.exists():
+            sys.exit(f"error: {path}[.gz] is missing: name the folder that holds Multi30k")
+        data = path.read_bytes() if path.exists() else gzip.decompress(packed.read_bytes())
+        sides.append(data.decode("utf-8").removesuffix("\n").split("\n"))
+    return list(zip(*sides, strict=True))
+
+
+def joined(pairs: list[Pair], draw: random.Random) -> Iterator[Pair]:
+    """One pass: every sentence once."""
+    line: list[Pair] = []
+    words, wanted = 0, draw.randint(1, LONGEST)
+    for pair in draw.sample(pairs, len(pairs)):
+        more = len(pair[0].split())
+        if line and words + more > wanted:
+            yield " ".join(one for one, _ in line), " ".join(other for _, other in line)
+            line, words, wanted = [], 0, draw.randint(1, LONGEST)
+        line.append(pair)
+        words += more
+    yield " ".join(one for one, _ in line), " ".join(other for _, other in line)
+
+
+def main() -> None:
+    source, output = map(Path, sys.argv[1:])
+    output.mkdir(parents=True, exist_ok=True)
+    for split, passes in PASSES.items():
+        draw = random.Random(f"multi30k-long {split}")
+        pairs = read(source, split)
+        lines = [line for _ in range(passes) for line in joined(pairs, draw)]
+        for side, language in enumerate(("en", "de")):
+            text = "".join(line[side] + "\n" for line in lines)
+            aside = output / f".{split}.{language}.part"
+            aside.write_bytes(text.encode("utf-8"))
+            aside.replace(output / f"{split}.{language}")
+        print(f"{split}: {len(pairs):,} sentences, {len(lines):,} lines", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()
