@@ -18,18 +18,16 @@ from seq2seq.nn.encoder import Memory
 
 
 class Attention(Context):
-    """What all kinds share: a kind says how keys are made, and how a query scores them."""
+    """What all kinds share: a kind says how a key is made, and how a query scores it."""
 
-    def __init__(self, state_size: int, size: int) -> None:
+    def __init__(self, state_size: int, size: int, key: nn.Module) -> None:
+        """key: a state [D] → a key [A]."""
         super().__init__(size)
+        self.key = key
         self.value = nn.Linear(state_size, size)
 
     def prepare(self, memory: Memory) -> Prepared:
-        return self.keys(memory.states), self.value(memory.states), memory.mask
-
-    @abstractmethod
-    def keys(self, states: Tensor) -> Tensor:
-        """states [B, S, D] → keys [B, S, A]."""
+        return self.key(memory.states), self.value(memory.states), memory.mask
 
     @abstractmethod
     def scores(self, query: Tensor, keys: Tensor) -> Tensor:
@@ -58,14 +56,9 @@ class Additive(Attention):
     """score = v · tanh(W q + U h) (Bahdanau et al. 2015)."""
 
     def __init__(self, state_size: int, query_size: int, size: int) -> None:
-        super().__init__(state_size, size)
-        self.key = nn.Linear(state_size, size)
+        super().__init__(state_size, size, nn.Linear(state_size, size))
         self.query = nn.Linear(query_size, size, bias=False)
         self.score = nn.Linear(size, 1, bias=False)
-
-    def keys(self, states: Tensor) -> Tensor:
-        keys: Tensor = self.key(states)
-        return keys
 
     def scores(self, query: Tensor, keys: Tensor) -> Tensor:
         joined = torch.tanh(self.query(query).unsqueeze(2) + keys.unsqueeze(1))  # [B, T, S, A]
@@ -76,26 +69,21 @@ class Additive(Attention):
 class Dot(Attention):
     """score = q · h; both have one size (Luong et al. 2015)."""
 
-    def keys(self, states: Tensor) -> Tensor:
-        return states
+    def __init__(self, state_size: int, size: int) -> None:
+        super().__init__(state_size, size, nn.Identity())
 
     def scores(self, query: Tensor, keys: Tensor) -> Tensor:
-        return (query.to(keys.dtype) @ keys.transpose(1, 2)).unsqueeze(1)
+        return _products(query, keys)
 
 
 class General(Attention):
     """score = q · W h (Luong et al. 2015)."""
 
     def __init__(self, state_size: int, query_size: int, size: int) -> None:
-        super().__init__(state_size, size)
-        self.key = nn.Linear(state_size, query_size, bias=False)
-
-    def keys(self, states: Tensor) -> Tensor:
-        keys: Tensor = self.key(states)
-        return keys
+        super().__init__(state_size, size, nn.Linear(state_size, query_size, bias=False))
 
     def scores(self, query: Tensor, keys: Tensor) -> Tensor:
-        return (query.to(keys.dtype) @ keys.transpose(1, 2)).unsqueeze(1)
+        return _products(query, keys)
 
 
 class MultiHead(Attention):
@@ -103,19 +91,19 @@ class MultiHead(Attention):
     means side by side (Vaswani et al. 2017)."""
 
     def __init__(self, state_size: int, query_size: int, size: int, heads: int) -> None:
-        super().__init__(state_size, size)
+        # No bias in U: it would add the same to all scores of a query, and softmax takes that away.
+        super().__init__(state_size, size, nn.Linear(state_size, size, bias=False))
         self.heads = heads
-        # No bias: it would add the same to all scores of a query, and softmax takes that away.
-        self.key = nn.Linear(state_size, size, bias=False)
         self.query = nn.Linear(query_size, size)
-
-    def keys(self, states: Tensor) -> Tensor:
-        keys: Tensor = self.key(states)
-        return keys
 
     def scores(self, query: Tensor, keys: Tensor) -> Tensor:
         scaled = self.query(query) * (self.size // self.heads) ** -0.5
         return _split(scaled, self.heads) @ _split(keys, self.heads).transpose(2, 3)
+
+
+def _products(query: Tensor, keys: Tensor) -> Tensor:
+    """query [B, T, A], keys [B, S, A] → [B, 1, T, S]."""
+    return (query.to(keys.dtype) @ keys.transpose(1, 2)).unsqueeze(1)
 
 
 def _split(x: Tensor, heads: int) -> Tensor:
