@@ -45,10 +45,10 @@ fixed() {
 
 attention() {
     # A short training needs no subword sampling, and an average that follows at once.
-    study attention-en-de --set training.epochs=3 --set tokenizer.sampling=0.0 \
+    study attention-en-de --set training.epochs=2 --set tokenizer.sampling=0.0 \
         --set training.average_decay=0.99
     for placement in parallel classic; do
-        for kind in multi-head additive general dot; do
+        for kind in multi-head additive general; do
             row "$kind-$placement" --set context.kind=$kind --set context.placement=$placement
         done
     done
