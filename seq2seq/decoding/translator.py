@@ -96,12 +96,11 @@ class Translator:
         self.dtype = runtime.precision(precision, self.device)
         first = models[0]
         self.tokenizers = first.tokenizers
-        for model in models[1:]:
-            theirs, ours = model.tokenizers, self.tokenizers
-            if (theirs.source.model, theirs.target.model) != (ours.source.model, ours.target.model):
+        for number, model in enumerate(models[1:], start=2):
+            if model.tokenizers != self.tokenizers:
                 raise UserError(
-                    "the models of an ensemble must have one vocabulary, and these differ: "
-                    "train them on the same tokenizer"
+                    "the models of an ensemble must have one vocabulary, and that of model "
+                    f"{number} is not that of model 1: train them on the same tokenizer"
                 )
         self.configs = [model.config for model in models]
         self.longest = first.config.data.max_tokens
@@ -207,11 +206,13 @@ class Translator:
         return Line(text, parts, joints)
 
     def _require_attention(self) -> None:
-        if any(model.context.kind == "fixed" for model in self.configs):
-            raise UserError(
-                "a model with a fixed context vector looks at no word more than at another: "
-                "alignments need one with attention (context.kind)"
-            )
+        for number, config in enumerate(self.configs, start=1):
+            if config.context.kind == "fixed":
+                which = f"model {number}" if len(self.configs) > 1 else "the model"
+                raise UserError(
+                    f"{which} has a fixed context vector, which looks at no word more than at "
+                    "another: alignments need one with attention (context.kind)"
+                )
 
     def _finished(self, line: Line) -> list[Translated]:
         if not line.parts:

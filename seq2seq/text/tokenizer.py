@@ -41,6 +41,15 @@ class Tokenizer:
         if min(self.pad, self.unk, self.bos, self.eos) < 0:
             raise UserError("the SentencePiece model lacks one of <pad>, <unk>, <s>, </s>")
 
+    def __eq__(self, other: object) -> bool:
+        """Whether both give the same ids for every text."""
+        if not isinstance(other, Tokenizer):
+            return NotImplemented
+        return (self.model, self.lowercase) == (other.model, other.lowercase)
+
+    def __hash__(self) -> int:
+        return hash((self.model, self.lowercase))
+
     def __len__(self) -> int:
         """V, the special ids counted."""
         return int(self._processor.GetPieceSize())

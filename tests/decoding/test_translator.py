@@ -14,6 +14,7 @@ from seq2seq.errors import UserError
 from seq2seq.models import folder as model_folder
 from seq2seq.models.folder import build
 from seq2seq.text import preparation
+from seq2seq.text.tokenizer import Tokenizer, Tokenizers
 
 
 @pytest.fixture(scope="module")
@@ -215,6 +216,14 @@ def test_an_ensemble_is_the_mean_of_probabilities(learned, fresh):
 def test_an_ensemble_of_two_vocabularies_is_refused(learned, toy, tmp_path):
     other = preparation.prepare(toy.config("tokenizer.vocabulary=380"), tmp_path / "data")
     model = build(learned.config, other.tokenizers)
+    with pytest.raises(UserError, match="must have one vocabulary, and that of model 3 is not"):
+        Translator([learned, learned, model])
+
+
+def test_an_ensemble_of_two_cases_is_refused(learned):
+    """The same pieces, but one of them reads what was lower-cased."""
+    lower = Tokenizer(learned.tokenizers.source.model, lowercase=True)
+    model = build(learned.config, Tokenizers(lower, lower))
     with pytest.raises(UserError, match="must have one vocabulary"):
         Translator([learned, model])
 
