@@ -25,7 +25,11 @@ def _sync(path: Path) -> None:
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
-    """Give a path beside `path` to write to; it takes the name of `path` only if all went well."""
+    """Give a path beside `path` to write to; it takes the name of `path` only if all went well.
+
+    Where that is a link, what it names is replaced, and the link stays.
+    """
+    path = path.resolve()
     aside = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         yield aside
@@ -132,7 +136,7 @@ def read_objects(path: Path, *, growing: bool = False) -> list[tuple[int, dict[s
             continue
         try:
             row = json.loads(line.decode())
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             # After the last newline comes an empty piece, or a line that never got its end.
             if number < len(lines):
                 raise UserError(f"{path}:{number}: not JSON ({error}): mend the line") from error

@@ -122,7 +122,7 @@ def attending(toy: Toy, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same with attention, in fewer epochs."""
     run = tmp_path_factory.mktemp("runs") / "toy" / "attention"
     run.parent.mkdir()
-    settings = ("context.kind=multi-head", "context.pooling=mean", "training.epochs=20")
+    settings = ("context.kind=additive", "context.pooling=mean", "training.epochs=20")
     with mock.patch.object(loop, "plot_curves"):
         loop.train(toy.config(*settings), run)
     return run

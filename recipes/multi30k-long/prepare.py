@@ -1,4 +1,4 @@
-"""Join sentences of Multi30k into lines of 1 to 80 words, every length about equally often.
+"""Join sentences of Multi30k into lines of 1 to 80 words, many of every length.
 
     python prepare.py FOLDER OUTPUT
 
@@ -9,6 +9,7 @@ lines of every length. No line of one split holds a sentence of another that was
 """
 
 import gzip
+import os
 import random
 import sys
 from collections.abc import Iterator
@@ -47,6 +48,8 @@ def joined(pairs: list[Pair], draw: random.Random) -> Iterator[Pair]:
 
 
 def main() -> None:
+    if len(sys.argv) != 3:
+        sys.exit("usage: python prepare.py FOLDER OUTPUT")
     source, output = map(Path, sys.argv[1:])
     output.mkdir(parents=True, exist_ok=True)
     for split, passes in PASSES.items():
@@ -55,7 +58,7 @@ def main() -> None:
         lines = [line for _ in range(passes) for line in joined(pairs, draw)]
         for side, language in enumerate(("en", "de")):
             text = "".join(line[side] + "\n" for line in lines)
-            aside = output / f".{split}.{language}.part"
+            aside = output / f".{split}.{language}.{os.getpid()}.part"
             aside.write_bytes(text.encode("utf-8"))
             aside.replace(output / f"{split}.{language}")
         print(f"{split}: {len(pairs):,} sentences, {len(lines):,} lines", file=sys.stderr)

@@ -15,10 +15,13 @@ score() {
         tee "$RUN/test-beam5.scores"
 }
 
-stage data "recipes/$RECIPE/prepare.py" -- \
+# The data is all variants': its marker too.
+mkdir -p "$DATA.stages"
+[ -d "$DATA" ] || rm -f "$DATA.stages/data"
+RUN=$DATA stage data "recipes/$RECIPE/prepare.py" "$SEQ2SEQ_DATA"/multi30k/*.{en,de}* -- \
     python3 "recipes/$RECIPE/prepare.py" "$SEQ2SEQ_DATA/multi30k" "$DATA"
-stage train "$CONFIG" -- train_run
-stage test-beam5 -- score
+stage train "$CONFIG" "$DATA"/{train,val}.* -- train_run
+stage test-beam5 "$DATA"/test* -- score
 cat "$RUN/test-beam5.scores"
 
 systems=()

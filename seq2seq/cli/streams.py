@@ -90,11 +90,12 @@ def source(path: Path | None) -> Iterator[IO[bytes]]:
 
 @contextmanager
 def sink(path: Path | None, inputs: list[Path | None]) -> Iterator[IO[bytes]]:
-    """stdout for None and `-`, or a file that takes its name when all lines are written.
+    """stdout for None and `-`, or a file that takes its name when all lines are written; a link
+    stays one, and what it names is written.
 
     Raises UserError where the output is one of the inputs.
     """
-    if path is None or str(path) == "-":
+    if path is None or _is_stdout(path):
         output = os.fstat(sys.stdout.fileno())
         for one in inputs:
             given = one.stat() if one and str(one) != "-" else os.fstat(sys.stdin.fileno())
@@ -110,11 +111,25 @@ def sink(path: Path | None, inputs: list[Path | None]) -> Iterator[IO[bytes]]:
     if not path.parent.is_dir():
         raise UserError(f"{path}: the folder {path.parent} does not exist")
     if path.exists() and not path.is_file():
-        with path.open("wb") as device:  # /dev/stdout, a named pipe
+        with path.open("wb") as device:  # a named pipe
             yield device
         return
     with whole_file(path) as aside, aside.open("wb") as stream:
         yield stream
+
+
+def require_own_file(path: Path, option: str, output: Path | None) -> None:
+    """Raises UserError where `path` is stdout, or `output`, or no plain file."""
+    same = output is not None and path.resolve() == output.resolve()
+    if same or _is_stdout(path) or (path.exists() and not path.is_file()):
+        raise UserError(f"{option} {path}: name a file of its own: nothing else may go there")
+
+
+def _is_stdout(path: Path) -> bool:
+    """`-`, /dev/stdout, or the file that stdout goes to."""
+    if str(path) == "-":
+        return True
+    return path.exists() and os.path.samestat(path.stat(), os.fstat(sys.stdout.fileno()))
 
 
 def read_all(path: Path) -> list[str]:

@@ -111,14 +111,16 @@ def translate(
     from seq2seq.decoding.translator import Search
 
     chosen = Search(n_best=n_best, **search)
-    if alignments is not None and alignments in (Path("-"), output):
-        raise UserError("--alignments needs a file of its own: the translations go to this one")
+    if alignments is not None:
+        streams.require_own_file(alignments, "--alignments", output)
     soft = alignments is not None and alignments.suffix == ".jsonl"
     with ExitStack() as opened:
         source = opened.enter_context(streams.source(input_file))
         sink = opened.enter_context(streams.sink(output, [input_file]))
-        beside = alignments and opened.enter_context(streams.sink(alignments, [input_file, output]))
+        beside = alignments and opened.enter_context(streams.sink(alignments, [input_file]))
         translator = open_translator(model, device, precision, threads)
+        if beside:
+            translator.require_attention()
         number = 0
         for window in streams.windows(source, _WINDOW):
             found = translator.window(window, chosen, number + 1, align=beside is not None)

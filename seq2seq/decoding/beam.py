@@ -76,7 +76,7 @@ def beam(
             pool.add_where_empty(cut, rows, totals, penalty[length], length)
         bound = totals[:, 0] / penalty[maximum[rows]]  # [n], the best live hypothesis comes first
         settled = bound <= pool.score[rows, -1]
-        going = (~(cut | settled)).nonzero().squeeze(1)  # [n'], the step's one wait for the device
+        going = (~(cut | settled)).nonzero().squeeze(1)  # [n'], a wait for the device
         if len(going) == 0:
             break
         first = torch.arange(len(rows), device=device).unsqueeze(1) * (len(tokens) // len(rows))

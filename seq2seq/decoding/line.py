@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import zip_longest
 
 import numpy as np
 
@@ -21,11 +20,9 @@ class Line:
     found: dict[int, list[Hypothesis]] = field(default_factory=dict)
     attended: dict[int, np.ndarray] = field(default_factory=dict)  # by the best of `found`
 
-    def joined(self, texts: Sequence[str], *, open_end: bool = False) -> str:
-        """The translations of the first parts as one text; with an open end, what stands before
-        the next one."""
-        joints = self.joints[: len(texts)] if open_end else self.joints[: len(texts) - 1]
-        return "".join(text + joint for text, joint in zip_longest(texts, joints, fillvalue=""))
+    def joined(self, texts: Sequence[str]) -> str:
+        """The translations of all parts as one text."""
+        return "".join(map("".join, zip(texts, [*self.joints, ""], strict=True)))
 
 
 def split(ids: list[int], pieces: list[str], longest: int) -> tuple[list[np.ndarray], list[str]]:

@@ -31,6 +31,7 @@ from seq2seq.text.tokenizer import word_numbers
 log = logging.getLogger(__name__)
 
 _SILENT = "⁇"  # what SentencePiece writes for <unk>, too
+_PAIRS = 1 << 16  # of positions on both sides that attention scores at once
 _WINDOW = 32  # batches of lines that are sorted by length together
 
 
@@ -145,7 +146,7 @@ class Translator:
         a model has no attention.
         """
         if align:
-            self._require_attention()
+            self.require_attention()
         lines = [
             self._line(text, ids, first + offset)
             for offset, (text, ids) in enumerate(
@@ -165,10 +166,10 @@ class Translator:
                 for (line, part), weights in zip(batch, self._attended(sources, best), strict=True):
                     line.attended[part] = weights
             while done < len(lines) and len(lines[done].found) == len(lines[done].parts):
-                yield self._finished(lines[done])
+                yield self._finished(lines[done], align=align)
                 done += 1
         for line in lines[done:]:
-            yield self._finished(line)
+            yield self._finished(line, align=align)
 
     def score(
         self, sources: Sequence[str], targets: Sequence[str], search: Search
@@ -186,6 +187,16 @@ class Translator:
                 length = len(wanted[i]) + 1
                 scored[i] = Translated(targets[i], total, total / length**search.length_penalty)
         return [scored[i] for i in range(len(sources))]
+
+    def require_attention(self) -> None:
+        """Raises UserError where a model has no attention, and so no alignments."""
+        for number, config in enumerate(self.configs, start=1):
+            if config.context.kind == "fixed":
+                which = f"model {number}" if len(self.configs) > 1 else "the model"
+                raise UserError(
+                    f"{which} has a fixed context vector, which looks at no word more than at "
+                    "another: alignments need one with attention (context.kind)"
+                )
 
     # The steps of the above.
 
@@ -205,25 +216,18 @@ class Translator:
         )
         return Line(text, parts, joints)
 
-    def _require_attention(self) -> None:
-        for number, config in enumerate(self.configs, start=1):
-            if config.context.kind == "fixed":
-                which = f"model {number}" if len(self.configs) > 1 else "the model"
-                raise UserError(
-                    f"{which} has a fixed context vector, which looks at no word more than at "
-                    "another: alignments need one with attention (context.kind)"
-                )
-
-    def _finished(self, line: Line) -> list[Translated]:
+    def _finished(self, line: Line, *, align: bool) -> list[Translated]:
         if not line.parts:
-            return [Translated("", 0.0, 0.0, NOTHING)]
+            return [Translated("", 0.0, 0.0, NOTHING if align else None)]
         parts = [line.found[part] for part in range(len(line.parts))]
         return [
-            self._translated(line, [hypotheses[rank] for hypotheses in parts], best=rank == 0)
+            self._translated(
+                line, [hypotheses[rank] for hypotheses in parts], align=align and rank == 0
+            )
             for rank in range(min(map(len, parts)))
         ]
 
-    def _translated(self, line: Line, chosen: list[Hypothesis], *, best: bool) -> Translated:
+    def _translated(self, line: Line, chosen: list[Hypothesis], *, align: bool) -> Translated:
         """One hypothesis for each part of the line → one translation."""
         texts = self.tokenizers.target.decode([hypothesis.tokens for hypothesis in chosen])
         text = line.joined(texts)
@@ -233,7 +237,7 @@ class Translator:
             text,
             sum(hypothesis.log_probability for hypothesis in chosen),
             sum(hypothesis.score for hypothesis in chosen),
-            self._alignment(line, chosen, texts, text) if best and line.attended else None,
+            self._alignment(line, chosen, texts, text) if align else None,
         )
 
     def _alignment(
@@ -243,19 +247,15 @@ class Translator:
         source, target = self.tokenizers.source, self.tokenizers.target
         source_words = iter(source.words(line.text))
         ends = (source.pieces([source.eos]), target.pieces([target.eos]))
-        parts = []
+        parts, before = [], 0
         for number, (ids, hypothesis) in enumerate(zip(line.parts, chosen, strict=True)):
-            before = len(line.joined(texts[:number], open_end=True))
             starts = [before + start for start in target.starts(hypothesis.tokens)]
-            sides = (
-                Side(source.pieces(ids.tolist()), list(islice(source_words, len(ids)))),
-                Side(target.pieces(hypothesis.tokens), list(word_numbers(text, starts))),
-            )
-            ended = (
-                sides[0].ended(ends[0]),
-                sides[1].ended(ends[1] if hypothesis.finished else []),
-            )
-            parts.append(Alignment(*ended, line.attended[number]))
+            left = Side(source.pieces(ids.tolist()), list(islice(source_words, len(ids))))
+            right = Side(target.pieces(hypothesis.tokens), list(word_numbers(text, starts)))
+            if hypothesis.finished:
+                right = right.ended(ends[1])
+            parts.append(Alignment(left.ended(ends[0]), right, line.attended[number]))
+            before += len(texts[number]) + len([*line.joints, ""][number])
         return join(parts)
 
     @torch.inference_mode()
@@ -293,15 +293,22 @@ class Translator:
         """What the steps of each hypothesis looked at, [T, S] float32, by teacher forcing: EOS is
         the last of S, and of T where the hypothesis ended by it."""
         target = self.tokenizers.target
-        written = [np.asarray([target.bos, *found.tokens]) for found in hypotheses]
-        with runtime.autocast(self.device, self.dtype):
-            tokens, lengths = self._padded(sources)
+        attended: list[np.ndarray] = []
+        longest = max(len(ids) + 1 for ids in sources) * max(len(h.tokens) + 1 for h in hypotheses)
+        size = max(1, _PAIRS // longest)  # rows at once
+        for start in range(0, len(sources), size):
+            now = slice(start, start + size)
+            written = [np.asarray([target.bos, *found.tokens]) for found in hypotheses[now]]
             inputs, _ = pad_source(written, target.pad, target.eos)  # one more than is needed
-            weights = self.network.weights(tokens, lengths, inputs[:, :-1].to(self.device))
-        return [
-            one[: len(found.tokens) + found.finished, :length].cpu().numpy()
-            for one, found, length in zip(weights, hypotheses, lengths.tolist(), strict=True)
-        ]
+            with runtime.autocast(self.device, self.dtype):
+                tokens, lengths = self._padded(sources[now])
+                weights = self.network.weights(tokens, lengths, inputs[:, :-1].to(self.device))
+            sizes = zip(weights.cpu().numpy(), hypotheses[now], lengths.tolist(), strict=True)
+            attended += [
+                one[: len(found.tokens) + found.finished, :length].copy()
+                for one, found, length in sizes
+            ]
+        return attended
 
     def _samples(
         self, state: Any, limits: Limits, specials: Specials, texts: list[str], search: Search

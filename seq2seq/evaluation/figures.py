@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -46,8 +45,5 @@ def save(figure: Figure, picture: Path) -> None:
         hint = nearest(kind, _FORMATS)
         raise UserError(f"{picture}: pictures are .png, .svg or .pdf, not {kind!r}{hint}")
     content = io.BytesIO()
-    with warnings.catch_warnings():
-        # Whoever draws text that no font has says so itself, once and not glyph by glyph.
-        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
-        figure.savefig(content, format=kind)
+    figure.savefig(content, format=kind)
     write_whole(picture, content.getvalue())

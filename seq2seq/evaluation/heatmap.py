@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import warnings
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeGuard
 
@@ -42,11 +44,19 @@ def plot_attention(alignments: Path, line: int, picture: Path) -> None:
     _name(axes.set_xticks(range(len(source)), source, rotation=90), family)
     _name(axes.set_yticks(range(len(target)), target), family)
     _grid(axes, weights.shape)
-    save(figure, picture)
+    with warnings.catch_warnings():
+        # What no font has was said once, and need not be glyph by glyph.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+        save(figure, picture)
 
 
 def _read(path: Path, line: int) -> tuple[list[str], list[str], np.ndarray]:
     """Pieces of both sides, legible, and weights [T, S] of one line."""
+    if path.suffix != ".jsonl":
+        raise UserError(
+            f"{path}: a picture is drawn from weights: give the .jsonl file that seq2seq translate "
+            "--alignments FILE.jsonl wrote"
+        )
     rows = read_objects(path)
     found = [(number, row) for number, row in rows if row.get("line") == line]
     if not found:
@@ -56,7 +66,7 @@ def _read(path: Path, line: int) -> tuple[list[str], list[str], np.ndarray]:
     if not (_is_text(source) and _is_text(target) and _is_table(weights, len(target), len(source))):
         raise UserError(
             f"{path}:{number}: no alignment: it needs source and target pieces and a weight for "
-            "each pair; make the file with seq2seq translate --alignments FILE.jsonl"
+            "each pair, from 0 to 1; make the file with seq2seq translate --alignments FILE.jsonl"
         )
     if not source or not target:
         raise UserError(f"{path}:{number}: line {line} is blank: there is nothing to draw")
@@ -68,7 +78,7 @@ def _read(path: Path, line: int) -> tuple[list[str], list[str], np.ndarray]:
     return (
         [_legible(piece) for piece in source],
         [_legible(piece) for piece in target],
-        np.array(weights),
+        np.array(weights, np.float64),
     )
 
 
@@ -82,6 +92,7 @@ def _is_table(value: Any, rows: int, columns: int) -> bool:
         and len(value) == rows
         and all(isinstance(row, list) and len(row) == columns for row in value)
         and all(isinstance(weight, int | float) for row in value for weight in row)
+        and all(0 <= weight <= 1 for row in value for weight in row)  # and so no NaN
     )
 
 
@@ -116,7 +127,8 @@ def _fonts_for(characters: set[str]) -> list[str]:
     if not missing:
         return names
     for file in {*font_manager.findSystemFonts()} - {font.fname for font in manager.ttflist}:
-        manager.addfont(file)  # installed since matplotlib last looked
+        with suppress(Exception):  # a broken font must not end a picture that can do without it
+            manager.addfont(file)  # installed since matplotlib last looked
     upright = [f for f in manager.ttflist if f.style == "normal" and f.weight in (400, "normal")]
     having = {f.name: _characters_of(f.fname) for f in upright if "Last Resort" not in f.name}
     while missing:
@@ -137,4 +149,7 @@ def _fonts_for(characters: set[str]) -> list[str]:
 def _characters_of(file: str) -> set[int]:
     from matplotlib.ft2font import FT2Font
 
-    return set(FT2Font(file).get_charmap())
+    try:
+        return set(FT2Font(file).get_charmap())
+    except (OSError, RuntimeError):  # removed since matplotlib last looked, or broken
+        return set()

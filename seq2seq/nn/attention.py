@@ -115,7 +115,8 @@ def _rows_of(prepared: Prepared, source: Tensor) -> tuple[Prepared, int]:
     """What the rows of a search attend to, and how many rows share each.
 
     In a beam, the hypotheses of a sentence stand side by side, the same number for each sentence:
-    its memory is then taken once. Rows in any other order have one copy each.
+    its memory is then taken once, and not copied while all sentences are alive. Rows in any other
+    order have one copy each.
     """
     sources, counts = torch.unique_consecutive(source, return_counts=True)
     each = len(source) // len(sources)

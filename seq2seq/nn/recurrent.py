@@ -124,7 +124,7 @@ class Stack(nn.Module):
         mask: the dropout of x, from `masks`.
         """
         if mask is not None:
-            x = x * mask
+            x = x * mask.to(x.dtype)  # under autocast, layers give another dtype than they take
         inputs = x if context is None else torch.cat([x, context.to(x.dtype)], dim=-1)
         outputs, last = self.forwards[number](inputs, state)
         if len(self.backwards):

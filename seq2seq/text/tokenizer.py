@@ -18,6 +18,7 @@ from seq2seq.errors import UserError
 
 # Everything that some program takes for the end of a line, and the tab that separates columns.
 _BREAKS = str.maketrans(dict.fromkeys("\n\r\t\v\f\x1c\x1d\x1e\x85\u2028\u2029", " "))
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _LONGEST = 1 << 16  # bytes of a line; a vocabulary is not learned from longer ones
 _LEARNING_THREADS = 4  # fixed: the pieces of a unigram model depend on it, and on nothing else
 
@@ -89,6 +90,8 @@ class Tokenizer:
 
     def starts(self, ids: Sequence[int]) -> list[int]:
         """Where each id's text starts in that of `decode`, in characters."""
+        if not ids:
+            return []
         decoded = self._processor.DecodeIdsAsImmutableProto(list(ids))
         return [piece.begin for piece in decoded.pieces]
 
@@ -108,6 +111,8 @@ class Tokenizer:
         return [int(word) for word in words]
 
     def _prepared(self, line: str) -> str:
+        """As the pieces were learned; half a character, which is no text, becomes U+FFFD."""
+        line = line if line.isascii() else _SURROGATE.sub("\ufffd", line)
         return line.lower() if self.lowercase else line
 
     def _line(self, ids: list[int]) -> str:

@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -454,9 +455,35 @@ def test_alignments_that_cannot_be(refused, model, attending, toy, tmp_path):
     said = refused("translate", model, source, "-o", out, "--alignments", tmp_path / "a", *_QUICK)
     assert "fixed context vector" in said
     assert "context.kind" in said
+    said = refused("translate", model, "--alignments", tmp_path / "a", *_QUICK, stdin=b"")
+    assert "fixed context vector" in said  # with nothing to translate, too
     attending = attending / "model"
-    for here in ("-", out):
+    linked = tmp_path / "linked"
+    linked.symlink_to(tmp_path)
+    for here in ("-", out, linked / "out", tmp_path, "/dev/stdout", "/dev/null"):
         said = refused("translate", attending, source, "-o", out, "--alignments", here, *_QUICK)
-        assert "--alignments needs a file of its own" in said
+        assert "name a file of its own" in said
+    said = refused("translate", attending, source, "--alignments", "/dev/stdout", *_QUICK)
+    assert "name a file of its own" in said
     assert "input itself" in refused("translate", attending, source, "--alignments", source)
-    assert list(tmp_path.iterdir()) == []
+    assert list(tmp_path.iterdir()) == [linked]
+
+
+def test_an_output_that_is_a_link_stays_one(shell, model, toy, tmp_path):
+    target, link = tmp_path / "target", tmp_path / "link"
+    target.write_text("old\n")
+    link.symlink_to(target)
+    assert shell("translate", model, toy.folder / "test.en", "-o", link, *_QUICK).code == 0
+    assert link.is_symlink()
+    assert len(target.read_text().split("\n")) == 26
+
+
+def test_dev_stdout_is_stdout(model, toy, tmp_path):
+    """Sent to a file too, where a rename would put a file in the place of /dev/stdout."""
+    command = [*_MAIN, "translate", model, toy.folder / "test.en", "-o", "/dev/stdout", *_QUICK]
+    with (tmp_path / "out").open("wb") as sent:
+        subprocess.run(command, env=_ENVIRONMENT, stdout=sent, check=True)
+    assert (tmp_path / "out").read_bytes().count(b"\n") == 25
+    piped = subprocess.run(command, env=_ENVIRONMENT, stdout=subprocess.PIPE, check=True)
+    assert piped.stdout == (tmp_path / "out").read_bytes()
+    assert Path("/dev/stdout").is_symlink()

@@ -11,7 +11,7 @@ from seq2seq.decoding.alignment import NOTHING, Alignment, Side, join
 from seq2seq.decoding.translator import Search, Translator
 from seq2seq.errors import UserError
 
-_TEXT = st.text(st.one_of(st.characters(exclude_categories=["Cs"]), st.sampled_from("ab \u3000")))
+_TEXT = st.text(st.one_of(st.characters(), st.sampled_from("ab \u3000")))
 
 
 @pytest.fixture(scope="module")
@@ -41,19 +41,31 @@ def test_it_finds_the_words(translator, toy):
     """Adjective and noun change places between the two languages."""
     found = aligned(translator, toy.lines("test.en"), beam=1)
     right = sum({(2, 1), (1, 2), (3, 3)} <= set(one.alignment.hard()) for one in found)
-    assert right >= 15  # of 25; measured: 22
+    assert right >= 15  # of 25; measured: 25
 
 
-@pytest.mark.parametrize("beam", [1, 4])
-def test_what_every_alignment_holds(translator, lines, beam):
-    for line, one in zip(lines, aligned(translator, lines, beam=beam), strict=True):
+SEARCHES = {
+    "greedy": {"beam": 1},
+    "beam": {"beam": 4},
+    "cut": {"beam": 2, "max_length": 1},
+    "sampled": {"sampling": True, "n_best": 2, "max_length": 9},
+}
+
+
+@pytest.mark.parametrize("precision", ["fp32", "auto"])
+@pytest.mark.parametrize("options", SEARCHES.values(), ids=SEARCHES.keys())
+def test_what_every_alignment_holds(attending, lines, precision, options):
+    translator = Translator.load(attending / "model", device="cpu", precision=precision)
+    for line, one in zip(lines, aligned(translator, lines, **options), strict=True):
         found = one.alignment
         assert found.weights.shape == (len(found.target.pieces), len(found.source.pieces))
         np.testing.assert_allclose(found.weights.sum(axis=1), 1, atol=1e-5)
         words = {word for word in found.source.words if word is not None}
-        assert words == set(range(len(line.split())))
+        assert words <= set(range(len(line.split())))
+        if line.isascii() and line.isprintable():
+            assert words == set(range(len(line.split())))
         written = [target for _, target in found.hard()]
-        assert written == list(range(len(one.text.split())))
+        assert not words or written == list(range(len(one.text.split())))
         assert all(source in words for source, _ in found.hard())
         assert found.pharaoh().count("-") == len(written)
 
@@ -83,8 +95,16 @@ def test_a_line_in_parts_looks_at_its_own_part(translator, lines):
 def test_only_the_best_has_one_and_only_when_asked(translator, lines):
     ranked = list(translator.window(lines[:3], Search(beam=3, n_best=3), align=True))
     assert all([one.alignment is not None for one in n] == [True, False, False] for n in ranked)
-    ranked = list(translator.window(lines[:3], Search(beam=3)))
+    ranked = list(translator.window([*lines[:3], ""], Search(beam=3)))
     assert all(n[0].alignment is None for n in ranked)
+
+
+def test_a_few_rows_at_a_time_are_all_of_them(translator, lines, monkeypatch):
+    """What attention scores at once is bounded, so that long lines cannot take all the memory."""
+    base = aligned(translator, lines, beam=1)
+    monkeypatch.setattr("seq2seq.decoding.translator._PAIRS", 100)
+    for one, other in zip(aligned(translator, lines, beam=1), base, strict=True):
+        np.testing.assert_allclose(one.alignment.weights, other.alignment.weights, atol=1e-5)
 
 
 def test_an_ensembles_weights_are_the_mean(translator, attending, lines):

@@ -76,6 +76,8 @@ LONG = ["x"] * (MOST + 1)
         ([{"line": 1, "text": "a", "score": 1}], 1, ":1: no alignment: it needs source and"),
         ([{**row(1, ["a"], ["b"]), "weights": [[1, 2]]}], 1, ":1: no alignment"),
         ([{**row(1, ["a"], ["b"]), "weights": [["x"]]}], 1, ":1: no alignment"),
+        ([{**row(1, ["a"], ["b"]), "weights": [[10**30]]}], 1, ":1: no alignment"),
+        ([{**row(1, ["a"], ["b"]), "weights": [[float("nan")]]}], 1, ":1: no alignment"),
     ],
 )
 def test_one_line_for_what_cannot_be_drawn(tmp_path, rows, line, said):
@@ -89,3 +91,31 @@ def test_one_line_for_what_cannot_be_drawn(tmp_path, rows, line, said):
 def test_another_kind_of_picture(tmp_path):
     with pytest.raises(UserError, match="not 'jpg'"):
         plot_attention(written(tmp_path, row(1, ["a"], ["b"])), 1, tmp_path / "a.jpg")
+
+
+def test_hard_alignments_are_no_picture(tmp_path):
+    path = tmp_path / "hard.txt"
+    path.write_text("0-0 1-1\n")
+    with pytest.raises(UserError, match=r"--alignments FILE\.jsonl"):
+        plot_attention(path, 1, tmp_path / "a.png")
+
+
+def test_too_deep_to_be_read(tmp_path):
+    path = tmp_path / "deep.jsonl"
+    path.write_text("[" * 100_000 + "\n")
+    with pytest.raises(UserError, match=":1: not JSON"):
+        plot_attention(path, 1, tmp_path / "a.png")
+
+
+def test_a_font_that_is_gone_or_broken_is_passed_over(tmp_path, monkeypatch):
+    """As after an uninstalled package: matplotlib still lists it."""
+    from matplotlib import font_manager
+
+    broken = tmp_path / "broken.ttf"
+    broken.write_bytes(b"no font")
+    gone = font_manager.FontEntry(str(tmp_path / "gone.ttf"), name="Gone", weight=400)
+    listed = [*font_manager.fontManager.ttflist, gone]
+    monkeypatch.setattr(font_manager.fontManager, "ttflist", listed)
+    monkeypatch.setattr(font_manager, "findSystemFonts", lambda: [str(broken)])
+    plot_attention(written(tmp_path, row(1, ["日"], ["a"])), 1, tmp_path / "a.png")
+    assert (tmp_path / "a.png").exists()

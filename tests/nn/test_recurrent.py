@@ -176,3 +176,18 @@ def test_a_stack_drops_between_layers_and_nowhere_else(bidirectional: bool) -> N
         made = stack("gru", layers, bidirectional=bidirectional, dropout=0.5)
         outputs = made.train()(x, lengths=LENGTHS)[0]
         assert torch.equal(outputs, made.eval()(x, lengths=LENGTHS)[0]) is same
+
+
+@CELL
+def test_dropout_keeps_the_dtype_that_a_layer_gives(cell: str) -> None:
+    """Under autocast an LSTM gives bf16: what is dropped from it must not become float32."""
+    given = []
+    for rate in (0.0, 0.5):
+        made = Stack(cell, 8, 8, 3, dropout=rate).train()
+        seen: list[torch.dtype] = []
+        for layer in made.forwards:
+            layer.register_forward_pre_hook(lambda _, inputs, to=seen: to.append(inputs[0].dtype))
+        with torch.autocast("cpu", torch.bfloat16):
+            outputs, _ = made(torch.randn(2, 3, 8))
+        given.append([*seen, outputs.dtype])
+    assert given[0] == given[1]

@@ -1,5 +1,6 @@
 """Promise 1 through the real command: 2,000 hostile lines in, 2,000 lines out."""
 
+import json
 import os
 import random
 import re
@@ -50,13 +51,20 @@ def hostile(seed: int) -> list[bytes]:
     return lines
 
 
-@pytest.mark.parametrize(("seed", "way"), [(1, "file"), (2, "stdin")])
-def test_a_line_out_for_every_line_in(trained, tmp_path, seed, way):
+@pytest.mark.parametrize(
+    ("seed", "way", "run"),
+    [(1, "file", "trained"), (2, "stdin", "trained"), (3, "file", "attending")],
+)
+def test_a_line_out_for_every_line_in(request, tmp_path, seed, way, run):
+    model = request.getfixturevalue(run) / "model"
     lines = hostile(seed)
     given = tmp_path / "hostile"
     given.write_bytes(b"\n".join(lines) + (b"\n" if way == "file" else b""))
     command = [sys.executable, "-c", "from seq2seq.cli import main; main()", "translate"]
-    options = ["--beam", "1", "--threads", "1", "--device", "cpu", str(trained / "model")]
+    options = ["--beam", "1", "--threads", "1", "--device", "cpu", str(model)]
+    soft = tmp_path / "soft.jsonl"
+    if run == "attending":
+        options += ["--alignments", str(soft)]
     out = tmp_path / "out"
     done = subprocess.run(
         [*command, *options, *([str(given), "-o", str(out)] if way == "file" else [])],
@@ -73,6 +81,10 @@ def test_a_line_out_for_every_line_in(trained, tmp_path, seed, way):
     for line, text in zip(lines, found, strict=True):
         assert bool(text.strip()) == bool(line.decode("utf-8", "replace").strip()), line
         assert not set("\r\t\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029") & set(text), line
+    if run == "attending":
+        rows = [json.loads(row) for row in soft.read_text("utf-8").split("\n")[:-1]]
+        assert [row["line"] for row in rows] == list(range(1, _LINES + 1))
+        assert all(sum(w) == pytest.approx(1, abs=1e-3) for row in rows for w in row["weights"])
     said = done.stderr.decode()
     named = {int(number) for number in re.findall(r"line (\d+) is not valid UTF-8", said)}
     assert named == {number for number, line in enumerate(lines, 1) if not is_utf8(line)}
