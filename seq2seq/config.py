@@ -108,7 +108,7 @@ class EncoderConfig(Section):
 class ContextConfig(Section):
     """The context vector c: one for the whole target, or attention, a new one for every step."""
 
-    kind: Literal["fixed", "additive", "dot", "general", "multi-head"] = "fixed"
+    kind: Literal["fixed", "additive", "dot", "general", "multi-head"] = "multi-head"
     # Attention: "parallel", the first decoder layer asks, those above it and the output layer are
     # fed the answer c_t; "classic", its state of the step before asks, and all layers are fed c_t.
     placement: Literal["parallel", "classic"] = "parallel"

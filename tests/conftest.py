@@ -50,6 +50,7 @@ hidden = 32
 dropout = 0.0
 embedding_dropout = 0.0
 [context]
+kind = "fixed"
 heads = 4
 size = 64
 [decoder]

@@ -26,7 +26,7 @@ def make(**sections: dict[str, Any]) -> Model:
         "data": {"source": "de", "target": "en", "train": "train"},
         "tokenizer": {"kind": "char", "vocabulary": 24},
         "encoder": {"embedding": 6, "hidden": 4},
-        "context": {"size": 5, "heads": 2},
+        "context": {"size": 6, "heads": 2},
         "decoder": {"embedding": 6, "hidden": 7},
         "training": {"epochs": 1},
     }
