@@ -162,7 +162,7 @@ def test_a_broken_piece_is_named_and_nothing_of_it_is_run(
 def test_weights_of_another_shape(folder: Path, key: str) -> None:
     values = tomllib.loads((folder / "config.toml").read_text())
     section, name = key.split(".")
-    values[section][name] += 1
+    values[section][name] += 2  # and parted among two heads still
     changed = config.parse(values, "test")
     (folder / "config.toml").write_text(config.dumps(changed))
     said = complaint(folder)
