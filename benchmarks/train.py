@@ -32,7 +32,7 @@ def main() -> None:
     runtime.keep_memory()
     threads = runtime.threads(arguments.threads)
     configs = {
-        name: configuration.load(arguments.config, [*arguments.set, *settings])
+        name: configuration.load(arguments.config, settings)
         for name, *settings in arguments.variant
     }
     first = next(iter(configs.values()))
@@ -57,7 +57,6 @@ def parsed() -> argparse.Namespace:
     parser.add_argument(
         "-v", "--variant", nargs="+", action="append", required=True, metavar=("NAME", "key=value")
     )
-    parser.add_argument("--set", nargs="*", default=[], metavar="key=value", help="for all of them")
     parser.add_argument("--updates", type=int, default=30, help="a round")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=0, help="0: all cores")

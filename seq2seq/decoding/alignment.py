@@ -14,7 +14,7 @@ class Side:
     the number of the whitespace word that it belongs to, from 0; None for `</s>`."""
 
     pieces: list[str]
-    words: list[int | None]
+    words: Sequence[int | None]
 
     def ended(self, end: list[str]) -> Side:
         """With `end`, pieces that belong to no word, behind the others."""

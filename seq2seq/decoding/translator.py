@@ -251,7 +251,7 @@ class Translator:
         for number, (ids, hypothesis) in enumerate(zip(line.parts, chosen, strict=True)):
             starts = [before + start for start in target.starts(hypothesis.tokens)]
             left = Side(source.pieces(ids.tolist()), list(islice(source_words, len(ids))))
-            right = Side(target.pieces(hypothesis.tokens), list(word_numbers(text, starts)))
+            right = Side(target.pieces(hypothesis.tokens), word_numbers(text, starts))
             if hypothesis.finished:
                 right = right.ended(ends[1])
             parts.append(Alignment(left.ended(ends[0]), right, line.attended[number]))

@@ -29,6 +29,7 @@ def lines(toy):
         "",
         " \u3000",
         "  ½ cat\u00a0dog ☃\u200bİx ",
+        *("\ufeff", "the \ud800 cat", "\0"),
         " ".join(draw.choices(words, k=70)),
     ]
 
