@@ -62,6 +62,12 @@ def autocast(chosen: torch.device, dtype: torch.dtype) -> torch.autocast:
     return torch.autocast(chosen.type, torch.bfloat16, enabled=dtype == torch.bfloat16)
 
 
+def dtype_of_products(weight: torch.Tensor) -> torch.dtype:
+    """What the weight is multiplied in here and now: its own dtype, or autocast's."""
+    kind = weight.device.type
+    return torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else weight.dtype
+
+
 def threads(count: int) -> int:
     """Use `count` threads for matrix products (0: one a core); gives the number in use."""
     torch.set_num_threads(count or len(os.sched_getaffinity(0)))

@@ -19,7 +19,8 @@ class Batch:
     """Right-padded ids, int64, and the numbers of their pairs.
 
     source [B, S] ends with EOS, lengths [B] counts it; inputs [B, T] starts with BOS,
-    outputs [B, T] is the same moved by one and ends with EOS.
+    outputs [B, T] is the same moved by one and ends with EOS; real [n] says where outputs, as one
+    row of B · T, holds a token and no padding.
     """
 
     rows: np.ndarray
@@ -27,11 +28,12 @@ class Batch:
     lengths: Tensor
     inputs: Tensor
     outputs: Tensor
+    real: Tensor
 
     def to(self, device: torch.device) -> Batch:
         moved = (
             part.to(device, non_blocking=True)
-            for part in (self.source, self.lengths, self.inputs, self.outputs)
+            for part in (self.source, self.lengths, self.inputs, self.outputs, self.real)
         )
         return Batch(self.rows, *moved)
 
@@ -71,22 +73,17 @@ def collate(dataset: Dataset, rows: np.ndarray, tokenizers: Tokenizers) -> Batch
     target = [dataset.ids(row, 1) for row in rows.tolist()]
     left, right = tokenizers.source, tokenizers.target
     tokens, lengths = pad_source(source, left.pad, left.eos)
-    size = max(map(len, target)) + 1
-    inputs = np.full((len(rows), size), right.pad, np.int64)
-    outputs = inputs.copy()
+    outputs, sizes = pad_source(target, right.pad, right.eos)
+    inputs = outputs.masked_fill(outputs == right.eos, right.pad).roll(1, dims=1)
     inputs[:, 0] = right.bos
-    for row, ids in enumerate(target):
-        inputs[row, 1 : len(ids) + 1] = ids
-        outputs[row, : len(ids)] = ids
-        outputs[row, len(ids)] = right.eos
-    return Batch(rows, tokens, lengths, torch.from_numpy(inputs), torch.from_numpy(outputs))
+    real = (torch.arange(outputs.shape[1]) < sizes.unsqueeze(1)).flatten().nonzero().squeeze(1)
+    return Batch(rows, tokens, lengths, inputs, outputs, real)
 
 
 def pad_source(sequences: list[np.ndarray], pad: int, eos: int) -> tuple[Tensor, Tensor]:
     """Sequences of ids → tokens [B, S] int64 (EOS at each end) and lengths [B] (EOS counted)."""
     lengths = np.array([len(ids) + 1 for ids in sequences], np.int64)
     tokens = np.full((len(sequences), lengths.max()), pad, np.int64)
-    for row, ids in enumerate(sequences):
-        tokens[row, : len(ids)] = ids
-        tokens[row, len(ids)] = eos
+    tokens[np.arange(tokens.shape[1]) < lengths[:, None] - 1] = np.concatenate(sequences)
+    tokens[np.arange(len(tokens)), lengths - 1] = eos
     return torch.from_numpy(tokens), torch.from_numpy(lengths)

@@ -66,16 +66,13 @@ class Checkpoints:
     ) -> None:
         """Write one whole, then remove the older ones. Raises UserError where that fails."""
         name = f"update-{progress.update:08d}"
-        state = {"optimizer": optimizer.state_dict(), "cpu": torch.get_rng_state()}
-        if torch.cuda.is_available():
-            state["cuda"] = torch.cuda.get_rng_state()
         text = json.dumps(asdict(progress), indent=2) + "\n"
         try:
             with whole_folder(self.folder / name) as aside:
                 save_weights(aside / "weights.safetensors", network)
                 if averaged is not None:
                     save_weights(aside / "average.safetensors", averaged)
-                torch.save(state, aside / "optimizer.pt")
+                torch.save(optimizer.state_dict(), aside / "optimizer.pt")
                 (aside / "progress.json").write_text(text, encoding="utf-8")
         except (OSError, RuntimeError) as error:  # of a full disk, torch makes a RuntimeError
             raise UserError(
@@ -105,10 +102,7 @@ class Checkpoints:
                 load_weights(folder / "average.safetensors", averaged)
             elif averaged is not None:  # averaging was switched on for the resumed part
                 averaged.load_state_dict(network.state_dict())
-            optimizer.load_state_dict(state["optimizer"])
-            torch.set_rng_state(state["cpu"])
-            if torch.cuda.is_available() and "cuda" in state:
-                torch.cuda.set_rng_state(state["cuda"])
+            optimizer.load_state_dict(state)
             values["kept"] = [(score, update) for score, update in values["kept"]]
             return Progress(**values)
         except _BROKEN as error:

@@ -59,18 +59,21 @@ class Learner:
         """
         self.network.train()
         self.optimizer.zero_grad(set_to_none=True)
-        pad = self.tokenizers.target.pad
-        tokens = sum(int((batch.outputs != pad).sum()) for batch in batches)
+        tokens = sum(len(batch.real) for batch in batches)
         nll = sum(self._backward(batch, tokens) for batch in batches)
+        gradients = [p.grad for p in self.network.parameters() if p.grad is not None]
+        norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
+        told = float(norm)
+        if not (math.isfinite(nll) and math.isfinite(told)):
+            raise UserError(_not_finite(number, nll, told, batches))
+        # The fused optimiser divides the gradient by this: clipping takes no pass of its own.
         limit = self.settings.clip or math.inf
-        norm = float(nn.utils.clip_grad_norm_(self.network.parameters(), limit))
-        if not (math.isfinite(nll) and math.isfinite(norm)):
-            raise UserError(_not_finite(number, nll, norm, batches))
+        self.optimizer.grad_scale = (norm.float() / limit).clamp_min(1)  # type: ignore[attr-defined]
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         self.optimizer.step()
         self._follow(number)
-        return Update(nll, norm, tokens)
+        return Update(nll, told, tokens)
 
     def require_finite(self, number: int) -> None:
         """Raises UserError where update `number` left what must not be saved: inf or NaN."""
@@ -93,9 +96,12 @@ class Learner:
         )
         with runtime.autocast(self.device, self.dtype):
             loss = cross_entropy(
-                self.network, noisy, pad=target.pad, smoothing=self.settings.label_smoothing
+                self.network,
+                noisy,
+                smoothing=self.settings.label_smoothing,
+                scale=1 / tokens,
             )
-        (loss.total / tokens).backward()  # type: ignore[no-untyped-call]
+        loss.total.backward()  # type: ignore[no-untyped-call]
         return float(loss.nll)
 
     @torch.no_grad()

@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
+from torch.autograd import Function
+from torch.autograd.function import once_differentiable
 
+from seq2seq import runtime
 from seq2seq.models.translation import Translation
 from seq2seq.text.batching import Batch
+
+_ROWS = 512  # tokens, about, whose logits are in memory together
 
 
 @dataclass(frozen=True)
 class Loss:
-    """Sums over the real target tokens of a batch, in nats, float32 scalars.
+    """Sums over the real target tokens of a batch, in nats, scalars.
 
-    total: with label smoothing, what is differentiated; nll: the plain negative log-likelihood.
+    total: with label smoothing and times `scale`, what is differentiated; nll: the plain negative
+    log-likelihood.
     """
 
     total: Tensor
@@ -24,23 +31,109 @@ class Loss:
     tokens: int
 
 
-def cross_entropy(network: Translation, batch: Batch, *, pad: int, smoothing: float = 0.0) -> Loss:
+def cross_entropy(
+    network: Translation, batch: Batch, *, smoothing: float = 0.0, scale: float = 1.0
+) -> Loss:
     """Cross-entropy of teacher forcing, smoothed towards the uniform distribution (Szegedy 2016).
 
     The output layer runs over real tokens only: padding costs it nothing.
     """
     memory = network.encoder(batch.source, batch.lengths)
     readouts = network.decoder.readouts(memory, batch.inputs)  # [B, T, E]
-    real = batch.outputs != pad  # [B, T]
-    wanted = batch.outputs[real]  # [n]
-    logits = network.decoder.output(readouts[real])  # [n, V]
-    log_probabilities = F.log_softmax(logits.float(), dim=-1)
-    nll = F.nll_loss(log_probabilities, wanted, reduction="sum")
-    total = nll
-    if smoothing:
-        uniform = -log_probabilities.mean(dim=-1).sum()
-        total = (1 - smoothing) * nll + smoothing * uniform
-    return Loss(total, nll.detach(), wanted.numel())
+    output = network.decoder.output
+    total, nll = _OutputLoss.apply(  # type: ignore[no-untyped-call]
+        readouts.flatten(0, 1),
+        output.weight,
+        output.bias,
+        batch.real,
+        batch.outputs.flatten()[batch.real],
+        smoothing,
+        scale,
+        torch.is_grad_enabled(),
+    )
+    return Loss(total, nll, len(batch.real))
+
+
+class _OutputLoss(Function):
+    """The output layer and its cross-entropy, in pieces: a batch's logits are never whole in
+    memory, and nothing but softmax walks over them.
+
+    With p = softmax(W r + b) and the smoothed target q = (1 - ε) onehot(y) + ε / V, the gradient of
+    the logits is p - q. Only p has V numbers a token worth multiplying: what q adds to the products
+    is in closed form, and exact where p is in bf16.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        readouts: Tensor,
+        weight: Tensor,
+        bias: Tensor,
+        real: Tensor,
+        wanted: Tensor,
+        smoothing: float,
+        scale: float,
+        learning: bool,
+    ) -> tuple[Tensor, Tensor]:
+        """readouts [N, E]; weight [V, E], bias [V]; real [n], the rows that count; wanted [n], ids.
+
+        Gives the total, smoothed and scaled, and the nll.
+        """
+        V = len(weight)
+        dtype = runtime.dtype_of_products(weight)
+        rows = readouts[real].to(dtype)  # [n, E]
+        matrix, offset = weight.to(dtype), bias.to(dtype)
+        wide = rows.to(weight.dtype) * scale
+        narrow = wide.to(dtype)
+        at, p_at = weight.new_empty(2, len(real))  # logit and probability of what is wanted
+        d_rows = torch.empty_like(wide)
+        d_matrix, d_offset = torch.empty_like(matrix), torch.zeros_like(bias)
+        for first, last in _pieces(len(real)):
+            piece = slice(first, last)
+            ids = wanted[piece].unsqueeze(1)
+            logits = torch.addmm(offset, rows[piece], matrix.t())  # [rows, V]
+            at[piece] = logits.gather(1, ids).squeeze(1)
+            p = logits.softmax(dim=1)
+            p_at[piece] = p.gather(1, ids).squeeze(1)
+            if learning:
+                d_rows[piece] = p @ matrix
+                # beta 0: whatever the memory held before is not read
+                d_matrix.addmm_(p.t(), narrow[piece], beta=float(first > 0))
+                d_offset += p.new_full((last - first,), scale) @ p
+        # A probability that no float holds counts as the smallest one: 87 nats in float32.
+        log_p = p_at.clamp_min(torch.finfo(p_at.dtype).tiny).log()
+        nll = -log_p.sum()
+        sum_of_rows = weight.sum(dim=0)  # [E]
+        mean_logits = (wide @ sum_of_rows).sum() / V + scale * len(real) * bias.mean()
+        uniform = scale * (at - log_p).sum() - mean_logits
+        total = (1 - smoothing) * scale * nll + smoothing * uniform
+        ctx.mark_non_differentiable(nll)
+        if learning:
+            d_rows -= (1 - smoothing) * weight[wanted] + smoothing / V * sum_of_rows
+            d_weight = d_matrix.to(weight.dtype)
+            d_weight -= smoothing / V * wide.sum(dim=0)
+            d_weight.index_add_(0, wanted, wide, alpha=smoothing - 1)
+            d_offset -= smoothing / V * scale * len(real)
+            d_offset.index_add_(0, wanted, bias.new_full(wanted.shape, scale), alpha=smoothing - 1)
+            d_readouts = torch.zeros_like(readouts)
+            d_readouts[real] = (d_rows * scale).to(readouts.dtype)
+            ctx.save_for_backward(d_readouts, d_weight, d_offset)
+        return total, nll
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, d_total: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
+        gradients = ctx.saved_tensors
+        if d_total.is_cuda or float(d_total) != 1:  # asking a GPU would wait for it
+            gradients = tuple(gradient * d_total.to(gradient.dtype) for gradient in gradients)
+        return *gradients, None, None, None, None, None
+
+
+def _pieces(rows: int) -> list[tuple[int, int]]:
+    """Equal pieces of about 512 rows, each (first, behind the last)."""
+    count = max(1, round(rows / _ROWS))
+    edges = [rows * i // count for i in range(count + 1)]
+    return list(pairwise(edges))
 
 
 def with_word_dropout(batch: Batch, rate: float, keep: int, unk: tuple[int, int]) -> Batch:
@@ -59,4 +152,5 @@ def with_word_dropout(batch: Batch, rate: float, keep: int, unk: tuple[int, int]
         batch.lengths,
         blank(batch.inputs, unk[1]),
         batch.outputs,
+        batch.real,
     )

@@ -58,7 +58,7 @@ def _loss(model: Model, pairs: Dataset, device: torch.device, dtype: torch.dtype
     for rows in batching.plan(pairs.lengths, budget=_BUDGET, seed=0, epoch=0):
         batch = batching.collate(pairs, np.asarray(rows), model.tokenizers).to(device)
         with runtime.autocast(device, dtype):
-            loss = cross_entropy(model.network, batch, pad=model.tokenizers.target.pad)
+            loss = cross_entropy(model.network, batch)
         total += float(loss.nll)
         tokens += loss.tokens
     return total / tokens

@@ -116,6 +116,34 @@ def test_step_by_step_equals_one_run(cell: str, layers: int) -> None:
             torch.testing.assert_close(one, other, rtol=0, atol=1e-10)
 
 
+@CELL
+@pytest.mark.parametrize("begun", [False, True], ids=["from zero", "from a state"])
+def test_the_backward_pass_is_torchs_own(cell: str, begun: bool) -> None:
+    """Of every weight, the input and the first state, by what comes back through all outputs and
+    the last state."""
+    layer = stack(cell).forwards[0]
+    x = torch.randn(4, 7, 5, dtype=torch.float64, requires_grad=True)
+    first = [torch.randn(4, 4, dtype=torch.float64, requires_grad=True) for _ in range(layer.parts)]
+    wanted = [x, *(first if begun else []), *layer.parameters()]
+    back = torch.randn(4, 7, 4, dtype=torch.float64)
+
+    def gradients(outputs: Tensor, last: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        with torch.enable_grad():
+            value = (outputs * back).sum() + sum(part.square().sum() for part in last)
+        return torch.autograd.grad(value, wanted)
+
+    state = tuple(first) if begun else None
+    ours = gradients(*layer(x, state))
+    initial = tuple(part.unsqueeze(0) for part in first) if begun else None
+    if initial is not None and len(initial) == 1:
+        (initial,) = initial
+    outputs, last = layer.run(x, initial)
+    parts = last if cell == "lstm" else (last,)
+    theirs = gradients(outputs, tuple(part[0] for part in parts))
+    for one, other in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(one, other, rtol=0, atol=1e-10)
+
+
 def test_both_ways_needs_the_lengths() -> None:
     with pytest.raises(ValueError, match="needs the lengths"):
         stack("gru", bidirectional=True)(torch.randn(1, 2, 5, dtype=torch.float64))

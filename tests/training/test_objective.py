@@ -7,6 +7,7 @@ import torch.nn.functional as F
 
 from seq2seq.models.folder import load
 from seq2seq.text.batching import Batch, pad_source
+from seq2seq.training import objective
 from seq2seq.training.objective import cross_entropy, with_word_dropout
 
 
@@ -27,34 +28,69 @@ def batch_of(model, lengths, seed=0, extra=0):
     inputs = torch.cat([torch.full((len(lengths), 1), target.bos), outputs[:, :-1]], dim=1)
     inputs = inputs.masked_fill(inputs == target.eos, target.pad)
     padded = [F.pad(part, (0, extra), value=target.pad) for part in (source, inputs, outputs)]
-    return Batch(np.arange(len(lengths)), padded[0], sizes, padded[1], padded[2])
+    real = (padded[2] != target.pad).flatten().nonzero().squeeze(1)
+    return Batch(np.arange(len(lengths)), padded[0], sizes, padded[1], padded[2], real)
+
+
+@pytest.fixture(params=[2, 512], ids=["in pieces", "in one"])
+def rows(request, monkeypatch):
+    """How many tokens' logits are in memory together."""
+    monkeypatch.setattr(objective, "_ROWS", request.param)
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
-def test_it_is_torchs_cross_entropy(model, smoothing):
+def test_it_is_torchs_cross_entropy(model, smoothing, rows):
+    """The values, and the gradient of every weight."""
     batch, pad = batch_of(model, [1, 5, 9]), model.tokenizers.target.pad
-    found = cross_entropy(model.network, batch, pad=pad, smoothing=smoothing)
-    logits = model.network(batch.source, batch.lengths, batch.inputs).float().flatten(0, 1)
-    for total, epsilon in ((found.total, smoothing), (found.nll, 0.0)):
-        wanted = F.cross_entropy(
-            logits,
-            batch.outputs.flatten(),
-            ignore_index=pad,
-            reduction="sum",
-            label_smoothing=epsilon,
-        )
-        torch.testing.assert_close(total, wanted, rtol=1e-5, atol=0)
+    weights = list(model.network.parameters())
+    found = cross_entropy(model.network, batch, smoothing=smoothing, scale=0.25)
+    logits = model.network(batch.source, batch.lengths, batch.inputs).flatten(0, 1)
+    outputs = batch.outputs.flatten()
+    wanted = F.cross_entropy(
+        logits, outputs, ignore_index=pad, reduction="sum", label_smoothing=smoothing
+    )
+    nll = F.cross_entropy(logits, outputs, ignore_index=pad, reduction="sum")
+    torch.testing.assert_close((found.total * 4, found.nll), (wanted, nll), rtol=1e-9, atol=0)
     assert found.tokens == 1 + 5 + 9 + 3
+    expected = torch.autograd.grad(wanted / 4 * 3, weights)
+    for gradient, other in zip(
+        torch.autograd.grad(found.total * 3, weights), expected, strict=True
+    ):
+        torch.testing.assert_close(gradient, other, rtol=1e-9, atol=1e-11)
+
+
+def test_no_gradient_is_made_where_none_is_wanted(model):
+    batch = batch_of(model, [3, 4])
+    with torch.no_grad():
+        found = cross_entropy(model.network, batch, smoothing=0.1)
+    other = cross_entropy(model.network, batch, smoothing=0.1)
+    torch.testing.assert_close((found.total, found.nll), (other.total, other.nll))
+    assert not found.total.requires_grad
+
+
+def test_bf16_is_as_near_as_its_products_are(model):
+    """What smoothing and the wanted token add to the gradient is as exact as in fp32."""
+    torch.manual_seed(0)
+    n, V, E = 40, 5000, 64
+    r = torch.randn(n, E).bfloat16().float()  # as the layer below gives it
+    weight, bias = torch.randn(V, E) / 8, torch.randn(V) / 8
+    wanted = torch.randint(V, (n,))
+    parts = [part.requires_grad_() for part in (r, weight, bias)]
+    exact = F.cross_entropy(r @ weight.T + bias, wanted, label_smoothing=0.1)
+    with torch.autocast("cpu", torch.bfloat16):
+        total, _ = objective._OutputLoss.apply(*parts, torch.arange(n), wanted, 0.1, 1 / n, True)
+    torch.testing.assert_close(total, exact, rtol=2e-3, atol=0)
+    for one, other in zip(
+        torch.autograd.grad(total, parts), torch.autograd.grad(exact, parts), strict=True
+    ):
+        assert (one - other).norm() < 1e-3 * other.norm()
 
 
 def test_padding_adds_nothing(model):
-    pad = model.tokenizers.target.pad
     gradients = []
     for extra in (0, 6):
         model.network.zero_grad()
-        loss = cross_entropy(
-            model.network, batch_of(model, [2, 7], extra=extra), pad=pad, smoothing=0.1
-        )
+        loss = cross_entropy(model.network, batch_of(model, [2, 7], extra=extra), smoothing=0.1)
         loss.total.backward()
         gradients.append((loss.total, [p.grad for p in model.network.parameters()]))
         assert loss.tokens == 11
