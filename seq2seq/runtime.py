@@ -69,6 +69,8 @@ def dtype_of_products(weight: torch.Tensor) -> torch.dtype:
 
 
 def threads(count: int) -> int:
-    """Use `count` threads for matrix products (0: one a core); gives the number in use."""
-    torch.set_num_threads(count or len(os.sched_getaffinity(0)))
+    """Use `count` threads for matrix products (0: one a core, the cores shared out where torchrun
+    started several processes); gives the number in use."""
+    processes = int(os.environ.get("LOCAL_WORLD_SIZE", 1))
+    torch.set_num_threads(count or max(1, len(os.sched_getaffinity(0)) // processes))
     return torch.get_num_threads()

@@ -35,6 +35,7 @@ class Progress:
     plateau_waited: int = 0
     rows: int = 0  # of metrics.jsonl
     threads: int = 0
+    ranks: int = 1
     # Sums since the last row of the log.
     window_nll: float = 0.0
     window_tokens: int = 0
@@ -43,6 +44,11 @@ class Progress:
     window_start: float = 0.0  # `seconds` at its beginning
     # (score, update) of the validations whose weights are kept for averaging, best first.
     kept: list[tuple[float, int]] = field(default_factory=list)
+
+    def keep(self, score: float, most: int) -> None:
+        """Take note of a validation whose weights are to be averaged, if it is among the best."""
+        ranked = sorted([*self.kept, (score, self.update)], key=lambda k: (-k[0], k[1]))
+        self.kept = ranked[:most]
 
     def clear_window(self) -> None:
         """Begin a new row of the log."""
@@ -109,12 +115,10 @@ class Checkpoints:
             detail = " ".join(str(error).split())[:200]
             raise UserError(f"{folder}: the checkpoint cannot be read: {detail}") from None
 
-    def keep(self, progress: Progress, score: float, network: torch.nn.Module, most: int) -> None:
-        """Keep the weights of a validation for averaging, if it is among the best `most`."""
+    def keep(self, progress: Progress, network: torch.nn.Module) -> None:
+        """Keep the weights of this update, for averaging."""
         with whole_file(self._kept(progress.update)) as aside:
             save_weights(aside, network)
-        ranked = sorted([*progress.kept, (score, progress.update)], key=lambda k: (-k[0], k[1]))
-        progress.kept = ranked[:most]
 
     def average(self, progress: Progress, network: torch.nn.Module) -> None:
         """Fill `network` with the mean of the weights that were kept."""

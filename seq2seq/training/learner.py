@@ -9,34 +9,71 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from seq2seq import runtime
 from seq2seq.config import TrainingConfig
 from seq2seq.errors import UserError
 from seq2seq.models.folder import Model
+from seq2seq.models.translation import Translation
 from seq2seq.text.batching import Batch
+from seq2seq.training.distributed import Ranks
 from seq2seq.training.objective import cross_entropy, with_word_dropout
 
 
 @dataclass(frozen=True)
 class Update:
-    """nll: summed over the target tokens, nats, no smoothing; norm: of the gradient, unclipped."""
+    """nll: summed over this rank's target tokens, nats, no smoothing; norm: of the gradient of all
+    ranks, unclipped; both scalars on the device, which need not have made them yet."""
 
-    nll: float
-    norm: float
-    tokens: int
+    number: int
+    nll: Tensor
+    norm: Tensor
+    rows: np.ndarray
+
+    def require_finite(self) -> None:
+        """Raises UserError where loss or gradient is inf or NaN: no weight has changed then."""
+        nll, norm = float(self.nll), float(self.norm)
+        if math.isfinite(nll) and math.isfinite(norm):
+            return
+        named = ", ".join(map(str, self.rows[:5] + 1)) + (", ..." if len(self.rows) > 5 else "")
+        raise UserError(
+            f"update {self.number}: the loss is {nll:g} and the gradient's norm {norm:g}, on the "
+            f"batch of training pairs {named}; no weight was changed: go on from the last "
+            "checkpoint (--resume) with a smaller training.learning_rate"
+        )
+
+
+class Objective(nn.Module):
+    """A network and what is wanted of it, as one module."""
+
+    def __init__(self, network: Translation, smoothing: float) -> None:
+        super().__init__()
+        self.network, self.smoothing = network, smoothing
+
+    def forward(self, batch: Batch, scale: float) -> tuple[Tensor, Tensor]:
+        """The total, smoothed and times `scale`, and the nll."""
+        loss = cross_entropy(self.network, batch, smoothing=self.smoothing, scale=scale)
+        return loss.total, loss.nll
 
 
 class Learner:
     """A network, its optimiser, and the exponential average of its weights if one is wanted."""
 
     def __init__(
-        self, model: Model, settings: TrainingConfig, device: torch.device, dtype: torch.dtype
+        self,
+        model: Model,
+        settings: TrainingConfig,
+        device: torch.device,
+        dtype: torch.dtype,
+        ranks: Ranks | None = None,
     ) -> None:
+        """ranks: those that share each batch; None for this process alone."""
         self.settings, self.device, self.dtype = settings, device, dtype
+        self.ranks = ranks or Ranks()
         self.tokenizers = model.tokenizers
         self.network = model.network.to(device)
+        self.objective = self.ranks.averaging(Objective(self.network, settings.label_smoothing))
         # A network of its own: it is what is validated and kept.
         self.averaged = copy.deepcopy(self.network) if settings.average_decay else None
         self.optimizer = torch.optim.AdamW(
@@ -51,29 +88,45 @@ class Learner:
         """The weights that validation judges: the average where there is one."""
         return self.network if self.averaged is None else self.averaged
 
-    def update(self, batches: list[Batch], rate: float, number: int) -> Update:
-        """Update number `number` with learning rate `rate`; the loss is the mean over the target
-        tokens of all batches together.
+    def update(self, batches: list[Batch], tokens: int, rate: float, number: int) -> Update:
+        """Update number `number` with learning rate `rate` from this rank's share of the batches;
+        the loss is the mean over the `tokens` target tokens of all ranks' shares together.
 
-        Raises UserError, before any weight has changed, where loss or gradient is not finite.
+        Where loss or gradient is not finite, no weight changes: on a CPU this raises UserError, on
+        a GPU, which is not waited for, `Update.require_finite` does when it is asked.
         """
         self.network.train()
         self.optimizer.zero_grad(set_to_none=True)
-        tokens = sum(len(batch.real) for batch in batches)
-        nll = sum(self._backward(batch, tokens) for batch in batches)
+        nll = torch.zeros((), device=self.device)
+        for batch in batches[:-1]:
+            with self.ranks.apart(self.objective):
+                nll += self._backward(batch, tokens)
+        nll += self._backward(batches[-1], tokens)
         gradients = [p.grad for p in self.network.parameters() if p.grad is not None]
         norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
-        told = float(norm)
-        if not (math.isfinite(nll) and math.isfinite(told)):
-            raise UserError(_not_finite(number, nll, told, batches))
-        # The fused optimiser divides the gradient by this: clipping takes no pass of its own.
+        made = Update(number, nll, norm, np.concatenate([batch.rows for batch in batches]))
+        if self.device.type == "cpu":
+            made.require_finite()
+        # The fused optimiser divides the gradient by the one, and does nothing for the other:
+        # neither clipping nor checking takes a pass of its own, or has to wait for a GPU.
         limit = self.settings.clip or math.inf
         self.optimizer.grad_scale = (norm.float() / limit).clamp_min(1)  # type: ignore[attr-defined]
+        self.optimizer.found_inf = (~norm.isfinite()).float()  # type: ignore[attr-defined]
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         self.optimizer.step()
         self._follow(number)
-        return Update(nll, told, tokens)
+        return made
+
+    def take_over(self) -> None:
+        """Have all ranks go on from what the first one has."""
+        parts: list[Any] = [self.network, self.optimizer]
+        if self.averaged is not None:
+            parts.append(self.averaged)
+        states = self.ranks.of_first([part.state_dict() for part in parts])
+        if not self.ranks.first:
+            for part, state in zip(parts, states, strict=True):
+                part.load_state_dict(state)
 
     def require_finite(self, number: int) -> None:
         """Raises UserError where update `number` left what must not be saved: inf or NaN."""
@@ -87,22 +140,21 @@ class Learner:
                 "from the last checkpoint (--resume) with a smaller training.learning_rate"
             )
 
-    def _backward(self, batch: Batch, tokens: int) -> float:
+    def _backward(self, batch: Batch, tokens: int) -> Tensor:
         """Add up the gradient of one batch's part of the loss; gives the batch's nll."""
         source, target = self.tokenizers.source, self.tokenizers.target
-        batch = batch.to(self.device)
         noisy = with_word_dropout(
-            batch, self.settings.word_dropout, target.eos, (source.unk, target.unk)
+            batch.to(self.device),
+            self.settings.word_dropout,
+            target.eos,
+            (source.unk, target.unk),
         )
         with runtime.autocast(self.device, self.dtype):
-            loss = cross_entropy(
-                self.network,
-                noisy,
-                smoothing=self.settings.label_smoothing,
-                scale=1 / tokens,
-            )
-        loss.total.backward()  # type: ignore[no-untyped-call]
-        return float(loss.nll)
+            # Ranks are averaged over, where a sum is wanted.
+            total, nll = self.objective(noisy, self.ranks.count / tokens)
+        total.backward()
+        made: Tensor = nll
+        return made
 
     @torch.no_grad()
     def _follow(self, number: int) -> None:
@@ -123,13 +175,3 @@ def _groups(network: nn.Module, decay: float) -> list[dict[str, Any]]:
         {"params": matrices, "weight_decay": decay},
         {"params": others, "weight_decay": 0.0},
     ]
-
-
-def _not_finite(number: int, nll: float, norm: float, batches: list[Batch]) -> str:
-    rows = np.concatenate([batch.rows for batch in batches]) + 1
-    named = ", ".join(map(str, rows[:5])) + (", ..." if len(rows) > 5 else "")
-    return (
-        f"update {number}: the loss is {nll:g} and the gradient's norm {norm:g}, on the batch of "
-        f"training pairs {named}; no weight was changed: go on from the last checkpoint "
-        "(--resume) with a smaller training.learning_rate"
-    )

@@ -9,6 +9,7 @@ import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -22,16 +23,20 @@ from seq2seq.errors import UserError
 from seq2seq.evaluation.plots import plot_curves
 from seq2seq.models import folder as model_folder
 from seq2seq.text import batching, preparation
+from seq2seq.text.batching import Batch
 from seq2seq.text.dataset import Dataset
 from seq2seq.text.preparation import Prepared
 from seq2seq.training.checkpoint import Checkpoints, Progress
-from seq2seq.training.learner import Learner
+from seq2seq.training.distributed import Ranks, joined, local_rank
+from seq2seq.training.learner import Learner, Update
 from seq2seq.training.progress import Display, MetricsLog
 from seq2seq.training.run import Run
 from seq2seq.training.schedule import behind, learning_rate, meet_plateau, reached
 from seq2seq.training.selection import Selection
 
 log = logging.getLogger(__name__)
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Stopped(Exception):  # noqa: N818 - it is no error
@@ -50,18 +55,39 @@ def train(config: Config, folder: Path, *, resume: bool = False, command: str = 
     """
     runtime.keep_memory()
     device = runtime.device(config.training.device)
+    if device == torch.device("cuda"):
+        device = torch.device("cuda", local_rank())
     dtype = runtime.precision(config.training.precision, device)
     threads = runtime.threads(config.training.threads)
-    run = Run(folder, config, resume=resume)
-    prepared = preparation.prepare(config, run.data, threads, in_use=run.begun)
-    if not len(prepared.valid):
-        raise UserError("the validation set has no pairs: there is nothing to judge a model by")
-    run.begin(config)
-    trainer = Trainer(config, run, prepared, device, dtype, command)
-    trainer.restore(threads)
-    with Display() as display, _signals() as caught:
-        trainer.run_to_the_end(display, caught)
+    with joined(device) as ranks:
+        _require_one_config(config, ranks)
+        with ranks.one_after_the_other():
+            # The others find what the first has made, a run and its data.
+            run = Run(folder, config, resume=resume or not ranks.first)
+            prepared = preparation.prepare(config, run.data, threads, in_use=run.begun)
+        ranks.same(prepared.digest(), "training text or vocabulary")
+        if not len(prepared.valid):
+            raise UserError("the validation set has no pairs: there is nothing to judge a model by")
+        if len(prepared.train) < ranks.count:
+            raise UserError(
+                f"{len(prepared.train)} training pairs cannot be shared out over {ranks.count} "
+                "ranks: start fewer of them"
+            )
+        if ranks.first:
+            run.begin(config)
+        trainer = Trainer(config, run, prepared, device, dtype, command, ranks)
+        trainer.restore(threads)
+        with Display(quiet=not ranks.first) as display, _signals() as caught:
+            trainer.run_to_the_end(display, caught)
     return run.model
+
+
+def _require_one_config(config: Config, ranks: Ranks) -> None:
+    """Raises UserError where the ranks differ, but for paths, which are each machine's own."""
+    values = config.model_dump(mode="json")
+    for name in ("train", "valid", "test"):
+        values["data"].pop(name)
+    ranks.same(values, "configuration")
 
 
 class Trainer:
@@ -75,38 +101,56 @@ class Trainer:
         device: torch.device,
         dtype: torch.dtype,
         command: str,
+        ranks: Ranks,
     ) -> None:
         self.config, self.settings = config, config.training
-        self.run, self.prepared = run, prepared
+        self.run, self.prepared, self.ranks = run, prepared, ranks
         torch.manual_seed(config.seed)
         model = model_folder.build(config, prepared.tokenizers)
-        self.learner = Learner(model, config.training, device, dtype)
+        self.learner = Learner(model, config.training, device, dtype, ranks)
         self.checkpoints = Checkpoints(run.checkpoints)
-        self.selection = Selection(config, run, prepared, self.checkpoints, device, dtype, command)
+        self.selection = Selection(
+            config, run, prepared, self.checkpoints, device, dtype, command, ranks
+        )
         self.progress = Progress()
+        self.made: list[Update] = []  # updates that progress has not heard of yet
+        self.patience = 1 if device.type == "cpu" else 10  # a GPU is not waited for every time
         self.metrics: MetricsLog
 
     def restore(self, threads: int) -> None:
         """Go on from the last checkpoint, if there is one."""
-        learner = self.learner
-        found = self.checkpoints.load(learner.network, learner.averaged, learner.optimizer)
+        learner, ranks = self.learner, self.ranks
+        found = None
+        if ranks.first:
+            found = self.checkpoints.load(learner.network, learner.averaged, learner.optimizer)
+        found = ranks.of_first(found)
         if found is not None:
+            learner.take_over()
             self.progress = found
             if found.threads != threads:
                 log.info("set to %d threads, as the run was begun", found.threads)
                 runtime.threads(found.threads)
+            if found.ranks != ranks.count:
+                log.info(
+                    "resumed with %d processes, where there were %d: from the same position, not "
+                    "to the same bits",
+                    ranks.count,
+                    found.ranks,
+                )
             log.info("resumed at update %d", found.update)
         else:
             self.progress.threads = threads
             log.info(
-                "%s parameters; %s training pairs; %s, %s, %d threads",
+                "%s parameters; %s training pairs; %s, %s, %d threads%s",
                 f"{sum(p.numel() for p in learner.network.parameters()):,}",
                 f"{len(self.prepared.train):,}",
                 learner.device,
                 str(learner.dtype).removeprefix("torch."),
                 threads,
+                f" in each of {ranks.count} processes" if ranks.count > 1 else "",
             )
-        self.metrics = MetricsLog(self.run.metrics, self.progress.rows)
+        self.progress.ranks = ranks.count
+        self.metrics = MetricsLog(self.run.metrics if ranks.first else None, self.progress.rows)
 
     def run_to_the_end(self, display: Display, caught: list[int]) -> None:
         """Update until a limit is reached, validating on the way. Raises Stopped."""
@@ -138,14 +182,20 @@ class Trainer:
         progress, every = self.progress, self.config.validation.every
         while progress.position < len(plan):
             self.update(dataset, plan)
-            if progress.update % self.settings.log_every == 0:
+            due = progress.update % self.settings.log_every == 0
+            judged = every and progress.update % every == 0
+            ended = progress.position == len(plan) or self.settings.updates == progress.update
+            if not (due or judged or ended or progress.update % self.patience == 0):
+                continue
+            stop = self.settle(caught)
+            if due:
                 self.log_window(display, len(plan))
-            if every and progress.update % every == 0:
+            if judged:
                 self.validate(display)
                 self.save()
-            if caught:
+            if stop:
                 self.save()
-                raise Stopped(caught[0])
+                raise Stopped(stop)
             if reached(self.settings, progress):
                 return
         progress.epoch, progress.position = progress.epoch + 1, 0
@@ -154,26 +204,52 @@ class Trainer:
         self.save()
 
     def update(self, dataset: Dataset, plan: list[np.ndarray]) -> None:
-        """One update from the next `accumulate` batches."""
-        progress, settings = self.progress, self.settings
+        """One update from this rank's share of the next `accumulate` batches."""
+        progress, settings, ranks = self.progress, self.settings, self.ranks
         start = time.monotonic()
         end = min(progress.position + settings.accumulate, len(plan))
         done = behind(settings, progress, len(plan), clock=False)
         rate = learning_rate(settings, progress.update + 1, done, progress.cuts)
-        batches = [
-            batching.collate(dataset, rows, self.prepared.tokenizers)
-            for rows in plan[progress.position : end]
-        ]
+        rows = plan[progress.position : end]
+        tokens = int(sum(dataset.lengths[some, 1].sum() + len(some) for some in rows))  # with EOS
+        batches = [self.collate(dataset, some) for some in rows]
         # What is drawn depends on where the run stands alone: nothing has to be kept of it.
-        torch.manual_seed(_seed(self.config.seed, progress.update))
-        made = self.learner.update(batches, rate, progress.update + 1)
+        torch.manual_seed(_seed(self.config.seed, progress.update, ranks.number))
+        self.made.append(self.learner.update(batches, tokens, rate, progress.update + 1))
         progress.update += 1
         progress.position = end
-        progress.window_nll += made.nll
-        progress.window_tokens += made.tokens
-        progress.window_norm += made.norm
+        progress.window_tokens += tokens
         progress.window_updates += 1
         progress.seconds += time.monotonic() - start
+
+    def collate(self, dataset: Dataset, rows: np.ndarray) -> Batch:
+        """This rank's share of a batch; where the sentences do not suffice for all ranks, one that
+        counts for nothing."""
+        share = self.ranks.share_of(rows)
+        batch = batching.collate(
+            dataset, share if len(share) else rows[:1], self.prepared.tokenizers
+        )
+        return batch if len(share) else replace(batch, real=batch.real[:0])
+
+    def settle(self, caught: list[int]) -> int:
+        """Hear of the updates that were made since the last time, and of the other ranks; gives the
+        signal that stops the run, on whichever rank it came, or 0.
+
+        Raises UserError for an update that was not finite.
+        """
+        progress, ranks = self.progress, self.ranks
+        start = time.monotonic()
+        for made in self.made:
+            made.require_finite()
+            progress.window_norm += float(made.norm)
+        nll = sum(float(made.nll) for made in self.made)
+        self.made.clear()
+        mean = (progress.seconds + time.monotonic() - start) / ranks.count
+        nll, progress.seconds, *signals = ranks.total(
+            nll, mean, *(float(number in caught) for number in _SIGNALS)
+        )
+        progress.window_nll += nll
+        return next((n for n, count in zip(_SIGNALS, signals, strict=True) if count), 0)
 
     def validate(self, display: Display) -> None:
         """Judge the weights as they are, and let the learning rate hear of it."""
@@ -205,8 +281,10 @@ class Trainer:
     def save(self) -> None:
         """Write a checkpoint, and the picture of the curves."""
         self.learner.require_finite(self.progress.update)
-        self.metrics.sync()
         self.progress.rows = self.metrics.rows
+        if not self.ranks.first:
+            return
+        self.metrics.sync()
         learner = self.learner
         self.checkpoints.save(self.progress, learner.network, learner.averaged, learner.optimizer)
         self.checkpoints.tidy(self.progress)
@@ -231,7 +309,7 @@ def _signals() -> Iterator[list[int]]:
         log.warning("stopping after this update; once more to stop at once, unsaved")
         signal.signal(number, old[number])
 
-    for wanted in (signal.SIGINT, signal.SIGTERM):
+    for wanted in _SIGNALS:
         old[wanted] = signal.signal(wanted, note)
     try:
         yield caught

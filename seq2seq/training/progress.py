@@ -21,9 +21,12 @@ log = logging.getLogger(__name__)
 class MetricsLog:
     """`metrics.jsonl`: one row a line, whole ones only."""
 
-    def __init__(self, path: Path, rows: int) -> None:
+    def __init__(self, path: Path | None, rows: int) -> None:
         """Open for appending after the first `rows` rows; what lies behind them is cut off, for
-        it was written after the checkpoint from which the run goes on."""
+        it was written after the checkpoint from which the run goes on. None: count them only."""
+        self.rows, self._file = rows, None
+        if path is None:
+            return
         kept = []
         if path.exists():
             kept = path.read_bytes().split(b"\n")[:-1][:rows]
@@ -33,24 +36,28 @@ class MetricsLog:
         self._file = path.open("ab")
 
     def append(self, row: dict[str, Any]) -> None:
-        self._file.write(json.dumps(row, allow_nan=False).encode() + b"\n")
-        self._file.flush()
+        line = json.dumps(row, allow_nan=False).encode() + b"\n"
+        if self._file is not None:
+            self._file.write(line)
+            self._file.flush()
         self.rows += 1
 
     def sync(self) -> None:
         """Have the disk hold all rows: called before a checkpoint counts them."""
-        os.fsync(self._file.fileno())
+        if self._file is not None:
+            os.fsync(self._file.fileno())
 
     def close(self) -> None:
-        self._file.close()
+        if self._file is not None:
+            self._file.close()
 
 
 class Display:
     """Progress on stderr."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, quiet: bool = False) -> None:
         self._live: Progress | None = None
-        if sys.stderr.isatty():
+        if sys.stderr.isatty() and not quiet:
             self._live = Progress(
                 TextColumn("{task.description}"),
                 BarColumn(),

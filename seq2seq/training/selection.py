@@ -17,6 +17,7 @@ from seq2seq.models.folder import Model
 from seq2seq.text.preparation import Prepared
 from seq2seq.training.card import model_card
 from seq2seq.training.checkpoint import Checkpoints, Progress
+from seq2seq.training.distributed import Ranks
 from seq2seq.training.progress import Display, MetricsLog
 from seq2seq.training.run import Run
 from seq2seq.training.validation import Validation, validate
@@ -36,9 +37,10 @@ class Selection:
         device: torch.device,
         dtype: torch.dtype,
         command: str,
+        ranks: Ranks,
     ) -> None:
         self.config, self.run, self.prepared, self.checkpoints = config, run, prepared, checkpoints
-        self.device, self.dtype, self.command = device, dtype, command
+        self.device, self.dtype, self.command, self.ranks = device, dtype, command, ranks
 
     def round(
         self, network: Any, progress: Progress, metrics: MetricsLog, display: Display
@@ -46,7 +48,7 @@ class Selection:
         """Judge a network, take note of it everywhere; true if it is the best so far."""
         start = time.monotonic()
         model, found = self._validated(network)
-        spent = time.monotonic() - start
+        (spent,) = self.ranks.total((time.monotonic() - start) / self.ranks.count)
         progress.seconds += spent
         progress.window_start += spent  # tokens a second are those of training alone
         metric = self.config.validation.metric
@@ -68,7 +70,9 @@ class Selection:
         display.validated(row, metric)
         most = self.config.training.average_checkpoints
         if most > 1:
-            self.checkpoints.keep(progress, score, network, most)
+            progress.keep(score, most)
+            if self.ranks.first:
+                self.checkpoints.keep(progress, network)
         if best:
             progress.best, progress.best_update = score, progress.update
             self._write(model, row)
@@ -82,7 +86,9 @@ class Selection:
         if self.config.training.average_checkpoints < 2 or len(progress.kept) < 2:
             return
         network = copy.deepcopy(network)
-        self.checkpoints.average(progress, network)
+        if self.ranks.first:
+            self.checkpoints.average(progress, network)
+        network.load_state_dict(self.ranks.of_first(network.state_dict()))
         model, found = self._validated(network)
         score = found.score(self.config.validation.metric)
         assert progress.best is not None
@@ -100,7 +106,8 @@ class Selection:
 
     def _validated(self, network: Any) -> tuple[Model, Validation]:
         model = Model(self.config, self.prepared.tokenizers, network)
-        return model, validate(model, self.prepared.valid, self.device, self.dtype)
+        return model, validate(model, self.prepared.valid, self.device, self.dtype, self.ranks)
 
     def _write(self, model: Model, row: dict[str, Any]) -> None:
-        model_folder.save(self.run.model, model, model_card(model, row, self.command))
+        if self.ranks.first:
+            model_folder.save(self.run.model, model, model_card(model, row, self.command))

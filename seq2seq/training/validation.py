@@ -14,6 +14,7 @@ from seq2seq.evaluation.scores import bleu
 from seq2seq.models.folder import Model
 from seq2seq.text import batching
 from seq2seq.text.dataset import Dataset
+from seq2seq.training.distributed import Ranks
 from seq2seq.training.objective import cross_entropy
 
 _BUDGET = 4096  # tokens a batch
@@ -34,11 +35,14 @@ class Validation:
         return -self.loss
 
 
-def validate(model: Model, pairs: Dataset, device: torch.device, dtype: torch.dtype) -> Validation:
-    """The loss over all pairs, and the BLEU of their translations against the raw targets."""
+def validate(
+    model: Model, pairs: Dataset, device: torch.device, dtype: torch.dtype, ranks: Ranks
+) -> Validation:
+    """The loss over all pairs, and the BLEU of their translations against the raw targets; the work
+    is shared out over the ranks, and the result is the same on all."""
     settings = model.config.validation
     model.network.eval()
-    loss = _loss(model, pairs, device, dtype)
+    loss = _loss(model, pairs, device, dtype, ranks)
     if settings.metric == "loss":
         return Validation(loss, None)
     translator = Translator(
@@ -47,18 +51,21 @@ def validate(model: Model, pairs: Dataset, device: torch.device, dtype: torch.dt
         precision="bf16" if dtype == torch.bfloat16 else "fp32",
     )
     sources, references = zip(*islice(pairs.pairs(), settings.lines or None), strict=True)
-    translated = translator.stream(sources, Search(beam=settings.beam))
-    lines = [best[0].text for best in translated]
+    translated = translator.stream(ranks.share_of(sources), Search(beam=settings.beam))
+    lines = ranks.all_of([best[0].text for best in translated])
     return Validation(loss, bleu(lines, references, lowercase=translator.lowercase))
 
 
 @torch.no_grad()
-def _loss(model: Model, pairs: Dataset, device: torch.device, dtype: torch.dtype) -> float:
-    total, tokens = 0.0, 0
-    for rows in batching.plan(pairs.lengths, budget=_BUDGET, seed=0, epoch=0):
+def _loss(
+    model: Model, pairs: Dataset, device: torch.device, dtype: torch.dtype, ranks: Ranks
+) -> float:
+    total, tokens = 0.0, 0.0
+    for rows in ranks.share_of(batching.plan(pairs.lengths, budget=_BUDGET, seed=0, epoch=0)):
         batch = batching.collate(pairs, np.asarray(rows), model.tokenizers).to(device)
         with runtime.autocast(device, dtype):
             loss = cross_entropy(model.network, batch)
         total += float(loss.nll)
         tokens += loss.tokens
+    total, tokens = ranks.total(total, tokens)
     return total / tokens

@@ -161,7 +161,8 @@ def test_averaging_the_best(tmp_path):
     networks = [parts(seed)[0] for seed in range(4)]
     for update, (network, score) in enumerate(zip(networks, (1.0, 3.0, 2.0, 3.0), strict=True), 1):
         progress.update = update
-        checkpoints.keep(progress, score, network, most=3)
+        progress.keep(score, most=3)
+        checkpoints.keep(progress, network)
     assert progress.kept == [(3.0, 2), (3.0, 4), (2.0, 3)]
     checkpoints.tidy(progress)
     assert len(list(tmp_path.iterdir())) == 3

@@ -1,0 +1,156 @@
+"""Many processes, on one machine or on several, started by torchrun: who shares what with whom.
+
+Every rank plans the same global batches and takes its share of each one's sentences; gradients are
+averaged by torch's DistributedDataParallel (Li et al. 2020), so that all ranks hold the same
+weights. The first rank alone writes. A process that torchrun did not start is the only rank, and
+shares with nobody.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+import torch.distributed as dist
+from torch import nn
+from torch.nn.parallel import DistributedDataParallel
+
+from seq2seq.errors import UserError
+
+T = TypeVar("T")
+
+# A rank that is lost without a sign is missed after this long; one that dies, at once.
+_PATIENCE = timedelta(seconds=50)
+# Others wait this long for the one that prepares the data.
+_PREPARING = timedelta(days=2)
+# What gloo, NCCL and torch's store say where another rank is gone.
+_LOST = ("gloo", "NCCL", "Connection", "connection", "Timed out", "timed out", "TCPStore")
+
+
+@dataclass(frozen=True)
+class Ranks:
+    """This process, `number` of `count`, from 0; `local`: its number on this machine; `gradients`:
+    the group that averages them, where that is not the one that shares all else."""
+
+    number: int = 0
+    count: int = 1
+    local: int = 0
+    gradients: dist.ProcessGroup | None = None
+
+    @property
+    def first(self) -> bool:
+        """Whether this is the one that writes and speaks."""
+        return self.number == 0
+
+    def share_of(self, items: Sequence[T] | np.ndarray) -> Any:
+        """Every `count`-th of the items: near in a sorted batch, so equal in length."""
+        return items[self.number :: self.count]
+
+    def all_of(self, share: list[T]) -> list[T]:
+        """The items of which each rank had `share_of`, in their order."""
+        shares = self.gather(share)
+        return [shares[i % self.count][i // self.count] for i in range(sum(map(len, shares)))]
+
+    def gather(self, value: T) -> list[T]:
+        """The value of each rank, on all ranks."""
+        if self.count == 1:
+            return [value]
+        values: list[Any] = [None] * self.count
+        dist.all_gather_object(values, value)
+        return values
+
+    def of_first(self, value: T) -> T:
+        """The first rank's value, on all ranks."""
+        if self.count == 1:
+            return value
+        values = [value]
+        dist.broadcast_object_list(values, src=0)
+        return values[0]
+
+    def total(self, *numbers: float) -> list[float]:
+        """The sum of each number over the ranks, the same on all of them to the bit."""
+        if self.count == 1:
+            return list(numbers)
+        summed = torch.tensor(numbers, dtype=torch.float64)
+        dist.all_reduce(summed)
+        return list(summed.tolist())
+
+    def averaging(self, module: nn.Module) -> nn.Module:
+        """The module, its gradients averaged over the ranks in every backward pass."""
+        if self.count == 1:
+            return module
+        return DistributedDataParallel(
+            module,
+            gradient_as_bucket_view=True,
+            broadcast_buffers=False,
+            process_group=self.gradients,
+        )
+
+    def apart(self, module: nn.Module) -> AbstractContextManager[None]:
+        """Within it, the gradients of a module from `averaging` add up on each rank alone."""
+        return nullcontext() if self.count == 1 else module.no_sync()  # type: ignore[operator]
+
+    @contextmanager
+    def one_after_the_other(self) -> Iterator[None]:
+        """Let the first rank of each machine do its work, then the others of that machine."""
+        if self.count > 1 and self.local > 0:
+            dist.monitored_barrier(timeout=_PREPARING)
+        yield
+        if self.count > 1 and self.local == 0:
+            dist.monitored_barrier(timeout=_PREPARING)
+
+    def same(self, value: object, what: str) -> None:
+        """Raises UserError, on all ranks, where they do not agree on `value`."""
+        values = self.gather(value)
+        for number, other in enumerate(values):
+            if other != values[0]:
+                raise UserError(
+                    f"rank {number} has another {what} than rank 0: give all of them the same "
+                    "files and the same command"
+                )
+
+
+@contextmanager
+def joined(device: torch.device) -> Iterator[Ranks]:
+    """The ranks that torchrun started, joined; this process alone where it started none.
+
+    Raises UserError where another rank is lost.
+    """
+    if not dist.is_torchelastic_launched():
+        yield Ranks()
+        return
+    if device.type == "cuda":
+        torch.cuda.set_device(device)
+    number, count = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
+    if number:
+        logging.getLogger().setLevel(logging.WARNING)
+    try:
+        # What is not a gradient travels over gloo: no GPU has to be waited for.
+        dist.init_process_group("gloo", timeout=_PATIENCE)
+        gradients = None
+        if device.type == "cuda":
+            gradients = dist.new_group(backend="nccl", timeout=_PATIENCE)
+        yield Ranks(number, count, local_rank(), gradients)
+        dist.barrier()  # none leaves while another still speaks to it
+    except RuntimeError as error:  # of gloo; NCCL's and the store's are of this kind too
+        if count == 1 or not any(sign in str(error) for sign in _LOST):
+            raise
+        raise UserError(
+            f"rank {number} has lost another one, so the run ends here: go on from the last "
+            f"checkpoint with --resume ({str(error).splitlines()[0][:200]})"
+        ) from error
+    finally:
+        if dist.is_initialized():
+            dist.destroy_process_group()
+
+
+def local_rank() -> int:
+    """The number of this process among those of this machine; 0 where torchrun started none."""
+    return int(os.environ.get("LOCAL_RANK", 0))

@@ -1,0 +1,234 @@
+"""Many ranks do what one does: real processes, over loopback."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import safetensors.torch
+import torch
+
+from seq2seq.training.distributed import Ranks
+
+pytestmark = pytest.mark.skipif(
+    not torch.distributed.is_available(), reason="torch was built without"
+)
+
+# `seq2seq train`, in float64 and without a picture.
+_TRAIN = """
+import sys
+from unittest import mock
+
+import torch
+
+from seq2seq import cli
+
+torch.set_default_dtype(torch.float64)
+with mock.patch("seq2seq.training.loop.plot_curves"):
+    cli.main()
+"""
+_SETTINGS = (
+    "training.updates=50",
+    "training.log_every=10",
+    "training.average_decay=0.9",
+    "validation.every=20",
+    "validation.lines=7",
+)
+
+
+@pytest.fixture
+def script(tmp_path):
+    path = tmp_path / "train.py"
+    path.write_text(_TRAIN)
+    return path
+
+
+def command(script: Path, toy, run: Path, *more: str, ranks: int = 1, join: str = "") -> list[str]:
+    """join: how hosts find each other, as options of torchrun; by default there is one."""
+    start = [sys.executable]
+    if ranks > 1 or join:
+        how = join.split() or ["--standalone"]
+        start += ["-m", "torch.distributed.run", *how, f"--nproc-per-node={ranks}"]
+    settings = [f"--set={setting}" for setting in (*_SETTINGS, *more) if "=" in setting]
+    flags = [flag for flag in more if flag.startswith("--")]
+    return [*start, str(script), "train", str(toy.path), "--out", str(run), *settings, *flags]
+
+
+def ran(*arguments, **named) -> Path:
+    done = subprocess.run(
+        command(*arguments, **named), capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return arguments[2]
+
+
+def left(run: Path) -> dict[str, torch.Tensor]:
+    (checkpoint,) = (run / "checkpoints").glob("update-*")
+    return safetensors.torch.load_file(checkpoint / "weights.safetensors")
+
+
+def rows(run: Path) -> list[dict[str, object]]:
+    return [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+
+
+@pytest.mark.parametrize("more", [(), ("training.accumulate=2", "training.batch_tokens=20")])
+def test_two_ranks_make_the_updates_of_one(script, toy, tmp_path, more):
+    """Batches of 20 tokens hold one sentence now and then: a rank is without one."""
+    alone = ran(script, toy, tmp_path / "alone", *more)
+    both = ran(script, toy, tmp_path / "both", *more, ranks=2)
+    expected = left(alone)
+    assert next(iter(expected.values())).dtype == torch.float64
+    torch.testing.assert_close(left(both), expected, rtol=0, atol=1e-6)
+    for one, other in zip(rows(alone), rows(both), strict=True):
+        for key in one.keys() - {"minutes", "tokens_per_second"}:
+            number = isinstance(one[key], float)
+            assert other[key] == (pytest.approx(one[key], rel=1e-6) if number else one[key]), key
+    assert sorted(p.name for p in both.iterdir()) == sorted(p.name for p in alone.iterdir())
+
+
+def test_a_run_goes_on_with_another_number_of_ranks(script, toy, tmp_path):
+    whole = ran(script, toy, tmp_path / "whole")
+    run = tmp_path / "run"
+    for updates, ranks in ((17, 1), (34, 3), (50, 2)):
+        settings = (f"training.updates={updates}", *(["--resume"] if run.exists() else []))
+        ran(script, toy, run, *settings, ranks=ranks)
+    torch.testing.assert_close(left(run), left(whole), rtol=0, atol=1e-6)
+
+
+def test_the_same_number_of_ranks_ends_with_the_same_bits(script, toy, tmp_path):
+    """Dropout too: each rank draws its own, the same after a stop."""
+    more = ("encoder.dropout=0.2", "training.word_dropout=0.1")
+    whole = ran(script, toy, tmp_path / "whole", *more, ranks=2)
+    run = ran(script, toy, tmp_path / "run", "training.updates=23", *more, ranks=2)
+    ran(script, toy, run, *more, "--resume", ranks=2)
+    torch.testing.assert_close(left(run), left(whole), rtol=0, atol=0)
+
+
+@pytest.fixture
+def long_run(script, toy, tmp_path):
+    """Two ranks that are training, and what they say."""
+    log = tmp_path / "log"
+    more = ("training.updates=1000000", "validation.every=10")
+    with log.open("w") as file:
+        process = subprocess.Popen(
+            command(script, toy, tmp_path / "run", *more, ranks=2),
+            stdout=file,
+            stderr=file,
+            start_new_session=True,
+        )
+    deadline = time.monotonic() + 90
+    while "validation" not in log.read_text():
+        assert process.poll() is None, log.read_text()
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    yield process, log
+    if process.poll() is None:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def children(process: subprocess.Popen) -> list[int]:
+    found = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    return [int(pid) for pid in found if b"train.py" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+
+
+@pytest.mark.parametrize("which", [0, -1])
+def test_a_rank_that_dies_ends_the_run(long_run, which, script, toy, tmp_path):
+    process, log = long_run
+    ranks = children(process)
+    assert len(ranks) == 2
+    os.kill(ranks[which], signal.SIGKILL)
+    assert process.wait(timeout=60) != 0
+    assert "has lost another one" in log.read_text()
+    assert "--resume" in log.read_text()
+    ran(script, toy, tmp_path / "run", "training.updates=200", "--resume", ranks=2)
+
+
+def test_a_signal_to_one_rank_stops_all_of_them_saved(long_run, tmp_path):
+    process, log = long_run
+    os.kill(children(process)[-1], signal.SIGTERM)
+    process.wait(timeout=60)
+    assert "the run is saved" in log.read_text()
+    assert len(left(tmp_path / "run"))
+
+
+def free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])
+
+
+def test_ranks_with_different_configurations(script, toy, tmp_path):
+    """Two machines, each with its own command."""
+    port = free_port()
+    processes = [
+        subprocess.Popen(
+            command(
+                script,
+                toy,
+                tmp_path / f"run{node}",
+                f"training.clip={node}",
+                join=f"--nnodes=2 --node-rank={node} --master-addr=127.0.0.1 --master-port={port}",
+            ),
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for node in (0, 1)
+    ]
+    said = [process.communicate(timeout=90)[1] for process in processes]
+    assert all(process.returncode != 0 for process in processes)
+    assert any("rank 1 has another configuration than rank 0" in one for one in said), said
+
+
+def test_two_machines_each_with_a_folder_of_its_own(script, toy, tmp_path):
+    """Nothing is shared but the connection; the first one writes."""
+    port = free_port()
+    processes = [
+        subprocess.Popen(
+            command(
+                script,
+                toy,
+                tmp_path / f"run{node}",
+                join=f"--nnodes=2 --node-rank={node} --master-addr=127.0.0.1 --master-port={port}",
+            ),
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for node in (0, 1)
+    ]
+    said = [process.communicate(timeout=90)[1] for process in processes]
+    assert all(process.returncode == 0 for process in processes), said
+    alone = ran(script, toy, tmp_path / "alone")
+    torch.testing.assert_close(left(tmp_path / "run0"), left(alone), rtol=0, atol=1e-6)
+    assert [path.name for path in (tmp_path / "run1").iterdir()] == ["data"]
+
+
+def test_more_ranks_than_pairs(script, toy, tmp_path):
+    few = tmp_path / "few"
+    few.with_suffix(".en").write_text("the red cat runs here\n")
+    few.with_suffix(".fr").write_text("le chat rouge court ici\n")
+    settings = (f"data.train={few}", "tokenizer.kind=char")
+    done = subprocess.run(
+        command(script, toy, tmp_path / "run", *settings, ranks=2),
+        capture_output=True,
+        text=True,
+        timeout=90,
+        check=False,
+    )
+    assert done.returncode != 0
+    assert "1 training pairs cannot be shared out over 2 ranks" in done.stderr
+
+
+def test_shares_are_whole_and_near_in_length():
+    items = list(range(11))
+    shares = [Ranks(number, 3).share_of(items) for number in range(3)]
+    assert sorted(item for share in shares for item in share) == items
+    assert shares[1] == [1, 4, 7, 10]
+    assert Ranks().all_of(Ranks().share_of(items)) == items
