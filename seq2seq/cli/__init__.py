@@ -44,7 +44,7 @@ class _Commands(click.Group):
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(__version__)
+@click.version_option(__version__, prog_name="seq2seq")
 def cli() -> None:
     """Recurrent sequence-to-sequence models: train, translate, score."""
 

@@ -19,16 +19,20 @@ import click
     help="Lay a value over the configuration's; may be repeated.",
 )
 @click.option("--resume", is_flag=True, help="Go on with the run that the folder holds.")
+@click.option("--profile", is_flag=True, help="Write where the time goes: profile.txt in the run.")
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
     help="The run's folder  [default: runs/<folder of CONFIG>/<name of CONFIG>]",
 )
-def train(config: Path, settings: tuple[str, ...], resume: bool, out: Path | None) -> None:
+def train(
+    config: Path, settings: tuple[str, ...], resume: bool, profile: bool, out: Path | None
+) -> None:
     """Train the model that CONFIG (TOML) describes.
 
     The subword vocabulary and the encoded data are made first when they are missing. Ctrl-C saves
-    and leaves; --resume continues as if it had never stopped.
+    and leaves; --resume continues as if it had never stopped. On many processes or machines:
+    torchrun --nproc-per-node N -m seq2seq train CONFIG.
     """
     from seq2seq import config as configuration
     from seq2seq.training import loop
@@ -37,7 +41,7 @@ def train(config: Path, settings: tuple[str, ...], resume: bool, out: Path | Non
     folder = out or Path("runs") / config.resolve().parent.name / config.stem
     command = shlex.join(["seq2seq", *sys.argv[1:]])
     try:
-        model = loop.train(loaded, folder, resume=resume, command=command)
+        model = loop.train(loaded, folder, resume=resume, profiled=profile, command=command)
     except loop.Stopped as stop:
         click.echo(str(stop), err=True)
         sys.exit(128 + stop.number)

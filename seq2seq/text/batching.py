@@ -49,8 +49,11 @@ def plan(lengths: np.ndarray, *, budget: int, seed: int, epoch: int) -> list[np.
     batches: list[np.ndarray] = []
     for start in range(0, len(order), _POOL):
         pool = order[start : start + _POOL]
-        # Sorted after the shuffle: pairs of equal lengths meet in a new order in every epoch.
-        pool = pool[np.lexsort((lengths[pool, 0], lengths[pool, 1]))]
+        # Sorted after the shuffle: pairs of equal lengths meet in a new order in every epoch. By
+        # the target, then by the source, up and down in turn: neighbours are near in both.
+        source, target = lengths[pool].T
+        up = target % 2 == epoch % 2
+        pool = pool[np.lexsort((np.where(up, source, -source), target))]
         batches.extend(_cut(pool, lengths[pool].max(axis=1) + 1, budget))
     return [batches[i] for i in random.permutation(len(batches))]
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.profiler import record_function
 
 from seq2seq import runtime
 from seq2seq.config import TrainingConfig
@@ -102,6 +103,11 @@ class Learner:
             with self.ranks.apart(self.objective):
                 nll += self._backward(batch, tokens)
         nll += self._backward(batches[-1], tokens)
+        with record_function("optimizer"):
+            return self._apply(nll, batches, rate, number)
+
+    def _apply(self, nll: Tensor, batches: list[Batch], rate: float, number: int) -> Update:
+        """Clip the gradients that were added up, check and apply them."""
         gradients = [p.grad for p in self.network.parameters() if p.grad is not None]
         norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
         made = Update(number, nll, norm, np.concatenate([batch.rows for batch in batches]))
@@ -152,7 +158,8 @@ class Learner:
         with runtime.autocast(self.device, self.dtype):
             # Ranks are averaged over, where a sum is wanted.
             total, nll = self.objective(noisy, self.ranks.count / tokens)
-        total.backward()
+        with record_function("backward"):
+            total.backward()
         made: Tensor = nll
         return made
 

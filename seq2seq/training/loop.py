@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch.profiler import record_function
 
 from seq2seq import runtime
 from seq2seq.config import Config
@@ -29,6 +30,7 @@ from seq2seq.text.preparation import Prepared
 from seq2seq.training.checkpoint import Checkpoints, Progress
 from seq2seq.training.distributed import Ranks, joined, local_rank
 from seq2seq.training.learner import Learner, Update
+from seq2seq.training.profile import Profile
 from seq2seq.training.progress import Display, MetricsLog
 from seq2seq.training.run import Run
 from seq2seq.training.schedule import behind, learning_rate, meet_plateau, reached
@@ -47,10 +49,18 @@ class Stopped(Exception):  # noqa: N818 - it is no error
         self.number = number
 
 
-def train(config: Config, folder: Path, *, resume: bool = False, command: str = "") -> Path:
+def train(
+    config: Config,
+    folder: Path,
+    *,
+    resume: bool = False,
+    profiled: bool = False,
+    command: str = "",
+) -> Path:
     """Train a model as `config` says in the run folder `folder`; gives the model folder.
 
-    command: what the model card names as having made the model. Raises UserError for mistakes in
+    profiled: write down where the time of the first updates goes, in profile.txt; command: what
+    the model card names as having made the model. Raises UserError for mistakes in
     the configuration or the corpus, and for a loss that is not finite; Stopped after a signal.
     """
     runtime.keep_memory()
@@ -77,6 +87,8 @@ def train(config: Config, folder: Path, *, resume: bool = False, command: str = 
             run.begin(config)
         trainer = Trainer(config, run, prepared, device, dtype, command, ranks)
         trainer.restore(threads)
+        if profiled and ranks.first:
+            trainer.profile = Profile(run.profile, device)
         with Display(quiet=not ranks.first) as display, _signals() as caught:
             trainer.run_to_the_end(display, caught)
     return run.model
@@ -115,6 +127,7 @@ class Trainer:
         self.progress = Progress()
         self.made: list[Update] = []  # updates that progress has not heard of yet
         self.patience = 1 if device.type == "cpu" else 10  # a GPU is not waited for every time
+        self.profile: Profile | None = None
         self.metrics: MetricsLog
 
     def restore(self, threads: int) -> None:
@@ -212,7 +225,8 @@ class Trainer:
         rate = learning_rate(settings, progress.update + 1, done, progress.cuts)
         rows = plan[progress.position : end]
         tokens = int(sum(dataset.lengths[some, 1].sum() + len(some) for some in rows))  # with EOS
-        batches = [self.collate(dataset, some) for some in rows]
+        with record_function("data"):
+            batches = [self.collate(dataset, some) for some in rows]
         # What is drawn depends on where the run stands alone: nothing has to be kept of it.
         torch.manual_seed(_seed(self.config.seed, progress.update, ranks.number))
         self.made.append(self.learner.update(batches, tokens, rate, progress.update + 1))
@@ -221,6 +235,8 @@ class Trainer:
         progress.window_tokens += tokens
         progress.window_updates += 1
         progress.seconds += time.monotonic() - start
+        if self.profile is not None:
+            self.profile.updated()
 
     def collate(self, dataset: Dataset, rows: np.ndarray) -> Batch:
         """This rank's share of a batch; where the sentences do not suffice for all ranks, one that

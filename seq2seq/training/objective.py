@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
+from torch.profiler import record_function
 
 from seq2seq import runtime
 from seq2seq.models.translation import Translation
@@ -38,19 +39,22 @@ def cross_entropy(
 
     The output layer runs over real tokens only: padding costs it nothing.
     """
-    memory = network.encoder(batch.source, batch.lengths)
-    readouts = network.decoder.readouts(memory, batch.inputs)  # [B, T, E]
-    output = network.decoder.output
-    total, nll = _OutputLoss.apply(  # type: ignore[no-untyped-call]
-        readouts.flatten(0, 1),
-        output.weight,
-        output.bias,
-        batch.real,
-        batch.outputs.flatten()[batch.real],
-        smoothing,
-        scale,
-        torch.is_grad_enabled(),
-    )
+    with record_function("encoder"):
+        memory = network.encoder(batch.source, batch.lengths)
+    with record_function("decoder"):
+        readouts = network.decoder.readouts(memory, batch.inputs)  # [B, T, E]
+    with record_function("output and loss"):
+        output = network.decoder.output
+        total, nll = _OutputLoss.apply(  # type: ignore[no-untyped-call]
+            readouts.flatten(0, 1),
+            output.weight,
+            output.bias,
+            batch.real,
+            batch.outputs.flatten()[batch.real],
+            smoothing,
+            scale,
+            torch.is_grad_enabled(),
+        )
     return Loss(total, nll, len(batch.real))
 
 

@@ -1,6 +1,6 @@
 """A run folder: who may write into it, and what it holds.
 
-config.toml  data/  checkpoints/  model/  metrics.jsonl  curves.png
+config.toml  data/  checkpoints/  model/  metrics.jsonl  curves.png  (profile.txt)
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ class Run:
         self.model = folder / "model"
         self.metrics = folder / "metrics.jsonl"
         self.curves = folder / "curves.png"
+        self.profile = folder / "profile.txt"
         written = folder / "config.toml"
         if written.exists():
             if not resume:

@@ -50,15 +50,19 @@ def script(tmp_path):
     return path
 
 
-def command(script: Path, toy, run: Path, *more: str, ranks: int = 1, join: str = "") -> list[str]:
-    """join: how hosts find each other, as options of torchrun; by default there is one."""
+def command(
+    script: Path | None, toy, run: Path, *more: str, ranks: int = 1, join: str = ""
+) -> list[str]:
+    """script: None for the command as users have it; join: how hosts find each other, as options of
+    torchrun; by default there is one."""
     start = [sys.executable]
     if ranks > 1 or join:
         how = join.split() or ["--standalone"]
         start += ["-m", "torch.distributed.run", *how, f"--nproc-per-node={ranks}"]
     settings = [f"--set={setting}" for setting in (*_SETTINGS, *more) if "=" in setting]
     flags = [flag for flag in more if flag.startswith("--")]
-    return [*start, str(script), "train", str(toy.path), "--out", str(run), *settings, *flags]
+    program = ["-m", "seq2seq"] if script is None else [str(script)]
+    return [*start, *program, "train", str(toy.path), "--out", str(run), *settings, *flags]
 
 
 def ran(*arguments, **named) -> Path:
@@ -210,13 +214,13 @@ def test_two_machines_each_with_a_folder_of_its_own(script, toy, tmp_path):
     assert [path.name for path in (tmp_path / "run1").iterdir()] == ["data"]
 
 
-def test_more_ranks_than_pairs(script, toy, tmp_path):
+def test_more_ranks_than_pairs(toy, tmp_path):
     few = tmp_path / "few"
     few.with_suffix(".en").write_text("the red cat runs here\n")
     few.with_suffix(".fr").write_text("le chat rouge court ici\n")
     settings = (f"data.train={few}", "tokenizer.kind=char")
     done = subprocess.run(
-        command(script, toy, tmp_path / "run", *settings, ranks=2),
+        command(None, toy, tmp_path / "run", *settings, ranks=2),
         capture_output=True,
         text=True,
         timeout=90,

@@ -1,0 +1,26 @@
+"""Where the time goes: every phase has a share, and together they are all of it."""
+
+import re
+
+import pytest
+
+from seq2seq.training import loop
+from seq2seq.training.profile import PHASES
+
+
+@pytest.mark.usefixtures("no_picture")
+def test_every_phase_has_its_share(toy, tmp_path):
+    settings = ("training.updates=45", "validation.every=0", "validation.metric=loss")
+    loop.train(toy.config(*settings), tmp_path / "run", profiled=True)
+    text = (tmp_path / "run/profile.txt").read_text()
+    shares = dict(re.findall(r"^(.+?)  +[\d.]+ +([\d.]+)%$", text, re.MULTILINE))
+    assert list(shares) == [*PHASES, "the rest"]
+    assert all(float(shares[phase]) > 0 for phase in PHASES)
+    assert sum(map(float, shares.values())) == pytest.approx(100, abs=0.5)
+    assert re.search(r"^aten::addmm +[\d.]+ +[\d.]+% +\d+$", text, re.MULTILINE)
+
+
+@pytest.mark.usefixtures("no_picture")
+def test_a_run_that_is_not_watched_says_nothing(toy, tmp_path):
+    loop.train(toy.config("training.updates=3", "validation.metric=loss"), tmp_path / "run")
+    assert not (tmp_path / "run/profile.txt").exists()
