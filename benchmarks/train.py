@@ -4,12 +4,14 @@
 
 The data is prepared once, in a temporary folder; every variant makes the same updates with the
 same batches in turn, round after round, after one round that is not counted. Tokens are target
-tokens without padding. Ratios are against the first variant.
+tokens without padding. Ratios are against the first variant. A variant that is measured alone is
+told its memory, too.
 """
 
 from __future__ import annotations
 
 import argparse
+import multiprocessing
 import statistics
 import tempfile
 import time
@@ -29,6 +31,7 @@ from seq2seq.training.learner import Learner
 
 def main() -> None:
     arguments = parsed()
+    footprint = Footprint()
     runtime.keep_memory()
     threads = runtime.threads(arguments.threads)
     configs = {
@@ -37,7 +40,7 @@ def main() -> None:
     }
     first = next(iter(configs.values()))
     with tempfile.TemporaryDirectory() as folder:
-        prepared = preparation.prepare(first, Path(folder) / "data", threads)
+        prepared = prepared_apart(first, Path(folder) / "data", threads)
         batches = sample(first, prepared, arguments.updates)
         learners = {name: learner(config, prepared) for name, config in configs.items()}
         speeds: dict[str, list[float]] = {name: [] for name in learners}
@@ -46,7 +49,7 @@ def main() -> None:
                 speed = round_of(one, batches)
                 if number:
                     speeds[name].append(speed)
-    report(learners, speeds, arguments.updates, threads)
+    report(learners, speeds, batches, configs, threads, footprint)
 
 
 def parsed() -> argparse.Namespace:
@@ -61,6 +64,15 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=0, help="0: all cores")
     return parser.parse_args()
+
+
+def prepared_apart(config: Config, folder: Path, threads: int) -> Prepared:
+    """Prepared in a process of its own: its memory is not that of training."""
+    work = (config, folder, threads)
+    process = multiprocessing.get_context("spawn").Process(target=preparation.prepare, args=work)
+    process.start()
+    process.join()
+    return preparation.prepare(*work)
 
 
 def sample(config: Config, prepared: Prepared, updates: int) -> list[Batch]:
@@ -87,21 +99,116 @@ def round_of(one: Learner, batches: list[Batch]) -> float:
     return sum(len(batch.real) for batch in batches) / (time.perf_counter() - start)
 
 
+def operations(config: Config, batches: list[Batch], V: int) -> float:
+    """Floating-point operations that the updates need in matrix products, over real tokens alone.
+
+    A product of [m, k] and [k, n] takes 2 m k n, and in training twice as many again: for the
+    gradients of both its factors. Per source token, for each direction and layer, g H (I + H) of a
+    recurrent layer with g gates (GRU 3, LSTM 4, RNN 1), and of attention the key and the value;
+    per target token, g H (I + H) of each layer, the query, the readout and the output layer; per
+    pair of them, the scores and the weighted mean. A fixed c is multiplied once a sentence.
+    Embeddings, pooling, biases, everything element by element: not counted.
+    """
+    encoder, context, decoder = config.encoder, config.context, config.decoder
+    gates = {"rnn": 1, "lstm": 4, "gru": 3}
+    D, C, A, H, E = encoder.state, context.size, context.size, decoder.hidden, decoder.embedding
+    fixed, directions = context.kind == "fixed", 2 if encoder.bidirectional else 1
+    source = sum(
+        directions * gates[encoder.cell] * encoder.hidden * (size + encoder.hidden)
+        for size in [encoder.embedding] + [D] * (encoder.layers - 1)
+    )
+    first_fed = fixed or context.placement == "classic"
+    fed = [first_fed] + [True] * (decoder.layers - 1)
+    g = gates[decoder.cell]
+    target = sum(g * H * (size + H) for size in [E] + [H] * (decoder.layers - 1))
+    target += (H + E) * E + E * V
+    of_c = sum(g * H * C for layer in fed if layer) + C * E
+    key, query, pair = {
+        "fixed": (0, 0, 0),
+        "additive": (D * A, H * A, A + C),
+        "dot": (0, 0, H + C),
+        "general": (D * H, 0, H + C),
+        "multi-head": (D * A, H * A, A + C),
+    }[context.kind]
+    source += key + (0 if fixed else D * C)
+    target += query + (0 if fixed else of_c)
+    products = 0.0
+    for batch in batches:
+        lengths = batch.lengths.double()
+        targets = torch.bincount(batch.real // batch.outputs.shape[1]).double()
+        products += float((source * lengths + target * targets + pair * lengths * targets).sum())
+        products += of_c * len(lengths) if fixed else 0
+    return 2 * 3 * products
+
+
+def peak(dtype: torch.dtype, seconds: float = 2.0) -> float:
+    """Operations a second of the product of two square matrices of 2,048, the best of many."""
+    one = torch.randn(2048, 2048).to(dtype)
+    best, end = 0.0, time.perf_counter() + seconds
+    while time.perf_counter() < end:
+        start = time.perf_counter()
+        one @ one
+        best = max(best, 2 * 2048**3 / (time.perf_counter() - start))
+    return best
+
+
+def padding(batches: list[Batch]) -> float:
+    """The share of padding in what is computed, both sides together."""
+    real = sum(float(batch.lengths.sum()) + len(batch.real) for batch in batches)
+    return 1 - real / sum(batch.source.numel() + batch.inputs.numel() for batch in batches)
+
+
+class Footprint:
+    """Memory above that of this moment, when all that is needed has been imported."""
+
+    def __init__(self) -> None:
+        self.before = self._of("VmRSS")
+
+    def mib(self) -> float:
+        """At its highest."""
+        return (self._of("VmHWM") - self.before) / 1024
+
+    @staticmethod
+    def _of(name: str) -> int:
+        status = Path("/proc/self/status").read_text()
+        return int(status.split(f"{name}:")[1].split()[0])
+
+
 def report(
-    learners: dict[str, Learner], speeds: dict[str, list[float]], updates: int, threads: int
+    learners: dict[str, Learner],
+    speeds: dict[str, list[float]],
+    batches: list[Batch],
+    configs: dict[str, Config],
+    threads: int,
+    footprint: Footprint,
 ) -> None:
     base = statistics.median(next(iter(speeds.values())))
-    print(f"torch {torch.__version__}, {threads} threads, rounds of {updates} updates")
-    print("| variant | parameters (M) | precision | tokens/s, median | least | most | ratio |")
-    print("|---|---:|---|---:|---:|---:|---:|")
+    tokens = sum(len(batch.real) for batch in batches)
+    peaks = {one.dtype: peak(one.dtype) for one in learners.values()}
+    print(
+        f"torch {torch.__version__}, {threads} threads, rounds of {len(batches)} updates, "
+        f"{tokens / len(batches):,.0f} target tokens an update, padding {padding(batches):.1%}"
+    )
+    if len(learners) == 1:  # of several, nobody could say whose it is
+        print(f"{footprint.mib():,.0f} MiB above imports at the highest")
+    for dtype, rate in peaks.items():
+        print(f"peak of a product of matrices, {dtype}: {rate / 1e9:,.0f} GFLOP/s")
+    print(
+        "| variant | parameters (M) | precision | tokens/s, median | least | most | ratio "
+        "| MFLOP a token | of the peak |"
+    )
+    print("|---|---:|---|---:|---:|---:|---:|---:|---:|")
     for name, found in speeds.items():
         one = learners[name]
         millions = sum(p.numel() for p in one.network.parameters()) / 1e6
         precision = str(one.dtype).removeprefix("torch.")
         median = statistics.median(found)
+        V = len(one.tokenizers.target)
+        work = operations(configs[name], batches, V) / tokens
         print(
             f"| {name} | {millions:.2f} | {precision} | {median:,.0f} | {min(found):,.0f} "
-            f"| {max(found):,.0f} | {median / base:.2f} |"
+            f"| {max(found):,.0f} | {median / base:.2f} | {work / 1e6:.1f} "
+            f"| {work * median / peaks[one.dtype]:.0%} |"
         )
 
 

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from seq2seq.nn.context import Context, Prepared
 from seq2seq.nn.encoder import Memory
+from seq2seq.nn.linear import Linear
 
 
 class Attention(Context):
@@ -24,10 +25,10 @@ class Attention(Context):
         """key: a state [D] → a key [A]."""
         super().__init__(size)
         self.key = key
-        self.value = nn.Linear(state_size, size)
+        self.value = Linear(state_size, size)
 
     def prepare(self, memory: Memory) -> Prepared:
-        return self.key(memory.states), self.value(memory.states), memory.mask
+        return self.key(memory.states), _wide(self.value(memory.states)), memory.mask
 
     @abstractmethod
     def scores(self, query: Tensor, keys: Tensor) -> Tensor:
@@ -47,7 +48,7 @@ class Attention(Context):
             scores = scores.float()
         weights = scores.masked_fill(~mask[:, None, None, :], float("-inf")).softmax(dim=-1)
         heads = weights.shape[1]
-        c = weights.to(values.dtype) @ _split(values, heads)  # [B, heads, T, C / heads]
+        c = _product(weights, _split(values, heads))  # [B, heads, T, C / heads]
         c = c.transpose(1, 2).reshape(rows, steps, self.size)
         return c, weights.mean(dim=1).view(rows, steps, -1)
 
@@ -56,9 +57,9 @@ class Additive(Attention):
     """score = v · tanh(W q + U h) (Bahdanau et al. 2015)."""
 
     def __init__(self, state_size: int, query_size: int, size: int) -> None:
-        super().__init__(state_size, size, nn.Linear(state_size, size))
-        self.query = nn.Linear(query_size, size, bias=False)
-        self.score = nn.Linear(size, 1, bias=False)
+        super().__init__(state_size, size, Linear(state_size, size))
+        self.query = Linear(query_size, size, bias=False)
+        self.score = Linear(size, 1, bias=False)
 
     def scores(self, query: Tensor, keys: Tensor) -> Tensor:
         joined = torch.tanh(self.query(query).unsqueeze(2) + keys.unsqueeze(1))  # [B, T, S, A]
@@ -80,7 +81,7 @@ class General(Attention):
     """score = q · W h (Luong et al. 2015)."""
 
     def __init__(self, state_size: int, query_size: int, size: int) -> None:
-        super().__init__(state_size, size, nn.Linear(state_size, query_size, bias=False))
+        super().__init__(state_size, size, Linear(state_size, query_size, bias=False))
 
     def scores(self, query: Tensor, keys: Tensor) -> Tensor:
         return _products(query, keys)
@@ -92,18 +93,31 @@ class MultiHead(Attention):
 
     def __init__(self, state_size: int, query_size: int, size: int, heads: int) -> None:
         # No bias in U: it would add the same to all scores of a query, and softmax takes that away.
-        super().__init__(state_size, size, nn.Linear(state_size, size, bias=False))
+        super().__init__(state_size, size, Linear(state_size, size, bias=False))
         self.heads = heads
-        self.query = nn.Linear(query_size, size)
+        self.query = Linear(query_size, size)
 
     def scores(self, query: Tensor, keys: Tensor) -> Tensor:
         scaled = self.query(query) * (self.size // self.heads) ** -0.5
-        return _split(scaled, self.heads) @ _split(keys, self.heads).transpose(2, 3)
+        keys = _split(_wide(keys), self.heads)
+        return _product(_split(scaled, self.heads), keys.transpose(2, 3))
 
 
 def _products(query: Tensor, keys: Tensor) -> Tensor:
     """query [B, T, A], keys [B, S, A] → [B, 1, T, S]."""
-    return (query.to(keys.dtype) @ keys.transpose(1, 2)).unsqueeze(1)
+    return _product(query, _wide(keys).transpose(1, 2)).unsqueeze(1)
+
+
+def _wide(x: Tensor) -> Tensor:
+    """Batched products have a shape for each batch, which bf16 on a CPU makes slow at first sight
+    (`runtime.unit_of_rows`), and are few: there, in float32."""
+    return x.float() if x.device.type == "cpu" and x.dtype == torch.bfloat16 else x
+
+
+def _product(one: Tensor, other: Tensor) -> Tensor:
+    """The matrix product, in the dtype of `other`."""
+    with torch.autocast(one.device.type, enabled=False):
+        return one.to(other.dtype) @ other
 
 
 def _split(x: Tensor, heads: int) -> Tensor:

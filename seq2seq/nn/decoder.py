@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from seq2seq.nn.context import Context, Prepared
 from seq2seq.nn.encoder import Memory
+from seq2seq.nn.linear import Linear
 from seq2seq.nn.recurrent import Dropout, LayerState, Stack
 
 
@@ -88,7 +89,7 @@ class Decoder(nn.Module):
         self.parts = 2 if cell == "lstm" else 1
         self.bridge = nn.Linear(context.size, layers * self.parts * hidden)
         self.dropout = Dropout(dropout, variational)
-        self.readout = nn.Linear(hidden + size + context.size, size)
+        self.readout = Linear(hidden + size + context.size, size)
         self.output = nn.Linear(size, embedding.num_embeddings)
         if tied:
             self.output.weight = embedding.weight

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from seq2seq.nn.linear import Linear
 from seq2seq.nn.recurrent import Dropout, Stack
 
 
@@ -45,8 +46,8 @@ class Pooling(nn.Module):
         pooled_size = state_size * (heads if kind == "attentive" else 1)
         self.project = nn.Linear(pooled_size, size)
         if kind == "attentive":
-            self.key = nn.Linear(state_size, state_size)
-            self.queries = nn.Linear(state_size, heads, bias=False)
+            self.key = Linear(state_size, state_size)
+            self.queries = Linear(state_size, heads, bias=False)
 
     def forward(self, states: Tensor, mask: Tensor) -> Tensor:
         pooled: Tensor = getattr(self, self.kind)(states, mask)

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from seq2seq import runtime
 from seq2seq.nn import through_time
+from seq2seq.nn.linear import linear
 
 CELLS: dict[str, Callable[..., nn.RNNBase]] = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
 
@@ -64,7 +65,7 @@ class Layer(nn.Module):
         of_n = bias_hh[:0]
         if self.run.mode == "GRU":  # the bias within n's bracket cannot be given with the input's
             of_input, of_n = F.pad(bias_hh[: 2 * H], (0, H)), bias_hh[2 * H :]
-        gates = F.linear(inputs.transpose(0, 1), weight_ih, bias_ih + of_input)  # [T, B, G]
+        gates = linear(inputs.transpose(0, 1), weight_ih, bias_ih + of_input)  # [T, B, G]
         outputs, *rest = through_time.run(
             self.run.mode,
             gates,

@@ -14,6 +14,9 @@ from seq2seq.text.tokenizer import Tokenizers
 _POOL = 1 << 17  # pairs that are sorted by length together
 
 
+_MULTIPLE = 8  # rows
+
+
 @dataclass(frozen=True)
 class Batch:
     """Right-padded ids, int64, and the numbers of their pairs.
@@ -59,14 +62,21 @@ def plan(lengths: np.ndarray, *, budget: int, seed: int, epoch: int) -> list[np.
 
 
 def _cut(rows: np.ndarray, sizes: np.ndarray, budget: int) -> list[np.ndarray]:
-    batches = []
-    start = longest = 0
-    for position, size in enumerate(sizes.tolist()):
-        longest = max(longest, size)
-        if longest * (position - start + 1) > budget and position > start:
-            batches.append(rows[start:position])
-            start, longest = position, size
-    batches.append(rows[start:])
+    """Batches as large as the budget allows; above eight, multiples of eight, so that few sizes of
+    batches are met (`runtime.unit_of_rows`)."""
+    batches, lengths = [], sizes.tolist()
+    start = 0
+    while start < len(rows):
+        end, longest = start, 0
+        while end < len(rows):
+            longest = max(longest, lengths[end])
+            if longest * (end - start + 1) > budget and end > start:
+                if end - start > _MULTIPLE:
+                    end -= (end - start) % _MULTIPLE
+                break
+            end += 1
+        batches.append(rows[start:end])
+        start = end
     return batches
 
 

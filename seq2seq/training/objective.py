@@ -7,6 +7,7 @@ from itertools import pairwise
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
@@ -85,30 +86,33 @@ class _OutputLoss(Function):
         """
         V = len(weight)
         dtype = runtime.dtype_of_products(weight)
-        rows = readouts[real].to(dtype)  # [n, E]
+        # Rows of zeros fill it up to n', and take part in nothing.
+        n, extra = len(real), -len(real) % (unit := runtime.unit_of_rows(weight))
+        rows = F.pad(readouts[real].to(dtype), (0, 0, 0, extra))  # [n', E]
+        ids = F.pad(wanted, (0, extra)).unsqueeze(1)
         matrix, offset = weight.to(dtype), bias.to(dtype)
         wide = rows.to(weight.dtype) * scale
         narrow = wide.to(dtype)
-        at, p_at = weight.new_empty(2, len(real))  # logit and probability of what is wanted
+        at, p_at = weight.new_empty(2, n + extra)  # logit and probability of what is wanted
         d_rows = torch.empty_like(wide)
+        counted = F.pad(wide.new_full((n,), scale), (0, extra))
         d_matrix, d_offset = torch.empty_like(matrix), torch.zeros_like(bias)
-        for first, last in _pieces(len(real)):
-            piece = slice(first, last)
-            ids = wanted[piece].unsqueeze(1)
+        for piece in _pieces(n + extra, unit):
             logits = torch.addmm(offset, rows[piece], matrix.t())  # [rows, V]
-            at[piece] = logits.gather(1, ids).squeeze(1)
+            at[piece] = logits.gather(1, ids[piece]).squeeze(1)
             p = logits.softmax(dim=1)
-            p_at[piece] = p.gather(1, ids).squeeze(1)
+            p_at[piece] = p.gather(1, ids[piece]).squeeze(1)
             if learning:
                 d_rows[piece] = p @ matrix
                 # beta 0: whatever the memory held before is not read
-                d_matrix.addmm_(p.t(), narrow[piece], beta=float(first > 0))
-                d_offset += p.new_full((last - first,), scale) @ p
+                d_matrix.addmm_(p.t(), narrow[piece], beta=float(piece.start > 0))
+                d_offset += counted[piece].to(dtype) @ p
+        at, p_at, wide, d_rows = at[:n], p_at[:n], wide[:n], d_rows[:n]
         # A probability that no float holds counts as the smallest one: 87 nats in float32.
         log_p = p_at.clamp_min(torch.finfo(p_at.dtype).tiny).log()
         nll = -log_p.sum()
         sum_of_rows = weight.sum(dim=0)  # [E]
-        mean_logits = (wide @ sum_of_rows).sum() / V + scale * len(real) * bias.mean()
+        mean_logits = (wide @ sum_of_rows).sum() / V + scale * n * bias.mean()
         uniform = scale * (at - log_p).sum() - mean_logits
         total = (1 - smoothing) * scale * nll + smoothing * uniform
         ctx.mark_non_differentiable(nll)
@@ -117,7 +121,7 @@ class _OutputLoss(Function):
             d_weight = d_matrix.to(weight.dtype)
             d_weight -= smoothing / V * wide.sum(dim=0)
             d_weight.index_add_(0, wanted, wide, alpha=smoothing - 1)
-            d_offset -= smoothing / V * scale * len(real)
+            d_offset -= smoothing / V * scale * n
             d_offset.index_add_(0, wanted, bias.new_full(wanted.shape, scale), alpha=smoothing - 1)
             d_readouts = torch.zeros_like(readouts)
             d_readouts[real] = (d_rows * scale).to(readouts.dtype)
@@ -133,11 +137,13 @@ class _OutputLoss(Function):
         return *gradients, None, None, None, None, None
 
 
-def _pieces(rows: int) -> list[tuple[int, int]]:
-    """Equal pieces of about 512 rows, each (first, behind the last)."""
-    count = max(1, round(rows / _ROWS))
-    edges = [rows * i // count for i in range(count + 1)]
-    return list(pairwise(edges))
+def _pieces(rows: int, unit: int) -> list[slice]:
+    """Pieces of about 512 rows each, as equal as multiples of `unit` can be."""
+    count, units = max(1, round(rows / _ROWS)), rows // unit
+    return [
+        slice(first * unit, last * unit)
+        for first, last in pairwise(units * i // count for i in range(count + 1))
+    ]
 
 
 def with_word_dropout(batch: Batch, rate: float, keep: int, unk: tuple[int, int]) -> Batch:

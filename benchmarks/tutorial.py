@@ -1,0 +1,128 @@
+"""The loop that tutorials teach, beside ours: target tokens a second without padding.
+
+    python benchmarks/tutorial.py CONFIG.toml
+
+The network of CONFIG, which must have one fixed c from the last states, written as tutorials write
+it (an nn.GRU over the source, then one step of an nn.GRU and of the output layers for each target
+token, c concatenated at each), with the same layers and sizes, batches, subwords, dropout, loss
+and optimiser. fp32.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import tempfile
+import time
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from train import Footprint, prepared_apart, sample
+
+from seq2seq import config as configuration
+from seq2seq import runtime
+from seq2seq.config import Config
+from seq2seq.text.batching import Batch
+
+
+class Tutorial(nn.Module):
+    """Encoder, and a decoder that steps."""
+
+    def __init__(self, config: Config, source: int, target: int, pad: int) -> None:
+        super().__init__()
+        encoder, decoder, C = config.encoder, config.decoder, config.context.size
+        E, H = decoder.embedding, decoder.hidden
+        self.source = nn.Embedding(source, encoder.embedding, padding_idx=pad)
+        self.target = nn.Embedding(target, E, padding_idx=pad)
+        self.encoder = nn.GRU(
+            encoder.embedding, encoder.hidden, bidirectional=True, batch_first=True
+        )
+        self.summary = nn.Linear(2 * encoder.hidden, C)
+        self.bridge = nn.Linear(C, H)
+        self.decoder = nn.GRU(E + C, H, batch_first=True)
+        self.readout = nn.Linear(H + E + C, E)
+        self.output = nn.Linear(E, target)
+        self.output.weight = self.target.weight
+        self.dropout = nn.Dropout(decoder.dropout)
+
+    def forward(self, source: Tensor, lengths: Tensor, target: Tensor) -> Tensor:
+        """source [B, S], lengths [B], target [B, T] → logits [B, T, V]."""
+        embedded = self.dropout(self.source(source))
+        packed = nn.utils.rnn.pack_padded_sequence(
+            embedded, lengths, batch_first=True, enforce_sorted=False
+        )
+        _, last = self.encoder(packed)
+        c = torch.tanh(self.summary(torch.cat([last[0], last[1]], dim=1)))  # [B, C]
+        hidden = torch.tanh(self.bridge(c)).unsqueeze(0)
+        outputs = []
+        for t in range(target.shape[1]):
+            embedded = self.dropout(self.target(target[:, t]))  # [B, E]
+            output, hidden = self.decoder(torch.cat([embedded, c], dim=1).unsqueeze(1), hidden)
+            joined = torch.cat([self.dropout(output.squeeze(1)), embedded, c], dim=1)
+            outputs.append(self.output(self.dropout(torch.tanh(self.readout(joined)))))
+        return torch.stack(outputs, dim=1)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("config", type=Path)
+    parser.add_argument("--set", dest="settings", action="append", default=[])
+    parser.add_argument("--updates", type=int, default=30, help="a round")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--threads", type=int, default=0, help="0: all cores")
+    arguments = parser.parse_args()
+    footprint = Footprint()
+    runtime.keep_memory()
+    threads = runtime.threads(arguments.threads)
+    config = configuration.load(arguments.config, arguments.settings)
+    with tempfile.TemporaryDirectory() as folder:
+        prepared = prepared_apart(config, Path(folder) / "data", threads)
+        tokenizers = prepared.tokenizers
+        network = Tutorial(
+            config, len(tokenizers.source), len(tokenizers.target), tokenizers.target.pad
+        )
+        optimizer = torch.optim.Adam(network.parameters(), lr=1e-4)
+        batches = sample(config, prepared, arguments.updates)
+        speeds = [
+            round_of(network, optimizer, batches, config, tokenizers.target.pad)
+            for _ in range(arguments.rounds + 1)
+        ][1:]
+    millions = sum(p.numel() for p in network.parameters()) / 1e6
+    print(
+        f"tutorial loop, {millions:.2f} M parameters, fp32, {threads} threads: "
+        f"{statistics.median(speeds):,.0f} tokens/s ({min(speeds):,.0f} to {max(speeds):,.0f}), "
+        f"{footprint.mib():,.0f} MiB above imports"
+    )
+
+
+def round_of(
+    network: Tutorial,
+    optimizer: torch.optim.Optimizer,
+    batches: list[Batch],
+    config: Config,
+    pad: int,
+) -> float:
+    """Target tokens a second."""
+    network.train()
+    start = time.perf_counter()
+    for batch in batches:
+        optimizer.zero_grad()
+        logits = network(batch.source, batch.lengths, batch.inputs)
+        loss = F.cross_entropy(
+            logits.flatten(0, 1),
+            batch.outputs.flatten(),
+            ignore_index=pad,
+            label_smoothing=config.training.label_smoothing,
+        )
+        loss.backward()
+        nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+        optimizer.step()
+    return sum(len(batch.real) for batch in batches) / (time.perf_counter() - start)
+
+
+if __name__ == "__main__":
+    main()
