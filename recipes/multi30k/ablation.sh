@@ -45,12 +45,17 @@ fixed() {
 
 attention() {
     # A short training needs no subword sampling, and an average that follows at once.
-    study attention-en-de --set training.epochs=2 --set tokenizer.sampling=0.0 \
-        --set training.average_decay=0.99
+    local short=(--set tokenizer.sampling=0.0 --set training.average_decay=0.99)
+    study attention-en-de --set training.epochs=2 "${short[@]}"
     for placement in parallel classic; do
         for kind in multi-head additive general; do
             row "$kind-$placement" --set context.kind=$kind --set context.placement=$placement
         done
+    done
+    # Who is first after two epochs need not be later.
+    study attention-en-de --set training.epochs=8 "${short[@]}"
+    for kind in general multi-head additive; do
+        row "$kind-8-epochs" --set context.kind=$kind
     done
 }
 
