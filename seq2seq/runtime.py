@@ -17,9 +17,11 @@ def keep_memory() -> None:
     time of a small model's training. Does nothing where the C library is another one.
     """
     try:
-        mallopt = ctypes.CDLL(None).mallopt
+        library = ctypes.CDLL(None)
+        mallopt, malloc_trim = library.mallopt, library.malloc_trim
     except (AttributeError, OSError):
         return
+    malloc_trim(0)  # what was freed so far is not wanted again
     trim_threshold, top_pad, mmap_max = -1, -2, -4  # malloc.h
     mallopt(mmap_max, 0)
     mallopt(trim_threshold, (1 << 31) - 1)

@@ -34,11 +34,16 @@ class Batch:
     real: Tensor
 
     def to(self, device: torch.device) -> Batch:
-        moved = (
-            part.to(device, non_blocking=True)
-            for part in (self.source, self.lengths, self.inputs, self.outputs, self.real)
+        parts: tuple[Tensor, ...] = (
+            self.source,
+            self.lengths,
+            self.inputs,
+            self.outputs,
+            self.real,
         )
-        return Batch(self.rows, *moved)
+        if device.type == "cuda":  # from pinned memory a GPU takes it without being waited for
+            parts = tuple(part.pin_memory() for part in parts)
+        return Batch(self.rows, *(part.to(device, non_blocking=True) for part in parts))
 
 
 def plan(lengths: np.ndarray, *, budget: int, seed: int, epoch: int) -> list[np.ndarray]:
@@ -48,7 +53,7 @@ def plan(lengths: np.ndarray, *, budget: int, seed: int, epoch: int) -> list[np.
     side (EOS counted) is at most `budget`; a pair longer than that is a batch of its own.
     """
     random = np.random.default_rng([seed, epoch])
-    order = random.permutation(len(lengths))
+    order = random.permutation(np.arange(len(lengths), dtype=np.int32))
     batches: list[np.ndarray] = []
     for start in range(0, len(order), _POOL):
         pool = order[start : start + _POOL]

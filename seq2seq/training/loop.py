@@ -63,7 +63,6 @@ def train(
     the model card names as having made the model. Raises UserError for mistakes in
     the configuration or the corpus, and for a loss that is not finite; Stopped after a signal.
     """
-    runtime.keep_memory()
     device = runtime.device(config.training.device)
     if device == torch.device("cuda"):
         device = torch.device("cuda", local_rank())
@@ -85,6 +84,7 @@ def train(
             )
         if ranks.first:
             run.begin(config)
+        runtime.keep_memory()  # of training; what preparing took is given back
         trainer = Trainer(config, run, prepared, device, dtype, command, ranks)
         trainer.restore(threads)
         if profiled and ranks.first:
