@@ -41,8 +41,7 @@ def train(
     folder = out or Path("runs") / config.resolve().parent.name / config.stem
     command = shlex.join(["seq2seq", *sys.argv[1:]])
     try:
-        model = loop.train(loaded, folder, resume=resume, profiled=profile, command=command)
+        loop.train(loaded, folder, resume=resume, profiled=profile, command=command)
     except loop.Stopped as stop:
         click.echo(str(stop), err=True)
         sys.exit(128 + stop.number)
-    click.echo(f"the model is in {model}", err=True)

@@ -89,7 +89,6 @@ class Ranks:
         return DistributedDataParallel(
             module,
             gradient_as_bucket_view=True,
-            broadcast_buffers=False,
             process_group=self.gradients,
         )
 

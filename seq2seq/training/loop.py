@@ -91,6 +91,7 @@ def train(
             trainer.profile = Profile(run.profile, device)
         with Display(quiet=not ranks.first) as display, _signals() as caught:
             trainer.run_to_the_end(display, caught)
+        log.info("the model is in %s", run.model)
     return run.model
 
 

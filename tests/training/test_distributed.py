@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -212,6 +213,80 @@ def test_two_machines_each_with_a_folder_of_its_own(script, toy, tmp_path):
     alone = ran(script, toy, tmp_path / "alone")
     torch.testing.assert_close(left(tmp_path / "run0"), left(alone), rtol=0, atol=1e-6)
     assert [path.name for path in (tmp_path / "run1").iterdir()] == ["data"]
+
+
+@pytest.fixture
+def hosts():
+    """Two network namespaces and a cable between them: their names, and its end in the second."""
+    names, ends = [f"seq2seq{n}-{os.getpid()}" for n in (0, 1)], ["s2s0", "s2s1"]
+
+    def ip(*words: str) -> bool:
+        return subprocess.run(["ip", *words], capture_output=True, check=False).returncode == 0
+
+    try:
+        if not (shutil.which("ip") and all(ip("netns", "add", name) for name in names)):
+            pytest.skip("no network namespaces here")
+        assert ip(
+            "link",
+            "add",
+            ends[0],
+            "netns",
+            names[0],
+            "type",
+            "veth",
+            "peer",
+            ends[1],
+            "netns",
+            names[1],
+        )
+        for n, (name, end) in enumerate(zip(names, ends, strict=True)):
+            assert ip("-n", name, "addr", "add", f"10.9.0.{n + 1}/24", "dev", end)
+            assert ip("-n", name, "link", "set", "lo", "up")
+            assert ip("-n", name, "link", "set", end, "up")
+        yield names, ends
+    finally:
+        for name in names:
+            if shutil.which("ip"):
+                ip("netns", "del", name)
+
+
+def test_a_host_that_is_cut_off_ends_the_run(script, toy, tmp_path, hosts):
+    """No connection is closed: nothing comes any more."""
+    script.write_text(
+        "from datetime import timedelta\nfrom seq2seq.training import distributed\n"
+        "distributed._PATIENCE = timedelta(seconds=8)\n" + script.read_text()
+    )
+    names, ends = hosts
+    more = ("training.epochs=1000000", "training.updates=1000000", "validation.every=10")
+    logs = [tmp_path / f"log{node}" for node in (0, 1)]
+    processes = []
+    for node, log in enumerate(logs):
+        join = f"--nnodes=2 --node-rank={node} --master-addr=10.9.0.1 --master-port=29511"
+        words = command(script, toy, tmp_path / f"run{node}", *more, join=join)
+        with log.open("w") as file:
+            processes.append(
+                subprocess.Popen(
+                    ["ip", "netns", "exec", names[node], *words],
+                    stdout=file,
+                    stderr=file,
+                    env={**os.environ, "GLOO_SOCKET_IFNAME": ends[node]},
+                    start_new_session=True,
+                )
+            )
+    try:
+        deadline = time.monotonic() + 90
+        while "validation" not in logs[0].read_text():
+            assert time.monotonic() < deadline, [log.read_text() for log in logs]
+            time.sleep(0.1)
+        subprocess.run(["ip", "-n", names[1], "link", "set", ends[1], "down"], check=True)
+        assert all(process.wait(timeout=60) != 0 for process in processes)
+    finally:
+        for process in processes:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+    for log in logs:
+        assert "has lost another one" in log.read_text()
 
 
 def test_more_ranks_than_pairs(toy, tmp_path):
