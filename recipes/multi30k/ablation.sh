@@ -3,8 +3,9 @@
 #
 #   fixed      German to English: the cell, how c is pooled, the number of layers
 #   attention  English to German: the score, and the placement of the question
+#   precision  English to German: bf16 beside fp32, three seeds each
 #
-#   SEQ2SEQ_DATA=folder-that-holds-multi30k recipes/multi30k/ablation.sh [fixed|attention]
+#   SEQ2SEQ_DATA=folder-that-holds-multi30k recipes/multi30k/ablation.sh [fixed|attention|precision]
 source "$(dirname "$0")/../stages.sh"
 
 study() {
@@ -43,19 +44,29 @@ fixed() {
     row two-layers --set encoder.layers=2 --set decoder.layers=2
 }
 
+# A short training needs no subword sampling, and an average that follows at once.
+SHORT=(--set tokenizer.sampling=0.0 --set training.average_decay=0.99)
+
 attention() {
-    # A short training needs no subword sampling, and an average that follows at once.
-    local short=(--set tokenizer.sampling=0.0 --set training.average_decay=0.99)
-    study attention-en-de --set training.epochs=2 "${short[@]}"
+    study attention-en-de --set training.epochs=2 "${SHORT[@]}"
     for placement in parallel classic; do
         for kind in multi-head additive general; do
             row "$kind-$placement" --set context.kind=$kind --set context.placement=$placement
         done
     done
     # Who is first after two epochs need not be later.
-    study attention-en-de --set training.epochs=8 "${short[@]}"
+    study attention-en-de --set training.epochs=8 "${SHORT[@]}"
     for kind in general multi-head additive; do
         row "$kind-8-epochs" --set context.kind=$kind
+    done
+}
+
+precision() {
+    study attention-en-de --set training.epochs=2 "${SHORT[@]}"
+    for seed in 1 2 3; do
+        for precision in bf16 fp32; do
+            row "$precision-seed-$seed" --set seed=$seed --set training.precision=$precision
+        done
     done
 }
 
@@ -63,7 +74,8 @@ case "${1:-all}" in
     all)
         fixed
         attention
+        precision
         ;;
-    fixed | attention) "$1" ;;
-    *) fail "usage: recipes/multi30k/ablation.sh [fixed|attention]" ;;
+    fixed | attention | precision) "$1" ;;
+    *) fail "usage: recipes/multi30k/ablation.sh [fixed|attention|precision]" ;;
 esac

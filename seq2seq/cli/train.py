@@ -36,12 +36,13 @@ def train(
     """
     from seq2seq import config as configuration
     from seq2seq.training import loop
+    from seq2seq.training.stopping import Stopped
 
     loaded = configuration.load(config, settings)
     folder = out or Path("runs") / config.resolve().parent.name / config.stem
     command = shlex.join(["seq2seq", *sys.argv[1:]])
     try:
         loop.train(loaded, folder, resume=resume, profiled=profile, command=command)
-    except loop.Stopped as stop:
+    except Stopped as stop:
         click.echo(str(stop), err=True)
         sys.exit(128 + stop.number)

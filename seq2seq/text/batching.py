@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -10,6 +13,9 @@ from torch import Tensor
 
 from seq2seq.text.dataset import Dataset
 from seq2seq.text.tokenizer import Tokenizers
+
+Item = TypeVar("Item")
+Made = TypeVar("Made")
 
 _POOL = 1 << 17  # pairs that are sorted by length together
 
@@ -96,6 +102,19 @@ def collate(dataset: Dataset, rows: np.ndarray, tokenizers: Tokenizers) -> Batch
     inputs[:, 0] = right.bos
     real = (torch.arange(outputs.shape[1]) < sizes.unsqueeze(1)).flatten().nonzero().squeeze(1)
     return Batch(rows, tokens, lengths, inputs, outputs, real)
+
+
+def ahead(make: Callable[[Item], Made], items: Iterable[Item]) -> Iterator[Made]:
+    """What is made of each item, in their order; the next one is made meanwhile, in a thread."""
+    with ThreadPoolExecutor(max_workers=1) as maker:
+        coming: Future[Made] | None = None
+        for item in items:
+            following = maker.submit(make, item)
+            if coming is not None:
+                yield coming.result()
+            coming = following
+        if coming is not None:
+            yield coming.result()
 
 
 def pad_source(sequences: list[np.ndarray], pad: int, eos: int) -> tuple[Tensor, Tensor]:

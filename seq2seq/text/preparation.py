@@ -202,9 +202,12 @@ def sampled(prepared: Prepared, strength: float, seed: int, epoch: int) -> Datas
     """The training pairs with subwords drawn anew for one epoch (Kudo 2018).
 
     Drawn in a fresh thread seeded by (seed, epoch): SentencePiece seeds its generator once a
-    thread, so this is what makes a resumed run draw the same ones.
+    thread, so this is what makes a resumed run draw the same ones. An epoch that was drawn already,
+    by another process or before a stop, is taken as it is.
     """
-    path = prepared.folder / "epoch.arrow"
+    path = prepared.folder / f"sampled-{strength}-{seed}-{epoch}.arrow"
+    if path.exists():
+        return Dataset(path)
 
     def draw() -> Iterator[Encoded]:
         for sources, targets in chunks(prepared.train.pairs()):
@@ -216,6 +219,9 @@ def sampled(prepared: Prepared, strength: float, seed: int, epoch: int) -> Datas
             )
 
     _in_fresh_thread(lambda: Dataset.write(path, draw()), seed * 1_000_003 + epoch)
+    for other in prepared.folder.glob("sampled-*.arrow"):
+        if other != path:
+            other.unlink()
     return Dataset(path)
 
 

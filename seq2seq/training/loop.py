@@ -5,13 +5,10 @@ from __future__ import annotations
 import hashlib
 import logging
 import math
-import signal
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import numpy as np
@@ -35,18 +32,17 @@ from seq2seq.training.progress import Display, MetricsLog
 from seq2seq.training.run import Run
 from seq2seq.training.schedule import behind, learning_rate, meet_plateau, reached
 from seq2seq.training.selection import Selection
+from seq2seq.training.stopping import SIGNALS, Stopped, signals
 
 log = logging.getLogger(__name__)
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
+@dataclass(frozen=True)
+class _Work:
+    """This rank's shares of the batches of an update, and the target tokens of all ranks'."""
 
-class Stopped(Exception):  # noqa: N818 - it is no error
-    """A signal asked the run to stop; it has been saved. `number` is the signal's."""
-
-    def __init__(self, number: int) -> None:
-        super().__init__(f"stopped by signal {number}; the run is saved: go on with --resume")
-        self.number = number
+    batches: list[Batch]
+    tokens: int
 
 
 def train(
@@ -89,7 +85,7 @@ def train(
         trainer.restore(threads)
         if profiled and ranks.first:
             trainer.profile = Profile(run.profile, device)
-        with Display(quiet=not ranks.first) as display, _signals() as caught:
+        with Display(quiet=not ranks.first) as display, signals() as caught:
             trainer.run_to_the_end(display, caught)
         log.info("the model is in %s", run.model)
     return run.model
@@ -185,7 +181,8 @@ class Trainer:
         strength, seed = self.config.tokenizer.sampling, self.config.seed
         dataset, epoch = self.prepared.train, self.progress.epoch
         if strength:
-            dataset = preparation.sampled(self.prepared, strength, seed, epoch)
+            with self.ranks.one_after_the_other():
+                dataset = preparation.sampled(self.prepared, strength, seed, epoch)
         budget = self.settings.batch_tokens
         return dataset, batching.plan(dataset.lengths, budget=budget, seed=seed, epoch=epoch)
 
@@ -194,8 +191,9 @@ class Trainer:
     ) -> None:
         """From the position under way to the end of the epoch, or to a limit."""
         progress, every = self.progress, self.config.validation.every
+        coming = self.coming(dataset, plan)
         while progress.position < len(plan):
-            self.update(dataset, plan)
+            self.update(coming, len(plan))
             due = progress.update % self.settings.log_every == 0
             judged = every and progress.update % every == 0
             ended = progress.position == len(plan) or self.settings.updates == progress.update
@@ -217,27 +215,16 @@ class Trainer:
             self.validate(display)
         self.save()
 
-    def update(self, dataset: Dataset, plan: list[np.ndarray]) -> None:
-        """One update from this rank's share of the next `accumulate` batches."""
-        progress, settings, ranks = self.progress, self.settings, self.ranks
-        start = time.monotonic()
-        end = min(progress.position + settings.accumulate, len(plan))
-        done = behind(settings, progress, len(plan), clock=False)
-        rate = learning_rate(settings, progress.update + 1, done, progress.cuts)
-        rows = plan[progress.position : end]
-        tokens = int(sum(dataset.lengths[some, 1].sum() + len(some) for some in rows))  # with EOS
-        with record_function("data"):
-            batches = [self.collate(dataset, some) for some in rows]
-        # What is drawn depends on where the run stands alone: nothing has to be kept of it.
-        torch.manual_seed(_seed(self.config.seed, progress.update, ranks.number))
-        self.made.append(self.learner.update(batches, tokens, rate, progress.update + 1))
-        progress.update += 1
-        progress.position = end
-        progress.window_tokens += tokens
-        progress.window_updates += 1
-        progress.seconds += time.monotonic() - start
-        if self.profile is not None:
-            self.profile.updated()
+    def coming(self, dataset: Dataset, plan: list[np.ndarray]) -> Iterator[_Work]:
+        """The work of each update that is left in the epoch, ready before it is asked for."""
+        size = self.settings.accumulate
+        groups = [plan[at : at + size] for at in range(self.progress.position, len(plan), size)]
+
+        def made(rows: list[np.ndarray]) -> _Work:
+            tokens = sum(int(dataset.lengths[some, 1].sum()) + len(some) for some in rows)
+            return _Work([self.collate(dataset, some) for some in rows], tokens)
+
+        return batching.ahead(made, groups)
 
     def collate(self, dataset: Dataset, rows: np.ndarray) -> Batch:
         """This rank's share of a batch; where the sentences do not suffice for all ranks, one that
@@ -247,6 +234,26 @@ class Trainer:
             dataset, share if len(share) else rows[:1], self.prepared.tokenizers
         )
         return batch if len(share) else replace(batch, real=batch.real[:0])
+
+    def update(self, coming: Iterator[_Work], plan: int) -> None:
+        """One update; plan: the number of batches in the epoch."""
+        progress, settings = self.progress, self.settings
+        start = time.monotonic()
+        with record_function("data"):
+            work = next(coming)
+        done = behind(settings, progress, plan, clock=False)
+        rate = learning_rate(settings, progress.update + 1, done, progress.cuts)
+        # What is drawn depends on where the run stands alone: nothing has to be kept of it.
+        torch.manual_seed(_seed(self.config.seed, progress.update, self.ranks.number))
+        made = self.learner.update(work.batches, work.tokens, rate, progress.update + 1)
+        self.made.append(made)
+        progress.update += 1
+        progress.position += len(work.batches)
+        progress.window_tokens += work.tokens
+        progress.window_updates += 1
+        progress.seconds += time.monotonic() - start
+        if self.profile is not None:
+            self.profile.updated()
 
     def settle(self, caught: list[int]) -> int:
         """Hear of the updates that were made since the last time, and of the other ranks; gives the
@@ -263,10 +270,10 @@ class Trainer:
         self.made.clear()
         mean = (progress.seconds + time.monotonic() - start) / ranks.count
         nll, progress.seconds, *signals = ranks.total(
-            nll, mean, *(float(number in caught) for number in _SIGNALS)
+            nll, mean, *(float(number in caught) for number in SIGNALS)
         )
         progress.window_nll += nll
-        return next((n for n, count in zip(_SIGNALS, signals, strict=True) if count), 0)
+        return next((n for n, count in zip(SIGNALS, signals, strict=True) if count), 0)
 
     def validate(self, display: Display) -> None:
         """Judge the weights as they are, and let the learning rate hear of it."""
@@ -313,23 +320,3 @@ def _seed(*numbers: int) -> int:
     """A seed that has nothing to do with those of other numbers, the same on every machine."""
     digest = hashlib.blake2b(" ".join(map(str, numbers)).encode(), digest_size=8).digest()
     return int.from_bytes(digest, "little") >> 1
-
-
-@contextmanager
-def _signals() -> Iterator[list[int]]:
-    """Collect Ctrl-C and SIGTERM; a second one acts at once, as it would have without us."""
-    caught: list[int] = []
-    old: dict[int, Any] = {}
-
-    def note(number: int, frame: FrameType | None) -> None:
-        caught.append(number)
-        log.warning("stopping after this update; once more to stop at once, unsaved")
-        signal.signal(number, old[number])
-
-    for wanted in _SIGNALS:
-        old[wanted] = signal.signal(wanted, note)
-    try:
-        yield caught
-    finally:
-        for number, handler in old.items():
-            signal.signal(number, handler)

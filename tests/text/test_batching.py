@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import numpy as np
@@ -68,6 +69,26 @@ def test_another_epoch_and_another_seed_have_another_order(other: dict[str, int]
     # Short and long ones mixed: a batch's length says nothing of the next one's.
     longest = np.array([table[rows].max() for rows in one])
     assert abs(np.corrcoef(longest[1:], longest[:-1])[0, 1]) < 0.3
+
+
+def test_one_is_made_ahead_and_mistakes_are_raised_in_their_turn() -> None:
+    begun = []
+
+    def make(item: int) -> float:
+        begun.append(item)
+        return 6 / item
+
+    coming = batching.ahead(make, [3, 2, 0, 1])
+    assert next(coming) == 2
+    deadline = time.monotonic() + 10
+    while len(begun) < 2 and time.monotonic() < deadline:
+        time.sleep(0.001)
+    assert begun == [3, 2]
+    assert next(coming) == 3
+    with pytest.raises(ZeroDivisionError):
+        next(coming)
+    assert list(batching.ahead(make, [])) == []
+    assert list(batching.ahead(make, [1, 2])) == [6, 3]
 
 
 def test_few_sizes_of_batches() -> None:

@@ -16,6 +16,7 @@ import torch
 from seq2seq.errors import UserError
 from seq2seq.training import loop
 from seq2seq.training.checkpoint import Checkpoints
+from seq2seq.training.stopping import Stopped
 
 _TIMES = {"seconds", "window_start", "minutes", "tokens_per_second"}
 # Sizes for speed; everything random is switched on.
@@ -136,7 +137,7 @@ def test_a_stopped_run_goes_on_as_if_it_had_not(kind, random_seed, tmp_path, mon
     for stop in stops:
         with monkeypatch.context() as patch:
             stop_at(patch, stop)
-            with pytest.raises(loop.Stopped):
+            with pytest.raises(Stopped):
                 loop.train(config, tmp_path / "run", resume=stop != stops[0])
     loop.train(config, tmp_path / "run", resume=True)
     same(ends_as(tmp_path / "run"), ended)
@@ -155,7 +156,7 @@ def test_what_was_logged_after_the_checkpoint_is_cut_off(kind, tmp_path, monkeyp
     run = tmp_path / "run"
     with monkeypatch.context() as patch:
         stop_at(patch, 8)
-        with pytest.raises(loop.Stopped):
+        with pytest.raises(Stopped):
             loop.train(config, run)
     with (run / "metrics.jsonl").open("ab") as log:  # what a killed run may leave
         log.write(b'{"kind": "train", "update": 14, "loss": 1.0}\n{"kind": "tra')
@@ -200,7 +201,7 @@ def test_the_thread_count_of_the_beginning_is_set_again(kind, tmp_path, monkeypa
     config, _ = kind
     with monkeypatch.context() as patch:
         stop_at(patch, 2)
-        with pytest.raises(loop.Stopped):
+        with pytest.raises(Stopped):
             loop.train(config, tmp_path / "run")
     training = config.training.model_copy(update={"threads": 2, "updates": 3, "epochs": None})
     loop.train(config.model_copy(update={"training": training}), tmp_path / "run", resume=True)
@@ -216,7 +217,7 @@ def test_other_data_under_a_begun_run_is_refused(toy, tmp_path, monkeypatch):
     config = type(toy)(tmp_path).config(*_SMALL)
     with monkeypatch.context() as patch:
         stop_at(patch, 1)
-        with pytest.raises(loop.Stopped):
+        with pytest.raises(Stopped):
             loop.train(config, tmp_path / "run")
     (tmp_path / "train.en").write_bytes((tmp_path / "train.fr").read_bytes())
     with pytest.raises(UserError, match="has changed since the run began"):
