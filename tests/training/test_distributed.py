@@ -223,11 +223,9 @@ def hosts():
     def ip(*words: str) -> bool:
         return subprocess.run(["ip", *words], capture_output=True, check=False).returncode == 0
 
-    words = [("netns", "add", name) for name in names]
-    words.append(
-        ("link", "add", ends[0], "netns", names[0], "type", "veth", "peer", ends[1])
-        + ("netns", names[1])
-    )
+    words: list[tuple[str, ...]] = [("netns", "add", name) for name in names]
+    cable = f"link add {ends[0]} netns {names[0]} type veth peer {ends[1]} netns {names[1]}"
+    words.append(tuple(cable.split()))
     for n, (name, end) in enumerate(zip(names, ends, strict=True)):
         words.append(("-n", name, "addr", "add", f"10.9.0.{n + 1}/24", "dev", end))
         words += [("-n", name, "link", "set", device, "up") for device in ("lo", end)]
