@@ -66,8 +66,10 @@ def plan(lengths: np.ndarray, *, budget: int, seed: int, epoch: int) -> list[np.
         # Sorted after the shuffle: pairs of equal lengths meet in a new order in every epoch. By
         # the target, then by the source, up and down in turn: neighbours are near in both.
         source, target = lengths[pool].T
-        up = target % 2 == epoch % 2
-        pool = pool[np.lexsort((np.where(up, source, -source), target))]
+        # Which way is drawn: other batches, too, where few pairs have a length.
+        first, way = random.integers(2), random.choice([-1, 1])
+        up = target % 2 == first
+        pool = pool[np.lexsort((np.where(up, source, -source), way * target))]
         batches.extend(_cut(pool, lengths[pool].max(axis=1) + 1, budget))
     return [batches[i] for i in random.permutation(len(batches))]
 

@@ -63,9 +63,9 @@ def test_another_epoch_and_another_seed_have_another_order(other: dict[str, int]
     one = [rows.tolist() for rows in plan(table, **settings)]
     two = [rows.tolist() for rows in plan(table, **{**settings, **other})]
     assert one != two
-    # Other batches too, and not the same ones in another order (but for the rarest lengths).
+    # Other batches too, and not the same ones in another order.
     shared = {tuple(sorted(rows)) for rows in one} & {tuple(sorted(rows)) for rows in two}
-    assert len(shared) < len(one) / 7
+    assert len(shared) < len(one) / 10
     # Short and long ones mixed: a batch's length says nothing of the next one's.
     longest = np.array([table[rows].max() for rows in one])
     assert abs(np.corrcoef(longest[1:], longest[:-1])[0, 1]) < 0.3

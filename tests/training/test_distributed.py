@@ -170,8 +170,9 @@ def free_port() -> int:
         return int(one.getsockname()[1])
 
 
-def test_ranks_with_different_configurations(script, toy, tmp_path):
-    """Two machines, each with its own command."""
+def on_two_machines(script, toy, tmp_path, *clips: float) -> list[tuple[int, str]]:
+    """Run one rank on each, with a folder and a training.clip of its own; gives the exit codes and
+    what was said."""
     port = free_port()
     processes = [
         subprocess.Popen(
@@ -179,37 +180,29 @@ def test_ranks_with_different_configurations(script, toy, tmp_path):
                 script,
                 toy,
                 tmp_path / f"run{node}",
-                f"training.clip={node}",
+                f"training.clip={clip}",
                 join=f"--nnodes=2 --node-rank={node} --master-addr=127.0.0.1 --master-port={port}",
             ),
             stderr=subprocess.PIPE,
             text=True,
         )
-        for node in (0, 1)
+        for node, clip in enumerate(clips)
     ]
     said = [process.communicate(timeout=90)[1] for process in processes]
-    assert all(process.returncode != 0 for process in processes)
-    assert any("rank 1 has another configuration than rank 0" in one for one in said), said
+    return [(process.returncode, one) for process, one in zip(processes, said, strict=True)]
+
+
+def test_ranks_with_different_configurations(script, toy, tmp_path):
+    """Two machines, each with its own command."""
+    ended = on_two_machines(script, toy, tmp_path, 0, 1)
+    assert all(code != 0 for code, _ in ended)
+    assert any("rank 1 has another configuration than rank 0" in said for _, said in ended), ended
 
 
 def test_two_machines_each_with_a_folder_of_its_own(script, toy, tmp_path):
     """Nothing is shared but the connection; the first one writes."""
-    port = free_port()
-    processes = [
-        subprocess.Popen(
-            command(
-                script,
-                toy,
-                tmp_path / f"run{node}",
-                join=f"--nnodes=2 --node-rank={node} --master-addr=127.0.0.1 --master-port={port}",
-            ),
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for node in (0, 1)
-    ]
-    said = [process.communicate(timeout=90)[1] for process in processes]
-    assert all(process.returncode == 0 for process in processes), said
+    ended = on_two_machines(script, toy, tmp_path, 1, 1)
+    assert all(code == 0 for code, _ in ended), ended
     alone = ran(script, toy, tmp_path / "alone")
     torch.testing.assert_close(left(tmp_path / "run0"), left(alone), rtol=0, atol=1e-6)
     assert [path.name for path in (tmp_path / "run1").iterdir()] == ["data"]
