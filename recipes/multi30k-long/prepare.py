@@ -4,8 +4,10 @@
 
 FOLDER holds {train,val,test_2016_flickr}.{en,de}[.gz]. Sentences of a split are shuffled and put
 behind one another while the English side has no more words than were drawn for the line; a sentence
-that is longer alone stands alone. Several passes over a split, each shuffled anew, give enough
-lines of every length. No line of one split holds a sentence of another that was not in it before.
+that is longer alone stands alone. Training has every sentence once by itself and once in a joined
+line, so that a network learns short sentences as well as it would without the long ones; testing
+joins in several passes, each shuffled anew, so that every length has lines enough. No line of one
+split holds a sentence of another that was not in it before.
 """
 
 import gzip
@@ -16,7 +18,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 LONGEST = 80  # words on the English side
-PASSES = {"train": 2, "val": 1, "test_2016_flickr": 6}
+ALONE = {"train"}  # splits whose sentences stand there by themselves, too
+PASSES = {"train": 1, "val": 1, "test_2016_flickr": 6}
 
 Pair = tuple[str, str]
 
@@ -55,7 +58,8 @@ def main() -> None:
     for split, passes in PASSES.items():
         draw = random.Random(f"multi30k-long {split}")
         pairs = read(source, split)
-        lines = [line for _ in range(passes) for line in joined(pairs, draw)]
+        lines = pairs if split in ALONE else []
+        lines = lines + [line for _ in range(passes) for line in joined(pairs, draw)]
         for side, language in enumerate(("en", "de")):
             text = "".join(line[side] + "\n" for line in lines)
             aside = output / f".{split}.{language}.{os.getpid()}.part"
