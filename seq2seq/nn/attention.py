@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from seq2seq.nn.context import Context, Prepared
 from seq2seq.nn.encoder import Memory
-from seq2seq.nn.linear import Linear
+from seq2seq.nn.linear import Linear, product, wide
 
 
 class Attention(Context):
@@ -28,7 +28,7 @@ class Attention(Context):
         self.value = Linear(state_size, size)
 
     def prepare(self, memory: Memory) -> Prepared:
-        return self.key(memory.states), _wide(self.value(memory.states)), memory.mask
+        return self.key(memory.states), wide(self.value(memory.states)), memory.mask
 
     @abstractmethod
     def scores(self, query: Tensor, keys: Tensor) -> Tensor:
@@ -48,7 +48,7 @@ class Attention(Context):
             scores = scores.float()
         weights = scores.masked_fill(~mask[:, None, None, :], float("-inf")).softmax(dim=-1)
         heads = weights.shape[1]
-        c = _product(weights, _split(values, heads))  # [B, heads, T, C / heads]
+        c = product(weights, _split(values, heads))  # [B, heads, T, C / heads]
         c = c.transpose(1, 2).reshape(rows, steps, self.size)
         return c, weights.mean(dim=1).view(rows, steps, -1)
 
@@ -99,25 +99,13 @@ class MultiHead(Attention):
 
     def scores(self, query: Tensor, keys: Tensor) -> Tensor:
         scaled = self.query(query) * (self.size // self.heads) ** -0.5
-        keys = _split(_wide(keys), self.heads)
-        return _product(_split(scaled, self.heads), keys.transpose(2, 3))
+        keys = _split(wide(keys), self.heads)
+        return product(_split(scaled, self.heads), keys.transpose(2, 3))
 
 
 def _products(query: Tensor, keys: Tensor) -> Tensor:
     """query [B, T, A], keys [B, S, A] → [B, 1, T, S]."""
-    return _product(query, _wide(keys).transpose(1, 2)).unsqueeze(1)
-
-
-def _wide(x: Tensor) -> Tensor:
-    """Batched products have a shape for each batch, which bf16 on a CPU makes slow at first sight
-    (`runtime.unit_of_rows`), and are few: there, in float32."""
-    return x.float() if x.device.type == "cpu" and x.dtype == torch.bfloat16 else x
-
-
-def _product(one: Tensor, other: Tensor) -> Tensor:
-    """The matrix product, in the dtype of `other`."""
-    with torch.autocast(one.device.type, enabled=False):
-        return one.to(other.dtype) @ other
+    return product(query, wide(keys).transpose(1, 2)).unsqueeze(1)
 
 
 def _split(x: Tensor, heads: int) -> Tensor:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from seq2seq.nn.linear import Linear
+from seq2seq.nn.linear import Linear, product, wide
 from seq2seq.nn.recurrent import Dropout, Stack
 
 
@@ -73,9 +73,9 @@ class Pooling(nn.Module):
         scores: Tensor = self.queries(torch.tanh(self.key(states)))  # [B, S, heads]
         if scores.dtype in (torch.bfloat16, torch.float16):
             scores = scores.float()
-        scores = scores.masked_fill(~mask.unsqueeze(2), float("-inf"))
-        weights = scores.softmax(dim=1).to(states.dtype)
-        return (weights.transpose(1, 2) @ states).flatten(1)  # [B, heads * D]
+        weights = scores.masked_fill(~mask.unsqueeze(2), float("-inf")).softmax(dim=1)
+        pooled = product(weights.transpose(1, 2), wide(states))  # [B, heads, D]
+        return pooled.flatten(1).to(states.dtype)
 
 
 class Encoder(nn.Module):

@@ -1,7 +1,8 @@
-"""W x + b over rows of any number."""
+"""Matrix products over rows of any number, in few shapes: see `runtime.unit_of_rows`."""
 
 from __future__ import annotations
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -24,3 +25,15 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         return F.linear(x, weight, bias)
     padded = F.pad(x.reshape(rows, -1), (0, 0, 0, extra))
     return F.linear(padded, weight, bias)[:rows].view(*x.shape[:-1], -1)
+
+
+def wide(x: Tensor) -> Tensor:
+    """Batched products have a shape for each batch, which bf16 on a CPU makes slow at first sight
+    (`runtime.unit_of_rows`), and are few: there, in float32."""
+    return x.float() if x.device.type == "cpu" and x.dtype == torch.bfloat16 else x
+
+
+def product(one: Tensor, other: Tensor) -> Tensor:
+    """The matrix product, in the dtype of `other`."""
+    with torch.autocast(one.device.type, enabled=False):
+        return one.to(other.dtype) @ other

@@ -112,7 +112,7 @@ class _OutputLoss(Function):
         log_p = p_at.clamp_min(torch.finfo(p_at.dtype).tiny).log()
         nll = -log_p.sum()
         sum_of_rows = weight.sum(dim=0)  # [E]
-        mean_logits = (wide @ sum_of_rows).sum() / V + scale * n * bias.mean()
+        mean_logits = wide.sum(dim=0).dot(sum_of_rows) / V + scale * n * bias.mean()
         uniform = scale * (at - log_p).sum() - mean_logits
         total = (1 - smoothing) * scale * nll + smoothing * uniform
         ctx.mark_non_differentiable(nll)
