@@ -17,7 +17,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from seq2seq.errors import UserError, nearest
 
-Cell = Literal["rnn", "lstm", "gru"]
+Shape = Literal["translation", "language-model"]
+Cell = Literal["rnn", "rnn-relu", "lstm", "gru"]  # "rnn": with tanh
 Precision = Literal["auto", "fp32", "bf16"]
 _Beta = Annotated[float, Field(ge=0, lt=1)]
 
@@ -30,7 +31,7 @@ AnySection = TypeVar("AnySection", bound=Section)
 
 
 class Data(Section):
-    """Where the pairs come from, and which of them are kept.
+    """Where the pairs come from, and which of them are kept; for a language model, the text.
 
     `train`, `valid` and `test` each name either
     - a prefix of two parallel files, completed with the languages: `"corpus/train"` with
@@ -39,9 +40,12 @@ class Data(Section):
     - one table: `.tsv`, `.jsonl` (either may end in `.gz`) or `.parquet`, with the columns
       `source_column` and `target_column`.
     Where the file is not found, `hub` (an id on the Hugging Face hub, or a local folder) is read.
+
+    A language model has no `source`. Its splits name a text file (`.gz` may be left out) or a
+    table with the column `target` ("text"); every line is kept.
     """
 
-    source: str = Field(min_length=1)
+    source: str
     target: str = Field(min_length=1)
     train: str | list[str] | None = None
     valid: str | list[str] | None = None
@@ -62,6 +66,7 @@ class Data(Section):
     )  # a training pair with a longer side (in subwords) is dropped
     max_ratio: float = Field(0.0, ge=0)  # longer side over shorter side, in subwords; 0: no limit
     drop_duplicates: bool = True
+    line_ends: bool = True  # language model: each line ends with </s>; false: the text runs on
 
     @model_validator(mode="after")
     def _has_training_pairs(self) -> Data:
@@ -136,17 +141,24 @@ class DecoderConfig(Section):
     dropout: float = Field(0.2, ge=0, lt=1)  # between layers and before the output layer
     embedding_dropout: float = Field(0.2, ge=0, lt=1)
     variational: bool = False
+    weight_dropout: float = Field(0.0, ge=0, lt=1)  # of the weights from state to state
     # "output": the target embedding is the output matrix; "all": the source embedding too.
     tied: Literal["none", "output", "all"] = "output"
+    bidirectional: bool = False  # language model: it sees what comes, so it cannot write
 
 
 class TrainingConfig(Section):
     batch_tokens: int = Field(2048, ge=1)  # rows times longest side, padding counted
+    # Language model: steps that are learned through at once; batch_tokens / window texts beside
+    # each other. "contiguous" windows start from the state that the one before them has left.
+    window: int = Field(35, ge=1)
+    windows: Literal["contiguous", "random"] = "contiguous"
     accumulate: int = Field(1, ge=1)  # batches an update
+    optimizer: Literal["adamw", "sgd"] = "adamw"
     learning_rate: float = Field(1e-3, gt=0)
     betas: tuple[_Beta, _Beta] = (0.9, 0.98)
     weight_decay: float = Field(0.01, ge=0)
-    schedule: Literal["inverse-sqrt", "cosine", "plateau"] = "inverse-sqrt"
+    schedule: Literal["inverse-sqrt", "cosine", "plateau", "constant"] = "inverse-sqrt"
     warmup: int = Field(400, ge=0)  # updates of linear warm-up
     plateau_factor: float = Field(0.5, gt=0, lt=1)
     plateau_patience: int = Field(2, ge=1)  # validations without a gain before the rate is cut
@@ -180,8 +192,22 @@ class ValidationConfig(Section):
     lines: int = Field(0, ge=0)  # the first n validation pairs are translated; 0: all
 
 
+# What a shape has no use for: refused where it is given, and not written down.
+_UNUSED: dict[Shape, tuple[str, ...]] = {
+    "translation": (),
+    "language-model": ("encoder", "context"),
+}
+
+_FILLED_IN: dict[str, dict[str, dict[str, str]]] = {
+    "language-model": {
+        "data": {"source": "", "target": "text"},
+        "validation": {"metric": "loss"},
+    },
+}
+
+
 class Config(Section):
-    shape: Literal["translation"] = "translation"
+    shape: Shape = "translation"
     seed: int = Field(1, ge=0)
     data: Data
     tokenizer: TokenizerConfig = TokenizerConfig()
@@ -191,8 +217,56 @@ class Config(Section):
     training: TrainingConfig
     validation: ValidationConfig = ValidationConfig()
 
+    @model_validator(mode="before")
+    @classmethod
+    def _filled_in(cls, values: Any) -> Any:
+        """What is the same for all of a shape need not be said."""
+        if isinstance(values, dict):
+            for name, known in _FILLED_IN.get(values.get("shape", ""), {}).items():
+                given = values.get(name, {})
+                if isinstance(given, dict):
+                    values = values | {name: known | given}
+        return values
+
+    @model_validator(mode="after")
+    def _shape_fits(self) -> Config:
+        wrong = [
+            f"[{name}] is not for shape {self.shape!r}: leave it out"
+            for name in _UNUSED[self.shape]
+            if name in self.model_fields_set
+        ]
+        if self.shape == "language-model":
+            if self.data.source:
+                wrong.append("data.source is not for shape 'language-model': leave it out")
+            if not self.tokenizer.joint:
+                wrong.append("tokenizer.joint = false is for shape 'translation'")
+            if self.tokenizer.sampling:
+                wrong.append("tokenizer.sampling is for shape 'translation'")
+            if self.validation.metric != "loss":
+                wrong.append("validation.metric of a language model is 'loss'")
+            states = self.decoder.hidden * (2 if self.decoder.bidirectional else 1)
+            if self.decoder.tied == "all":
+                wrong.append("decoder.tied = 'all' is for shape 'translation'")
+            elif self.decoder.tied == "output" and self.decoder.embedding != states:
+                wrong.append(
+                    f"decoder.tied = 'output' needs decoder.embedding = {states}, the size of a "
+                    "state; or set decoder.tied = 'none'"
+                )
+            if self.training.window > self.training.batch_tokens:
+                wrong.append("training.batch_tokens holds not one training.window")
+        else:
+            if not self.data.source:
+                wrong.append("data.source: say what the source is, its language or its column")
+            if self.decoder.bidirectional:
+                wrong.append("decoder.bidirectional is for shape 'language-model'")
+        if wrong:
+            raise ValueError("; ".join(wrong))
+        return self
+
     @model_validator(mode="after")
     def _parts_fit(self) -> Config:
+        if self.shape != "translation":
+            return self
         wrong = []
         if self.decoder.tied == "all":
             if not self.tokenizer.joint:
@@ -245,8 +319,9 @@ def checked(section: type[AnySection], values: dict[str, Any], where: str) -> An
 
 
 def dumps(config: Config) -> str:
-    """The configuration as TOML, every value written out."""
-    return tomli_w.dumps(config.model_dump(mode="json", exclude_none=True))
+    """The configuration as TOML, every value that its shape knows written out."""
+    unused = set(_UNUSED[config.shape])
+    return tomli_w.dumps(config.model_dump(mode="json", exclude_none=True, exclude=unused))
 
 
 def _complaints(error: ValidationError, schema: type[Section]) -> list[str]:
@@ -302,7 +377,8 @@ def _with_found_paths(data: Data, folder: Path) -> Data:
         folders.append(Path(os.environ["SEQ2SEQ_DATA"]).resolve())
 
     # What a prefix is completed with; a table and each of two files stand there as they are.
-    endings = ["", *(f".{side}{gz}" for side in (data.source, data.target) for gz in ("", ".gz"))]
+    endings = ["", ".gz"]
+    endings += [f".{side}{gz}" for side in (data.source, data.target) for gz in ("", ".gz")]
 
     def find(name: str) -> str:
         for base in folders:

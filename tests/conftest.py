@@ -72,6 +72,35 @@ precision = "fp32"
 [validation]
 every = 100
 """
+_LANGUAGE = """
+shape = "language-model"
+[data]
+train = "train.fr"
+valid = "valid.fr"
+test = "test.fr"
+[tokenizer]
+kind = "word"
+vocabulary = 60
+character_coverage = 1.0
+[decoder]
+cell = "lstm"
+embedding = 32
+hidden = 32
+dropout = 0.0
+embedding_dropout = 0.0
+[training]
+epochs = 12
+batch_tokens = 80
+window = 10
+learning_rate = 0.02
+schedule = "constant"
+warmup = 0
+label_smoothing = 0.0
+patience = 0
+threads = 1
+device = "cpu"
+precision = "fp32"
+"""
 
 
 @dataclass(frozen=True)
@@ -87,6 +116,10 @@ class Toy:
 
     def config(self, *settings: str) -> Config:
         return configuration.load(self.path, settings)
+
+    def language(self, *settings: str) -> Config:
+        """Of a language model of its French."""
+        return configuration.load(self.folder / "language.toml", settings)
 
     def lines(self, name: str) -> list[str]:
         return (self.folder / name).read_text(encoding="utf-8").split("\n")[:-1]
@@ -105,6 +138,7 @@ def toy(tmp_path_factory: pytest.TempPathFactory) -> Toy:
             text = "".join(pair[side] + "\n" for pair in part)
             (folder / f"{split}.{name}").write_text(text, encoding="utf-8")
     (folder / "toy.toml").write_text(_TOY, encoding="utf-8")
+    (folder / "language.toml").write_text(_LANGUAGE, encoding="utf-8")
     return Toy(folder)
 
 
@@ -126,6 +160,16 @@ def attending(toy: Toy, tmp_path_factory: pytest.TempPathFactory) -> Path:
     settings = ("context.kind=additive", "context.pooling=mean", "training.epochs=20")
     with mock.patch.object(loop, "plot_curves"):
         loop.train(toy.config(*settings), run)
+    return run
+
+
+@pytest.fixture(scope="session")
+def speaking(toy: Toy, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The run folder of a language model that has learned the toy's French."""
+    run = tmp_path_factory.mktemp("runs") / "toy" / "language"
+    run.parent.mkdir()
+    with mock.patch.object(loop, "plot_curves"):
+        loop.train(toy.language(), run)
     return run
 
 

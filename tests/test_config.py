@@ -69,7 +69,7 @@ betas = [0.9, 1.5]
         "unknown key shpe; did you mean 'shape'?",
         "data.target is missing",
         "unknown key encoder.hiden; did you mean 'hidden'?",
-        "encoder.cell: input should be 'rnn', 'lstm' or 'gru', not 'gruu'",
+        "encoder.cell: input should be 'rnn', 'rnn-relu', 'lstm' or 'gru', not 'gruu'",
         "encoder.layers: input should be greater than or equal to 1, not 0",
         "encoder.dropout: input should be a finite number, not nan",
         "unknown key trainin; did you mean 'training'?",
@@ -96,6 +96,52 @@ betas = [0.9, 1.5]
     ],
 )
 def test_what_does_not_fit_together(path: Path, settings: list[str], expected: str) -> None:
+    assert expected in complaint(path, *settings)
+
+
+LANGUAGE = """
+shape = "language-model"
+[data]
+train = "corpus.txt"
+[decoder]
+embedding = 8
+hidden = 8
+[training]
+epochs = 3
+"""
+
+
+def test_a_language_model_is_written_without_what_it_has_not(path: Path) -> None:
+    path.write_text(LANGUAGE)
+    loaded = config.load(path)
+    assert loaded.validation.metric == "loss"
+    assert (loaded.data.source, loaded.data.target) == ("", "text")
+    written = config.dumps(loaded)
+    assert "[encoder]" not in written
+    assert "[context]" not in written
+    path.write_text(written)
+    assert config.load(path) == loaded
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        (["encoder.hidden=8"], "[encoder] is not for shape 'language-model': leave it out"),
+        (["context.size=8"], "[context] is not for shape 'language-model': leave it out"),
+        (["data.source=de"], "data.source is not for shape 'language-model'"),
+        (["tokenizer.joint=false"], "tokenizer.joint = false is for shape 'translation'"),
+        (["tokenizer.sampling=0.1"], "tokenizer.sampling is for shape 'translation'"),
+        (["validation.metric=bleu"], "validation.metric of a language model is 'loss'"),
+        (["decoder.tied=all"], "decoder.tied = 'all' is for shape 'translation'"),
+        (["decoder.hidden=9"], "decoder.tied = 'output' needs decoder.embedding = 9"),
+        (["decoder.bidirectional=true"], "needs decoder.embedding = 16"),
+        (["training.window=5000"], "training.batch_tokens holds not one training.window"),
+        (["shape=translation"], "data.source"),
+        (["shape=tagger"], "shape: input should be 'translation' or 'language-model'"),
+    ],
+)
+def test_what_does_not_fit_a_language_model(path: Path, settings: list[str], expected: str) -> None:
+    path.write_text(LANGUAGE)
     assert expected in complaint(path, *settings)
 
 

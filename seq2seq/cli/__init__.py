@@ -17,6 +17,8 @@ _COMMANDS = {
     "train": "train",
     "translate": "translate",
     "score": "translate",
+    "perplexity": "language",
+    "generate": "language",
     "evaluate": "evaluate",
     "results": "evaluate",
     "plot": "plot",
@@ -46,7 +48,7 @@ class _Commands(click.Group):
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="seq2seq")
 def cli() -> None:
-    """Recurrent sequence-to-sequence models: train, translate, score."""
+    """Recurrent sequence-to-sequence models and language models: train, use, score."""
 
 
 def main() -> None:

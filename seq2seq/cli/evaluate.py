@@ -6,6 +6,7 @@ import json
 import shlex
 import sys
 import time
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -63,45 +64,111 @@ def evaluate(
     threads: int,
     **search: Any,
 ) -> None:
-    """Translate a test set with MODEL and score it: BLEU and chrF, and BLEU by source length."""
-    from seq2seq.decoding.translator import Search
-    from seq2seq.evaluation import lengths, plots, scores
-    from seq2seq.evaluation.results import append_row, refuse_dirty
+    """Score MODEL on a test set.
 
-    chosen = Search(**search)
+    A translator: BLEU and chrF of its translations of SOURCE, and BLEU by source length. A language
+    model: the perplexity of SOURCE.
+    """
+    from seq2seq.evaluation import plots
+    from seq2seq.evaluation.results import append_row, refuse_dirty
+    from seq2seq.models.folder import load_config
+
     if record is not None:  # before the work, so that it is not done for nothing
         refuse_dirty(record, record.resolve().parent)
-    translator = open_translator(model, device, precision, threads)
-    sources, references, name = _pairs(model, source_file, target_file, split)
-    start = time.perf_counter()
-    hypotheses = [ranked[0].text for ranked in translator.window(sources, chosen)]
-    seconds = time.perf_counter() - start
-    if output is not None:
-        with streams.sink(output, [source_file, target_file]) as sink:
-            sink.writelines(line.encode("utf-8", "replace") + b"\n" for line in hypotheses)
-    found = scores.corpus_scores(hypotheses, references, lowercase=translator.lowercase)
-    buckets = lengths.by_length(sources, hypotheses, references)
-    if plot is not None:
-        plots.plot_lengths({Path(model).parent.name or model: buckets}, plot)
-    if as_json:
-        click.echo(json.dumps(_as_json(name, found, buckets, seconds, len(sources))))
+    files, machine = [source_file, target_file], (device, precision, threads)
+    if load_config(_first(model)).shape == "translation":
+        done = _translated(model, files, split, output, machine, search)
     else:
-        _print(name, found, buckets, seconds, len(sources))
-    row = _row(
-        model,
-        split=name,
-        parameters=translator.parameters,
-        search=chosen,
-        scores=found,
-        seconds=seconds,
-        lines=len(sources),
-        command=command or shlex.join(["seq2seq", *sys.argv[1:]]),
-    )
+        if target_file or output or plot or "," in model:
+            raise UserError(f"{model} is no translator: give it one text, and no -o or --plot")
+        done = _foretold(model, source_file, split, machine)
+    if plot is not None:
+        plots.plot_lengths({Path(model).parent.name or model: done.by_length}, plot)
+    if as_json:
+        click.echo(json.dumps(asdict(done)))
+    else:
+        _print(done)
+    row = _row(model, done, command or shlex.join(["seq2seq", *sys.argv[1:]]))
     run = _run_of(model)
     if (run / "metrics.jsonl").exists():
         append_row(run / "results.jsonl", row, require_clean=None)
     if record is not None:
         append_row(record, row, require_clean=record.resolve().parent)
+
+
+@dataclass(frozen=True)
+class _Done:
+    """What an evaluation found; lines: of the set; decoding: the settings of the search."""
+
+    set: str
+    lines: int
+    seconds: float
+    scores: list[Any]
+    by_length: list[Any]
+    parameters: int
+    decoding: dict[str, Any]
+
+
+def _translated(
+    model: str,
+    files: list[Path | None],
+    split: str,
+    output: Path | None,
+    machine: tuple[str, str, int],
+    search: dict[str, Any],
+) -> _Done:
+    from seq2seq.decoding.translator import Search
+    from seq2seq.evaluation import lengths, scores
+
+    chosen = Search(**search)
+    translator = open_translator(model, *machine)
+    sources, references, name = _pairs(model, files[0], files[1], split)
+    start = time.perf_counter()
+    hypotheses = [ranked[0].text for ranked in translator.window(sources, chosen)]
+    seconds = time.perf_counter() - start
+    if output is not None:
+        with streams.sink(output, files) as sink:
+            sink.writelines(line.encode("utf-8", "replace") + b"\n" for line in hypotheses)
+    return _Done(
+        name,
+        len(sources),
+        seconds,
+        scores.corpus_scores(hypotheses, references, lowercase=translator.lowercase),
+        lengths.by_length(sources, hypotheses, references),
+        translator.parameters,
+        {"beam": chosen.beam, "length_penalty": chosen.length_penalty},
+    )
+
+
+def _foretold(
+    model: str, text_file: Path | None, split: Any, machine: tuple[str, str, int]
+) -> _Done:
+    from seq2seq import runtime
+    from seq2seq.evaluation.perplexity import perplexity_of_lines
+    from seq2seq.evaluation.scores import Score
+    from seq2seq.models import folder
+    from seq2seq.text.corpus import read_pairs
+
+    device, precision, threads = machine
+    runtime.threads(threads)
+    loaded = folder.load(Path(model), "language-model")
+    if text_file is None:
+        lines = [line for _, line in read_pairs(loaded.config.data, split)]
+        name = _name_of(loaded.config.data, split)
+    else:
+        lines, name = streams.read_all(text_file), text_file.stem
+    chosen = runtime.device(device)
+    start = time.perf_counter()
+    found = perplexity_of_lines(loaded, lines, chosen, runtime.precision(precision, chosen), name)
+    return _Done(
+        name,
+        len(lines),
+        time.perf_counter() - start,
+        [Score("perplexity", found.value, f"{found.tokens:,} tokens, state carried")],
+        [],
+        sum(parameter.numel() for parameter in loaded.network.parameters()),
+        {},
+    )
 
 
 @click.command()
@@ -130,19 +197,28 @@ def _pairs(
     from seq2seq.models.folder import load_config
     from seq2seq.text.corpus import read_pairs
 
-    data = load_config(Path(model.split(",")[0])).data
+    data = load_config(_first(model)).data
     pairs = list(read_pairs(data, split))
+    return [source for source, _ in pairs], [target for _, target in pairs], _name_of(data, split)
+
+
+def _name_of(data: Any, split: str) -> str:
+    """What a split of the configuration is called."""
     named = getattr(data, split)
-    name = Path(named).name if isinstance(named, str) else split
-    return [source for source, _ in pairs], [target for _, target in pairs], name
+    return Path(named).name if isinstance(named, str) else split
+
+
+def _first(model: str) -> Path:
+    """The folder of the first model of an ensemble."""
+    return Path(model.split(",")[0])
 
 
 def _run_of(model: str) -> Path:
-    """The run folder that a model (the first of an ensemble) lies in."""
-    return Path(model.split(",")[0]).resolve().parent
+    """The run folder that a model lies in."""
+    return _first(model).resolve().parent
 
 
-def _row(model: str, *, search: Any, **measured: Any) -> dict[str, Any]:
+def _row(model: str, done: _Done, command: str) -> dict[str, Any]:
     """The row of results.jsonl; a run's folder is named <recipe>/<variant>."""
     from seq2seq.evaluation.results import make_row
     from seq2seq.models.folder import load_config
@@ -151,10 +227,15 @@ def _row(model: str, *, search: Any, **measured: Any) -> dict[str, Any]:
     return make_row(
         recipe=run.parent.name,
         variant=run.name,
-        seed=load_config(Path(model.split(",")[0])).seed,
-        decoding={"beam": search.beam, "length_penalty": search.length_penalty},
+        seed=load_config(_first(model)).seed,
+        split=done.set,
+        decoding=done.decoding,
+        scores=done.scores,
+        parameters=done.parameters,
         training_minutes=_minutes(run / "metrics.jsonl"),
-        **measured,
+        seconds=done.seconds,
+        lines=done.lines,
+        command=command,
     )
 
 
@@ -168,30 +249,21 @@ def _minutes(metrics: Path) -> float | None:
     return float(rows[-1][1]["minutes"]) if rows else None
 
 
-def _as_json(name: str, found: Any, buckets: Any, seconds: float, lines: int) -> dict[str, object]:
-    from dataclasses import asdict
-
-    return {
-        "set": name,
-        "lines": lines,
-        "seconds": seconds,
-        "scores": [asdict(score) for score in found],
-        "by_length": [asdict(bucket) for bucket in buckets],
-    }
-
-
-def _print(name: str, found: Any, buckets: Any, seconds: float, lines: int) -> None:
+def _print(done: _Done) -> None:
     from rich.console import Console
     from rich.table import Table
 
     console = Console(highlight=False, soft_wrap=True)
-    console.print(f"{name}: {lines:,} lines, {lines / seconds:,.0f} lines a second")
-    for score in found:
+    speed = f"{done.lines / done.seconds:,.0f} lines a second"
+    console.print(f"{done.set}: {done.lines:,} lines, {speed}")
+    for score in done.scores:
         console.print(f"{score.name} {score.value:.2f}   {score.signature}", markup=False)
+    if not done.by_length:
+        return
     table = Table(title="BLEU by source length", title_justify="left")
     for heading in ("words", "lines", "BLEU", "length ratio"):
         table.add_column(heading, justify="right")
-    for bucket in buckets:
+    for bucket in done.by_length:
         words = f"{bucket.low}+" if bucket.high is None else f"{bucket.low}-{bucket.high}"
         table.add_row(
             words, f"{bucket.lines:,}", f"{bucket.bleu:.2f}", f"{bucket.length_ratio:.3f}"

@@ -11,34 +11,23 @@ from typing import Any
 import click
 
 from seq2seq.cli import streams
+from seq2seq.cli.options import device_options
 from seq2seq.errors import UserError
 
 _WINDOW = 2048  # lines that are read ahead and sorted by length together
 
 
 def model_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The options of every command that runs a model."""
-    for option in (
-        click.option(
-            "--precision",
-            type=click.Choice(["fp32", "bf16", "auto"]),
-            default="fp32",
-            show_default=True,
-        ),
-        click.option("--device", default="auto", show_default=True, help="cpu, cuda, cuda:1, ..."),
-        click.option(
-            "--threads", type=click.IntRange(0), default=0, help="0: one a core  [default: 0]"
-        ),
+    """The options of every command that runs a translator."""
+    return device_options(
         click.option(
             "--batch-size",
             type=int,
             default=64,
             show_default=True,
             help="Lines that are decoded together.",
-        ),
-    ):
-        command = option(command)
-    return command
+        )(command)
+    )
 
 
 def search_options(command: Callable[..., Any]) -> Callable[..., Any]:

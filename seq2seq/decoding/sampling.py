@@ -43,21 +43,23 @@ def sample(
     Gives B lists of one hypothesis each; its log-probability is the model's own, not the tempered
     one. Errors: ValueError for a setting out of range, and those of `search.follow`.
     """
+    if len(generators) != len(limits.maximum):
+        raise ValueError(f"{len(generators)} generators for {len(limits.maximum)} sentences")
+    choose = chooser(temperature, top_k, top_p, generators)
+    return follow(model, state, limits, specials, alpha, choose)
+
+
+def chooser(
+    temperature: float, top_k: int, top_p: float, generators: list[torch.Generator]
+) -> Choose:
+    """Draws one token a row as `sample` does. ValueError for a setting out of range."""
     if not 0 < temperature < math.inf:
         raise ValueError(f"the temperature is {temperature}, must be finite and above 0")
     if top_k < 0:
         raise ValueError(f"top_k is {top_k}, must be at least 0 (0 keeps all)")
     if not 0 < top_p <= 1:
         raise ValueError(f"top_p is {top_p}, must be above 0 and at most 1 (1 keeps all)")
-    if len(generators) != len(limits.maximum):
-        raise ValueError(f"{len(generators)} generators for {len(limits.maximum)} sentences")
-    choose = _chooser(temperature, top_k, top_p, generators)
-    return follow(model, state, limits, specials, alpha, choose)
 
-
-def _chooser(
-    temperature: float, top_k: int, top_p: float, generators: list[torch.Generator]
-) -> Choose:
     def choose(log_p: Tensor, rows: Tensor) -> Tensor:
         kept, ids = _candidates(log_p, top_k, top_p)  # [N, C], C of V candidates
         weights = _tempered(kept, temperature)  # [N, C]

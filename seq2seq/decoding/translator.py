@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -25,6 +25,7 @@ from seq2seq.decoding.search import Hypothesis, Limits, Specials
 from seq2seq.errors import UserError
 from seq2seq.models import folder as model_folder
 from seq2seq.models.folder import Model
+from seq2seq.models.translation import Translation
 from seq2seq.text.batching import pad_source
 from seq2seq.text.tokenizer import word_numbers
 
@@ -109,14 +110,15 @@ class Translator:
         self.parameters = sum(
             parameter.numel() for model in models for parameter in model.network.parameters()
         )
-        self.network = Ensemble([model.network.to(self.device).eval() for model in models])
+        networks = [cast(Translation, model.network) for model in models]
+        self.network = Ensemble([network.to(self.device).eval() for network in networks])
 
     @classmethod
     def load(
         cls, *folders: str | Path, device: str = "auto", precision: str = "fp32"
     ) -> Translator:
         """Open one model folder, or several as an ensemble. Raises UserError."""
-        models = [model_folder.load(Path(folder)) for folder in folders]
+        models = [model_folder.load(Path(folder), "translation") for folder in folders]
         return cls(models, device=device, precision=precision)
 
     def translate(self, lines: Iterable[str], **options: Any) -> list[str]:

@@ -18,11 +18,19 @@ import torch
 from safetensors import SafetensorError
 
 from seq2seq import config as configuration
-from seq2seq.config import Config
+from seq2seq.config import Config, Shape
 from seq2seq.errors import UserError
 from seq2seq.files import whole_folder
+from seq2seq.models.language_model import LanguageModel
+from seq2seq.models.network import Network
 from seq2seq.models.translation import Translation
 from seq2seq.text.tokenizer import Tokenizers
+
+# The commands that serve each shape.
+_VERBS: dict[Shape, tuple[str, ...]] = {
+    "translation": ("translate", "score", "evaluate"),
+    "language-model": ("perplexity", "generate", "evaluate"),
+}
 
 _CONFIG, _WEIGHTS, _CARD = "config.toml", "model.safetensors", "README.md"
 
@@ -33,14 +41,18 @@ class Model:
 
     config: Config
     tokenizers: Tokenizers
-    network: Translation
+    network: Network
 
 
 def build(config: Config, tokenizers: Tokenizers) -> Model:
     """A network with fresh weights from torch's generator."""
-    network = Translation(
-        config, len(tokenizers.source), len(tokenizers.target), tokenizers.target.pad
-    )
+    source, target = tokenizers.source, tokenizers.target
+    network: Network
+    match config.shape:
+        case "translation":
+            network = Translation(config, len(source), len(target), target.pad)
+        case "language-model":
+            network = LanguageModel(config, len(target), target.pad)
     return Model(config, tokenizers, network)
 
 
@@ -68,12 +80,19 @@ def load_config(folder: Path) -> Config:
     return configuration.parse(values, where=str(folder / _CONFIG))
 
 
-def load(folder: Path) -> Model:
+def load(folder: Path, shape: Shape | None = None) -> Model:
     """Read a model folder onto the CPU, ready to be run.
 
-    Raises UserError for a folder that is none, or that lacks a piece, or whose pieces do not fit.
+    Raises UserError for a folder that is none, or that lacks a piece, or whose pieces do not fit,
+    and for a model of another shape than is asked for.
     """
     config = load_config(folder)
+    if shape is not None and config.shape != shape:
+        raise UserError(
+            f"{folder} is a model of shape {config.shape!r}, not {shape!r}: it is for "
+            + ", ".join(f"seq2seq {verb}" for verb in _VERBS[config.shape][:-1])
+            + f" and seq2seq {_VERBS[config.shape][-1]}"
+        )
     model = build(config, Tokenizers.load(folder, config.tokenizer))
     load_weights(folder / _WEIGHTS, model.network)
     model.network.eval()

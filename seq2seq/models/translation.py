@@ -3,26 +3,29 @@
 from __future__ import annotations
 
 from torch import Tensor, nn
+from torch.profiler import record_function
 
 from seq2seq.config import Config
+from seq2seq.models.network import Network, embedding
 from seq2seq.nn.attention import Additive, Dot, General, MultiHead
 from seq2seq.nn.context import Context, Fixed
 from seq2seq.nn.decoder import Decoder, State
 from seq2seq.nn.encoder import Encoder
+from seq2seq.text.batching import Batch
 
 
-class Translation(nn.Module):
+class Translation(Network):
     """Encoder, context, decoder (Cho et al. 2014; Sutskever et al. 2014)."""
 
     def __init__(self, config: Config, source_size: int, target_size: int, pad: int) -> None:
         """source_size, target_size: V of each side; pad: the id embedded as zero at first."""
         super().__init__()
         encoder, context, decoder = config.encoder, config.context, config.decoder
-        target_embedding = _embedding(target_size, decoder.embedding, pad)
+        target_embedding = embedding(target_size, decoder.embedding, pad)
         source_embedding = (
             target_embedding
             if decoder.tied == "all"
-            else _embedding(source_size, encoder.embedding, pad)
+            else embedding(source_size, encoder.embedding, pad)
         )
         self.encoder = Encoder(
             source_embedding,
@@ -49,6 +52,16 @@ class Translation(nn.Module):
             tied=decoder.tied != "none",
             classic=context.placement == "classic",
         )
+
+    @property
+    def output(self) -> nn.Linear:
+        return self.decoder.output
+
+    def readouts(self, batch: Batch, carried: object = None) -> tuple[Tensor, None]:
+        with record_function("encoder"):
+            memory = self.encoder(batch.source, batch.lengths)
+        with record_function("decoder"):
+            return self.decoder.readouts(memory, batch.inputs), None  # [B, T, E]
 
     def start(self, source: Tensor, lengths: Tensor) -> State:
         """source [B, S] int64, lengths [B] int64 → the state of a search, one row a source."""
@@ -82,11 +95,3 @@ def _context(config: Config) -> Context:
             return General(config.encoder.state, query, context.size)
         case "multi-head":
             return MultiHead(config.encoder.state, query, context.size, context.heads)
-
-
-def _embedding(vocabulary: int, size: int, pad: int) -> nn.Embedding:
-    embedding = nn.Embedding(vocabulary, size, padding_idx=pad)
-    # Small enough that a tied output starts near the uniform distribution.
-    nn.init.normal_(embedding.weight, std=size**-0.5)
-    nn.init.zeros_(embedding.weight[pad].data)
-    return embedding

@@ -53,3 +53,20 @@ class Fixed(Context):
         (c,) = prepared
         c = c if source is None else c[source]  # [N, C]
         return c.unsqueeze(1).expand(-1, query.shape[1], -1), None
+
+
+class Nothing(Context):
+    """No source: what a language model's decoder is fed at every step."""
+
+    constant = True
+
+    def __init__(self) -> None:
+        super().__init__(0)
+
+    def prepare(self, memory: Memory) -> Prepared:
+        return ()
+
+    def forward(
+        self, prepared: Prepared, query: Tensor, source: Tensor | None
+    ) -> tuple[Tensor, Tensor | None]:
+        return query.new_zeros(*query.shape[:2], 0), None

@@ -9,7 +9,7 @@ placements of the question:
   c_{t-1}: one step after the other.
 
 A c that is constant needs no question: all layers are fed it, and both placements are the same
-network.
+network. Without a source there is no c, and the decoder is a language model.
 """
 
 from __future__ import annotations
@@ -51,7 +51,8 @@ class Decoder(nn.Module):
     """A recurrent stack that is started from the summary of the source and fed c at every step, as
     is its output layer.
 
-    Output: r_t = tanh(W [h_t ; y_{t-1} ; c_t] + b), logits_t = O r_t + o.
+    Output: r_t = tanh(W [h_t ; y_{t-1} ; c_t] + b), logits_t = O r_t + o. Without a source, the
+    stack starts from zeros, and r_t = h_t.
     `tied`: O is the embedding matrix (Press and Wolf 2017), and r_t has the embedding's size.
     """
 
@@ -68,8 +69,11 @@ class Decoder(nn.Module):
         variational: bool,
         tied: bool,
         classic: bool = False,
+        bidirectional: bool = False,
+        weight_dropout: float = 0.0,
     ) -> None:
-        """context: of the size of the encoder's summary."""
+        """context: of the size of the encoder's summary; bidirectional: for a decoder without a
+        source that may see what comes, which is none that a text could be written with."""
         super().__init__()
         size = embedding.embedding_dim
         self.embedding = embedding
@@ -85,11 +89,16 @@ class Decoder(nn.Module):
             first_fed=classic or context.constant,
             dropout=dropout,
             variational=variational,
+            bidirectional=bidirectional,
+            weight_dropout=weight_dropout,
         )
-        self.parts = 2 if cell == "lstm" else 1
-        self.bridge = nn.Linear(context.size, layers * self.parts * hidden)
+        self.hidden, self.parts = hidden, 2 if cell == "lstm" else 1
         self.dropout = Dropout(dropout, variational)
-        self.readout = Linear(hidden + size + context.size, size)
+        if context.size:
+            self.bridge = nn.Linear(context.size, layers * self.parts * hidden)
+            self.readout = Linear(hidden + size + context.size, size)
+        else:
+            size = self.stack.output_size
         self.output = nn.Linear(size, embedding.num_embeddings)
         if tied:
             self.output.weight = embedding.weight
@@ -114,6 +123,8 @@ class Decoder(nn.Module):
         embedded = self.embedding_dropout(self.embedding(tokens))  # [N, T, E]
         run = self._one_by_one if self.classic else self._all_at_once
         hidden, c, weights, last = run(embedded, state, source)
+        if not self.context.size:
+            return self.dropout(hidden), weights, last
         joined = torch.cat([self.dropout(hidden), embedded, c.to(embedded.dtype)], dim=-1)
         return self.dropout(torch.tanh(self.readout(joined))), weights, last
 
@@ -121,7 +132,8 @@ class Decoder(nn.Module):
         """The parallel placement: h [N, T, H], c [N, T, C], weights, last state."""
         if self.context.constant:
             c, weights = self.context(state.prepared, embedded, source)
-            x, last = self.stack(embedded, state=state.recurrent, context=c)
+            fed = c if self.context.size else None
+            x, last = self.stack(embedded, state=state.recurrent, context=fed)
             return x, c, weights, last
         masks = self.stack.masks(embedded)
         x, after = self.stack.layer(0, embedded, mask=masks[0], state=state.recurrent[0])
@@ -159,6 +171,17 @@ class Decoder(nn.Module):
         source = torch.arange(summary.shape[0], device=summary.device)
         return State(self._first(summary), self.context.prepare(memory), source)
 
+    def begin(self, rows: int) -> State:
+        """The state before the first token of `rows` texts that have no source."""
+        zeros = self.embedding.weight.new_zeros(rows, self.hidden)
+        recurrent: list[LayerState] = [(zeros,) * self.parts for _ in self.stack.forwards]
+        return State(recurrent, (), torch.arange(rows, device=zeros.device))
+
+    def read(self, state: State, tokens: Tensor) -> tuple[Tensor, State]:
+        """Several steps at once: tokens [N, T] int64 → r [N, T, E], and the state behind them."""
+        r, _, last = self._run(tokens, state, state.source)
+        return r, replace(state, recurrent=last)
+
     def readouts(self, memory: Memory, target: Tensor) -> Tensor:
         """Teacher forcing: target [B, T] int64 (BOS first) → r [B, T, E]."""
         return self._run(target, self.start(memory), None)[0]
@@ -175,8 +198,8 @@ class Decoder(nn.Module):
 
     def step(self, state: State, tokens: Tensor) -> tuple[Tensor, State]:
         """tokens [N] int64 → log-probabilities [N, V] float32 (or wider), and the next state."""
-        r, _, last = self._run(tokens.unsqueeze(1), state, state.source)
+        r, after = self.read(state, tokens.unsqueeze(1))
         logits = self.output(r.squeeze(1))
         if logits.dtype in (torch.bfloat16, torch.float16):
             logits = logits.float()
-        return logits.log_softmax(dim=-1), replace(state, recurrent=last)
+        return logits.log_softmax(dim=-1), after

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import partial
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -18,18 +20,29 @@ from seq2seq import runtime
 from seq2seq.nn import through_time
 from seq2seq.nn.linear import linear
 
-CELLS: dict[str, Callable[..., nn.RNNBase]] = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
+CELLS: dict[str, Callable[..., nn.RNNBase]] = {
+    "rnn": nn.RNN,
+    "rnn-relu": partial(nn.RNN, nonlinearity="relu"),
+    "lstm": nn.LSTM,
+    "gru": nn.GRU,
+}
 
 # What one layer carries from step to step, each [B, H]: (h,), or (h, c) for an LSTM.
 LayerState = tuple[Tensor, ...]
 
 
 class Layer(nn.Module):
-    """One recurrent layer in one direction. Equations: those of torch.nn.RNN, LSTM and GRU."""
+    """One recurrent layer in one direction. Equations: those of torch.nn.RNN, LSTM and GRU.
 
-    def __init__(self, cell: str, input_size: int, hidden_size: int) -> None:
+    weight_dropout: of the weights from state to state, drawn once a call (Merity et al. 2018).
+    """
+
+    def __init__(
+        self, cell: str, input_size: int, hidden_size: int, weight_dropout: float = 0.0
+    ) -> None:
         super().__init__()
         self.run = CELLS[cell](input_size, hidden_size, batch_first=True)
+        self.weight_dropout = weight_dropout
         self.parts = 2 if cell == "lstm" else 1  # of the state
         weights = {name: parameter.data for name, parameter in self.run.named_parameters()}
         gates = len(weights["bias_hh_l0"]) // hidden_size
@@ -52,12 +65,14 @@ class Layer(nn.Module):
                 part.unsqueeze(0).to(inputs.dtype).contiguous() for part in state
             )  # [1, B, H]
             initial = parts if self.parts == 2 else parts[0]
-        outputs, last = self.run(inputs, initial)
+        run = self._dropped if self.training and self.weight_dropout else self.run
+        outputs, last = run(inputs, initial)
         return outputs, tuple(part[0] for part in (last if self.parts == 2 else (last,)))
 
     def _through_time(self, inputs: Tensor, state: LayerState | None) -> tuple[Tensor, LayerState]:
         """The same, faster to learn through where there is no cuDNN."""
-        (weight_ih, weight_hh, bias_ih, bias_hh), H = self.run.all_weights[0], self.run.hidden_size
+        (weight_ih, _, bias_ih, bias_hh), H = self.run.all_weights[0], self.run.hidden_size
+        weight_hh = self._weight_hh()
         dtype = runtime.dtype_of_products(weight_hh)
         if state is None:
             state = (inputs.new_zeros(len(inputs), H),) * self.parts
@@ -74,6 +89,21 @@ class Layer(nn.Module):
             of_n.to(dtype),
         )
         return outputs.transpose(0, 1), (outputs[-1], *rest)
+
+    def _weight_hh(self) -> Tensor:
+        weight = self.run.get_parameter("weight_hh_l0")
+        return F.dropout(weight, self.weight_dropout, self.training)
+
+    def _dropped(self, inputs: Tensor, initial: Any) -> tuple[Tensor, Any]:
+        """What torch's module computes, with other weights than its own."""
+        if initial is None:
+            zeros = inputs.new_zeros(1, len(inputs), self.run.hidden_size)
+            initial = (zeros, zeros) if self.parts == 2 else zeros
+        weight_ih, _, bias_ih, bias_hh = self.run.all_weights[0]
+        weights = [weight_ih, self._weight_hh(), bias_ih, bias_hh]
+        compute = getattr(torch, self.run.mode.lower())  # torch.lstm, gru, rnn_tanh, rnn_relu
+        outputs, *last = compute(inputs, initial, weights, True, 1, 0.0, True, False, True)
+        return outputs, tuple(last) if self.parts == 2 else last[0]
 
 
 class Dropout(nn.Module):
@@ -130,14 +160,17 @@ class Stack(nn.Module):
         first_fed: bool = True,
         dropout: float = 0.0,
         variational: bool = False,
+        weight_dropout: float = 0.0,
     ) -> None:
         super().__init__()
         self.output_size = hidden_size * (2 if bidirectional else 1)
         sizes = [input_size + (context_size if first_fed else 0)]
         sizes += [self.output_size + context_size] * (layers - 1)
-        self.forwards = nn.ModuleList(Layer(cell, size, hidden_size) for size in sizes)
+        self.forwards = nn.ModuleList(
+            Layer(cell, size, hidden_size, weight_dropout) for size in sizes
+        )
         self.backwards = nn.ModuleList(
-            Layer(cell, size, hidden_size) for size in sizes if bidirectional
+            Layer(cell, size, hidden_size, weight_dropout) for size in sizes if bidirectional
         )
         self.dropout = Dropout(dropout, variational)
 
@@ -161,7 +194,7 @@ class Stack(nn.Module):
         outputs, last = self.forwards[number](inputs, state)
         if len(self.backwards):
             if lengths is None:
-                raise ValueError("a bidirectional stack needs the lengths")
+                lengths = torch.full((len(x),), x.shape[1], device=x.device)
             back, _ = self.backwards[number](reverse(inputs, lengths), None)
             outputs = torch.cat([outputs, reverse(back, lengths)], dim=-1)  # [B, T, 2H]
         return outputs + x if number else outputs, last
@@ -183,9 +216,9 @@ class Stack(nn.Module):
     ) -> tuple[Tensor, list[LayerState]]:
         """Run all layers over all steps.
 
-        x [B, T, I]; lengths [B] int64, needed both ways; state: the parts of each layer [B, H],
-        zeros if None; context [B, T, C] where the stack was built with one; masks: drawn anew
-        if None.
+        x [B, T, I]; lengths [B] int64, which the way back needs, T each if None; state: the parts
+        of each layer [B, H], zeros if None; context [B, T, C] where the stack was built with one;
+        masks: drawn anew if None.
         Gives outputs [B, T, D] (not yet dropped out) and the last state of each forward layer,
         which over padding is that of the padding: ask for it in stepping only.
         """

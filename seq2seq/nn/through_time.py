@@ -23,43 +23,46 @@ from torch.autograd.function import once_differentiable
 def run(
     mode: str, x: Tensor, state: list[Tensor], weight: Tensor, bias: Tensor
 ) -> tuple[Tensor, ...]:
-    """mode, as torch calls it: RNN_TANH, LSTM or GRU; state: its parts [B, H]; bias [H]: that of a
-    GRU's n → all h [T, B, H], and of an LSTM the last c [B, H]."""
+    """mode, as torch calls it: RNN_TANH, RNN_RELU, LSTM or GRU; state: its parts [B, H]; bias [H]:
+    that of a GRU's n → all h [T, B, H], and of an LSTM the last c [B, H]."""
     match mode:
         case "GRU":
             return (_GRU.apply(x, *state, weight, bias),)  # type: ignore[no-untyped-call]
         case "LSTM":
             made: tuple[Tensor, ...] = _LSTM.apply(x, *state, weight)  # type: ignore[no-untyped-call]
             return made
-    return (_RNN.apply(x, *state, weight),)  # type: ignore[no-untyped-call]
+    return (_RNN.apply(x, *state, weight, mode == "RNN_RELU"),)  # type: ignore[no-untyped-call]
 
 
 class _RNN(Function):
-    """h_t = tanh(x_t + W h_{t-1})."""
+    """h_t = tanh(x_t + W h_{t-1}), or max(0, ...) with `relu`."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, h: Tensor, weight: Tensor) -> Tensor:
+    def forward(ctx: Any, x: Tensor, h: Tensor, weight: Tensor, relu: bool) -> Tensor:
         T, B, H = x.shape
         states = x.new_empty(T + 1, B, H)
         states[0] = h
         hs, xs, transposed = states.unbind(), x.unbind(), weight.t()
+        squash = torch.relu_ if relu else torch.tanh_
         for t in range(T):
-            torch.addmm(xs[t], hs[t], transposed, out=hs[t + 1]).tanh_()
+            squash(torch.addmm(xs[t], hs[t], transposed, out=hs[t + 1]))
         ctx.save_for_backward(states, weight)
+        ctx.relu = relu
         return states[1:]
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, d_states: Tensor) -> tuple[Tensor, ...]:
+    def backward(ctx: Any, d_states: Tensor) -> tuple[Tensor | None, ...]:
         states, weight = ctx.saved_tensors
-        factors = 1 - states[1:] * states[1:]
+        after = states[1:]
+        factors = (after > 0).to(after.dtype) if ctx.relu else 1 - after * after
         d_gates = torch.empty_like(factors)
         d_hs, d_gs, fs = d_states.unbind(), d_gates.unbind(), factors.unbind()
         d = d_hs[-1]
         for t in reversed(range(len(fs))):
             torch.mul(d, fs[t], out=d_gs[t])
             d = torch.addmm(d_hs[t - 1], d_gs[t], weight) if t else d_gs[t] @ weight
-        return d_gates, d, _d_weight(d_gates, states)
+        return d_gates, d, _d_weight(d_gates, states), None
 
 
 class _LSTM(Function):

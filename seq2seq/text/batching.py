@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import numpy as np
@@ -29,7 +29,8 @@ class Batch:
 
     source [B, S] ends with EOS, lengths [B] counts it; inputs [B, T] starts with BOS,
     outputs [B, T] is the same moved by one and ends with EOS; real [n] says where outputs, as one
-    row of B · T, holds a token and no padding.
+    row of B · T, holds a token that counts and no padding. goes_on: whether each row is what
+    follows the same row of the batch before.
     """
 
     rows: np.ndarray
@@ -38,18 +39,15 @@ class Batch:
     inputs: Tensor
     outputs: Tensor
     real: Tensor
+    goes_on: bool = False
 
     def to(self, device: torch.device) -> Batch:
-        parts: tuple[Tensor, ...] = (
-            self.source,
-            self.lengths,
-            self.inputs,
-            self.outputs,
-            self.real,
-        )
+        names = ("source", "lengths", "inputs", "outputs", "real")
+        parts: dict[str, Tensor] = {name: getattr(self, name) for name in names}
         if device.type == "cuda":  # from pinned memory a GPU takes it without being waited for
-            parts = tuple(part.pin_memory() for part in parts)
-        return Batch(self.rows, *(part.to(device, non_blocking=True) for part in parts))
+            parts = {name: part.pin_memory() for name, part in parts.items()}
+        moved = {name: part.to(device, non_blocking=True) for name, part in parts.items()}
+        return replace(self, **moved)  # type: ignore[arg-type]
 
 
 def plan(lengths: np.ndarray, *, budget: int, seed: int, epoch: int) -> list[np.ndarray]:

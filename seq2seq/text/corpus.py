@@ -36,7 +36,8 @@ Split = Literal["train", "valid", "test"]
 
 
 def read_pairs(data: Data, split: Split) -> Iterator[Pair]:
-    r"""The pairs of a split, (source, target), in the order of the file and with nothing dropped.
+    r"""The pairs of a split, (source, target), in the order of the file and with nothing dropped;
+    without `data.source`, the source of each is empty.
 
     Reads the files that `data.<split>` names, or `data.hub` where it names none or they are not
     there. Neither side holds a "\n": one inside a JSON, Parquet or hub value becomes a space.
@@ -46,19 +47,23 @@ def read_pairs(data: Data, split: Split) -> Iterator[Pair]:
     value that is no text, and a dataset that cannot be had.
     """
     files = _find_files(data, split)
-    columns = (
-        data.source if data.source_column is None else data.source_column,
-        data.target if data.target_column is None else data.target_column,
-    )
+    target = data.target if data.target_column is None else data.target_column
+    source = data.source if data.source_column is None else data.source_column
+    columns = (target if source == "" else source, target)
     if not files:
         where = f"data.hub {data.hub!r}, split {data.hub_splits[split]!r}"
         pairs = read_hub(str(data.hub), data.hub_config, data.hub_splits[split], columns, where)
     elif len(files) == 2:
         where = f"{files[0]} and {files[1]}"
         pairs = _parallel(*files)
-    else:
+    elif files[0].name.endswith(ENDINGS):
         where = str(files[0])
         pairs = read_table(files[0], columns)
+    else:
+        where = str(files[0])
+        pairs = (("", line) for line in file_lines(files[0]))
+    if not data.source:
+        pairs = (("", target) for _, target in pairs)
     return _refuse_empty(pairs, where)
 
 
@@ -131,7 +136,7 @@ def pair_digest(pair: Pair) -> bytes:
 
 
 def _find_files(data: Data, split: Split) -> list[Path]:
-    """Two parallel files, one table, or nothing where the hub is to be read."""
+    """Two parallel files, one table or text, or nothing where the hub is to be read."""
     value: str | list[str] | None = getattr(data, split)
     if value is None:
         if not has_split(data, split):
@@ -142,6 +147,8 @@ def _find_files(data: Data, split: Split) -> list[Path]:
         wanted = [[Path(name)] for name in value]
     elif value.endswith(ENDINGS):
         wanted = [[Path(value)]]
+    elif not data.source:
+        wanted = [[Path(value), Path(f"{value}.gz")]]
     else:
         sides = (data.source, data.target)
         wanted = [[Path(f"{value}.{side}"), Path(f"{value}.{side}.gz")] for side in sides]

@@ -78,6 +78,11 @@ class Dataset:
         row -= int(self._starts[batch])
         return values[offsets[row] : offsets[row + 1]]
 
+    def columns(self, side: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Offsets and values of a side's ids, as they lie on the disk, part by part."""
+        for sides in self._ids:
+            yield sides[side]
+
     def pairs(self) -> Iterator[Pair]:
         """The raw text of all pairs, in order."""
         for batch in self._batches:

@@ -97,10 +97,11 @@ def _make(config: Config, folder: Path, threads: int) -> tuple[Tokenizers, dict[
     data = config.data
     counts: Counter[str] = Counter()
     valid = list(corpus.read_pairs(data, "valid"))
-    held_out = _held_out(config, valid)
-    raw = corpus.drop_unusable(
-        corpus.read_pairs(data, "train"), drop_duplicates=data.drop_duplicates, counts=counts
-    )
+    held_out: dict[str, set[bytes]] = {}
+    raw = corpus.read_pairs(data, "train")
+    if data.source:  # of a text, every line is wanted, whatever it is
+        held_out = _held_out(config, valid)
+        raw = corpus.drop_unusable(raw, drop_duplicates=data.drop_duplicates, counts=counts)
     # The text goes to disk first: subwords are learned from it, and then it is encoded.
     text_file = folder / "text.arrow"
     Dataset.write(text_file, _without_ids(_leaks_counted(raw, held_out, counts)))
@@ -110,15 +111,15 @@ def _make(config: Config, folder: Path, threads: int) -> tuple[Tokenizers, dict[
         raise UserError(f"no training pairs are left after filtering: {_said(counts)}")
     tokenizers = _learn(config, text)
     tokenizers.save(folder)
-    kept = Dataset.write(
-        folder / _TRAIN,
-        _fitting(encoded(text.pairs(), tokenizers, threads), config, counts),
-    )
+    content = encoded(text.pairs(), tokenizers, threads)
+    if data.source:
+        content = _fitting(content, config, counts)
+    kept = Dataset.write(folder / _TRAIN, content)
     counts["kept"] = kept
     if not kept:
         raise UserError(f"no training pairs are left after filtering: {_said(counts)}")
     Dataset.write(folder / _VALID, encoded(valid, tokenizers, threads))
-    log.info("training pairs: %s", _said(counts))
+    log.info("training pairs: %s" if data.source else "training text: %s", _said(counts))
     for name in held_out:
         if counts[f"also in {name}"]:
             log.warning(
@@ -165,7 +166,8 @@ def _learn(config: Config, text: Dataset) -> Tokenizers:
                     yield pair[side]
 
     if config.tokenizer.joint:
-        joint = learn(sides(0, 1), config.tokenizer, "the training text")
+        both = (0, 1) if config.data.source else (1,)
+        joint = learn(sides(*both), config.tokenizer, "the training text")
         return Tokenizers(joint, joint)
     return Tokenizers(
         learn(sides(0), config.tokenizer, f"the training text in {config.data.source}"),
@@ -194,6 +196,8 @@ def _fitting(content: Iterable[Encoded], config: Config, counts: Counter[str]) -
 def _said(counts: Counter[str]) -> str:
     dropped = ("empty", "duplicate", "too long", "length ratio")
     said = ", ".join(f"{counts[name]:,} {name}" for name in dropped if counts[name])
+    if not counts["read"]:
+        return f"{counts['kept']:,} lines"
     kept = f"{counts['read']:,} read, {counts['kept']:,} kept"
     return kept + (f"; dropped: {said}" if said else "; none dropped")
 

@@ -18,6 +18,7 @@ from seq2seq.errors import UserError
 
 # Everything that some program takes for the end of a line, and the tab that separates columns.
 _BREAKS = str.maketrans(dict.fromkeys("\n\r\t\v\f\x1c\x1d\x1e\x85\u2028\u2029", " "))
+_SPACE = "▁"  # what SentencePiece writes for one
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _LONGEST = 1 << 16  # bytes of a line; a vocabulary is not learned from longer ones
 _LEARNING_THREADS = 4  # fixed: the pieces of a unigram model depend on it, and on nothing else
@@ -26,8 +27,12 @@ _LEARNING_THREADS = 4  # fixed: the pieces of a unigram model depend on it, and 
 class Tokenizer:
     """One vocabulary: text to ids [int] without special ones, and ids to text."""
 
-    def __init__(self, model: bytes, *, lowercase: bool = False) -> None:
-        """model: a serialised SentencePiece model. Raises UserError if it is none."""
+    def __init__(self, model: bytes, *, lowercase: bool = False, words: bool = False) -> None:
+        """model: a serialised SentencePiece model; words: one of whole words, each of which has an
+        id of its own, where SentencePiece would make one <unk> of a row of unknown ones.
+
+        Raises UserError if the model is none.
+        """
         self.model = model
         self.lowercase = lowercase
         self._processor = sentencepiece.SentencePieceProcessor()
@@ -41,6 +46,12 @@ class Tokenizer:
         self.eos: int = self._processor.eos_id()
         if min(self.pad, self.unk, self.bos, self.eos) < 0:
             raise UserError("the SentencePiece model lacks one of <pad>, <unk>, <s>, </s>")
+        self._words: dict[str, int] | None = None
+        if words:
+            pieces = (self._processor.IdToPiece(number) for number in range(len(self)))
+            self._words = {
+                piece.removeprefix(_SPACE): i for i, piece in enumerate(pieces) if i > self.eos
+            }
 
     def __eq__(self, other: object) -> bool:
         """Whether both give the same ids for every text."""
@@ -58,6 +69,12 @@ class Tokenizer:
     def encode(self, lines: Sequence[str], threads: int = 1) -> list[list[int]]:
         """The most likely pieces of each line; a blank line has none."""
         prepared = [self._prepared(line) for line in lines]
+        if self._words is not None:
+            normalized = self._processor.Normalize(prepared)
+            return [
+                [self._words.get(word, self.unk) for word in line.split(_SPACE)[1:]]
+                for line in normalized
+            ]
         ids: list[list[int]] = self._processor.EncodeAsIds(prepared, num_threads=threads)
         return ids
 
@@ -85,6 +102,8 @@ class Tokenizer:
     def words(self, line: str) -> list[int]:
         """The whitespace word of the line, from 0, that each piece of `encode` belongs to."""
         text = self._prepared(line)
+        if self._words is not None:
+            return list(range(len(text.split())))
         encoded = self._processor.EncodeAsImmutableProto(text)
         return word_numbers(text, [piece.begin for piece in encoded.pieces])
 
@@ -176,7 +195,9 @@ class Tokenizers:
         for name in names:
             path = folder / name
             try:
-                loaded.append(Tokenizer(path.read_bytes(), lowercase=config.lowercase))
+                model = path.read_bytes()
+                words = config.kind == "word"
+                loaded.append(Tokenizer(model, lowercase=config.lowercase, words=words))
             except FileNotFoundError:
                 raise UserError(f"{path} is missing: the model folder is not complete") from None
             except OSError as error:
@@ -236,7 +257,7 @@ def learn(lines: Iterable[str], config: TokenizerConfig, name: str = "the text")
             raise UserError(_complaint(str(error), config, name)) from None
     if failure:
         raise failure[0]
-    return Tokenizer(written.getvalue(), lowercase=config.lowercase)
+    return Tokenizer(written.getvalue(), lowercase=config.lowercase, words=config.kind == "word")
 
 
 def _complaint(message: str, config: TokenizerConfig, name: str) -> str:

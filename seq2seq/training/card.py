@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import seq2seq
+from seq2seq.config import Config
 from seq2seq.models.folder import Model
 
 
@@ -12,10 +13,6 @@ def model_card(model: Model, row: dict[str, Any], command: str) -> str:
     """Markdown; row: the validation row of the weights that the folder holds."""
     config = model.config
     parameters = sum(p.numel() for p in model.network.parameters())
-    encoder, decoder = config.encoder, config.decoder
-    context: str = config.context.kind
-    if context != "fixed":
-        context += f" attention, {config.context.placement}"
     averaged = row.get("averaged")
     weights = (
         f"the average of those at updates {', '.join(map(str, averaged))}"
@@ -23,17 +20,20 @@ def model_card(model: Model, row: dict[str, Any], command: str) -> str:
         else f"those at update {row['update']}"
     )
     bleu = "" if row["bleu"] is None else f"- validation BLEU: {row['bleu']:.2f}\n"
-    return f"""# {config.data.source} → {config.data.target}
+    if config.shape == "language-model":
+        title, what, use = "A language model", "recurrent language model", "generate FOLDER"
+    else:
+        title = f"{config.data.source} → {config.data.target}"
+        what, use = "recurrent translator", "translate FOLDER"
+    said = 'echo "..." | ' if config.shape == "translation" else ""
+    return f"""# {title}
 
-A recurrent translator made with seq2seq {seq2seq.__version__}.
+A {what} made with seq2seq {seq2seq.__version__}.
 
-- encoder: {encoder.layers} × {"bidirectional " if encoder.bidirectional else ""}\
-{encoder.cell.upper()} {encoder.hidden}; context: {context}, \
-{config.context.size}; summary: {config.context.pooling}
-- decoder: {decoder.layers} × {decoder.cell.upper()} {decoder.hidden}
-- subwords: {config.tokenizer.kind}, {len(model.tokenizers.target):,}
+{_parts(config)}
+- tokens: {config.tokenizer.kind}, {len(model.tokenizers.target):,}
 - parameters: {parameters:,}; weights: {weights}
-{bleu}- validation loss: {row["loss"]:.4f} nats a subword
+{bleu}- validation loss: {row["loss"]:.4f} nats a token
 - training data: `{config.data.train or config.data.hub}`
 
 Made by
@@ -42,5 +42,21 @@ Made by
 
 Use it with
 
-    echo "..." | seq2seq translate FOLDER
+    {said}seq2seq {use}
 """
+
+
+def _parts(config: Config) -> str:
+    encoder, decoder, context = config.encoder, config.decoder, config.context
+    both = "bidirectional " if decoder.bidirectional else ""
+    of_decoder = f"- decoder: {decoder.layers} × {both}{decoder.cell.upper()} {decoder.hidden}"
+    if config.shape == "language-model":
+        return of_decoder
+    both = "bidirectional " if encoder.bidirectional else ""
+    kind = str(context.kind)
+    if kind != "fixed":
+        kind += f" attention, {context.placement}"
+    return (
+        f"- encoder: {encoder.layers} × {both}{encoder.cell.upper()} {encoder.hidden}; context: "
+        f"{kind}, {context.size}; summary: {context.pooling}\n{of_decoder}"
+    )

@@ -14,6 +14,7 @@ import torch
 from seq2seq.errors import UserError
 from seq2seq.files import whole_file, whole_folder
 from seq2seq.models.folder import load_weights, save_weights
+from seq2seq.models.network import Carried
 
 # What reading a file that is cut short, changed, or not ours raises.
 _BROKEN = (OSError, ValueError, KeyError, TypeError, EOFError, RuntimeError, pickle.UnpicklingError)
@@ -69,6 +70,7 @@ class Checkpoints:
         network: torch.nn.Module,
         averaged: torch.nn.Module | None,
         optimizer: torch.optim.Optimizer,
+        carried: Carried | None = None,
     ) -> None:
         """Write one whole, then remove the older ones. Raises UserError where that fails."""
         name = f"update-{progress.update:08d}"
@@ -79,6 +81,8 @@ class Checkpoints:
                 if averaged is not None:
                     save_weights(aside / "average.safetensors", averaged)
                 torch.save(optimizer.state_dict(), aside / "optimizer.pt")
+                if carried is not None:
+                    torch.save(carried, aside / "carried.pt")
                 (aside / "progress.json").write_text(text, encoding="utf-8")
         except (OSError, RuntimeError) as error:  # of a full disk, torch makes a RuntimeError
             raise UserError(
@@ -114,6 +118,15 @@ class Checkpoints:
         except _BROKEN as error:
             detail = " ".join(str(error).split())[:200]
             raise UserError(f"{folder}: the checkpoint cannot be read: {detail}") from None
+
+    def carried(self) -> Carried | None:
+        """The state that the text under way had left, in the last one. Raises UserError."""
+        path = self._all()[-1] / "carried.pt"
+        try:
+            found: Carried | None = torch.load(path, weights_only=True) if path.exists() else None
+        except _BROKEN as error:
+            raise UserError(f"{path}: cannot be read: {error}") from None
+        return found
 
     def keep(self, progress: Progress, network: torch.nn.Module) -> None:
         """Keep the weights of this update, for averaging."""

@@ -49,7 +49,7 @@ class Ranks:
         """Whether this is the one that writes and speaks."""
         return self.number == 0
 
-    def share_of(self, items: Sequence[T] | np.ndarray) -> Any:
+    def share_of(self, items: Sequence[T] | np.ndarray | torch.Tensor) -> Any:
         """Every `count`-th of the items: near in a sorted batch, so equal in length."""
         return items[self.number :: self.count]
 
@@ -57,6 +57,10 @@ class Ranks:
         """The items of which each rank had `share_of`, in their order."""
         shares = self.gather(share)
         return [shares[i % self.count][i // self.count] for i in range(sum(map(len, shares)))]
+
+    def rows_of_all(self, rows: torch.Tensor) -> torch.Tensor:
+        """The rows [N, ...] of which each rank had `share_of`, in their order, on the CPU."""
+        return torch.stack(self.all_of(list(rows.cpu())))
 
     def gather(self, value: T) -> list[T]:
         """The value of each rank, on all ranks."""

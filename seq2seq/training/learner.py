@@ -16,7 +16,7 @@ from seq2seq import runtime
 from seq2seq.config import TrainingConfig
 from seq2seq.errors import UserError
 from seq2seq.models.folder import Model
-from seq2seq.models.translation import Translation
+from seq2seq.models.network import Carried, Network
 from seq2seq.text.batching import Batch
 from seq2seq.training.distributed import Ranks
 from seq2seq.training.objective import cross_entropy, with_word_dropout
@@ -30,7 +30,7 @@ class Update:
     number: int
     nll: Tensor
     norm: Tensor
-    rows: np.ndarray
+    rows: np.ndarray  # what was learned from: numbers of pairs, or of tokens of a text, from 0
 
     def require_finite(self) -> None:
         """Raises UserError where loss or gradient is inf or NaN: no weight has changed then."""
@@ -40,22 +40,24 @@ class Update:
         named = ", ".join(map(str, self.rows[:5] + 1)) + (", ..." if len(self.rows) > 5 else "")
         raise UserError(
             f"update {self.number}: the loss is {nll:g} and the gradient's norm {norm:g}, on the "
-            f"batch of training pairs {named}; no weight was changed: go on from the last "
-            "checkpoint (--resume) with a smaller training.learning_rate"
+            f"batch of training pairs (of a text: tokens) {named}; no weight was changed: go on "
+            "from the last checkpoint (--resume) with a smaller training.learning_rate"
         )
 
 
 class Objective(nn.Module):
     """A network and what is wanted of it, as one module."""
 
-    def __init__(self, network: Translation, smoothing: float) -> None:
+    def __init__(self, network: Network, smoothing: float) -> None:
         super().__init__()
         self.network, self.smoothing = network, smoothing
 
-    def forward(self, batch: Batch, scale: float) -> tuple[Tensor, Tensor]:
-        """The total, smoothed and times `scale`, and the nll."""
-        loss = cross_entropy(self.network, batch, smoothing=self.smoothing, scale=scale)
-        return loss.total, loss.nll
+    def forward(
+        self, batch: Batch, carried: Carried | None, scale: float
+    ) -> tuple[Tensor, Tensor, Carried | None]:
+        """The total, smoothed and times `scale`, the nll, and what is carried on."""
+        loss = cross_entropy(self.network, batch, carried, smoothing=self.smoothing, scale=scale)
+        return loss.total, loss.nll, loss.carried
 
 
 class Learner:
@@ -77,12 +79,13 @@ class Learner:
         self.objective = self.ranks.averaging(Objective(self.network, settings.label_smoothing))
         # A network of its own: it is what is validated and kept.
         self.averaged = copy.deepcopy(self.network) if settings.average_decay else None
-        self.optimizer = torch.optim.AdamW(
-            _groups(self.network, settings.weight_decay),
-            lr=0.0,
-            betas=settings.betas,
-            fused=True,
-        )
+        self.carried: Carried | None = None  # what the last batch has left
+        groups = _groups(self.network, settings.weight_decay)
+        self.optimizer: torch.optim.Optimizer
+        if settings.optimizer == "sgd":
+            self.optimizer = torch.optim.SGD(groups, lr=0.0, fused=True)
+        else:
+            self.optimizer = torch.optim.AdamW(groups, lr=0.0, betas=settings.betas, fused=True)
 
     @property
     def judged(self) -> nn.Module:
@@ -155,9 +158,12 @@ class Learner:
             target.eos,
             (source.unk, target.unk),
         )
+        before = self.carried if batch.goes_on else None
         with runtime.autocast(self.device, self.dtype):
             # Ranks are averaged over, where a sum is wanted.
-            total, nll = self.objective(noisy, self.ranks.count / tokens)
+            total, nll, after = self.objective(noisy, before, self.ranks.count / tokens)
+        if after is not None:  # what comes is not learned through what was
+            self.carried = [tuple(part.detach() for part in layer) for layer in after]
         with record_function("backward"):
             total.backward()
         made: Tensor = nll

@@ -7,7 +7,7 @@ import logging
 import math
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +22,10 @@ from seq2seq.evaluation.plots import plot_curves
 from seq2seq.models import folder as model_folder
 from seq2seq.text import batching, preparation
 from seq2seq.text.batching import Batch
-from seq2seq.text.dataset import Dataset
 from seq2seq.text.preparation import Prepared
 from seq2seq.training.checkpoint import Checkpoints, Progress
 from seq2seq.training.distributed import Ranks, joined, local_rank
+from seq2seq.training.feed import Feed, Feeds
 from seq2seq.training.learner import Learner, Update
 from seq2seq.training.profile import Profile
 from seq2seq.training.progress import Display, MetricsLog
@@ -73,7 +73,7 @@ def train(
         ranks.same(prepared.digest(), "training text or vocabulary")
         if not len(prepared.valid):
             raise UserError("the validation set has no pairs: there is nothing to judge a model by")
-        if len(prepared.train) < ranks.count:
+        if config.data.source and len(prepared.train) < ranks.count:
             raise UserError(
                 f"{len(prepared.train)} training pairs cannot be shared out over {ranks.count} "
                 "ranks: start fewer of them"
@@ -117,6 +117,7 @@ class Trainer:
         torch.manual_seed(config.seed)
         model = model_folder.build(config, prepared.tokenizers)
         self.learner = Learner(model, config.training, device, dtype, ranks)
+        self.feeds = Feeds(config, prepared, ranks)
         self.checkpoints = Checkpoints(run.checkpoints)
         self.selection = Selection(
             config, run, prepared, self.checkpoints, device, dtype, command, ranks
@@ -136,6 +137,9 @@ class Trainer:
         found = ranks.of_first(found)
         if found is not None:
             learner.take_over()
+            carried = ranks.of_first(self.checkpoints.carried() if ranks.first else None)
+            if carried is not None:
+                learner.carried = [tuple(ranks.share_of(p) for p in layer) for layer in carried]
             self.progress = found
             if found.threads != threads:
                 log.info("set to %d threads, as the run was begun", found.threads)
@@ -151,9 +155,10 @@ class Trainer:
         else:
             self.progress.threads = threads
             log.info(
-                "%s parameters; %s training pairs; %s, %s, %d threads%s",
+                "%s parameters; %s training %s; %s, %s, %d threads%s",
                 f"{sum(p.numel() for p in learner.network.parameters()):,}",
                 f"{len(self.prepared.train):,}",
+                "pairs" if self.config.data.source else "lines",
                 learner.device,
                 str(learner.dtype).removeprefix("torch."),
                 threads,
@@ -166,8 +171,7 @@ class Trainer:
         """Update until a limit is reached, validating on the way. Raises Stopped."""
         try:
             while not reached(self.settings, self.progress):
-                dataset, plan = self.epoch_plan()
-                self.run_epoch(dataset, plan, display, caught)
+                self.run_epoch(self.feeds(self.progress.epoch), display, caught)
             if self.progress.validated != self.progress.update:
                 self.validate(display)
             self.save()
@@ -176,22 +180,10 @@ class Trainer:
         finally:
             self.metrics.close()
 
-    def epoch_plan(self) -> tuple[Dataset, list[np.ndarray]]:
-        """The pairs of the epoch under way and its batches, made from (seed, epoch) alone."""
-        strength, seed = self.config.tokenizer.sampling, self.config.seed
-        dataset, epoch = self.prepared.train, self.progress.epoch
-        if strength:
-            with self.ranks.one_after_the_other():
-                dataset = preparation.sampled(self.prepared, strength, seed, epoch)
-        budget = self.settings.batch_tokens
-        return dataset, batching.plan(dataset.lengths, budget=budget, seed=seed, epoch=epoch)
-
-    def run_epoch(
-        self, dataset: Dataset, plan: list[np.ndarray], display: Display, caught: list[int]
-    ) -> None:
+    def run_epoch(self, feed: Feed, display: Display, caught: list[int]) -> None:
         """From the position under way to the end of the epoch, or to a limit."""
-        progress, every = self.progress, self.config.validation.every
-        coming = self.coming(dataset, plan)
+        progress, every, plan = self.progress, self.config.validation.every, feed.plan
+        coming = self.coming(feed)
         while progress.position < len(plan):
             self.update(coming, len(plan))
             due = progress.update % self.settings.log_every == 0
@@ -213,27 +205,18 @@ class Trainer:
         progress.epoch, progress.position = progress.epoch + 1, 0
         if not every and progress.validated != progress.update:
             self.validate(display)
-        self.save()
+            self.save()
 
-    def coming(self, dataset: Dataset, plan: list[np.ndarray]) -> Iterator[_Work]:
+    def coming(self, feed: Feed) -> Iterator[_Work]:
         """The work of each update that is left in the epoch, ready before it is asked for."""
-        size = self.settings.accumulate
+        size, plan = self.settings.accumulate, feed.plan
         groups = [plan[at : at + size] for at in range(self.progress.position, len(plan), size)]
 
-        def made(rows: list[np.ndarray]) -> _Work:
-            tokens = sum(int(dataset.lengths[some, 1].sum()) + len(some) for some in rows)
-            return _Work([self.collate(dataset, some) for some in rows], tokens)
+        def made(group: list[np.ndarray]) -> _Work:
+            batches = [feed.share(rows, self.ranks) for rows in group]
+            return _Work(batches, sum(map(feed.tokens, group)))
 
         return batching.ahead(made, groups)
-
-    def collate(self, dataset: Dataset, rows: np.ndarray) -> Batch:
-        """This rank's share of a batch; where the sentences do not suffice for all ranks, one that
-        counts for nothing."""
-        share = self.ranks.share_of(rows)
-        batch = batching.collate(
-            dataset, share if len(share) else rows[:1], self.prepared.tokenizers
-        )
-        return batch if len(share) else replace(batch, real=batch.real[:0])
 
     def update(self, coming: Iterator[_Work], plan: int) -> None:
         """One update; plan: the number of batches in the epoch."""
@@ -306,11 +289,16 @@ class Trainer:
         """Write a checkpoint, and the picture of the curves."""
         self.learner.require_finite(self.progress.update)
         self.progress.rows = self.metrics.rows
+        learner = self.learner
+        carried = learner.carried
+        if carried is not None:
+            carried = [tuple(map(self.ranks.rows_of_all, layer)) for layer in carried]
         if not self.ranks.first:
             return
         self.metrics.sync()
-        learner = self.learner
-        self.checkpoints.save(self.progress, learner.network, learner.averaged, learner.optimizer)
+        self.checkpoints.save(
+            self.progress, learner.network, learner.averaged, learner.optimizer, carried
+        )
         self.checkpoints.tidy(self.progress)
         if self.metrics.rows:
             plot_curves(self.run.metrics, self.run.curves)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
 
@@ -14,7 +14,7 @@ from torch.autograd.function import once_differentiable
 from torch.profiler import record_function
 
 from seq2seq import runtime
-from seq2seq.models.translation import Translation
+from seq2seq.models.network import Carried, Network
 from seq2seq.text.batching import Batch
 
 _ROWS = 512  # tokens, about, whose logits are in memory together
@@ -25,29 +25,32 @@ class Loss:
     """Sums over the real target tokens of a batch, in nats, scalars.
 
     total: with label smoothing and times `scale`, what is differentiated; nll: the plain negative
-    log-likelihood.
+    log-likelihood. carried: the state that the batch leaves behind, see `Network.readouts`.
     """
 
     total: Tensor
     nll: Tensor
     tokens: int
+    carried: Carried | None
 
 
 def cross_entropy(
-    network: Translation, batch: Batch, *, smoothing: float = 0.0, scale: float = 1.0
+    network: Network,
+    batch: Batch,
+    carried: Carried | None = None,
+    *,
+    smoothing: float = 0.0,
+    scale: float = 1.0,
 ) -> Loss:
     """Cross-entropy of teacher forcing, smoothed towards the uniform distribution (Szegedy 2016).
 
     The output layer runs over real tokens only: padding costs it nothing.
     """
-    with record_function("encoder"):
-        memory = network.encoder(batch.source, batch.lengths)
-    with record_function("decoder"):
-        readouts = network.decoder.readouts(memory, batch.inputs)  # [B, T, E]
+    readouts, carried = network.readouts(batch, carried)  # [..., E]
     with record_function("output and loss"):
-        output = network.decoder.output
+        output = network.output
         total, nll = _OutputLoss.apply(  # type: ignore[no-untyped-call]
-            readouts.flatten(0, 1),
+            readouts.flatten(0, -2),
             output.weight,
             output.bias,
             batch.real,
@@ -56,7 +59,7 @@ def cross_entropy(
             scale,
             torch.is_grad_enabled(),
         )
-    return Loss(total, nll, len(batch.real))
+    return Loss(total, nll, len(batch.real), carried)
 
 
 class _OutputLoss(Function):
@@ -156,11 +159,4 @@ def with_word_dropout(batch: Batch, rate: float, keep: int, unk: tuple[int, int]
         hit = (torch.rand(tokens.shape, device=tokens.device) < rate) & (tokens > keep)
         return tokens.masked_fill(hit, unknown)
 
-    return Batch(
-        batch.rows,
-        blank(batch.source, unk[0]),
-        batch.lengths,
-        blank(batch.inputs, unk[1]),
-        batch.outputs,
-        batch.real,
-    )
+    return replace(batch, source=blank(batch.source, unk[0]), inputs=blank(batch.inputs, unk[1]))

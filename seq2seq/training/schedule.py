@@ -15,6 +15,7 @@ def learning_rate(config: TrainingConfig, update: int, behind: float, cuts: int)
     - inverse-sqrt: rate · sqrt(warmup / update) (Vaswani et al. 2017)
     - cosine: from the rate to zero over the whole run (Loshchilov and Hutter 2017)
     - plateau: times `plateau_factor` at each plateau
+    - constant: the rate
     """
     warmup = max(1, config.warmup)
     if update < warmup:

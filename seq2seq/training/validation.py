@@ -10,9 +10,10 @@ import torch
 
 from seq2seq import runtime
 from seq2seq.decoding.translator import Search, Translator
+from seq2seq.evaluation.perplexity import perplexity
 from seq2seq.evaluation.scores import bleu
 from seq2seq.models.folder import Model
-from seq2seq.text import batching
+from seq2seq.text import batching, streams
 from seq2seq.text.dataset import Dataset
 from seq2seq.training.distributed import Ranks
 from seq2seq.training.objective import cross_entropy
@@ -42,6 +43,11 @@ def validate(
     is shared out over the ranks, and the result is the same on all."""
     settings = model.config.validation
     model.network.eval()
+    if model.config.shape == "language-model":  # a text is one: it cannot be shared out
+        ids = streams.stream(
+            pairs.columns(1), model.tokenizers.target, line_ends=model.config.data.line_ends
+        )
+        return Validation(perplexity(model, ids, device, dtype).loss, None)
     loss = _loss(model, pairs, device, dtype, ranks)
     if settings.metric == "loss":
         return Validation(loss, None)

@@ -45,6 +45,8 @@ def refused(shell):
             "plot curves",
             "plot attention",
             "plot lengths",
+            "perplexity",
+            "generate",
             "tokenizer train",
             "tokenizer encode",
             "tokenizer decode",
@@ -70,6 +72,8 @@ def test_help(shell, command):
         (["translate", "nowhere"], "nowhere: no such model folder"),
         (["translate", "nowhere", "none.txt"], "none.txt: cannot be read: No such file"),
         (["score", "m", "none.en", "none.fr"], "none.en"),
+        (["perplexity", "nowhere"], "nowhere: no such model folder"),
+        (["generate", "nowhere", "--prompt", "x"], "nowhere: no such model folder"),
         (["plot", "lengths", "a", "b", "c", "-o", "x.png"], "a: cannot be read"),
         (["results", "nowhere"], "nowhere"),
         (["tokenizer", "encode", "none.model"], "none.model: cannot be read"),
@@ -367,6 +371,58 @@ def test_evaluate_says_what_sacrebleu_says(shell, model, toy, tmp_path):
     assert f"BLEU {value['BLEU']:.2f}" in files.out
     assert "nrefs:1" in files.out
     assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_perplexity_is_the_same_wherever_it_is_said(shell, speaking, toy):
+    model, text = speaking / "model", toy.folder / "test.fr"
+    said = shell("perplexity", model, text, *_QUICK)
+    assert said.code == 0, said
+    value, tokens = re.fullmatch(
+        r"perplexity ([\d.]+)   [\d.]+ nats a token, ([\d,]+) tokens\n", said.out
+    ).groups()
+    lines = toy.lines("test.fr")
+    assert int(tokens) == sum(len(line.split()) + 1 for line in lines)
+    assert 2.6 < float(value) < 3.2
+    assert shell("perplexity", model, stdin=text.read_bytes()).out == said.out
+    for arguments in ((text,), ()):
+        found = json.loads(shell("evaluate", model, *arguments, "--json", *_QUICK).out)
+        (score,) = found["scores"]
+        assert score["name"] == "perplexity"
+        assert f"{score['value']:.3f}" == value
+        assert found["lines"] == len(lines)
+    (row, _) = map(json.loads, (speaking / "results.jsonl").read_text().splitlines())
+    assert (row["split"], row["variant"], row["decoding"]) == ("test", "language", {})
+
+
+def test_a_text_is_written(shell, speaking, toy):
+    said = shell("generate", speaking / "model", "--prompt", "le chat", "--length", "30", *_QUICK)
+    assert said.code == 0, said
+    assert said.out.startswith("le chat ")
+    again = shell("generate", speaking / "model", "--prompt", "le chat", "--length", "30", *_QUICK)
+    assert again.out == said.out
+    other = shell("generate", speaking / "model", "--length", "30", "--seed", "2", *_QUICK)
+    assert set(other.out.split()) <= set(" ".join(toy.lines("train.fr")).split())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["translate"], "is a model of shape 'language-model', not 'translation': it is for "
+                        "seq2seq perplexity, seq2seq generate and seq2seq evaluate"),
+        (["generate", "--prompt", " "], "the prompt is empty"),
+        (["generate", "--top-p", "0"], "top-p must be above 0"),
+        (["generate", "--length", "0", "--temperature", "0"], "at least 1; the temperature"),
+        (["perplexity"], "stdin: no text"),
+        (["evaluate", "-o", "x"], "is no translator: give it one text"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_asked_of_a_language_model(refused, speaking, arguments, said):
+    assert said in refused(arguments[0], speaking / "model", *arguments[1:])
+
+
+@pytest.mark.parametrize("verb", ["perplexity", "generate"])
+def test_what_cannot_be_asked_of_a_translator(refused, model, verb):
+    assert "it is for seq2seq translate, seq2seq score and" in refused(verb, model)
 
 
 def test_results_are_recorded_from_a_clean_tree_alone(shell, refused, scored, monkeypatch):

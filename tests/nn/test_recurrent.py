@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 from typing import Any
 
@@ -14,7 +15,12 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from seq2seq.nn.recurrent import Dropout, Layer, Stack, reverse
 
-CELLS = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
+CELLS = {
+    "rnn": nn.RNN,
+    "rnn-relu": functools.partial(nn.RNN, nonlinearity="relu"),
+    "lstm": nn.LSTM,
+    "gru": nn.GRU,
+}
 CELL = pytest.mark.parametrize("cell", CELLS)
 BOTH = pytest.mark.parametrize("bidirectional", [False, True], ids=["one way", "both"])
 DEPTH = pytest.mark.parametrize("layers", [1, 2, 3])
@@ -60,7 +66,8 @@ def test_no_gradient_through_padding(cell: str, bidirectional: bool, layers: int
     made(x, lengths=LENGTHS)[0][REAL].sum().backward()
     assert x.grad is not None
     assert (x.grad[~REAL] == 0).all()
-    assert (x.grad[REAL] != 0).all()
+    if cell != "rnn-relu":  # whose gradient is zero wherever a state is
+        assert (x.grad[REAL] != 0).all()
 
 
 @CELL
@@ -144,9 +151,34 @@ def test_the_backward_pass_is_torchs_own(cell: str, begun: bool) -> None:
         torch.testing.assert_close(one, other, rtol=0, atol=1e-10)
 
 
-def test_both_ways_needs_the_lengths() -> None:
-    with pytest.raises(ValueError, match="needs the lengths"):
-        stack("gru", bidirectional=True)(torch.randn(1, 2, 5, dtype=torch.float64))
+def test_without_lengths_all_steps_are_real() -> None:
+    made, x = stack("gru", bidirectional=True), torch.randn(3, 7, 5, dtype=torch.float64)
+    full = made(x, lengths=torch.tensor([7, 7, 7]))[0]
+    torch.testing.assert_close(made(x)[0], full, rtol=0, atol=0)
+
+
+@CELL
+@pytest.mark.parametrize("steps", [1, 6])
+def test_weight_dropout_is_drawn_once_for_all_steps_and_only_in_training(
+    cell: str, steps: int
+) -> None:
+    """One step and many take two ways through the layer: both must drop the same weights."""
+    layer = Layer(cell, 3, 4, weight_dropout=0.5).double()
+    for parameter in layer.parameters():
+        nn.init.normal_(parameter, std=0.4)
+    x = torch.randn(2, steps, 3, dtype=torch.float64)
+    state = tuple(torch.randn(2, 4, dtype=torch.float64) for _ in range(layer.parts))
+    other = Layer(cell, 3, 4).double()
+    other.load_state_dict(layer.state_dict())
+    torch.manual_seed(5)
+    dropped = layer(x, state)[0]
+    torch.manual_seed(5)
+    weight = other.run.weight_hh_l0
+    weight.data = nn.functional.dropout(weight.data, 0.5)
+    torch.testing.assert_close(dropped, other(x, state)[0], rtol=0, atol=1e-12)
+    plain = layer.eval()(x, state)[0]
+    assert not torch.allclose(plain, dropped)
+    torch.testing.assert_close(plain, layer(x, state)[0], rtol=0, atol=0)
 
 
 @CELL

@@ -134,6 +134,16 @@ def test_special_ids_collide_with_nothing(kind: str) -> None:
     assert made.decode([[made.bos, made.pad, made.eos], [made.unk]]) == ["", " ⁇ "]
 
 
+def test_every_word_has_an_id_of_its_own() -> None:
+    """SentencePiece itself makes one <unk> of a row of unknown words."""
+    made = tokenizer("word")
+    known = made.piece_ids(["▁the"])[0]
+    line = "the zzyx <unk> the  qqq\u00a0qqq <s> the"
+    assert made.encode([line])[0] == [known, *[made.unk] * 2, known, *[made.unk] * 3, known]
+    assert made.words(line) == list(range(8))
+    assert made.encode(["", " "]) == [[], []]
+
+
 def test_unknown_characters() -> None:
     for kind in KINDS:
         made = tokenizer(kind)

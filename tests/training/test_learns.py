@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from seq2seq.errors import UserError
 from seq2seq.models import folder as model_folder
 from seq2seq.training import loop
 from seq2seq.training.selection import Selection
@@ -24,6 +25,33 @@ def test_it_learns(trained):
     # Measured: 100. The sentences are not in the training data; words alone would not reach it.
     assert max(row["bleu"] for row in judged) >= 85
     assert judged[-1]["loss"] < 0.3
+
+
+def test_a_language_model_learns(speaking):
+    """A sentence is 4 or 5 words and its end; four choices in each of four places are left, so that
+    no model can be below exp(4 ln 4 / 5.75) = 2.6; words alone have 17.2."""
+    judged = rows(speaking, "valid")
+    assert judged[-1]["perplexity"] < 3.2
+    assert judged[0]["perplexity"] > 2.6
+    assert judged[-1]["bleu"] is None
+    names = {path.name for path in (speaking / "model").iterdir()}
+    assert names == {"config.toml", "tokenizer.model", "model.safetensors", "README.md"}
+    assert "seq2seq generate FOLDER" in (speaking / "model/README.md").read_text()
+
+
+@pytest.mark.parametrize("cell", ["rnn", "rnn-relu", "lstm", "gru"])
+@pytest.mark.parametrize("windows", ["contiguous", "random"])
+def test_every_cell_learns_a_language(toy, tmp_path, cell, windows):
+    settings = (f"decoder.cell={cell}", f"training.windows={windows}", "training.epochs=3")
+    loop.train(toy.language(*settings), tmp_path / "run")
+    judged = rows(tmp_path / "run", "valid")
+    assert judged[-1]["perplexity"] < 6
+
+
+def test_a_text_shorter_than_a_window(toy, tmp_path):
+    config = toy.language("training.window=5000", "training.batch_tokens=5000")
+    with pytest.raises(UserError, match=r"has [\d,]+ tokens, fewer than one window of 5000"):
+        loop.train(config, tmp_path / "run")
 
 
 def test_the_model_folder_is_complete(trained):

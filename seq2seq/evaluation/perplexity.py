@@ -1,0 +1,75 @@
+"""How well a language model foretells a text: over the whole of it, never over fragments."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import islice
+
+import numpy as np
+import torch
+
+from seq2seq import runtime
+from seq2seq.errors import UserError
+from seq2seq.models.folder import Model
+from seq2seq.models.network import Carried
+from seq2seq.text import streams
+from seq2seq.training.objective import cross_entropy
+
+_WINDOW = 512  # tokens that are read at once; the state is carried on
+_LINES = 10_000  # that are encoded together
+
+
+@dataclass(frozen=True)
+class Perplexity:
+    """nll: nats, over all tokens; the ends of lines are tokens where the model has learned them."""
+
+    nll: float
+    tokens: int
+
+    @property
+    def loss(self) -> float:
+        """Nats a token."""
+        return self.nll / self.tokens
+
+    @property
+    def value(self) -> float:
+        return math.exp(min(self.loss, 700))
+
+
+def perplexity_of_lines(
+    model: Model, lines: Iterable[str], device: torch.device, dtype: torch.dtype, name: str
+) -> Perplexity:
+    """Of a text given as raw lines; `name` names it. Raises UserError for one without a token."""
+    tokenizer, waiting = model.tokenizers.target, iter(lines)
+    parts = []
+    while chunk := list(islice(waiting, _LINES)):
+        encoded = tokenizer.encode(chunk)
+        offsets = np.cumsum([0, *map(len, encoded)])
+        parts.append((offsets, np.fromiter((i for ids in encoded for i in ids), np.int32)))
+    ids = streams.stream(parts, tokenizer, line_ends=model.config.data.line_ends)
+    if not len(ids):
+        raise UserError(f"{name}: no text: there is nothing to measure perplexity on")
+    return perplexity(model, ids, device, dtype)
+
+
+@torch.no_grad()
+def perplexity(
+    model: Model, ids: np.ndarray, device: torch.device, dtype: torch.dtype
+) -> Perplexity:
+    """Of a stream of ids [n], from BOS to its end, the state carried from window to window.
+
+    A bidirectional model sees the tokens that it is asked for: as many at once as in training,
+    and what comes of it is no language model's perplexity.
+    """
+    network = model.network.to(device).eval()
+    config = model.config
+    window = config.training.window if config.decoder.bidirectional else _WINDOW
+    nll = 0.0
+    carried: Carried | None = None
+    for batch in streams.whole(ids, window, model.tokenizers.target):
+        with runtime.autocast(device, dtype):
+            loss = cross_entropy(network, batch.to(device), carried)
+        nll, carried = nll + float(loss.nll), loss.carried
+    return Perplexity(nll, len(ids))

@@ -1,0 +1,39 @@
+"""What training asks of a network, whatever its shape."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+
+from torch import Tensor, nn
+
+from seq2seq.nn.recurrent import LayerState
+from seq2seq.text.batching import Batch
+
+# The recurrent state that a text leaves behind for what follows it, a layer each.
+Carried = list[LayerState]
+
+
+class Network(nn.Module):
+    """A network whose every prediction is an output layer over a readout r: logits = O r + o."""
+
+    @property
+    @abstractmethod
+    def output(self) -> nn.Linear:
+        """The output layer, E → V."""
+
+    @abstractmethod
+    def readouts(self, batch: Batch, carried: Carried | None) -> tuple[Tensor, Carried | None]:
+        """Teacher forcing: r [..., E], as many in all as `batch.outputs` has places, and what is
+        carried to a batch that goes on where this one ends; None where nothing is.
+
+        carried: what the batch before has left, None at a beginning.
+        """
+
+
+def embedding(vocabulary: int, size: int, pad: int) -> nn.Embedding:
+    """Fresh vectors of V tokens; that of `pad` is zero and stays so."""
+    made = nn.Embedding(vocabulary, size, padding_idx=pad)
+    # Small enough that a tied output starts near the uniform distribution.
+    nn.init.normal_(made.weight, std=size**-0.5)
+    nn.init.zeros_(made.weight[pad].data)
+    return made

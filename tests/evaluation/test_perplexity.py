@@ -1,0 +1,53 @@
+"""Perplexity is over the whole text: no window, no line and no cut may show in it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import pytest
+import torch
+
+from seq2seq.errors import UserError
+from seq2seq.evaluation import perplexity as module
+from seq2seq.evaluation.perplexity import perplexity_of_lines
+from seq2seq.models import folder
+
+CPU, FP32 = torch.device("cpu"), torch.float32
+
+
+@pytest.fixture(scope="module")
+def model(speaking):
+    return folder.load(speaking / "model")
+
+
+def by_steps(model, ids: list[int]) -> float:
+    tokens = [model.tokenizers.target.bos, *ids]
+    state, nll = model.network.start(1), 0.0
+    with torch.no_grad():
+        for before, token in zip(tokens, ids, strict=False):
+            log_p, state = model.network.step(state, torch.tensor([before]))
+            nll -= float(log_p[0, token])
+    return nll
+
+
+@pytest.mark.parametrize("line_ends", [True, False])
+@pytest.mark.parametrize("window", [1, 7, 512])
+def test_it_is_that_of_one_step_after_the_other(model, toy, monkeypatch, window, line_ends):
+    lines = ["", *toy.lines("test.fr"), "le hibou"]
+    data = model.config.data.model_copy(update={"line_ends": line_ends})
+    changed = replace(model, config=model.config.model_copy(update={"data": data}))
+    ids: list[int] = []
+    for line in model.tokenizers.target.encode(lines):
+        ids += [*line, model.tokenizers.target.eos] if line_ends else line
+    monkeypatch.setattr(module, "_WINDOW", window)
+    monkeypatch.setattr(module, "_LINES", 3)
+    found = perplexity_of_lines(changed, lines, CPU, FP32, "text")
+    assert found.tokens == len(ids)
+    assert found.nll == pytest.approx(by_steps(changed, ids), rel=1e-5)
+    assert found.value == pytest.approx(math.exp(found.nll / found.tokens))
+
+
+def test_no_text(model):
+    with pytest.raises(UserError, match="book: no text"):
+        perplexity_of_lines(model, [], CPU, FP32, "book")
