@@ -30,7 +30,8 @@ class Update:
     number: int
     nll: Tensor
     norm: Tensor
-    rows: np.ndarray  # what was learned from: numbers of pairs, or of tokens of a text, from 0
+    rows: np.ndarray  # what was learned from, numbered from 0
+    unit: str = "pairs"  # what is numbered: a text is counted in tokens
 
     def require_finite(self) -> None:
         """Raises UserError where loss or gradient is inf or NaN: no weight has changed then."""
@@ -40,7 +41,7 @@ class Update:
         named = ", ".join(map(str, self.rows[:5] + 1)) + (", ..." if len(self.rows) > 5 else "")
         raise UserError(
             f"update {self.number}: the loss is {nll:g} and the gradient's norm {norm:g}, on the "
-            f"batch of training pairs (of a text: tokens) {named}; no weight was changed: go on "
+            f"batch of training {self.unit} {named}; no weight was changed: go on "
             "from the last checkpoint (--resume) with a smaller training.learning_rate"
         )
 
@@ -75,6 +76,7 @@ class Learner:
         self.settings, self.device, self.dtype = settings, device, dtype
         self.ranks = ranks or Ranks()
         self.tokenizers = model.tokenizers
+        self.unit = "tokens" if model.config.shape == "language-model" else "pairs"
         self.network = model.network.to(device)
         self.objective = self.ranks.averaging(Objective(self.network, settings.label_smoothing))
         # A network of its own: it is what is validated and kept.
@@ -113,7 +115,8 @@ class Learner:
         """Clip the gradients that were added up, check and apply them."""
         gradients = [p.grad for p in self.network.parameters() if p.grad is not None]
         norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
-        made = Update(number, nll, norm, np.concatenate([batch.rows for batch in batches]))
+        rows = np.concatenate([batch.rows for batch in batches])
+        made = Update(number, nll, norm, rows, self.unit)
         if self.device.type == "cpu":
             made.require_finite()
         # The fused optimiser divides the gradient by the one, and does nothing for the other:

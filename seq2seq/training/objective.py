@@ -31,7 +31,7 @@ class Loss:
     total: Tensor
     nll: Tensor
     tokens: int
-    carried: Carried | None
+    carried: Carried | None = None
 
 
 def cross_entropy(
