@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from seq2seq.errors import UserError, nearest
 
-Shape = Literal["translation", "language-model"]
+Shape = Literal["translation", "language-model", "classification", "tagging", "generation"]
 Cell = Literal["rnn", "rnn-relu", "lstm", "gru"]  # "rnn": with tanh
 Precision = Literal["auto", "fp32", "bf16"]
 _Beta = Annotated[float, Field(ge=0, lt=1)]
@@ -37,7 +37,7 @@ class Data(Section):
     - a prefix of two parallel files, completed with the languages: `"corpus/train"` with
       `source = "de"` is `corpus/train.de` or `corpus/train.de.gz`,
     - a list of two files, source first, or
-    - one table: `.tsv`, `.jsonl` (either may end in `.gz`) or `.parquet`, with the columns
+    - one table: `.tsv`, `.jsonl`, `.conllu` (each may end in `.gz`) or `.parquet`, with the columns
       `source_column` and `target_column`.
     Where the file is not found, `hub` (an id on the Hugging Face hub, or a local folder) is read.
 
@@ -95,6 +95,9 @@ class TokenizerConfig(Section):
 
 
 class EncoderConfig(Section):
+    # Shape "generation" has a label or a vector for a source.
+    kind: Literal["recurrent", "label", "vector"] = "recurrent"
+    numbers: int = Field(3, ge=1)  # in a vector
     cell: Cell = "gru"
     embedding: int = Field(256, ge=1)
     hidden: int = Field(256, ge=1)  # per direction
@@ -113,7 +116,8 @@ class EncoderConfig(Section):
 class ContextConfig(Section):
     """The context vector c: one for the whole target, or attention, a new one for every step."""
 
-    kind: Literal["fixed", "additive", "dot", "general", "multi-head"] = "multi-head"
+    # "aligned": the encoder's state at the place that is written; both sides are of one length.
+    kind: Literal["fixed", "aligned", "additive", "dot", "general", "multi-head"] = "multi-head"
     # Attention: "parallel", the first decoder layer asks, those above it and the output layer are
     # fed the answer c_t; "classic", its state of the step before asks, and all layers are fed c_t.
     placement: Literal["parallel", "classic"] = "parallel"
@@ -128,8 +132,10 @@ class ContextConfig(Section):
             raise ValueError(
                 f"size {self.size} cannot be parted among {self.heads} heads: set a multiple"
             )
-        if self.kind == "fixed" and self.placement == "classic":
-            raise ValueError("placement 'classic' is for attention: leave it out for kind 'fixed'")
+        if self.kind in ("fixed", "aligned") and self.placement == "classic":
+            raise ValueError(
+                f"placement 'classic' is for attention: leave it out for kind {self.kind!r}"
+            )
         return self
 
 
@@ -187,7 +193,7 @@ class TrainingConfig(Section):
 
 class ValidationConfig(Section):
     every: int = Field(0, ge=0)  # updates; 0: after each epoch
-    metric: Literal["bleu", "loss"] = "bleu"
+    metric: Literal["bleu", "accuracy", "loss"] = "bleu"
     beam: int = Field(1, ge=1)
     lines: int = Field(0, ge=0)  # the first n validation pairs are translated; 0: all
 
@@ -196,13 +202,37 @@ class ValidationConfig(Section):
 _UNUSED: dict[Shape, tuple[str, ...]] = {
     "translation": (),
     "language-model": ("encoder", "context"),
+    "classification": ("decoder",),
+    "tagging": ("context", "decoder"),
+    "generation": (),
 }
-
+# What is the same for most of a shape, and need not be said.
 _FILLED_IN: dict[str, dict[str, dict[str, str]]] = {
     "language-model": {
         "data": {"source": "", "target": "text"},
         "validation": {"metric": "loss"},
     },
+    "classification": {
+        "data": {"source": "text", "target": "label"},
+        "context": {"kind": "fixed"},
+        "validation": {"metric": "accuracy"},
+    },
+    "tagging": {
+        "data": {"source": "form", "target": "upos"},
+        "validation": {"metric": "accuracy"},
+    },
+    "generation": {
+        "encoder": {"kind": "label"},
+        "context": {"kind": "fixed"},
+        "validation": {"metric": "loss"},
+    },
+}
+_METRICS: dict[Shape, tuple[str, ...]] = {
+    "translation": ("bleu", "loss"),
+    "language-model": ("loss",),
+    "classification": ("accuracy", "loss"),
+    "tagging": ("accuracy", "loss"),
+    "generation": ("loss",),
 }
 
 
@@ -229,60 +259,60 @@ class Config(Section):
         return values
 
     @model_validator(mode="after")
-    def _shape_fits(self) -> Config:
-        wrong = [
-            f"[{name}] is not for shape {self.shape!r}: leave it out"
-            for name in _UNUSED[self.shape]
-            if name in self.model_fields_set
-        ]
-        if self.shape == "language-model":
-            if self.data.source:
-                wrong.append("data.source is not for shape 'language-model': leave it out")
+    def _parts_fit(self) -> Config:
+        if wrong := [*self._unfit_for_shape(), *self._unfit_for_each_other()]:
+            raise ValueError("; ".join(wrong))
+        return self
+
+    def _unfit_for_shape(self) -> Iterator[str]:
+        shape, context, tied = self.shape, self.context.kind, self.decoder.tied
+        for name in _UNUSED[shape]:
+            if name in self.model_fields_set:
+                yield f"[{name}] is not for shape {shape!r}: leave it out"
+        if self.validation.metric not in _METRICS[shape]:
+            known = " or ".join(map(repr, _METRICS[shape]))
+            yield f"validation.metric of shape {shape!r} is {known}"
+        if shape == "language-model" and self.data.source:
+            yield "data.source is not for shape 'language-model': leave it out"
+        if shape != "language-model" and not self.data.source:
+            yield "data.source: say what the source is, its language or its column"
+        if shape != "language-model" and self.decoder.bidirectional:
+            yield "decoder.bidirectional is for shape 'language-model'"
+        if shape == "language-model" and self.tokenizer.sampling:
+            yield "tokenizer.sampling is not for shape 'language-model'"
+        if shape != "translation":
             if not self.tokenizer.joint:
-                wrong.append("tokenizer.joint = false is for shape 'translation'")
-            if self.tokenizer.sampling:
-                wrong.append("tokenizer.sampling is for shape 'translation'")
-            if self.validation.metric != "loss":
-                wrong.append("validation.metric of a language model is 'loss'")
-            states = self.decoder.hidden * (2 if self.decoder.bidirectional else 1)
-            if self.decoder.tied == "all":
-                wrong.append("decoder.tied = 'all' is for shape 'translation'")
-            elif self.decoder.tied == "output" and self.decoder.embedding != states:
-                wrong.append(
+                yield "tokenizer.joint = false is for shape 'translation'"
+            if tied == "all":
+                yield "decoder.tied = 'all' is for shape 'translation'"
+        if (self.encoder.kind == "recurrent") == (shape == "generation"):
+            yield f"encoder.kind {self.encoder.kind!r} is not for shape {shape!r}"
+        if shape in ("classification", "generation") and context != "fixed":
+            yield f"context.kind must be 'fixed' for shape {shape!r}"
+
+    def _unfit_for_each_other(self) -> Iterator[str]:
+        encoder, decoder = self.encoder, self.decoder
+        if self.shape == "translation" and decoder.tied == "all":
+            if not self.tokenizer.joint:
+                yield "decoder.tied = 'all' needs tokenizer.joint = true"
+            if encoder.embedding != decoder.embedding:
+                yield "decoder.tied = 'all' needs encoder.embedding = decoder.embedding"
+        if self.shape == "language-model":
+            states = decoder.hidden * (2 if decoder.bidirectional else 1)
+            if decoder.tied == "output" and decoder.embedding != states:
+                yield (
                     f"decoder.tied = 'output' needs decoder.embedding = {states}, the size of a "
                     "state; or set decoder.tied = 'none'"
                 )
             if self.training.window > self.training.batch_tokens:
-                wrong.append("training.batch_tokens holds not one training.window")
-        else:
-            if not self.data.source:
-                wrong.append("data.source: say what the source is, its language or its column")
-            if self.decoder.bidirectional:
-                wrong.append("decoder.bidirectional is for shape 'language-model'")
-        if wrong:
-            raise ValueError("; ".join(wrong))
-        return self
-
-    @model_validator(mode="after")
-    def _parts_fit(self) -> Config:
-        if self.shape != "translation":
-            return self
-        wrong = []
-        if self.decoder.tied == "all":
-            if not self.tokenizer.joint:
-                wrong.append("decoder.tied = 'all' needs tokenizer.joint = true")
-            if self.encoder.embedding != self.decoder.embedding:
-                wrong.append("decoder.tied = 'all' needs encoder.embedding = decoder.embedding")
-        if self.context.kind == "dot" and self.encoder.state != self.decoder.hidden:
-            wrong.append(
-                f"context.kind = 'dot' needs decoder.hidden = {self.encoder.state}, the size of an "
+                yield "training.batch_tokens holds not one training.window"
+        if self.context.kind == "dot" and encoder.state != decoder.hidden:
+            yield (
+                f"context.kind = 'dot' needs decoder.hidden = {encoder.state}, the size of an "
                 "encoder state"
             )
         if self.tokenizer.sampling and self.tokenizer.kind not in ("unigram", "bpe"):
-            wrong.append("tokenizer.sampling needs kind 'unigram' or 'bpe'")
-        if wrong:
-            raise ValueError("; ".join(wrong))
-        return self
+            yield "tokenizer.sampling needs kind 'unigram' or 'bpe'"
 
 
 def load(path: Path, settings: Iterable[str] = ()) -> Config:

@@ -19,6 +19,8 @@ _COMMANDS = {
     "score": "translate",
     "perplexity": "language",
     "generate": "language",
+    "classify": "label",
+    "tag": "label",
     "evaluate": "evaluate",
     "results": "evaluate",
     "plot": "plot",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import random
 import shlex
 import sys
 import time
@@ -13,7 +15,8 @@ from typing import Any
 import click
 
 from seq2seq.cli import streams
-from seq2seq.cli.translate import model_options, open_translator, search_options
+from seq2seq.cli.options import model_options
+from seq2seq.cli.translate import open_translator, search_options
 from seq2seq.errors import UserError
 
 
@@ -67,7 +70,9 @@ def evaluate(
     """Score MODEL on a test set.
 
     A translator: BLEU and chrF of its translations of SOURCE, and BLEU by source length. A language
-    model: the perplexity of SOURCE.
+    model: the perplexity of SOURCE. A classifier or tagger: accuracy and macro F1 against the labels
+    of REFERENCE, and what was taken for what (--plot). One that writes what is given, or as many
+    words as its source has: the perplexity of REFERENCE, also with the sources shuffled.
     """
     from seq2seq.evaluation import plots
     from seq2seq.evaluation.results import append_row, refuse_dirty
@@ -76,14 +81,22 @@ def evaluate(
     if record is not None:  # before the work, so that it is not done for nothing
         refuse_dirty(record, record.resolve().parent)
     files, machine = [source_file, target_file], (device, precision, threads)
-    if load_config(_first(model)).shape == "translation":
+    config = load_config(_first(model))
+    pictured = output is not None or plot is not None
+    if config.shape in ("classification", "tagging"):
+        done = _labelled(model, files, split, output, plot, machine)
+    elif config.shape == "translation" and config.context.kind != "aligned":
         done = _translated(model, files, split, output, machine, search)
-    else:
-        if target_file or output or plot or "," in model:
-            raise UserError(f"{model} is no translator: give it one text, and no -o or --plot")
+        if plot is not None:
+            plots.plot_lengths({Path(model).parent.name or model: done.by_length}, plot)
+    elif pictured or "," in model:
+        raise UserError(f"{model} is scored by perplexity: one model, and no -o or --plot")
+    elif config.shape == "language-model":
+        if target_file is not None:
+            raise UserError(f"{model} is a language model: give it one text, not {target_file} too")
         done = _foretold(model, source_file, split, machine)
-    if plot is not None:
-        plots.plot_lengths({Path(model).parent.name or model: done.by_length}, plot)
+    else:
+        done = _written(model, files, split, machine)
     if as_json:
         click.echo(json.dumps(asdict(done)))
     else:
@@ -169,6 +182,110 @@ def _foretold(
         sum(parameter.numel() for parameter in loaded.network.parameters()),
         {},
     )
+
+
+def _written(
+    model: str, files: list[Path | None], split: str, machine: tuple[str, str, int]
+) -> _Done:
+    from seq2seq import runtime
+    from seq2seq.evaluation.perplexity import perplexity_of_pairs
+    from seq2seq.evaluation.scores import Score
+    from seq2seq.models import folder
+
+    device, precision, threads = machine
+    runtime.threads(threads)
+    loaded, chosen = folder.load(Path(model)), runtime.device(device)
+    dtype = runtime.precision(precision, chosen)
+    sources, targets, name = _pairs(model, files[0], files[1], split)
+    shuffled = list(sources)
+    random.Random(1).shuffle(shuffled)
+    start = time.perf_counter()
+    true, other = (
+        perplexity_of_pairs(loaded, zip(given, targets, strict=True), chosen, dtype)
+        for given in (sources, shuffled)
+    )
+    return _Done(
+        name,
+        len(targets),
+        time.perf_counter() - start,
+        [
+            Score("perplexity", true.value, f"{true.tokens:,} tokens"),
+            Score("perplexity, sources shuffled", other.value, f"{other.tokens:,} tokens"),
+        ],
+        [],
+        sum(parameter.numel() for parameter in loaded.network.parameters()),
+        {},
+    )
+
+
+def _labelled(
+    model: str,
+    files: list[Path | None],
+    split: str,
+    output: Path | None,
+    plot: Path | None,
+    machine: tuple[str, str, int],
+) -> _Done:
+    from seq2seq import runtime
+    from seq2seq.decoding.labeller import Labeller
+    from seq2seq.evaluation.labels import confusion, label_scores
+    from seq2seq.evaluation.plots import plot_confusion
+    from seq2seq.models import folder
+
+    device, precision, threads = machine
+    runtime.threads(threads)
+    loaded = folder.load(Path(model))
+    labeller = Labeller(loaded, device=device, precision=precision)
+    texts, references, name = _pairs(model, files[0], files[1], split)
+    start = time.perf_counter()
+    found = [one.labels for one in labeller.stream(texts)]
+    seconds = time.perf_counter() - start
+    wanted = [line.split(" ") for line in references]
+    for number, (one, other) in enumerate(zip(found, wanted, strict=True), start=1):
+        if len(one) != len(other):
+            raise UserError(
+                f"{name}, row {number}: {len(other)} labels where {len(one)} are to be told"
+            )
+    if output is not None:
+        with streams.sink(output, files) as sink:
+            sink.writelines(" ".join(labels).encode() + b"\n" for labels in found)
+    flat = [[label for row in rows for label in row] for rows in (wanted, found)]
+    names = sorted({*labeller.names, *flat[0]})  # a label that training had not is never found
+    counts = confusion(flat[0], flat[1], names)
+    if plot is not None:
+        plot_confusion(counts, names, plot)
+    scores = label_scores(counts)
+    if loaded.config.shape == "tagging":
+        scores += _of_unknown_words(loaded.config, texts, wanted, found)
+    return _Done(
+        name,
+        len(texts),
+        seconds,
+        scores,
+        [],
+        sum(parameter.numel() for parameter in loaded.network.parameters()),
+        {},
+    )
+
+
+def _of_unknown_words(
+    config: Any, texts: list[str], wanted: list[list[str]], found: list[list[str]]
+) -> list[Any]:
+    """Accuracy over the words that the training text does not hold."""
+    from seq2seq.evaluation.scores import Score
+    from seq2seq.text.corpus import read_pairs
+
+    known = {word for text, _ in read_pairs(config.data, "train") for word in text.split(" ")}
+    words = [word for text in texts for word in text.split(" ")]
+    labels = zip(itertools.chain(*wanted), itertools.chain(*found), strict=True)
+    right = [
+        one == other for word, (one, other) in zip(words, labels, strict=True) if word not in known
+    ]
+    if not right:
+        return []
+    return [
+        Score("accuracy, unknown words", 100 * sum(right) / len(right), f"{len(right):,} words")
+    ]
 
 
 @click.command()

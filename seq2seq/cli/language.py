@@ -10,6 +10,7 @@ import click
 
 from seq2seq.cli import streams
 from seq2seq.cli.options import device_options
+from seq2seq.errors import UserError
 
 
 @click.command()
@@ -48,23 +49,47 @@ def perplexity(
 
 @click.command()
 @click.argument("model")
-@click.option("--prompt", help="What the text begins with  [default: nothing]")
-@click.option("--length", type=int, default=200, show_default=True, help="Tokens to write.")
+@click.option("--prompt", help="A language model: what the text begins with.")
+@click.option(
+    "--given", help="A model of shape generation: what to write for, a label or a vector."
+)
+@click.option("--length", type=int, default=200, show_default=True, help="At most so many tokens.")
+@click.option("--number", type=click.IntRange(1), default=1, help="--given: how many to write.")
 @click.option("--temperature", type=float, default=1.0, show_default=True)
 @click.option("--top-k", type=int, default=0, help="Draw from the k likeliest alone; 1: no chance.")
 @click.option("--top-p", type=float, default=1.0, help="Draw from this mass alone.")
 @click.option("--seed", type=int, default=1, show_default=True)
 @device_options
 def generate(
-    model: str, prompt: str | None, device: str, precision: str, threads: int, **sampling: Any
+    model: str,
+    prompt: str | None,
+    given: str | None,
+    number: int,
+    device: str,
+    precision: str,
+    threads: int,
+    **sampling: Any,
 ) -> None:
-    """Have MODEL, a language model, write on from a prompt; the text is shown as it comes."""
+    """Have MODEL write.
+
+    A language model writes on from a prompt, or from nothing, and the text is shown as it comes. A
+    model of shape generation writes what fits the label or the vector that is given.
+    """
     from seq2seq import runtime
     from seq2seq.decoding.generator import Generator, Sampling
+    from seq2seq.models.folder import load_config
 
     chosen = Sampling(**sampling)
     runtime.threads(threads)
+    if load_config(Path(model)).shape == "generation":
+        if given is None or prompt is not None:
+            raise UserError(f"{model} writes for a label or a vector: name it with --given")
+        for text in _written(model, given, number, chosen, device, precision):
+            click.echo(text)
+        return
     generator = Generator.load(model, device=device, precision=precision)
+    if given is not None or number != 1:
+        raise UserError(f"{model} is a language model: --prompt says what its text begins with")
     text = generator.generate(prompt, chosen)
     first = next(text)  # a mistake in the prompt is told before anything is written
     click.echo((prompt or "") + first, nl=False)
@@ -72,3 +97,23 @@ def generate(
         click.echo(piece, nl=False)
         sys.stdout.flush()
     click.echo()
+
+
+def _written(
+    model: str, given: str, number: int, chosen: Any, device: str, precision: str
+) -> list[str]:
+    """The likeliest of the samples first."""
+    from seq2seq.decoding.translator import Search, Translator
+
+    translator = Translator.load(model, device=device, precision=precision, shape="generation")
+    search = Search(
+        n_best=number,
+        sampling=True,
+        max_length=chosen.length,
+        temperature=chosen.temperature,
+        top_k=chosen.top_k,
+        top_p=chosen.top_p,
+        seed=chosen.seed,
+    )
+    (found,) = translator.stream([given], search)
+    return [one.text for one in found]

@@ -24,3 +24,16 @@ def device_options(command: Callable[..., Any]) -> Callable[..., Any]:
     ):
         command = option(command)
     return command
+
+
+def model_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The same, and how many lines at once."""
+    return device_options(
+        click.option(
+            "--batch-size",
+            type=int,
+            default=64,
+            show_default=True,
+            help="Lines that are worked on together.",
+        )(command)
+    )

@@ -11,23 +11,10 @@ from typing import Any
 import click
 
 from seq2seq.cli import streams
-from seq2seq.cli.options import device_options
+from seq2seq.cli.options import model_options
 from seq2seq.errors import UserError
 
 _WINDOW = 2048  # lines that are read ahead and sorted by length together
-
-
-def model_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The options of every command that runs a translator."""
-    return device_options(
-        click.option(
-            "--batch-size",
-            type=int,
-            default=64,
-            show_default=True,
-            help="Lines that are decoded together.",
-        )(command)
-    )
 
 
 def search_options(command: Callable[..., Any]) -> Callable[..., Any]:

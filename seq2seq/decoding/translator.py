@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from seq2seq import runtime
+from seq2seq.config import Shape
 from seq2seq.decoding.alignment import NOTHING, Alignment, Side, join
 from seq2seq.decoding.beam import beam
 from seq2seq.decoding.ensemble import Ensemble
@@ -115,10 +116,14 @@ class Translator:
 
     @classmethod
     def load(
-        cls, *folders: str | Path, device: str = "auto", precision: str = "fp32"
+        cls,
+        *folders: str | Path,
+        device: str = "auto",
+        precision: str = "fp32",
+        shape: Shape = "translation",
     ) -> Translator:
         """Open one model folder, or several as an ensemble. Raises UserError."""
-        models = [model_folder.load(Path(folder), "translation") for folder in folders]
+        models = [model_folder.load(Path(folder), shape) for folder in folders]
         return cls(models, device=device, precision=precision)
 
     def translate(self, lines: Iterable[str], **options: Any) -> list[str]:
@@ -152,13 +157,14 @@ class Translator:
         lines = [
             self._line(text, ids, first + offset)
             for offset, (text, ids) in enumerate(
-                zip(texts, self.tokenizers.source.encode(texts), strict=True)
+                zip(texts, self.tokenizers.source_ids(texts), strict=True)
             )
         ]
         work = [(line, part) for line in lines for part in range(len(line.parts))]
         work.sort(key=lambda item: len(item[0].parts[item[1]]))  # stable: like lengths together
         done = 0
-        for batch in _batched(work, search.batch_size, self.longest):
+        aligned = self.configs[0].context.kind == "aligned"
+        for batch in _batched(work, search.batch_size, self.longest, alike=aligned):
             sources = [line.parts[part] for line, part in batch]
             results = self._search(sources, [line.text for line, _ in batch], search)
             for (line, part), hypotheses in zip(batch, results, strict=True):
@@ -179,7 +185,7 @@ class Translator:
         """Log-probabilities of given targets by teacher forcing: what the search itself says of
         them. One step a token, through the same three verbs."""
         scored: dict[int, Translated] = {}
-        encoded = self.tokenizers.source.encode(sources)
+        encoded = self.tokenizers.source_ids(sources)
         wanted = self.tokenizers.target.encode(targets)
         order = sorted(range(len(sources)), key=lambda i: (len(wanted[i]), len(encoded[i])))
         for start in range(0, len(order), search.batch_size):
@@ -193,7 +199,7 @@ class Translator:
     def require_attention(self) -> None:
         """Raises UserError where a model has no attention, and so no alignments."""
         for number, config in enumerate(self.configs, start=1):
-            if config.context.kind == "fixed":
+            if config.context.kind in ("fixed", "aligned"):
                 which = f"model {number}" if len(self.configs) > 1 else "the model"
                 raise UserError(
                     f"{which} has a fixed context vector, which looks at no word more than at "
@@ -267,12 +273,7 @@ class Translator:
         target = self.tokenizers.target
         with runtime.autocast(self.device, self.dtype):
             state, lengths = self._start(sources)
-            maximum = (
-                2 * lengths + 10
-                if search.max_length is None
-                else torch.full_like(lengths, search.max_length)
-            )
-            limits = Limits(search.min_length, maximum)
+            limits = self._limits(lengths, search)
             specials = Specials(target.bos, target.eos, (target.pad, target.unk, target.bos))
             if search.sampling:
                 return self._samples(state, limits, specials, texts, search)
@@ -287,6 +288,17 @@ class Translator:
                 alpha=search.length_penalty,
                 n_best=search.n_best,
             )
+
+    def _limits(self, lengths: Tensor, search: Search) -> Limits:
+        """lengths [B]: of the sources, EOS counted."""
+        config = self.configs[0]
+        if config.context.kind == "aligned":  # the lengths of a batch are all the same
+            return Limits(max(1, int(lengths[0]) - 1), (lengths - 1).clamp(min=1))
+        if search.max_length is not None:
+            return Limits(search.min_length, torch.full_like(lengths, search.max_length))
+        if config.shape == "generation":
+            return Limits(search.min_length, torch.full_like(lengths, self.longest))
+        return Limits(search.min_length, 2 * lengths + 10)
 
     @torch.inference_mode()
     def _attended(
@@ -360,14 +372,16 @@ class Translator:
 
 
 def _batched(
-    work: list[tuple[Line, int]], size: int, longest: int
+    work: list[tuple[Line, int]], size: int, longest: int, *, alike: bool
 ) -> Iterator[list[tuple[Line, int]]]:
     """At most `size` parts a batch, and of very long ones fewer, so that a batch of the longest
-    lines needs no more memory than sixteen of them."""
+    lines needs no more memory than sixteen of them; alike: of one length."""
     batch: list[tuple[Line, int]] = []
     for line, part in work:
         length = len(line.parts[part]) + 1
-        if batch and (len(batch) == size or (len(batch) + 1) * length > max(16 * longest, 2048)):
+        full = len(batch) == size or (len(batch) + 1) * length > max(16 * longest, 2048)
+        other = alike and batch and len(batch[-1][0].parts[batch[-1][1]]) + 1 != length
+        if batch and (full or other):
             yield batch
             batch = []
         batch.append((line, part))

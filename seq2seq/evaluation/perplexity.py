@@ -1,4 +1,4 @@
-"""How well a language model foretells a text: over the whole of it, never over fragments."""
+"""How well a model foretells: a text, over the whole of it and never over fragments, or targets."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import islice
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import torch
@@ -14,10 +16,13 @@ from seq2seq import runtime
 from seq2seq.errors import UserError
 from seq2seq.models.folder import Model
 from seq2seq.models.network import Carried
-from seq2seq.text import streams
+from seq2seq.text import batching, streams
+from seq2seq.text.corpus import Pair
+from seq2seq.text.dataset import Dataset, encoded
 from seq2seq.training.objective import cross_entropy
 
 _WINDOW = 512  # tokens that are read at once; the state is carried on
+_BUDGET = 4096  # tokens a batch of pairs
 _LINES = 10_000  # that are encoded together
 
 
@@ -52,6 +57,36 @@ def perplexity_of_lines(
     if not len(ids):
         raise UserError(f"{name}: no text: there is nothing to measure perplexity on")
     return perplexity(model, ids, device, dtype)
+
+
+def perplexity_of_pairs(
+    model: Model, pairs: Iterable[Pair], device: torch.device, dtype: torch.dtype
+) -> Perplexity:
+    """Of the targets, EOS counted, given their sources. Raises UserError for a label that is none."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "pairs.arrow"
+        Dataset.write(path, encoded(pairs, model.tokenizers))
+        dataset = Dataset(path)
+        batches = batching.plan(dataset.lengths, budget=_BUDGET, seed=0, epoch=0)
+        return perplexity_of_batches(model, dataset, batches, device, dtype)
+
+
+@torch.no_grad()
+def perplexity_of_batches(
+    model: Model,
+    dataset: Dataset,
+    batches: list[np.ndarray],
+    device: torch.device,
+    dtype: torch.dtype,
+) -> Perplexity:
+    """The same for some rows of encoded pairs; of labels, too."""
+    network, nll, tokens = model.network.to(device).eval(), 0.0, 0
+    for rows in batches:
+        batch = batching.collate(dataset, rows, model.tokenizers).to(device)
+        with runtime.autocast(device, dtype):
+            loss = cross_entropy(network, batch)
+        nll, tokens = nll + float(loss.nll), tokens + loss.tokens
+    return Perplexity(nll, tokens)
 
 
 @torch.no_grad()

@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from seq2seq.errors import UserError
 from seq2seq.evaluation.figures import COLOURS, DASHES, QUIET, new_figure, save, style
 from seq2seq.evaluation.lengths import Bucket
@@ -34,6 +36,8 @@ def plot_curves(metrics: Path, picture: Path) -> None:
     valid = _points(metrics, rows, "valid", "loss")
     quality, unit = _points(metrics, rows, "valid", "bleu"), "Validation BLEU"
     if not quality:
+        quality, unit = _points(metrics, rows, "valid", "accuracy"), "Validation accuracy"
+    if not quality:
         quality, unit = _points(metrics, rows, "valid", "perplexity"), "Validation perplexity"
     if not (train or valid):
         raise UserError(
@@ -51,12 +55,35 @@ def plot_curves(metrics: Path, picture: Path) -> None:
         right = panels[1]
         style(right, unit)
         _draw(right, quality, COLOURS[1], width=1.8, dots=len(quality) <= 60)
-        highest = unit.endswith("BLEU")
+        highest = not unit.endswith("perplexity")
         _mark(right, *_best(rows, quality, highest=highest), above=highest)
     for panel in panels:
         _updates(panel)
         _from_zero(panel)
     _name_ends(figure, left, [(name, points[-1][1], c) for name, points, c in losses if points])
+    save(figure, picture)
+
+
+def plot_confusion(counts: np.ndarray, names: Sequence[str], picture: Path) -> None:
+    """Draws what was taken for what, [labels, labels]: rows are what was wanted, and the darker a
+    cell, the larger its share of the row; its number is how often.
+
+    Raises UserError for a picture that is not png, svg or pdf.
+    """
+    size = 0.42 * len(names) + 2.0
+    figure = new_figure(size, size)
+    axes = figure.subplots()
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    axes.set_xticks(range(len(names)), names, rotation=90)
+    axes.set_yticks(range(len(names)), names)
+    axes.set_xlabel("found")
+    axes.set_ylabel("wanted")
+    for row, column in np.argwhere(counts):
+        dark = shares[row, column] > 0.5
+        colour = "white" if dark else "black"
+        text = f"{counts[row, column]:,}"
+        axes.text(column, row, text, ha="center", va="center", color=colour, fontsize=7)
     save(figure, picture)
 
 

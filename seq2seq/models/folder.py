@@ -21,15 +21,20 @@ from seq2seq import config as configuration
 from seq2seq.config import Config, Shape
 from seq2seq.errors import UserError
 from seq2seq.files import whole_folder
+from seq2seq.models.classifier import Classifier
 from seq2seq.models.language_model import LanguageModel
 from seq2seq.models.network import Network
+from seq2seq.models.tagger import Tagger
 from seq2seq.models.translation import Translation
-from seq2seq.text.tokenizer import Tokenizers
+from seq2seq.text.tokenizers import Tokenizers
 
 # The commands that serve each shape.
 _VERBS: dict[Shape, tuple[str, ...]] = {
     "translation": ("translate", "score", "evaluate"),
     "language-model": ("perplexity", "generate", "evaluate"),
+    "classification": ("classify", "evaluate"),
+    "tagging": ("tag", "evaluate"),
+    "generation": ("generate", "evaluate"),
 }
 
 _CONFIG, _WEIGHTS, _CARD = "config.toml", "model.safetensors", "README.md"
@@ -51,6 +56,15 @@ def build(config: Config, tokenizers: Tokenizers) -> Model:
     match config.shape:
         case "translation":
             network = Translation(config, len(source), len(target), target.pad)
+        case "generation":
+            given = tokenizers.require_labels()
+            network = Translation(config, len(given), len(target), target.pad)
+        case "classification":
+            labels = len(tokenizers.require_labels())
+            network = Classifier(config, len(source), labels, source.pad)
+        case "tagging":
+            labels = len(tokenizers.require_labels())
+            network = Tagger(config, len(source), labels, source.pad, source.eos)
         case "language-model":
             network = LanguageModel(config, len(target), target.pad)
     return Model(config, tokenizers, network)
@@ -93,7 +107,7 @@ def load(folder: Path, shape: Shape | None = None) -> Model:
             + ", ".join(f"seq2seq {verb}" for verb in _VERBS[config.shape][:-1])
             + f" and seq2seq {_VERBS[config.shape][-1]}"
         )
-    model = build(config, Tokenizers.load(folder, config.tokenizer))
+    model = build(config, Tokenizers.load(folder, config))
     load_weights(folder / _WEIGHTS, model.network)
     model.network.eval()
     return model

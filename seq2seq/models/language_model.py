@@ -8,9 +8,10 @@ from torch import Tensor, nn
 from torch.profiler import record_function
 
 from seq2seq.config import Config
-from seq2seq.models.network import Carried, Network, embedding
+from seq2seq.models import parts
+from seq2seq.models.network import Carried, Network
 from seq2seq.nn.context import Nothing
-from seq2seq.nn.decoder import Decoder, State
+from seq2seq.nn.decoder import State
 from seq2seq.text.batching import Batch
 
 
@@ -20,20 +21,8 @@ class LanguageModel(Network):
     def __init__(self, config: Config, size: int, pad: int) -> None:
         """size: V; pad: the id embedded as zero at first."""
         super().__init__()
-        decoder = config.decoder
-        self.decoder = Decoder(
-            embedding(size, decoder.embedding, pad),
-            Nothing(),
-            cell=decoder.cell,
-            hidden=decoder.hidden,
-            layers=decoder.layers,
-            dropout=decoder.dropout,
-            embedding_dropout=decoder.embedding_dropout,
-            variational=decoder.variational,
-            tied=decoder.tied != "none",
-            bidirectional=decoder.bidirectional,
-            weight_dropout=decoder.weight_dropout,
-        )
+        vectors = parts.embedding(size, config.decoder.embedding, pad)
+        self.decoder = parts.decoder(config, vectors, Nothing())
 
     @property
     def output(self) -> nn.Linear:

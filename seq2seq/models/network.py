@@ -28,12 +28,3 @@ class Network(nn.Module):
 
         carried: what the batch before has left, None at a beginning.
         """
-
-
-def embedding(vocabulary: int, size: int, pad: int) -> nn.Embedding:
-    """Fresh vectors of V tokens; that of `pad` is zero and stays so."""
-    made = nn.Embedding(vocabulary, size, padding_idx=pad)
-    # Small enough that a tied output starts near the uniform distribution.
-    nn.init.normal_(made.weight, std=size**-0.5)
-    nn.init.zeros_(made.weight[pad].data)
-    return made

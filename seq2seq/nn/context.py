@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from abc import abstractmethod
 
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from seq2seq.nn.encoder import Memory
+from seq2seq.nn.linear import Linear
 
 # What a context keeps of B sources: tensors whose first dimension is B.
 Prepared = tuple[Tensor, ...]
 
 
 class Context(nn.Module):
-    """What every context offers; `size` is C, and `constant` says whether c is the same at every
-    step, whatever is asked.
+    """What every context offers; `size` is C, and `constant` says whether c is the same whatever is
+    asked.
 
     `prepare` runs once per source. `forward` gives c for each query: `source` [N] int64 says which
     source each row of the queries belongs to, so that a search never copies a memory per
@@ -26,6 +28,10 @@ class Context(nn.Module):
     def __init__(self, size: int) -> None:
         super().__init__()
         self.size = size
+
+    def advance(self, prepared: Prepared, steps: int) -> Prepared:
+        """What is left of it after some steps; most contexts are the same at every step."""
+        return prepared
 
     @abstractmethod
     def prepare(self, memory: Memory) -> Prepared:
@@ -53,6 +59,31 @@ class Fixed(Context):
         (c,) = prepared
         c = c if source is None else c[source]  # [N, C]
         return c.unsqueeze(1).expand(-1, query.shape[1], -1), None
+
+
+class Aligned(Context):
+    """c_t = W h_t + b: the state at the very place that is written, source and target being of one
+    length (N vs N). Beyond the source it is zero."""
+
+    constant = True
+
+    def __init__(self, state_size: int, size: int) -> None:
+        super().__init__(size)
+        self.value = Linear(state_size, size)
+
+    def prepare(self, memory: Memory) -> Prepared:
+        return (self.value(memory.states).masked_fill(~memory.mask.unsqueeze(2), 0),)  # [B, S, C]
+
+    def advance(self, prepared: Prepared, steps: int) -> Prepared:
+        return (prepared[0][:, steps:],)
+
+    def forward(
+        self, prepared: Prepared, query: Tensor, source: Tensor | None
+    ) -> tuple[Tensor, Tensor | None]:
+        (values,) = prepared
+        values = values[:, : query.shape[1]]
+        values = F.pad(values, (0, 0, 0, query.shape[1] - values.shape[1]))
+        return values if source is None else values[source], None  # [N, T, C]
 
 
 class Nothing(Context):

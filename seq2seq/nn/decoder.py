@@ -180,7 +180,8 @@ class Decoder(nn.Module):
     def read(self, state: State, tokens: Tensor) -> tuple[Tensor, State]:
         """Several steps at once: tokens [N, T] int64 → r [N, T, E], and the state behind them."""
         r, _, last = self._run(tokens, state, state.source)
-        return r, replace(state, recurrent=last)
+        prepared = self.context.advance(state.prepared, tokens.shape[1])
+        return r, replace(state, recurrent=last, prepared=prepared)
 
     def readouts(self, memory: Memory, target: Tensor) -> Tensor:
         """Teacher forcing: target [B, T] int64 (BOS first) → r [B, T, E]."""

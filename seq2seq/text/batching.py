@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from seq2seq.text.dataset import Dataset
-from seq2seq.text.tokenizer import Tokenizers
+from seq2seq.text.tokenizers import Tokenizers
 
 Item = TypeVar("Item")
 Made = TypeVar("Made")
@@ -93,6 +93,8 @@ def _cut(rows: np.ndarray, sizes: np.ndarray, budget: int) -> list[np.ndarray]:
 
 def collate(dataset: Dataset, rows: np.ndarray, tokenizers: Tokenizers) -> Batch:
     """The batch of the pairs `rows`."""
+    if tokenizers.labelled_target:
+        return _collate_labelled(dataset, rows, tokenizers)
     source = [dataset.ids(row, 0) for row in rows.tolist()]
     target = [dataset.ids(row, 1) for row in rows.tolist()]
     left, right = tokenizers.source, tokenizers.target
@@ -102,6 +104,20 @@ def collate(dataset: Dataset, rows: np.ndarray, tokenizers: Tokenizers) -> Batch
     inputs[:, 0] = right.bos
     real = (torch.arange(outputs.shape[1]) < sizes.unsqueeze(1)).flatten().nonzero().squeeze(1)
     return Batch(rows, tokens, lengths, inputs, outputs, real)
+
+
+def _collate_labelled(dataset: Dataset, rows: np.ndarray, tokenizers: Tokenizers) -> Batch:
+    """The same where the targets are labels: one a text, or one a word. There are no inputs, and
+    outputs [B, W] has no EOS."""
+    source, words = tokenizers.source, tokenizers.shape == "tagging"
+    # Behind each word stands EOS already.
+    texts = [dataset.ids(row, 0)[: -1 if words else None] for row in rows.tolist()]
+    tokens, lengths = pad_source(texts, source.pad, source.eos)
+    labels = [torch.from_numpy(dataset.ids(row, 1).astype(np.int64)) for row in rows.tolist()]
+    outputs = torch.nn.utils.rnn.pad_sequence(labels, batch_first=True)
+    sizes = torch.tensor([len(some) for some in labels])
+    real = (torch.arange(outputs.shape[1]) < sizes.unsqueeze(1)).flatten().nonzero().squeeze(1)
+    return Batch(rows, tokens, lengths, outputs[:, :0], outputs, real)
 
 
 def ahead(make: Callable[[Item], Made], items: Iterable[Item]) -> Iterator[Made]:

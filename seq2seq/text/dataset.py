@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from seq2seq.files import whole_file
 from seq2seq.text.corpus import Pair
-from seq2seq.text.tokenizer import Tokenizers
+from seq2seq.text.tokenizers import Tokenizers
 
 _CHUNK = 10_000  # pairs a record batch
 _TEXT = [("source_text", pa.large_string()), ("target_text", pa.large_string())]
@@ -37,14 +37,9 @@ def chunks(pairs: Iterable[Pair]) -> Iterator[tuple[list[str], list[str]]]:
 
 
 def encoded(pairs: Iterable[Pair], tokenizers: Tokenizers, threads: int = 1) -> Iterator[Encoded]:
-    """The most likely pieces of each pair, in chunks, as `Dataset.write` takes them."""
+    """The ids of each pair, in chunks, as `Dataset.write` takes them."""
     for sources, targets in chunks(pairs):
-        yield (
-            sources,
-            targets,
-            tokenizers.source.encode(sources, threads),
-            tokenizers.target.encode(targets, threads),
-        )
+        yield sources, targets, *tokenizers.encode(sources, targets, threads)
 
 
 class Dataset:

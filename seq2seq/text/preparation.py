@@ -19,7 +19,9 @@ from seq2seq.files import whole_folder
 from seq2seq.text import corpus
 from seq2seq.text.corpus import Pair
 from seq2seq.text.dataset import Dataset, Encoded, chunks, encoded
-from seq2seq.text.tokenizer import Tokenizers, learn, seed_sampling
+from seq2seq.text.labels import Labels, Numbers
+from seq2seq.text.tokenizer import learn, seed_sampling
+from seq2seq.text.tokenizers import LABELLED, Tokenizers
 
 log = logging.getLogger(__name__)
 
@@ -39,8 +41,8 @@ class Prepared:
         """Of the vocabularies and the lengths of all pairs: equal where two machines have prepared
         the same."""
         hashed = hashlib.blake2b(digest_size=16)
-        for tokenizer in (self.tokenizers.source, self.tokenizers.target):
-            hashed.update(tokenizer.model)
+        for content in self.tokenizers.contents().values():
+            hashed.update(content)
         for dataset in (self.train, self.valid):
             hashed.update(np.ascontiguousarray(dataset.lengths).data)
         return hashed.hexdigest()
@@ -56,7 +58,7 @@ def prepare(config: Config, folder: Path, threads: int = 1, *, in_use: bool = Fa
     digest = _digest(config)
     stamp = folder / "prepared.json"
     if stamp.exists() and _made_of(stamp) == digest:
-        tokenizers = Tokenizers.load(folder, config.tokenizer)
+        tokenizers = Tokenizers.load(folder, config)
     else:
         if in_use:
             raise UserError(
@@ -118,6 +120,8 @@ def _make(config: Config, folder: Path, threads: int) -> tuple[Tokenizers, dict[
     counts["kept"] = kept
     if not kept:
         raise UserError(f"no training pairs are left after filtering: {_said(counts)}")
+    if tokenizers.labels is not None:
+        _require_known(config, valid, tokenizers)
     Dataset.write(folder / _VALID, encoded(valid, tokenizers, threads))
     log.info("training pairs: %s" if data.source else "training text: %s", _said(counts))
     for name in held_out:
@@ -128,6 +132,15 @@ def _make(config: Config, folder: Path, threads: int) -> tuple[Tokenizers, dict[
                 name,
             )
     return tokenizers, dict(counts)
+
+
+def _require_known(config: Config, valid: list[Pair], tokenizers: Tokenizers) -> None:
+    """Raises UserError, naming the row, for a label that training does not have."""
+    for number, pair in enumerate(valid, start=1):
+        try:
+            tokenizers.require_labels().encode([pair[LABELLED[config.shape]]])
+        except UserError as error:
+            raise UserError(f"data.valid, row {number}: {error}") from None
 
 
 def _held_out(config: Config, valid: list[Pair]) -> dict[str, set[bytes]]:
@@ -156,7 +169,8 @@ def _without_ids(pairs: Iterable[Pair]) -> Iterator[Encoded]:
 
 
 def _learn(config: Config, text: Dataset) -> Tokenizers:
-    """One tokenizer from both sides, or one each, from an even sample of the pairs."""
+    """One tokenizer from all sides that are text, or one each, from an even sample of the pairs;
+    and the labels of the other side, from all of them."""
     step = -(-len(text) // config.tokenizer.sample_lines)
 
     def sides(*wanted: int) -> Iterator[str]:
@@ -165,10 +179,18 @@ def _learn(config: Config, text: Dataset) -> Tokenizers:
                 for side in wanted:
                     yield pair[side]
 
+    labelled = LABELLED.get(config.shape)
+    texts = [side for side in (0, 1) if side != labelled]
+    if not config.data.source:
+        texts = [1]
     if config.tokenizer.joint:
-        both = (0, 1) if config.data.source else (1,)
-        joint = learn(sides(*both), config.tokenizer, "the training text")
-        return Tokenizers(joint, joint)
+        joint = learn(sides(*texts), config.tokenizer, "the training text")
+        labels: Labels | Numbers | None = None
+        if labelled is not None:
+            vector = config.encoder.kind == "vector"
+            names = (name for pair in text.pairs() for name in pair[labelled].split(" "))
+            labels = Numbers(config.encoder.numbers) if vector else Labels(names)
+        return Tokenizers(joint, joint, config.shape, labels)
     return Tokenizers(
         learn(sides(0), config.tokenizer, f"the training text in {config.data.source}"),
         learn(sides(1), config.tokenizer, f"the training text in {config.data.target}"),
@@ -215,12 +237,7 @@ def sampled(prepared: Prepared, strength: float, seed: int, epoch: int) -> Datas
 
     def draw() -> Iterator[Encoded]:
         for sources, targets in chunks(prepared.train.pairs()):
-            yield (
-                sources,
-                targets,
-                prepared.tokenizers.source.sample(sources, strength),
-                prepared.tokenizers.target.sample(targets, strength),
-            )
+            yield sources, targets, *prepared.tokenizers.sample(sources, targets, strength)
 
     _in_fresh_thread(lambda: Dataset.write(path, draw()), seed * 1_000_003 + epoch)
     for other in prepared.folder.glob("sampled-*.arrow"):

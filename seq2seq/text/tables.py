@@ -1,4 +1,4 @@
-"""Pairs out of tables: TSV, JSON lines, Parquet, and datasets of the Hugging Face hub."""
+"""Pairs out of tables: TSV, JSON lines, Parquet, CoNLL-U, and datasets of the Hugging Face hub."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from seq2seq.errors import UserError, nearest
+from seq2seq.text.conllu import COLUMNS, sentences
 from seq2seq.text.lines import file_lines
 
 if TYPE_CHECKING:  # both are slow to import, and many commands need neither
@@ -17,7 +18,7 @@ if TYPE_CHECKING:  # both are slow to import, and many commands need neither
 Pair = tuple[str, str]
 Columns = tuple[str | int, str | int]  # source and target, by name or counted from 1
 
-ENDINGS = (".tsv", ".tsv.gz", ".jsonl", ".jsonl.gz", ".parquet")
+ENDINGS = (".tsv", ".tsv.gz", ".jsonl", ".jsonl.gz", ".parquet", ".conllu", ".conllu.gz")
 _SAVED_TO_DISK = ("dataset_dict.json", "state.json")  # what datasets' save_to_disk leaves
 _ROWS = 1024  # of an Arrow table that are turned into Python strings at a time
 
@@ -30,6 +31,8 @@ def read_table(path: Path, columns: Columns) -> Iterator[Pair]:
     """
     if path.name.endswith((".tsv", ".tsv.gz")):
         return _tsv(path, columns)
+    if path.name.endswith((".conllu", ".conllu.gz")):
+        return _conllu(path, _names(columns, str(path)))
     reader = _parquet if path.suffix == ".parquet" else _jsonl
     return reader(path, _names(columns, str(path)))
 
@@ -101,6 +104,14 @@ def _tsv(path: Path, columns: Columns) -> Iterator[Pair]:
                 "one tab separates two columns"
             )
         yield row[first], row[second]
+
+
+def _conllu(path: Path, names: tuple[str, str]) -> Iterator[Pair]:
+    """A sentence a pair, its words and their labels with a space between each."""
+    _check_columns(names, list(COLUMNS), str(path))
+    for sentence in sentences(file_lines(path), str(path)):
+        source, target = (" ".join(sentence.column(name)) for name in names)
+        yield source, target
 
 
 def _jsonl(path: Path, names: tuple[str, str]) -> Iterator[Pair]:

@@ -8,8 +8,6 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from pathlib import Path
 
 import sentencepiece
 
@@ -162,49 +160,6 @@ def seed_sampling(seed: int) -> None:
     from 0 to 2^32 - 2; the next one would ask SentencePiece for a seed that nobody knows.
     """
     sentencepiece.set_random_generator_seed(seed)
-
-
-@dataclass(frozen=True)
-class Tokenizers:
-    """Both sides; the same object twice where the vocabulary is joint."""
-
-    source: Tokenizer
-    target: Tokenizer
-
-    def save(self, folder: Path) -> None:
-        for name, tokenizer in self._files().items():
-            (folder / name).write_bytes(tokenizer.model)
-
-    def _files(self) -> dict[str, Tokenizer]:
-        if self.source is self.target:
-            return {"tokenizer.model": self.source}
-        return {"tokenizer.source.model": self.source, "tokenizer.target.model": self.target}
-
-    @classmethod
-    def load(cls, folder: Path, config: TokenizerConfig) -> Tokenizers:
-        """Read what `save` wrote. Raises UserError for a missing or broken file."""
-        names = (
-            ["tokenizer.model"]
-            if config.joint
-            else [
-                "tokenizer.source.model",
-                "tokenizer.target.model",
-            ]
-        )
-        loaded = []
-        for name in names:
-            path = folder / name
-            try:
-                model = path.read_bytes()
-                words = config.kind == "word"
-                loaded.append(Tokenizer(model, lowercase=config.lowercase, words=words))
-            except FileNotFoundError:
-                raise UserError(f"{path} is missing: the model folder is not complete") from None
-            except OSError as error:
-                raise UserError(f"{path}: cannot be read: {error.strerror or error}") from None
-            except UserError as error:
-                raise UserError(f"{path}: {error}") from None
-        return cls(loaded[0], loaded[-1])
 
 
 def learn(lines: Iterable[str], config: TokenizerConfig, name: str = "the text") -> Tokenizer:

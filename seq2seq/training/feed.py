@@ -13,7 +13,7 @@ from seq2seq.text import batching, preparation, streams
 from seq2seq.text.batching import Batch
 from seq2seq.text.dataset import Dataset
 from seq2seq.text.preparation import Prepared
-from seq2seq.text.tokenizer import Tokenizers
+from seq2seq.text.tokenizers import Tokenizers
 from seq2seq.training.distributed import Ranks
 
 
@@ -49,7 +49,8 @@ class Pairs(Feed):
         self.plan = batching.plan(dataset.lengths, budget=budget, seed=config.seed, epoch=epoch)
 
     def tokens(self, rows: np.ndarray) -> int:
-        return int(self.dataset.lengths[rows, 1].sum()) + len(rows)
+        ends = 0 if self.tokenizers.labelled_target else len(rows)
+        return int(self.dataset.lengths[rows, 1].sum()) + ends
 
     def collate(self, rows: np.ndarray) -> Batch:
         return batching.collate(self.dataset, rows, self.tokenizers)

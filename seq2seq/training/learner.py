@@ -159,7 +159,7 @@ class Learner:
             batch.to(self.device),
             self.settings.word_dropout,
             target.eos,
-            (source.unk, target.unk),
+            (None if self.tokenizers.shape == "generation" else source.unk, target.unk),
         )
         before = self.carried if batch.goes_on else None
         with runtime.autocast(self.device, self.dtype):

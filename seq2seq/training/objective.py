@@ -149,13 +149,15 @@ def _pieces(rows: int, unit: int) -> list[slice]:
     ]
 
 
-def with_word_dropout(batch: Batch, rate: float, keep: int, unk: tuple[int, int]) -> Batch:
+def with_word_dropout(batch: Batch, rate: float, keep: int, unk: tuple[int | None, int]) -> Batch:
     """Replace input tokens on both sides by <unk> at random (Gal and Ghahramani 2016; Bowman
-    et al. 2016). Ids up to `keep` (the special ones) stay; outputs stay."""
+    et al. 2016). Ids up to `keep` (the special ones) stay; outputs stay, and a side without one."""
     if rate == 0:
         return batch
 
-    def blank(tokens: Tensor, unknown: int) -> Tensor:
+    def blank(tokens: Tensor, unknown: int | None) -> Tensor:
+        if unknown is None:
+            return tokens
         hit = (torch.rand(tokens.shape, device=tokens.device) < rate) & (tokens > keep)
         return tokens.masked_fill(hit, unknown)
 

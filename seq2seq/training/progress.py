@@ -103,15 +103,22 @@ class Display:
 
     def validated(self, row: dict[str, Any], metric: str) -> None:
         """Show a validation row, above the live line."""
-        bleu = "" if row["bleu"] is None else f"  BLEU {row['bleu']:.2f}"
         text = (
             f"validation at update {row['update']:,}: loss {row['loss']:.3f}  "
-            f"ppl {row['perplexity']:.2f}{bleu}" + (f"  (best by {metric})" if row["best"] else "")
+            f"ppl {row['perplexity']:.2f}{quality(row)}"
+            + (f"  (best by {metric})" if row["best"] else "")
         )
         if self._live:
             self._live.console.print(text, highlight=False)
         else:
             log.info("%s", text)
+
+
+def quality(row: dict[str, Any]) -> str:
+    """What a validation row says beside the loss, to be put behind it."""
+    if row["bleu"] is not None:
+        return f"  BLEU {row['bleu']:.2f}"
+    return "" if row["accuracy"] is None else f"  accuracy {row['accuracy']:.4f}"
 
 
 def _span(seconds: float) -> str:

@@ -6,6 +6,7 @@ import copy
 import logging
 import math
 import time
+from dataclasses import asdict
 from typing import Any
 
 import torch
@@ -18,7 +19,7 @@ from seq2seq.text.preparation import Prepared
 from seq2seq.training.card import model_card
 from seq2seq.training.checkpoint import Checkpoints, Progress
 from seq2seq.training.distributed import Ranks
-from seq2seq.training.progress import Display, MetricsLog
+from seq2seq.training.progress import Display, MetricsLog, quality
 from seq2seq.training.run import Run
 from seq2seq.training.validation import Validation, validate
 
@@ -63,6 +64,7 @@ class Selection:
             "loss": found.loss,
             "perplexity": math.exp(min(found.loss, 700)),
             "bleu": found.bleu,
+            "accuracy": found.accuracy,
             "best": best,
             "minutes": progress.seconds / 60,
         }
@@ -98,11 +100,11 @@ class Selection:
             "average of the weights at updates %s: loss %.3f%s (%s)",
             ", ".join(map(str, updates)),
             found.loss,
-            "" if found.bleu is None else f"  BLEU {found.bleu:.2f}",
+            quality(asdict(found)),
             "better: it becomes the model" if better else "the best alone stays",
         )
         if better:
-            self._write(model, {"bleu": found.bleu, "loss": found.loss, "averaged": updates})
+            self._write(model, {**asdict(found), "averaged": updates})
 
     def _validated(self, network: Any) -> tuple[Model, Validation]:
         model = Model(self.config, self.prepared.tokenizers, network)

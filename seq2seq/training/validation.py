@@ -5,35 +5,34 @@ from __future__ import annotations
 from dataclasses import dataclass
 from itertools import islice
 
-import numpy as np
 import torch
 
-from seq2seq import runtime
+from seq2seq.decoding.labeller import Labeller
 from seq2seq.decoding.translator import Search, Translator
-from seq2seq.evaluation.perplexity import perplexity
+from seq2seq.evaluation.perplexity import perplexity, perplexity_of_batches
 from seq2seq.evaluation.scores import bleu
 from seq2seq.models.folder import Model
 from seq2seq.text import batching, streams
 from seq2seq.text.dataset import Dataset
 from seq2seq.training.distributed import Ranks
-from seq2seq.training.objective import cross_entropy
 
 _BUDGET = 4096  # tokens a batch
 
 
 @dataclass(frozen=True)
 class Validation:
-    """loss: nats a target token, no smoothing; bleu: 0 to 100, None where it was not asked for."""
+    """loss: nats a target token, no smoothing; bleu: 0 to 100; accuracy: 0 to 1, of labels; None
+    where they were not asked for."""
 
     loss: float
-    bleu: float | None
+    bleu: float | None = None
+    accuracy: float | None = None
 
     def score(self, metric: str) -> float:
         """Higher is better."""
-        if metric == "bleu":
-            assert self.bleu is not None
-            return self.bleu
-        return -self.loss
+        found = {"bleu": self.bleu, "accuracy": self.accuracy, "loss": -self.loss}[metric]
+        assert found is not None
+        return found
 
 
 def validate(
@@ -47,31 +46,36 @@ def validate(
         ids = streams.stream(
             pairs.columns(1), model.tokenizers.target, line_ends=model.config.data.line_ends
         )
-        return Validation(perplexity(model, ids, device, dtype).loss, None)
+        return Validation(perplexity(model, ids, device, dtype).loss)
     loss = _loss(model, pairs, device, dtype, ranks)
     if settings.metric == "loss":
-        return Validation(loss, None)
-    translator = Translator(
-        [model],
-        device=str(device),
-        precision="bf16" if dtype == torch.bfloat16 else "fp32",
-    )
+        return Validation(loss)
+    precision = "bf16" if dtype == torch.bfloat16 else "fp32"
+    if settings.metric == "accuracy":
+        return Validation(loss, accuracy=_accuracy(model, pairs, str(device), precision, ranks))
+    translator = Translator([model], device=str(device), precision=precision)
     sources, references = zip(*islice(pairs.pairs(), settings.lines or None), strict=True)
     translated = translator.stream(ranks.share_of(sources), Search(beam=settings.beam))
     lines = ranks.all_of([best[0].text for best in translated])
     return Validation(loss, bleu(lines, references, lowercase=translator.lowercase))
 
 
-@torch.no_grad()
+def _accuracy(model: Model, pairs: Dataset, device: str, precision: str, ranks: Ranks) -> float:
+    labeller = Labeller(model, device=device, precision=precision)
+    sources, targets = zip(*ranks.share_of(list(pairs.pairs())), strict=True)
+    right = total = 0
+    for found, target in zip(labeller.stream(sources), targets, strict=True):
+        wanted = target.split(" ")
+        right += sum(one == other for one, other in zip(found.labels, wanted, strict=True))
+        total += len(wanted)
+    right_in_all, in_all = ranks.total(right, total)
+    return right_in_all / in_all
+
+
 def _loss(
     model: Model, pairs: Dataset, device: torch.device, dtype: torch.dtype, ranks: Ranks
 ) -> float:
-    total, tokens = 0.0, 0.0
-    for rows in ranks.share_of(batching.plan(pairs.lengths, budget=_BUDGET, seed=0, epoch=0)):
-        batch = batching.collate(pairs, np.asarray(rows), model.tokenizers).to(device)
-        with runtime.autocast(device, dtype):
-            loss = cross_entropy(model.network, batch)
-        total += float(loss.nll)
-        tokens += loss.tokens
-    total, tokens = ranks.total(total, tokens)
-    return total / tokens
+    batches = batching.plan(pairs.lengths, budget=_BUDGET, seed=0, epoch=0)
+    found = perplexity_of_batches(model, pairs, ranks.share_of(batches), device, dtype)
+    nll, tokens = ranks.total(found.nll, found.tokens)
+    return nll / tokens

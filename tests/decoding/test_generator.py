@@ -11,7 +11,8 @@ from seq2seq.config import TokenizerConfig
 from seq2seq.decoding.generator import Generator, Sampling
 from seq2seq.errors import UserError
 from seq2seq.models import folder
-from seq2seq.text.tokenizer import Tokenizers, learn
+from seq2seq.text.tokenizer import learn
+from seq2seq.text.tokenizers import Tokenizers
 
 
 @pytest.fixture(scope="module")

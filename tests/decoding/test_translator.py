@@ -14,7 +14,8 @@ from seq2seq.errors import UserError
 from seq2seq.models import folder as model_folder
 from seq2seq.models.folder import build
 from seq2seq.text import preparation
-from seq2seq.text.tokenizer import Tokenizer, Tokenizers
+from seq2seq.text.tokenizer import Tokenizer
+from seq2seq.text.tokenizers import Tokenizers
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,8 @@ from seq2seq import config
 from seq2seq.config import TokenizerConfig
 from seq2seq.errors import UserError
 from seq2seq.models.folder import Model, build, load, load_config, save
-from seq2seq.text.tokenizer import Tokenizers, learn
+from seq2seq.text.tokenizer import learn
+from seq2seq.text.tokenizers import Tokenizers
 
 TEXT = ["ein Haus am See", "a house by the lake", "zwei Boote", "two boats"]
 

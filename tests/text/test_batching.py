@@ -15,7 +15,8 @@ from seq2seq.config import TokenizerConfig
 from seq2seq.text import batching
 from seq2seq.text.batching import Batch, collate, pad_source, plan
 from seq2seq.text.dataset import Dataset
-from seq2seq.text.tokenizer import Tokenizers, learn
+from seq2seq.text.tokenizer import learn
+from seq2seq.text.tokenizers import Tokenizers
 
 LENGTHS = st.lists(st.tuples(st.integers(0, 30), st.integers(0, 30)), max_size=60)
 

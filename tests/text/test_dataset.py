@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from seq2seq.config import TokenizerConfig
 from seq2seq.text.dataset import Dataset, Encoded, chunks, encoded
-from seq2seq.text.tokenizer import Tokenizers, learn
+from seq2seq.text.tokenizer import learn
+from seq2seq.text.tokenizers import Tokenizers
 
 IDS = st.lists(st.integers(0, 2**31 - 1), max_size=5)
 TEXT = st.text(st.characters(codec="utf-8"), max_size=5)

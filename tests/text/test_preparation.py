@@ -17,7 +17,7 @@ from seq2seq.config import Config
 from seq2seq.errors import UserError
 from seq2seq.text.dataset import Dataset
 from seq2seq.text.preparation import Prepared, prepare, sampled
-from seq2seq.text.tokenizer import Tokenizers
+from seq2seq.text.tokenizers import Tokenizers
 
 Pair = tuple[str, str]
 

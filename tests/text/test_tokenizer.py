@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from seq2seq.config import TokenizerConfig
 from seq2seq.errors import UserError
-from seq2seq.text.tokenizer import Tokenizer, Tokenizers, learn, seed_sampling
+from seq2seq.text.tokenizer import Tokenizer, learn, seed_sampling
+from seq2seq.text.tokenizers import Tokenizers
 
 WORDS = (
     ["big", "small", "red", "green", "old"],

@@ -1,0 +1,101 @@
+"""Texts in, labels out: one a text (classification) or one a word (tagging)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from seq2seq import runtime
+from seq2seq.config import Shape
+from seq2seq.errors import UserError
+from seq2seq.models import folder as model_folder
+from seq2seq.models.folder import Model
+from seq2seq.text.batching import Batch, pad_source
+from seq2seq.text.labels import Labels
+
+_WINDOW = 2048  # texts that are sorted by length together
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """labels: the likeliest, of the text or of each of its words; probabilities [W, labels]
+    float32, in the order of `Labeller.names`. Both are empty for a blank text."""
+
+    labels: list[str]
+    probabilities: np.ndarray
+
+
+class Labeller:
+    """A classifier or a tagger, ready to label."""
+
+    def __init__(
+        self, model: Model, *, device: str = "cpu", precision: str = "fp32", batch_size: int = 64
+    ) -> None:
+        """Raises UserError where the device is not there, or for a batch of none."""
+        if batch_size < 1:
+            raise UserError("the batch size must be at least 1")
+        self.device = runtime.device(device)
+        self.dtype = runtime.precision(precision, self.device)
+        self.tokenizers, self.batch_size = model.tokenizers, batch_size
+        labels = model.tokenizers.require_labels()
+        assert isinstance(labels, Labels)
+        self.names = labels.names
+        self.network = model.network.to(self.device).eval()
+
+    @classmethod
+    def load(
+        cls,
+        folder: str | Path,
+        shape: Shape,
+        *,
+        device: str = "auto",
+        precision: str = "fp32",
+        batch_size: int = 64,
+    ) -> Labeller:
+        """Open a model folder of that shape. Raises UserError."""
+        model = model_folder.load(Path(folder), shape)
+        return cls(model, device=device, precision=precision, batch_size=batch_size)
+
+    def stream(self, texts: Iterable[str]) -> Iterator[Labelled]:
+        """The labels of each text, in order. Of a tagger's text, words are what stands between
+        single spaces."""
+        waiting = iter(texts)
+        while window := list(islice(waiting, _WINDOW)):
+            yield from self._window(window)
+
+    def _window(self, texts: list[str]) -> list[Labelled]:
+        ids = self.tokenizers.source_ids(texts)
+        found = [Labelled([], np.zeros((0, len(self.names)), np.float32)) for _ in texts]
+        order = sorted(
+            (i for i, text in enumerate(texts) if text.strip()), key=lambda i: len(ids[i])
+        )
+        for start in range(0, len(order), self.batch_size):
+            rows = order[start : start + self.batch_size]
+            for row, probabilities in zip(
+                rows, self._probabilities([ids[i] for i in rows]), strict=True
+            ):
+                likeliest = probabilities.argmax(axis=1)
+                found[row] = Labelled([self.names[i] for i in likeliest], probabilities)
+        return found
+
+    @torch.inference_mode()
+    def _probabilities(self, ids: Sequence[list[int]]) -> list[np.ndarray]:
+        """[W, labels] of each text."""
+        source, words = self.tokenizers.source, self.tokenizers.shape == "tagging"
+        texts = [np.asarray(row[: -1 if words else None], np.int64) for row in ids]
+        tokens, lengths = pad_source(texts, source.pad, source.eos)
+        none = torch.zeros(0, dtype=torch.int64)
+        batch = Batch(none.numpy(), tokens, lengths, none, none, none).to(self.device)
+        with runtime.autocast(self.device, self.dtype):
+            readouts, _ = self.network.readouts(batch, None)
+            logits = self.network.output(readouts)
+        probabilities = logits.float().softmax(dim=-1).cpu().numpy()
+        if not words:
+            return list(probabilities[:, None])
+        counts = [row.count(source.eos) for row in ids]
+        return [one[:count] for one, count in zip(probabilities, counts, strict=True)]

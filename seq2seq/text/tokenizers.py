@@ -1,0 +1,136 @@
+"""All that turns a pair of texts into ids: a tokenizer a side, or labels in the place of one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from seq2seq.config import Config, Shape
+from seq2seq.errors import UserError
+from seq2seq.text.labels import Labels, Numbers
+from seq2seq.text.tokenizer import Tokenizer
+
+Ids = list[list[int]]
+
+_LABELS = "labels.txt"
+# Which side of a pair is labels: 0 the source, 1 the target.
+LABELLED: dict[Shape, int] = {"classification": 1, "tagging": 1, "generation": 0}
+
+
+@dataclass(frozen=True)
+class Tokenizers:
+    """source, target: the tokenizer of each side, the same object twice where the vocabulary is
+    joint; labels: what stands for one side where the shape has labels there (`LABELLED`)."""
+
+    source: Tokenizer
+    target: Tokenizer
+    shape: Shape = "translation"
+    labels: Labels | Numbers | None = None
+
+    @property
+    def labelled_target(self) -> bool:
+        """Whether the targets are labels."""
+        return LABELLED.get(self.shape) == 1
+
+    def encode(
+        self, sources: Sequence[str], targets: Sequence[str], threads: int = 1
+    ) -> tuple[Ids, Ids]:
+        """The ids of the most likely pieces, and of labels, of each pair.
+
+        Raises UserError for a label that is none.
+        """
+        if self.shape == "generation":
+            return self.require_labels().encode(sources), self.target.encode(targets, threads)
+        if self.shape == "tagging":
+            ids = self._words(self.source.encode, sources)
+        else:
+            ids = self.source.encode(sources, threads)
+        if self.labels is not None:
+            return ids, self.labels.encode(targets)
+        return ids, self.target.encode(targets, threads)
+
+    def sample(
+        self, sources: Sequence[str], targets: Sequence[str], strength: float
+    ) -> tuple[Ids, Ids]:
+        """The same with pieces that are drawn at random: see `Tokenizer.sample`."""
+
+        def drawn(lines: Sequence[str]) -> Ids:
+            return self.source.sample(lines, strength)
+
+        if self.shape == "generation":
+            return self.require_labels().encode(sources), drawn(targets)
+        ids = self._words(drawn, sources) if self.shape == "tagging" else drawn(sources)
+        if self.labels is not None:
+            return ids, self.labels.encode(targets)
+        return ids, self.target.sample(targets, strength)
+
+    def source_ids(self, sources: Sequence[str]) -> Ids:
+        """Of sources alone: what a model in use is given."""
+        return self.encode(sources, [])[0]
+
+    def require_labels(self) -> Labels | Numbers:
+        """Raises ValueError for a shape that has none."""
+        if self.labels is None:
+            raise ValueError(f"shape {self.shape!r} has no labels")
+        return self.labels
+
+    def contents(self) -> dict[str, bytes]:
+        """The files of a model folder that hold all this, by name."""
+        if self.source is self.target:
+            files = {"tokenizer.model": self.source.model}
+        else:
+            files = {
+                "tokenizer.source.model": self.source.model,
+                "tokenizer.target.model": self.target.model,
+            }
+        if isinstance(self.labels, Labels):
+            files[_LABELS] = self.labels.text()
+        return files
+
+    def save(self, folder: Path) -> None:
+        for name, content in self.contents().items():
+            (folder / name).write_bytes(content)
+
+    @classmethod
+    def load(cls, folder: Path, config: Config) -> Tokenizers:
+        """Read what `save` wrote. Raises UserError for a missing or broken file."""
+        names = ["tokenizer.model"]
+        if not config.tokenizer.joint:
+            names = ["tokenizer.source.model", "tokenizer.target.model"]
+        words = config.tokenizer.kind == "word"
+        loaded = []
+        for name in names:
+            path = folder / name
+            model = _read(path)
+            try:
+                made = Tokenizer(model, lowercase=config.tokenizer.lowercase, words=words)
+            except UserError as error:
+                raise UserError(f"{path}: {error}") from None
+            loaded.append(made)
+        labels: Labels | Numbers | None = None
+        if config.shape in LABELLED:
+            numbers = config.encoder.kind == "vector"
+            labels = (
+                Numbers(config.encoder.numbers)
+                if numbers
+                else Labels.parse(_read(folder / _LABELS))
+            )
+        return cls(loaded[0], loaded[-1], config.shape, labels)
+
+    def _words(self, encode: Callable[[Sequence[str]], Ids], lines: Sequence[str]) -> Ids:
+        """Word by word, EOS behind each: pieces never cross the words that are to be tagged."""
+        rows = []
+        for line in lines:
+            pieces = encode(line.split(" "))
+            rows.append([i for word in pieces for i in (*word, self.source.eos)])
+        return rows
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        raise UserError(f"{path} is missing: the model folder is not complete") from None
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read: {error.strerror or error}") from None
