@@ -130,19 +130,44 @@ def test_a_language_model_is_written_without_what_it_has_not(path: Path) -> None
         (["context.size=8"], "[context] is not for shape 'language-model': leave it out"),
         (["data.source=de"], "data.source is not for shape 'language-model'"),
         (["tokenizer.joint=false"], "tokenizer.joint = false is for shape 'translation'"),
-        (["tokenizer.sampling=0.1"], "tokenizer.sampling is for shape 'translation'"),
-        (["validation.metric=bleu"], "validation.metric of a language model is 'loss'"),
+        (["tokenizer.sampling=0.1"], "tokenizer.sampling is not for shape 'language-model'"),
+        (["validation.metric=bleu"], "validation.metric of shape 'language-model' is 'loss'"),
         (["decoder.tied=all"], "decoder.tied = 'all' is for shape 'translation'"),
         (["decoder.hidden=9"], "decoder.tied = 'output' needs decoder.embedding = 9"),
         (["decoder.bidirectional=true"], "needs decoder.embedding = 16"),
         (["training.window=5000"], "training.batch_tokens holds not one training.window"),
         (["shape=translation"], "data.source"),
-        (["shape=tagger"], "shape: input should be 'translation' or 'language-model'"),
+        (["shape=tagger"], "shape: input should be 'translation', 'language-model',"),
     ],
 )
 def test_what_does_not_fit_a_language_model(path: Path, settings: list[str], expected: str) -> None:
     path.write_text(LANGUAGE)
     assert expected in complaint(path, *settings)
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        (["shape=classification", "decoder.hidden=8"], "[decoder] is not for shape 'classif"),
+        (["shape=tagging", "context.size=8"], "[context] is not for shape 'tagging'"),
+        (["shape=classification", "validation.metric=bleu"], "is 'accuracy' or 'loss'"),
+        (["shape=classification", "context.kind=dot"], "context.kind must be 'fixed' for shape"),
+        (["shape=generation", "encoder.kind=recurrent"], "encoder.kind 'recurrent' is not for"),
+        (["encoder.kind=label"], "encoder.kind 'label' is not for shape 'translation'"),
+        (["shape=generation", "tokenizer.joint=false"], "joint = false is for shape 'translation'"),
+        (["decoder.bidirectional=true"], "decoder.bidirectional is for shape 'language-model'"),
+        (["context.kind=aligned", "context.placement=classic"], "it out for kind 'aligned'"),
+    ],
+)
+def test_what_does_not_fit_a_shape(path: Path, settings: list[str], expected: str) -> None:
+    assert expected in complaint(path, *settings)
+
+
+@pytest.mark.parametrize("shape", ["classification", "tagging", "generation"])
+def test_every_shape_is_written_and_read(path: Path, shape: str) -> None:
+    made = config.load(path, [f"shape={shape}"])
+    path.write_text(config.dumps(made))
+    assert config.load(path) == made
 
 
 @pytest.mark.parametrize(

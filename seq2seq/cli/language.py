@@ -50,9 +50,7 @@ def perplexity(
 @click.command()
 @click.argument("model")
 @click.option("--prompt", help="A language model: what the text begins with.")
-@click.option(
-    "--given", help="A model of shape generation: what to write for, a label or a vector."
-)
+@click.option("--given", help="Shape generation: what to write for, a label or a vector.")
 @click.option("--length", type=int, default=200, show_default=True, help="At most so many tokens.")
 @click.option("--number", type=click.IntRange(1), default=1, help="--given: how many to write.")
 @click.option("--temperature", type=float, default=1.0, show_default=True)
@@ -84,8 +82,8 @@ def generate(
     if load_config(Path(model)).shape == "generation":
         if given is None or prompt is not None:
             raise UserError(f"{model} writes for a label or a vector: name it with --given")
-        for text in _written(model, given, number, chosen, device, precision):
-            click.echo(text)
+        for line in _written(model, given, number, chosen, device, precision):
+            click.echo(line)
         return
     generator = Generator.load(model, device=device, precision=precision)
     if given is not None or number != 1:

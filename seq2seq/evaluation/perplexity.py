@@ -62,7 +62,7 @@ def perplexity_of_lines(
 def perplexity_of_pairs(
     model: Model, pairs: Iterable[Pair], device: torch.device, dtype: torch.dtype
 ) -> Perplexity:
-    """Of the targets, EOS counted, given their sources. Raises UserError for a label that is none."""
+    """Of the targets, EOS counted, given their sources. Raises UserError for an unknown label."""
     with TemporaryDirectory() as folder:
         path = Path(folder) / "pairs.arrow"
         Dataset.write(path, encoded(pairs, model.tokenizers))

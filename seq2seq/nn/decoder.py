@@ -78,7 +78,7 @@ class Decoder(nn.Module):
         size = embedding.embedding_dim
         self.embedding = embedding
         self.context = context
-        self.classic = classic
+        self.classic = classic and not context.constant
         self.embedding_dropout = Dropout(embedding_dropout, variational)
         self.stack = Stack(
             cell,

@@ -5,13 +5,23 @@ from __future__ import annotations
 from typing import Any
 
 import seq2seq
-from seq2seq.config import Config
+from seq2seq.config import Config, Shape
 from seq2seq.models.folder import Model
+
+# What a model of each shape is called, and the command that it is used with.
+_KINDS: dict[Shape, tuple[str, str]] = {
+    "translation": ("recurrent translator", 'echo "..." | seq2seq translate FOLDER'),
+    "language-model": ("recurrent language model", "seq2seq generate FOLDER"),
+    "classification": ("recurrent classifier", 'echo "..." | seq2seq classify FOLDER'),
+    "tagging": ("recurrent tagger", 'echo "..." | seq2seq tag FOLDER'),
+    "generation": ("recurrent generator", 'seq2seq generate FOLDER --given "..."'),
+}
 
 
 def model_card(model: Model, row: dict[str, Any], command: str) -> str:
     """Markdown; row: the validation row of the weights that the folder holds."""
     config = model.config
+    kind, use = _KINDS[config.shape]
     parameters = sum(p.numel() for p in model.network.parameters())
     averaged = row.get("averaged")
     weights = (
@@ -19,21 +29,18 @@ def model_card(model: Model, row: dict[str, Any], command: str) -> str:
         if averaged
         else f"those at update {row['update']}"
     )
-    bleu = "" if row["bleu"] is None else f"- validation BLEU: {row['bleu']:.2f}\n"
-    if config.shape == "language-model":
-        title, what, use = "A language model", "recurrent language model", "generate FOLDER"
-    else:
-        title = f"{config.data.source} → {config.data.target}"
-        what, use = "recurrent translator", "translate FOLDER"
-    said = 'echo "..." | ' if config.shape == "translation" else ""
-    return f"""# {title}
+    quality = "" if row["bleu"] is None else f"- validation BLEU: {row['bleu']:.2f}\n"
+    if row["accuracy"] is not None:
+        quality = f"- validation accuracy: {100 * row['accuracy']:.2f} %\n"
+    sides = [side for side in (config.data.source, config.data.target) if side]
+    return f"""# {" → ".join(sides)}
 
-A {what} made with seq2seq {seq2seq.__version__}.
+A {kind} made with seq2seq {seq2seq.__version__}.
 
-{_parts(config)}
+{"".join(f"- {line}" + chr(10) for line in _parts(config))}\
 - tokens: {config.tokenizer.kind}, {len(model.tokenizers.target):,}
 - parameters: {parameters:,}; weights: {weights}
-{bleu}- validation loss: {row["loss"]:.4f} nats a token
+{quality}- validation loss: {row["loss"]:.4f} nats a token
 - training data: `{config.data.train or config.data.hub}`
 
 Made by
@@ -42,21 +49,27 @@ Made by
 
 Use it with
 
-    {said}seq2seq {use}
+    {use}
 """
 
 
-def _parts(config: Config) -> str:
+def _parts(config: Config) -> list[str]:
     encoder, decoder, context = config.encoder, config.decoder, config.context
-    both = "bidirectional " if decoder.bidirectional else ""
-    of_decoder = f"- decoder: {decoder.layers} × {both}{decoder.cell.upper()} {decoder.hidden}"
-    if config.shape == "language-model":
-        return of_decoder
-    both = "bidirectional " if encoder.bidirectional else ""
+    stack = "bidirectional " if encoder.bidirectional else ""
+    of_encoder = f"encoder: {encoder.layers} × {stack}{encoder.cell.upper()} {encoder.hidden}"
+    if config.shape == "generation":
+        of_encoder = f"given: a {encoder.kind}"
     kind = str(context.kind)
-    if kind != "fixed":
+    if kind not in ("fixed", "aligned"):
         kind += f" attention, {context.placement}"
-    return (
-        f"- encoder: {encoder.layers} × {both}{encoder.cell.upper()} {encoder.hidden}; context: "
-        f"{kind}, {context.size}; summary: {context.pooling}\n{of_decoder}"
-    )
+    of_context = f"context: {kind}, {context.size}; summary: {context.pooling}"
+    stack = "bidirectional " if decoder.bidirectional else ""
+    of_decoder = f"decoder: {decoder.layers} × {stack}{decoder.cell.upper()} {decoder.hidden}"
+    match config.shape:
+        case "language-model":
+            return [of_decoder]
+        case "tagging":
+            return [of_encoder]
+        case "classification":
+            return [of_encoder, f"summary: {context.pooling}, {context.size}"]
+    return [of_encoder, of_context, of_decoder]

@@ -47,6 +47,8 @@ def refused(shell):
             "plot lengths",
             "perplexity",
             "generate",
+            "classify",
+            "tag",
             "tokenizer train",
             "tokenizer encode",
             "tokenizer decode",

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from seq2seq.nn.attention import Additive, Dot, General, MultiHead
-from seq2seq.nn.context import Context, Fixed, Prepared
+from seq2seq.nn.context import Aligned, Context, Fixed, Prepared
 from seq2seq.nn.decoder import Decoder
 from seq2seq.nn.encoder import Memory
 
@@ -23,6 +23,7 @@ DEPTH = pytest.mark.parametrize("layers", [1, 2, 3])
 
 CONTEXTS: dict[str, Callable[[], Context]] = {
     "fixed": lambda: Fixed(C),
+    "aligned": lambda: Aligned(D, C),
     "additive": lambda: Additive(D, H, C),
     "dot": lambda: Dot(D, C),
     "general": lambda: General(D, H, C),

@@ -1,0 +1,60 @@
+"""CoNLL-U: what is read comes back, and what is broken is named with its line."""
+
+import gzip
+
+import pytest
+
+from seq2seq.errors import UserError
+from seq2seq.text.conllu import sentences
+from seq2seq.text.tables import read_table
+
+TEXT = """# sent_id = 1
+1-2\tdon't\t_\t_\t_\t_\t_\t_\t_\t_
+1\tdo\tdo\tAUX\t_\t_\t_\t_\t_\t_
+2\tn't\tnot\tPART\t_\t_\t_\t_\t_\t_
+3\t1 000\t_\tNUM\t_\t_\t_\t_\t_\t_
+3.1\tgo\t_\tVERB\t_\t_\t_\t_\t_\t_
+
+# sent_id = 2
+1\tHi\t_\tINTJ\t_\t_\t_\t_\t_\t_
+
+"""
+
+
+def test_sentences_and_their_columns():
+    one, other = sentences(TEXT.split("\n")[:-1], "x")
+    assert one.column("form") == ["do", "n't", "1\u00a0000"]
+    assert other.column("upos") == ["INTJ"]
+    assert (
+        one.with_column("upos", ["AUX", "PART", "NUM"]) + other.with_column("upos", ["INTJ"])
+        == TEXT
+    )
+    assert "3\t1 000\t_\tX\t" in one.with_column("upos", ["A", "B", "X"])
+    assert len(list(sentences(TEXT.rstrip("\n").split("\n"), "x"))) == 2  # no blank line at the end
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("1\ta\tb", "x:1: 3 columns where CoNLL-U has 10"),
+        ("# c\n2\ta" + "\t_" * 8, "x:2: the word has number '2' where 1 comes next"),
+        ("1\ta" + "\t_" * 8 + "\none\tb" + "\t_" * 8, "x:2: the word has number 'one' where 2"),
+        ("1\t " + "\t_" * 8, "x:1: the word has no form"),
+        ("# only\n\n", "x:2: a sentence without a word"),
+        ("# only", "x: the last sentence has no word"),
+    ],
+)
+def test_mistakes(text, said):
+    with pytest.raises(UserError, match=said):
+        list(sentences(text.split("\n"), "x"))
+
+
+@pytest.mark.parametrize("ending", [".conllu", ".conllu.gz"])
+def test_as_pairs(tmp_path, ending):
+    path = tmp_path / f"a{ending}"
+    data = TEXT.encode()
+    path.write_bytes(gzip.compress(data) if ending.endswith("gz") else data)
+    pairs = list(read_table(path, ("form", "upos")))
+    assert pairs == [("do n't 1\u00a0000", "AUX PART NUM"), ("Hi", "INTJ")]
+    with pytest.raises(UserError, match=r"no column 'upo', only .* did you mean 'upos'"):
+        list(read_table(path, ("form", "upo")))
