@@ -1,7 +1,7 @@
 # What every run.sh shares: stages that are done once, and again when what they are made from
 # changes. Sourced, never run.
 #
-#   begin VARIANT                     sets RECIPE, VARIANT, CONFIG, RUN and goes to the repository root
+#   begin VARIANT [SEED]              sets RECIPE, VARIANT, SEED, CONFIG, RUN and goes to the repository root
 #   stage NAME FILE... -- COMMAND...  runs COMMAND unless it succeeded before with the same words,
 #                                     the same content of all FILEs and the same earlier stages
 
@@ -24,7 +24,8 @@ begin() {
         fail "usage: recipes/$RECIPE/run.sh VARIANT, one of: $(cd "$HERE" && ls ./*.toml | sed 's|^\./||; s|\.toml$||' | paste -sd ' ')"
     command -v seq2seq > /dev/null ||
         fail "seq2seq is not installed here: run 'make setup', then '. .venv/bin/activate'"
-    RUN=runs/$RECIPE/$VARIANT
+    SEED=${2:-}
+    RUN=runs/$RECIPE/$VARIANT${SEED:+-seed-$SEED}
     BEFORE=""
     mkdir -p "$RUN.stages"
 }
@@ -69,5 +70,28 @@ train_run() {
         mv "$RUN" "$old"
     fi
     echo "$digest" > "$written"
-    seq2seq train "$CONFIG" --out "$RUN" --resume
+    seq2seq train "$CONFIG" --out "$RUN" --resume ${SEED:+--set "seed=$SEED"}
+}
+
+# The recipe's data in runs/RECIPE/data, made by its prepare.py from the file or folder of that name
+# under $SEQ2SEQ_DATA; called by itself, for all variants share it.
+prepare() {
+    : "${SEQ2SEQ_DATA:?set it to the folder that holds $1}"
+    DATA=runs/$RECIPE/data
+    mkdir -p "$DATA.stages"
+    [ -d "$DATA" ] || rm -f "$DATA.stages/data"
+    local files
+    mapfile -t files < <(find "$SEQ2SEQ_DATA/$1" -type f 2> /dev/null | sort)
+    RUN=$DATA stage data "recipes/$RECIPE/prepare.py" ${files[@]+"${files[@]}"} -- \
+        python3 "recipes/$RECIPE/prepare.py" "$SEQ2SEQ_DATA/$1" "$DATA"
+}
+
+# score SPLIT NAME [OPTION...]: score the model on a split, show what is said, keep it in NAME.scores
+# and record it where RECORD is set, which refuses uncommitted changes; called by `stage`.
+score() {
+    local split=$1 name=$2
+    shift 2
+    seq2seq evaluate "$RUN/model" --split "$split" "$@" \
+        ${RECORD:+--record "recipes/$RECIPE/results.jsonl" --command "recipes/$RECIPE/run.sh $VARIANT${SEED:+ $SEED}"} |
+        tee "$RUN/$name.scores"
 }

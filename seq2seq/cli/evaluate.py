@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 import sys
 from dataclasses import asdict
@@ -161,13 +162,13 @@ def _run_of(model: str) -> Path:
 def _row(
     model: str, seed: int, name: str, done: Any, lines: int, parameters: int, command: str
 ) -> dict[str, Any]:
-    """The row of results.jsonl; a run's folder is named <recipe>/<variant>."""
+    """The row of results.jsonl; a run's folder is named <recipe>/<variant>[-seed-<n>]."""
     from seq2seq.evaluation.results import make_row
 
     run = _run_of(model)
     return make_row(
         recipe=run.parent.name,
-        variant=run.name,
+        variant=re.sub(r"-seed-\d+$", "", run.name),
         seed=seed,
         split=name,
         decoding=done.decoding,

@@ -1,0 +1,24 @@
+#!/usr/bin/env bash
+# Tang poems: learn to answer a half-line with another of as many characters; ten examples.
+#
+#   SEQ2SEQ_DATA=folder-that-holds-cn_tang_lines recipes/tang-couplets/run.sh base [SEED]
+source "$(dirname "$0")/../stages.sh"
+begin "${1:-}" "${2:-}"
+: "${SEQ2SEQ_DATA:?set it to the folder that holds cn_tang_lines}"
+
+# Answers to all first half-lines of the test set, and how many have another length.
+answers() {
+    gzip -dcf "$SEQ2SEQ_DATA"/cn_tang_lines/test.tsv.gz > "$RUN/test.tsv"
+    cut -f 1 "$RUN/test.tsv" | seq2seq translate "$RUN/model" > "$RUN/answers.txt"
+    paste "$RUN/test.tsv" "$RUN/answers.txt" |
+        awk -F '\t' '{ n++; bad += length($1) != length($3) } END { print n " lines, " bad + 0 " answers of another length" }' |
+        tee "$RUN/lengths.txt"
+}
+
+stage train "$CONFIG" -- train_run
+stage valid -- score valid valid
+stage test -- score test test
+stage answers "$SEQ2SEQ_DATA"/cn_tang_lines/test.tsv.gz -- answers
+cat "$RUN/lengths.txt"
+echo "first half-line, the poet's second, the model's"
+paste "$RUN/test.tsv" "$RUN/answers.txt" | awk 'NR % 480 == 1' | head -n 10

@@ -1,0 +1,9 @@
+#!/usr/bin/env bash
+# English EWT of Universal Dependencies: train a tagger, and score it on the test set.
+#
+#   SEQ2SEQ_DATA=folder-that-holds-ud_english_ewt recipes/ud-english/run.sh base [SEED]
+source "$(dirname "$0")/../stages.sh"
+begin "${1:-}" "${2:-}"
+stage train "$CONFIG" -- train_run
+stage valid -- score valid valid
+stage test -- score test test --plot "$RUN/confusion.png"

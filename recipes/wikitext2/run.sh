@@ -1,0 +1,9 @@
+#!/usr/bin/env bash
+# WikiText-2: train a language model, and say its perplexity on the test set.
+#
+#   SEQ2SEQ_DATA=folder-that-holds-wikitext2 recipes/wikitext2/run.sh lstm [SEED]
+source "$(dirname "$0")/../stages.sh"
+begin "${1:-}" "${2:-}"
+stage train "$CONFIG" -- train_run
+stage valid -- score valid valid
+stage test -- score test test
