@@ -13,6 +13,10 @@ from collections import Counter
 from pathlib import Path
 
 
+def _lines(path: Path) -> list[str]:
+    return path.read_text("utf-8").split("\n")
+
+
 def main() -> None:
     if len(sys.argv) != 3:
         sys.exit("usage: python prepare.py FOLDER OUTPUT")
