@@ -6,7 +6,6 @@ import itertools
 import re
 import threading
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,7 +15,6 @@ from hypothesis import strategies as st
 from seq2seq.config import TokenizerConfig
 from seq2seq.errors import UserError
 from seq2seq.text.tokenizer import Tokenizer, learn, seed_sampling
-from seq2seq.text.tokenizers import Tokenizers
 
 WORDS = (
     ["big", "small", "red", "green", "old"],
@@ -239,31 +237,6 @@ def test_what_goes_wrong_with_the_lines_is_told_as_it_is(
     with pytest.raises(type(error)) as caught:
         learn(lines(), TokenizerConfig(kind=kind, vocabulary=SIZES[kind]))
     assert caught.value is error
-
-
-def test_saved_and_loaded(tmp_path: Path) -> None:
-    one, other = tokenizer("bpe", lowercase=True), tokenizer("char", lowercase=True)
-    for joint, made in ((True, Tokenizers(one, one)), (False, Tokenizers(one, other))):
-        folder = tmp_path / str(joint)
-        folder.mkdir()
-        made.save(folder)
-        loaded = Tokenizers.load(folder, TokenizerConfig(joint=joint, lowercase=True))
-        assert (loaded.source is loaded.target) is joint
-        for side in ("source", "target"):
-            before, after = getattr(made, side), getattr(loaded, side)
-            assert after.model == before.model
-            assert after.encode(["The CAT"]) == before.encode(["The CAT"])
-        assert len(list(folder.iterdir())) == (1 if joint else 2)
-        with pytest.raises(UserError, match=r"tokenizer.*\.model is missing"):
-            Tokenizers.load(folder, TokenizerConfig(joint=not joint))
-
-
-@pytest.mark.parametrize("content", [b"", b"no model", b"cut"])
-def test_a_broken_file(tmp_path: Path, content: bytes) -> None:
-    path = tmp_path / "tokenizer.model"
-    path.write_bytes(tokenizer("bpe").model[:1000] if content == b"cut" else content)
-    with pytest.raises(UserError, match=f"^{re.escape(str(path))}: .*no SentencePiece model"):
-        Tokenizers.load(tmp_path, TokenizerConfig())
 
 
 def test_a_model_without_our_special_pieces() -> None:
