@@ -2,14 +2,14 @@
 
     python prepare.py FOLDER OUTPUT
 
-FOLDER holds a file a nationality (Arabic.txt, ...), a name a line. A name is taken once; one that
-several nationalities have is left out, for no label is the right one. Every nationality is split
-8 : 1 : 1 by a fixed seed.
+FOLDER holds a file a nationality (Arabic.txt, ...), a name a line. Each nationality has a name once,
+and several may have the same one; all rows of a name are in one split, so that none is learned and
+asked for too. The split is 8 : 1 : 1, by a fixed seed, within each nationality: that of a shared name
+is the one with the fewest.
 """
 
 import random
 import sys
-from collections import Counter
 from pathlib import Path
 
 
@@ -30,15 +30,18 @@ def main() -> None:
         )
         for path in files
     }
-    owners = Counter(name for group in names.values() for name in group)
+    owners: dict[str, list[str]] = {}
+    for label in sorted(names, key=lambda label: len(names[label])):  # the smallest first
+        for name in names[label]:
+            owners.setdefault(name, []).append(label)
     splits: dict[str, list[str]] = {"train": [], "valid": [], "test": []}
-    for label, group in names.items():
-        own = [name for name in group if owners[name] == 1]
-        random.Random(f"names {label}").shuffle(own)
-        tenth = max(1, len(own) // 10)
-        parts = (own[2 * tenth :], own[:tenth], own[tenth : 2 * tenth])
+    for label in names:
+        group = [name for name, labels in owners.items() if labels[0] == label]
+        random.Random(f"names {label}").shuffle(group)
+        tenth = max(1, len(group) // 10)
+        parts = (group[2 * tenth :], group[:tenth], group[tenth : 2 * tenth])
         for split, part in zip(splits, parts, strict=True):
-            splits[split] += [f"{label}\t{name}\n" for name in part]
+            splits[split] += [f"{owner}\t{name}\n" for name in part for owner in owners[name]]
     output.mkdir(parents=True, exist_ok=True)
     for split, rows in splits.items():
         (output / f"{split}.tsv").write_text("".join(["label\ttext\n", *rows]), encoding="utf-8")
