@@ -2,10 +2,10 @@
 
     python prepare.py FOLDER OUTPUT
 
-FOLDER holds a file a nationality (Arabic.txt, ...), a name a line. Each nationality has a name once,
-and several may have the same one; all rows of a name are in one split, so that none is learned and
-asked for too. The split is 8 : 1 : 1, by a fixed seed, within each nationality: that of a shared name
-is the one with the fewest.
+FOLDER holds a file a nationality (Arabic.txt, ...), a name a line. Each nationality has a name
+once, and several may have the same one; all rows of a name are in one split, so that none is both
+learned and asked for. The split is 8 : 1 : 1, by a fixed seed, within each nationality: a shared
+name is parted with the smallest that has it.
 """
 
 import random

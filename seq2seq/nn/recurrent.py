@@ -57,7 +57,7 @@ class Layer(nn.Module):
 
     def forward(self, inputs: Tensor, state: LayerState | None) -> tuple[Tensor, LayerState]:
         """inputs [B, T, I], state parts [B, H] (zeros if None) → outputs [B, T, H], last state."""
-        if torch.is_grad_enabled() and inputs.shape[1] > 1 and inputs.device.type == "cpu":
+        if torch.is_grad_enabled() and inputs.shape[1] > 1 and inputs.device.type == "cpu" and self.parts == 1:
             return self._through_time(inputs, state)
         initial = None
         if state is not None:
