@@ -9,7 +9,6 @@ import torch
 
 from seq2seq.errors import UserError
 
-
 # Programs of oneDNN's that are kept, of half a megabyte each; it keeps 1,024 if it is not told.
 _PROGRAMS = "256"
 

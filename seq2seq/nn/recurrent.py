@@ -57,7 +57,8 @@ class Layer(nn.Module):
 
     def forward(self, inputs: Tensor, state: LayerState | None) -> tuple[Tensor, LayerState]:
         """inputs [B, T, I], state parts [B, H] (zeros if None) → outputs [B, T, H], last state."""
-        if torch.is_grad_enabled() and inputs.shape[1] > 1 and inputs.device.type == "cpu" and self.parts == 1:
+        learning, on_cpu = torch.is_grad_enabled(), inputs.device.type == "cpu"
+        if learning and on_cpu and inputs.shape[1] > 1 and self.parts == 1:
             return self._through_time(inputs, state)
         initial = None
         if state is not None:
@@ -74,21 +75,16 @@ class Layer(nn.Module):
         (weight_ih, _, bias_ih, bias_hh), H = self.run.all_weights[0], self.run.hidden_size
         weight_hh = self._weight_hh()
         dtype = runtime.dtype_of_products(weight_hh)
-        if state is None:
-            state = (inputs.new_zeros(len(inputs), H),) * self.parts
+        (before,) = state or (inputs.new_zeros(len(inputs), H),)
         of_input: Tensor = bias_hh
         of_n = bias_hh[:0]
         if self.run.mode == "GRU":  # the bias within n's bracket cannot be given with the input's
             of_input, of_n = F.pad(bias_hh[: 2 * H], (0, H)), bias_hh[2 * H :]
         gates = linear(inputs.transpose(0, 1), weight_ih, bias_ih + of_input)  # [T, B, G]
-        outputs, *rest = through_time.run(
-            self.run.mode,
-            gates,
-            [part.to(dtype) for part in state],
-            weight_hh.to(dtype),
-            of_n.to(dtype),
+        outputs = through_time.run(
+            self.run.mode, gates, before.to(dtype), weight_hh.to(dtype), of_n.to(dtype)
         )
-        return outputs.transpose(0, 1), (outputs[-1], *rest)
+        return outputs.transpose(0, 1), (outputs[-1],)
 
     def _weight_hh(self) -> Tensor:
         weight = self.run.get_parameter("weight_hh_l0")

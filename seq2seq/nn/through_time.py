@@ -1,13 +1,14 @@
-"""RNN, LSTM and GRU over all time steps, with a backward pass of their own (CPU).
+"""RNN and GRU over all time steps, with a backward pass of their own (CPU).
 
 Left to autograd, the way back walks through every operation of every step and makes one small
 product for the weight's gradient at each. Here the backward pass first makes, for all steps at
 once, what the gradient of a state is multiplied by to become that of the gates; three to five
 operations a step are left then (backpropagation through time, Werbos 1990), and the weight's
-gradient is one product over all steps. Equations: those of torch.nn.RNN, LSTM and GRU.
+gradient is one product over all steps. Equations: those of torch.nn.RNN and GRU. (For an LSTM,
+torch has oneDNN's fused layer, which is faster still.)
 
 All is time-major. x [T, B, G] is what the input gives to the gates, biases included; weight [G, H]
-is W_hh; G is H, 4H or 3H. Both passes keep the dtype of x. A leading d names a gradient.
+is W_hh; G is H or 3H. Both passes keep the dtype of x. A leading d names a gradient.
 """
 
 from __future__ import annotations
@@ -20,18 +21,14 @@ from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
 
-def run(
-    mode: str, x: Tensor, state: list[Tensor], weight: Tensor, bias: Tensor
-) -> tuple[Tensor, ...]:
-    """mode, as torch calls it: RNN_TANH, RNN_RELU, LSTM or GRU; state: its parts [B, H]; bias [H]:
-    that of a GRU's n → all h [T, B, H], and of an LSTM the last c [B, H]."""
-    match mode:
-        case "GRU":
-            return (_GRU.apply(x, *state, weight, bias),)  # type: ignore[no-untyped-call]
-        case "LSTM":
-            made: tuple[Tensor, ...] = _LSTM.apply(x, *state, weight)  # type: ignore[no-untyped-call]
-            return made
-    return (_RNN.apply(x, *state, weight, mode == "RNN_RELU"),)  # type: ignore[no-untyped-call]
+def run(mode: str, x: Tensor, state: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """mode, as torch calls it: RNN_TANH, RNN_RELU or GRU; state [B, H]; bias [H]: that of a GRU's n
+    → all h [T, B, H]."""
+    if mode == "GRU":
+        found: Tensor = _GRU.apply(x, state, weight, bias)  # type: ignore[no-untyped-call]
+    else:
+        found = _RNN.apply(x, state, weight, mode == "RNN_RELU")  # type: ignore[no-untyped-call]
+    return found
 
 
 class _RNN(Function):
@@ -63,54 +60,6 @@ class _RNN(Function):
             torch.mul(d, fs[t], out=d_gs[t])
             d = torch.addmm(d_hs[t - 1], d_gs[t], weight) if t else d_gs[t] @ weight
         return d_gates, d, _d_weight(d_gates, states), None
-
-
-class _LSTM(Function):
-    """i, f, o = σ(x_t + W h_{t-1}), g = tanh(x_t + W h_{t-1}), each with rows of its own;
-    c_t = f c_{t-1} + i g; h_t = o tanh(c_t)."""
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, h: Tensor, c: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
-        T, B, H = x.shape[0], *h.shape
-        states, cells = x.new_empty(2, T + 1, B, H)
-        states[0], cells[0] = h, c
-        gates = torch.empty_like(x)  # i, f, g, o
-        squashed = x.new_empty(T, B, H)  # tanh(c_t)
-        hs, cs, xs = states.unbind(), cells.unbind(), x.unbind()
-        transposed = weight.t()
-        for t, (now, tanh_c) in enumerate(zip(gates.unbind(), squashed.unbind(), strict=True)):
-            torch.addmm(xs[t], hs[t], transposed, out=now)
-            i_f, g, o = torch.split(now, [2 * H, H, H], dim=1)
-            i, f = i_f.sigmoid_().chunk(2, dim=1)
-            torch.mul(f, cs[t], out=cs[t + 1]).addcmul_(i, g.tanh_())
-            torch.tanh(cs[t + 1], out=tanh_c)
-            torch.mul(o.sigmoid_(), tanh_c, out=hs[t + 1])
-        ctx.save_for_backward(states, cells, gates, squashed, weight)
-        return states[1:], cells[-1].clone()
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, d_states: Tensor, d_cell: Tensor) -> tuple[Tensor, ...]:
-        states, cells, gates, squashed, weight = ctx.saved_tensors
-        T, B, H = squashed.shape
-        i, f, g, o = gates.view(T, B, 4, H).unbind(dim=2)
-        of_cell = gates.new_empty(T, B, 3, H)  # what d c_t is multiplied by for i, f, g
-        torch.mul(g, i - i * i, out=of_cell[:, :, 0])
-        torch.mul(cells[:-1], f - f * f, out=of_cell[:, :, 1])
-        torch.mul(i, 1 - g * g, out=of_cell[:, :, 2])
-        of_state = squashed * (o - o * o)  # and d h_t for o
-        to_cell = o * (1 - squashed * squashed)  # and for c_t
-        d_gates = torch.empty_like(gates)
-        d_ifg, d_o = torch.split(d_gates.view(T, B, 4, H), [3, 1], dim=2)
-        d_hs, d_gs, fs = d_states.unbind(), d_gates.unbind(), f.unbind()
-        d, d_c = d_hs[-1], d_cell
-        for t in reversed(range(T)):
-            d_c = torch.addcmul(d_c, d, to_cell[t])
-            torch.mul(d_c.unsqueeze(1), of_cell[t], out=d_ifg[t])
-            torch.mul(d, of_state[t], out=d_o[t, :, 0])
-            d_c = d_c * fs[t]
-            d = torch.addmm(d_hs[t - 1], d_gs[t], weight) if t else d_gs[t] @ weight
-        return d_gates, d, d_c, _d_weight(d_gates, states)
 
 
 class _GRU(Function):
