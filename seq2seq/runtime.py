@@ -9,19 +9,13 @@ import torch
 
 from seq2seq.errors import UserError
 
-# Programs of oneDNN's that are kept, of half a megabyte each; it keeps 1,024 if it is not told.
-_PROGRAMS = "256"
-
 
 def keep_memory() -> None:
-    """Have glibc keep freed memory for the next step instead of giving it back to the system, and
-    oneDNN fewer of the programs that it compiles for shapes (see `unit_of_rows`); to be called
-    before the first product.
+    """Have glibc keep freed memory for the next step instead of giving it back to the system.
 
     Given back, every large block is page-faulted in again, update after update: a third of the
     time of a small model's training. Does nothing where the C library is another one.
     """
-    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", _PROGRAMS)
     try:
         library = ctypes.CDLL(None)
         mallopt, malloc_trim = library.mallopt, library.malloc_trim
