@@ -58,3 +58,55 @@ def test_joined_lines_hold_every_sentence_once_a_pass(tmp_path: Path) -> None:
     subprocess.run([*prepare, again], check=True, capture_output=True)
     for path in (tmp_path / "out").iterdir():
         assert path.read_bytes() == (again / path.name).read_bytes()
+
+
+def prepared(recipe: str, source: Path, output: Path) -> dict[str, list[list[str]]]:
+    """The rows of each split that a recipe makes, without the header."""
+    prepare = [sys.executable, RECIPES / recipe / "prepare.py", source, output]
+    subprocess.run(prepare, check=True, capture_output=True)
+    return {
+        split: [
+            line.split("\t")
+            for line in (output / f"{split}.tsv").read_text("utf-8").split("\n")[1:-1]
+        ]
+        for split in ("train", "valid", "test")
+    }
+
+
+def test_no_surname_is_both_learned_and_asked_for(tmp_path: Path) -> None:
+    lists = {"English": [f"name{i}" for i in range(60)], "Scottish": ["name3", "name7", "Mac X"]}
+    lists["Irish"] = ["O'A", "O'A", " O'B ", "", "name9", "O'C", "O'D"]
+    for name, lines in lists.items():
+        (tmp_path / f"{name}.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    (tmp_path / "README.md").write_text("no list")
+    found = prepared("names", tmp_path, tmp_path / "out")
+    rows = [tuple(row) for split in found.values() for row in split]
+    assert sorted(rows) == sorted(
+        {(label, line.strip()) for label, lines in lists.items() for line in lines if line.strip()}
+    )
+    names = [{name for _, name in split} for split in found.values()]
+    assert not (names[0] & names[1] or names[0] & names[2] or names[1] & names[2])
+    assert all({label for label, _ in split} == set(lists) for split in found.values())
+
+
+def test_every_colour_is_on_one_side(tmp_path: Path) -> None:
+    rows = [[f"#{i:06x}", f'a "quoted", name {i}'] for i in range(50)]
+    quoted = "".join(f'"{name.replace(chr(34), 2 * chr(34))}",{code},\n' for code, name in rows)
+    (tmp_path / "colors.csv").write_text("name,hex,good name\n" + quoted, encoding="utf-8")
+    found = prepared("colors", tmp_path / "colors.csv", tmp_path / "out")
+    assert sorted(row for split in found.values() for row in split) == rows
+    assert [len(found[split]) for split in ("train", "valid", "test")] == [40, 5, 5]
+
+
+def test_questions_and_reviews_keep_their_labels(tmp_path: Path) -> None:
+    (tmp_path / "TREC.train.all").write_text("".join(f"{i % 6} what {i} ?\n" for i in range(60)))
+    (tmp_path / "TREC.test.all").write_text("2 who\n")
+    found = prepared("trec", tmp_path, tmp_path / "trec")
+    kinds = ["DESC", "ENTY", "ABBR", "HUM", "LOC", "NUM"]
+    rows = found["train"] + found["valid"]
+    assert sorted(rows) == sorted([kinds[i % 6], f"what {i} ?"] for i in range(60))
+    assert (len(found["valid"]), found["test"]) == (6, [["ABBR", "who"]])
+    for split in ("train", "dev", "test"):
+        (tmp_path / f"stsa.binary.{split}").write_text(f"0 bad {split}\n1 good\n")
+    found = prepared("sst2", tmp_path, tmp_path / "sst2")
+    assert found["valid"] == [["negative", "bad dev"], ["positive", "good"]]
