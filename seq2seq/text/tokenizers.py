@@ -12,6 +12,7 @@ from seq2seq.text.labels import Labels, Numbers
 from seq2seq.text.tokenizer import Tokenizer
 
 Ids = list[list[int]]
+Pieces = Callable[[Tokenizer, Sequence[str]], Ids]
 
 _LABELS = "labels.txt"
 # Which side of a pair is labels: 0 the source, 1 the target.
@@ -38,32 +39,36 @@ class Tokenizers:
     ) -> tuple[Ids, Ids]:
         """The ids of the most likely pieces, and of labels, of each pair.
 
-        Raises UserError for a label that is none.
+        Raises UserError for a label that is none, and where there are not as many as are wanted.
         """
-        if self.shape == "generation":
-            return self.require_labels().encode(sources), self.target.encode(targets, threads)
-        if self.shape == "tagging":
-            ids = self._words(self.source.encode, sources)
-        else:
-            ids = self.source.encode(sources, threads)
-        if self.labels is not None:
-            return ids, self.labels.encode(targets)
-        return ids, self.target.encode(targets, threads)
+        return self._ids(lambda side, lines: side.encode(lines, threads), sources, targets)
 
     def sample(
         self, sources: Sequence[str], targets: Sequence[str], strength: float
     ) -> tuple[Ids, Ids]:
         """The same with pieces that are drawn at random: see `Tokenizer.sample`."""
+        return self._ids(lambda side, lines: side.sample(lines, strength), sources, targets)
 
-        def drawn(lines: Sequence[str]) -> Ids:
-            return self.source.sample(lines, strength)
-
+    def _ids(
+        self, pieces: Pieces, sources: Sequence[str], targets: Sequence[str]
+    ) -> tuple[Ids, Ids]:
         if self.shape == "generation":
-            return self.require_labels().encode(sources), drawn(targets)
-        ids = self._words(drawn, sources) if self.shape == "tagging" else drawn(sources)
-        if self.labels is not None:
-            return ids, self.labels.encode(targets)
-        return ids, self.target.sample(targets, strength)
+            return self.require_labels().encode(sources), pieces(self.target, targets)
+        if self.shape == "tagging":
+            ids = self._words(lambda words: pieces(self.source, words), sources)
+        else:
+            ids = pieces(self.source, sources)
+        if self.labels is None:
+            return ids, pieces(self.target, targets)
+        for text, labels in zip(sources, targets, strict=False):  # a model in use has no targets
+            wanted = len(text.split(" ")) if self.shape == "tagging" else 1
+            if len(labels.split(" ")) != wanted:
+                number = f"{wanted} label{'s' * (wanted > 1)}"
+                raise UserError(
+                    f"{labels!r} is not {number}, as {text[:60]!r} needs: a label holds "
+                    "no space, and one stands between two of them"
+                )
+        return ids, self.labels.encode(targets)
 
     def source_ids(self, sources: Sequence[str]) -> Ids:
         """Of sources alone: what a model in use is given."""

@@ -96,3 +96,16 @@ def test_sampled_pieces_spell_the_same_text(shape: Shape) -> None:
         assert drawn[1 - side] == plain[1 - side]
         kept = [i for i in drawn[side][0] if i != one.eos]
         assert one.decode([kept]) == texts
+
+
+@pytest.mark.parametrize(
+    ("shape", "text", "labels", "said"),
+    [
+        ("tagging", "the red cat", "x y", "'x y' is not 3 labels, as 'the red cat' needs"),
+        ("classification", "the red cat", "x y", "'x y' is not 1 label, as"),
+    ],
+)
+def test_as_many_labels_as_are_wanted(shape: Shape, text: str, labels: str, said: str) -> None:
+    made = tokenizers(shape, Labels(["x", "y"]))
+    with pytest.raises(UserError, match=said):
+        made.encode(["a dog", text], ["x x" if shape == "tagging" else "x", labels])
