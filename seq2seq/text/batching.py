@@ -20,9 +20,6 @@ Made = TypeVar("Made")
 _POOL = 1 << 17  # pairs that are sorted by length together
 
 
-_MULTIPLE = 8  # rows
-
-
 @dataclass(frozen=True)
 class Batch:
     """Right-padded ids, int64, and the numbers of their pairs.
@@ -73,8 +70,8 @@ def plan(lengths: np.ndarray, *, budget: int, seed: int, epoch: int) -> list[np.
 
 
 def _cut(rows: np.ndarray, sizes: np.ndarray, budget: int) -> list[np.ndarray]:
-    """Batches as large as the budget allows; above eight, multiples of eight, so that few sizes of
-    batches are met (`runtime.unit_of_rows`)."""
+    """Batches as large as the budget allows, rounded down by less than an eighth, so that few sizes
+    of batches are met (`runtime.unit_of_rows`): from 64 rows on to multiples of eight."""
     batches, lengths = [], sizes.tolist()
     start = 0
     while start < len(rows):
@@ -82,8 +79,8 @@ def _cut(rows: np.ndarray, sizes: np.ndarray, budget: int) -> list[np.ndarray]:
         while end < len(rows):
             longest = max(longest, lengths[end])
             if longest * (end - start + 1) > budget and end > start:
-                if end - start > _MULTIPLE:
-                    end -= (end - start) % _MULTIPLE
+                fitting = end - start
+                end -= fitting % min(8, 1 << max(0, fitting.bit_length() - 4))
                 break
             end += 1
         batches.append(rows[start:end])

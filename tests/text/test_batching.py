@@ -93,9 +93,19 @@ def test_one_is_made_ahead_and_mistakes_are_raised_in_their_turn() -> None:
 
 
 def test_few_sizes_of_batches() -> None:
-    made = [len(rows) for rows in plan(like_multi30k(), budget=2048, seed=1, epoch=0)]
-    assert sum(size % 8 != 0 for size in made) <= 1
+    table = like_multi30k()
+    made = [len(rows) for rows in plan(table, budget=2048, seed=1, epoch=0)]
+    assert sum(size % (8 if size >= 64 else 4) != 0 for size in made) <= 1
     assert max(made) > 100
+
+
+@pytest.mark.parametrize("budget", [100, 224, 1000, 4000])
+def test_batches_are_hardly_smaller_than_they_may_be(budget: int) -> None:
+    table = np.full((5000, 2), 16)  # 17 with EOS
+    for rows in plan(table, budget=budget, seed=1, epoch=0)[:-1]:
+        assert 17 * len(rows) <= budget
+    largest = max(len(rows) for rows in plan(table, budget=budget, seed=1, epoch=0))
+    assert largest > budget // 17 * 7 / 8
 
 
 def test_little_padding() -> None:
