@@ -38,11 +38,11 @@ class _RNN(Function):
     def forward(ctx: Any, x: Tensor, h: Tensor, weight: Tensor, relu: bool) -> Tensor:
         T, B, H = x.shape
         states = x.new_empty(T + 1, B, H)
-        states[0] = h
-        hs, xs, transposed = states.unbind(), x.unbind(), weight.t()
+        states[0], states[1:] = h, x
+        hs, transposed = states.unbind(), weight.t()
         squash = torch.relu_ if relu else torch.tanh_
         for t in range(T):
-            squash(torch.addmm(xs[t], hs[t], transposed, out=hs[t + 1]))
+            squash(hs[t + 1].addmm_(hs[t], transposed))
         ctx.save_for_backward(states, weight)
         ctx.relu = relu
         return states[1:]
@@ -53,13 +53,13 @@ class _RNN(Function):
         states, weight = ctx.saved_tensors
         after = states[1:]
         factors = (after > 0).to(after.dtype) if ctx.relu else 1 - after * after
-        d_gates = torch.empty_like(factors)
-        d_hs, d_gs, fs = d_states.unbind(), d_gates.unbind(), factors.unbind()
-        d = d_hs[-1]
+        d_all = torch.empty_like(states)  # d h, whole; then that of the gates
+        d_all[0], d_all[1:] = 0, d_states
+        d_hs, fs = d_all.unbind(), factors.unbind()
         for t in reversed(range(len(fs))):
-            torch.mul(d, fs[t], out=d_gs[t])
-            d = torch.addmm(d_hs[t - 1], d_gs[t], weight) if t else d_gs[t] @ weight
-        return d_gates, d, _d_weight(d_gates, states), None
+            d_hs[t].addmm_(d_hs[t + 1].mul_(fs[t]), weight)
+        d_gates = d_all[1:]
+        return d_gates, d_hs[0], _d_weight(d_gates, states), None
 
 
 class _GRU(Function):

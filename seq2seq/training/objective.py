@@ -17,7 +17,7 @@ from seq2seq import runtime
 from seq2seq.models.network import Carried, Network
 from seq2seq.text.batching import Batch
 
-_ROWS = 512  # tokens, about, whose logits are in memory together
+_LOGITS = 1 << 22  # how many, about, are in memory together
 
 
 @dataclass(frozen=True)
@@ -89,46 +89,53 @@ class _OutputLoss(Function):
         """
         V = len(weight)
         dtype = runtime.dtype_of_products(weight)
+        n, whole = len(real), len(real) == len(readouts)
+        rows, ids = (readouts if whole else readouts[real]).to(dtype), wanted.unsqueeze(1)  # [n, E]
         # Rows of zeros fill it up to n', and take part in nothing.
-        n, extra = len(real), -len(real) % (unit := runtime.unit_of_rows(weight))
-        rows = F.pad(readouts[real].to(dtype), (0, 0, 0, extra))  # [n', E]
-        ids = F.pad(wanted, (0, extra)).unsqueeze(1)
+        if extra := -n % (unit := runtime.unit_of_rows(weight)):
+            rows, ids = F.pad(rows, (0, 0, 0, extra)), F.pad(ids, (0, 0, 0, extra))
         matrix, offset = weight.to(dtype), bias.to(dtype)
-        wide = rows.to(weight.dtype) * scale
-        narrow = wide.to(dtype)
         at, p_at = weight.new_empty(2, n + extra)  # logit and probability of what is wanted
-        d_rows = torch.empty_like(wide)
-        counted = F.pad(wide.new_full((n,), scale), (0, extra))
-        d_matrix, d_offset = torch.empty_like(matrix), torch.zeros_like(bias)
-        for piece in _pieces(n + extra, unit):
+        counts = rows.new_zeros(n + extra)
+        counts[:n] = 1
+        d_rows, d_matrix = torch.empty_like(rows), torch.empty_like(matrix)
+        d_bias = torch.zeros_like(bias)
+        for piece in _pieces(n + extra, V, unit):
             logits = torch.addmm(offset, rows[piece], matrix.t())  # [rows, V]
-            at[piece] = logits.gather(1, ids[piece]).squeeze(1)
+            if smoothing:
+                at[piece] = logits.gather(1, ids[piece]).squeeze(1)
             p = logits.softmax(dim=1)
             p_at[piece] = p.gather(1, ids[piece]).squeeze(1)
             if learning:
-                d_rows[piece] = p @ matrix
+                torch.mm(p, matrix, out=d_rows[piece])
                 # beta 0: whatever the memory held before is not read
-                d_matrix.addmm_(p.t(), narrow[piece], beta=float(piece.start > 0))
-                d_offset += counted[piece].to(dtype) @ p
-        at, p_at, wide, d_rows = at[:n], p_at[:n], wide[:n], d_rows[:n]
+                beta = float(piece.start > 0)
+                d_matrix.addmm_(p.t(), rows[piece], beta=beta, alpha=scale)
+                d_bias += counts[piece] @ p
         # A probability that no float holds counts as the smallest one: 87 nats in float32.
-        log_p = p_at.clamp_min(torch.finfo(p_at.dtype).tiny).log()
+        log_p = p_at[:n].clamp_min(torch.finfo(p_at.dtype).tiny).log()
         nll = -log_p.sum()
-        sum_of_rows = weight.sum(dim=0)  # [E]
-        mean_logits = wide.sum(dim=0).dot(sum_of_rows) / V + scale * n * bias.mean()
-        uniform = scale * (at - log_p).sum() - mean_logits
-        total = (1 - smoothing) * scale * nll + smoothing * uniform
+        total = scale * (1 - smoothing) * nll
+        if smoothing:
+            sum_of_weights = weight.sum(dim=0)  # [E]
+            sum_of_rows = rows.sum(dim=0, dtype=weight.dtype)
+            logits_of_all = sum_of_rows.dot(sum_of_weights) / V + n * bias.mean()
+            total += scale * smoothing * ((at[:n] - log_p).sum() - logits_of_all)
         ctx.mark_non_differentiable(nll)
         if learning:
-            d_rows -= (1 - smoothing) * weight[wanted] + smoothing / V * sum_of_rows
-            d_weight = d_matrix.to(weight.dtype)
-            d_weight -= smoothing / V * wide.sum(dim=0)
-            d_weight.index_add_(0, wanted, wide, alpha=smoothing - 1)
-            d_offset -= smoothing / V * scale * n
-            d_offset.index_add_(0, wanted, bias.new_full(wanted.shape, scale), alpha=smoothing - 1)
-            d_readouts = torch.zeros_like(readouts)
-            d_readouts[real] = (d_rows * scale).to(readouts.dtype)
-            ctx.save_for_backward(d_readouts, d_weight, d_offset)
+            d_some = torch.add(d_rows[:n], weight[wanted], alpha=smoothing - 1)
+            d_weight, d_bias = d_matrix.to(weight.dtype), d_bias * scale
+            d_weight.index_add_(
+                0, wanted, rows[:n].to(weight.dtype), alpha=scale * (smoothing - 1)
+            )
+            d_bias.index_add_(0, wanted, bias.new_full((n,), scale * (smoothing - 1)))
+            if smoothing:
+                d_some -= smoothing / V * sum_of_weights
+                d_weight -= scale * smoothing / V * sum_of_rows
+                d_bias -= scale * smoothing / V * n
+            d_some = d_some.mul_(scale).to(readouts.dtype)
+            d_readouts = d_some if whole else torch.zeros_like(readouts).index_copy_(0, real, d_some)
+            ctx.save_for_backward(d_readouts, d_weight, d_bias)
         return total, nll
 
     @staticmethod
@@ -140,9 +147,10 @@ class _OutputLoss(Function):
         return *gradients, None, None, None, None, None
 
 
-def _pieces(rows: int, unit: int) -> list[slice]:
-    """Pieces of about 512 rows each, as equal as multiples of `unit` can be."""
-    count, units = max(1, round(rows / _ROWS)), rows // unit
+def _pieces(rows: int, columns: int, unit: int) -> list[slice]:
+    """Pieces of rows with about four million logits each, as equal as multiples of `unit` can be."""
+    units = rows // unit
+    count = min(max(1, round(rows * columns / _LOGITS)), max(1, units))
     return [
         slice(first * unit, last * unit)
         for first, last in pairwise(units * i // count for i in range(count + 1))

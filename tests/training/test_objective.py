@@ -33,9 +33,9 @@ def batch_of(model, lengths, seed=0, extra=0):
 
 
 @pytest.fixture(params=[2, 512], ids=["in pieces", "in one"])
-def rows(request, monkeypatch):
+def rows(model, request, monkeypatch):
     """How many tokens' logits are in memory together."""
-    monkeypatch.setattr(objective, "_ROWS", request.param)
+    monkeypatch.setattr(objective, "_LOGITS", request.param * len(model.tokenizers.target))
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
