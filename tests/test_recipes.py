@@ -110,3 +110,35 @@ def test_questions_and_reviews_keep_their_labels(tmp_path: Path) -> None:
         (tmp_path / f"stsa.binary.{split}").write_text(f"0 bad {split}\n1 good\n")
     found = prepared("sst2", tmp_path, tmp_path / "sst2")
     assert found["valid"] == [["negative", "bad dev"], ["positive", "good"]]
+
+
+def test_no_sentence_of_tatoeba_is_both_learned_and_asked_for(tmp_path: Path) -> None:
+    draw = random.Random(1)
+    pairs = [f"Sentence {i}!\tSatz {draw.randrange(9000)}." for i in range(6000)]
+    pairs += [f"sentence  {i}\tEin Satz, {i}." for i in range(0, 6000, 2)] + ["?!\t!?"]
+    (tmp_path / "deu.txt").write_text("\n".join(pairs) + "\n", encoding="utf-8")
+    prepare = [sys.executable, RECIPES / "tatoeba" / "prepare.py", tmp_path, tmp_path / "out"]
+    subprocess.run(prepare, check=True, capture_output=True)
+    sides: dict[str, dict[str, list[str]]] = {
+        split: {
+            side: (tmp_path / "out" / f"{split}.{side}").read_text("utf-8").split("\n")[:-1]
+            for side in ("en", "de")
+        }
+        for split in ("train", "valid", "test")
+    }
+    plain = {
+        split: {
+            side: {"".join(c for c in line.casefold() if c.isalnum()) or line for line in lines}
+            for side, lines in files.items()
+        }
+        for split, files in sides.items()
+    }
+    for split in ("valid", "test"):
+        assert len(sides[split]["en"]) == len(sides[split]["de"]) == 2000
+        assert len(plain[split]["en"]) == 2000
+        assert not plain[split]["en"] & plain["train"]["en"]
+        assert not plain[split]["de"] & plain["train"]["de"]
+    assert not plain["valid"]["en"] & plain["test"]["en"]
+    written = {f"{e}\t{g}" for f in sides.values() for e, g in zip(f["en"], f["de"], strict=True)}
+    assert written <= set(pairs)
+    assert len(sides["train"]["en"]) > 2000

@@ -125,16 +125,16 @@ class _OutputLoss(Function):
         if learning:
             d_some = torch.add(d_rows[:n], weight[wanted], alpha=smoothing - 1)
             d_weight, d_bias = d_matrix.to(weight.dtype), d_bias * scale
-            d_weight.index_add_(
-                0, wanted, rows[:n].to(weight.dtype), alpha=scale * (smoothing - 1)
-            )
+            d_weight.index_add_(0, wanted, rows[:n].to(weight.dtype), alpha=scale * (smoothing - 1))
             d_bias.index_add_(0, wanted, bias.new_full((n,), scale * (smoothing - 1)))
             if smoothing:
                 d_some -= smoothing / V * sum_of_weights
                 d_weight -= scale * smoothing / V * sum_of_rows
                 d_bias -= scale * smoothing / V * n
             d_some = d_some.mul_(scale).to(readouts.dtype)
-            d_readouts = d_some if whole else torch.zeros_like(readouts).index_copy_(0, real, d_some)
+            d_readouts = (
+                d_some if whole else torch.zeros_like(readouts).index_copy_(0, real, d_some)
+            )
             ctx.save_for_backward(d_readouts, d_weight, d_bias)
         return total, nll
 

@@ -1,0 +1,62 @@
+"""Encoding a corpus beside SentencePiece alone.
+
+    python benchmarks/encoding.py CONFIG.toml
+
+Ours reads the text of the pairs from disk, encodes both sides and writes the ids, as preparing
+does; SentencePiece encodes the same lines, which lie in memory, with as many threads, and keeps nothing.
+Pairs a second, rounds of both in turn; the median over the rounds. Nothing else should run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import tempfile
+import time
+from pathlib import Path
+
+import sentencepiece
+
+from seq2seq import config as configuration
+from seq2seq import runtime
+from seq2seq.text import preparation
+from seq2seq.text.dataset import Dataset, encoded
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("config", type=Path)
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--threads", type=int, default=0, help="0: all cores")
+    arguments = parser.parse_args()
+    threads = runtime.threads(arguments.threads)
+    config = configuration.load(arguments.config)
+    with tempfile.TemporaryDirectory() as folder:
+        prepared = preparation.prepare(config, Path(folder) / "data", threads)
+        tokenizer = prepared.tokenizers.source
+        if prepared.tokenizers.target is not tokenizer:
+            raise SystemExit("the configuration's vocabulary is to be joint")
+        alone = sentencepiece.SentencePieceProcessor(model_proto=tokenizer.model)
+        lines = [side for pair in prepared.train.pairs() for side in pair]
+        pairs, rates = len(prepared.train), (list[float](), list[float]())
+        for number in range(arguments.rounds + 1):
+            start = time.perf_counter()
+            content = encoded(prepared.train.pairs(), prepared.tokenizers, threads)
+            Dataset.write(Path(folder) / f"{number}.arrow", content)
+            between = time.perf_counter()
+            alone.EncodeAsIds(lines, num_threads=threads)
+            end = time.perf_counter()
+            if number:  # the first round warms up
+                rates[0].append(pairs / (between - start))
+                rates[1].append(pairs / (end - between))
+    print(f"{pairs:,} pairs, {threads} threads")
+    for name, found in zip(("ours, from disk to disk", "SentencePiece alone"), rates, strict=True):
+        median = statistics.median(found)
+        print(f"{name}: {median:,.0f} pairs/s ({min(found):,.0f} to {max(found):,.0f})")
+    print(f"ratio {statistics.median(rates[0]) / statistics.median(rates[1]):.2f}")
+
+
+if __name__ == "__main__":
+    main()
