@@ -132,10 +132,9 @@ class _OutputLoss(Function):
                 d_weight -= scale * smoothing / V * sum_of_rows
                 d_bias -= scale * smoothing / V * n
             d_some = d_some.mul_(scale).to(readouts.dtype)
-            d_readouts = (
-                d_some if whole else torch.zeros_like(readouts).index_copy_(0, real, d_some)
-            )
-            ctx.save_for_backward(d_readouts, d_weight, d_bias)
+            if not whole:
+                d_some = torch.zeros_like(readouts).index_copy_(0, real, d_some)
+            ctx.save_for_backward(d_some, d_weight, d_bias)
         return total, nll
 
     @staticmethod
@@ -148,7 +147,7 @@ class _OutputLoss(Function):
 
 
 def _pieces(rows: int, columns: int, unit: int) -> list[slice]:
-    """Pieces of rows with about four million logits each, as equal as multiples of `unit` can be."""
+    """Rows with about four million logits a piece, as equal as multiples of `unit` can be."""
     units = rows // unit
     count = min(max(1, round(rows * columns / _LOGITS)), max(1, units))
     return [
