@@ -4,7 +4,8 @@
 
 Ours reads the text of the pairs from disk, encodes both sides and writes the ids, as preparing
 does; SentencePiece encodes the same lines, which lie in memory, with as many threads, and keeps
-nothing. Pairs a second, rounds of both in turn; the median over the rounds. Nothing else should run.
+nothing. Pairs a second, rounds of both in turn; the median over the rounds. Nothing else should
+run.
 """
 
 from __future__ import annotations
