@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import safetensors.torch
@@ -104,6 +105,17 @@ def test_a_run_goes_on_with_another_number_of_ranks(script, toy, tmp_path):
     for updates, ranks in ((17, 1), (34, 3), (50, 2)):
         settings = (f"training.updates={updates}", *(["--resume"] if run.exists() else []))
         ran(script, toy, run, *settings, ranks=ranks)
+    torch.testing.assert_close(left(run), left(whole), rtol=0, atol=1e-6)
+
+
+def test_a_language_models_ranks_share_its_streams(script, toy, tmp_path):
+    """The state that each stream carries on, too, and after a stop over another number of ranks."""
+    text = SimpleNamespace(path=toy.path.with_name("language.toml"))
+    whole = ran(script, text, tmp_path / "whole")
+    run = tmp_path / "run"
+    for updates, ranks in ((17, 2), (34, 1), (50, 3)):
+        settings = (f"training.updates={updates}", *(["--resume"] if run.exists() else []))
+        ran(script, text, run, *settings, ranks=ranks)
     torch.testing.assert_close(left(run), left(whole), rtol=0, atol=1e-6)
 
 
