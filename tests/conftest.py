@@ -18,6 +18,10 @@ import torch
 from seq2seq import cli
 from seq2seq import config as configuration
 from seq2seq.config import Config
+from seq2seq.models import folder
+from seq2seq.text.labels import Labels, Numbers
+from seq2seq.text.tokenizer import learn
+from seq2seq.text.tokenizers import Tokenizers
 from seq2seq.training import loop
 
 
@@ -219,3 +223,44 @@ def shell(
         return Said(code, out, err)
 
     return run
+
+
+def _random_model(where: Path, shape: str, labels: Labels | Numbers, **sections: object) -> Path:
+    """A model folder with random weights."""
+    torch.manual_seed(1)
+    config = configuration.parse(
+        {
+            "shape": shape,
+            "data": {"train": "nowhere", "source": "x", "target": "y"},
+            "tokenizer": {"kind": "char", "vocabulary": 60},
+            "encoder": {"embedding": 8, "hidden": 8},
+            "training": {"epochs": 1},
+            **sections,
+        },
+        "here",
+    )
+    one = learn(["the red cat runs here", "a dog sleeps"], config.tokenizer)
+    folder.save(where, folder.build(config, Tokenizers(one, one, config.shape, labels)), "card\n")
+    return where
+
+
+@pytest.fixture(scope="session")
+def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """A model folder of each of the other shapes, with random weights."""
+    where = tmp_path_factory.mktemp("models")
+    names = Labels(["A", "B", "C"])
+    small = {"context": {"size": 8}}
+    decoder = {"decoder": {"embedding": 8, "hidden": 8}}
+    return {
+        "classify": _random_model(where / "classify", "classification", names, **small),
+        "tag": _random_model(where / "tag", "tagging", names),
+        "write": _random_model(where / "write", "generation", names, **small, **decoder),
+        "colour": _random_model(
+            where / "colour",
+            "generation",
+            Numbers(3),
+            encoder={"kind": "vector", "embedding": 8},
+            **small,
+            **decoder,
+        ),
+    }

@@ -2,60 +2,12 @@
 say is checked against the Python API, and their lines against the lines that went in."""
 
 import json
-from pathlib import Path
 
 import pytest
-import torch
 
-from seq2seq.config import parse
 from seq2seq.decoding.labeller import Labeller
-from seq2seq.models import folder
-from seq2seq.text.labels import Labels, Numbers
-from seq2seq.text.tokenizer import learn
-from seq2seq.text.tokenizers import Tokenizers
 
 _QUICK = ("--threads", "1", "--device", "cpu")
-_TEXT = ["the red cat runs here", "a dog sleeps"]
-
-
-def made(where: Path, shape: str, labels: Labels | Numbers, **sections: object) -> Path:
-    """A model folder with random weights."""
-    torch.manual_seed(1)
-    config = parse(
-        {
-            "shape": shape,
-            "data": {"train": "nowhere", "source": "x", "target": "y"},
-            "tokenizer": {"kind": "char", "vocabulary": 60},
-            "encoder": {"embedding": 8, "hidden": 8},
-            "training": {"epochs": 1},
-            **sections,
-        },
-        "here",
-    )
-    one = learn(_TEXT, config.tokenizer)
-    folder.save(where, folder.build(config, Tokenizers(one, one, config.shape, labels)), "card\n")
-    return where
-
-
-@pytest.fixture(scope="module")
-def models(tmp_path_factory):
-    where = tmp_path_factory.mktemp("models")
-    names = Labels(["A", "B", "C"])
-    small = {"context": {"size": 8}}
-    decoder = {"decoder": {"embedding": 8, "hidden": 8}}
-    return {
-        "classify": made(where / "classify", "classification", names, **small),
-        "tag": made(where / "tag", "tagging", names),
-        "write": made(where / "write", "generation", names, **small, **decoder),
-        "colour": made(
-            where / "colour",
-            "generation",
-            Numbers(3),
-            encoder={"kind": "vector", "embedding": 8},
-            **small,
-            **decoder,
-        ),
-    }
 
 
 def test_classify(shell, models, tmp_path):

@@ -92,6 +92,21 @@ def test_a_line_out_for_every_line_in(request, tmp_path, seed, way, run):
     assert {number for number, line in enumerate(lines, 1) if len(line) >= 5000} <= long
 
 
+@pytest.mark.parametrize(("command", "seed"), [("classify", 4), ("tag", 5)])
+def test_labels_for_every_line(shell, models, command, seed):
+    lines = hostile(seed)
+    said = shell(
+        command, models[command], "--threads", 1, "--device", "cpu", stdin=b"\n".join(lines)
+    )
+    assert said.code == 0, said
+    assert said.out.endswith("\n")
+    found = said.out.removesuffix("\n").split("\n")
+    assert len(found) == _LINES
+    for line, labels in zip(lines, found, strict=True):
+        words = line.decode("utf-8", "replace").split()
+        assert len(labels.split()) == (len(words) if command == "tag" else bool(words)), line
+
+
 def is_utf8(line: bytes) -> bool:
     try:
         line.decode("utf-8")
