@@ -105,6 +105,21 @@ def test_a_line_does_not_depend_on_its_company(request, which, options, lines):
         assert differing <= 1, name  # ties are rare: a model of noise would have many
 
 
+@pytest.mark.parametrize("which", ["translator", "unsure", "looking"])
+def test_a_line_does_not_depend_on_the_threads(request, which, lines):
+    translator = request.getfixturevalue(which)
+    search = Search(beam=5, n_best=2)
+    base = list(translator.stream(lines, search))
+    torch.set_num_threads(3)
+    try:
+        found = list(translator.stream(lines, search))
+    finally:
+        torch.set_num_threads(1)
+    for line, ranked, alone in zip(lines, found, base, strict=True):
+        for one, other in zip(ranked, alone, strict=True):
+            assert one.score == pytest.approx(other.score, abs=1e-4), line
+
+
 def test_one_line_out_for_each_line_in(translator, unsure, lines):
     for one in (translator, unsure):
         for line, text in zip(lines, one.translate(lines, beam=2), strict=True):
