@@ -74,6 +74,7 @@ def evaluate(
     """
     from seq2seq import runtime
     from seq2seq.decoding.translator import Search
+    from seq2seq.evaluation.evaluate import by_perplexity
     from seq2seq.evaluation.evaluate import evaluate as evaluated
     from seq2seq.evaluation.results import append_row, refuse_dirty
     from seq2seq.models import folder
@@ -84,12 +85,17 @@ def evaluate(
     runtime.keep_memory()
     runtime.threads(threads)
     models = [folder.load(Path(name)) for name in model.split(",")]
+    if by_perplexity(models[0].config):
+        for option, wanted in (("-o", output), ("--plot", plot)):
+            if wanted is not None:
+                raise UserError(
+                    f"{option} {wanted}: {model} is scored by perplexity alone, and leaves nothing "
+                    "to write or to draw"
+                )
     files = [source_file, target_file]
     pairs, name = _pairs(models[0].config, source_file, target_file, split)
     done = evaluated(models, pairs, chosen, device, precision, name)
     if output is not None:
-        if not done.outputs:
-            raise UserError(f"-o {output}: {model} is scored by perplexity, and writes nothing")
         with streams.sink(output, files) as sink:
             sink.writelines(line.encode("utf-8", "replace") + b"\n" for line in done.outputs)
     if plot is not None:
@@ -148,10 +154,8 @@ def _draw(done: Any, label: str, picture: Path) -> None:
 
     if done.confusion is not None:
         plots.plot_confusion(done.confusion, done.names, picture)
-    elif done.by_length:
-        plots.plot_lengths({label: done.by_length}, picture)
     else:
-        raise UserError(f"--plot {picture}: of a perplexity there is nothing to draw")
+        plots.plot_lengths({label: done.by_length}, picture)
 
 
 def _run_of(model: str) -> Path:

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from seq2seq import runtime
-from seq2seq.config import Data
+from seq2seq.config import Config, Data
 from seq2seq.decoding.labeller import Labeller
 from seq2seq.decoding.translator import Search, Translator
 from seq2seq.errors import UserError
@@ -40,6 +40,12 @@ class Evaluation:
     decoding: dict[str, object] = field(default_factory=dict)
 
 
+def by_perplexity(config: Config) -> bool:
+    """Whether perplexity is all that a model is scored by: then it writes nothing."""
+    aligned = config.context.kind == "aligned"
+    return config.shape in ("language-model", "generation") or aligned
+
+
 def evaluate(
     models: Sequence[Model],
     pairs: Sequence[Pair],
@@ -54,8 +60,8 @@ def evaluate(
     Raises UserError for an ensemble of what is no translator, and for labels that do not fit.
     """
     first = models[0]
-    shape, aligned = first.config.shape, first.config.context.kind == "aligned"
-    if shape == "translation" and not aligned:
+    shape = first.config.shape
+    if shape == "translation" and not by_perplexity(first.config):
         return _translated(Translator(models, device=device, precision=precision), pairs, search)
     if len(models) > 1:
         raise UserError("an ensemble is for translators: name one model")

@@ -415,8 +415,8 @@ def test_a_text_is_written(shell, speaking, toy):
         (["generate", "--top-p", "0"], "top-p must be above 0"),
         (["generate", "--length", "0", "--temperature", "0"], "at least 1; the temperature"),
         (["perplexity"], "stdin: no text"),
-        (["evaluate", "-o", "x"], "is scored by perplexity, and writes nothing"),
-        (["evaluate", "--plot", "x.png"], "of a perplexity there is nothing to draw"),
+        (["evaluate", "-o", "x"], "is scored by perplexity alone, and leaves nothing to write"),
+        (["evaluate", "--plot", "x.png"], "--plot x.png: "),
     ],
 )  # fmt: skip
 def test_what_cannot_be_asked_of_a_language_model(refused, speaking, arguments, said):

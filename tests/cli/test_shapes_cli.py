@@ -120,6 +120,6 @@ def test_evaluate(shell, models, tmp_path):
         "perplexity, sources shuffled",
     ]
     assert (
-        "nothing to draw"
+        "is scored by perplexity alone"
         in shell("evaluate", models["write"], texts, labels, "--plot", picture, *_QUICK).err
     )
