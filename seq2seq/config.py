@@ -171,6 +171,9 @@ class TrainingConfig(Section):
     clip: float = Field(1.0, ge=0)  # norm of the gradient; 0: off
     label_smoothing: float = Field(0.1, ge=0, lt=1)
     word_dropout: float = Field(0.0, ge=0, lt=1)  # input tokens replaced by <unk>, both sides
+    # Each batch twice, under two draws of dropout, drawn together (R-Drop, Liang et al. 2021): α,
+    # how much; 0: off. An update costs twice as much.
+    r_drop: float = Field(0.0, ge=0)
     average_decay: float = Field(0.0, ge=0, lt=1)  # exponential average of the weights; 0: off
     average_checkpoints: int = Field(1, ge=1)  # the best n, averaged at the end; 1: off
     epochs: int | None = Field(None, ge=1)
@@ -280,6 +283,8 @@ class Config(Section):
             yield "decoder.bidirectional is for shape 'language-model'"
         if shape == "language-model" and self.tokenizer.sampling:
             yield "tokenizer.sampling is not for shape 'language-model'"
+        if shape == "language-model" and self.training.r_drop:
+            yield "training.r_drop is not for shape 'language-model'"
         if shape != "translation":
             if not self.tokenizer.joint:
                 yield "tokenizer.joint = false is for shape 'translation'"

@@ -49,15 +49,22 @@ class Update:
 class Objective(nn.Module):
     """A network and what is wanted of it, as one module."""
 
-    def __init__(self, network: Network, smoothing: float) -> None:
+    def __init__(self, network: Network, settings: TrainingConfig) -> None:
         super().__init__()
-        self.network, self.smoothing = network, smoothing
+        self.network, self.settings = network, settings
 
     def forward(
         self, batch: Batch, carried: Carried | None, scale: float
     ) -> tuple[Tensor, Tensor, Carried | None]:
         """The total, smoothed and times `scale`, the nll, and what is carried on."""
-        loss = cross_entropy(self.network, batch, carried, smoothing=self.smoothing, scale=scale)
+        loss = cross_entropy(
+            self.network,
+            batch,
+            carried,
+            smoothing=self.settings.label_smoothing,
+            scale=scale,
+            r_drop=self.settings.r_drop,
+        )
         return loss.total, loss.nll, loss.carried
 
 
@@ -78,7 +85,7 @@ class Learner:
         self.tokenizers = model.tokenizers
         self.unit = "tokens" if model.config.shape == "language-model" else "pairs"
         self.network = model.network.to(device)
-        self.objective = self.ranks.averaging(Objective(self.network, settings.label_smoothing))
+        self.objective = self.ranks.averaging(Objective(self.network, settings))
         # A network of its own: it is what is validated and kept.
         self.averaged = copy.deepcopy(self.network) if settings.average_decay else None
         self.carried: Carried | None = None  # what the last batch has left

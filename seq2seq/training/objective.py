@@ -41,25 +41,42 @@ def cross_entropy(
     *,
     smoothing: float = 0.0,
     scale: float = 1.0,
+    r_drop: float = 0.0,
 ) -> Loss:
     """Cross-entropy of teacher forcing, smoothed towards the uniform distribution (Szegedy 2016).
 
     The output layer runs over real tokens only: padding costs it nothing.
+    r_drop: α of Liang et al. 2021. The batch goes through the network twice, under two draws of
+    dropout; total is then the mean of both passes, and α/2 times the mean of the two divergences
+    of one from the other beside it. nll is the mean of both.
     """
-    readouts, carried = network.readouts(batch, carried)  # [..., E]
+    readouts, carried = network.readouts(twice(batch) if r_drop else batch, carried)  # [..., E]
     with record_function("output and loss"):
-        output = network.output
+        output, rows, real = network.output, readouts.flatten(0, -2), batch.real
+        wanted = batch.outputs.flatten()[real]
+        if r_drop:  # both passes of a token beside each other
+            real = torch.stack([real, real + len(rows) // 2], dim=1).flatten()
+            wanted, scale = wanted.repeat_interleave(2), scale / 2
         total, nll = _OutputLoss.apply(  # type: ignore[no-untyped-call]
-            readouts.flatten(0, -2),
+            rows,
             output.weight,
             output.bias,
-            batch.real,
-            batch.outputs.flatten()[batch.real],
+            real,
+            wanted,
             smoothing,
             scale,
+            r_drop,
             torch.is_grad_enabled(),
         )
-    return Loss(total, nll, len(batch.real), carried)
+    return Loss(total, nll / 2 if r_drop else nll, len(batch.real), carried)
+
+
+def twice(batch: Batch) -> Batch:
+    """The rows of the batch, and once more; `real` and `outputs` stay those of the first half."""
+    source, lengths, inputs = (
+        torch.cat([part, part]) for part in (batch.source, batch.lengths, batch.inputs)
+    )
+    return replace(batch, source=source, lengths=lengths, inputs=inputs)
 
 
 class _OutputLoss(Function):
@@ -81,9 +98,11 @@ class _OutputLoss(Function):
         wanted: Tensor,
         smoothing: float,
         scale: float,
+        r_drop: float,
         learning: bool,
     ) -> tuple[Tensor, Tensor]:
         """readouts [N, E]; weight [V, E], bias [V]; real [n], the rows that count; wanted [n], ids.
+        r_drop: each two of those rows are of one token.
 
         Gives the total, smoothed and scaled, and the nll.
         """
@@ -99,13 +118,15 @@ class _OutputLoss(Function):
         counts = rows.new_zeros(n + extra)
         counts[:n] = 1
         d_rows, d_matrix = torch.empty_like(rows), torch.empty_like(matrix)
-        d_bias = torch.zeros_like(bias)
-        for piece in _pieces(n + extra, V, unit):
+        d_bias, apart = torch.zeros_like(bias), weight.new_zeros(())
+        for piece in _pieces(n + extra, V, max(unit, 2 if r_drop else 1)):
             logits = torch.addmm(offset, rows[piece], matrix.t())  # [rows, V]
             if smoothing:
                 at[piece] = logits.gather(1, ids[piece]).squeeze(1)
             p = logits.softmax(dim=1)
             p_at[piece] = p.gather(1, ids[piece]).squeeze(1)
+            if r_drop:
+                apart += r_drop / 2 * _draw_together(logits, p, r_drop / 2)
             if learning:
                 torch.mm(p, matrix, out=d_rows[piece])
                 # beta 0: whatever the memory held before is not read
@@ -115,7 +136,7 @@ class _OutputLoss(Function):
         # A probability that no float holds counts as the smallest one: 87 nats in float32.
         log_p = p_at[:n].clamp_min(torch.finfo(p_at.dtype).tiny).log()
         nll = -log_p.sum()
-        total = scale * (1 - smoothing) * nll
+        total = scale * ((1 - smoothing) * nll + apart)
         if smoothing:
             sum_of_weights = weight.sum(dim=0)  # [E]
             sum_of_rows = rows.sum(dim=0, dtype=weight.dtype)
@@ -143,7 +164,24 @@ class _OutputLoss(Function):
         gradients = ctx.saved_tensors
         if d_total.is_cuda or float(d_total) != 1:  # asking a GPU would wait for it
             gradients = tuple(gradient * d_total.to(gradient.dtype) for gradient in gradients)
-        return *gradients, None, None, None, None, None
+        return *gradients, None, None, None, None, None, None
+
+
+def _draw_together(logits: Tensor, p: Tensor, weight: float) -> Tensor:
+    """The sum over tokens of KL(p₁ ‖ p₂) + KL(p₂ ‖ p₁); `weight` times its gradient, that of the
+    logits, is added to p. logits, p [2 m, V]: rows 2 i and 2 i + 1 are of one token."""
+    first, second = p.view(-1, 2, p.shape[1]).unbind(dim=1)  # [m, V]
+    log_p = logits.log_softmax(dim=1, dtype=torch.promote_types(logits.dtype, torch.float32))
+    of_first, of_second = log_p.view(-1, 2, p.shape[1]).unbind(dim=1)
+    ratio = of_first - of_second  # log p₁ / p₂
+    forth = (first * ratio).sum(dim=1, keepdim=True)  # KL(p₁ ‖ p₂)
+    back = -(second * ratio).sum(dim=1, keepdim=True)
+    gap = first - second
+    d_first = first * (ratio - forth) + gap
+    d_second = second * (-ratio - back) - gap
+    first += (weight * d_first).to(p.dtype)
+    second += (weight * d_second).to(p.dtype)
+    return (forth + back).sum()
 
 
 def _pieces(rows: int, columns: int, unit: int) -> list[slice]:

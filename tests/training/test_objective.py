@@ -68,6 +68,39 @@ def test_no_gradient_is_made_where_none_is_wanted(model):
     assert not found.total.requires_grad
 
 
+def test_r_drop_draws_two_passes_together(model, rows):
+    """Its value and the gradient of every weight, beside the formula written out; the two passes
+    are two networks here, so that they differ without dropout."""
+    batch, alpha = batch_of(model, [1, 5, 9]), 3.0
+    weights = list(model.network.parameters())
+
+    def blurred(module, arguments, output):  # the second half is what another draw has left
+        half = len(output) // 2
+        return torch.cat([output[:half], output[half:] * 0.9])
+
+    with model.network.decoder.embedding.register_forward_hook(blurred):
+        found = cross_entropy(model.network, batch, smoothing=0.1, scale=0.25, r_drop=alpha)
+        both = objective.twice(batch)
+        logits = model.network(both.source, both.lengths, both.inputs).flatten(0, 1)
+    one, other = (half[batch.real].log_softmax(dim=1) for half in logits.chunk(2))
+    wanted = batch.outputs.flatten()[batch.real]
+    likely = [
+        F.cross_entropy(half, wanted, reduction="sum", label_smoothing=0.1) for half in (one, other)
+    ]
+    apart = ((one.exp() - other.exp()) * (one - other)).sum()
+    expected = (sum(likely) / 2 + alpha / 2 * apart / 2) / 4
+    assert apart > 1e-3
+    torch.testing.assert_close(found.total, expected, rtol=1e-9, atol=0)
+    nll = -(one + other).gather(1, wanted.unsqueeze(1)).sum() / 2
+    torch.testing.assert_close(found.nll, nll, rtol=1e-9, atol=0)
+    for gradient, reference in zip(
+        torch.autograd.grad(found.total, weights),
+        torch.autograd.grad(expected, weights),
+        strict=True,
+    ):
+        torch.testing.assert_close(gradient, reference, rtol=1e-8, atol=1e-11)
+
+
 def test_bf16_is_as_near_as_its_products_are(model):
     """What smoothing and the wanted token add to the gradient is as exact as in fp32."""
     torch.manual_seed(0)
@@ -78,7 +111,9 @@ def test_bf16_is_as_near_as_its_products_are(model):
     parts = [part.requires_grad_() for part in (r, weight, bias)]
     exact = F.cross_entropy(r @ weight.T + bias, wanted, label_smoothing=0.1)
     with torch.autocast("cpu", torch.bfloat16):
-        total, _ = objective._OutputLoss.apply(*parts, torch.arange(n), wanted, 0.1, 1 / n, True)
+        total, _ = objective._OutputLoss.apply(
+            *parts, torch.arange(n), wanted, 0.1, 1 / n, 0.0, True
+        )
     torch.testing.assert_close(total, exact, rtol=2e-3, atol=0)
     for one, other in zip(
         torch.autograd.grad(total, parts), torch.autograd.grad(exact, parts), strict=True
