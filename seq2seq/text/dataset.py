@@ -4,6 +4,7 @@ larger than the memory."""
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -55,16 +56,18 @@ class Dataset:
         self._batches = batches
         self._starts = np.cumsum([0] + [len(batch) for batch in batches])
         self._ids = [tuple(_views(batch, name) for name, _ in _IDS) for batch in batches]
-        self.lengths = np.concatenate(
-            [np.zeros((0, 2), np.int32)]
-            + [
-                np.stack([np.diff(offsets) for offsets, _ in sides], axis=1).astype(np.int32)
-                for sides in self._ids
-            ]
-        )
 
     def __len__(self) -> int:
         return int(self._starts[-1])
+
+    @cached_property
+    def lengths(self) -> np.ndarray:
+        """Of all pairs; all that is kept in memory, and only where it is asked for."""
+        lengths = np.empty((len(self), 2), np.int32)
+        for start, sides in zip(self._starts, self._ids, strict=False):
+            for side, (offsets, _) in enumerate(sides):
+                lengths[start : start + len(offsets) - 1, side] = np.diff(offsets)
+        return lengths
 
     def ids(self, row: int, side: int) -> np.ndarray:
         """The ids [length] int32 of pair `row`; side 0 is the source, 1 the target."""
