@@ -106,6 +106,7 @@ class EncoderConfig(Section):
     dropout: float = Field(0.2, ge=0, lt=1)  # between layers and on what leaves the stack
     embedding_dropout: float = Field(0.2, ge=0, lt=1)
     variational: bool = False  # one dropout mask for all time steps of a sentence
+    layer_norm: bool = False  # of what leaves each layer
 
     @property
     def state(self) -> int:
@@ -147,6 +148,7 @@ class DecoderConfig(Section):
     dropout: float = Field(0.2, ge=0, lt=1)  # between layers and before the output layer
     embedding_dropout: float = Field(0.2, ge=0, lt=1)
     variational: bool = False
+    layer_norm: bool = False
     weight_dropout: float = Field(0.0, ge=0, lt=1)  # of the weights from state to state
     # "output": the target embedding is the output matrix; "all": the source embedding too.
     tied: Literal["none", "output", "all"] = "output"

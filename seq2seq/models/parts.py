@@ -32,6 +32,7 @@ def encoder(config: Config, vectors: nn.Embedding) -> Encoder:
         dropout=settings.dropout,
         embedding_dropout=settings.embedding_dropout,
         variational=settings.variational,
+        layer_norm=settings.layer_norm,
         pooling=context.pooling,
         heads=context.heads,
         context_size=context.size,
@@ -54,6 +55,7 @@ def decoder(config: Config, vectors: nn.Embedding, fed: Context) -> Decoder:
         classic=config.context.placement == "classic",
         bidirectional=settings.bidirectional,
         weight_dropout=settings.weight_dropout,
+        layer_norm=settings.layer_norm,
     )
 
 

@@ -29,7 +29,12 @@ class Tagger(Network):
         self.embedding = parts.embedding(size, settings.embedding, pad)
         self.embedding_dropout = Dropout(settings.embedding_dropout, settings.variational)
         self.pieces = Stack(
-            settings.cell, settings.embedding, settings.hidden, 1, bidirectional=True
+            settings.cell,
+            settings.embedding,
+            settings.hidden,
+            1,
+            bidirectional=True,
+            layer_norm=settings.layer_norm,
         )
         self.dropout = Dropout(settings.dropout, settings.variational)
         self.words = Stack(
@@ -40,6 +45,7 @@ class Tagger(Network):
             bidirectional=settings.bidirectional,
             dropout=settings.dropout,
             variational=settings.variational,
+            layer_norm=settings.layer_norm,
         )
         self.label = nn.Linear(self.words.output_size, labels)
 

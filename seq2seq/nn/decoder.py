@@ -71,6 +71,7 @@ class Decoder(nn.Module):
         classic: bool = False,
         bidirectional: bool = False,
         weight_dropout: float = 0.0,
+        layer_norm: bool = False,
     ) -> None:
         """context: of the size of the encoder's summary; bidirectional: for a decoder without a
         source that may see what comes, which is none that a text could be written with."""
@@ -91,6 +92,7 @@ class Decoder(nn.Module):
             variational=variational,
             bidirectional=bidirectional,
             weight_dropout=weight_dropout,
+            layer_norm=layer_norm,
         )
         self.hidden, self.parts = hidden, 2 if cell == "lstm" else 1
         self.dropout = Dropout(dropout, variational)

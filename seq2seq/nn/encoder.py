@@ -92,6 +92,7 @@ class Encoder(nn.Module):
         dropout: float,
         embedding_dropout: float,
         variational: bool,
+        layer_norm: bool = False,
         pooling: str,
         heads: int,
         context_size: int,
@@ -107,6 +108,7 @@ class Encoder(nn.Module):
             bidirectional=bidirectional,
             dropout=dropout,
             variational=variational,
+            layer_norm=layer_norm,
         )
         self.dropout = Dropout(dropout, variational)
         self.pooling = Pooling(

@@ -138,7 +138,8 @@ def reverse(x: Tensor, lengths: Tensor) -> Tensor:
 
 
 class Stack(nn.Module):
-    """L layers, residual from the second on (He et al. 2016; Wu et al. 2016).
+    """L layers, residual from the second on (He et al. 2016; Wu et al. 2016); with `layer_norm`,
+    what leaves each of them is normalised (Ba et al. 2016).
 
     Each layer may be fed a context beside its input, [x_t ; c_t], at every step; the first one
     only with `first_fed`. A residual goes around the layer for x alone.
@@ -157,6 +158,7 @@ class Stack(nn.Module):
         dropout: float = 0.0,
         variational: bool = False,
         weight_dropout: float = 0.0,
+        layer_norm: bool = False,
     ) -> None:
         super().__init__()
         self.output_size = hidden_size * (2 if bidirectional else 1)
@@ -168,6 +170,7 @@ class Stack(nn.Module):
         self.backwards = nn.ModuleList(
             Layer(cell, size, hidden_size, weight_dropout) for size in sizes if bidirectional
         )
+        self.norms = nn.ModuleList(nn.LayerNorm(self.output_size) for _ in sizes if layer_norm)
         self.dropout = Dropout(dropout, variational)
 
     def layer(
@@ -193,7 +196,9 @@ class Stack(nn.Module):
                 lengths = torch.full((len(x),), x.shape[1], device=x.device)
             back, _ = self.backwards[number](reverse(inputs, lengths), None)
             outputs = torch.cat([outputs, reverse(back, lengths)], dim=-1)  # [B, T, 2H]
-        return outputs + x if number else outputs, last
+        if number:
+            outputs = outputs + x
+        return self.norms[number](outputs) if len(self.norms) else outputs, last
 
     def masks(self, x: Tensor) -> list[Tensor | None]:
         """The dropout of what enters each layer, [B, T, D] or None; what enters the first is

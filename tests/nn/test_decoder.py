@@ -84,7 +84,8 @@ def summaries(rows: int) -> Tensor:
 def test_stepping_equals_teacher_forcing(
     cell: str, layers: int, tied: bool, classic: bool, context: str
 ) -> None:
-    made = decoder(context, cell=cell, layers=layers, tied=tied, classic=classic)
+    norm = {"layer_norm": not tied}
+    made = decoder(context, cell=cell, layers=layers, tied=tied, classic=classic, **norm)
     sources = memory(summaries(3))
     target = torch.randint(V, (3, 8))
     expected = made(sources, target).log_softmax(dim=-1)

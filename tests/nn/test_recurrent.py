@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import itertools
 from typing import Any
 
 import pytest
 import torch
+import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
@@ -106,9 +108,26 @@ def test_a_layer_that_gives_nothing_passes_its_input_on(cell: str, bidirectional
 
 
 @CELL
+@BOTH
 @DEPTH
-def test_step_by_step_equals_one_run(cell: str, layers: int) -> None:
-    made = stack(cell, layers, context_size=3)
+def test_layer_norm_is_of_what_leaves_each_layer(
+    cell: str, bidirectional: bool, layers: int
+) -> None:
+    made = Stack(cell, 5, 4, layers, bidirectional=bidirectional, layer_norm=True).double()
+    plain = copy.deepcopy(made)
+    plain.norms = nn.ModuleList()
+    x = torch.randn(4, 7, 5, dtype=torch.float64)
+    for number in range(layers):
+        expected = F.layer_norm(plain.layer(number, x, mask=None)[0], [made.output_size])
+        x, _ = made.layer(number, x, mask=None)
+        torch.testing.assert_close(x, expected)
+
+
+@CELL
+@DEPTH
+@pytest.mark.parametrize("layer_norm", [False, True], ids=["as it is", "normalised"])
+def test_step_by_step_equals_one_run(cell: str, layers: int, layer_norm: bool) -> None:
+    made = stack(cell, layers, context_size=3, layer_norm=layer_norm)
     x, context = torch.randn(2, 4, 6, 5, dtype=torch.float64), torch.randn(4, 6, 3)
     state = None
     for part in x:  # the second run starts from the last state of the first
