@@ -20,6 +20,20 @@ _WINDOW = 2048  # lines that are read ahead and sorted by length together
 def search_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """The options of a search; their names are the fields of `Search`."""
     for option in (
+        click.option(
+            "--utility",
+            type=click.Choice(["chrf", "bleu"]),
+            default="chrf",
+            show_default=True,
+            help="Of --mbr.",
+        ),
+        click.option(
+            "--mbr",
+            type=int,
+            default=0,
+            help="Of N candidates, the n best or samples, take the one most like the others "
+            "(minimum Bayes risk).",
+        ),
         click.option("--seed", type=int, default=1, show_default=True, help="Of --sample."),
         click.option("--top-p", type=float, default=1.0, help="Sample from this mass alone."),
         click.option("--top-k", type=int, default=0, help="Sample from the k likeliest alone."),

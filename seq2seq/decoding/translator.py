@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, cast, get_args
 
 import numpy as np
 import torch
@@ -21,6 +21,7 @@ from seq2seq.decoding.beam import beam
 from seq2seq.decoding.ensemble import Ensemble
 from seq2seq.decoding.greedy import greedy
 from seq2seq.decoding.line import Line, split
+from seq2seq.decoding.risk import Utility, expected_utilities
 from seq2seq.decoding.sampling import sample
 from seq2seq.decoding.search import Hypothesis, Limits, Specials
 from seq2seq.errors import UserError
@@ -44,6 +45,8 @@ class Search:
     beam 1 is greedy search. Lengths count subwords, `max_length` with EOS: None allows twice the
     source's plus ten. With `sampling`, the n best are n samples; their seed is made from `seed`,
     the line's text and the number of the sample, so that it does not depend on the neighbours.
+    mbr: of as many candidates, the n best or samples, those come first whose `utility` is the
+    highest by minimum Bayes risk (`seq2seq.decoding.risk`); it is their score then. 0: off.
     """
 
     beam: int = 5
@@ -57,6 +60,8 @@ class Search:
     top_k: int = 0
     top_p: float = 1.0
     seed: int = 1
+    mbr: int = 0
+    utility: Utility = "chrf"
 
     def __post_init__(self) -> None:
         wrong = []
@@ -64,6 +69,14 @@ class Search:
             wrong.append("beam, n-best, minimum length and batch size must be at least 1")
         if self.n_best > self.beam and not self.sampling:
             wrong.append(f"n-best {self.n_best} needs a beam of at least {self.n_best}")
+        if self.mbr < 0 or self.mbr == 1:
+            wrong.append("minimum Bayes risk needs 2 candidates or more")
+        elif self.mbr > self.beam and not self.sampling:
+            wrong.append(f"{self.mbr} candidates (mbr) need a beam as large, or sampling")
+        elif 0 < self.mbr < self.n_best:
+            wrong.append(f"n-best {self.n_best} needs as many candidates (mbr)")
+        if self.utility not in get_args(Utility):
+            wrong.append(f"the utility is one of {', '.join(get_args(Utility))}")
         if self.max_length is not None and self.max_length < self.min_length:
             wrong.append(f"maximum length {self.max_length} is below the minimum")
         if not 0 <= self.length_penalty < float("inf"):
@@ -154,6 +167,11 @@ class Translator:
         """
         if align:
             self.require_attention()
+        if search.mbr:
+            if align:
+                raise UserError("alignments are of a search's own best: leave out either of them")
+            yield from self._least_risk(texts, search, first)
+            return
         lines = [
             self._line(text, ids, first + offset)
             for offset, (text, ids) in enumerate(
@@ -207,6 +225,17 @@ class Translator:
                 )
 
     # The steps of the above.
+
+    def _least_risk(
+        self, texts: Sequence[str], search: Search, first: int
+    ) -> Iterator[list[Translated]]:
+        plain = replace(search, n_best=search.mbr, mbr=0)
+        for found in self.window(texts, plain, first):
+            # Samples come as often as they are likely.
+            weights = [0.0 if search.sampling else one.log_probability for one in found]
+            gains = expected_utilities([one.text for one in found], weights, search.utility)
+            scored = [replace(one, score=gain) for one, gain in zip(found, gains, strict=True)]
+            yield sorted(scored, key=lambda one: -one.score)[: search.n_best]
 
     def _line(self, text: str, ids: list[int], number: int) -> Line:
         if not text.strip():

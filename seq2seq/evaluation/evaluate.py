@@ -84,8 +84,18 @@ def _translated(translator: Translator, pairs: Sequence[Pair], search: Search) -
         seconds,
         by_length=by_length(sources, outputs, references),
         outputs=outputs,
-        decoding={"beam": search.beam, "length_penalty": search.length_penalty},
+        decoding=_settings(search),
     )
+
+
+def _settings(search: Search) -> dict[str, object]:
+    """Of a search, what a result is to say of it."""
+    said: dict[str, object] = {"beam": search.beam, "length_penalty": search.length_penalty}
+    if search.sampling:
+        said = {name: getattr(search, name) for name in ("temperature", "top_k", "top_p")}
+    if search.mbr:
+        said |= {"mbr": search.mbr, "utility": search.utility}
+    return said
 
 
 def _foretold(

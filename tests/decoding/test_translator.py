@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from seq2seq.decoding.line import split
+from seq2seq.decoding.risk import expected_utilities
 from seq2seq.decoding.translator import Search, Translator, _generator
 from seq2seq.errors import UserError
 from seq2seq.models import folder as model_folder
@@ -70,6 +71,7 @@ SEARCHES = {
     "3 best": {"beam": 5, "n_best": 3},
     "sampled": {"sampling": True, "seed": 3, "n_best": 2},
     "top-k": {"sampling": True, "top_k": 5, "temperature": 2.0},
+    "least risk": {"sampling": True, "mbr": 4},
 }
 
 
@@ -103,6 +105,23 @@ def test_a_line_does_not_depend_on_its_company(request, which, options, lines):
             for i, ranked in zip(chosen, found, strict=True)
         )
         assert differing <= 1, name  # ties are rare: a model of noise would have many
+
+
+@pytest.mark.parametrize(
+    "options", [{"beam": 6}, {"sampling": True, "temperature": 1.5}], ids=["n best", "samples"]
+)
+def test_least_risk_is_of_the_searchs_own_candidates(unsure, lines, options):
+    candidates = unsure.stream(lines, Search(n_best=6, **options))
+    chosen = unsure.stream(lines, Search(mbr=6, n_best=3, utility="bleu", **options))
+    changed = 0
+    for line, given, ranked in zip(lines, candidates, chosen, strict=True):
+        weights = [0.0 if "sampling" in options else one.log_probability for one in given]
+        texts = [one.text for one in given]
+        gains = sorted(expected_utilities(texts, weights, "bleu"), reverse=True)
+        assert [one.score for one in ranked] == gains[:3], line
+        assert {one.text for one in ranked} <= set(texts)
+        changed += ranked[0].text != texts[0]
+    assert changed
 
 
 @pytest.mark.parametrize("which", ["translator", "unsure", "looking"])
@@ -283,6 +302,25 @@ def test_all_that_is_wrong_with_a_search_is_said_at_once():
 def test_settings_of_sampling_that_mean_nothing_are_refused(options):
     with pytest.raises(UserError, match="sampling needs"):
         Search(sampling=True, **options)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"mbr": 1}, "2 candidates or more"),
+        ({"mbr": 6, "beam": 5}, "6 candidates"),
+        ({"mbr": 2, "n_best": 3}, "as many candidates"),
+        ({"mbr": 2, "utility": "ter"}, "chrf, bleu"),
+    ],
+)
+def test_a_risk_that_cannot_be_weighed_is_refused(options, said):
+    with pytest.raises(UserError, match=said):
+        Search(**options)
+
+
+def test_least_risk_has_no_alignments(looking, toy):
+    with pytest.raises(UserError, match="leave out either"):
+        list(looking.window(toy.lines("test.en"), Search(mbr=3), align=True))
 
 
 def test_an_endless_stream_is_served(translator, toy):
