@@ -1,18 +1,27 @@
-"""Does time or memory grow with the corpus? Corpora of distinct pairs, 1 to 350 times a given one.
+"""What does a target token cost as corpus, vocabulary, length or the number of threads grow?
 
-    python benchmarks/growth.py CONFIG.toml [--times 1 10 100 350]
+    python benchmarks/growth.py CONFIG.toml [--of corpus vocabulary length threads]
+    python benchmarks/growth.py CONFIG.toml --draw PICTURE
 
-Pair i of copy k is the first half of pair i and the second half of another pair, on both sides. Of
-each corpus: pairs a second in preparing it (reading, subwords, encoding), RssAnon (memory that is
-no mapped file) at the highest while it is prepared, and while it is trained on; target tokens a
-second. Preparing and training are processes of their own. The filter of duplicates is off: what it
-needs (16 bytes of digest a pair, in a set) is said in seq2seq/text/corpus.py.
+corpus: 1 to 350 times the given one, of distinct pairs: pair i of copy k is the first half of pair
+i and the second half of another one, on both sides. Also pairs a second in preparing it (reading,
+subwords, encoding), and RssAnon (memory that is no mapped file) at its highest while it is
+prepared. The filter of duplicates is off: what it needs (16 bytes of digest a pair, in a set) is
+said in seq2seq/text/corpus.py.
+vocabulary: output layers and embeddings of 4,000 to 64,000, over ids drawn at random.
+length: sentences of 10 to 200 subwords on both sides, as many in a batch as its budget allows.
+threads: 1, 2, 4, ... up to the machine's cores.
+
+Of each: target tokens a second in training, RssAnon at its highest. Everything is measured in a
+process of its own. The rows stand in benchmarks/growth.jsonl, which the picture is drawn from.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import multiprocessing
+import os
 import shutil
 import threading
 import time
@@ -20,14 +29,31 @@ from contextlib import ExitStack
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from train import learner, round_of
+import numpy as np
+import torch
+from train import round_of
 
 from seq2seq import config as configuration
 from seq2seq import runtime
 from seq2seq.config import Config
+from seq2seq.evaluation.figures import COLOURS, new_figure, save, style
+from seq2seq.models.folder import Model
+from seq2seq.models.translation import Translation
 from seq2seq.text import batching, corpus, preparation
+from seq2seq.text.batching import Batch
+from seq2seq.text.preparation import Prepared
+from seq2seq.training.learner import Learner
 
 _UPDATES = 60
+_FOLDER = Path("local/growth")
+_ROWS = Path(__file__).with_suffix(".jsonl")
+POINTS = {
+    "corpus": [1, 10, 100, 350],  # times
+    "vocabulary": [4_000, 8_000, 16_000, 32_000, 64_000],
+    "length": [10, 25, 50, 100, 200],
+    "threads": [2**i for i in range(10) if 2**i <= len(os.sched_getaffinity(0))],
+}
+UNITS = {"corpus": "pairs", "vocabulary": "pieces", "length": "subwords", "threads": "threads"}
 
 
 def main() -> None:
@@ -35,31 +61,132 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("config", type=Path)
-    parser.add_argument("--times", type=int, nargs="+", default=[1, 10, 100, 350])
-    parser.add_argument("--threads", type=int, default=0, help="0: all cores")
-    parser.add_argument("--folder", type=Path, default=Path("local/growth"))
+    parser.add_argument("--of", nargs="+", choices=POINTS, default=list(POINTS))
+    parser.add_argument("--draw", type=Path, metavar="PICTURE", help="of the rows that are there")
     arguments = parser.parse_args()
-    print("| pairs | prepared, pairs/s | RssAnon, MiB | training, tokens/s | RssAnon, MiB |")
-    print("|---:|---:|---:|---:|---:|")
-    for times in arguments.times:
-        shutil.rmtree(arguments.folder, ignore_errors=True)
-        arguments.folder.mkdir(parents=True)
-        config = configuration.load(arguments.config)
-        train = recombined(config, times, arguments.folder.resolve() / "train")
-        config = config.model_copy(
-            update={
-                "data": config.data.model_copy(update={"train": train, "drop_duplicates": False})
-            }
+    rows = [json.loads(line) for line in _ROWS.open()] if _ROWS.exists() else []
+    if arguments.draw:
+        draw(rows, arguments.draw)
+        return
+    rows = [row for row in rows if row["of"] not in arguments.of]
+    print("| what grows | to | prepared, pairs/s | MiB | training, tokens/s | MiB |")
+    print("|---|---:|---:|---:|---:|---:|")
+    for what in arguments.of:
+        for point in POINTS[what]:
+            row = corpus_of(arguments.config, point) if what == "corpus" else None
+            row = row or apart(trained, arguments.config, what, point)
+            rows.append({"of": what, **row})
+            _ROWS.write_text("".join(json.dumps(row) + "\n" for row in rows))
+            ready = [
+                f"{row[key]:,.0f}" if key in row else ""
+                for key in ("pairs_per_second", "preparing_mib")
+            ]
+            print(
+                f"| {what} | {row['at']:,} {UNITS[what]} | {ready[0]} | {ready[1]} "
+                f"| {row['tokens_per_second']:,.0f} | {row['training_mib']:,.0f} |",
+                flush=True,
+            )
+
+
+# What is measured; each gives a row.
+
+
+def corpus_of(path: Path, times: int) -> dict[str, float]:
+    shutil.rmtree(_FOLDER, ignore_errors=True)
+    _FOLDER.mkdir(parents=True)
+    config = configuration.load(path)
+    train = recombined(config, times, _FOLDER.resolve() / "train")
+    data = config.data.model_copy(update={"train": train, "drop_duplicates": False})
+    config = config.model_copy(update={"data": data})
+    row = apart(prepared_anew, config, _FOLDER / "data")
+    row |= apart(trained_on, config, _FOLDER / "data")
+    shutil.rmtree(_FOLDER)
+    return row
+
+
+def prepared_anew(config: Config, folder: Path) -> dict[str, float]:
+    watch = Watch()
+    start = time.perf_counter()
+    prepared = preparation.prepare(config, folder, runtime.threads(0))
+    seconds, pairs = time.perf_counter() - start, len(prepared.train)
+    return {"at": pairs, "pairs_per_second": pairs / seconds, "preparing_mib": watch.highest()}
+
+
+def trained_on(config: Config, folder: Path) -> dict[str, float]:
+    watch = Watch()
+    threads = runtime.threads(0)
+    runtime.keep_memory()
+    prepared = preparation.prepare(config, folder, threads)
+    return updated(config, prepared, planned(config, prepared), watch)
+
+
+def trained(path: Path, what: str, point: int) -> dict[str, float]:
+    """The rows whose corpus is the given one."""
+    config = configuration.load(path)
+    threads = runtime.threads(point if what == "threads" else 0)
+    prepared = preparation.prepare(config, Path("local/growth-given"), threads)
+    watch = Watch()
+    runtime.keep_memory()
+    V = len(prepared.tokenizers.target)
+    batches = planned(config, prepared)
+    if what == "vocabulary":
+        V, random = point, np.random.default_rng(1)
+        for batch in batches:
+            for ids in (batch.source, batch.inputs, batch.outputs):
+                anew = torch.from_numpy(random.integers(4, V, ids.shape))
+                ids.copy_(torch.where(ids > prepared.tokenizers.target.eos, anew, ids))
+    if what == "length":
+        batches = cut(config, prepared, point)
+    return {"at": point, **updated(config, prepared, batches, watch, V)}
+
+
+def planned(config: Config, prepared: Prepared) -> list[Batch]:
+    """The batches of the first updates, twice as many as are timed."""
+    budget = config.training.batch_tokens
+    plan = batching.plan(prepared.train.lengths, budget=budget, seed=1, epoch=0)
+    return [
+        batching.collate(prepared.train, rows, prepared.tokenizers) for rows in plan[: 2 * _UPDATES]
+    ]
+
+
+def cut(config: Config, prepared: Prepared, length: int) -> list[Batch]:
+    """Batches of sentences that all have `length` subwords, EOS counted: the corpus end to end."""
+    target = prepared.tokenizers.target
+    sides = [
+        np.concatenate([values for _, values in prepared.train.columns(side)]) for side in (0, 1)
+    ]
+    rows = max(1, config.training.batch_tokens // length)
+    size, batches = rows * (length - 1), []
+    for start in range(0, 2 * _UPDATES * size, size):
+        source, outputs = (
+            batching.pad_source(
+                list(np.take(ids, range(start, start + size), mode="wrap").reshape(rows, -1)),
+                target.pad,
+                target.eos,
+            )
+            for ids in sides
         )
-        work = (config, arguments.folder / "data", arguments.threads)
-        pairs, seconds, most = apart(prepare, *work)
-        tokens_per_second, while_training = apart(train_on, *work)
-        print(
-            f"| {pairs:,} | {pairs / seconds:,.0f} | {most:,.0f} | {tokens_per_second:,.0f} "
-            f"| {while_training:,.0f} |",
-            flush=True,
-        )
-    shutil.rmtree(arguments.folder)
+        inputs = outputs[0].roll(1, dims=1)
+        inputs[:, 0] = target.bos
+        real = torch.arange(outputs[0].numel())
+        batches.append(Batch(np.arange(rows), *source, inputs, outputs[0], real))
+    return batches
+
+
+def updated(
+    config: Config, prepared: Prepared, batches: list[Batch], watch: Watch, V: int = 0
+) -> dict[str, float]:
+    """Train a fresh model of V pieces (0: the tokenizer's); the first half of the batches warms
+    up."""
+    torch.manual_seed(1)
+    target = prepared.tokenizers.target
+    network = Translation(config, V or len(target), V or len(target), target.pad)
+    device = runtime.device(config.training.device)
+    dtype = runtime.precision(config.training.precision, device)
+    one = Learner(Model(config, prepared.tokenizers, network), config.training, device, dtype)
+    round_of(one, batches[:_UPDATES])
+    speed = round_of(one, batches[_UPDATES:])
+    return {"tokens_per_second": speed, "training_mib": watch.highest()}
 
 
 def recombined(config: Config, times: int, prefix: Path) -> str:
@@ -80,45 +207,23 @@ def recombined(config: Config, times: int, prefix: Path) -> str:
     return str(prefix)
 
 
-def apart(function, *arguments):  # type: ignore[no-untyped-def]
+# How it is measured.
+
+
+def apart(function, *arguments) -> dict[str, float]:  # type: ignore[no-untyped-def]
     """What the function gives in a process of its own."""
     context = multiprocessing.get_context("spawn")
     here, there = context.Pipe()
     process = context.Process(target=sent, args=(there, function, *arguments))
     process.start()
     there.close()
-    found = here.recv()
+    found: dict[str, float] = here.recv()
     process.join()
     return found
 
 
 def sent(to: Connection, function, *arguments) -> None:  # type: ignore[no-untyped-def]
     to.send(function(*arguments))
-
-
-def prepare(config: Config, folder: Path, threads: int) -> tuple[int, float, float]:
-    """Pairs, seconds, MiB."""
-    watch = Watch()
-    start = time.perf_counter()
-    prepared = preparation.prepare(config, folder, runtime.threads(threads))
-    seconds = time.perf_counter() - start
-    return len(prepared.train), seconds, watch.highest()
-
-
-def train_on(config: Config, folder: Path, threads: int) -> tuple[float, float]:
-    """Target tokens a second, MiB."""
-    watch = Watch()
-    runtime.keep_memory()
-    prepared = preparation.prepare(config, folder, runtime.threads(threads))
-    plan = batching.plan(
-        prepared.train.lengths, budget=config.training.batch_tokens, seed=1, epoch=0
-    )
-    one = learner(config, prepared)
-    speed = 0.0
-    for part in (plan[:_UPDATES], plan[_UPDATES : 2 * _UPDATES]):  # the first one warms up
-        batches = [batching.collate(prepared.train, rows, prepared.tokenizers) for rows in part]
-        speed = round_of(one, batches)
-    return speed, watch.highest()
 
 
 class Watch:
@@ -140,6 +245,29 @@ class Watch:
         self.ended = True
         self.thread.join()
         return self.most / 1024
+
+
+def draw(rows: list[dict[str, float]], picture: Path) -> None:
+    """A panel for each thing that grows: microseconds a target token, and memory below."""
+    figure = new_figure(width=12.0, height=5.2)
+    panels = figure.subplots(2, len(POINTS), squeeze=False, sharex="col")
+    for what, column in zip(POINTS, panels.T, strict=True):
+        points = sorted((row for row in rows if row["of"] == what), key=lambda row: row["at"])
+        at = [row["at"] for row in points]
+        for axes, colour, values in (
+            (column[0], COLOURS[0], [1e6 / row["tokens_per_second"] for row in points]),
+            (column[1], COLOURS[1], [row["training_mib"] for row in points]),
+        ):
+            style(axes, "")
+            axes.plot(at, values, color=colour, marker="o", markersize=4)
+            axes.set_ylim(0, 1.25 * max(values, default=1))
+            axes.set_xscale("log")
+            axes.set_xticks(at, [f"{value:,.0f}" for value in at], rotation=30)
+            axes.minorticks_off()
+        column[1].set_xlabel(f"{what} ({UNITS[what]})" if what != "threads" else what)
+    panels[0][0].set_ylabel("microseconds a token")
+    panels[1][0].set_ylabel("memory, MiB")
+    save(figure, picture)
 
 
 if __name__ == "__main__":
