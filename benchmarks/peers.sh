@@ -3,7 +3,7 @@
 # standard model with attention beside OpenNMT-py 3.5.1 (without and with input feeding), Eole 0.6.4
 # and JoeyNMT 2.3.0 (both with), and with a fixed c beside the loop of the tutorials. Target tokens a
 # second without padding, two threads, the same subwords, sizes and about 64 sentences a batch;
-# theirs in fp32, all they have on a CPU.
+# theirs in fp32, all that they have on a CPU but for Eole.
 #
 #   SEQ2SEQ_DATA=folder-that-holds-multi30k [ROUNDS=3] benchmarks/peers.sh
 #
