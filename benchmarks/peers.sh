@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # Training speed and memory beside others, on one machine and in one run, everything in turn: the
 # standard model with attention beside OpenNMT-py 3.5.1 (without and with input feeding), Eole 0.6.4
-# and JoeyNMT 2.3.0 (both with), and with a fixed c beside the loop of the tutorials. Target tokens a
-# second without padding, two threads, the same subwords, sizes and about 64 sentences a batch;
-# theirs in fp32, all that they have on a CPU but for Eole.
+# and JoeyNMT 2.3.0 (both with), and with a fixed c beside the loop of the tutorials. Target tokens
+# a second without padding, two threads, the same subwords, sizes and about 64 sentences a batch;
+# theirs in fp32, all that they have on a CPU, but for Eole, which has bf16, too.
 #
 #   SEQ2SEQ_DATA=folder-that-holds-multi30k [ROUNDS=3] benchmarks/peers.sh
 #
@@ -24,7 +24,7 @@ export MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=17179869184 MALLOC_TOP_PAD_=268
 export OMP_NUM_THREADS=2
 
 # environment NAME PACKAGES REQUIREMENTS: local/NAME with our torch. The packages come without what
-# they ask for, which would pin another torch or a GPU's; what they import is named in its place.
+# they ask for (another torch, an old protobuf, torchcodec); what they import is named in its place.
 environment() {
     local to=$LOCAL/$1
     [ ! -f "$to/ready" ] || return 0
@@ -49,7 +49,7 @@ environment joeynmt joeynmt==2.3.0 "datasets setuptools<81 matplotlib packaging 
 # It insists on a scheduler, and torch's no longer knows this argument.
 sed -i '/"verbose": False,/d' "$LOCAL"/joeynmt/lib/python3*/site-packages/joeynmt/builders.py
 
-# The same pieces for all, and the vocabulary in the one format that all of them read: a piece a line.
+# The same pieces for all, and the vocabulary in a format that all of them read: a piece a line.
 mkdir -p "$PEERS"
 $PYTHON - benchmarks/standard.toml "$PEERS" << 'CODE'
 import sys
@@ -98,8 +98,8 @@ median() {
         awk '{v[NR] = $1} END {print int((v[int((NR + 1) / 2)] + v[int(NR / 2) + 1]) / 2)}'
 }
 
-# peer NAME TITLE SPEED PROGRAM ARGUMENT...: trains with a program of its environment, in the folder of
-# the data, with the settings on standard input. SPEED matches the speed in its log.
+# peer NAME TITLE SPEED PROGRAM ARGUMENT...: trains with a program of its environment, in the folder
+# of the data, with the settings on standard input. SPEED matches the speed in its log.
 peer() {
     local name=$1 title=$2 program=$LOCAL/$1/bin/$4 speed highest
     (
@@ -108,7 +108,7 @@ peer() {
         peak "$program" "${@:5}" > "$name.log" 2>&1 || { tail "$name.log" >&2; exit 1; }
         speed=$(grep -o "$3" "$name.log" | tr -dc '0-9\n' | median)
         highest=$(awk '/^peak/ {print $2}' "$name.log")
-        echo "$title, fp32: $speed tokens/s," \
+        echo "$title: $speed tokens/s," \
             "$(((highest - IMPORTS[$name]) / 1024)) MiB above imports"
     )
 }
@@ -147,10 +147,10 @@ save_checkpoint_steps: 1000000
 YAML
 }
 
-# eole TITLE
+# eole TITLE PRECISION
 eole() {
-    # It logs as OpenNMT-py does. Its architecture "rnn" makes an encoder of one direction in silence;
-    # with two, its bridge fails (64x512 and 256x256), so that it has none.
+    # It logs as OpenNMT-py does. Its architecture "rnn" makes an encoder of one direction in
+    # silence; with two, its bridge fails (64x512 and 256x256), so that it has none.
     peer eole "$1" '/[ 0-9]* tok/s' eole train -config eole.yaml << YAML
 data: {corpus_1: {path_src: train.source, path_tgt: train.target}}
 src_vocab: vocabulary
@@ -166,6 +166,7 @@ model:
     input_feed: 1
 training:
     model_path: eole
+    compute_dtype: $2
     dropout: [0.2]
     label_smoothing: 0.1
     optim: adam
@@ -185,7 +186,8 @@ joeynmt() {
     # Target tokens without padding (its batch.py, ntokens). Half the updates: it is slow, and its
     # batches are not sorted by length, so that they are all alike. The scheduler acts when it
     # validates, which is never.
-    peer joeynmt "$1" 'Tokens per Sec: *[0-9]*' python -m joeynmt train joeynmt.yaml --skip-test << YAML
+    peer joeynmt "$1" 'Tokens per Sec: *[0-9]*' \
+        python -m joeynmt train joeynmt.yaml --skip-test << YAML
 name: joeynmt
 model_dir: joeynmt
 use_cuda: false
@@ -237,12 +239,13 @@ ours() {
 
 for ((round = 1; round <= ROUNDS; round++)); do
     echo "== round $round"
-    opennmt "OpenNMT-py, no input feeding" 0
+    opennmt "OpenNMT-py, no input feeding, fp32" 0
     ours -v "attention, bf16" training.precision=bf16
     ours -v "attention, fp32" training.precision=fp32
-    opennmt "OpenNMT-py, input feeding" 1
-    eole "Eole, input feeding"
-    joeynmt "JoeyNMT, additive attention, input feeding"
+    opennmt "OpenNMT-py, input feeding, fp32" 1
+    eole "Eole, input feeding, fp32" fp32
+    eole "Eole, input feeding, bf16" bf16
+    joeynmt "JoeyNMT, additive attention, input feeding, fp32"
     ours -v "attention, classic placement, fp32" training.precision=fp32 context.placement=classic
     ours -v "attention, classic placement, bf16" training.precision=bf16 context.placement=classic
     $PYTHON benchmarks/tutorial.py benchmarks/standard.toml --set context.kind=fixed --threads 2
