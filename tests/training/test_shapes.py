@@ -98,6 +98,7 @@ def data(toy, tmp_path_factory) -> Path:
         'source = "noun"\ntarget = "fr"\n',
         ".tsv",
         context=_CONTEXT + _DECODER,
+        epochs=8,
     )
     describe(
         "colour",
