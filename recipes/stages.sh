@@ -95,3 +95,15 @@ score() {
         ${RECORD:+--record "recipes/$RECIPE/results.jsonl" --command "recipes/$RECIPE/run.sh $VARIANT${SEED:+ $SEED}"} |
         tee "$RUN/$name.scores"
 }
+
+# Score a translator on validation by beam search, and on the test set greedily and by beam search.
+score_translator() {
+    local how split beam name
+    for how in "valid 5" "test 1" "test 5"; do
+        read -r split beam <<< "$how"
+        name=$split-beam$beam
+        stage "$name" -- score "$split" "$name" --beam "$beam" \
+            -o "$RUN/$name.txt" --plot "$RUN/$name.png"
+    done
+    cat "$RUN/test-beam5.scores"
+}

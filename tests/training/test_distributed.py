@@ -75,6 +75,14 @@ def ran(*arguments, **named) -> Path:
     return arguments[2]
 
 
+def stopped_twice(script: Path, toy, run: Path, *, ranks: tuple[int, int, int]) -> Path:
+    """50 updates, stopped after 17 and 34, each part by another number of ranks."""
+    for updates, count in zip((17, 34, 50), ranks, strict=True):
+        more = ["--resume"] if run.exists() else []
+        ran(script, toy, run, f"training.updates={updates}", *more, ranks=count)
+    return run
+
+
 def left(run: Path) -> dict[str, torch.Tensor]:
     (checkpoint,) = (run / "checkpoints").glob("update-*")
     return safetensors.torch.load_file(checkpoint / "weights.safetensors")
@@ -101,10 +109,7 @@ def test_two_ranks_make_the_updates_of_one(script, toy, tmp_path, more):
 
 def test_a_run_goes_on_with_another_number_of_ranks(script, toy, tmp_path):
     whole = ran(script, toy, tmp_path / "whole")
-    run = tmp_path / "run"
-    for updates, ranks in ((17, 1), (34, 3), (50, 2)):
-        settings = (f"training.updates={updates}", *(["--resume"] if run.exists() else []))
-        ran(script, toy, run, *settings, ranks=ranks)
+    run = stopped_twice(script, toy, tmp_path / "run", ranks=(1, 3, 2))
     torch.testing.assert_close(left(run), left(whole), rtol=0, atol=1e-6)
 
 
@@ -112,10 +117,7 @@ def test_a_language_models_ranks_share_its_streams(script, toy, tmp_path):
     """The state that each stream carries on, too, and after a stop over another number of ranks."""
     text = SimpleNamespace(path=toy.path.with_name("language.toml"))
     whole = ran(script, text, tmp_path / "whole")
-    run = tmp_path / "run"
-    for updates, ranks in ((17, 2), (34, 1), (50, 3)):
-        settings = (f"training.updates={updates}", *(["--resume"] if run.exists() else []))
-        ran(script, text, run, *settings, ranks=ranks)
+    run = stopped_twice(script, text, tmp_path / "run", ranks=(2, 1, 3))
     torch.testing.assert_close(left(run), left(whole), rtol=0, atol=1e-6)
 
 
