@@ -41,8 +41,8 @@ class Context(nn.Module):
     def forward(
         self, prepared: Prepared, query: Tensor, source: Tensor | None
     ) -> tuple[Tensor, Tensor | None]:
-        """query [N, T, Q] → c [N, T, C] and the weights [N, T, S] float32, or None where a context
-        has none."""
+        """query [N, T, Q] → c [N, T, C], or [N, 1, C] where it is the same at every step, and the
+        weights [N, T, S] float32, or None where a context has none."""
 
 
 class Fixed(Context):
@@ -57,8 +57,7 @@ class Fixed(Context):
         self, prepared: Prepared, query: Tensor, source: Tensor | None
     ) -> tuple[Tensor, Tensor | None]:
         (c,) = prepared
-        c = c if source is None else c[source]  # [N, C]
-        return c.unsqueeze(1).expand(-1, query.shape[1], -1), None
+        return (c if source is None else c[source]).unsqueeze(1), None  # [N, 1, C]
 
 
 class Aligned(Context):

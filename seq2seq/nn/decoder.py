@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from seq2seq.nn.context import Context, Prepared
 from seq2seq.nn.encoder import Memory
-from seq2seq.nn.linear import Linear
+from seq2seq.nn.linear import linear_fed
 from seq2seq.nn.recurrent import Dropout, LayerState, Stack
 
 
@@ -43,7 +43,7 @@ class State:
         return replace(self, recurrent=picked, source=self.source[rows])
 
 
-# Outputs [N, T, H], c [N, T, C], weights [N, T, S] or None, last state.
+# Outputs [N, T, H], c [N, T or 1, C], weights [N, T, S] or None, last state.
 _Ran = tuple[Tensor, Tensor, Tensor | None, list[LayerState]]
 
 
@@ -98,7 +98,7 @@ class Decoder(nn.Module):
         self.dropout = Dropout(dropout, variational)
         if context.size:
             self.bridge = nn.Linear(context.size, layers * self.parts * hidden)
-            self.readout = Linear(hidden + size + context.size, size)
+            self.readout = nn.Linear(hidden + size + context.size, size)
         else:
             size = self.stack.output_size
         self.output = nn.Linear(size, embedding.num_embeddings)
@@ -127,11 +127,12 @@ class Decoder(nn.Module):
         hidden, c, weights, last = run(embedded, state, source)
         if not self.context.size:
             return self.dropout(hidden), weights, last
-        joined = torch.cat([self.dropout(hidden), embedded, c.to(embedded.dtype)], dim=-1)
-        return self.dropout(torch.tanh(self.readout(joined))), weights, last
+        x = torch.cat([self.dropout(hidden), embedded], dim=-1)
+        r = torch.tanh(linear_fed(x, c, self.readout.weight, self.readout.bias))
+        return self.dropout(r), weights, last
 
     def _all_at_once(self, embedded: Tensor, state: State, source: Tensor | None) -> _Ran:
-        """The parallel placement: h [N, T, H], c [N, T, C], weights, last state."""
+        """The parallel placement: h [N, T, H], c [N, T or 1, C], weights, last state."""
         if self.context.constant:
             c, weights = self.context(state.prepared, embedded, source)
             fed = c if self.context.size else None

@@ -27,6 +27,15 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     return F.linear(padded, weight, bias)[:rows].view(*x.shape[:-1], -1)
 
 
+def linear_fed(x: Tensor, c: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """`linear` of [x ; c]: x [N, T, I], c [N, T, C], weight [O, I + C] → [N, T, O], or all with T
+    first. A c with T = 1 is the same at every step, and multiplied once."""
+    if c.shape[:-1] == x.shape[:-1]:
+        return linear(torch.cat([x, c.to(x.dtype)], dim=-1), weight, bias)
+    of_x, of_c = weight.split([x.shape[-1], c.shape[-1]], dim=1)
+    return linear(x, of_x, None) + linear(c, of_c, bias)
+
+
 def wide(x: Tensor) -> Tensor:
     """Batched products have a shape for each batch, which bf16 on a CPU makes slow at first sight
     (`runtime.unit_of_rows`), and are few: there, in float32."""

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from seq2seq import runtime
 from seq2seq.nn import through_time
-from seq2seq.nn.linear import linear
+from seq2seq.nn.linear import linear, linear_fed
 
 CELLS: dict[str, Callable[..., nn.RNNBase]] = {
     "rnn": nn.RNN,
@@ -55,11 +55,17 @@ class Layer(nn.Module):
         if cell == "lstm":  # Jozefowicz et al. 2015: a forget gate that is open at first
             nn.init.ones_(weights["bias_ih_l0"][hidden_size : 2 * hidden_size])
 
-    def forward(self, inputs: Tensor, state: LayerState | None) -> tuple[Tensor, LayerState]:
-        """inputs [B, T, I], state parts [B, H] (zeros if None) → outputs [B, T, H], last state."""
-        learning, on_cpu = torch.is_grad_enabled(), inputs.device.type == "cpu"
-        if learning and on_cpu and inputs.shape[1] > 1 and self.parts == 1:
-            return self._through_time(inputs, state)
+    def forward(
+        self, x: Tensor, state: LayerState | None, context: Tensor | None = None
+    ) -> tuple[Tensor, LayerState]:
+        """x [B, T, I], state parts [B, H] (zeros if None), context [B, T or 1, C] → outputs
+        [B, T, H], last state. The layer's input is x, or [x ; context], of `input_size`."""
+        T = x.shape[1]
+        if torch.is_grad_enabled() and x.device.type == "cpu" and T > 1 and self.parts == 1:
+            return self._through_time(x, state, context)
+        inputs = x
+        if context is not None:
+            inputs = torch.cat([x, context.to(x.dtype).expand(-1, T, -1)], dim=-1)
         initial = None
         if state is not None:
             parts = tuple(
@@ -70,17 +76,23 @@ class Layer(nn.Module):
         outputs, last = run(inputs, initial)
         return outputs, tuple(part[0] for part in (last if self.parts == 2 else (last,)))
 
-    def _through_time(self, inputs: Tensor, state: LayerState | None) -> tuple[Tensor, LayerState]:
+    def _through_time(
+        self, x: Tensor, state: LayerState | None, context: Tensor | None
+    ) -> tuple[Tensor, LayerState]:
         """The same, faster to learn through where there is no cuDNN."""
         (weight_ih, _, bias_ih, bias_hh), H = self.run.all_weights[0], self.run.hidden_size
         weight_hh = self._weight_hh()
         dtype = runtime.dtype_of_products(weight_hh)
-        (before,) = state or (inputs.new_zeros(len(inputs), H),)
+        (before,) = state or (x.new_zeros(len(x), H),)
         of_input: Tensor = bias_hh
         of_n = bias_hh[:0]
         if self.run.mode == "GRU":  # the bias within n's bracket cannot be given with the input's
             of_input, of_n = F.pad(bias_hh[: 2 * H], (0, H)), bias_hh[2 * H :]
-        gates = linear(inputs.transpose(0, 1), weight_ih, bias_ih + of_input)  # [T, B, G]
+        x, bias = x.transpose(0, 1), bias_ih + of_input
+        if context is None:
+            gates = linear(x, weight_ih, bias)  # [T, B, G]
+        else:
+            gates = linear_fed(x, context.transpose(0, 1), weight_ih, bias)
         outputs = through_time.run(
             self.run.mode, gates, before.to(dtype), weight_hh.to(dtype), of_n.to(dtype)
         )
@@ -189,12 +201,11 @@ class Stack(nn.Module):
         """
         if mask is not None:
             x = x * mask.to(x.dtype)  # under autocast, layers give another dtype than they take
-        inputs = x if context is None else torch.cat([x, context.to(x.dtype)], dim=-1)
-        outputs, last = self.forwards[number](inputs, state)
+        outputs, last = self.forwards[number](x, state, context)
         if len(self.backwards):
             if lengths is None:
                 lengths = torch.full((len(x),), x.shape[1], device=x.device)
-            back, _ = self.backwards[number](reverse(inputs, lengths), None)
+            back, _ = self.backwards[number](reverse(x, lengths), None)
             outputs = torch.cat([outputs, reverse(back, lengths)], dim=-1)  # [B, T, 2H]
         if number:
             outputs = outputs + x
@@ -218,7 +229,8 @@ class Stack(nn.Module):
         """Run all layers over all steps.
 
         x [B, T, I]; lengths [B] int64, which the way back needs, T each if None; state: the parts
-        of each layer [B, H], zeros if None; context [B, T, C] where the stack was built with one;
+        of each layer [B, H], zeros if None; context [B, T, C] where the stack, which goes one way
+        then, was built with one, or [B, 1, C] for all steps;
         masks: drawn anew if None.
         Gives outputs [B, T, D] (not yet dropped out) and the last state of each forward layer,
         which over padding is that of the padding: ask for it in stepping only.
