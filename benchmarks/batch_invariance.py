@@ -14,7 +14,8 @@ import random
 import sys
 from pathlib import Path
 
-from seq2seq.decoding.translator import Search, Translated, Translator
+from seq2seq.decoding.searcher import Search
+from seq2seq.decoding.translator import Translated, Translator
 
 BOUND = 1e-4
 SIZES = (7, 64, 512)

@@ -18,8 +18,7 @@ from pathlib import Path
 
 import sentencepiece
 
-from seq2seq import config as configuration
-from seq2seq import runtime
+from seq2seq import config_file, runtime
 from seq2seq.text import preparation
 from seq2seq.text.dataset import Dataset, encoded
 
@@ -33,7 +32,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=0, help="0: all cores")
     arguments = parser.parse_args()
     threads = runtime.threads(arguments.threads)
-    config = configuration.load(arguments.config)
+    config = config_file.load(arguments.config)
     with tempfile.TemporaryDirectory() as folder:
         prepared = preparation.prepare(config, Path(folder) / "data", threads)
         tokenizer = prepared.tokenizers.source

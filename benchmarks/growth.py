@@ -33,8 +33,7 @@ import numpy as np
 import torch
 from train import round_of
 
-from seq2seq import config as configuration
-from seq2seq import runtime
+from seq2seq import config_file, runtime
 from seq2seq.config import Config
 from seq2seq.evaluation.figures import COLOURS, new_figure, save, style
 from seq2seq.models.folder import Model
@@ -94,7 +93,7 @@ def main() -> None:
 def corpus_of(path: Path, times: int) -> dict[str, float]:
     shutil.rmtree(_FOLDER, ignore_errors=True)
     _FOLDER.mkdir(parents=True)
-    config = configuration.load(path)
+    config = config_file.load(path)
     train = recombined(config, times, _FOLDER.resolve() / "train")
     data = config.data.model_copy(update={"train": train, "drop_duplicates": False})
     config = config.model_copy(update={"data": data})
@@ -122,7 +121,7 @@ def trained_on(config: Config, folder: Path) -> dict[str, float]:
 
 def trained(path: Path, what: str, point: int) -> dict[str, float]:
     """The rows whose corpus is the given one."""
-    config = configuration.load(path)
+    config = config_file.load(path)
     threads = runtime.threads(point if what == "threads" else 0)
     prepared = preparation.prepare(config, Path("local/growth-given"), threads)
     watch = Watch()

@@ -20,8 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from train import learner
 
-from seq2seq import config as configuration
-from seq2seq import runtime
+from seq2seq import config_file, runtime
 from seq2seq.config import Config
 from seq2seq.text import preparation
 from seq2seq.text.batching import Batch
@@ -76,7 +75,7 @@ def main() -> None:
     print("|---|---:|---:|---:|---:|---:|---:|")
     for cell, layers in (("rnn", 1), ("gru", 1), ("lstm", 1), ("gru", 2), ("lstm", 2)):
         settings = [f"decoder.cell={cell}", f"decoder.layers={layers}"]
-        config = configuration.load(arguments.config, settings)
+        config = config_file.load(arguments.config, settings)
         with tempfile.TemporaryDirectory() as folder:
             prepared = preparation.prepare(config, Path(folder) / "data")
             feed = Feeds(config, prepared, Ranks())(0)
@@ -84,8 +83,8 @@ def main() -> None:
             batches = (whole * (1 + arguments.updates // len(whole)))[: arguments.updates]
             contestants: list[Textbook | Learner] = [
                 Textbook(config, len(prepared.tokenizers.target)),
-                learner(configuration.load(arguments.config, [*settings, FP32]), prepared),
-                learner(configuration.load(arguments.config, [*settings, BF16]), prepared),
+                learner(config_file.load(arguments.config, [*settings, FP32]), prepared),
+                learner(config_file.load(arguments.config, [*settings, BF16]), prepared),
             ]
             runtime.keep_memory()
             speeds: list[list[float]] = [[], [], []]

@@ -55,10 +55,10 @@ $PYTHON - benchmarks/standard.toml "$PEERS" << 'CODE'
 import sys
 from pathlib import Path
 
-from seq2seq import config
+from seq2seq import config_file
 from seq2seq.text import preparation
 
-chosen, peers = config.load(Path(sys.argv[1])), Path(sys.argv[2])
+chosen, peers = config_file.load(Path(sys.argv[1])), Path(sys.argv[2])
 prepared = preparation.prepare(chosen, peers / "data")
 tokenizer = prepared.tokenizers.target
 for side, name in enumerate(("source", "target")):

@@ -19,8 +19,7 @@ from pathlib import Path
 
 import torch
 
-from seq2seq import config as configuration
-from seq2seq import runtime
+from seq2seq import config_file, runtime
 from seq2seq.config import Config
 from seq2seq.models import folder as model_folder
 from seq2seq.text import batching, preparation
@@ -35,8 +34,7 @@ def main() -> None:
     runtime.keep_memory()
     threads = runtime.threads(arguments.threads)
     configs = {
-        name: configuration.load(arguments.config, settings)
-        for name, *settings in arguments.variant
+        name: config_file.load(arguments.config, settings) for name, *settings in arguments.variant
     }
     first = next(iter(configs.values()))
     with tempfile.TemporaryDirectory() as folder:

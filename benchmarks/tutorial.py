@@ -21,8 +21,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from train import Footprint, prepared_apart, sample
 
-from seq2seq import config as configuration
-from seq2seq import runtime
+from seq2seq import config_file, runtime
 from seq2seq.config import Config
 from seq2seq.text.batching import Batch
 
@@ -78,7 +77,7 @@ def main() -> None:
     footprint = Footprint()
     runtime.keep_memory()
     threads = runtime.threads(arguments.threads)
-    config = configuration.load(arguments.config, arguments.settings)
+    config = config_file.load(arguments.config, arguments.settings)
     with tempfile.TemporaryDirectory() as folder:
         prepared = prepared_apart(config, Path(folder) / "data", threads)
         tokenizers = prepared.tokenizers

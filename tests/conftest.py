@@ -15,8 +15,7 @@ from unittest import mock
 import pytest
 import torch
 
-from seq2seq import cli
-from seq2seq import config as configuration
+from seq2seq import cli, config_file
 from seq2seq.config import Config
 from seq2seq.models import folder
 from seq2seq.text.labels import Labels, Numbers
@@ -119,11 +118,11 @@ class Toy:
         return self.folder / "toy.toml"
 
     def config(self, *settings: str) -> Config:
-        return configuration.load(self.path, settings)
+        return config_file.load(self.path, settings)
 
     def language(self, *settings: str) -> Config:
         """Of a language model of its French."""
-        return configuration.load(self.folder / "language.toml", settings)
+        return config_file.load(self.folder / "language.toml", settings)
 
     def lines(self, name: str) -> list[str]:
         return (self.folder / name).read_text(encoding="utf-8").split("\n")[:-1]
@@ -228,7 +227,7 @@ def shell(
 def _random_model(where: Path, shape: str, labels: Labels | Numbers, **sections: object) -> Path:
     """A model folder with random weights."""
     torch.manual_seed(1)
-    config = configuration.parse(
+    config = config_file.parse(
         {
             "shape": shape,
             "data": {"train": "nowhere", "source": "x", "target": "y"},

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seq2seq import config
-from seq2seq.config import Config
+from seq2seq import config_file
+from seq2seq.config import Config, Section
 from seq2seq.errors import UserError
 
 RECIPES = sorted((Path(__file__).parent.parent / "recipes").glob("*/*.toml"))
@@ -39,7 +39,7 @@ def path(tmp_path: Path) -> Path:
 
 def complaint(path: Path, *settings: str) -> str:
     with pytest.raises(UserError) as caught:
-        config.load(path, settings)
+        config_file.load(path, settings)
     assert "\n" not in str(caught.value)
     return str(caught.value)
 
@@ -113,14 +113,14 @@ epochs = 3
 
 def test_a_language_model_is_written_without_what_it_has_not(path: Path) -> None:
     path.write_text(LANGUAGE)
-    loaded = config.load(path)
+    loaded = config_file.load(path)
     assert loaded.validation.metric == "loss"
     assert (loaded.data.source, loaded.data.target) == ("", "text")
-    written = config.dumps(loaded)
+    written = config_file.dumps(loaded)
     assert "[encoder]" not in written
     assert "[context]" not in written
     path.write_text(written)
-    assert config.load(path) == loaded
+    assert config_file.load(path) == loaded
 
 
 @pytest.mark.parametrize(
@@ -165,9 +165,9 @@ def test_what_does_not_fit_a_shape(path: Path, settings: list[str], expected: st
 
 @pytest.mark.parametrize("shape", ["classification", "tagging", "generation"])
 def test_every_shape_is_written_and_read(path: Path, shape: str) -> None:
-    made = config.load(path, [f"shape={shape}"])
-    path.write_text(config.dumps(made))
-    assert config.load(path) == made
+    made = config_file.load(path, [f"shape={shape}"])
+    path.write_text(config_file.dumps(made))
+    assert config_file.load(path) == made
 
 
 @pytest.mark.parametrize(
@@ -214,7 +214,7 @@ def test_what_cannot_be_read(path: Path) -> None:
     ],
 )
 def test_settings_are_laid_over(path: Path, setting: str, expected: object) -> None:
-    value: Any = config.load(path, [setting])
+    value: Any = config_file.load(path, [setting])
     for name in setting.partition("=")[0].strip().split("."):
         value = value[name] if isinstance(value, dict) else getattr(value, name)
     assert value == expected
@@ -222,7 +222,7 @@ def test_settings_are_laid_over(path: Path, setting: str, expected: object) -> N
 
 
 def test_the_last_setting_counts(path: Path) -> None:
-    assert config.load(path, ["seed=2", "seed=3"]).seed == 3
+    assert config_file.load(path, ["seed=2", "seed=3"]).seed == 3
 
 
 @pytest.mark.parametrize(
@@ -250,7 +250,7 @@ def test_paths(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     (shared / "corpus").mkdir(parents=True)
 
     def found(value: str) -> str | list[str] | None:
-        return config.load(path, [f"data.train={value}"]).data.train
+        return config_file.load(path, [f"data.train={value}"]).data.train
 
     here, there = str(tmp_path / "corpus"), str(shared / "corpus")
     assert found("corpus/train") == here + "/train"  # nowhere: named where it should be
@@ -276,7 +276,7 @@ def test_hub_paths(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setenv("SEQ2SEQ_DATA", str(tmp_path / "shared"))
 
     def found() -> str | None:
-        return config.load(path, ["data.hub=owner/name"]).data.hub
+        return config_file.load(path, ["data.hub=owner/name"]).data.hub
 
     assert found() == "owner/name"
     (tmp_path / "shared" / "owner" / "name").mkdir(parents=True)
@@ -318,18 +318,18 @@ def test_written_and_read_it_is_the_same(
         "encoder": {"cell": cell, "dropout": rate},
         "tokenizer": {"joint": joint},
     }
-    made = config.parse(values, "test")
-    again = config.parse(tomllib.loads(config.dumps(made)), "test")
+    made = config_file.parse(values, "test")
+    again = config_file.parse(tomllib.loads(config_file.dumps(made)), "test")
     assert again == made
-    assert config.dumps(again) == config.dumps(made)
+    assert config_file.dumps(again) == config_file.dumps(made)
 
 
 def test_every_value_is_written_out() -> None:
-    made = config.parse(tomllib.loads(LEAST), "test")
-    written = tomllib.loads(config.dumps(made))
+    made = config_file.parse(tomllib.loads(LEAST), "test")
+    written = tomllib.loads(config_file.dumps(made))
     for name, field in Config.model_fields.items():
         section = field.annotation
-        if isinstance(section, type) and issubclass(section, config.Section):
+        if isinstance(section, type) and issubclass(section, Section):
             values = getattr(made, name)
             for key in section.model_fields:
                 assert (key in written[name]) is (getattr(values, key) is not None), key
@@ -337,7 +337,7 @@ def test_every_value_is_written_out() -> None:
 
 @pytest.mark.parametrize("recipe", RECIPES, ids=lambda path: f"{path.parent.name}/{path.stem}")
 def test_every_recipe_loads(recipe: Path) -> None:
-    assert config.load(recipe).data.train is not None
+    assert config_file.load(recipe).data.train is not None
 
 
 def test_there_are_recipes() -> None:

@@ -73,7 +73,7 @@ def evaluate(
     perplexity of REFERENCE, also with the sources shuffled.
     """
     from seq2seq import runtime
-    from seq2seq.decoding.translator import Search
+    from seq2seq.decoding.searcher import Search
     from seq2seq.evaluation.evaluate import by_perplexity
     from seq2seq.evaluation.evaluate import evaluate as evaluated
     from seq2seq.evaluation.results import append_row, refuse_dirty

@@ -101,7 +101,8 @@ def _written(
     model: str, given: str, number: int, chosen: Any, device: str, precision: str
 ) -> list[str]:
     """The likeliest of the samples first."""
-    from seq2seq.decoding.translator import Search, Translator
+    from seq2seq.decoding.searcher import Search
+    from seq2seq.decoding.translator import Translator
 
     translator = Translator.load(model, device=device, precision=precision, shape="generation")
     search = Search(

@@ -32,7 +32,8 @@ def tokenizer() -> None:
 @click.option("--lowercase", is_flag=True)
 def learn_command(inputs: tuple[Path, ...], output: Path, **settings: Any) -> None:
     """Learn a vocabulary from the lines of INPUTS."""
-    from seq2seq import config
+    from seq2seq import config_file
+    from seq2seq.config import TokenizerConfig
     from seq2seq.files import write_whole
     from seq2seq.text.tokenizer import learn
 
@@ -40,7 +41,7 @@ def learn_command(inputs: tuple[Path, ...], output: Path, **settings: Any) -> No
         for path in inputs:
             yield from streams.read_all(path)
 
-    chosen = config.checked(config.TokenizerConfig, settings, where="tokenizer train")
+    chosen = config_file.checked(TokenizerConfig, settings, where="tokenizer train")
     write_whole(output, learn(lines(), chosen, ", ".join(map(str, inputs))).model)
 
 

@@ -34,11 +34,11 @@ def train(
     and leaves; --resume continues as if it had never stopped. On many processes or machines:
     torchrun --nproc-per-node N -m seq2seq train CONFIG.
     """
-    from seq2seq import config as configuration
+    from seq2seq import config_file
     from seq2seq.training import loop
     from seq2seq.training.stopping import Stopped
 
-    loaded = configuration.load(config, settings)
+    loaded = config_file.load(config, settings)
     folder = out or Path("runs") / config.resolve().parent.name / config.stem
     command = shlex.join(["seq2seq", *sys.argv[1:]])
     try:

@@ -98,7 +98,7 @@ def translate(
 
     One line out for every line in, in order. A line leaves as soon as all before it are done.
     """
-    from seq2seq.decoding.translator import Search
+    from seq2seq.decoding.searcher import Search
 
     chosen = Search(n_best=n_best, **search)
     if alignments is not None:
@@ -167,7 +167,7 @@ def score(
 
     It is what a search that found TARGET would say of it.
     """
-    from seq2seq.decoding.translator import Search
+    from seq2seq.decoding.searcher import Search
 
     chosen = Search(**search)
     sources, targets = streams.read_all(source_file), streams.read_all(target_file)

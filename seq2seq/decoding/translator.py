@@ -2,91 +2,32 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
-from typing import Any, cast, get_args
+from typing import Any, cast
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from seq2seq import runtime
 from seq2seq.config import Shape
 from seq2seq.decoding.alignment import NOTHING, Alignment, Side, join
-from seq2seq.decoding.beam import beam
-from seq2seq.decoding.ensemble import Ensemble
-from seq2seq.decoding.greedy import greedy
 from seq2seq.decoding.line import Line, split
-from seq2seq.decoding.risk import Utility, expected_utilities
-from seq2seq.decoding.sampling import sample
-from seq2seq.decoding.search import Hypothesis, Limits, Specials
+from seq2seq.decoding.risk import expected_utilities
+from seq2seq.decoding.search import Hypothesis
+from seq2seq.decoding.searcher import Search, Searcher
 from seq2seq.errors import UserError
 from seq2seq.models import folder as model_folder
 from seq2seq.models.folder import Model
 from seq2seq.models.translation import Translation
-from seq2seq.text.batching import pad_source
 from seq2seq.text.tokenizer import word_numbers
 
 log = logging.getLogger(__name__)
 
 _SILENT = "⁇"  # what SentencePiece writes for <unk>, too
-_PAIRS = 1 << 16  # of positions on both sides that attention scores at once
 _WINDOW = 32  # batches of lines that are sorted by length together
-
-
-@dataclass(frozen=True)
-class Search:
-    """How a translation is looked for.
-
-    beam 1 is greedy search. Lengths count subwords, `max_length` with EOS: None allows twice the
-    source's plus ten. With `sampling`, the n best are n samples; their seed is made from `seed`,
-    the line's text and the number of the sample, so that it does not depend on the neighbours.
-    mbr: of as many candidates, the n best or samples, those come first whose `utility` is the
-    highest by minimum Bayes risk (`seq2seq.decoding.risk`); it is their score then. 0: off.
-    """
-
-    beam: int = 5
-    length_penalty: float = 1.0
-    n_best: int = 1
-    min_length: int = 1
-    max_length: int | None = None
-    batch_size: int = 64
-    sampling: bool = False
-    temperature: float = 1.0
-    top_k: int = 0
-    top_p: float = 1.0
-    seed: int = 1
-    mbr: int = 0
-    utility: Utility = "chrf"
-
-    def __post_init__(self) -> None:
-        wrong = []
-        if min(self.beam, self.n_best, self.min_length, self.batch_size) < 1:
-            wrong.append("beam, n-best, minimum length and batch size must be at least 1")
-        if self.n_best > self.beam and not self.sampling:
-            wrong.append(f"n-best {self.n_best} needs a beam of at least {self.n_best}")
-        if self.mbr < 0 or self.mbr == 1:
-            wrong.append("minimum Bayes risk needs 2 candidates or more")
-        elif self.mbr > self.beam and not self.sampling:
-            wrong.append(f"{self.mbr} candidates (mbr) need a beam as large, or sampling")
-        elif 0 < self.mbr < self.n_best:
-            wrong.append(f"n-best {self.n_best} needs as many candidates (mbr)")
-        if self.utility not in get_args(Utility):
-            wrong.append(f"the utility is one of {', '.join(get_args(Utility))}")
-        if self.max_length is not None and self.max_length < self.min_length:
-            wrong.append(f"maximum length {self.max_length} is below the minimum")
-        if not 0 <= self.length_penalty < float("inf"):
-            wrong.append(f"length penalty {self.length_penalty} must be finite and at least 0")
-        if self.sampling and not (
-            0 < self.temperature < float("inf") and self.top_k >= 0 and 0 < self.top_p <= 1
-        ):
-            wrong.append("sampling needs a finite temperature > 0, top-k >= 0, 0 < top-p <= 1")
-        if wrong:
-            raise UserError("; ".join(wrong))
 
 
 @dataclass(frozen=True)
@@ -108,8 +49,7 @@ class Translator:
         self, models: Sequence[Model], *, device: str = "cpu", precision: str = "fp32"
     ) -> None:
         """Raises UserError where the vocabularies differ or the device is not there."""
-        self.device = runtime.device(device)
-        self.dtype = runtime.precision(precision, self.device)
+        found = runtime.device(device)
         first = models[0]
         self.tokenizers = first.tokenizers
         for number, model in enumerate(models[1:], start=2):
@@ -125,7 +65,9 @@ class Translator:
             parameter.numel() for model in models for parameter in model.network.parameters()
         )
         networks = [cast(Translation, model.network) for model in models]
-        self.network = Ensemble([network.to(self.device).eval() for network in networks])
+        self.searcher = Searcher(
+            networks, first.tokenizers, first.config, found, runtime.precision(precision, found)
+        )
 
     @classmethod
     def load(
@@ -184,12 +126,14 @@ class Translator:
         aligned = self.configs[0].context.kind == "aligned"
         for batch in _batched(work, search.batch_size, self.longest, alike=aligned):
             sources = [line.parts[part] for line, part in batch]
-            results = self._search(sources, [line.text for line, _ in batch], search)
+            results = self.searcher.find(sources, [line.text for line, _ in batch], search)
             for (line, part), hypotheses in zip(batch, results, strict=True):
                 line.found[part] = hypotheses
             if align:
                 best = [hypotheses[0] for hypotheses in results]
-                for (line, part), weights in zip(batch, self._attended(sources, best), strict=True):
+                for (line, part), weights in zip(
+                    batch, self.searcher.attended(sources, best), strict=True
+                ):
                     line.attended[part] = weights
             while done < len(lines) and len(lines[done].found) == len(lines[done].parts):
                 yield self._finished(lines[done], align=align)
@@ -201,14 +145,16 @@ class Translator:
         self, sources: Sequence[str], targets: Sequence[str], search: Search
     ) -> list[Translated]:
         """Log-probabilities of given targets by teacher forcing: what the search itself says of
-        them. One step a token, through the same three verbs."""
+        them."""
         scored: dict[int, Translated] = {}
         encoded = self.tokenizers.source_ids(sources)
         wanted = self.tokenizers.target.encode(targets)
         order = sorted(range(len(sources)), key=lambda i: (len(wanted[i]), len(encoded[i])))
         for start in range(0, len(order), search.batch_size):
             rows = order[start : start + search.batch_size]
-            totals = self._forced([np.asarray(encoded[i]) for i in rows], [wanted[i] for i in rows])
+            totals = self.searcher.forced(
+                [np.asarray(encoded[i]) for i in rows], [wanted[i] for i in rows]
+            )
             for i, total in zip(rows, totals, strict=True):
                 length = len(wanted[i]) + 1
                 scored[i] = Translated(targets[i], total, total / length**search.length_penalty)
@@ -295,110 +241,6 @@ class Translator:
             before += len(texts[number]) + len([*line.joints, ""][number])
         return join(parts)
 
-    @torch.inference_mode()
-    def _search(
-        self, sources: list[np.ndarray], texts: list[str], search: Search
-    ) -> list[list[Hypothesis]]:
-        target = self.tokenizers.target
-        with runtime.autocast(self.device, self.dtype):
-            state, lengths = self._start(sources)
-            limits = self._limits(lengths, search)
-            specials = Specials(target.bos, target.eos, (target.pad, target.unk, target.bos))
-            if search.sampling:
-                return self._samples(state, limits, specials, texts, search)
-            if search.beam == 1:
-                return greedy(self.network, state, limits, specials, search.length_penalty)
-            return beam(
-                self.network,
-                state,
-                limits,
-                specials,
-                beam=search.beam,
-                alpha=search.length_penalty,
-                n_best=search.n_best,
-            )
-
-    def _limits(self, lengths: Tensor, search: Search) -> Limits:
-        """lengths [B]: of the sources, EOS counted."""
-        config = self.configs[0]
-        if config.context.kind == "aligned":  # the lengths of a batch are all the same
-            return Limits(max(1, int(lengths[0]) - 1), (lengths - 1).clamp(min=1))
-        if search.max_length is not None:
-            return Limits(search.min_length, torch.full_like(lengths, search.max_length))
-        if config.shape == "generation":
-            return Limits(search.min_length, torch.full_like(lengths, self.longest))
-        return Limits(search.min_length, 2 * lengths + 10)
-
-    @torch.inference_mode()
-    def _attended(
-        self, sources: list[np.ndarray], hypotheses: list[Hypothesis]
-    ) -> list[np.ndarray]:
-        """What the steps of each hypothesis looked at, [T, S] float32, by teacher forcing: EOS is
-        the last of S, and of T where the hypothesis ended by it."""
-        target = self.tokenizers.target
-        attended: list[np.ndarray] = []
-        longest = max(len(ids) + 1 for ids in sources) * max(len(h.tokens) + 1 for h in hypotheses)
-        size = max(1, _PAIRS // longest)  # rows at once
-        for start in range(0, len(sources), size):
-            now = slice(start, start + size)
-            written = [np.asarray([target.bos, *found.tokens]) for found in hypotheses[now]]
-            inputs, _ = pad_source(written, target.pad, target.eos)  # one more than is needed
-            with runtime.autocast(self.device, self.dtype):
-                tokens, lengths = self._padded(sources[now])
-                weights = self.network.weights(tokens, lengths, inputs[:, :-1].to(self.device))
-            sizes = zip(weights.cpu().numpy(), hypotheses[now], lengths.tolist(), strict=True)
-            attended += [
-                one[: len(found.tokens) + found.finished, :length].copy()
-                for one, found, length in sizes
-            ]
-        return attended
-
-    def _samples(
-        self, state: Any, limits: Limits, specials: Specials, texts: list[str], search: Search
-    ) -> list[list[Hypothesis]]:
-        drawn: list[list[Hypothesis]] = [[] for _ in texts]
-        for number in range(search.n_best):
-            generators = [_generator(search.seed, number, text) for text in texts]
-            samples = sample(
-                self.network,
-                state,
-                limits,
-                specials,
-                temperature=search.temperature,
-                top_k=search.top_k,
-                top_p=search.top_p,
-                generators=generators,
-                alpha=search.length_penalty,
-            )
-            for hypotheses, one in zip(drawn, samples, strict=True):
-                hypotheses.extend(one)
-        return [sorted(hypotheses, key=lambda h: -h.score) for hypotheses in drawn]
-
-    @torch.inference_mode()
-    def _forced(self, sources: list[np.ndarray], targets: list[list[int]]) -> list[float]:
-        eos, pad = self.tokenizers.target.eos, self.tokenizers.target.pad
-        outputs, lengths = pad_source([np.asarray(ids) for ids in targets], pad, eos)  # [B, T]
-        outputs, lengths = outputs.to(self.device), lengths.to(self.device)
-        with runtime.autocast(self.device, self.dtype):
-            state, _ = self._start(sources)
-            tokens = torch.full_like(outputs[:, 0], self.tokenizers.target.bos)
-            totals = torch.zeros(len(sources), dtype=torch.float64)
-            for t in range(outputs.shape[1]):
-                log_probabilities, state = self.network.step(state, tokens)
-                tokens = outputs[:, t]
-                gained = log_probabilities.gather(1, tokens.unsqueeze(1)).squeeze(1)
-                totals += gained.double().masked_fill(lengths <= t, 0).cpu()
-        return [float(total) for total in totals]
-
-    def _start(self, sources: list[np.ndarray]) -> tuple[Any, Tensor]:
-        tokens, lengths = self._padded(sources)
-        return self.network.start(tokens, lengths), lengths
-
-    def _padded(self, sources: list[np.ndarray]) -> tuple[Tensor, Tensor]:
-        source = self.tokenizers.source
-        tokens, lengths = pad_source(sources, source.pad, source.eos)
-        return tokens.to(self.device), lengths.to(self.device)
-
 
 def _batched(
     work: list[tuple[Line, int]], size: int, longest: int, *, alike: bool
@@ -416,8 +258,3 @@ def _batched(
         batch.append((line, part))
     if batch:
         yield batch
-
-
-def _generator(seed: int, number: int, text: str) -> torch.Generator:
-    digest = hashlib.blake2b(f"{seed} {number} {text}".encode("utf-8", "surrogatepass"))
-    return torch.Generator().manual_seed(int.from_bytes(digest.digest()[:8], "little") >> 1)

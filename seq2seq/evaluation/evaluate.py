@@ -14,7 +14,8 @@ import torch
 from seq2seq import runtime
 from seq2seq.config import Config, Data
 from seq2seq.decoding.labeller import Labeller
-from seq2seq.decoding.translator import Search, Translator
+from seq2seq.decoding.searcher import Search
+from seq2seq.decoding.translator import Translator
 from seq2seq.errors import UserError
 from seq2seq.evaluation.labels import confusion, label_scores
 from seq2seq.evaluation.lengths import Bucket, by_length

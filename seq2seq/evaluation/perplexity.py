@@ -16,10 +16,10 @@ from seq2seq import runtime
 from seq2seq.errors import UserError
 from seq2seq.models.folder import Model
 from seq2seq.models.network import Carried
+from seq2seq.models.objective import cross_entropy
 from seq2seq.text import batching, streams
 from seq2seq.text.corpus import Pair
 from seq2seq.text.dataset import Dataset, encoded
-from seq2seq.training.objective import cross_entropy
 
 _WINDOW = 512  # tokens that are read at once; the state is carried on
 _BUDGET = 4096  # tokens a batch of pairs

@@ -17,7 +17,7 @@ import safetensors.torch
 import torch
 from safetensors import SafetensorError
 
-from seq2seq import config as configuration
+from seq2seq import config_file
 from seq2seq.config import Config, Shape
 from seq2seq.errors import UserError
 from seq2seq.files import whole_folder
@@ -73,7 +73,7 @@ def build(config: Config, tokenizers: Tokenizers) -> Model:
 def save(folder: Path, model: Model, card: str) -> None:
     """Write the folder whole; one that has the name already is replaced."""
     with whole_folder(folder) as aside:
-        (aside / _CONFIG).write_text(configuration.dumps(model.config), encoding="utf-8")
+        (aside / _CONFIG).write_text(config_file.dumps(model.config), encoding="utf-8")
         model.tokenizers.save(aside)
         save_weights(aside / _WEIGHTS, model.network)
         (aside / _CARD).write_text(card, encoding="utf-8")
@@ -91,7 +91,7 @@ def load_config(folder: Path) -> Config:
         values = tomllib.loads((folder / _CONFIG).read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UserError(f"{folder / _CONFIG}: cannot be read as TOML: {error}") from None
-    return configuration.parse(values, where=str(folder / _CONFIG))
+    return config_file.parse(values, where=str(folder / _CONFIG))
 
 
 def load(folder: Path, shape: Shape | None = None) -> Model:

@@ -32,7 +32,7 @@ def linear_fed(x: Tensor, c: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     first. A c with T = 1 is the same at every step, and multiplied once."""
     if c.shape[:-1] == x.shape[:-1]:
         return linear(torch.cat([x, c.to(x.dtype)], dim=-1), weight, bias)
-    of_x, of_c = weight.split([x.shape[-1], c.shape[-1]], dim=1)
+    of_x, of_c = torch.split(weight, [x.shape[-1], c.shape[-1]], dim=1)
     return linear(x, of_x, None) + linear(c, of_c, bias)
 
 

@@ -17,9 +17,9 @@ from seq2seq.config import TrainingConfig
 from seq2seq.errors import UserError
 from seq2seq.models.folder import Model
 from seq2seq.models.network import Carried, Network
+from seq2seq.models.objective import cross_entropy, with_word_dropout
 from seq2seq.text.batching import Batch
 from seq2seq.training.distributed import Ranks
-from seq2seq.training.objective import cross_entropy, with_word_dropout
 
 
 @dataclass(frozen=True)

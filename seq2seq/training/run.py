@@ -11,7 +11,7 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-from seq2seq import config as configuration
+from seq2seq import config_file
 from seq2seq.config import Config
 from seq2seq.errors import UserError
 from seq2seq.files import whole_file
@@ -54,7 +54,7 @@ class Run:
     def begin(self, config: Config) -> None:
         """Write the configuration down: from here on the folder holds a run."""
         with whole_file(self.folder / "config.toml") as aside:
-            aside.write_text(configuration.dumps(config), encoding="utf-8")
+            aside.write_text(config_file.dumps(config), encoding="utf-8")
         self.checkpoints.mkdir(exist_ok=True)
         for left in [*_leftovers(self.folder), *_leftovers(self.checkpoints)]:
             shutil.rmtree(left) if left.is_dir() else left.unlink()
@@ -68,7 +68,7 @@ def _leftovers(folder: Path) -> list[Path]:
 def _refuse_another(config: Config, written: Path) -> None:
     """What was learned so far fits one data set and one architecture; how to train may change."""
     old = tomllib.loads(written.read_text(encoding="utf-8"))
-    new = tomllib.loads(configuration.dumps(config))
+    new = tomllib.loads(config_file.dumps(config))
     fixed = ("shape", "seed", "data", "tokenizer", "encoder", "context", "decoder")
     differ = _differences(old, new)
     refused = [text for key, text in differ.items() if key.split(".")[0] in fixed]

@@ -8,7 +8,8 @@ from itertools import islice
 import torch
 
 from seq2seq.decoding.labeller import Labeller
-from seq2seq.decoding.translator import Search, Translator
+from seq2seq.decoding.searcher import Search
+from seq2seq.decoding.translator import Translator
 from seq2seq.evaluation.perplexity import perplexity, perplexity_of_batches
 from seq2seq.evaluation.scores import bleu
 from seq2seq.models.folder import Model

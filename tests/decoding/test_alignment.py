@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from seq2seq.decoding.alignment import NOTHING, Alignment, Side, join
-from seq2seq.decoding.translator import Search, Translator
+from seq2seq.decoding.searcher import Search
+from seq2seq.decoding.translator import Translator
 from seq2seq.errors import UserError
 
 _TEXT = st.text(st.one_of(st.characters(), st.sampled_from("ab \u3000")))
@@ -103,7 +104,7 @@ def test_only_the_best_has_one_and_only_when_asked(translator, lines):
 def test_a_few_rows_at_a_time_are_all_of_them(translator, lines, monkeypatch):
     """What attention scores at once is bounded, so that long lines cannot take all the memory."""
     base = aligned(translator, lines, beam=1)
-    monkeypatch.setattr("seq2seq.decoding.translator._PAIRS", 100)
+    monkeypatch.setattr("seq2seq.decoding.searcher._PAIRS", 100)
     for one, other in zip(aligned(translator, lines, beam=1), base, strict=True):
         np.testing.assert_allclose(one.alignment.weights, other.alignment.weights, atol=1e-5)
 

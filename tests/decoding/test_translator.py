@@ -10,7 +10,8 @@ import torch
 
 from seq2seq.decoding.line import split
 from seq2seq.decoding.risk import expected_utilities
-from seq2seq.decoding.translator import Search, Translator, _generator
+from seq2seq.decoding.searcher import Search, _generator
+from seq2seq.decoding.translator import Translator
 from seq2seq.errors import UserError
 from seq2seq.models import folder as model_folder
 from seq2seq.models.folder import build
@@ -195,7 +196,7 @@ def test_teacher_forcing_gives_the_searchs_own_score(request, which, beam, toy):
     texts = toy.lines("test.en")
     sources = [np.asarray(ids) for ids in translator.tokenizers.source.encode(texts)]
     search = Search(beam=beam, n_best=beam, max_length=12)
-    found = translator._search(sources, texts, search)
+    found = translator.searcher.find(sources, texts, search)
     checked = 0
     for source, hypotheses in zip(sources, found, strict=True):
         assert len({tuple(h.tokens) for h in hypotheses}) == len(hypotheses) == beam
@@ -203,7 +204,7 @@ def test_teacher_forcing_gives_the_searchs_own_score(request, which, beam, toy):
         assert scores == sorted(scores, reverse=True)
         ended = [h for h in hypotheses if h.finished]
         if ended:
-            forced = translator._forced([source] * len(ended), [h.tokens for h in ended])
+            forced = translator.searcher.forced([source] * len(ended), [h.tokens for h in ended])
             assert forced == pytest.approx([h.log_probability for h in ended], abs=1e-4)
             for h in ended:
                 assert h.score == pytest.approx(h.log_probability / (len(h.tokens) + 1))
@@ -241,9 +242,9 @@ def test_an_ensemble_is_the_mean_of_probabilities(learned, fresh):
     chances = []
     for models in ([learned], [fresh], [learned, fresh]):
         one = Translator(models, device="cpu")
-        state, _ = one._start(source)
+        state, _ = one.searcher._start(source)
         with torch.no_grad():
-            chances.append(one.network.step(state, bos)[0].exp())
+            chances.append(one.searcher.network.step(state, bos)[0].exp())
     torch.testing.assert_close(chances[2], (chances[0] + chances[1]) / 2)
     assert not torch.allclose(chances[0], chances[1], atol=0.01)
 
@@ -269,7 +270,9 @@ def test_lengths_are_kept(translator, toy, beam, shortest, longest):
     texts = toy.lines("test.en")
     sources = [np.asarray(ids) for ids in translator.tokenizers.source.encode(texts)]
     search = Search(beam=beam, min_length=shortest, max_length=longest)
-    for source, (best,) in zip(sources, translator._search(sources, texts, search), strict=True):
+    for source, (best,) in zip(
+        sources, translator.searcher.find(sources, texts, search), strict=True
+    ):
         assert shortest <= len(best.tokens)
         assert len(best.tokens) <= (2 * (len(source) + 1) + 10 if longest is None else longest)
 

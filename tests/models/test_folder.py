@@ -12,7 +12,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from seq2seq import config
+from seq2seq import config_file
 from seq2seq.config import TokenizerConfig
 from seq2seq.errors import UserError
 from seq2seq.models.folder import Model, build, load, load_config, save
@@ -33,7 +33,7 @@ def make(**sections: dict[str, Any]) -> Model:
     }
     for name, section in sections.items():
         values[name] = {**values[name], **section}
-    parsed = config.parse(values, "test")
+    parsed = config_file.parse(values, "test")
     sides = [TEXT, TEXT] if parsed.tokenizer.joint else [TEXT[::2], TEXT[1::2]]
     learned = [learn(side, parsed.tokenizer) for side in sides]
     tokenizers = Tokenizers(learned[0], learned[0] if parsed.tokenizer.joint else learned[1])
@@ -164,8 +164,8 @@ def test_weights_of_another_shape(folder: Path, key: str) -> None:
     values = tomllib.loads((folder / "config.toml").read_text())
     section, name = key.split(".")
     values[section][name] += 2  # and parted among two heads still
-    changed = config.parse(values, "test")
-    (folder / "config.toml").write_text(config.dumps(changed))
+    changed = config_file.parse(values, "test")
+    (folder / "config.toml").write_text(config_file.dumps(changed))
     said = complaint(folder)
     assert str(folder / "model.safetensors") in said
     assert "does not fit its config.toml" in said

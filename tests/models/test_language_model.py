@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from seq2seq.config import Config, parse
+from seq2seq.config import Config
+from seq2seq.config_file import parse
 from seq2seq.models.language_model import LanguageModel
 from seq2seq.text.batching import Batch
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from seq2seq import config
+from seq2seq import config_file
 from seq2seq.models.translation import Translation
 
 CONTEXT = pytest.mark.parametrize(
@@ -37,7 +37,7 @@ def network(sizes: tuple[int, int] = (12, 12), **sections: dict[str, Any]) -> Tr
     for name, section in sections.items():
         values[name] = {**values.get(name, {}), **section}
     torch.manual_seed(0)
-    return Translation(config.parse(values, "test"), *sizes, 0).eval()
+    return Translation(config_file.parse(values, "test"), *sizes, 0).eval()
 
 
 @pytest.mark.parametrize(

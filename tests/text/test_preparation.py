@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from seq2seq import config
+from seq2seq import config_file
 from seq2seq.config import Config
 from seq2seq.errors import UserError
 from seq2seq.text.dataset import Dataset
@@ -65,7 +65,7 @@ def settings(corpus: Path, **sections: dict[str, Any]) -> Config:
     }
     for name, section in sections.items():
         values[name] = {**values.get(name, {}), **section}
-    return config.parse(values, "test")
+    return config_file.parse(values, "test")
 
 
 def counts(prepared: Prepared) -> dict[str, int]:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from seq2seq.config import Config, Shape, TokenizerConfig, parse
+from seq2seq.config import Config, Shape, TokenizerConfig
+from seq2seq.config_file import parse
 from seq2seq.errors import UserError
 from seq2seq.text.labels import Labels, Numbers
 from seq2seq.text.tokenizer import learn

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from seq2seq import config as configuration
+from seq2seq import config_file
 from seq2seq.decoding.labeller import Labeller
-from seq2seq.decoding.translator import Search, Translator
+from seq2seq.decoding.searcher import Search
+from seq2seq.decoding.translator import Translator
 from seq2seq.errors import UserError
 from seq2seq.evaluation.evaluate import evaluate
 from seq2seq.evaluation.perplexity import perplexity_of_pairs
@@ -127,7 +128,7 @@ def learned(data, tmp_path_factory):
 
     def run(name: str) -> Path:
         if not (runs / name).exists():
-            loop.train(configuration.load(data / f"{name}.toml"), runs / name)
+            loop.train(config_file.load(data / f"{name}.toml"), runs / name)
         return runs / name / "model"
 
     return run
@@ -229,8 +230,8 @@ def test_a_folder_says_what_it_is_for(learned, name):
 
 def test_a_stopped_tagger_goes_on_as_if_it_had_not(data, learned, tmp_path):
     model = learned("tag")
-    config = configuration.load(data / "tag.toml")
-    short = configuration.load(data / "tag.toml", ["training.epochs=2"])
+    config = config_file.load(data / "tag.toml")
+    short = config_file.load(data / "tag.toml", ["training.epochs=2"])
     loop.train(short, tmp_path / "run")
     loop.train(config, tmp_path / "run", resume=True)
     one, other = (model_folder.load(path).network for path in (model, tmp_path / "run/model"))
@@ -253,7 +254,7 @@ def test_labels_that_cannot_be(data, tmp_path, name, split, line, said):
     lines = table.read_text().splitlines()[:26]
     write(table, [*lines, line])
     with pytest.raises(UserError, match=said):
-        loop.train(configuration.load(tmp_path / f"{name}.toml"), tmp_path / "run")
+        loop.train(config_file.load(tmp_path / f"{name}.toml"), tmp_path / "run")
 
 
 def test_perplexity_is_that_of_the_targets_alone(learned):

@@ -5,10 +5,10 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from seq2seq.models import objective
 from seq2seq.models.folder import load
+from seq2seq.models.objective import cross_entropy, with_word_dropout
 from seq2seq.text.batching import Batch, pad_source
-from seq2seq.training import objective
-from seq2seq.training.objective import cross_entropy, with_word_dropout
 
 
 @pytest.fixture(scope="module")

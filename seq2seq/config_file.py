@@ -1,0 +1,137 @@
+"""Configurations as TOML: read, checked and written.
+
+Unknown keys and wrong values are refused, all of them at once, each with its key and, where one is
+close, the right name.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import tomli_w
+from pydantic import ValidationError
+
+from seq2seq.config import UNUSED, Config, Data, Section
+from seq2seq.errors import UserError, nearest
+
+AnySection = TypeVar("AnySection", bound=Section)
+
+
+def load(path: Path, settings: Iterable[str] = ()) -> Config:
+    """Read a configuration file and lay `section.key=value` settings over it.
+
+    Paths in `[data]` are made absolute: against the file's folder, then `$SEQ2SEQ_DATA`.
+
+    Raises UserError for a file that is missing or no TOML, and for all unknown keys and wrong
+    values together.
+    """
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file; give the path of a configuration") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+        raise UserError(f"{path}: cannot be read as TOML: {error}") from None
+    for setting in settings:
+        _lay_over(values, setting)
+    config = parse(values, where=str(path))
+    return config.model_copy(update={"data": _with_found_paths(config.data, path.parent)})
+
+
+def parse(values: dict[str, Any], where: str) -> Config:
+    """Check a whole configuration; `where` names it in what is said. Raises UserError."""
+    return checked(Config, values, where)
+
+
+def checked(section: type[AnySection], values: dict[str, Any], where: str) -> AnySection:
+    """Check the values of one section, all of them at once. Raises UserError."""
+    try:
+        return section.model_validate(values)
+    except ValidationError as error:
+        raise UserError(f"{where}: " + "; ".join(_complaints(error, section))) from None
+
+
+def dumps(config: Config) -> str:
+    """The configuration as TOML, every value that its shape knows written out."""
+    unused = set(UNUSED[config.shape])
+    return tomli_w.dumps(config.model_dump(mode="json", exclude_none=True, exclude=unused))
+
+
+def _complaints(error: ValidationError, schema: type[Section]) -> list[str]:
+    lines = []
+    for item in error.errors():
+        # A union's members are named in the location; the key is what a user wrote.
+        location = [str(part) for part in item["loc"]]
+        key = ".".join(part for part in location if part not in ("str", "int", "list[str]"))
+        if item["type"] == "extra_forbidden":
+            hint = nearest(location[-1], _keys(schema, location[:-1]))
+            lines.append(f"unknown key {key}{hint}")
+        elif item["type"] == "missing":
+            lines.append(f"{key} is missing")
+        else:
+            message = item["msg"].removeprefix("Value error, ")
+            message = message[0].lower() + message[1:]
+            lines.append(f"{key}: {message}" if key else message)
+            if item["type"] not in ("value_error",) and not isinstance(item["input"], dict):
+                lines[-1] += f", not {item['input']!r}"
+    return list(dict.fromkeys(lines))
+
+
+def _keys(schema: type[Section], location: list[str]) -> list[str]:
+    section: Any = schema
+    for part in location:
+        field = section.model_fields.get(part)
+        if field is None or not isinstance(field.annotation, type):
+            return []
+        section = field.annotation
+    return list(section.model_fields)
+
+
+def _lay_over(values: dict[str, Any], setting: str) -> None:
+    key, equals, text = setting.partition("=")
+    if not equals or not key.strip():
+        raise UserError(f"--set {setting}: write section.key=value")
+    *sections, name = key.strip().split(".")
+    try:
+        value = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        value = text  # a bare word is a string
+    for section in sections:
+        inner = values.setdefault(section, {})
+        if not isinstance(inner, dict):
+            raise UserError(f"--set {setting}: {section} is no section")
+        values = inner
+    values[name] = value
+
+
+def _with_found_paths(data: Data, folder: Path) -> Data:
+    folders = [folder.resolve()]
+    if os.environ.get("SEQ2SEQ_DATA"):
+        folders.append(Path(os.environ["SEQ2SEQ_DATA"]).resolve())
+
+    # What a prefix is completed with; a table and each of two files stand there as they are.
+    endings = ["", ".gz"]
+    endings += [f".{side}{gz}" for side in (data.source, data.target) for gz in ("", ".gz")]
+
+    def find(name: str) -> str:
+        for base in folders:
+            if any(Path(f"{base / name}{ending}").is_file() for ending in endings):
+                return str(base / name)
+        return str(folders[0] / name)
+
+    def find_all(value: str | list[str] | None) -> str | list[str] | None:
+        if value is None:
+            return None
+        return [find(name) for name in value] if isinstance(value, list) else find(value)
+
+    found: dict[str, Any] = {
+        name: find_all(getattr(data, name)) for name in ("train", "valid", "test")
+    }
+    # A hub id has the form owner/name; a folder beside the configuration is one on this disk.
+    if data.hub is not None:
+        here = [str(base / data.hub) for base in folders if (base / data.hub).is_dir()]
+        found["hub"] = here[0] if here else data.hub
+    return data.model_copy(update=found)
