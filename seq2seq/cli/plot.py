@@ -1,13 +1,17 @@
-"""seq2seq plot curves | attention | lengths"""
+"""seq2seq plot curves | attention | lengths | costs"""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from seq2seq.cli import streams
 from seq2seq.errors import UserError
+
+if TYPE_CHECKING:
+    from seq2seq.evaluation.costs import Cost
 
 
 @click.group()
@@ -34,6 +38,45 @@ def attention(alignments: Path, line: int, output: Path) -> None:
     from seq2seq.evaluation.heatmap import plot_attention
 
     plot_attention(alignments, line, output)
+
+
+@plot.command()
+@click.argument("results", type=click.Path(path_type=Path))
+@click.option("--variants", default="", metavar="PREFIX", help="Those that begin with this.")
+@click.option("--split", default="val", show_default=True)
+@click.option("--decoding", default="greedy", show_default=True, help="As RESULTS.md says it.")
+@click.option("--metric", default="BLEU", show_default=True)
+@click.option(
+    "--against",
+    type=click.Choice(["minutes", "parameters"]),
+    default="minutes",
+    show_default=True,
+)
+@click.option("--name", "named", multiple=True, help="A variant to name beside the best.")
+@click.option("-o", "--output", type=click.Path(path_type=Path), required=True)
+def costs(
+    results: Path,
+    variants: str,
+    split: str,
+    decoding: str,
+    metric: str,
+    against: Cost,
+    named: tuple[str, ...],
+    output: Path,
+) -> None:
+    """The variants in RESULTS (a results.jsonl): a score against what it costs."""
+    from seq2seq.evaluation import costs as study
+    from seq2seq.evaluation.results import read_rows
+
+    found = study.variants(
+        read_rows(results),
+        prefix=variants,
+        split=split,
+        decoding=decoding,
+        metric=metric,
+        cost=against,
+    )
+    study.plot_costs(found, output, metric=f"{metric} on {split}", cost=against, named=named)
 
 
 @plot.command()

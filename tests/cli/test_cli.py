@@ -45,6 +45,7 @@ def refused(shell):
             "plot curves",
             "plot attention",
             "plot lengths",
+            "plot costs",
             "perplexity",
             "generate",
             "classify",

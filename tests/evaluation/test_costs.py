@@ -1,0 +1,85 @@
+"""What a variant costs is told from rows as they are recorded."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from seq2seq.errors import UserError
+from seq2seq.evaluation.costs import Variant, frontier, plot_costs, variants
+
+
+def row(variant="study-base", seed=1, bleu=20.0, minutes=10.0, **changed):
+    made = {
+        "variant": variant,
+        "seed": seed,
+        "split": "val",
+        "decoding": {"beam": 1},
+        "metrics": [{"name": "BLEU", "value": bleu, "signature": ""}],
+        "parameters": 5_000_000,
+        "training_minutes": minutes,
+    }
+    return made | changed
+
+
+WANTED = {"prefix": "study-", "split": "val", "decoding": "greedy", "metric": "BLEU"}
+
+
+def test_a_variant_is_the_mean_of_its_seeds_each_by_its_last_row():
+    rows = [
+        row(bleu=1.0),
+        row(bleu=20.0, minutes=8.0),
+        row(seed=2, bleu=22.0, minutes=12.0),
+        row("study-cheap", bleu=19.0, minutes=2.0),
+        row("other"),
+        row(split="test"),
+        row(decoding={"beam": 5, "length_penalty": 1.0}),
+        row("study-lm", metrics=[{"name": "perplexity", "value": 5.0, "signature": ""}]),
+    ]
+    assert variants(rows, cost="minutes", **WANTED) == [
+        Variant("cheap", 2.0, 19.0),
+        Variant("base", 10.0, 21.0),
+    ]
+    assert {one.cost for one in variants(rows, cost="parameters", **WANTED)} == {5.0}
+
+
+def test_what_is_not_there_is_said():
+    with pytest.raises(UserError, match=r"on tes, greedy; did you mean 'test greedy'\?"):
+        variants([row(split="test")], cost="minutes", **WANTED | {"split": "tes"})
+    with pytest.raises(UserError, match="study-base: its row does not say how long"):
+        variants([row(minutes=None)], cost="minutes", **WANTED)
+
+
+@given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)), min_size=1))
+def test_no_one_is_cheaper_and_as_good_as_one_of_the_frontier(points):
+    found = sorted(
+        (Variant("", *point) for point in points), key=lambda one: (one.cost, -one.score)
+    )
+    best = frontier(found)
+    for one in found:
+        beaten = any(
+            other.cost <= one.cost and other.score >= one.score and other != one for other in found
+        )
+        assert (one in best) == (not beaten)
+
+
+def test_the_best_and_the_named_are_named(shell, tmp_path):
+    rows = [row(), row("study-slow", minutes=20.0), row("study-good", bleu=30.0, minutes=25.0)]
+    full = {"recipe": "r", "seconds": 1.0, "lines": 1, "command": "c", "hardware": {}}
+    full |= {"commit": "0", "date": "2026"}
+    path = tmp_path / "results.jsonl"
+    path.write_text("".join(json.dumps(one | full) + "\n" for one in rows))
+    picture = tmp_path / "costs.svg"
+    arguments = ["plot", "costs", path, "--variants", "study-", "-o", picture]
+    assert shell(*arguments, "--name", "slow").code == 0
+    drawn = picture.read_text()
+    assert all(f"<!-- {name} -->" in drawn for name in ("base", "slow", "good"))
+    assert shell(*arguments).code == 0
+    assert "<!-- slow -->" not in picture.read_text()
+    assert (
+        "no variant is called 'slwo'; did you mean 'slow'?"
+        in shell(*arguments, "--name", "slwo").err
+    )
+    with pytest.raises(UserError, match=r"pictures are \.png"):
+        plot_costs([Variant("a", 1.0, 1.0)], tmp_path / "a.gif", metric="BLEU", cost="minutes")
