@@ -1,0 +1,117 @@
+#!/usr/bin/env bash
+# What raises BLEU: one thing at a time from a base, judged on validation alone, each row with the
+# same epochs on one thread.
+#
+#   attention  English to German        fixed  German to English, one fixed c
+#   small      English to German with attention, from 2,000, 5,000 and 10,000 pairs
+#
+#   SEQ2SEQ_DATA=folder-that-holds-multi30k recipes/multi30k-study/run.sh attention|fixed|small [ROW...]
+#
+# With ROWs, these alone; they may be parted among processes.
+source "$(dirname "$0")/../stages.sh"
+SECTION=${1:-}
+begin "$SECTION"
+shift
+ROWS=("$@")
+prepare multi30k
+
+# row NAME key=value...
+row() {
+    local name=$1 setting settings=()
+    shift
+    [ ${#ROWS[@]} -eq 0 ] || [[ " ${ROWS[*]} " == *" $name "* ]] || return 0
+    for setting in "$@"; do
+        settings+=(--set "$setting")
+    done
+    VARIANT=$SECTION-$name
+    RUN=runs/$RECIPE/$VARIANT
+    BEFORE=""
+    mkdir -p "$RUN.stages"
+    stage train "$CONFIG" -- learn ${settings[@]+"${settings[@]}"}
+    stage judge -- judge
+}
+
+learn() {
+    seq2seq train "$CONFIG" --out "$RUN" --resume "$@"
+}
+
+judge() {
+    seq2seq evaluate "$RUN/model" --split valid --beam 5 \
+        ${RECORD:+--record "recipes/$RECIPE/results.jsonl" --command "recipes/$RECIPE/run.sh $SECTION ${VARIANT#"$SECTION-"}"}
+}
+
+# What is done to text, and what training asks for: the same for both kinds of c.
+common() {
+    row base
+    local size
+    for size in 1000 2000 8000 16000; do
+        row vocabulary-$size tokenizer.vocabulary=$size
+    done
+    row unigram tokenizer.kind=unigram
+    row bpe-dropout tokenizer.sampling=0.1
+    row word-dropout training.word_dropout=0.1
+    row dropout-0.3 encoder.dropout=0.3 decoder.dropout=0.3
+    row variational encoder.variational=true decoder.variational=true
+    row label-smoothing training.label_smoothing=0.1
+    row tied-output decoder.tied=output
+    row tied-all decoder.tied=all
+    row layer-norm encoder.layer_norm=true decoder.layer_norm=true
+    row two-encoder-layers encoder.layers=2
+    row two-decoder-layers decoder.layers=2
+    row three-layers encoder.layers=3 decoder.layers=3
+    row three-layers-norm encoder.layers=3 decoder.layers=3 encoder.layer_norm=true decoder.layer_norm=true
+    row lstm encoder.cell=lstm decoder.cell=lstm
+    row wide-decoder decoder.hidden=768
+    row batch-768 training.batch_tokens=768
+    row batch-3072 training.batch_tokens=3072
+    row rate-0.0005 training.learning_rate=0.0005
+    row rate-0.002 training.learning_rate=0.002
+    row cosine training.schedule=cosine
+    row average training.average_decay=0.999
+    row average-checkpoints training.average_checkpoints=4
+    row r-drop training.r_drop=3.0
+}
+
+attention() {
+    common
+    row additive context.kind=additive
+    row multi-head context.kind=multi-head
+    row classic context.placement=classic
+}
+
+fixed() {
+    common
+    local pooling heads size
+    for pooling in mean max; do
+        row pooling-$pooling context.pooling=$pooling
+    done
+    for heads in 1 8 16; do
+        row heads-$heads context.pooling=attentive context.heads=$heads
+    done
+    for size in 256 1024; do
+        row size-$size context.size=$size
+    done
+    row reversed "data.train=$PWD/$DATA/reversed-train" "data.valid=$PWD/$DATA/reversed-val"
+}
+
+small() {
+    little 2000 60
+    little 5000 30
+    little 10000 16
+}
+
+# little PAIRS EPOCHS
+little() {
+    local data=("data.train=$PWD/$DATA/first-$1" "training.epochs=$2") size
+    row "$1-base" "${data[@]}"
+    for size in 1000 2000; do
+        row "$1-vocabulary-$size" "${data[@]}" tokenizer.vocabulary=$size
+    done
+    row "$1-bpe-dropout" "${data[@]}" tokenizer.sampling=0.1
+    row "$1-word-dropout" "${data[@]}" training.word_dropout=0.2
+    row "$1-dropout-0.4" "${data[@]}" encoder.dropout=0.4 decoder.dropout=0.4
+    row "$1-tied-all" "${data[@]}" decoder.tied=all
+    row "$1-r-drop" "${data[@]}" training.r_drop=3.0
+}
+
+"$SECTION"
