@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import IO, TYPE_CHECKING, Any
 
 import click
 
 from seq2seq.cli import streams
 from seq2seq.cli.options import model_options
+
+if TYPE_CHECKING:
+    from seq2seq.config import Shape
+    from seq2seq.decoding.labeller import Labelled, Labeller
 
 _WINDOW = 2048  # texts that are read ahead and sorted by length together
 
@@ -45,10 +50,8 @@ def classify(
         labeller = _opened(model, "classification", **machine)
         for window in streams.windows(source, _WINDOW):
             for found in labeller.stream(window):
-                if probabilities:
-                    sink.write(_row(labeller.names, found, each=False))
-                else:
-                    sink.write("".join(found.labels).encode() + b"\n")
+                row = next(iter(_rows(labeller, found)), None)
+                sink.write(_json(row) if probabilities else _text(found))
             sink.flush()
 
 
@@ -71,27 +74,32 @@ def tag(
     with streams.source(input_file) as source, streams.sink(output, [input_file]) as sink:
         labeller = _opened(model, "tagging", **machine)
         if conllu or (input_file is not None and input_file.suffix == ".conllu"):
-            from seq2seq.text.conllu import sentences
-            from seq2seq.text.lines import read_lines
-
-            name = "stdin" if input_file is None else str(input_file)
-            for sentence in sentences(read_lines(source, name), name):
-                (found,) = labeller.stream([" ".join(sentence.column("form"))])
-                sink.write(sentence.with_column("upos", found.labels).encode())
+            _tag_conllu(labeller, source, sink, "stdin" if input_file is None else str(input_file))
             return
         for window in streams.windows(source, _WINDOW):
-            texts = [" ".join(line.split()) for line in window]
-            for found in labeller.stream(texts):
-                if probabilities:
-                    sink.write(_row(labeller.names, found, each=True))
-                else:
-                    sink.write(" ".join(found.labels).encode() + b"\n")
+            for found in labeller.stream(" ".join(line.split()) for line in window):
+                rows = _rows(labeller, found)
+                sink.write(_json(rows) if probabilities else _text(found))
             sink.flush()
 
 
+def _tag_conllu(labeller: Labeller, source: IO[bytes], sink: IO[bytes], name: str) -> None:
+    from seq2seq.text.conllu import sentences
+    from seq2seq.text.lines import read_lines
+
+    waiting = sentences(read_lines(source, name), name)
+    # Who writes into a pipe may wait for the answer to a sentence.
+    size = _WINDOW if streams.is_file(source) else 1
+    while window := list(islice(waiting, size)):
+        texts = [" ".join(sentence.column("form")) for sentence in window]
+        for sentence, found in zip(window, labeller.stream(texts), strict=True):
+            sink.write(sentence.with_column("upos", found.labels).encode())
+        sink.flush()
+
+
 def _opened(
-    model: str, shape: Any, device: str, precision: str, threads: int, batch_size: int
-) -> Any:
+    model: str, shape: Shape, device: str, precision: str, threads: int, batch_size: int
+) -> Labeller:
     from seq2seq import runtime
     from seq2seq.decoding.labeller import Labeller
 
@@ -99,14 +107,20 @@ def _opened(
     return Labeller.load(model, shape, device=device, precision=precision, batch_size=batch_size)
 
 
-def _row(names: list[str], found: Any, *, each: bool) -> bytes:
-    """A row of JSONL: of a text, or a list of one for each of its words."""
-    rows = [
+def _text(found: Labelled) -> bytes:
+    return " ".join(found.labels).encode() + b"\n"
+
+
+def _json(value: object) -> bytes:
+    return json.dumps(value, ensure_ascii=False).encode() + b"\n"
+
+
+def _rows(labeller: Labeller, found: Labelled) -> list[dict[str, object]]:
+    """What JSONL says of the text, or of each of its words."""
+    return [
         {
             "label": label,
-            "probabilities": dict(zip(names, map(float, values.round(6)), strict=True)),
+            "probabilities": dict(zip(labeller.names, map(float, values.round(6)), strict=True)),
         }
         for label, values in zip(found.labels, found.probabilities, strict=True)
     ]
-    value = rows if each else (rows[0] if rows else None)
-    return json.dumps(value, ensure_ascii=False).encode() + b"\n"

@@ -29,13 +29,18 @@ def decoded(line: bytes, number: int) -> str:
         return line.decode("utf-8", errors="replace")
 
 
+def is_file(stream: IO[bytes]) -> bool:
+    """Whether all of it is there to be read, which is not said of a pipe or a terminal."""
+    return stat.S_ISREG(os.fstat(stream.fileno()).st_mode)
+
+
 def windows(stream: IO[bytes], size: int) -> Iterator[list[str]]:
     """The lines of a stream in lists of at most `size`.
 
     A file is read as fast as it can be. From a pipe or a terminal a list is what has come so far,
     so that someone who types one line, or a program that waits for its answer, gets it now.
     """
-    if stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
+    if is_file(stream):
         numbered = (decoded(line, number) for number, line in enumerate(stream, start=1))
         while window := list(islice(numbered, size)):
             yield window

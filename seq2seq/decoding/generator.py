@@ -11,7 +11,7 @@ from typing import cast
 import torch
 
 from seq2seq import runtime
-from seq2seq.decoding.sampling import chooser
+from seq2seq.decoding.sampling import chooser, out_of_range
 from seq2seq.errors import UserError
 from seq2seq.models import folder as model_folder
 from seq2seq.models.folder import Model
@@ -31,15 +31,9 @@ class Sampling:
     seed: int = 1
 
     def __post_init__(self) -> None:
-        wrong = []
+        wrong = out_of_range(self.temperature, self.top_k, self.top_p)
         if self.length < 1:
             wrong.append("the length must be at least 1")
-        if not 0 < self.temperature < math.inf:
-            wrong.append("the temperature must be finite and above 0")
-        if self.top_k < 0:
-            wrong.append("top-k must be at least 0 (0 keeps all)")
-        if not 0 < self.top_p <= 1:
-            wrong.append("top-p must be above 0 and at most 1")
         if wrong:
             raise UserError("; ".join(wrong))
 

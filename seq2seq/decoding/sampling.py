@@ -53,12 +53,8 @@ def chooser(
     temperature: float, top_k: int, top_p: float, generators: list[torch.Generator]
 ) -> Choose:
     """Draws one token a row as `sample` does. ValueError for a setting out of range."""
-    if not 0 < temperature < math.inf:
-        raise ValueError(f"the temperature is {temperature}, must be finite and above 0")
-    if top_k < 0:
-        raise ValueError(f"top_k is {top_k}, must be at least 0 (0 keeps all)")
-    if not 0 < top_p <= 1:
-        raise ValueError(f"top_p is {top_p}, must be above 0 and at most 1 (1 keeps all)")
+    if wrong := out_of_range(temperature, top_k, top_p):
+        raise ValueError("; ".join(wrong))
 
     def choose(log_p: Tensor, rows: Tensor) -> Tensor:
         kept, ids = _candidates(log_p, top_k, top_p)  # [N, C], C of V candidates
@@ -70,6 +66,18 @@ def chooser(
         return at if ids is None else ids.gather(1, at.unsqueeze(1)).squeeze(1)
 
     return choose
+
+
+def out_of_range(temperature: float, top_k: int, top_p: float) -> list[str]:
+    """What is wrong with the settings of a draw, a sentence each."""
+    wrong = []
+    if not 0 < temperature < math.inf:
+        wrong.append(f"the temperature is {temperature}: it must be finite and above 0")
+    if top_k < 0:
+        wrong.append(f"top-k is {top_k}: it must be at least 0 (0 keeps all)")
+    if not 0 < top_p <= 1:
+        wrong.append(f"top-p is {top_p}: it must be above 0 and at most 1 (1 keeps all)")
+    return wrong
 
 
 def _candidates(log_p: Tensor, top_k: int, top_p: float) -> tuple[Tensor, Tensor | None]:

@@ -17,7 +17,7 @@ from seq2seq.decoding.beam import beam
 from seq2seq.decoding.ensemble import Ensemble
 from seq2seq.decoding.greedy import greedy
 from seq2seq.decoding.risk import Utility
-from seq2seq.decoding.sampling import sample
+from seq2seq.decoding.sampling import out_of_range, sample
 from seq2seq.decoding.search import Hypothesis, Limits, Specials
 from seq2seq.errors import UserError
 from seq2seq.models.translation import Translation
@@ -70,10 +70,8 @@ class Search:
             wrong.append(f"maximum length {self.max_length} is below the minimum")
         if not 0 <= self.length_penalty < float("inf"):
             wrong.append(f"length penalty {self.length_penalty} must be finite and at least 0")
-        if self.sampling and not (
-            0 < self.temperature < float("inf") and self.top_k >= 0 and 0 < self.top_p <= 1
-        ):
-            wrong.append("sampling needs a finite temperature > 0, top-k >= 0, 0 < top-p <= 1")
+        if self.sampling:
+            wrong += out_of_range(self.temperature, self.top_k, self.top_p)
         if wrong:
             raise UserError("; ".join(wrong))
 

@@ -413,8 +413,8 @@ def test_a_text_is_written(shell, speaking, toy):
         (["translate"], "is a model of shape 'language-model', not 'translation': it is for "
                         "seq2seq perplexity, seq2seq generate and seq2seq evaluate"),
         (["generate", "--prompt", " "], "the prompt is empty"),
-        (["generate", "--top-p", "0"], "top-p must be above 0"),
-        (["generate", "--length", "0", "--temperature", "0"], "at least 1; the temperature"),
+        (["generate", "--top-p", "0"], "top-p is 0.0: it must be above 0"),
+        (["generate", "--length", "0", "--temperature", "0"], "above 0; the length must"),
         (["perplexity"], "stdin: no text"),
         (["evaluate", "-o", "x"], "is scored by perplexity alone, and leaves nothing to write"),
         (["evaluate", "--plot", "x.png"], "--plot x.png: "),

@@ -146,7 +146,7 @@ def test_the_ends_of_the_unit_interval_choose_no_impossible_token(
     ],
 )
 def test_settings_out_of_range_are_refused(wrong: dict[str, object]) -> None:
-    with pytest.raises(ValueError, match=r"temperature|top_k|top_p|generators"):
+    with pytest.raises(ValueError, match=r"temperature is|top-k is|top-p is|generators"):
         run(hashed(1, V=4), **{"sources": [0], "maximum": [3], "seeds": [1], **wrong})
 
 

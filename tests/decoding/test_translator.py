@@ -303,7 +303,7 @@ def test_all_that_is_wrong_with_a_search_is_said_at_once():
     ],
 )
 def test_settings_of_sampling_that_mean_nothing_are_refused(options):
-    with pytest.raises(UserError, match="sampling needs"):
+    with pytest.raises(UserError, match="it must be"):
         Search(sampling=True, **options)
 
 
