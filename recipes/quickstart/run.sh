@@ -7,7 +7,7 @@ DATA=data/phrasebook
 
 score_test() {
     seq2seq evaluate "$RUN/model" -o "$RUN/test.fr" --plot "$RUN/lengths.png" \
-        ${RECORD:+--record "recipes/$RECIPE/results.jsonl" --command "make quickstart"} > "$RUN/test.txt"
+        ${RECORD:+--record "recipes/$RECIPE/results.jsonl" --command "recipes/quickstart/run.sh $VARIANT"} > "$RUN/test.txt"
 }
 
 score_baselines() {
