@@ -142,7 +142,7 @@ class DecoderConfig(Section):
     weight_dropout: float = Field(0.0, ge=0, lt=1)  # of the weights from state to state
     # "output": the target embedding is the output matrix; "all": the source embedding too.
     tied: Literal["none", "output", "all"] = "output"
-    bidirectional: bool = False  # language model: it sees what comes, so it cannot write
+    bidirectional: bool = False  # language model: it sees what it is to foretell
 
 
 class TrainingConfig(Section):
@@ -247,7 +247,7 @@ class Config(Section):
     def _filled_in(cls, values: Any) -> Any:
         """What is the same for all of a shape need not be said."""
         if isinstance(values, dict):
-            for name, known in _FILLED_IN.get(values.get("shape", ""), {}).items():
+            for name, known in _FILLED_IN.get(str(values.get("shape")), {}).items():
                 given = values.get(name, {})
                 if isinstance(given, dict):
                     values = values | {name: known | given}

@@ -23,6 +23,11 @@ def _sync(path: Path) -> None:
         os.close(descriptor)
 
 
+def _aside(path: Path) -> Path:
+    """The name of what is not whole yet: no other process's, on another host neither."""
+    return path.with_name(f".{path.name}.{os.uname().nodename}-{os.getpid()}.part")
+
+
 @contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
     """Give a path beside `path` to write to; it takes the name of `path` only if all went well.
@@ -30,7 +35,7 @@ def whole_file(path: Path) -> Iterator[Path]:
     Where that is a link, what it names is replaced, and the link stays.
     """
     path = path.resolve()
-    aside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    aside = _aside(path)
     try:
         yield aside
         _sync(aside)
@@ -43,7 +48,7 @@ def whole_file(path: Path) -> Iterator[Path]:
 @contextmanager
 def whole_folder(path: Path) -> Iterator[Path]:
     """The same for a folder. One that has the name already is replaced as a whole."""
-    aside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    aside = _aside(path)
     new = not path.parent.exists()
     shutil.rmtree(aside, ignore_errors=True)
     aside.mkdir(parents=True)

@@ -51,7 +51,7 @@ def precision(name: str, chosen: torch.device) -> torch.dtype:
     if name == "fp32":
         return torch.float32
     if chosen.type == "cuda":
-        has = torch.cuda.is_bf16_supported()
+        has = torch.cuda.is_bf16_supported(including_emulation=False)
     else:
         has = bool(torch.cpu._is_avx512_bf16_supported()) if chosen.type == "cpu" else False
     if name == "bf16" and not has:

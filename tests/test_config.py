@@ -342,3 +342,8 @@ def test_every_recipe_loads(recipe: Path) -> None:
 
 def test_there_are_recipes() -> None:
     assert RECIPES
+
+
+def test_a_shape_that_is_no_word(path: Path) -> None:
+    with pytest.raises(UserError, match="shape"):
+        config_file.load(path, ['shape=["x"]'])

@@ -106,7 +106,7 @@ def evaluate(
         _print(name, done, len(pairs))
     parameters = sum(p.numel() for one in models for p in one.network.parameters())
     command = command or shlex.join(["seq2seq", *sys.argv[1:]])
-    row = _row(model, models[0].config.seed, name, done, len(pairs), parameters, command)
+    row = _row(model, models[0].config.seed, name, done, len(pairs), parameters, command, device)
     run = _run_of(model)
     if (run / "metrics.jsonl").exists():
         append_row(run / "results.jsonl", row, require_clean=None)
@@ -164,9 +164,17 @@ def _run_of(model: str) -> Path:
 
 
 def _row(
-    model: str, seed: int, name: str, done: Any, lines: int, parameters: int, command: str
+    model: str,
+    seed: int,
+    name: str,
+    done: Any,
+    lines: int,
+    parameters: int,
+    command: str,
+    device: str,
 ) -> dict[str, Any]:
     """The row of results.jsonl; a run's folder is named <recipe>/<variant>[-seed-<n>]."""
+    from seq2seq import runtime
     from seq2seq.evaluation.results import make_row
 
     run = _run_of(model)
@@ -182,6 +190,7 @@ def _row(
         seconds=done.seconds,
         lines=lines,
         command=command,
+        device=str(runtime.device(device)),
     )
 
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from seq2seq.cli import streams
 from seq2seq.errors import UserError
+
+if TYPE_CHECKING:
+    from seq2seq.text.tokenizer import Tokenizer
 
 _WINDOW = 2048
 
@@ -54,8 +57,11 @@ def learn_command(inputs: tuple[Path, ...], output: Path, **settings: Any) -> No
 def encode(
     model: Path, input_file: Path | None, output: Path | None, ids: bool, lowercase: bool
 ) -> None:
-    """Lines of text to lines of pieces, with a space between two."""
-    loaded = _load(model, lowercase)
+    """Lines of text to lines of pieces, with a space between two.
+
+    MODEL is a file of `tokenizer train`, or a model folder: then pieces are those of its source.
+    """
+    loaded = _load(model, "source", lowercase=lowercase)
     with streams.source(input_file) as source, streams.sink(output, [input_file]) as sink:
         for window in streams.windows(source, _WINDOW):
             for row in loaded.encode(window):
@@ -70,8 +76,8 @@ def encode(
 @click.option("-o", "--output", type=click.Path(path_type=Path))
 @click.option("--ids", is_flag=True, help="The lines hold numbers instead of pieces.")
 def decode(model: Path, input_file: Path | None, output: Path | None, ids: bool) -> None:
-    """Lines of pieces back to lines of text."""
-    loaded = _load(model, lowercase=False)
+    """Lines of pieces back to lines of text; with a model folder, those of its target."""
+    loaded = _load(model, "target")
     number = 0
     with streams.source(input_file) as source, streams.sink(output, [input_file]) as sink:
         for window in streams.windows(source, _WINDOW):
@@ -83,11 +89,17 @@ def decode(model: Path, input_file: Path | None, output: Path | None, ids: bool)
             sink.flush()
 
 
-def _load(path: Path, lowercase: bool) -> Any:
+def _load(path: Path, side: str, *, lowercase: bool = False) -> Tokenizer:
     from seq2seq.text.tokenizer import Tokenizer
 
     if path.is_dir():
-        path = path / "tokenizer.model"
+        from seq2seq.models.folder import load_config
+        from seq2seq.text.tokenizers import Tokenizers
+
+        if lowercase:
+            raise UserError(f"--lowercase: {path} says itself whether its text is lower-cased")
+        loaded: Tokenizer = getattr(Tokenizers.load(path, load_config(path)), side)
+        return loaded
     try:
         return Tokenizer(path.read_bytes(), lowercase=lowercase)
     except OSError as error:

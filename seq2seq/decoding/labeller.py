@@ -15,7 +15,7 @@ from seq2seq.config import Shape
 from seq2seq.errors import UserError
 from seq2seq.models import folder as model_folder
 from seq2seq.models.folder import Model
-from seq2seq.text.batching import Batch, pad_source
+from seq2seq.text.batching import Batch, in_turn, pad_source
 from seq2seq.text.labels import Labels
 
 _WINDOW = 2048  # texts that are sorted by length together
@@ -42,6 +42,7 @@ class Labeller:
         self.device = runtime.device(device)
         self.dtype = runtime.precision(precision, self.device)
         self.tokenizers, self.batch_size = model.tokenizers, batch_size
+        self.longest = model.config.data.max_tokens
         labels = model.tokenizers.require_labels()
         assert isinstance(labels, Labels)
         self.names = labels.names
@@ -74,8 +75,9 @@ class Labeller:
         order = sorted(
             (i for i, text in enumerate(texts) if text.strip()), key=lambda i: len(ids[i])
         )
-        for start in range(0, len(order), self.batch_size):
-            rows = order[start : start + self.batch_size]
+        sizes = [len(ids[i]) + 1 for i in order]
+        for now in in_turn(sizes, most=self.batch_size, longest=self.longest):
+            rows = order[now]
             for row, probabilities in zip(
                 rows, self._probabilities([ids[i] for i in rows]), strict=True
             ):

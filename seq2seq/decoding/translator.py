@@ -22,6 +22,7 @@ from seq2seq.errors import UserError
 from seq2seq.models import folder as model_folder
 from seq2seq.models.folder import Model
 from seq2seq.models.translation import Translation
+from seq2seq.text.batching import in_turn
 from seq2seq.text.tokenizer import word_numbers
 
 log = logging.getLogger(__name__)
@@ -61,9 +62,6 @@ class Translator:
         self.configs = [model.config for model in models]
         self.longest = first.config.data.max_tokens
         self.lowercase = first.config.tokenizer.lowercase
-        self.parameters = sum(
-            parameter.numel() for model in models for parameter in model.network.parameters()
-        )
         networks = [cast(Translation, model.network) for model in models]
         self.searcher = Searcher(
             networks, first.tokenizers, first.config, found, runtime.precision(precision, found)
@@ -124,7 +122,9 @@ class Translator:
         work.sort(key=lambda item: len(item[0].parts[item[1]]))  # stable: like lengths together
         done = 0
         aligned = self.configs[0].context.kind == "aligned"
-        for batch in _batched(work, search.batch_size, self.longest, alike=aligned):
+        sizes = [len(line.parts[part]) + 1 for line, part in work]
+        for now in in_turn(sizes, most=search.batch_size, longest=self.longest, alike=aligned):
+            batch = work[now]
             sources = [line.parts[part] for line, part in batch]
             results = self.searcher.find(sources, [line.text for line, _ in batch], search)
             for (line, part), hypotheses in zip(batch, results, strict=True):
@@ -240,21 +240,3 @@ class Translator:
             parts.append(Alignment(left.ended(ends[0]), right, line.attended[number]))
             before += len(texts[number]) + len([*line.joints, ""][number])
         return join(parts)
-
-
-def _batched(
-    work: list[tuple[Line, int]], size: int, longest: int, *, alike: bool
-) -> Iterator[list[tuple[Line, int]]]:
-    """At most `size` parts a batch, and of very long ones fewer, so that a batch of the longest
-    lines needs no more memory than sixteen of them; alike: of one length."""
-    batch: list[tuple[Line, int]] = []
-    for line, part in work:
-        length = len(line.parts[part]) + 1
-        full = len(batch) == size or (len(batch) + 1) * length > max(16 * longest, 2048)
-        other = alike and batch and len(batch[-1][0].parts[batch[-1][1]]) + 1 != length
-        if batch and (full or other):
-            yield batch
-            batch = []
-        batch.append((line, part))
-    if batch:
-        yield batch

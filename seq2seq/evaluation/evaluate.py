@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import logging
 import random
 import time
 from collections.abc import Sequence
@@ -23,6 +24,8 @@ from seq2seq.evaluation.perplexity import perplexity_of_lines, perplexity_of_pai
 from seq2seq.evaluation.scores import Score, corpus_scores
 from seq2seq.models.folder import Model
 from seq2seq.text.corpus import Pair, read_pairs
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -83,7 +86,7 @@ def _translated(translator: Translator, pairs: Sequence[Pair], search: Search) -
     return Evaluation(
         corpus_scores(outputs, references, lowercase=translator.lowercase),
         seconds,
-        by_length=by_length(sources, outputs, references),
+        by_length=by_length(sources, outputs, references, lowercase=translator.lowercase),
         outputs=outputs,
         decoding=_settings(search),
     )
@@ -139,13 +142,15 @@ def _labelled(
     found = [one.labels for one in labeller.stream(texts)]
     seconds = time.perf_counter() - start
     wanted = [line.split(" ") for line in references]
+    # A blank text has no labels, which is wrong.
+    found = [one or [""] * len(other) for one, other in zip(found, wanted, strict=True)]
     for number, (one, other) in enumerate(zip(found, wanted, strict=True), start=1):
         if len(one) != len(other):
             raise UserError(
                 f"{name}, row {number}: {len(other)} labels where {len(one)} are to be told"
             )
     told, right = list(itertools.chain(*found)), list(itertools.chain(*wanted))
-    names = sorted({*labeller.names, *right})  # one that training had not is never found
+    names = sorted({*labeller.names, *right, *told})  # one that training had not is never found
     counts = confusion(right, told, names)
     scores = label_scores(counts)
     if model.config.shape == "tagging":
@@ -158,7 +163,11 @@ def _of_unknown_words(
     data: Data, texts: list[str], wanted: list[str], found: list[str]
 ) -> list[Score]:
     """Accuracy over the words that the training text does not hold."""
-    known = {word for text, _ in read_pairs(data, "train") for word in text.split(" ")}
+    try:
+        known = {word for text, _ in read_pairs(data, "train") for word in text.split(" ")}
+    except UserError as error:  # a model may be far from what it has learned from
+        log.warning("which words are unknown cannot be told: %s", error)
+        return []
     words = (word for text in texts for word in text.split(" "))
     told = zip(words, wanted, found, strict=True)
     right = [one == other for word, one, other in told if word not in known]

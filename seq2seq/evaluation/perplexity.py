@@ -67,8 +67,12 @@ def perplexity_of_pairs(
         path = Path(folder) / "pairs.arrow"
         Dataset.write(path, encoded(pairs, model.tokenizers))
         dataset = Dataset(path)
-        batches = batching.plan(dataset.lengths, budget=_BUDGET, seed=0, epoch=0)
-        return perplexity_of_batches(model, dataset, batches, device, dtype)
+        return perplexity_of_batches(model, dataset, batches_of(dataset), device, dtype)
+
+
+def batches_of(dataset: Dataset) -> list[np.ndarray]:
+    """All rows of encoded pairs, in batches to be judged."""
+    return batching.plan(dataset.lengths, budget=_BUDGET, seed=0, epoch=0)
 
 
 @torch.no_grad()

@@ -12,7 +12,7 @@ from seq2seq.nn.encoder import Encoder
 
 
 def embedding(vocabulary: int, size: int, pad: int) -> nn.Embedding:
-    """Fresh vectors of V tokens; that of `pad` is zero and stays so."""
+    """Fresh vectors of V tokens; that of `pad` is zero at first."""
     made = nn.Embedding(vocabulary, size, padding_idx=pad)
     # Small enough that a tied output starts near the uniform distribution.
     nn.init.normal_(made.weight, std=size**-0.5)

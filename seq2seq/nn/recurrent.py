@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from contextlib import nullcontext
 from functools import partial
 from typing import Any
 
@@ -72,7 +73,10 @@ class Layer(nn.Module):
                 part.unsqueeze(0).to(inputs.dtype).contiguous() for part in state
             )  # [1, B, H]
             initial = parts if self.parts == 2 else parts[0]
-        run = self._dropped if self.training and self.weight_dropout else self.run
+        dropped = self.training and self.weight_dropout > 0
+        # Under autocast cuDNN's layers are computed in fp16, whatever autocast was asked for.
+        lowered = inputs.device.type == "cuda" and torch.is_autocast_enabled("cuda")
+        run = self._given if dropped or lowered else self.run
         outputs, last = run(inputs, initial)
         return outputs, tuple(part[0] for part in (last if self.parts == 2 else (last,)))
 
@@ -102,7 +106,7 @@ class Layer(nn.Module):
         weight = self.run.get_parameter("weight_hh_l0")
         return F.dropout(weight, self.weight_dropout, self.training)
 
-    def _dropped(self, inputs: Tensor, initial: Any) -> tuple[Tensor, Any]:
+    def _given(self, inputs: Tensor, initial: Any) -> tuple[Tensor, Any]:
         """What torch's module computes, with other weights than its own."""
         if initial is None:
             zeros = inputs.new_zeros(1, len(inputs), self.run.hidden_size)
@@ -110,7 +114,15 @@ class Layer(nn.Module):
         weight_ih, _, bias_ih, bias_hh = self.run.all_weights[0]
         weights = [weight_ih, self._weight_hh(), bias_ih, bias_hh]
         compute = getattr(torch, self.run.mode.lower())  # torch.lstm, gru, rnn_tanh, rnn_relu
-        outputs, *last = compute(inputs, initial, weights, True, 1, 0.0, True, False, True)
+        on_cuda = inputs.device.type == "cuda"
+        if on_cuda:
+            dtype = runtime.dtype_of_products(weight_ih)
+            weights = [weight.to(dtype) for weight in weights]
+            inputs = inputs.to(dtype)
+            parts = [part.to(dtype) for part in initial] if self.parts == 2 else initial.to(dtype)
+            initial = tuple(parts) if self.parts == 2 else parts
+        with torch.autocast("cuda", enabled=False) if on_cuda else nullcontext():
+            outputs, *last = compute(inputs, initial, weights, True, 1, 0.0, True, False, True)
         return outputs, tuple(last) if self.parts == 2 else last[0]
 
 

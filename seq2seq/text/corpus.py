@@ -1,8 +1,9 @@
 """Raw parallel text, read strictly and one pair at a time: no line is lost, added or shifted.
 
-Whatever cannot be read as it stands is refused with its file and line. Two things alone are mended
-in silence: a byte order mark at the beginning of a file is dropped, and a newline inside a value of
-a table is a space. Memory does not grow with the corpus.
+Whatever cannot be read as it stands is refused with its file and line. Three things alone are
+mended in silence: a byte order mark at the beginning of a file is dropped, a newline inside a value
+of a table is a space, and the lines of a TSV end as its header does. Memory does not grow with
+the corpus.
 """
 
 from __future__ import annotations

@@ -34,7 +34,7 @@ class Labels:
     def __hash__(self) -> int:
         return hash(tuple(self.names))
 
-    def encode(self, lines: Sequence[str], threads: int = 1) -> list[list[int]]:
+    def encode(self, lines: Sequence[str]) -> list[list[int]]:
         """The numbers of the labels of each line. Raises UserError for one that is none of them."""
         return [[self.number(name) for name in line.split(" ")] for line in lines]
 
@@ -72,7 +72,7 @@ class Numbers:
     def __len__(self) -> int:
         return self.count
 
-    def encode(self, lines: Sequence[str], threads: int = 1) -> list[list[int]]:
+    def encode(self, lines: Sequence[str]) -> list[list[int]]:
         """The numbers of each line. Raises UserError for what is none."""
         return [self._parsed(line) for line in lines]
 

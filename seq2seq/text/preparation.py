@@ -148,7 +148,13 @@ def _held_out(config: Config, valid: list[Pair]) -> dict[str, set[bytes]]:
     held_out = {"valid": {corpus.pair_digest(pair) for pair in valid}}
     if corpus.has_split(config.data, "test"):
         test = corpus.read_pairs(config.data, "test")
-        held_out["test"] = {corpus.pair_digest(pair) for pair in test}
+        try:
+            held_out["test"] = {corpus.pair_digest(pair) for pair in test}
+        except UserError as error:
+            if config.data.test is not None:
+                raise
+            # By default a hub dataset is asked for one, which it need not have.
+            log.warning("without a test set: %s", error)
     return held_out
 
 

@@ -82,6 +82,7 @@ def _text(value: object, column: str, where: str) -> str:
 
 def _tsv(path: Path, columns: Columns) -> Iterator[Pair]:
     lines = enumerate(file_lines(path), 1)
+    ending = ""
     source, target = columns
     if isinstance(source, int) and isinstance(target, int):
         if min(source, target) < 1:
@@ -92,12 +93,13 @@ def _tsv(path: Path, columns: Columns) -> Iterator[Pair]:
         _, header = next(lines, (0, None))
         if header is None:
             return
-        there = header.removesuffix("\r").split("\t")
+        ending = "\r" if header.endswith("\r") else ""  # of a file from Windows
+        there = header.removesuffix(ending).split("\t")
         _check_columns(names, there, str(path))
         first, second = map(there.index, names)
     needed = max(first, second) + 1
     for number, line in lines:
-        row = line.split("\t")
+        row = line.removesuffix(ending).split("\t")
         if len(row) < needed:
             raise UserError(
                 f"{path}:{number}: {len(row)} columns where at least {needed} are needed; "

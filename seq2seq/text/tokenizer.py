@@ -101,7 +101,7 @@ class Tokenizer:
         """The whitespace word of the line, from 0, that each piece of `encode` belongs to."""
         text = self._prepared(line)
         if self._words is not None:
-            return list(range(len(text.split())))
+            return list(range(len(self.encode([line])[0])))
         encoded = self._processor.EncodeAsImmutableProto(text)
         return word_numbers(text, [piece.begin for piece in encoded.pieces])
 

@@ -53,19 +53,23 @@ class Tokenizers:
         self, pieces: Pieces, sources: Sequence[str], targets: Sequence[str]
     ) -> tuple[Ids, Ids]:
         if self.shape == "generation":
-            return self.require_labels().encode(sources), pieces(self.target, targets)
+            labels = self.require_labels()
+            several = [line for line in sources if " " in line and isinstance(labels, Labels)]
+            if several:
+                raise UserError(f"{several[0]!r} is not 1 label: a label holds no space")
+            return labels.encode(sources), pieces(self.target, targets)
         if self.shape == "tagging":
             ids = self._words(lambda words: pieces(self.source, words), sources)
         else:
             ids = pieces(self.source, sources)
         if self.labels is None:
             return ids, pieces(self.target, targets)
-        for text, labels in zip(sources, targets, strict=False):  # a model in use has no targets
+        for text, line in zip(sources, targets, strict=False):  # a model in use has no targets
             wanted = len(text.split(" ")) if self.shape == "tagging" else 1
-            if len(labels.split(" ")) != wanted:
+            if len(line.split(" ")) != wanted:
                 number = f"{wanted} label{'s' * (wanted > 1)}"
                 raise UserError(
-                    f"{labels!r} is not {number}, as {text[:60]!r} needs: a label holds "
+                    f"{line!r} is not {number}, as {text[:60]!r} needs: a label holds "
                     "no space, and one stands between two of them"
                 )
         return ids, self.labels.encode(targets)

@@ -27,6 +27,7 @@ class Progress:
     update: int = 0
     epoch: int = 0  # the one under way, from 0
     position: int = 0  # batches of it that are done
+    feed: str = ""  # what they are batches of, see `Feeds.name`
     seconds: float = 0.0  # of training, added up over resumes
     validated: int = -1  # the update of the last validation
     best: float | None = None  # its score by validation.metric, higher is better
@@ -106,13 +107,19 @@ class Checkpoints:
         folder = found[-1]
         try:
             values: dict[str, Any] = json.loads((folder / "progress.json").read_text("utf-8"))
-            state = torch.load(folder / "optimizer.pt", weights_only=True)
+            state = torch.load(folder / "optimizer.pt", weights_only=True, map_location="cpu")
             load_weights(folder / "weights.safetensors", network)
             if averaged is not None and (folder / "average.safetensors").exists():
                 load_weights(folder / "average.safetensors", averaged)
             elif averaged is not None:  # averaging was switched on for the resumed part
                 averaged.load_state_dict(network.state_dict())
+            settings = [
+                {key: value for key, value in group.items() if key != "params"}
+                for group in optimizer.param_groups
+            ]
             optimizer.load_state_dict(state)
+            for group, own in zip(optimizer.param_groups, settings, strict=True):
+                group.update(own)  # how to go on is the configuration's to say
             values["kept"] = [(score, update) for score, update in values["kept"]]
             return Progress(**values)
         except _BROKEN as error:
@@ -123,7 +130,9 @@ class Checkpoints:
         """The state that the text under way had left, in the last one. Raises UserError."""
         path = self._all()[-1] / "carried.pt"
         try:
-            found: Carried | None = torch.load(path, weights_only=True) if path.exists() else None
+            if not path.exists():
+                return None
+            found: Carried = torch.load(path, weights_only=True, map_location="cpu")
         except _BROKEN as error:
             raise UserError(f"{path}: cannot be read: {error}") from None
         return found

@@ -37,12 +37,14 @@ _LOST = ("gloo", "NCCL", "Connection", "connection", "Timed out", "timed out", "
 @dataclass(frozen=True)
 class Ranks:
     """This process, `number` of `count`, from 0; `local`: its number on this machine; `gradients`:
-    the group that averages them, where that is not the one that shares all else."""
+    the group that averages them, where that is not the one that shares all else; `patient`: one
+    that waits for days."""
 
     number: int = 0
     count: int = 1
     local: int = 0
     gradients: dist.ProcessGroup | None = None
+    patient: dist.ProcessGroup | None = None
 
     @property
     def first(self) -> bool:
@@ -102,12 +104,19 @@ class Ranks:
 
     @contextmanager
     def one_after_the_other(self) -> Iterator[None]:
-        """Let the first rank of each machine do its work, then the others of that machine."""
-        if self.count > 1 and self.local > 0:
-            dist.monitored_barrier(timeout=_PREPARING)
+        """Let the first rank of all do its work, then the first of each other machine, which finds
+        it done where they share a folder, and then the rest."""
+        turn = 0 if self.first else 1 if self.local == 0 else 2
+        for _ in range(turn):
+            self._wait_for_all()
         yield
-        if self.count > 1 and self.local == 0:
-            dist.monitored_barrier(timeout=_PREPARING)
+        for _ in range(2 - turn):
+            self._wait_for_all()
+
+    def _wait_for_all(self) -> None:
+        # Not monitored_barrier: its timeout is that of the first rank alone.
+        if self.count > 1:
+            dist.barrier(group=self.patient)
 
     def same(self, value: object, what: str) -> None:
         """Raises UserError, on all ranks, where they do not agree on `value`."""
@@ -140,7 +149,8 @@ def joined(device: torch.device) -> Iterator[Ranks]:
         gradients = None
         if device.type == "cuda":
             gradients = dist.new_group(backend="nccl", timeout=_PATIENCE)
-        yield Ranks(number, count, local_rank(), gradients)
+        patient = dist.new_group(backend="gloo", timeout=_PREPARING)
+        yield Ranks(number, count, local_rank(), gradients, patient)
         dist.barrier()  # none leaves while another still speaks to it
     except RuntimeError as error:  # of gloo; NCCL's and the store's are of this kind too
         if count == 1 or not any(sign in str(error) for sign in _LOST):

@@ -91,11 +91,25 @@ class Feeds:
                 line_ends=config.data.line_ends,
             )
             window = config.training.window
+            streams_wanted = config.training.batch_tokens // window
+            if streams_wanted < ranks.count:
+                raise UserError(
+                    f"{streams_wanted} windows a batch (training.batch_tokens / training.window) "
+                    f"cannot be shared out over {ranks.count} ranks: start fewer of them"
+                )
             if len(self.ids) < window:
                 raise UserError(
                     f"the training text has {len(self.ids):,} tokens, fewer than one window of "
                     f"{window}: set a smaller training.window"
                 )
+
+    @property
+    def name(self) -> str:
+        """Of the plan: a position in one counts for nothing in another."""
+        settings = self.config.training
+        text = self.config.shape == "language-model"
+        windows = f" in {settings.windows} windows of {settings.window}" if text else ""
+        return f"{settings.batch_tokens} tokens{windows}"
 
     def __call__(self, epoch: int) -> Feed:
         """Made from (seed, epoch) alone."""

@@ -142,7 +142,8 @@ class Learner:
         parts: list[Any] = [self.network, self.optimizer]
         if self.averaged is not None:
             parts.append(self.averaged)
-        states = self.ranks.of_first([part.state_dict() for part in parts])
+        # On the CPU, where what is sent would be pickled with the first rank's device.
+        states = self.ranks.of_first([on_cpu(part.state_dict()) for part in parts])
         if not self.ranks.first:
             for part, state in zip(parts, states, strict=True):
                 part.load_state_dict(state)
@@ -188,6 +189,15 @@ class Learner:
             torch._foreach_lerp_(
                 list(self.averaged.parameters()), list(self.network.parameters()), 1 - decay
             )
+
+
+def on_cpu(value: Any) -> Any:
+    """A state, with copies on the CPU of what is elsewhere."""
+    if isinstance(value, Tensor):
+        return value.cpu()
+    if isinstance(value, dict):
+        return {key: on_cpu(one) for key, one in value.items()}
+    return [on_cpu(one) for one in value] if isinstance(value, list) else value
 
 
 def _groups(network: nn.Module, decay: float) -> list[dict[str, Any]]:

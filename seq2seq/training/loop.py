@@ -61,6 +61,10 @@ def train(
     """
     device = runtime.device(config.training.device)
     if device == torch.device("cuda"):
+        if local_rank() >= torch.cuda.device_count():
+            raise UserError(
+                f"this machine has {torch.cuda.device_count()} GPUs: start no more processes on it"
+            )
         device = torch.device("cuda", local_rank())
     dtype = runtime.precision(config.training.precision, device)
     threads = runtime.threads(config.training.threads)
@@ -87,6 +91,8 @@ def train(
             trainer.profile = Profile(run.profile, device)
         with Display(quiet=not ranks.first) as display, signals() as caught:
             trainer.run_to_the_end(display, caught)
+        if trainer.profile is not None:
+            trainer.profile.end()
         log.info("the model is in %s", run.model)
     return run.model
 
@@ -139,8 +145,14 @@ class Trainer:
             learner.take_over()
             carried = ranks.of_first(self.checkpoints.carried() if ranks.first else None)
             if carried is not None:
-                learner.carried = [tuple(ranks.share_of(p) for p in layer) for layer in carried]
+                learner.carried = [
+                    tuple(ranks.share_of(part).to(learner.device) for part in layer)
+                    for layer in carried
+                ]
             self.progress = found
+            if found.feed not in ("", self.feeds.name):
+                log.info("other batches than before: the epoch under way is begun anew")
+                found.position, learner.carried = 0, None
             if found.threads != threads:
                 log.info("set to %d threads, as the run was begun", found.threads)
                 runtime.threads(found.threads)
@@ -164,7 +176,7 @@ class Trainer:
                 threads,
                 f" in each of {ranks.count} processes" if ranks.count > 1 else "",
             )
-        self.progress.ranks = ranks.count
+        self.progress.ranks, self.progress.feed = ranks.count, self.feeds.name
         self.metrics = MetricsLog(self.run.metrics if ranks.first else None, self.progress.rows)
 
     def run_to_the_end(self, display: Display, caught: list[int]) -> None:

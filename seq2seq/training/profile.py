@@ -35,13 +35,26 @@ class Profile:
             self.profiler.start()
         elif self.count == _BEFORE + _WATCHED:
             self.profiler.stop()
-            self._write()
+            self._write(_WATCHED)
 
-    def _write(self) -> None:
+    def end(self) -> None:
+        """To be called when the run is at its end: it may have been a short one."""
+        watched = self.count - _BEFORE
+        if 0 < watched < _WATCHED:
+            self.profiler.stop()
+            self._write(watched)
+        elif watched <= 0:
+            if watched == 0:
+                self.profiler.stop()
+            log.warning(
+                "no profile: the run made %d updates, %d are for warm-up", self.count, _BEFORE
+            )
+
+    def _write(self, watched: int) -> None:
         found = self.profiler.key_averages()
         total = sum(event.self_cpu_time_total for event in found)  # microseconds
         lines = [
-            f"{_WATCHED} updates, {total / _WATCHED / 1e3:.1f} ms each (the profiler's own work "
+            f"{watched} updates, {total / watched / 1e3:.1f} ms each (the profiler's own work "
             "among it)",
             "",
             f"{'phase':24}{'ms an update':>14}{'share':>8}",
@@ -50,14 +63,14 @@ class Profile:
         phases = {name: times.get(name, 0.0) for name in PHASES}
         phases["the rest"] = total - sum(phases.values())
         for name, time in phases.items():
-            lines.append(f"{name:24}{time / _WATCHED / 1e3:14.2f}{time / total:8.1%}")
+            lines.append(f"{name:24}{time / watched / 1e3:14.2f}{time / total:8.1%}")
         lines += ["", f"{'operation, by itself':48}{'ms an update':>14}{'share':>8}{'calls':>8}"]
         by_time = sorted(found, key=lambda event: -event.self_cpu_time_total)
         for event in by_time[:_OPERATIONS]:
             time = event.self_cpu_time_total
             lines.append(
-                f"{event.key[:47]:48}{time / _WATCHED / 1e3:14.2f}{time / total:8.1%}"
-                f"{event.count / _WATCHED:8.0f}"
+                f"{event.key[:47]:48}{time / watched / 1e3:14.2f}{time / total:8.1%}"
+                f"{event.count / watched:8.0f}"
             )
         with whole_file(self.path) as aside:
             aside.write_text("\n".join(lines) + "\n", encoding="utf-8")

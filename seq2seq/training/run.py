@@ -67,11 +67,16 @@ def _leftovers(folder: Path) -> list[Path]:
 
 def _refuse_another(config: Config, written: Path) -> None:
     """What was learned so far fits one data set and one architecture; how to train may change."""
-    old = tomllib.loads(written.read_text(encoding="utf-8"))
+    try:
+        old = tomllib.loads(written.read_text(encoding="utf-8"))
+    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UserError(f"{written}: cannot be read as TOML: {error}") from None
     new = tomllib.loads(config_file.dumps(config))
-    fixed = ("shape", "seed", "data", "tokenizer", "encoder", "context", "decoder")
+    sections = ("shape", "seed", "data", "tokenizer", "encoder", "context", "decoder")
+    # The optimiser's state is of its kind, and the best score so far is one of its metric.
+    keys = ("training.optimizer", "validation.metric")
     differ = _differences(old, new)
-    refused = [text for key, text in differ.items() if key.split(".")[0] in fixed]
+    refused = [text for key, text in differ.items() if key in keys or key.split(".")[0] in sections]
     if refused:
         raise UserError(
             f"{written.parent} cannot be resumed with another configuration: " + ", ".join(refused)

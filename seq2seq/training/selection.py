@@ -19,6 +19,7 @@ from seq2seq.text.preparation import Prepared
 from seq2seq.training.card import model_card
 from seq2seq.training.checkpoint import Checkpoints, Progress
 from seq2seq.training.distributed import Ranks
+from seq2seq.training.learner import on_cpu
 from seq2seq.training.progress import Display, MetricsLog, quality
 from seq2seq.training.run import Run
 from seq2seq.training.validation import Validation, validate
@@ -90,7 +91,7 @@ class Selection:
         network = copy.deepcopy(network)
         if self.ranks.first:
             self.checkpoints.average(progress, network)
-        network.load_state_dict(self.ranks.of_first(network.state_dict()))
+        network.load_state_dict(self.ranks.of_first(on_cpu(network.state_dict())))
         model, found = self._validated(network)
         score = found.score(self.config.validation.metric)
         assert progress.best is not None

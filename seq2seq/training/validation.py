@@ -10,14 +10,12 @@ import torch
 from seq2seq.decoding.labeller import Labeller
 from seq2seq.decoding.searcher import Search
 from seq2seq.decoding.translator import Translator
-from seq2seq.evaluation.perplexity import perplexity, perplexity_of_batches
+from seq2seq.evaluation.perplexity import batches_of, perplexity, perplexity_of_batches
 from seq2seq.evaluation.scores import bleu
 from seq2seq.models.folder import Model
-from seq2seq.text import batching, streams
+from seq2seq.text import streams
 from seq2seq.text.dataset import Dataset
 from seq2seq.training.distributed import Ranks
-
-_BUDGET = 4096  # tokens a batch
 
 
 @dataclass(frozen=True)
@@ -47,7 +45,8 @@ def validate(
         ids = streams.stream(
             pairs.columns(1), model.tokenizers.target, line_ends=model.config.data.line_ends
         )
-        return Validation(perplexity(model, ids, device, dtype).loss)
+        # Each rank's own differs in a bit where the machines do; all must go the same way.
+        return Validation(ranks.of_first(perplexity(model, ids, device, dtype).loss))
     loss = _loss(model, pairs, device, dtype, ranks)
     if settings.metric == "loss":
         return Validation(loss)
@@ -63,10 +62,10 @@ def validate(
 
 def _accuracy(model: Model, pairs: Dataset, device: str, precision: str, ranks: Ranks) -> float:
     labeller = Labeller(model, device=device, precision=precision)
-    sources, targets = zip(*ranks.share_of(list(pairs.pairs())), strict=True)
+    share = ranks.share_of(list(pairs.pairs()))
     right = total = 0
-    for found, target in zip(labeller.stream(sources), targets, strict=True):
-        wanted = target.split(" ")
+    for found, pair in zip(labeller.stream(source for source, _ in share), share, strict=True):
+        wanted = pair[1].split(" ")
         # A blank text has no labels, which is wrong.
         right += sum(one == other for one, other in zip(found.labels, wanted, strict=False))
         total += len(wanted)
@@ -77,7 +76,7 @@ def _accuracy(model: Model, pairs: Dataset, device: str, precision: str, ranks: 
 def _loss(
     model: Model, pairs: Dataset, device: torch.device, dtype: torch.dtype, ranks: Ranks
 ) -> float:
-    batches = batching.plan(pairs.lengths, budget=_BUDGET, seed=0, epoch=0)
-    found = perplexity_of_batches(model, pairs, ranks.share_of(batches), device, dtype)
+    share = ranks.share_of(batches_of(pairs))
+    found = perplexity_of_batches(model, pairs, share, device, dtype)
     nll, tokens = ranks.total(found.nll, found.tokens)
     return nll / tokens

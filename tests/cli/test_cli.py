@@ -547,3 +547,19 @@ def test_dev_stdout_is_stdout(model, toy, tmp_path):
     piped = subprocess.run(command, env=_ENVIRONMENT, stdout=subprocess.PIPE, check=True)
     assert piped.stdout == (tmp_path / "out").read_bytes()
     assert Path("/dev/stdout").is_symlink()
+
+
+def test_the_pieces_of_a_model_folder_are_those_that_it_is_fed(shell, models, tmp_path):
+    from seq2seq.models import folder
+
+    where = tmp_path / "lower"
+    model = folder.load(models["classify"])
+    changed = model.config.tokenizer.model_copy(update={"lowercase": True})
+    config = model.config.model_copy(update={"tokenizer": changed})
+    folder.save(where, folder.Model(config, model.tokenizers, model.network), "card\n")
+    assert shell("tokenizer", "encode", where, stdin=b"THE CAT\n").out == (
+        shell("tokenizer", "encode", where, stdin=b"the cat\n").out
+    )
+    said = shell("tokenizer", "encode", where, "--lowercase", stdin=b"a\n")
+    assert said.code == 2
+    assert "says itself whether its text is lower-cased" in said.err

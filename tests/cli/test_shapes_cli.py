@@ -123,3 +123,23 @@ def test_evaluate(shell, models, tmp_path):
         "is scored by perplexity alone"
         in shell("evaluate", models["write"], texts, labels, "--plot", picture, *_QUICK).err
     )
+
+
+def test_a_blank_text_is_wrong_and_no_more(shell, models, tmp_path):
+    texts, labels = tmp_path / "texts", tmp_path / "labels"
+    texts.write_text("the cat\n\nthe dog\n")
+    said = shell("classify", models["classify"], texts, *_QUICK).out.split("\n")[:-1]
+    labels.write_text("\n".join(one or "A" for one in said) + "\n")
+    found = shell("evaluate", models["classify"], texts, labels, *_QUICK)
+    assert found.code == 0, found
+    assert "accuracy 66.67" in found.out
+
+
+def test_a_tagger_without_the_text_that_it_has_learned_from(shell, models, tmp_path):
+    texts, tags = tmp_path / "texts", tmp_path / "tags"
+    texts.write_text("the cat\n")
+    tags.write_text("A B\n")
+    found = shell("evaluate", models["tag"], texts, tags, *_QUICK)
+    assert found.code == 0, found
+    assert "which words are unknown cannot be told" in found.err
+    assert "unknown words" not in found.out

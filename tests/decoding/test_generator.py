@@ -83,5 +83,5 @@ def test_a_character_of_several_bytes_is_shown_whole(speaking):
 def test_mistakes(generator):
     with pytest.raises(UserError, match="the prompt is empty"):
         next(generator.generate("  ", Sampling()))
-    with pytest.raises(UserError, match="top-k is -1: it must be .*; the length must be"):
+    with pytest.raises(UserError, match=r"top-k is -1: it must be .*; the length must be"):
         Sampling(length=0, top_k=-1)

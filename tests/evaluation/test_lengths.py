@@ -58,3 +58,9 @@ def test_mistakes_are_refused():
     for edges in [(5, 5), (10, 5), (0, 5)]:
         with pytest.raises(UserError, match="do not rise"):
             by_length(["a"], ["a"], ["a"], edges)
+
+
+def test_what_is_scored_lower_cased_is_so_in_every_bucket():
+    lines = ["The Cat Sits On The Mat"] * 2
+    (found,) = by_length(lines, lines, [line.lower() for line in lines], lowercase=True)
+    assert found.bleu == pytest.approx(100)

@@ -178,7 +178,9 @@ def test_line_ends_of_other_systems_stay_in_the_line(tmp_path: Path) -> None:
     train = write_parallel(tmp_path, [("a\r", "b\x85c\r"), ("\u2028", "\0")], last="")
     assert read(train=train) == [("a\r", "b\x85c\r"), ("\u2028", "\0")]
     write(tmp_path / "dos.tsv", "de\ten\r\na\tb\r\n")
-    assert read(train=str(tmp_path / "dos.tsv")) == [("a", "b\r")]
+    assert read(train=str(tmp_path / "dos.tsv")) == [("a", "b")]
+    write(tmp_path / "half.tsv", "de\ten\na\tb\r\n")
+    assert read(train=str(tmp_path / "half.tsv")) == [("a", "b\r")]
 
 
 def test_a_newline_in_a_value_becomes_a_space(tmp_path: Path) -> None:

@@ -383,3 +383,17 @@ def test_what_fails_in_sampling_is_raised(corpus: Path, tmp_path: Path) -> None:
     with pytest.raises(ZeroDivisionError):
         sampled(replace(made, tokenizers=broken), 0.3, seed=1, epoch=2)
     assert state(made.folder) == before
+
+
+def test_a_hub_dataset_need_not_have_a_test_set(
+    corpus: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    hub = tmp_path / "hub"
+    hub.mkdir()
+    for name, pairs in (("train", TRAIN), ("validation", VALID)):
+        lines = [json.dumps({"de": de, "en": en}) + "\n" for de, en in pairs]
+        (hub / f"{name}.jsonl").write_text("".join(lines))
+    none: dict[str, Any] = dict.fromkeys(("train", "valid", "test"))
+    made = prepare(settings(corpus, data={"hub": str(hub), **none}), tmp_path / "data")
+    assert len(made.train)
+    assert "without a test set" in caplog.text

@@ -273,3 +273,9 @@ def test_sampling(kind: str) -> None:
     assert first != second  # the generator goes on, so that the sides of a pair are drawn apart
     assert drawn(made, 0.3, seed=5) == [first]
     assert drawn(made, 0.3, seed=6) != [first]
+
+
+@pytest.mark.parametrize("line", ["a\u200bb", "a\x1cb", " a  b ", "a\u3000b"])
+def test_each_whole_word_that_has_an_id_is_a_word(line: str) -> None:
+    made = learn(["a b"], TokenizerConfig(kind="word", vocabulary=20))
+    assert made.words(line) == list(range(len(made.encode([line])[0])))

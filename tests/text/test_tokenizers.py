@@ -110,3 +110,12 @@ def test_as_many_labels_as_are_wanted(shape: Shape, text: str, labels: str, said
     made = tokenizers(shape, Labels(["x", "y"]))
     with pytest.raises(UserError, match=said):
         made.encode(["a dog", text], ["x x" if shape == "tagging" else "x", labels])
+
+
+def test_what_is_written_for_has_one_label() -> None:
+    one = learn(["a b"], TokenizerConfig(kind="char", vocabulary=20))
+    made = Tokenizers(one, one, "generation", Labels(["very", "happy"]))
+    with pytest.raises(UserError, match="'very happy' is not 1 label"):
+        made.encode(["very happy"], ["a"])
+    vectors = Tokenizers(one, one, "generation", Numbers(2))
+    assert vectors.encode(["0 1"], ["a"])[0] == [[0, 1_000_000]]

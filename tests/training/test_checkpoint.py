@@ -181,3 +181,13 @@ def test_a_folder_of_the_same_name_is_never_missing(tmp_path):
             assert folder.exists() == (content == "new")
     assert (folder / "a").read_text() == "new"
     assert [path.name for path in tmp_path.iterdir()] == ["f"]
+
+
+def test_how_to_go_on_is_said_by_the_optimiser_that_is_filled(saved):
+    folder, _, _ = saved
+    network, averaged, _ = parts(2)
+    other = torch.optim.AdamW(network.parameters(), betas=(0.5, 0.6), weight_decay=0.5, fused=True)
+    Checkpoints(folder).load(network, averaged, other)
+    (group,) = other.param_groups
+    assert (group["betas"], group["weight_decay"]) == ((0.5, 0.6), 0.5)
+    assert len(other.state) == 2

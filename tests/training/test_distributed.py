@@ -307,3 +307,49 @@ def test_shares_are_whole_and_near_in_length():
     assert sorted(item for share in shares for item in share) == items
     assert shares[1] == [1, 4, 7, 10]
     assert Ranks().all_of(Ranks().share_of(items)) == items
+
+
+# The first rank prepares for longer than a lost rank is waited for.
+_SLOW = """
+import os, sys, time
+from datetime import timedelta
+from unittest import mock
+
+from seq2seq import cli
+from seq2seq.text import preparation
+from seq2seq.training import distributed, loop
+
+plain = preparation.prepare
+
+
+def slow(*arguments, **named):
+    if os.environ.get("RANK", "0") == "0":
+        time.sleep(7)
+    return plain(*arguments, **named)
+
+
+distributed._PATIENCE = timedelta(seconds=4)
+loop.plot_curves = lambda *_: None
+loop.preparation = mock.Mock(prepare=slow)
+cli.main()
+"""
+
+
+def test_the_others_wait_for_the_one_that_prepares(toy, tmp_path):
+    script = tmp_path / "slow.py"
+    script.write_text(_SLOW)
+    run = ran(script, toy, tmp_path / "run", "training.updates=2", ranks=2)
+    assert (run / "model" / "config.toml").exists()
+
+
+def test_more_ranks_than_windows(toy, tmp_path):
+    language = SimpleNamespace(path=toy.folder / "language.toml")
+    done = subprocess.run(
+        command(None, language, tmp_path / "run", "training.batch_tokens=10", ranks=2),
+        capture_output=True,
+        text=True,
+        timeout=90,
+        check=False,
+    )
+    assert done.returncode != 0
+    assert "1 windows a batch (training.batch_tokens / training.window)" in done.stderr

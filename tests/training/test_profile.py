@@ -24,3 +24,14 @@ def test_every_phase_has_its_share(toy, tmp_path):
 def test_a_run_that_is_not_watched_says_nothing(toy, tmp_path):
     loop.train(toy.config("training.updates=3", "validation.metric=loss"), tmp_path / "run")
     assert not (tmp_path / "run/profile.txt").exists()
+
+
+@pytest.mark.usefixtures("no_picture")
+@pytest.mark.parametrize(("updates", "watched"), [(20, 10), (10, 0), (4, 0)])
+def test_a_short_run(updates, watched, toy, tmp_path, caplog):
+    settings = (f"training.updates={updates}", "validation.every=0", "validation.metric=loss")
+    loop.train(toy.config(*settings), tmp_path / "run", profiled=True)
+    if watched:
+        assert (tmp_path / "run/profile.txt").read_text().startswith(f"{watched} updates, ")
+    else:
+        assert f"no profile: the run made {updates} updates" in caplog.text

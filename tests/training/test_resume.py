@@ -291,3 +291,50 @@ def test_processes_stopped_and_killed_end_as_one_that_was_not(toy, tmp_path):
 
 def ends_as_far(run: Path) -> str:
     return Checkpoints(run / "checkpoints")._all()[-1].name
+
+
+def stands_at(run):
+    (found,) = run.glob("checkpoints/update-*/progress.json")
+    return json.loads(found.read_text())
+
+
+def stopped_in_the_first_epoch(config, run, monkeypatch):
+    with monkeypatch.context() as patch:
+        stop_at(patch, 3)
+        with pytest.raises(Stopped):
+            loop.train(config, run)
+    assert (stands_at(run)["epoch"], stands_at(run)["position"]) == (0, 3)
+
+
+@pytest.mark.parametrize(
+    ("shape", "changed"),
+    [("pairs", "batch_tokens=60"), ("text", "batch_tokens=40"), ("text", "window=5")],
+)
+def test_other_batches_begin_the_epoch_anew(
+    shape, changed, toy, tmp_path, monkeypatch, no_picture, caplog
+):
+    made = toy.config if shape == "pairs" else toy.language
+    settings = ("validation.metric=loss", "training.epochs=1")
+    stopped_in_the_first_epoch(made(*settings), tmp_path / "run", monkeypatch)
+    with caplog.at_level("INFO"):
+        loop.train(made(*settings, f"training.{changed}"), tmp_path / "run", resume=True)
+    assert "other batches than before: the epoch under way is begun anew" in caplog.text
+    whole = made(*settings, f"training.{changed}")
+    loop.train(whole, tmp_path / "whole")
+    assert stands_at(tmp_path / "run")["update"] == stands_at(tmp_path / "whole")["update"] + 3
+
+
+@pytest.mark.parametrize("changed", ["training.optimizer=sgd", "validation.metric=loss"])
+def test_what_a_run_cannot_change(changed, toy, tmp_path, monkeypatch, no_picture):
+    settings = ("training.epochs=1", "validation.every=100")
+    stopped_in_the_first_epoch(toy.config(*settings), tmp_path / "run", monkeypatch)
+    with pytest.raises(UserError, match=f"another configuration: {changed.split('=')[0]} was"):
+        loop.train(toy.config(*settings, changed), tmp_path / "run", resume=True)
+
+
+def test_a_damaged_configuration_is_named(toy, tmp_path, monkeypatch, no_picture):
+    run = tmp_path / "run"
+    stopped_in_the_first_epoch(toy.config("training.epochs=1"), run, monkeypatch)
+    (run / "config.toml").write_text("shape = [")
+    with pytest.raises(UserError, match=r"config\.toml: cannot be read as TOML"):
+        loop.train(toy.config("training.epochs=1"), run, resume=True)
