@@ -34,16 +34,12 @@ class Attention(Context):
     def scores(self, query: Tensor, keys: Tensor) -> Tensor:
         """query [B, T, Q], keys [B, S, A] → scores [B, heads, T, S]."""
 
-    def forward(
-        self, prepared: Prepared, query: Tensor, source: Tensor | None
-    ) -> tuple[Tensor, Tensor]:
+    def forward(self, prepared: Prepared, query: Tensor, each: int) -> tuple[Tensor, Tensor]:
         """query [N, T, Q] → c [N, T, C], weights [N, T, S] float32, the mean over heads."""
         rows, steps = query.shape[:2]
-        if source is not None:
-            prepared, each = _rows_of(prepared, source)
-            query = query.reshape(rows // each, each * steps, -1)  # hypotheses as further steps
         keys, values, mask = prepared
-        scores = self.scores(query, keys)  # [B, heads, T, S]
+        query = query.reshape(rows // each, each * steps, -1)  # hypotheses as further steps
+        scores = self.scores(query, keys)  # [B, heads, each T, S]
         if scores.dtype in (torch.bfloat16, torch.float16):
             scores = scores.float()
         weights = scores.masked_fill(~mask[:, None, None, :], float("-inf")).softmax(dim=-1)
@@ -111,20 +107,3 @@ def _products(query: Tensor, keys: Tensor) -> Tensor:
 def _split(x: Tensor, heads: int) -> Tensor:
     """[B, T, F] → [B, heads, T, F / heads]."""
     return x.view(*x.shape[:2], heads, -1).transpose(1, 2)
-
-
-def _rows_of(prepared: Prepared, source: Tensor) -> tuple[Prepared, int]:
-    """What the rows of a search attend to, and how many rows share each.
-
-    In a beam, the hypotheses of a sentence stand side by side, the same number for each sentence:
-    its memory is then taken once, and not copied while all sentences are alive. Rows in any other
-    order have one copy each.
-    """
-    sources, counts = torch.unique_consecutive(source, return_counts=True)
-    each = len(source) // len(sources)
-    if bool((counts != each).any()):
-        sources, each = source, 1
-    everything = torch.arange(len(prepared[0]), device=source.device)
-    if torch.equal(sources, everything):
-        return prepared, each
-    return tuple(part[sources] for part in prepared), each

@@ -18,9 +18,9 @@ class Context(nn.Module):
     """What every context offers; `size` is C, and `constant` says whether c is the same whatever is
     asked.
 
-    `prepare` runs once per source. `forward` gives c for each query: `source` [N] int64 says which
-    source each row of the queries belongs to, so that a search never copies a memory per
-    hypothesis; None where row i belongs to source i.
+    `prepare` runs once per source. `forward` gives c for each query. Those of one source stand side
+    by side, `each` of every source, so that a search never copies a memory per hypothesis: N is
+    `each` times B.
     """
 
     constant = False
@@ -38,9 +38,7 @@ class Context(nn.Module):
         """Memory of B sources → what `forward` needs of them."""
 
     @abstractmethod
-    def forward(
-        self, prepared: Prepared, query: Tensor, source: Tensor | None
-    ) -> tuple[Tensor, Tensor | None]:
+    def forward(self, prepared: Prepared, query: Tensor, each: int) -> tuple[Tensor, Tensor | None]:
         """query [N, T, Q] → c [N, T, C], or [N, 1, C] where it is the same at every step, and the
         weights [N, T, S] float32, or None where a context has none."""
 
@@ -53,11 +51,8 @@ class Fixed(Context):
     def prepare(self, memory: Memory) -> Prepared:
         return (memory.summary,)  # [B, C]
 
-    def forward(
-        self, prepared: Prepared, query: Tensor, source: Tensor | None
-    ) -> tuple[Tensor, Tensor | None]:
-        (c,) = prepared
-        return (c if source is None else c[source]).unsqueeze(1), None  # [N, 1, C]
+    def forward(self, prepared: Prepared, query: Tensor, each: int) -> tuple[Tensor, Tensor | None]:
+        return _repeated(prepared[0], each).unsqueeze(1), None  # [N, 1, C]
 
 
 class Aligned(Context):
@@ -76,13 +71,11 @@ class Aligned(Context):
     def advance(self, prepared: Prepared, steps: int) -> Prepared:
         return (prepared[0][:, steps:],)
 
-    def forward(
-        self, prepared: Prepared, query: Tensor, source: Tensor | None
-    ) -> tuple[Tensor, Tensor | None]:
+    def forward(self, prepared: Prepared, query: Tensor, each: int) -> tuple[Tensor, Tensor | None]:
         (values,) = prepared
         values = values[:, : query.shape[1]]
         values = F.pad(values, (0, 0, 0, query.shape[1] - values.shape[1]))
-        return values if source is None else values[source], None  # [N, T, C]
+        return _repeated(values, each), None  # [N, T, C]
 
 
 class Nothing(Context):
@@ -96,7 +89,10 @@ class Nothing(Context):
     def prepare(self, memory: Memory) -> Prepared:
         return ()
 
-    def forward(
-        self, prepared: Prepared, query: Tensor, source: Tensor | None
-    ) -> tuple[Tensor, Tensor | None]:
+    def forward(self, prepared: Prepared, query: Tensor, each: int) -> tuple[Tensor, Tensor | None]:
         return query.new_zeros(*query.shape[:2], 0), None
+
+
+def _repeated(x: Tensor, each: int) -> Tensor:
+    """[B, ...] → [N, ...], each row `each` times."""
+    return x if each == 1 else x.repeat_interleave(each, dim=0)

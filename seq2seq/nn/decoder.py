@@ -29,18 +29,33 @@ from seq2seq.nn.recurrent import Dropout, LayerState, Stack
 class State:
     """A decoder between two steps: a value that is passed along.
 
-    recurrent: the parts of each layer, [N, H]; prepared: the context's, one row a source;
-    source [N] int64: the source that each row belongs to.
+    recurrent: the parts of each layer, [N, H]; prepared: the context's, one row a source; each: how
+    many rows belong to each source, side by side.
     """
 
     recurrent: list[LayerState]
     prepared: Prepared
-    source: Tensor
+    each: int = 1
 
     def select(self, rows: Tensor) -> State:
-        """The state with rows [M] int64 of the present one. The prepared memory is not copied."""
+        """The state with rows [M] int64 of the present one, at least one.
+
+        A memory is copied where sources have left. In a beam, the hypotheses of a sentence stand
+        side by side, the same number for each sentence, and share it; rows in any other order have
+        one copy each.
+        """
         picked = [tuple(part[rows] for part in layer) for layer in self.recurrent]
-        return replace(self, recurrent=picked, source=self.source[rows])
+        if not self.prepared:
+            return replace(self, recurrent=picked)
+        sources, counts = torch.unique_consecutive(rows // self.each, return_counts=True)
+        each = len(rows) // len(sources)
+        if bool((counts != each).any()):
+            sources, each = rows // self.each, 1
+        prepared = self.prepared
+        everything = torch.arange(len(prepared[0]), device=rows.device)
+        if not torch.equal(sources, everything):
+            prepared = tuple(part[sources] for part in prepared)
+        return State(picked, prepared, each)
 
 
 # Outputs [N, T, H], c [N, T or 1, C], weights [N, T, S] or None, last state.
@@ -115,40 +130,38 @@ class Decoder(nn.Module):
             tuple(first[start : start + self.parts]) for start in range(0, len(first), self.parts)
         ]
 
-    def _run(
-        self, tokens: Tensor, state: State, source: Tensor | None
-    ) -> tuple[Tensor, Tensor | None, list[LayerState]]:
+    def _run(self, tokens: Tensor, state: State) -> tuple[Tensor, Tensor | None, list[LayerState]]:
         """tokens [N, T] → r [N, T, E], the context's weights [N, T, S] if it has any, last state.
 
         All that training and search share.
         """
         embedded = self.embedding_dropout(self.embedding(tokens))  # [N, T, E]
         run = self._one_by_one if self.classic else self._all_at_once
-        hidden, c, weights, last = run(embedded, state, source)
+        hidden, c, weights, last = run(embedded, state)
         if not self.context.size:
             return self.dropout(hidden), weights, last
         x = torch.cat([self.dropout(hidden), embedded], dim=-1)
         r = torch.tanh(linear_fed(x, c, self.readout.weight, self.readout.bias))
         return self.dropout(r), weights, last
 
-    def _all_at_once(self, embedded: Tensor, state: State, source: Tensor | None) -> _Ran:
+    def _all_at_once(self, embedded: Tensor, state: State) -> _Ran:
         """The parallel placement: h [N, T, H], c [N, T or 1, C], weights, last state."""
         if self.context.constant:
-            c, weights = self.context(state.prepared, embedded, source)
+            c, weights = self.context(state.prepared, embedded, state.each)
             fed = c if self.context.size else None
             x, last = self.stack(embedded, state=state.recurrent, context=fed)
             return x, c, weights, last
         masks = self.stack.masks(embedded)
         x, after = self.stack.layer(0, embedded, mask=masks[0], state=state.recurrent[0])
         last = [after]
-        c, weights = self.context(state.prepared, x, source)
+        c, weights = self.context(state.prepared, x, state.each)
         for number in range(1, len(masks)):
             before = state.recurrent[number]
             x, after = self.stack.layer(number, x, mask=masks[number], state=before, context=c)
             last.append(after)
         return x, c, weights, last
 
-    def _one_by_one(self, embedded: Tensor, state: State, source: Tensor | None) -> _Ran:
+    def _one_by_one(self, embedded: Tensor, state: State) -> _Ran:
         """The classic placement: the same."""
         masks = self.stack.masks(embedded)
         recurrent = state.recurrent
@@ -156,7 +169,7 @@ class Decoder(nn.Module):
         for t in range(embedded.shape[1]):
             now = slice(t, t + 1)
             query = recurrent[0][0].unsqueeze(1)  # [N, 1, H]
-            c, weights = self.context(state.prepared, query, source)
+            c, weights = self.context(state.prepared, query, state.each)
             x, recurrent = self.stack(
                 embedded[:, now],
                 state=recurrent,
@@ -170,30 +183,28 @@ class Decoder(nn.Module):
 
     def start(self, memory: Memory) -> State:
         """Memory of B sources → the state before the first token, one row a source."""
-        summary = memory.summary
-        source = torch.arange(summary.shape[0], device=summary.device)
-        return State(self._first(summary), self.context.prepare(memory), source)
+        return State(self._first(memory.summary), self.context.prepare(memory))
 
     def begin(self, rows: int) -> State:
         """The state before the first token of `rows` texts that have no source."""
         zeros = self.embedding.weight.new_zeros(rows, self.hidden)
         recurrent: list[LayerState] = [(zeros,) * self.parts for _ in self.stack.forwards]
-        return State(recurrent, (), torch.arange(rows, device=zeros.device))
+        return State(recurrent, ())
 
     def read(self, state: State, tokens: Tensor) -> tuple[Tensor, State]:
         """Several steps at once: tokens [N, T] int64 → r [N, T, E], and the state behind them."""
-        r, _, last = self._run(tokens, state, state.source)
+        r, _, last = self._run(tokens, state)
         prepared = self.context.advance(state.prepared, tokens.shape[1])
         return r, replace(state, recurrent=last, prepared=prepared)
 
     def readouts(self, memory: Memory, target: Tensor) -> Tensor:
         """Teacher forcing: target [B, T] int64 (BOS first) → r [B, T, E]."""
-        return self._run(target, self.start(memory), None)[0]
+        return self._run(target, self.start(memory))[0]
 
     def weights(self, memory: Memory, target: Tensor) -> Tensor | None:
         """What each step of teacher forcing looks at: target [B, T] int64 (BOS first) → weights
         [B, T, S] float32, zero over padding; None where the context has none."""
-        return self._run(target, self.start(memory), None)[1]
+        return self._run(target, self.start(memory))[1]
 
     def forward(self, memory: Memory, target: Tensor) -> Tensor:
         """Teacher forcing: target [B, T] int64 (BOS first) → logits [B, T, V]."""

@@ -113,19 +113,31 @@ def test_selected_rows_go_on_as_if_alone(
         indices = st.integers(0, len(rows) - 1)
         picked = draw.draw(st.lists(indices, min_size=1, max_size=6))
         tokens = draw.draw(st.lists(st.integers(0, V - 1), min_size=6, max_size=6))
-        prepared = state.prepared
         state = state.select(torch.tensor(picked))
-        assert state.prepared is prepared  # no copy of a memory per hypothesis
         rows = [
             (rows[index][0], [*rows[index][1], token])
             for index, token in zip(picked, tokens, strict=False)
         ]
         found, state = made.step(state, torch.tensor(tokens[: len(rows)]))
-        assert state.source.tolist() == [source for source, _ in rows]
     for row, (source, written) in enumerate(rows):
         alone = made(one_of(sources, source), torch.tensor([written]))
         expected = alone[0, -1].log_softmax(dim=-1)
         torch.testing.assert_close(found[row], expected, rtol=0, atol=1e-10)
+
+
+@CONTEXT
+def test_a_beam_shares_the_memory_of_each_source(context: str) -> None:
+    """Which is copied where a source has left, and then only."""
+    state = decoder(context).start(memory(summaries(3)))
+    beam = state.select(torch.arange(3).repeat_interleave(4))
+    assert (beam.prepared, beam.each) == (state.prepared, 4)
+    after = beam.select(torch.tensor([3, 0, 0, 1, 6, 6, 6, 6, 9, 8, 11, 8]))
+    assert (after.prepared, after.each) == (state.prepared, 4)
+    fewer = after.select(torch.tensor([0, 1, 2, 3, 9, 8, 8, 8]))
+    assert fewer.each == 4
+    for part, whole in zip(fewer.prepared, state.prepared, strict=True):
+        assert torch.equal(part, whole[[0, 2]])
+    assert fewer.select(torch.arange(8)).prepared is fewer.prepared
 
 
 @CELL
@@ -147,9 +159,7 @@ class Given(Context):
     def prepare(self, memory: Memory) -> Prepared:
         return ()
 
-    def forward(
-        self, prepared: Prepared, query: Tensor, source: Tensor | None
-    ) -> tuple[Tensor, None]:
+    def forward(self, prepared: Prepared, query: Tensor, each: int) -> tuple[Tensor, None]:
         return self.c, None
 
 
@@ -183,7 +193,6 @@ def test_started_from_c(cell: str, layers: int) -> None:
     assert len(parts) == layers * (2 if cell == "lstm" else 1)
     expected = torch.tanh(summary @ made.bridge.weight.T + made.bridge.bias)
     assert torch.equal(torch.cat(parts, dim=1), expected)
-    assert state.source.tolist() == [0, 1]
     # And the first state is used: with c cut from everywhere else it still moves the logits.
     with torch.no_grad():
         made.readout.weight[:, -C:] = 0
@@ -254,10 +263,10 @@ def test_the_query_is_the_first_layers_state(classic: bool) -> None:
         constant = False
 
         def forward(
-            self, prepared: Prepared, query: Tensor, source: Tensor | None
+            self, prepared: Prepared, query: Tensor, each: int
         ) -> tuple[Tensor, Tensor | None]:
             asked.append(query)
-            return super().forward(prepared, query, source)
+            return super().forward(prepared, query, each)
 
     made = decoder(Asking(C), cell="lstm", classic=classic)
     state = made.start(memory(summaries(2)))
