@@ -285,11 +285,17 @@ def test_a_host_that_is_cut_off_ends_the_run(script, toy, tmp_path, hosts):
         assert "has lost another one" in log.read_text()
 
 
-def test_more_ranks_than_pairs(toy, tmp_path):
+@pytest.mark.parametrize("shape", ["pairs", "text"])
+def test_more_ranks_than_there_is_work_for(shape, toy, tmp_path):
     few = tmp_path / "few"
     few.with_suffix(".en").write_text("the red cat runs here\n")
     few.with_suffix(".fr").write_text("le chat rouge court ici\n")
-    settings = (f"data.train={few}", "tokenizer.kind=char")
+    settings = [f"data.train={few}", "tokenizer.kind=char"]
+    said = "1 training pairs cannot be shared out over 2 ranks"
+    if shape == "text":
+        toy = SimpleNamespace(path=toy.folder / "language.toml")
+        settings = ["training.batch_tokens=10"]
+        said = "1 windows a batch (training.batch_tokens / training.window)"
     done = subprocess.run(
         command(None, toy, tmp_path / "run", *settings, ranks=2),
         capture_output=True,
@@ -298,7 +304,7 @@ def test_more_ranks_than_pairs(toy, tmp_path):
         check=False,
     )
     assert done.returncode != 0
-    assert "1 training pairs cannot be shared out over 2 ranks" in done.stderr
+    assert said in done.stderr
 
 
 def test_shares_are_whole_and_near_in_length():
@@ -340,16 +346,3 @@ def test_the_others_wait_for_the_one_that_prepares(toy, tmp_path):
     script.write_text(_SLOW)
     run = ran(script, toy, tmp_path / "run", "training.updates=2", ranks=2)
     assert (run / "model" / "config.toml").exists()
-
-
-def test_more_ranks_than_windows(toy, tmp_path):
-    language = SimpleNamespace(path=toy.folder / "language.toml")
-    done = subprocess.run(
-        command(None, language, tmp_path / "run", "training.batch_tokens=10", ranks=2),
-        capture_output=True,
-        text=True,
-        timeout=90,
-        check=False,
-    )
-    assert done.returncode != 0
-    assert "1 windows a batch (training.batch_tokens / training.window)" in done.stderr
