@@ -103,9 +103,9 @@ class Translator:
         that its first line has in warnings.
 
         align: the best translation of each line comes with its alignment. Raises UserError where
-        a model has no attention.
+        a model has no attention that is asked for one, or for coverage.
         """
-        if align:
+        if align or search.coverage_penalty:
             self.require_attention()
         if search.mbr:
             if align:
@@ -161,13 +161,13 @@ class Translator:
         return [scored[i] for i in range(len(sources))]
 
     def require_attention(self) -> None:
-        """Raises UserError where a model has no attention, and so no alignments."""
+        """Raises UserError where a model has no attention: no alignments, and no coverage."""
         for number, config in enumerate(self.configs, start=1):
             if config.context.kind in ("fixed", "aligned"):
                 which = f"model {number}" if len(self.configs) > 1 else "the model"
                 raise UserError(
                     f"{which} has a fixed context vector, which looks at no word more than at "
-                    "another: alignments need one with attention (context.kind)"
+                    "another: alignments and coverage need one with attention (context.kind)"
                 )
 
     # The steps of the above.

@@ -97,6 +97,8 @@ def _settings(search: Search) -> dict[str, object]:
     said: dict[str, object] = {"beam": search.beam, "length_penalty": search.length_penalty}
     if search.sampling:
         said = {name: getattr(search, name) for name in ("temperature", "top_k", "top_p")}
+    if search.coverage_penalty:
+        said |= {"coverage_penalty": search.coverage_penalty}
     if search.mbr:
         said |= {"mbr": search.mbr, "utility": search.utility}
     return said
