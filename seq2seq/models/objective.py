@@ -108,7 +108,8 @@ class _OutputLoss(Function):
         """
         V = len(weight)
         dtype = runtime.dtype_of_products(weight)
-        n, whole = len(real), len(real) == len(readouts)
+        # With r_drop, `real` says what stands beside what, too.
+        n, whole = len(real), len(real) == len(readouts) and not r_drop
         rows, ids = (readouts if whole else readouts[real]).to(dtype), wanted.unsqueeze(1)  # [n, E]
         # Rows of zeros fill it up to n', and take part in nothing.
         if extra := -n % (unit := runtime.unit_of_rows(weight)):

@@ -68,10 +68,11 @@ def test_no_gradient_is_made_where_none_is_wanted(model):
     assert not found.total.requires_grad
 
 
-def test_r_drop_draws_two_passes_together(model, rows):
+@pytest.mark.parametrize("lengths", [[1, 5, 9], [4, 4]], ids=["with padding", "without"])
+def test_r_drop_draws_two_passes_together(model, rows, lengths):
     """Its value and the gradient of every weight, beside the formula written out; the two passes
     are two networks here, so that they differ without dropout."""
-    batch, alpha = batch_of(model, [1, 5, 9]), 3.0
+    batch, alpha = batch_of(model, lengths), 3.0
     weights = list(model.network.parameters())
 
     def blurred(module, arguments, output):  # the second half is what another draw has left
