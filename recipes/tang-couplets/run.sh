@@ -10,8 +10,11 @@ begin "${1:-}" "${2:-}"
 answers() {
     gzip -dcf "$SEQ2SEQ_DATA"/cn_tang_lines/test.tsv.gz > "$RUN/test.tsv"
     cut -f 1 "$RUN/test.tsv" | seq2seq translate "$RUN/model" > "$RUN/answers.txt"
-    paste "$RUN/test.tsv" "$RUN/answers.txt" |
-        awk -F '\t' '{ n++; bad += length($1) != length($3) } END { print n " lines, " bad + 0 " answers of another length" }' |
+    paste "$RUN/test.tsv" "$RUN/answers.txt" | python3 -c '
+import sys
+rows = [line.rstrip("\n").split("\t") for line in open(0, encoding="utf-8")]
+other = sum(len(first) != len(answer) for first, _, answer in rows)
+print(f"{len(rows):,} lines, {other} answers of another length")' |
         tee "$RUN/lengths.txt"
 }
 

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import accumulate
 
 import sentencepiece
 
@@ -25,9 +26,10 @@ _LEARNING_THREADS = 4  # fixed: the pieces of a unigram model depend on it, and 
 class Tokenizer:
     """One vocabulary: text to ids [int] without special ones, and ids to text."""
 
-    def __init__(self, model: bytes, *, lowercase: bool = False, words: bool = False) -> None:
-        """model: a serialised SentencePiece model; words: one of whole words, each of which has an
-        id of its own, where SentencePiece would make one <unk> of a row of unknown ones.
+    def __init__(self, model: bytes, *, lowercase: bool = False, kind: str = "unigram") -> None:
+        """model: a serialised SentencePiece model; kind: as in the configuration. Of "word" and
+        "char", each word or character has an id of its own, where SentencePiece would make one
+        <unk> of a row of unknown ones.
 
         Raises UserError if the model is none.
         """
@@ -44,12 +46,14 @@ class Tokenizer:
         self.eos: int = self._processor.eos_id()
         if min(self.pad, self.unk, self.bos, self.eos) < 0:
             raise UserError("the SentencePiece model lacks one of <pad>, <unk>, <s>, </s>")
-        self._words: dict[str, int] | None = None
-        if words:
-            pieces = (self._processor.IdToPiece(number) for number in range(len(self)))
-            self._words = {
-                piece.removeprefix(_SPACE): i for i, piece in enumerate(pieces) if i > self.eos
-            }
+        self._units: dict[str, int] | None = None  # the ids of whole words or of characters
+        self._split: Callable[[str], Iterable[str]] = iter
+        if kind in ("word", "char"):
+            pieces = [self._processor.IdToPiece(number) for number in range(len(self))]
+            if kind == "word":
+                pieces = [piece.removeprefix(_SPACE) for piece in pieces]
+                self._split = _whole_words
+            self._units = {piece: i for i, piece in enumerate(pieces) if i > self.eos}
 
     def __eq__(self, other: object) -> bool:
         """Whether both give the same ids for every text."""
@@ -67,12 +71,10 @@ class Tokenizer:
     def encode(self, lines: Sequence[str], threads: int = 1) -> list[list[int]]:
         """The most likely pieces of each line; a blank line has none."""
         prepared = [self._prepared(line) for line in lines]
-        if self._words is not None:
+        if self._units is not None:
+            known, unk = self._units, self.unk
             normalized = self._processor.Normalize(prepared)
-            return [
-                [self._words.get(word, self.unk) for word in line.split(_SPACE)[1:]]
-                for line in normalized
-            ]
+            return [[known.get(unit, unk) for unit in self._split(line)] for line in normalized]
         ids: list[list[int]] = self._processor.EncodeAsIds(prepared, num_threads=threads)
         return ids
 
@@ -100,8 +102,11 @@ class Tokenizer:
     def words(self, line: str) -> list[int]:
         """The whitespace word of the line, from 0, that each piece of `encode` belongs to."""
         text = self._prepared(line)
-        if self._words is not None:
-            return list(range(len(self.encode([line])[0])))
+        if self._units is not None:
+            units = list(self._split(self._processor.Normalize(text)))
+            # A character belongs to the word whose mark of a beginning came last.
+            begins = [self._split is _whole_words or unit == _SPACE for unit in units]
+            return [number - 1 for number in accumulate(begins)]
         encoded = self._processor.EncodeAsImmutableProto(text)
         return word_numbers(text, [piece.begin for piece in encoded.pieces])
 
@@ -135,6 +140,10 @@ class Tokenizer:
     def _line(self, ids: list[int]) -> str:
         text: str = self._processor.DecodeIds(ids)
         return text.translate(_BREAKS)
+
+
+def _whole_words(normalized: str) -> list[str]:
+    return normalized.split(_SPACE)[1:]
 
 
 def word_numbers(text: str, starts: Sequence[int]) -> list[int]:
@@ -212,7 +221,7 @@ def learn(lines: Iterable[str], config: TokenizerConfig, name: str = "the text")
             raise UserError(_complaint(str(error), config, name)) from None
     if failure:
         raise failure[0]
-    return Tokenizer(written.getvalue(), lowercase=config.lowercase, words=config.kind == "word")
+    return Tokenizer(written.getvalue(), lowercase=config.lowercase, kind=config.kind)
 
 
 def _complaint(message: str, config: TokenizerConfig, name: str) -> str:

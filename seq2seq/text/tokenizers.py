@@ -107,13 +107,14 @@ class Tokenizers:
         names = ["tokenizer.model"]
         if not config.tokenizer.joint:
             names = ["tokenizer.source.model", "tokenizer.target.model"]
-        words = config.tokenizer.kind == "word"
         loaded = []
         for name in names:
             path = folder / name
             model = _read(path)
             try:
-                made = Tokenizer(model, lowercase=config.tokenizer.lowercase, words=words)
+                made = Tokenizer(
+                    model, lowercase=config.tokenizer.lowercase, kind=config.tokenizer.kind
+                )
             except UserError as error:
                 raise UserError(f"{path}: {error}") from None
             loaded.append(made)

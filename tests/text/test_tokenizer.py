@@ -279,3 +279,19 @@ def test_sampling(kind: str) -> None:
 def test_each_whole_word_that_has_an_id_is_a_word(line: str) -> None:
     made = learn(["a b"], TokenizerConfig(kind="word", vocabulary=20))
     assert made.words(line) == list(range(len(made.encode([line])[0])))
+
+
+@given(line=st.text(st.sampled_from("abcdefghij 日本語éü▁\u200b\x1c\u3000")))
+def test_each_character_has_an_id(line: str) -> None:
+    """Also in a row of unknown ones, where SentencePiece makes one <unk>; its ids otherwise."""
+    made = tokenizer("char")
+    (ids,) = made.encode([line])
+    merged = [
+        one
+        for one, before in zip(ids, [None, *ids], strict=False)
+        if one != before or one != made.unk
+    ]
+    assert merged == made._processor.EncodeAsIds(line)
+    assert len(made.words(line)) == len(ids)
+    assert made.encode(["日本語 a"])[0][1:4] == [made.unk] * 3
+    assert made.words("日本語 a") == [0, 0, 0, 0, 1, 1]
