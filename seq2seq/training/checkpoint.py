@@ -114,7 +114,7 @@ class Checkpoints:
             elif averaged is not None:  # averaging was switched on for the resumed part
                 averaged.load_state_dict(network.state_dict())
             settings = [
-                {key: value for key, value in group.items() if key != "params"}
+                {key: value for key, value in group.items() if key not in ("params", "lr")}
                 for group in optimizer.param_groups
             ]
             optimizer.load_state_dict(state)
