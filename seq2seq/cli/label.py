@@ -50,8 +50,10 @@ def classify(
         labeller = _opened(model, "classification", **machine)
         for window in streams.windows(source, _WINDOW):
             for found in labeller.stream(window):
-                row = next(iter(_rows(labeller, found)), None)
-                sink.write(_json(row) if probabilities else _text(found))
+                line = _text(found)
+                if probabilities:
+                    line = _json(next(iter(_rows(labeller, found)), None))
+                sink.write(line)
             sink.flush()
 
 
@@ -78,8 +80,7 @@ def tag(
             return
         for window in streams.windows(source, _WINDOW):
             for found in labeller.stream(" ".join(line.split()) for line in window):
-                rows = _rows(labeller, found)
-                sink.write(_json(rows) if probabilities else _text(found))
+                sink.write(_json(_rows(labeller, found)) if probabilities else _text(found))
             sink.flush()
 
 

@@ -117,10 +117,11 @@ class Layer(nn.Module):
         on_cuda = inputs.device.type == "cuda"
         if on_cuda:
             dtype = runtime.dtype_of_products(weight_ih)
-            weights = [weight.to(dtype) for weight in weights]
-            inputs = inputs.to(dtype)
-            parts = [part.to(dtype) for part in initial] if self.parts == 2 else initial.to(dtype)
-            initial = tuple(parts) if self.parts == 2 else parts
+            weights, inputs = [weight.to(dtype) for weight in weights], inputs.to(dtype)
+            if self.parts == 2:
+                initial = tuple(part.to(dtype) for part in initial)
+            else:
+                initial = initial.to(dtype)
         with torch.autocast("cuda", enabled=False) if on_cuda else nullcontext():
             outputs, *last = compute(inputs, initial, weights, True, 1, 0.0, True, False, True)
         return outputs, tuple(last) if self.parts == 2 else last[0]
