@@ -5,16 +5,20 @@
 # a second without padding, two threads, the same subwords, sizes and about 64 sentences a batch;
 # theirs in fp32, all that they have on a CPU, but for Eole, which has bf16, too.
 #
-#   SEQ2SEQ_DATA=folder-that-holds-multi30k [ROUNDS=3] benchmarks/peers.sh
+#   SEQ2SEQ_DATA=folder-that-holds-multi30k [ROUNDS=3] [SYSTEMS="ours joeynmt"] \
+#       [DEVICE=cuda] benchmarks/peers.sh
 #
 # Makes an environment for each peer in local/ (packages from PyPI). Nothing else should run.
+# SYSTEMS: which of ours, tutorial, opennmt, eole, joeynmt; all if unset. DEVICE: cpu if unset.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 : "${SEQ2SEQ_DATA:?set it to the folder that holds multi30k/}"
-ROUNDS=${ROUNDS:-3}
+ROUNDS=${ROUNDS:-3} DEVICE=${DEVICE:-cpu}
+SYSTEMS=" ${SYSTEMS:-ours tutorial opennmt eole joeynmt} "
 LOCAL=$PWD/local
 PEERS=$LOCAL/peers
 PYTHON=$PWD/.venv/bin/python
+[ "$DEVICE" = cpu ] || GPU=true
 # The peers tell their speed EVERY so many updates; the first WARM times do not count.
 EVERY=8 WARM=3
 UPDATES=$((EVERY * (WARM + 8)))
@@ -23,10 +27,16 @@ UPDATES=$((EVERY * (WARM + 8)))
 export MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=17179869184 MALLOC_TOP_PAD_=268435456
 export OMP_NUM_THREADS=2
 
+# wanted SYSTEM: whether it is one of those to be measured.
+wanted() {
+    [[ $SYSTEMS == *" $1 "* ]]
+}
+
 # environment NAME PACKAGES REQUIREMENTS: local/NAME with our torch. The packages come without what
 # they ask for (another torch, an old protobuf, torchcodec); what they import is named in its place.
 environment() {
     local to=$LOCAL/$1
+    wanted "$1" || return 0
     [ ! -f "$to/ready" ] || return 0
     rm -rf "$to"
     python3 -m venv "$to"
@@ -47,7 +57,7 @@ environment joeynmt joeynmt==2.3.0 "datasets setuptools<81 matplotlib packaging 
     protobuf pyyaml sacrebleu sacremoses seaborn sentencepiece six subword-nmt tensorboard wrapt
     importlib_metadata"
 # It insists on a scheduler, and torch's no longer knows this argument.
-sed -i '/"verbose": False,/d' "$LOCAL"/joeynmt/lib/python3*/site-packages/joeynmt/builders.py
+! wanted joeynmt || sed -i '/"verbose": False,/d' "$LOCAL"/joeynmt/lib/python3*/site-packages/joeynmt/builders.py
 
 # The same pieces for all, and the vocabulary in a format that all of them read: a piece a line.
 mkdir -p "$PEERS"
@@ -74,6 +84,7 @@ CODE
 
 # imports NAME MODULES: kilobytes in memory when all that a training needs has been imported.
 imports() {
+    wanted "$1" || return 0
     "$LOCAL/$1/bin/python" -c "
 import $2
 print(open('/proc/self/status').read().split('VmRSS:')[1].split()[0])" 2> /dev/null | tail -n 1
@@ -101,6 +112,7 @@ median() {
 # peer NAME TITLE SPEED PROGRAM ARGUMENT...: trains with a program of its environment, in the folder
 # of the data, with the settings on standard input. SPEED matches the speed in its log.
 peer() {
+    wanted "$1" || return 0
     local name=$1 title=$2 program=$LOCAL/$1/bin/$4 speed highest
     (
         cd "$PEERS"
@@ -142,6 +154,8 @@ batch_size: 64
 bucket_size: 29000
 num_workers: 0
 report_every: $EVERY
+${GPU:+world_size: 1}
+${GPU:+gpu_ranks: [0]}
 train_steps: $UPDATES
 save_checkpoint_steps: 1000000
 YAML
@@ -166,6 +180,8 @@ model:
     input_feed: 1
 training:
     model_path: eole
+    ${GPU:+world_size: 1}
+    ${GPU:+gpu_ranks: [0]}
     compute_dtype: $2
     dropout: [0.2]
     label_smoothing: 0.1
@@ -190,7 +206,7 @@ joeynmt() {
         python -m joeynmt train joeynmt.yaml --skip-test << YAML
 name: joeynmt
 model_dir: joeynmt
-use_cuda: false
+use_cuda: ${GPU:-false}
 data:
     train: train
     dev: dev
@@ -233,8 +249,16 @@ YAML
 }
 
 ours() {
-    $PYTHON benchmarks/train.py benchmarks/standard.toml --threads 2 --rounds 3 --updates 30 "$@" |
+    wanted ours || return 0
+    $PYTHON benchmarks/train.py benchmarks/standard.toml --threads 2 --rounds 3 --updates 30 "$@" \
+        "training.device=$DEVICE" |
         grep -v '^|---\|^| variant'
+}
+
+tutorial() {
+    wanted tutorial || return 0
+    $PYTHON benchmarks/tutorial.py benchmarks/standard.toml --threads 2 \
+        --set context.kind=fixed --set "training.device=$DEVICE"
 }
 
 for ((round = 1; round <= ROUNDS; round++)); do
@@ -248,7 +272,7 @@ for ((round = 1; round <= ROUNDS; round++)); do
     joeynmt "JoeyNMT, additive attention, input feeding, fp32"
     ours -v "attention, classic placement, fp32" training.precision=fp32 context.placement=classic
     ours -v "attention, classic placement, bf16" training.precision=bf16 context.placement=classic
-    $PYTHON benchmarks/tutorial.py benchmarks/standard.toml --set context.kind=fixed --threads 2
+    tutorial
     ours -v "fixed c, bf16" context.kind=fixed training.precision=bf16
     ours -v "fixed c, fp32" context.kind=fixed training.precision=fp32
 done

@@ -5,7 +5,7 @@
 The data is prepared once, in a temporary folder; every variant makes the same updates with the
 same batches in turn, round after round, after one round that is not counted. Tokens are target
 tokens without padding. Ratios are against the first variant. A variant that is measured alone is
-told its memory, too.
+told its memory, too: the process's, or on a GPU that of its tensors.
 """
 
 from __future__ import annotations
@@ -139,15 +139,29 @@ def operations(config: Config, batches: list[Batch], V: int) -> float:
     return 2 * 3 * products
 
 
-def peak(dtype: torch.dtype, seconds: float = 2.0) -> float:
-    """Operations a second of the product of two square matrices of 2,048, the best of many."""
-    one = torch.randn(2048, 2048).to(dtype)
+def peak(dtype: torch.dtype, device: torch.device, seconds: float = 2.0) -> float:
+    """Operations a second of the product of two square matrices of 2,048 (8,192 on a GPU), the best
+    of many."""
+    size = 8192 if device.type == "cuda" else 2048
+    one = torch.randn(size, size, device=device).to(dtype)
     best, end = 0.0, time.perf_counter() + seconds
     while time.perf_counter() < end:
+        wait(device)
         start = time.perf_counter()
         one @ one
-        best = max(best, 2 * 2048**3 / (time.perf_counter() - start))
+        wait(device)
+        best = max(best, 2 * size**3 / (time.perf_counter() - start))
     return best
+
+
+def wait(device: torch.device) -> None:
+    """Until the device has done all that it was given."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def machine(device: torch.device, threads: int) -> str:
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else f"{threads} threads"
 
 
 def padding(batches: list[Batch]) -> float:
@@ -162,8 +176,10 @@ class Footprint:
     def __init__(self) -> None:
         self.before = self._of("VmRSS")
 
-    def mib(self) -> float:
-        """At its highest."""
+    def mib(self, device: torch.device) -> float:
+        """At its highest; on a GPU, all that tensors took."""
+        if device.type == "cuda":
+            return torch.cuda.max_memory_allocated(device) / 2**20
         return (self._of("VmHWM") - self.before) / 1024
 
     @staticmethod
@@ -182,13 +198,14 @@ def report(
 ) -> None:
     base = statistics.median(next(iter(speeds.values())))
     tokens = sum(len(batch.real) for batch in batches)
-    peaks = {one.dtype: peak(one.dtype) for one in learners.values()}
+    device = next(iter(learners.values())).device
+    peaks = {one.dtype: peak(one.dtype, device) for one in learners.values()}
     print(
-        f"torch {torch.__version__}, {threads} threads, rounds of {len(batches)} updates, "
+        f"torch {torch.__version__}, {machine(device, threads)}, rounds of {len(batches)} updates, "
         f"{tokens / len(batches):,.0f} target tokens an update, padding {padding(batches):.1%}"
     )
     if len(learners) == 1:  # of several, nobody could say whose it is
-        print(f"{footprint.mib():,.0f} MiB above imports at the highest")
+        print(f"{footprint.mib(device):,.0f} MiB above imports at the highest")
     for dtype, rate in peaks.items():
         print(f"peak of a product of matrices, {dtype}: {rate / 1e9:,.0f} GFLOP/s")
     print(

@@ -19,7 +19,7 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from train import Footprint, prepared_apart, sample
+from train import Footprint, machine, prepared_apart, sample, wait
 
 from seq2seq import config_file, runtime
 from seq2seq.config import Config
@@ -50,7 +50,7 @@ class Tutorial(nn.Module):
         """source [B, S], lengths [B], target [B, T] → logits [B, T, V]."""
         embedded = self.dropout(self.source(source))
         packed = nn.utils.rnn.pack_padded_sequence(
-            embedded, lengths, batch_first=True, enforce_sorted=False
+            embedded, lengths.cpu(), batch_first=True, enforce_sorted=False
         )
         _, last = self.encoder(packed)
         c = torch.tanh(self.summary(torch.cat([last[0], last[1]], dim=1)))  # [B, C]
@@ -81,20 +81,21 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         prepared = prepared_apart(config, Path(folder) / "data", threads)
         tokenizers = prepared.tokenizers
+        device = runtime.device(config.training.device)
         network = Tutorial(
             config, len(tokenizers.source), len(tokenizers.target), tokenizers.target.pad
-        )
+        ).to(device)
         optimizer = torch.optim.Adam(network.parameters(), lr=1e-4)
         batches = sample(config, prepared, arguments.updates)
         speeds = [
-            round_of(network, optimizer, batches, config, tokenizers.target.pad)
+            round_of(network, optimizer, batches, config, tokenizers.target.pad, device)
             for _ in range(arguments.rounds + 1)
         ][1:]
     millions = sum(p.numel() for p in network.parameters()) / 1e6
     print(
-        f"tutorial loop, {millions:.2f} M parameters, fp32, {threads} threads: "
+        f"tutorial loop, {millions:.2f} M parameters, fp32, {machine(device, threads)}: "
         f"{statistics.median(speeds):,.0f} tokens/s ({min(speeds):,.0f} to {max(speeds):,.0f}), "
-        f"{footprint.mib():,.0f} MiB above imports"
+        f"{footprint.mib(device):,.0f} MiB above imports"
     )
 
 
@@ -104,11 +105,13 @@ def round_of(
     batches: list[Batch],
     config: Config,
     pad: int,
+    device: torch.device,
 ) -> float:
     """Target tokens a second."""
     network.train()
     start = time.perf_counter()
-    for batch in batches:
+    for of_cpu in batches:
+        batch = of_cpu.to(device)
         optimizer.zero_grad()
         logits = network(batch.source, batch.lengths, batch.inputs)
         loss = F.cross_entropy(
@@ -120,6 +123,7 @@ def round_of(
         loss.backward()
         nn.utils.clip_grad_norm_(network.parameters(), 1.0)
         optimizer.step()
+    wait(device)
     return sum(len(batch.real) for batch in batches) / (time.perf_counter() - start)
 
 

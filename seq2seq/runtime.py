@@ -70,14 +70,14 @@ def dtype_of_products(weight: torch.Tensor) -> torch.dtype:
     return torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else weight.dtype
 
 
-def unit_of_rows(weight: torch.Tensor) -> int:
-    """What the rows of a product with the weight are to be a multiple of, here and now.
+def unit_of_rows(weight: torch.Tensor, dtype: torch.dtype) -> int:
+    """What the rows of a product with the weight, in `dtype`, are to be a multiple of.
 
     oneDNN, which multiplies in bf16 on a CPU, compiles a program for every shape that it meets and
     keeps a thousand of them: half a millisecond and half a megabyte each. Text comes in as many
     shapes as batches; so the rows are rounded up there.
     """
-    oneDNN = weight.device.type == "cpu" and dtype_of_products(weight) == torch.bfloat16
+    oneDNN = weight.device.type == "cpu" and dtype == torch.bfloat16
     return 64 if oneDNN else 1
 
 

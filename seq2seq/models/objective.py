@@ -57,17 +57,21 @@ def cross_entropy(
         if r_drop:  # both passes of a token beside each other
             real = torch.stack([real, real + len(rows) // 2], dim=1).flatten()
             wanted, scale = wanted.repeat_interleave(2), scale / 2
-        total, nll = _OutputLoss.apply(  # type: ignore[no-untyped-call]
-            rows,
-            output.weight,
-            output.bias,
-            real,
-            wanted,
-            smoothing,
-            scale,
-            r_drop,
-            torch.is_grad_enabled(),
-        )
+        dtype = runtime.dtype_of_products(output.weight)
+        # What is computed in which dtype is said there; autocast has other ideas on a GPU.
+        with torch.autocast(rows.device.type, enabled=False):
+            total, nll = _OutputLoss.apply(  # type: ignore[no-untyped-call]
+                rows,
+                output.weight,
+                output.bias,
+                dtype,
+                real,
+                wanted,
+                smoothing,
+                scale,
+                r_drop,
+                torch.is_grad_enabled(),
+            )
     return Loss(total, nll / 2 if r_drop else nll, len(batch.real), carried)
 
 
@@ -94,6 +98,7 @@ class _OutputLoss(Function):
         readouts: Tensor,
         weight: Tensor,
         bias: Tensor,
+        dtype: torch.dtype,
         real: Tensor,
         wanted: Tensor,
         smoothing: float,
@@ -101,18 +106,17 @@ class _OutputLoss(Function):
         r_drop: float,
         learning: bool,
     ) -> tuple[Tensor, Tensor]:
-        """readouts [N, E]; weight [V, E], bias [V]; real [n], the rows that count; wanted [n], ids.
-        r_drop: each two of those rows are of one token.
+        """readouts [N, E]; weight [V, E], bias [V]; dtype: of the products; real [n], the rows that
+        count; wanted [n], ids. r_drop: each two of those rows are of one token.
 
         Gives the total, smoothed and scaled, and the nll.
         """
         V = len(weight)
-        dtype = runtime.dtype_of_products(weight)
         # With r_drop, `real` says what stands beside what, too.
         n, whole = len(real), len(real) == len(readouts) and not r_drop
         rows, ids = (readouts if whole else readouts[real]).to(dtype), wanted.unsqueeze(1)  # [n, E]
         # Rows of zeros fill it up to n', and take part in nothing.
-        if extra := -n % (unit := runtime.unit_of_rows(weight)):
+        if extra := -n % (unit := runtime.unit_of_rows(weight, dtype)):
             rows, ids = F.pad(rows, (0, 0, 0, extra)), F.pad(ids, (0, 0, 0, extra))
         matrix, offset = weight.to(dtype), bias.to(dtype)
         at, p_at = weight.new_empty(2, n + extra)  # logit and probability of what is wanted
@@ -165,7 +169,7 @@ class _OutputLoss(Function):
         gradients = ctx.saved_tensors
         if d_total.is_cuda or float(d_total) != 1:  # asking a GPU would wait for it
             gradients = tuple(gradient * d_total.to(gradient.dtype) for gradient in gradients)
-        return *gradients, None, None, None, None, None, None
+        return *gradients, None, None, None, None, None, None, None
 
 
 def _draw_together(logits: Tensor, p: Tensor, weight: float) -> Tensor:

@@ -20,7 +20,7 @@ class Linear(nn.Linear):
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     """x [..., I], weight [O, I], bias [O] → [..., O], as torch.nn.functional.linear."""
     rows = x.shape[:-1].numel()
-    extra = -rows % runtime.unit_of_rows(weight)
+    extra = -rows % runtime.unit_of_rows(weight, runtime.dtype_of_products(weight))
     if not extra:
         return F.linear(x, weight, bias)
     padded = F.pad(x.reshape(rows, -1), (0, 0, 0, extra))
