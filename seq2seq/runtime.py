@@ -30,6 +30,8 @@ def keep_memory() -> None:
 
 def device(name: str) -> torch.device:
     """`auto` (a GPU if there is one) or a device's name. Raises UserError if it is not there."""
+    # Else torch rounds what cuDNN's layers multiply to ten bits, and fp32 would not mean fp32.
+    torch.backends.cudnn.allow_tf32 = False
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:

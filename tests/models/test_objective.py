@@ -113,7 +113,7 @@ def test_bf16_is_as_near_as_its_products_are(model):
     exact = F.cross_entropy(r @ weight.T + bias, wanted, label_smoothing=0.1)
     with torch.autocast("cpu", torch.bfloat16):
         total, _ = objective._OutputLoss.apply(
-            *parts, torch.arange(n), wanted, 0.1, 1 / n, 0.0, True
+            *parts, torch.bfloat16, torch.arange(n), wanted, 0.1, 1 / n, 0.0, True
         )
     torch.testing.assert_close(total, exact, rtol=2e-3, atol=0)
     for one, other in zip(
