@@ -115,8 +115,11 @@ def load(folder: Path, shape: Shape | None = None) -> Model:
 
 def save_weights(path: Path, network: torch.nn.Module) -> None:
     """All weights as safetensors; tied ones once. Raises OSError where they cannot be written."""
+    # On a GPU, cuDNN keeps the weights of a layer in one piece of memory, which safetensors would
+    # take for tied ones.
+    weights = {name: weight.detach().cpu() for name, weight in network.named_parameters()}
     try:
-        safetensors.torch.save_model(network, str(path))
+        safetensors.torch.save_file(weights, str(path))
     except SafetensorError as error:
         raise OSError(errno.EIO, f"cannot be written: {error}", str(path)) from None
 
@@ -124,9 +127,15 @@ def save_weights(path: Path, network: torch.nn.Module) -> None:
 def load_weights(path: Path, network: torch.nn.Module) -> None:
     """Fill `network`. Raises UserError where the file is broken or holds other shapes."""
     try:
-        safetensors.torch.load_model(network, str(path))
+        weights = safetensors.torch.load_file(str(path))
+        _, unknown = network.load_state_dict(weights, strict=False)
     except (SafetensorError, json.JSONDecodeError) as error:
         raise UserError(f"{path}: broken, no safetensors file ({error})") from None
     except RuntimeError as error:
         detail = " ".join(str(error).split())
         raise UserError(f"{path}: does not fit its config.toml: {detail[:200]}") from None
+    every = list(network.named_parameters(remove_duplicate=False))  # tied ones: one of their names
+    filled = {id(weight) for name, weight in every if name in weights}
+    wrong = unknown + [name for name, weight in every if id(weight) not in filled]
+    if wrong:
+        raise UserError(f"{path}: does not fit its config.toml: {', '.join(wrong)[:200]}")
