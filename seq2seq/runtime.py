@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import warnings
 
 import torch
 
@@ -32,6 +33,8 @@ def device(name: str) -> torch.device:
     """`auto` (a GPU if there is one) or a device's name. Raises UserError if it is not there."""
     # Else torch rounds what cuDNN's layers multiply to ten bits, and fp32 would not mean fp32.
     torch.backends.cudnn.allow_tf32 = False
+    # It has nothing to advise: weights in bf16, or dropped, are new ones at every call.
+    warnings.filterwarnings("ignore", message="RNN module weights are not part of single")
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:

@@ -18,6 +18,7 @@ from seq2seq.models.network import Carried, Network
 from seq2seq.text.batching import Batch
 
 _LOGITS = 1 << 22  # how many, about, are in memory together
+_LOGITS_ON_GPU = 1 << 25  # which is slowed down by many small operations
 
 
 @dataclass(frozen=True)
@@ -124,7 +125,8 @@ class _OutputLoss(Function):
         counts[:n] = 1
         d_rows, d_matrix = torch.empty_like(rows), torch.empty_like(matrix)
         d_bias, apart = torch.zeros_like(bias), weight.new_zeros(())
-        for piece in _pieces(n + extra, V, max(unit, 2 if r_drop else 1)):
+        size = _LOGITS_ON_GPU if weight.is_cuda else _LOGITS
+        for piece in _pieces(n + extra, V, size, max(unit, 2 if r_drop else 1)):
             logits = torch.addmm(offset, rows[piece], matrix.t())  # [rows, V]
             if smoothing:
                 at[piece] = logits.gather(1, ids[piece]).squeeze(1)
@@ -189,10 +191,10 @@ def _draw_together(logits: Tensor, p: Tensor, weight: float) -> Tensor:
     return (forth + back).sum()
 
 
-def _pieces(rows: int, columns: int, unit: int) -> list[slice]:
-    """Rows with about four million logits a piece, as equal as multiples of `unit` can be."""
+def _pieces(rows: int, columns: int, size: int, unit: int) -> list[slice]:
+    """Rows with about `size` logits a piece, as equal as multiples of `unit` can be."""
     units = rows // unit
-    count = min(max(1, round(rows * columns / _LOGITS)), max(1, units))
+    count = min(max(1, round(rows * columns / size)), max(1, units))
     return [
         slice(first * unit, last * unit)
         for first, last in pairwise(units * i // count for i in range(count + 1))

@@ -16,6 +16,8 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.autograd import Function
+from torch.autograd.function import once_differentiable
 
 from seq2seq import runtime
 from seq2seq.nn import through_time
@@ -117,7 +119,11 @@ class Layer(nn.Module):
         on_cuda = inputs.device.type == "cuda"
         if on_cuda:
             dtype = runtime.dtype_of_products(weight_ih)
-            weights, inputs = [weight.to(dtype) for weight in weights], inputs.to(dtype)
+            # In one piece of memory, in cuDNN's order: else it copies each of them at every call.
+            whole = torch.cat([weight.flatten() for weight in weights]).to(dtype)
+            pieces = whole.split([weight.numel() for weight in weights])
+            weights = [piece.view_as(w) for piece, w in zip(pieces, weights, strict=True)]
+            inputs = inputs.to(dtype)
             if self.parts == 2:
                 initial = tuple(part.to(dtype) for part in initial)
             else:
@@ -141,6 +147,8 @@ class Dropout(nn.Module):
             return None
         B, T = like.shape[:2]
         shape = (B, 1 if self.variational else T, F)
+        if like.device.type == "cuda":  # where that is one kernel
+            return torch.dropout(like.new_ones(shape), self.rate, True).expand(B, T, F)
         size = math.prod(shape)
         # Sixteen random bits decide: a quarter of the draws that a float each would need.
         bits = torch.empty(-(-size // 4), dtype=torch.int64, device=like.device)
@@ -155,11 +163,31 @@ class Dropout(nn.Module):
 
 def reverse(x: Tensor, lengths: Tensor) -> Tensor:
     """Reverse each row of x [B, T, F] within its own length; padding stays where it is."""
-    steps = torch.arange(x.shape[1], device=x.device)  # [T]
+    B, T, _ = x.shape
+    steps = torch.arange(T, device=x.device)  # [T]
     mirrored = lengths.unsqueeze(1) - 1 - steps  # [B, T], negative over padding
     index = torch.where(mirrored >= 0, mirrored, steps)
-    rows = torch.arange(x.shape[0], device=x.device).unsqueeze(1)
-    return x[rows, index]
+    first = torch.arange(0, B * T, T, device=x.device).unsqueeze(1)  # of each row
+    reversed_: Tensor = _Reordered.apply(  # type: ignore[no-untyped-call]
+        x.flatten(0, 1), (first + index).flatten()
+    )
+    return reversed_.view_as(x)
+
+
+class _Reordered(Function):
+    """Rows [N, F] in an order that is its own inverse: the gradient is put in order just so, where
+    autograd, which cannot know that, would add up rows one by one."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, order: Tensor) -> Tensor:
+        ctx.save_for_backward(order)
+        return x.index_select(0, order)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        (order,) = ctx.saved_tensors
+        return gradient.index_select(0, order), None
 
 
 class Stack(nn.Module):

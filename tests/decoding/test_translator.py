@@ -77,8 +77,11 @@ SEARCHES = {
 }
 
 
-@pytest.mark.parametrize("which", ["translator", "unsure", "looking"])
-@pytest.mark.parametrize("options", SEARCHES.values(), ids=SEARCHES.keys())
+COVERED = {"beam": 5, "n_best": 3, "coverage_penalty": 0.5}  # asks for attention
+COMPANY = [*itertools.product(["translator", "unsure", "looking"], SEARCHES.values())]
+
+
+@pytest.mark.parametrize(("which", "options"), [*COMPANY, ("looking", COVERED)])
 def test_a_line_does_not_depend_on_its_company(request, which, options, lines):
     """Batches of 1, 7 and 64, shuffled, and alone: equal, or shown to tie within 1e-4."""
     translator = request.getfixturevalue(which)
