@@ -121,7 +121,7 @@ class Layer(nn.Module):
             dtype = runtime.dtype_of_products(weight_ih)
             # In one piece of memory, in cuDNN's order: else it copies each of them at every call.
             whole = torch.cat([weight.flatten() for weight in weights]).to(dtype)
-            pieces = whole.split([weight.numel() for weight in weights])
+            pieces = torch.split(whole, [weight.numel() for weight in weights])
             weights = [piece.view_as(w) for piece, w in zip(pieces, weights, strict=True)]
             inputs = inputs.to(dtype)
             if self.parts == 2:
