@@ -40,14 +40,13 @@ judge() {
         ${RECORD:+--record "recipes/$RECIPE/results.jsonl" --command "recipes/$RECIPE/run.sh $SECTION ${VARIANT#"$SECTION-"}"}
 }
 
-# What is done to text, and what training asks for: the same for both kinds of c.
-common() {
+# What is asked of both kinds of c.
+both() {
     row base
     local size
-    for size in 1000 2000 8000 16000; do
+    for size in 2000 8000; do
         row vocabulary-$size tokenizer.vocabulary=$size
     done
-    row unigram tokenizer.kind=unigram
     row bpe-dropout tokenizer.sampling=0.1
     row word-dropout training.word_dropout=0.1
     row dropout-0.3 encoder.dropout=0.3 decoder.dropout=0.3
@@ -58,29 +57,34 @@ common() {
     row layer-norm encoder.layer_norm=true decoder.layer_norm=true
     row two-encoder-layers encoder.layers=2
     row two-decoder-layers decoder.layers=2
-    row three-layers encoder.layers=3 decoder.layers=3
-    row three-layers-norm encoder.layers=3 decoder.layers=3 encoder.layer_norm=true decoder.layer_norm=true
     row lstm encoder.cell=lstm decoder.cell=lstm
     row wide-decoder decoder.hidden=768
     row batch-768 training.batch_tokens=768
-    row batch-3072 training.batch_tokens=3072
-    row rate-0.0005 training.learning_rate=0.0005
-    row rate-0.002 training.learning_rate=0.002
     row cosine training.schedule=cosine
     row average training.average_decay=0.999
-    row average-checkpoints training.average_checkpoints=4
     row r-drop training.r_drop=3.0
 }
 
 attention() {
-    common
+    both
+    local size
+    for size in 1000 16000; do
+        row vocabulary-$size tokenizer.vocabulary=$size
+    done
+    row unigram tokenizer.kind=unigram
+    row three-layers encoder.layers=3 decoder.layers=3
+    row three-layers-norm encoder.layers=3 decoder.layers=3 encoder.layer_norm=true decoder.layer_norm=true
+    row batch-3072 training.batch_tokens=3072
+    row rate-0.0005 training.learning_rate=0.0005
+    row rate-0.002 training.learning_rate=0.002
+    row average-checkpoints training.average_checkpoints=4
     row additive context.kind=additive
     row multi-head context.kind=multi-head
     row classic context.placement=classic
 }
 
 fixed() {
-    common
+    both
     local pooling heads size
     for pooling in mean max; do
         row pooling-$pooling context.pooling=$pooling
