@@ -57,7 +57,9 @@ environment joeynmt joeynmt==2.3.0 "datasets setuptools<81 matplotlib packaging 
     protobuf pyyaml sacrebleu sacremoses seaborn sentencepiece six subword-nmt tensorboard wrapt
     importlib_metadata"
 # It insists on a scheduler, and torch's no longer knows this argument.
-! wanted joeynmt || sed -i '/"verbose": False,/d' "$LOCAL"/joeynmt/lib/python3*/site-packages/joeynmt/builders.py
+if wanted joeynmt; then
+    sed -i '/"verbose": False,/d' "$LOCAL"/joeynmt/lib/python3*/site-packages/joeynmt/builders.py
+fi
 
 # The same pieces for all, and the vocabulary in a format that all of them read: a piece a line.
 mkdir -p "$PEERS"

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from seq2seq import config_file
 from seq2seq.config import TokenizerConfig
@@ -169,6 +169,16 @@ def test_weights_of_another_shape(folder: Path, key: str) -> None:
     said = complaint(folder)
     assert str(folder / "model.safetensors") in said
     assert "does not fit its config.toml" in said
+
+
+def test_a_weight_too_few_or_too_many_is_named(folder: Path) -> None:
+    path = folder / "model.safetensors"
+    weights = load_file(path)
+    name = next(name for name in weights if "bias" in name)
+    rest = {other: weight for other, weight in weights.items() if other != name}
+    for written, wrong in ((rest, name), (weights | {"stranger": torch.zeros(1)}, "stranger")):
+        save_file(written, path)
+        assert complaint(folder) == f"{path}: does not fit its config.toml: {wrong}"
 
 
 def test_a_tokenizer_of_another_size(folder: Path) -> None:
