@@ -112,10 +112,16 @@ class ContextConfig(Section):
     # Attention: "parallel", the first decoder layer asks, those above it and the output layer are
     # fed the answer c_t; "classic", its state of the step before asks, and all layers are fed c_t.
     placement: Literal["parallel", "classic"] = "parallel"
+    shortcut: bool = True  # attention: c is a mean of states and embeddings, not of states alone
     # The summary of the source: the fixed c, and what starts a decoder with attention.
     pooling: Literal["last", "mean", "max", "attentive"] = "attentive"
     heads: int = Field(8, ge=1)  # of multi-head attention, and of attentive pooling
     size: int = Field(512, ge=1)  # of c, and of the summary
+
+    @property
+    def asked(self) -> bool:
+        """Whether this is attention."""
+        return self.kind not in ("fixed", "aligned")
 
     @model_validator(mode="after")
     def _heads_fit(self) -> ContextConfig:
@@ -123,7 +129,7 @@ class ContextConfig(Section):
             raise ValueError(
                 f"size {self.size} cannot be parted among {self.heads} heads: set a multiple"
             )
-        if self.kind in ("fixed", "aligned") and self.placement == "classic":
+        if not self.asked and self.placement == "classic":
             raise ValueError(
                 f"placement 'classic' is for attention: leave it out for kind {self.kind!r}"
             )

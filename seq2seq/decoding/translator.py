@@ -163,7 +163,7 @@ class Translator:
     def require_attention(self) -> None:
         """Raises UserError where a model has no attention: no alignments, and no coverage."""
         for number, config in enumerate(self.configs, start=1):
-            if config.context.kind in ("fixed", "aligned"):
+            if not config.context.asked:
                 which = f"model {number}" if len(self.configs) > 1 else "the model"
                 raise UserError(
                     f"{which} has a fixed context vector, which looks at no word more than at "

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import safetensors.torch
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 
 from seq2seq import config_file
 from seq2seq.config import Config, Shape
@@ -36,6 +36,9 @@ _VERBS: dict[Shape, tuple[str, ...]] = {
     "tagging": ("tag", "evaluate"),
     "generation": ("generate", "evaluate"),
 }
+
+# Of the weights: another number where networks compute something else of the same weights.
+_FORMAT = "2"
 
 _CONFIG, _WEIGHTS, _CARD = "config.toml", "model.safetensors", "README.md"
 
@@ -119,15 +122,24 @@ def save_weights(path: Path, network: torch.nn.Module) -> None:
     # take for tied ones.
     weights = {name: weight.detach().cpu() for name, weight in network.named_parameters()}
     try:
-        safetensors.torch.save_file(weights, str(path))
+        safetensors.torch.save_file(weights, str(path), metadata={"seq2seq": _FORMAT})
     except SafetensorError as error:
         raise OSError(errno.EIO, f"cannot be written: {error}", str(path)) from None
 
 
 def load_weights(path: Path, network: torch.nn.Module) -> None:
-    """Fill `network`. Raises UserError where the file is broken or holds other shapes."""
+    """Fill `network`. Raises UserError where the file is broken, is of another version of the
+    networks, or holds other shapes."""
     try:
-        weights = safetensors.torch.load_file(str(path))
+        with safe_open(str(path), "pt") as file:
+            found = (file.metadata() or {}).get("seq2seq", "1")
+            if found != _FORMAT:
+                raise UserError(
+                    f"{path}: of networks of version {found}, and these are of version {_FORMAT}, "
+                    "which compute something else of the same weights: train anew, or use the "
+                    "seq2seq that wrote it"
+                )
+            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         _, unknown = network.load_state_dict(weights, strict=False)
     except (SafetensorError, json.JSONDecodeError) as error:
         raise UserError(f"{path}: broken, no safetensors file ({error})") from None

@@ -36,6 +36,7 @@ def encoder(config: Config, vectors: nn.Embedding) -> Encoder:
         pooling=context.pooling,
         heads=context.heads,
         context_size=context.size,
+        shortcut=context.asked and context.shortcut,
     )
 
 
@@ -62,16 +63,17 @@ def decoder(config: Config, vectors: nn.Embedding, fed: Context) -> Decoder:
 def context(config: Config) -> Context:
     """How the source reaches the decoder."""
     settings, state, query = config.context, config.encoder.state, config.decoder.hidden
+    value = state + (config.encoder.embedding if settings.shortcut else 0)
     match settings.kind:
         case "fixed":
             return Fixed(settings.size)
         case "aligned":
             return Aligned(state, settings.size)
         case "additive":
-            return Additive(state, query, settings.size)
+            return Additive(state, value, query, settings.size)
         case "dot":
-            return Dot(state, settings.size)
+            return Dot(value, settings.size)
         case "general":
-            return General(state, query, settings.size)
+            return General(state, value, query, settings.size)
         case "multi-head":
-            return MultiHead(state, query, settings.size, settings.heads)
+            return MultiHead(state, value, query, settings.size, settings.heads)

@@ -1,9 +1,10 @@
-"""The context that moves: c_t = Σ_s α_ts V h_s, with α_t = softmax_s score(q_t, h_s).
+"""The context that moves: c_t = Σ_s α_ts V m_s, with α_t = softmax_s score(q_t, h_s).
 
-q_t is the decoder's query at step t, h_s the encoder's state at position s. Keys and values are
-projected once per source. Padding has weight zero, exactly; the weights of a row sum to one.
+q_t is the decoder's query at step t, h_s the encoder's state at position s, m_s what it gives as a
+value there. Keys and values are projected once per source. Padding has weight zero, exactly; the
+weights of a row sum to one.
 
-A further letter: A, the size of a key.
+Further letters: A, the size of a key; M, of a value before its projection.
 """
 
 from __future__ import annotations
@@ -21,14 +22,14 @@ from seq2seq.nn.linear import Linear, product, wide
 class Attention(Context):
     """What all kinds share: a kind says how a key is made, and how a query scores it."""
 
-    def __init__(self, state_size: int, size: int, key: nn.Module) -> None:
+    def __init__(self, value_size: int, size: int, key: nn.Module) -> None:
         """key: a state [D] → a key [A]."""
         super().__init__(size)
         self.key = key
-        self.value = Linear(state_size, size)
+        self.value = Linear(value_size, size)
 
     def prepare(self, memory: Memory) -> Prepared:
-        return self.key(memory.states), wide(self.value(memory.states)), memory.mask
+        return self.key(memory.states), wide(self.value(memory.values)), memory.mask
 
     @abstractmethod
     def scores(self, query: Tensor, keys: Tensor) -> Tensor:
@@ -52,8 +53,8 @@ class Attention(Context):
 class Additive(Attention):
     """score = v · tanh(W q + U h) (Bahdanau et al. 2015)."""
 
-    def __init__(self, state_size: int, query_size: int, size: int) -> None:
-        super().__init__(state_size, size, Linear(state_size, size))
+    def __init__(self, state_size: int, value_size: int, query_size: int, size: int) -> None:
+        super().__init__(value_size, size, Linear(state_size, size))
         self.query = Linear(query_size, size, bias=False)
         self.score = Linear(size, 1, bias=False)
 
@@ -66,8 +67,8 @@ class Additive(Attention):
 class Dot(Attention):
     """score = q · h; both have one size (Luong et al. 2015)."""
 
-    def __init__(self, state_size: int, size: int) -> None:
-        super().__init__(state_size, size, nn.Identity())
+    def __init__(self, value_size: int, size: int) -> None:
+        super().__init__(value_size, size, nn.Identity())
 
     def scores(self, query: Tensor, keys: Tensor) -> Tensor:
         return _products(query, keys)
@@ -76,8 +77,8 @@ class Dot(Attention):
 class General(Attention):
     """score = q · W h (Luong et al. 2015)."""
 
-    def __init__(self, state_size: int, query_size: int, size: int) -> None:
-        super().__init__(state_size, size, Linear(state_size, query_size, bias=False))
+    def __init__(self, state_size: int, value_size: int, query_size: int, size: int) -> None:
+        super().__init__(value_size, size, Linear(state_size, query_size, bias=False))
 
     def scores(self, query: Tensor, keys: Tensor) -> Tensor:
         return _products(query, keys)
@@ -87,9 +88,11 @@ class MultiHead(Attention):
     """score_k = (W_k q) · (U_k h) / sqrt(A / heads), a weighted mean for each head k; c is the
     means side by side (Vaswani et al. 2017)."""
 
-    def __init__(self, state_size: int, query_size: int, size: int, heads: int) -> None:
+    def __init__(
+        self, state_size: int, value_size: int, query_size: int, size: int, heads: int
+    ) -> None:
         # No bias in U: it would add the same to all scores of a query, and softmax takes that away.
-        super().__init__(state_size, size, Linear(state_size, size, bias=False))
+        super().__init__(value_size, size, Linear(state_size, size, bias=False))
         self.heads = heads
         self.query = Linear(query_size, size)
 

@@ -16,12 +16,13 @@ class Memory:
     """What a decoder may know of the source.
 
     states [B, S, D] (zero over padding), mask [B, S] bool (true where there is a token),
-    summary [B, C].
+    summary [B, C], values [B, S, M] (zero over padding): what attention takes its means of.
     """
 
     states: Tensor
     mask: Tensor
     summary: Tensor
+    values: Tensor
 
 
 def token_mask(lengths: Tensor, size: int) -> Tensor:
@@ -79,7 +80,13 @@ class Pooling(nn.Module):
 
 
 class Encoder(nn.Module):
-    """tokens [B, S] int64, lengths [B] int64 → Memory. Every length is from 1 to S."""
+    """tokens [B, S] int64, lengths [B] int64 → Memory. Every length is from 1 to S.
+
+    Embeddings x_s are read times √E (Vaswani et al. 2017, 3.4): a matrix that is small enough for a
+    tied output is too small beside the states. Values: the states h_s, or with `shortcut`
+    [h_s ; x_s], so that what a word is reaches the output beside what it is in its sentence
+    (Nguyen and Chiang 2018).
+    """
 
     def __init__(
         self,
@@ -96,9 +103,11 @@ class Encoder(nn.Module):
         pooling: str,
         heads: int,
         context_size: int,
+        shortcut: bool = False,
     ) -> None:
         super().__init__()
         self.embedding = embedding
+        self.shortcut = shortcut
         self.embedding_dropout = Dropout(embedding_dropout, variational)
         self.stack = Stack(
             cell,
@@ -121,7 +130,12 @@ class Encoder(nn.Module):
 
     def forward(self, tokens: Tensor, lengths: Tensor) -> Memory:
         mask = token_mask(lengths, tokens.shape[1])  # [B, S]
-        embedded = self.embedding_dropout(self.embedding(tokens))  # [B, S, E]
+        embedded = self.embedding(tokens) * self.embedding.embedding_dim**0.5
+        embedded = self.embedding_dropout(embedded)  # [B, S, E]
         states, _ = self.stack(embedded, lengths=lengths)  # [B, S, D]
         states = self.dropout(states).masked_fill(~mask.unsqueeze(2), 0)
-        return Memory(states, mask, self.pooling(states, mask))
+        values = states
+        if self.shortcut:
+            embedded = embedded.masked_fill(~mask.unsqueeze(2), 0)
+            values = torch.cat([states, embedded.to(states.dtype)], dim=2)
+        return Memory(states, mask, self.pooling(states, mask), values)

@@ -50,6 +50,5 @@ class Vector(nn.Module):
 
 def _memory(summary: Tensor) -> Memory:
     states = summary.unsqueeze(1)  # [B, 1, C]
-    return Memory(
-        states, torch.ones(states.shape[:2], dtype=torch.bool, device=states.device), summary
-    )
+    mask = torch.ones(states.shape[:2], dtype=torch.bool, device=states.device)
+    return Memory(states, mask, summary, states)

@@ -60,7 +60,7 @@ def _parts(config: Config) -> list[str]:
     if config.shape == "generation":
         of_encoder = f"given: a {encoder.kind}"
     kind = str(context.kind)
-    if kind not in ("fixed", "aligned"):
+    if context.asked:
         kind += f" attention, {context.placement}"
     of_context = f"context: {kind}, {context.size}; summary: {context.pooling}"
     stack = "bidirectional " if decoder.bidirectional else ""

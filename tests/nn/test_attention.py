@@ -4,6 +4,7 @@ tokens, and rows of a search that share a memory."""
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 import torch
@@ -12,14 +13,14 @@ from torch import Tensor, nn
 from seq2seq.nn.attention import Additive, Attention, Dot, General, MultiHead
 from seq2seq.nn.encoder import Memory
 
-B, S, T, D, Q, C = 3, 6, 4, 8, 8, 10
+B, S, T, D, M, Q, C = 3, 6, 4, 8, 9, 8, 10
 LENGTHS = torch.tensor([6, 1, 4])
 MASK = torch.arange(S) < LENGTHS.unsqueeze(1)
 KINDS: dict[str, Callable[[], Attention]] = {
-    "additive": lambda: Additive(D, Q, C),
-    "dot": lambda: Dot(D, C),
-    "general": lambda: General(D, Q, C),
-    "multi-head": lambda: MultiHead(D, Q, C, 5),
+    "additive": lambda: Additive(D, M, Q, C),
+    "dot": lambda: Dot(M, C),
+    "general": lambda: General(D, M, Q, C),
+    "multi-head": lambda: MultiHead(D, M, Q, C, 5),
 }
 KIND = pytest.mark.parametrize("kind", KINDS)
 
@@ -37,8 +38,16 @@ def attention(kind: str) -> Attention:
 
 
 def memory() -> Memory:
-    states = torch.randn(B, S, D, dtype=torch.float64).masked_fill(~MASK.unsqueeze(2), 0)
-    return Memory(states, MASK, torch.zeros(B, C, dtype=torch.float64))
+    states, values = (
+        torch.randn(B, S, size, dtype=torch.float64).masked_fill(~MASK.unsqueeze(2), 0)
+        for size in (D, M)
+    )
+    return Memory(states, MASK, torch.zeros(B, C, dtype=torch.float64), values)
+
+
+def single(sources: Memory, factor: float = 1.0) -> Memory:
+    states, values = (part.float() * factor for part in (sources.states, sources.values))
+    return replace(sources, states=states, values=values)
 
 
 def queries(rows: int = B) -> Tensor:
@@ -67,7 +76,7 @@ def test_the_equations(kind: str) -> None:
     heads = 5 if kind == "multi-head" else 1
     for b in range(B):
         states = sources.states[b, : LENGTHS[b]]
-        values = states @ made.value.weight.T + made.value.bias
+        values = sources.values[b, : LENGTHS[b]] @ made.value.weight.T + made.value.bias
         for t in range(T):
             alphas = [
                 torch.stack([score(made, asked[b, t], h, head) for h in states]).softmax(dim=0)
@@ -83,8 +92,7 @@ def test_the_equations(kind: str) -> None:
 @KIND
 def test_weights_are_a_distribution_over_real_tokens(kind: str) -> None:
     made = attention(kind).float()
-    sources = memory()
-    sources = Memory(sources.states.float() * 30, sources.mask, sources.summary)  # sharp ones too
+    sources = single(memory(), 30)  # sharp ones too
     _, weights = made(made.prepare(sources), queries().float() * 30, 1)
     assert weights.dtype == torch.float32
     assert (weights.masked_select(~MASK.unsqueeze(1)) == 0).all()
@@ -93,8 +101,7 @@ def test_weights_are_a_distribution_over_real_tokens(kind: str) -> None:
 
 @KIND
 def test_bf16_comes_close_and_sums_in_float32(kind: str) -> None:
-    made, sources, asked = attention(kind).float(), memory(), queries().float()
-    sources = Memory(sources.states.float(), sources.mask, sources.summary)
+    made, sources, asked = attention(kind).float(), single(memory()), queries().float()
     c, weights = made(made.prepare(sources), asked, 1)
     with torch.autocast("cpu", torch.bfloat16):
         near, found = made(made.prepare(sources), asked, 1)
@@ -120,9 +127,13 @@ def test_rows_of_a_search_attend_to_their_own_source(kind: str, each: int) -> No
 @KIND
 def test_no_gradient_through_padding(kind: str) -> None:
     made, sources = attention(kind), memory()
-    states = sources.states.clone().requires_grad_()
-    c, _ = made(made.prepare(Memory(states, MASK, sources.summary)), queries(), 1)
+    states, values = (part.requires_grad_() for part in (sources.states, sources.values))
+    c, _ = made(made.prepare(sources), queries(), 1)
     c.square().sum().backward()
-    assert states.grad is not None
-    assert (states.grad[~MASK] == 0).all()
-    assert (states.grad[MASK].abs().sum(dim=1) > 0).all()
+    compared = MASK & (LENGTHS > 1).unsqueeze(
+        1
+    )  # a single state has all the weight, whatever it is
+    for part, seen in ((states, compared), (values, MASK)):
+        assert part.grad is not None
+        assert (part.grad[~MASK] == 0).all()
+        assert (part.grad[seen].abs().sum(dim=1) > 0).all()

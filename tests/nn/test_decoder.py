@@ -24,10 +24,10 @@ DEPTH = pytest.mark.parametrize("layers", [1, 2, 3])
 CONTEXTS: dict[str, Callable[[], Context]] = {
     "fixed": lambda: Fixed(C),
     "aligned": lambda: Aligned(D, C),
-    "additive": lambda: Additive(D, H, C),
+    "additive": lambda: Additive(D, D, H, C),
     "dot": lambda: Dot(D, C),
-    "general": lambda: General(D, H, C),
-    "multi-head": lambda: MultiHead(D, H, C, 2),
+    "general": lambda: General(D, D, H, C),
+    "multi-head": lambda: MultiHead(D, D, H, C, 2),
 }
 CONTEXT = pytest.mark.parametrize("context", CONTEXTS)
 PLACEMENT = pytest.mark.parametrize("classic", [False, True], ids=["parallel", "classic"])
@@ -62,14 +62,16 @@ def memory(summary: Tensor) -> Memory:
     mask = torch.arange(S) < lengths.unsqueeze(1)
     states = torch.linspace(-1, 1, rows * S * D, dtype=torch.float64).sin().view(rows, S, D)
     states = states * summary.detach().double().mean(dim=1).view(-1, 1, 1)  # each row its own
-    return Memory(states.to(summary.dtype).masked_fill(~mask.unsqueeze(2), 0), mask, summary)
+    states = states.to(summary.dtype).masked_fill(~mask.unsqueeze(2), 0)
+    return Memory(states, mask, summary, states)
 
 
 def one_of(sources: Memory, row: int) -> Memory:
     """A source of its own, without padding."""
     length = int(sources.mask[row].sum())
     now = slice(row, row + 1)
-    return Memory(sources.states[now, :length], sources.mask[now, :length], sources.summary[now])
+    states = sources.states[now, :length]
+    return Memory(states, sources.mask[now, :length], sources.summary[now], states)
 
 
 def summaries(rows: int) -> Tensor:

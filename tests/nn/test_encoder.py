@@ -52,28 +52,46 @@ def encoder(**changed: Any) -> Encoder:
 @pytest.mark.parametrize("layers", [1, 2, 3])
 @POOLING
 def test_padding_never_leaks(cell: str, bidirectional: bool, layers: int, pooling: str) -> None:
-    made = encoder(cell=cell, bidirectional=bidirectional, layers=layers, pooling=pooling)
+    made = encoder(
+        cell=cell, bidirectional=bidirectional, layers=layers, pooling=pooling, shortcut=True
+    )
     together = made(TOKENS, LENGTHS)
     for row, length in enumerate(LENGTHS.tolist()):
         alone = made(TOKENS[row : row + 1, :length], LENGTHS[row : row + 1])
         for one, other in (
             (together.states[row, :length], alone.states[0]),
+            (together.values[row, :length], alone.values[0]),
             (together.summary[row], alone.summary[0]),
         ):
             torch.testing.assert_close(one, other, rtol=0, atol=1e-10)
         assert (together.states[row, length:] == 0).all()
+        assert (together.values[row, length:] == 0).all()
         assert together.mask[row].tolist() == [step < length for step in range(6)]
 
 
 @BOTH
 @POOLING
 def test_no_gradient_through_padding(bidirectional: bool, pooling: str) -> None:
-    made = encoder(bidirectional=bidirectional, pooling=pooling)
+    made = encoder(bidirectional=bidirectional, pooling=pooling, shortcut=True)
     memory = made(TOKENS, LENGTHS)
-    (memory.states.sum() + memory.summary.sum()).backward()
+    (memory.states.sum() + memory.values.sum() + memory.summary.sum()).backward()
     gradient = made.embedding.weight.grad
     assert (gradient[10:] == 0).all()
     assert (gradient[3:10] != 0).all()
+
+
+@BOTH
+def test_embeddings_are_read_times_the_root_of_their_size(bidirectional: bool) -> None:
+    made, plain = (encoder(bidirectional=bidirectional, shortcut=cut) for cut in (True, False))
+    plain.load_state_dict(made.state_dict())
+    memory, expected = made(TOKENS, LENGTHS), plain(TOKENS, LENGTHS)
+    read = (made.embedding(TOKENS) * 5**0.5).masked_fill(~memory.mask.unsqueeze(2), 0)
+    states, _ = made.stack(read, lengths=LENGTHS)
+    states = states.masked_fill(~memory.mask.unsqueeze(2), 0)
+    torch.testing.assert_close(memory.states, states)
+    torch.testing.assert_close(memory.values, torch.cat([states, read], dim=2))
+    assert torch.equal(expected.states, memory.states)
+    assert expected.values is expected.states  # without a shortcut
 
 
 def naive(pooling: Pooling, states: Tensor, length: int) -> Tensor:
