@@ -108,7 +108,9 @@ class ContextConfig(Section):
     """The context vector c: one for the whole target, or attention, a new one for every step."""
 
     # "aligned": the encoder's state at the place that is written; both sides are of one length.
-    kind: Literal["fixed", "aligned", "additive", "dot", "general", "multi-head"] = "general"
+    kind: Literal["fixed", "aligned", "additive", "dot", "general", "cosine", "multi-head"] = (
+        "general"
+    )
     # Attention: "parallel", the first decoder layer asks, those above it and the output layer are
     # fed the answer c_t; "classic", its state of the step before asks, and all layers are fed c_t.
     placement: Literal["parallel", "classic"] = "parallel"

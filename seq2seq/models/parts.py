@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import nn
 
 from seq2seq.config import Config
-from seq2seq.nn.attention import Additive, Dot, General, MultiHead
+from seq2seq.nn.attention import Additive, Cosine, Dot, General, MultiHead
 from seq2seq.nn.context import Aligned, Context, Fixed
 from seq2seq.nn.decoder import Decoder
 from seq2seq.nn.encoder import Encoder
@@ -75,5 +75,7 @@ def context(config: Config) -> Context:
             return Dot(value, settings.size)
         case "general":
             return General(state, value, query, settings.size)
+        case "cosine":
+            return Cosine(state, value, query, settings.size)
         case "multi-head":
             return MultiHead(state, value, query, settings.size, settings.heads)

@@ -12,11 +12,15 @@ from __future__ import annotations
 from abc import abstractmethod
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from seq2seq.nn.context import Context, Prepared
 from seq2seq.nn.encoder import Memory
 from seq2seq.nn.linear import Linear, product, wide
+
+# Of a cosine at first: e^12 tells one position from all others of a long sentence.
+_SHARPNESS = 12.0
 
 
 class Attention(Context):
@@ -82,6 +86,25 @@ class General(Attention):
 
     def scores(self, query: Tensor, keys: Tensor) -> Tensor:
         return _products(query, keys)
+
+
+class Cosine(Attention):
+    """score = g cos(q, W h), g learned (Graves et al. 2014, 3.3.1; Henry et al. 2020).
+
+    A general score has no bounds: with a large learning rate it grows until each query looks at one
+    position alone, through which no gradient finds another.
+    """
+
+    def __init__(self, state_size: int, value_size: int, query_size: int, size: int) -> None:
+        super().__init__(value_size, size, Linear(state_size, query_size, bias=False))
+        self.sharpness = nn.Parameter(torch.tensor([_SHARPNESS]))
+
+    def prepare(self, memory: Memory) -> Prepared:
+        keys, values, mask = super().prepare(memory)
+        return F.normalize(wide(keys), dim=-1), values, mask
+
+    def scores(self, query: Tensor, keys: Tensor) -> Tensor:
+        return _products(F.normalize(wide(query), dim=-1) * self.sharpness, keys)
 
 
 class MultiHead(Attention):

@@ -15,7 +15,7 @@ CONTEXT = pytest.mark.parametrize(
     "context",
     [
         {"kind": kind, "placement": placement}
-        for kind in ("fixed", "additive", "dot", "general", "multi-head")
+        for kind in ("fixed", "additive", "dot", "general", "cosine", "multi-head")
         for placement in ("parallel", "classic")
         if (kind, placement) != ("fixed", "classic")
     ],

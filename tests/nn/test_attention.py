@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from seq2seq.nn.attention import Additive, Attention, Dot, General, MultiHead
+from seq2seq.nn.attention import Additive, Attention, Cosine, Dot, General, MultiHead
 from seq2seq.nn.encoder import Memory
 
 B, S, T, D, M, Q, C = 3, 6, 4, 8, 9, 8, 10
@@ -20,6 +20,7 @@ KINDS: dict[str, Callable[[], Attention]] = {
     "additive": lambda: Additive(D, M, Q, C),
     "dot": lambda: Dot(M, C),
     "general": lambda: General(D, M, Q, C),
+    "cosine": lambda: Cosine(D, M, Q, C),
     "multi-head": lambda: MultiHead(D, M, Q, C, 5),
 }
 KIND = pytest.mark.parametrize("kind", KINDS)
@@ -62,6 +63,9 @@ def score(made: Attention, q: Tensor, h: Tensor, head: int) -> Tensor:
         )
     if isinstance(made, General):
         return q @ made.key.weight @ h
+    if isinstance(made, Cosine):
+        k = made.key.weight @ h
+        return made.sharpness[0] * (q @ k) / (q @ q * (k @ k)) ** 0.5
     if isinstance(made, MultiHead):
         part = slice(head * 2, head * 2 + 2)
         asked = (made.query.weight @ q + made.query.bias)[part]

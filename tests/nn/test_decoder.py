@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from seq2seq.nn.attention import Additive, Dot, General, MultiHead
+from seq2seq.nn.attention import Additive, Cosine, Dot, General, MultiHead
 from seq2seq.nn.context import Aligned, Context, Fixed, Prepared
 from seq2seq.nn.decoder import Decoder
 from seq2seq.nn.encoder import Memory
@@ -27,6 +27,7 @@ CONTEXTS: dict[str, Callable[[], Context]] = {
     "additive": lambda: Additive(D, D, H, C),
     "dot": lambda: Dot(D, C),
     "general": lambda: General(D, D, H, C),
+    "cosine": lambda: Cosine(D, D, H, C),
     "multi-head": lambda: MultiHead(D, D, H, C, 2),
 }
 CONTEXT = pytest.mark.parametrize("context", CONTEXTS)
