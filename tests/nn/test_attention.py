@@ -134,9 +134,8 @@ def test_no_gradient_through_padding(kind: str) -> None:
     states, values = (part.requires_grad_() for part in (sources.states, sources.values))
     c, _ = made(made.prepare(sources), queries(), 1)
     c.square().sum().backward()
-    compared = MASK & (LENGTHS > 1).unsqueeze(
-        1
-    )  # a single state has all the weight, whatever it is
+    # A state that stands alone has all the weight, whatever it is.
+    compared = MASK & (LENGTHS > 1).unsqueeze(1)
     for part, seen in ((states, compared), (values, MASK)):
         assert part.grad is not None
         assert (part.grad[~MASK] == 0).all()
