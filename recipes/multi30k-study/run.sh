@@ -2,10 +2,11 @@
 # What raises BLEU: one thing at a time from a base, judged on validation alone, each row with the
 # same epochs on one thread.
 #
-#   attention  English to German        fixed  German to English, one fixed c
-#   small      English to German with attention, from 2,000, 5,000 and 10,000 pairs
+#   attention       English to German      fixed       German to English, one fixed c
+#   attention-best  the best together      fixed-best  the same, English to German
+#   small           English to German with attention, from 2,000, 5,000 and 10,000 pairs
 #
-#   SEQ2SEQ_DATA=folder-that-holds-multi30k recipes/multi30k-study/run.sh attention|fixed|small [ROW...]
+#   SEQ2SEQ_DATA=folder-that-holds-multi30k recipes/multi30k-study/run.sh SECTION [ROW...]
 #
 # With ROWs, these alone; they may be parted among processes.
 source "$(dirname "$0")/../stages.sh"
@@ -96,6 +97,48 @@ fixed() {
         row size-$size context.size=$size
     done
     row reversed "data.train=$PWD/$DATA/reversed-train" "data.valid=$PWD/$DATA/reversed-val"
+}
+
+attention-best() {
+    row base
+    row r-drop-1 training.r_drop=1.0
+    row r-drop-4 training.r_drop=4.0
+    row no-r-drop training.r_drop=0.0
+    row 36-epochs training.epochs=36
+    row rate-0.002 training.learning_rate=0.002
+    row rate-0.005 training.learning_rate=0.005
+    row general context.kind=general
+    row multi-head context.kind=multi-head
+    row no-shortcut context.shortcut=false
+    row vocabulary-2000 tokenizer.vocabulary=2000
+    row vocabulary-8000 tokenizer.vocabulary=8000
+    row bpe-dropout tokenizer.sampling=0.1
+    row dropout-0.2 encoder.dropout=0.2 decoder.dropout=0.2
+    row dropout-0.4 encoder.dropout=0.4 decoder.dropout=0.4
+    row variational encoder.variational=true decoder.variational=true
+    row word-dropout-0 training.word_dropout=0.0
+    row word-dropout-0.2 training.word_dropout=0.2
+    row no-label-smoothing training.label_smoothing=0.0
+    row weight-decay training.weight_decay=0.1
+    row two-encoder-layers encoder.layers=2
+    row one-decoder-layer decoder.layers=1 decoder.hidden=512
+    row wide encoder.hidden=384 decoder.hidden=512 context.size=768
+    row lstm encoder.cell=lstm decoder.cell=lstm
+    row layer-norm encoder.layer_norm=true decoder.layer_norm=true
+    row batch-768 training.batch_tokens=768
+    row batch-3072 training.batch_tokens=3072
+}
+
+fixed-best() {
+    row base
+    row r-drop-4 training.r_drop=4.0
+    row no-r-drop training.r_drop=0.0
+    row rate-0.0015 training.learning_rate=0.0015
+    row tied-none decoder.tied=none
+    row two-decoder-layers decoder.layers=2
+    row wide encoder.hidden=384 decoder.hidden=768 context.size=768
+    row dropout-0.4 encoder.dropout=0.4 decoder.dropout=0.4
+    row word-dropout-0 training.word_dropout=0.0
 }
 
 small() {
