@@ -99,7 +99,7 @@ def evaluate(
         with streams.sink(output, files) as sink:
             sink.writelines(line.encode("utf-8", "replace") + b"\n" for line in done.outputs)
     if plot is not None:
-        _draw(done, _run_of(model).name, plot)
+        _draw(done, _runs_of(model)[0].name, plot)
     if as_json:
         click.echo(json.dumps(_as_json(name, done, len(pairs))))
     else:
@@ -107,7 +107,7 @@ def evaluate(
     parameters = sum(p.numel() for one in models for p in one.network.parameters())
     command = command or shlex.join(["seq2seq", *sys.argv[1:]])
     row = _row(model, models[0].config.seed, name, done, len(pairs), parameters, command, device)
-    run = _run_of(model)
+    run = _runs_of(model)[0]
     if (run / "metrics.jsonl").exists():
         append_row(run / "results.jsonl", row, require_clean=None)
     if record is not None:
@@ -158,9 +158,9 @@ def _draw(done: Any, label: str, picture: Path) -> None:
         plots.plot_lengths({label: done.by_length}, picture)
 
 
-def _run_of(model: str) -> Path:
-    """The run folder that a model, the first of an ensemble, lies in."""
-    return Path(model.split(",")[0]).resolve().parent
+def _runs_of(model: str) -> list[Path]:
+    """The run folder that a model lies in, or that each of an ensemble does."""
+    return [Path(name).resolve().parent for name in model.split(",")]
 
 
 def _row(
@@ -173,11 +173,13 @@ def _row(
     command: str,
     device: str,
 ) -> dict[str, Any]:
-    """The row of results.jsonl; a run's folder is named <recipe>/<variant>[-seed-<n>]."""
+    """The row of results.jsonl; a run's folder is named <recipe>/<variant>[-seed-<n>]. An ensemble
+    is named by its first member, and was trained as long as all of them."""
     from seq2seq import runtime
     from seq2seq.evaluation.results import make_row
 
-    run = _run_of(model)
+    runs = _runs_of(model)
+    run, minutes = runs[0], [_minutes(one / "metrics.jsonl") for one in runs]
     return make_row(
         recipe=run.parent.name,
         variant=re.sub(r"-seed-\d+$", "", run.name),
@@ -186,7 +188,7 @@ def _row(
         decoding=done.decoding,
         scores=done.scores,
         parameters=parameters,
-        training_minutes=_minutes(run / "metrics.jsonl"),
+        training_minutes=None if None in minutes else sum(filter(None, minutes)),
         seconds=done.seconds,
         lines=lines,
         command=command,

@@ -66,7 +66,10 @@ def evaluate(
     first = models[0]
     shape = first.config.shape
     if shape == "translation" and not by_perplexity(first.config):
-        return _translated(Translator(models, device=device, precision=precision), pairs, search)
+        done = _translated(Translator(models, device=device, precision=precision), pairs, search)
+        if len(models) > 1:
+            done.decoding["ensemble"] = len(models)
+        return done
     if len(models) > 1:
         raise UserError("an ensemble is for translators: name one model")
     if shape in ("classification", "tagging"):

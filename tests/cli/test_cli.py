@@ -441,13 +441,19 @@ def test_results_are_recorded_from_a_clean_tree_alone(shell, refused, scored, mo
     assert json.loads((run / "results.jsonl").read_text().splitlines()[-1]) == row
     assert shell(*command).code == 0  # its own file does not make the tree dirty
     assert record.read_text().count("\n") == 2
+    twice = f"{run / 'model'},{run / 'model'}"
+    assert shell("evaluate", twice, "--beam", "1", "--record", record, *_QUICK).code == 0
+    of_two = json.loads(record.read_text().splitlines()[-1])
+    assert of_two["decoding"] == row["decoding"] | {"ensemble": 2}  # no second row of the model
+    assert of_two["training_minutes"] == 2 * row["training_minutes"]
+    assert of_two["parameters"] == 2 * row["parameters"]
     assert shell("results", scored).code == 0
     assert f"{row['metrics'][0]['value']:.2f}" in (scored / "RESULTS.md").read_text()
     (scored / "loose").write_text("end")
     said = shell(*command)
     assert said.code == 2
     assert "changes that are not committed (loose)" in said.err
-    assert record.read_text().count("\n") == 2
+    assert record.read_text().count("\n") == 3
 
 
 @pytest.mark.parametrize(
