@@ -4,6 +4,7 @@
 #
 #   attention       English to German      fixed       German to English, one fixed c
 #   attention-best  the best together      fixed-best  the same, English to German
+#   attention-together  what attention-best has taught, together
 #   small           English to German with attention, from 2,000, 5,000 and 10,000 pairs
 #
 #   SEQ2SEQ_DATA=folder-that-holds-multi30k recipes/multi30k-study/run.sh SECTION [ROW...]
@@ -127,6 +128,29 @@ attention-best() {
     row layer-norm encoder.layer_norm=true decoder.layer_norm=true
     row batch-768 training.batch_tokens=768
     row batch-3072 training.batch_tokens=3072
+}
+
+attention-together() {
+    row base
+    local size
+    for size in 4000 12000 16000; do
+        row vocabulary-$size tokenizer.vocabulary=$size
+    done
+    row dropout-0.1 encoder.dropout=0.1 decoder.dropout=0.1
+    row dropout-0.3 encoder.dropout=0.3 decoder.dropout=0.3
+    row rate-0.0015 training.learning_rate=0.0015
+    row rate-0.003 training.learning_rate=0.003
+    row r-drop-1 training.r_drop=1.0
+    row word-dropout-0 training.word_dropout=0.0
+    row word-dropout-0.2 training.word_dropout=0.2
+    row no-label-smoothing training.label_smoothing=0.0
+    row weight-decay training.weight_decay=0.1
+    row two-encoder-layers encoder.layers=2
+    row one-decoder-layer decoder.layers=1 decoder.hidden=512
+    row embedding-384 encoder.embedding=384 decoder.embedding=384
+    row wide encoder.hidden=384 decoder.hidden=512 context.size=768
+    row lstm encoder.cell=lstm decoder.cell=lstm
+    row layer-norm encoder.layer_norm=true decoder.layer_norm=true
 }
 
 fixed-best() {
