@@ -109,7 +109,7 @@ class ContextConfig(Section):
 
     # "aligned": the encoder's state at the place that is written; both sides are of one length.
     kind: Literal["fixed", "aligned", "additive", "dot", "general", "cosine", "multi-head"] = (
-        "general"
+        "cosine"
     )
     # Attention: "parallel", the first decoder layer asks, those above it and the output layer are
     # fed the answer c_t; "classic", its state of the step before asks, and all layers are fed c_t.
