@@ -17,7 +17,7 @@ def render(rows: Sequence[Row], title: str) -> str:
 
     Rows of the same variant, split and decoding stand together, in the order in which the first
     of them was recorded. Where such a group has several seeds, a line under it gives mean ±
-    sample standard deviation over the seeds, each seed by its latest row.
+    sample standard deviation over the seeds, each seed by its latest row with that metric.
     """
     page = [f"# {_plain(title)}", ""]
     if not rows:
@@ -78,8 +78,10 @@ def _table(rows: Sequence[Row]) -> list[str]:
             one = _values(row)
             metrics = [f"{one[name]:.{decimals[name]}f}" if name in one else "–" for name in names]
             lines.append(_line([str(number), *group, *metrics, *_about(row)]))
-        # A seed that was run twice counts once.
-        seeds = {row["seed"]: _values(row) for row in together}
+        # A seed that was run twice counts once, and one that was scored in two ways in both.
+        seeds: dict[int, Values] = {}
+        for row in together:
+            seeds.setdefault(row["seed"], {}).update(_values(row))
         if len(seeds) > 1:
             spreads = [_spread(list(seeds.values()), name, decimals[name]) for name in names]
             about = [f"mean of {len(seeds)}", "", "", "", "", ""]

@@ -227,6 +227,9 @@ def test_a_seed_that_was_run_again_counts_once():
     page = render([scored(1.0), scored(30.0), scored(32.0, seed=2)], "a")
     assert "31.00 ± 1.41" in page
     assert "mean of" not in render([scored(1.0), scored(30.0)], "a")
+    more = [row(scores=[Score("papers", 8.0, "")], seed=seed) for seed in (1, 2)]
+    page = render([scored(30.0), scored(32.0, seed=2), *more], "a")
+    assert "31.00 ± 1.41 | 8.00 ± 0.00 | mean of 2" in page
 
 
 def test_rows_that_were_counted_differently_say_so():
