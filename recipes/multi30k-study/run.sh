@@ -100,6 +100,16 @@ fixed() {
     row reversed "data.train=$PWD/$DATA/reversed-train" "data.valid=$PWD/$DATA/reversed-val"
 }
 
+# Other networks than the two sections with two decoder layers have.
+networks() {
+    row weight-decay training.weight_decay=0.1
+    row two-encoder-layers encoder.layers=2
+    row one-decoder-layer decoder.layers=1 decoder.hidden=512
+    row wide encoder.hidden=384 decoder.hidden=512 context.size=768
+    row lstm encoder.cell=lstm decoder.cell=lstm
+    row layer-norm encoder.layer_norm=true decoder.layer_norm=true
+}
+
 attention-best() {
     row base
     row r-drop-1 training.r_drop=1.0
@@ -120,12 +130,7 @@ attention-best() {
     row word-dropout-0 training.word_dropout=0.0
     row word-dropout-0.2 training.word_dropout=0.2
     row no-label-smoothing training.label_smoothing=0.0
-    row weight-decay training.weight_decay=0.1
-    row two-encoder-layers encoder.layers=2
-    row one-decoder-layer decoder.layers=1 decoder.hidden=512
-    row wide encoder.hidden=384 decoder.hidden=512 context.size=768
-    row lstm encoder.cell=lstm decoder.cell=lstm
-    row layer-norm encoder.layer_norm=true decoder.layer_norm=true
+    networks
     row batch-768 training.batch_tokens=768
     row batch-3072 training.batch_tokens=3072
 }
@@ -144,13 +149,8 @@ attention-together() {
     row word-dropout-0 training.word_dropout=0.0
     row word-dropout-0.2 training.word_dropout=0.2
     row no-label-smoothing training.label_smoothing=0.0
-    row weight-decay training.weight_decay=0.1
-    row two-encoder-layers encoder.layers=2
-    row one-decoder-layer decoder.layers=1 decoder.hidden=512
     row embedding-384 encoder.embedding=384 decoder.embedding=384
-    row wide encoder.hidden=384 decoder.hidden=512 context.size=768
-    row lstm encoder.cell=lstm decoder.cell=lstm
-    row layer-norm encoder.layer_norm=true decoder.layer_norm=true
+    networks
 }
 
 fixed-best() {
