@@ -88,7 +88,7 @@ class General(Attention):
         return _products(query, keys)
 
 
-class Cosine(Attention):
+class Cosine(General):
     """score = g cos(q, W h), g learned (Graves et al. 2014, 3.3.1; Henry et al. 2020).
 
     A general score has no bounds: with a large learning rate it grows until each query looks at one
@@ -96,7 +96,7 @@ class Cosine(Attention):
     """
 
     def __init__(self, state_size: int, value_size: int, query_size: int, size: int) -> None:
-        super().__init__(value_size, size, Linear(state_size, query_size, bias=False))
+        super().__init__(state_size, value_size, query_size, size)
         self.sharpness = nn.Parameter(torch.tensor([_SHARPNESS]))
 
     def prepare(self, memory: Memory) -> Prepared:
