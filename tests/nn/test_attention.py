@@ -61,11 +61,11 @@ def score(made: Attention, q: Tensor, h: Tensor, head: int) -> Tensor:
         return made.score.weight[0] @ torch.tanh(
             made.query.weight @ q + made.key.weight @ h + made.key.bias
         )
-    if isinstance(made, General):
-        return q @ made.key.weight @ h
     if isinstance(made, Cosine):
         k = made.key.weight @ h
         return made.sharpness[0] * (q @ k) / (q @ q * (k @ k)) ** 0.5
+    if isinstance(made, General):
+        return q @ made.key.weight @ h
     if isinstance(made, MultiHead):
         part = slice(head * 2, head * 2 + 2)
         asked = (made.query.weight @ q + made.query.bias)[part]
