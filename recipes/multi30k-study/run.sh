@@ -2,10 +2,12 @@
 # What raises BLEU: one thing at a time from a base, judged on validation alone, each row with the
 # same epochs on one thread.
 #
-#   attention       English to German      fixed       German to English, one fixed c
-#   attention-best  the best together      fixed-best  the same, English to German
+#   attention-alone     English to German, one thing alone
+#   attention-best      the best together
 #   attention-together  what attention-best has taught, together
-#   small           English to German with attention, from 2,000, 5,000 and 10,000 pairs
+#   fixed-alone         German to English, one fixed c, one thing alone
+#   fixed-best          English to German, attention-best with one fixed c
+#   small               English to German with attention, from 2,000, 5,000 and 10,000 pairs
 #
 #   SEQ2SEQ_DATA=folder-that-holds-multi30k recipes/multi30k-study/run.sh SECTION [ROW...]
 #
@@ -42,12 +44,9 @@ judge() {
         ${RECORD:+--record "recipes/$RECIPE/results.jsonl" --command "recipes/$RECIPE/run.sh $SECTION ${VARIANT#"$SECTION-"}"}
 }
 
-# What is asked of both kinds of c. R-Drop's updates cost twice as much: what twice the epochs are
-# worth stands beside it.
+# What is asked of both kinds of c.
 both() {
     row base
-    row r-drop training.r_drop=1.0
-    row 12-epochs training.epochs=12
     row label-smoothing training.label_smoothing=0.1
     row tied-output decoder.tied=output
     row tied-all decoder.tied=all
@@ -65,10 +64,12 @@ both() {
     row bpe-dropout tokenizer.sampling=0.1
     row variational encoder.variational=true decoder.variational=true
     row batch-3072 training.batch_tokens=3072
+    # R-Drop's updates cost twice as much: what twice the epochs are worth stands beside it.
+    row r-drop training.r_drop=1.0
+    row 12-epochs training.epochs=12
 }
 
-attention() {
-    both
+attention-alone() {
     row general context.kind=general
     row additive context.kind=additive
     row multi-head context.kind=multi-head
@@ -81,10 +82,10 @@ attention() {
     row vocabulary-16000 tokenizer.vocabulary=16000
     row three-layers encoder.layers=3 decoder.layers=3
     row three-layers-norm encoder.layers=3 decoder.layers=3 encoder.layer_norm=true decoder.layer_norm=true
+    both
 }
 
-fixed() {
-    both
+fixed-alone() {
     local pooling heads
     for pooling in mean max; do
         row pooling-$pooling context.pooling=$pooling
@@ -96,6 +97,7 @@ fixed() {
     row rate-0.003 training.learning_rate=0.003
     row reversed "data.train=$PWD/$DATA/reversed-train" "data.valid=$PWD/$DATA/reversed-val"
     row wide-decoder decoder.hidden=768
+    both
 }
 
 # Other networks than the two sections with two decoder layers have.
