@@ -86,13 +86,14 @@ prepare() {
         python3 "recipes/$RECIPE/prepare.py" "$SEQ2SEQ_DATA/$1" "$DATA"
 }
 
-# score SPLIT NAME [OPTION...]: score the model on a split, show what is said, keep it in NAME.scores
-# and record it where RECORD is set, which refuses uncommitted changes; called by `stage`.
+# score SPLIT NAME [OPTION...]: score the model (MODEL, of the run unless set) on a split, show what
+# is said, keep it in NAME.scores and record it where RECORD is set, which refuses uncommitted
+# changes, as made by MADE_BY (run.sh unless set); called by `stage`.
 score() {
     local split=$1 name=$2
     shift 2
-    seq2seq evaluate "$RUN/model" --split "$split" "$@" \
-        ${RECORD:+--record "recipes/$RECIPE/results.jsonl" --command "recipes/$RECIPE/run.sh $VARIANT${SEED:+ $SEED}"} |
+    seq2seq evaluate "${MODEL:-$RUN/model}" --split "$split" "$@" \
+        ${RECORD:+--record "recipes/$RECIPE/results.jsonl" --command "${MADE_BY:-recipes/$RECIPE/run.sh $VARIANT${SEED:+ $SEED}}"} |
         tee "$RUN/$name.scores"
 }
 

@@ -11,20 +11,14 @@ for seed in "" 2 3; do
     bash "$HERE/run.sh" "$VARIANT" ${seed:+"$seed"}
     MODELS+=("$RUN${seed:+-seed-$seed}/model")
 done
-together=$(IFS=,; echo "${MODELS[*]}")
+MODEL=$(IFS=,; echo "${MODELS[*]}")
+MADE_BY="recipes/$RECIPE/ensemble.sh $VARIANT"
 
 # judge NAME SPLIT OPTION...
 judge() {
     local name=$1 split=$2
     shift 2
-    stage "$name" "${MODELS[@]/%//model.safetensors}" -- evaluate "$name" --split "$split" "$@"
-}
-
-evaluate() {
-    local name=$1
-    shift
-    seq2seq evaluate "$together" "$@" -o "$RUN/$name.txt" \
-        ${RECORD:+--record "recipes/$RECIPE/results.jsonl" --command "recipes/$RECIPE/ensemble.sh $VARIANT"}
+    stage "$name" "${MODELS[@]/%//model.safetensors}" -- score "$split" "$name" "$@" -o "$RUN/$name.txt"
 }
 
 for split in valid test; do

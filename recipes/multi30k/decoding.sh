@@ -1,0 +1,28 @@
+#!/usr/bin/env bash
+# Multi30k: one model, searched in other ways, on validation. What `run.sh` has made of it is not
+# made again; its beam of 5 is what these are compared with.
+#
+#   SEQ2SEQ_DATA=folder-that-holds-multi30k recipes/multi30k/decoding.sh attention-best-en-de
+source "$(dirname "$0")/../stages.sh"
+begin "${1:-}"
+bash "$HERE/run.sh" "$VARIANT"
+MADE_BY="recipes/$RECIPE/decoding.sh $VARIANT"
+
+# way NAME OPTION...
+way() {
+    local name=valid-$1
+    shift
+    stage "$name" "$RUN/model/model.safetensors" -- score valid "$name" "$@"
+}
+
+for beam in 1 2 10 20; do
+    way "beam-$beam" --beam "$beam"
+done
+for alpha in 0.0 0.6 1.4; do
+    way "alpha-$alpha" --length-penalty "$alpha"
+done
+way coverage --coverage-penalty 0.2
+way samples-mbr --sample --mbr 32
+for utility in chrf bleu; do
+    way "mbr-$utility" --beam 16 --mbr 16 --utility "$utility"
+done
