@@ -5,6 +5,8 @@ from __future__ import annotations
 import ctypes
 import os
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 
@@ -64,6 +66,15 @@ def precision(name: str, chosen: torch.device) -> torch.dtype:
     return torch.bfloat16 if has else torch.float32
 
 
+@contextmanager
+def enough_memory(advice: str) -> Iterator[None]:
+    """Within it, a GPU whose memory is full raises UserError, with the advice what to do."""
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        raise UserError(f"out of memory ({str(error).split('. ')[0]}): {advice}") from None
+
+
 def autocast(chosen: torch.device, dtype: torch.dtype) -> torch.autocast:
     """Matrix products in bf16 if that is `dtype`; for fp32 it changes nothing."""
     return torch.autocast(chosen.type, torch.bfloat16, enabled=dtype == torch.bfloat16)
@@ -90,5 +101,11 @@ def threads(count: int) -> int:
     """Use `count` threads for matrix products (0: one a core, the cores shared out where torchrun
     started several processes); gives the number in use."""
     processes = int(os.environ.get("LOCAL_WORLD_SIZE", 1))
-    torch.set_num_threads(count or max(1, len(os.sched_getaffinity(0)) // processes))
+    torch.set_num_threads(count or max(1, cores() // processes))
     return torch.get_num_threads()
+
+
+def cores() -> int:
+    """How many this process may use; where the system cannot say, how many there are."""
+    usable = getattr(os, "sched_getaffinity", None)
+    return len(usable(0)) if usable else os.cpu_count() or 1

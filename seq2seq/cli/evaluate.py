@@ -177,6 +177,7 @@ def _row(
     is named by its first member, and was trained as long as all of them."""
     from seq2seq import runtime
     from seq2seq.evaluation.results import make_row
+    from seq2seq.training.run import STARTS
 
     runs = _runs_of(model)
     run, minutes = runs[0], [_minutes(one / "metrics.jsonl") for one in runs]
@@ -193,7 +194,16 @@ def _row(
         lines=lines,
         command=command,
         device=str(runtime.device(device)),
+        training=_start(run / STARTS),
     )
+
+
+def _start(starts: Path) -> dict[str, Any] | None:
+    """On what, and at which commit, the run was trained the last time, by its own record."""
+    from seq2seq.files import read_objects
+
+    rows = read_objects(starts, growing=True) if starts.exists() else []
+    return rows[-1][1] if rows else None
 
 
 def _minutes(metrics: Path) -> float | None:

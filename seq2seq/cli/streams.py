@@ -96,7 +96,8 @@ def source(path: Path | None) -> Iterator[IO[bytes]]:
 @contextmanager
 def sink(path: Path | None, inputs: list[Path | None]) -> Iterator[IO[bytes]]:
     """stdout for None and `-`, or a file that takes its name when all lines are written; a link
-    stays one, and what it names is written.
+    stays one, and what it names is written. Lines that were written before something went wrong are
+    kept beside it, in a file whose name ends in `.part`.
 
     Raises UserError where the output is one of the inputs.
     """
@@ -119,8 +120,16 @@ def sink(path: Path | None, inputs: list[Path | None]) -> Iterator[IO[bytes]]:
         with path.open("wb") as device:  # a named pipe
             yield device
         return
-    with whole_file(path) as aside, aside.open("wb") as stream:
-        yield stream
+    with whole_file(path) as aside:
+        try:
+            with aside.open("wb") as stream:
+                yield stream
+        except BaseException:  # Ctrl-C too: what took hours is not thrown away
+            if aside.exists() and aside.stat().st_size:
+                part = path.with_name(f"{path.name}.part")
+                aside.replace(part)
+                log.warning("%s holds the lines that were done", part)
+            raise
 
 
 def require_own_file(path: Path, option: str, output: Path | None) -> None:
@@ -138,8 +147,10 @@ def _is_stdout(path: Path) -> bool:
 
 
 def read_all(path: Path) -> list[str]:
-    """All lines of a file, strictly. Raises UserError, naming file and line."""
-    from seq2seq.text.corpus import read_lines
+    """All lines of a file (`.gz`: unpacked) or, for `-`, of stdin, strictly.
 
-    with source(path) as stream:
-        return list(read_lines(stream, str(path)))
+    Raises UserError, naming file and line.
+    """
+    from seq2seq.text.lines import file_lines, read_lines
+
+    return list(read_lines(sys.stdin.buffer, "-") if str(path) == "-" else file_lines(path))

@@ -109,7 +109,17 @@ class Searcher:
     def find(
         self, sources: list[np.ndarray], texts: list[str], search: Search
     ) -> list[list[Hypothesis]]:
-        """The n best of each source, ids without EOS; texts: what a sample's draws depend on."""
+        """The n best of each source, ids without EOS; texts: what a sample's draws depend on.
+
+        Raises UserError where a GPU's memory is full.
+        """
+        with runtime.enough_memory("search fewer lines together (--batch-size), or a smaller beam"):
+            return self._ranked(sources, texts, search)
+
+    def _ranked(
+        self, sources: list[np.ndarray], texts: list[str], search: Search
+    ) -> list[list[Hypothesis]]:
+        """What was found, ranked anew by coverage where that is asked for."""
         if not search.coverage_penalty:
             return self._found(sources, texts, search)
         most = search.n_best if search.sampling else search.beam

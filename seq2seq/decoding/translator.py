@@ -80,7 +80,12 @@ class Translator:
         return cls(models, device=device, precision=precision)
 
     def translate(self, lines: Iterable[str], **options: Any) -> list[str]:
-        """One translation for each line, in order; options: the fields of `Search`."""
+        """One translation for each line, in order; options: the fields of `Search`.
+
+        Raises TypeError for one string, each character of which would be a line.
+        """
+        if isinstance(lines, str):
+            raise TypeError("lines is one string: give a list of lines")
         return [best[0].text for best in self.stream(lines, Search(**options))]
 
     def stream(self, lines: Iterable[str], search: Search) -> Iterator[list[Translated]]:

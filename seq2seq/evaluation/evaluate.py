@@ -91,12 +91,12 @@ def _translated(translator: Translator, pairs: Sequence[Pair], search: Search) -
         seconds,
         by_length=by_length(sources, outputs, references, lowercase=translator.lowercase),
         outputs=outputs,
-        decoding=_settings(search),
+        decoding=_settings(search, translator.searcher.dtype),
     )
 
 
-def _settings(search: Search) -> dict[str, object]:
-    """Of a search, what a result is to say of it."""
+def _settings(search: Search, precision: torch.dtype) -> dict[str, object]:
+    """Of a search, what a result is to say of it: all that may change what is found."""
     said: dict[str, object] = {"beam": search.beam, "length_penalty": search.length_penalty}
     if search.sampling:
         said = {name: getattr(search, name) for name in ("temperature", "top_k", "top_p")}
@@ -104,6 +104,12 @@ def _settings(search: Search) -> dict[str, object]:
         said |= {"coverage_penalty": search.coverage_penalty}
     if search.mbr:
         said |= {"mbr": search.mbr, "utility": search.utility}
+    usual = Search()
+    for name in ("min_length", "max_length", *(["seed"] if search.sampling else [])):
+        if getattr(search, name) != getattr(usual, name):
+            said[name] = getattr(search, name)
+    if precision != torch.float32:
+        said["precision"] = str(precision).removeprefix("torch.")
     return said
 
 

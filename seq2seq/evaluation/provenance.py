@@ -20,11 +20,11 @@ def hardware(device: str = "cpu") -> dict[str, str | int]:
     """
     import torch
 
-    # Not every system can say which cores a process may use.
-    usable = getattr(os, "sched_getaffinity", None)
+    from seq2seq import runtime
+
     machine: dict[str, str | int] = {
         "cpu": _cpu_name(),
-        "cores": len(usable(0)) if usable else os.cpu_count() or 1,
+        "cores": runtime.cores(),
         "threads": torch.get_num_threads(),
         "torch": torch.__version__,
     }

@@ -50,23 +50,22 @@ def make_row(
     lines: int,
     command: str,
     device: str = "cpu",
-    **extra: object,
+    training: Mapping[str, object] | None = None,
 ) -> Row:
     """One result, ready for `append_row`: what is given, and the hardware, commit and date of now.
 
     ``decoding`` holds the settings of the search, as ``{"beam": 5, "length_penalty": 1.0}`` (a
     beam of 1 is greedy), and is empty where nothing was searched. ``parameters`` are counted in
     ones; ``training_minutes`` is None where unknown; ``seconds`` is how long the ``lines`` took
-    on ``device``. ``command`` is the one that makes the figure again. ``extra`` is kept as it is;
-    it must be JSON. The commit is that of the repository around the working directory.
+    on ``device``. ``command`` is the one that makes the figure again. The commit is that of the
+    repository around the working directory. ``training`` holds the ``hardware`` and the ``commit``
+    of the training, where they are known.
 
-    Raises UserError for a score that is not finite, ValueError for an extra that hides a field.
+    Raises UserError for a score that is not finite.
     """
     for score in scores:
         if not math.isfinite(score.value):
             raise UserError(f"{score.name} of {variant} on {split} is {score.value}: not recorded")
-    if hidden := sorted(set(extra) & {"metrics", "hardware", "commit", "date"}):
-        raise ValueError(f"extra fields hide the row's own: {hidden}")
     return {
         "recipe": recipe,
         "variant": variant,
@@ -82,7 +81,7 @@ def make_row(
         "hardware": hardware(device),
         "commit": commit(Path.cwd()),
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        **extra,
+        **({"training": dict(training)} if training else {}),
     }
 
 

@@ -90,15 +90,18 @@ def _table(rows: Sequence[Row]) -> list[str]:
 
 
 def _about(row: Row) -> list[str]:
+    """The last columns. What a model was trained on, and at which commit, is said where it is
+    known; of an older row, what it was scored on."""
     minutes, seconds = row["training_minutes"], row["seconds"]
+    made = row.get("training", row)
     return [
         str(row["seed"]),
         f"{row['parameters'] / 1e6:.2f}",
         "–" if minutes is None else f"{minutes:,.1f}",
         f"{row['lines'] / seconds:,.1f}" if seconds > 0 else "–",
-        _hardware(row["hardware"]),
+        _hardware(made["hardware"]),
         # A commit is found by its first letters; that it was not all is said.
-        row["commit"][:10] + ("+changes" if row["commit"].endswith("+changes") else ""),
+        made["commit"][:10] + ("+changes" if made["commit"].endswith("+changes") else ""),
     ]
 
 

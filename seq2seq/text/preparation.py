@@ -53,7 +53,8 @@ def prepare(config: Config, folder: Path, threads: int = 1, *, in_use: bool = Fa
 
     They are reused only if the settings and the content of the input files are the same.
     in_use: a model has learned from them, so they may not be made anew.
-    Raises UserError for every mistake in the corpus, and for data in use that no longer fits.
+    Raises UserError for every mistake in the corpus, for data in use that no longer fits, and for
+    a folder that holds other files.
     """
     digest = _digest(config)
     stamp = folder / "prepared.json"
@@ -67,6 +68,11 @@ def prepare(config: Config, folder: Path, threads: int = 1, *, in_use: bool = Fa
             )
         if stamp.exists():
             log.info("the settings or the corpus changed: preparing %s again", folder)
+        elif folder.exists() and any(folder.iterdir()):
+            raise UserError(
+                f"{folder} holds files that are no prepared data, and they would be lost: name "
+                "another folder with --out"
+            )
         with whole_folder(folder) as aside:
             tokenizers, counts = _make(config, aside, threads)
             text = json.dumps({"digest": digest, "counts": counts}, indent=2) + "\n"
@@ -85,10 +91,12 @@ def _made_of(stamp: Path) -> str | None:
 def _digest(config: Config) -> str:
     """Of all that the prepared data depends on."""
     hashed = hashlib.blake2b(digest_size=16)
-    for section in (config.data, config.tokenizer.model_copy(update={"sampling": 0.0})):
-        hashed.update(section.model_dump_json().encode())
+    where = {"train", "valid", "test"}  # what is in them is hashed below
+    hashed.update(config.data.model_dump_json(exclude=where).encode())
+    hashed.update(config.tokenizer.model_copy(update={"sampling": 0.0}).model_dump_json().encode())
     for split in ("train", "valid", "test"):
         if corpus.has_split(config.data, split):
+            hashed.update(split.encode())
             for path in corpus.input_files(config.data, split):
                 with path.open("rb") as file:
                     hashed.update(hashlib.file_digest(file, "blake2b").digest())

@@ -7,6 +7,7 @@ import logging
 import math
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,7 @@ from seq2seq.training.feed import Feed, Feeds
 from seq2seq.training.learner import Learner, Update
 from seq2seq.training.profile import Profile
 from seq2seq.training.progress import Display, MetricsLog
-from seq2seq.training.run import Run
+from seq2seq.training.run import Run, alone
 from seq2seq.training.schedule import behind, learning_rate, meet_plateau, reached
 from seq2seq.training.selection import Selection
 from seq2seq.training.stopping import SIGNALS, Stopped, signals
@@ -68,9 +69,11 @@ def train(
         device = torch.device("cuda", local_rank())
     dtype = runtime.precision(config.training.precision, device)
     threads = runtime.threads(config.training.threads)
-    with joined(device) as ranks:
+    with joined(device) as ranks, ExitStack() as held:
         _require_one_config(config, ranks)
         with ranks.one_after_the_other():
+            if ranks.first:
+                held.enter_context(alone(folder))
             # The others find what the first has made, a run and its data.
             run = Run(folder, config, resume=resume or not ranks.first)
             prepared = preparation.prepare(config, run.data, threads, in_use=run.begun)
@@ -89,7 +92,11 @@ def train(
         trainer.restore(threads)
         if profiled and ranks.first:
             trainer.profile = Profile(run.profile, device)
-        with Display(quiet=not ranks.first) as display, signals() as caught:
+        with (
+            Display(quiet=not ranks.first) as display,
+            signals() as caught,
+            runtime.enough_memory("set a smaller training.batch_tokens, and training.accumulate"),
+        ):
             trainer.run_to_the_end(display, caught)
         if trainer.profile is not None:
             trainer.profile.end()
@@ -181,6 +188,8 @@ class Trainer:
 
     def run_to_the_end(self, display: Display, caught: list[int]) -> None:
         """Update until a limit is reached, validating on the way. Raises Stopped."""
+        if self.ranks.first and not reached(self.settings, self.progress):
+            self.run.note_start(str(self.learner.device))
         try:
             while not reached(self.settings, self.progress):
                 self.run_epoch(self.feeds(self.progress.epoch), display, caught)
@@ -311,15 +320,15 @@ class Trainer:
         carried = learner.carried
         if carried is not None:
             carried = [tuple(map(self.ranks.rows_of_all, layer)) for layer in carried]
-        if not self.ranks.first:
-            return
-        self.metrics.sync()
-        self.checkpoints.save(
-            self.progress, learner.network, learner.averaged, learner.optimizer, carried
-        )
-        self.checkpoints.tidy(self.progress)
-        if self.metrics.rows:
-            plot_curves(self.run.metrics, self.run.curves)
+        if self.ranks.first:
+            self.metrics.sync()
+            self.checkpoints.save(
+                self.progress, learner.network, learner.averaged, learner.optimizer, carried
+            )
+            self.checkpoints.tidy(self.progress)
+            if self.metrics.rows:
+                plot_curves(self.run.metrics, self.run.curves)
+        self.ranks.wait()  # for the first, however slow its disk is
 
 
 def _seed(*numbers: int) -> int:

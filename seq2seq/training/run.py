@@ -1,34 +1,68 @@
 """A run folder: who may write into it, and what it holds.
 
-config.toml  data/  checkpoints/  model/  metrics.jsonl  curves.png  (profile.txt)
+config.toml  data/  checkpoints/  model/  metrics.jsonl  starts.jsonl  curves.png  (profile.txt)
 """
 
 from __future__ import annotations
 
+import fcntl
+import json
 import logging
+import os
 import shutil
 import tomllib
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from seq2seq import config_file
 from seq2seq.config import Config
 from seq2seq.errors import UserError
-from seq2seq.files import whole_file
+from seq2seq.evaluation.provenance import commit, hardware
+from seq2seq.files import append_line, whole_file
 
 log = logging.getLogger(__name__)
+
+STARTS = "starts.jsonl"  # of a run, one line each time that it began or went on
+
+
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Keep other processes out of a run folder, which is made, and left only if something is in it.
+
+    Raises UserError where another process is in. A file system that has no locks keeps nobody out.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    held = os.open(folder, os.O_RDONLY)
+    try:
+        with suppress(OSError):
+            try:
+                fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise UserError(
+                    f"{folder}: another process is training here: wait until it ends, or name "
+                    "another folder with --out"
+                ) from None
+        yield
+    finally:
+        os.close(held)
+        with suppress(OSError):
+            folder.rmdir()
 
 
 class Run:
     """Paths of a run, opened for a new one or to go on with one."""
 
     def __init__(self, folder: Path, config: Config, *, resume: bool) -> None:
-        """Raises UserError where the folder holds another run, or one of another architecture."""
+        """Raises UserError where the folder holds another run, one of another architecture, or one
+        that can no longer be gone on with."""
         self.folder = folder
         self.data = folder / "data"
         self.checkpoints = folder / "checkpoints"
         self.model = folder / "model"
         self.metrics = folder / "metrics.jsonl"
+        self.starts = folder / STARTS
         self.curves = folder / "curves.png"
         self.profile = folder / "profile.txt"
         written = folder / "config.toml"
@@ -39,6 +73,11 @@ class Run:
                     "or name another folder with --out"
                 )
             _refuse_another(config, written)
+            if self.model.exists() and not self.checkpoints.exists():
+                raise UserError(
+                    f"{folder} holds a model, and no checkpoints to go on from: name another "
+                    "folder with --out"
+                )
         elif folder.exists() and any(
             p.name != "data" and p not in _leftovers(folder) for p in folder.iterdir()
         ):
@@ -59,6 +98,11 @@ class Run:
         for left in [*_leftovers(self.folder), *_leftovers(self.checkpoints)]:
             shutil.rmtree(left) if left.is_dir() else left.unlink()
 
+    def note_start(self, device: str) -> None:
+        """Write down on what, and at which commit, the training begins or goes on."""
+        start = {"hardware": hardware(device), "commit": commit(Path.cwd())}
+        append_line(self.starts, json.dumps(start))
+
 
 def _leftovers(folder: Path) -> list[Path]:
     """What a run that was killed had begun to write."""
@@ -74,9 +118,15 @@ def _refuse_another(config: Config, written: Path) -> None:
     new = tomllib.loads(config_file.dumps(config))
     sections = ("shape", "seed", "data", "tokenizer", "encoder", "context", "decoder")
     # The optimiser's state is of its kind, and the best score so far is one of its metric.
-    keys = ("training.optimizer", "validation.metric")
+    keys = {"training.optimizer", "validation.metric"}
+    # Where the files lie may change; what is in them is asked of the prepared data.
+    paths = {"data.train", "data.valid", "data.test"}
     differ = _differences(old, new)
-    refused = [text for key, text in differ.items() if key in keys or key.split(".")[0] in sections]
+    refused = [
+        text
+        for key, text in differ.items()
+        if key in keys or (key.split(".")[0] in sections and key not in paths)
+    ]
     if refused:
         raise UserError(
             f"{written.parent} cannot be resumed with another configuration: " + ", ".join(refused)

@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from seq2seq.cli import streams
+
 _MAIN = [sys.executable, "-c", "from seq2seq.cli import main; main()"]
 _ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
 _QUICK = ("--threads", "1", "--device", "cpu")
@@ -197,6 +199,17 @@ def test_a_run_is_begun_once_and_keeps_its_shape(shell, refused, toy, tmp_path, 
     line = refused("train", toy.path, "--out", stranger, "--resume")
     assert "is not empty and holds no run" in line
     assert [path.name for path in stranger.iterdir()] == ["thesis.txt"]
+    corpus = stranger / "data"
+    (stranger / "thesis.txt").rename(stranger / "config.toml")
+    (stranger / "config.toml").write_bytes((run / "config.toml").read_bytes())
+    corpus.mkdir()
+    (corpus / "train.en").write_text("mine")
+    for piece in ("train", "valid", "test"):
+        for side in ("en", "fr"):
+            shutil.copy(toy.folder / f"{piece}.{side}", corpus)
+    line = refused("train", toy.path, "--out", stranger, "--resume", "--set", "training.updates=2")
+    assert "holds files that are no prepared data" in line
+    assert len(list(corpus.iterdir())) == 6
     assert shell(*tiny, "--resume").code == 0
 
 
@@ -374,6 +387,27 @@ def test_evaluate_says_what_sacrebleu_says(shell, model, toy, tmp_path):
     assert f"BLEU {value['BLEU']:.2f}" in files.out
     assert "nrefs:1" in files.out
     assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
+    packed = [tmp_path / "test.en.gz", tmp_path / "test.fr.gz"]
+    for path in packed:
+        path.write_bytes(gzip.compress((toy.folder / path.stem).read_bytes()))
+    again = shell("evaluate", model, *packed, "--max-length", "5", *_QUICK)
+    assert again.out.splitlines()[1:] == files.out.splitlines()[1:]
+
+
+def test_what_was_translated_before_an_interruption_is_kept(shell, model, tmp_path, monkeypatch):
+    out = tmp_path / "out"
+    windows = streams.windows
+
+    def interrupted(*arguments):
+        yield from windows(*arguments)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(streams, "windows", interrupted)
+    said = shell("translate", model, "-o", out, *_QUICK, stdin=b"the red cat runs\nthe dog eats\n")
+    assert said.code
+    assert f"{out}.part holds the lines that were done" in said.err
+    assert [path.name for path in tmp_path.iterdir()] == ["out.part"]
+    assert (tmp_path / "out.part").read_bytes().count(b"\n") == 2
 
 
 def test_perplexity_is_the_same_wherever_it_is_said(shell, speaking, toy):
@@ -438,6 +472,9 @@ def test_results_are_recorded_from_a_clean_tree_alone(shell, refused, scored, mo
     assert (row["recipe"], row["variant"], row["split"]) == ("toy", "base", "test")
     assert row["command"].startswith("seq2seq evaluate ")
     assert row["training_minutes"] > 0
+    assert row["decoding"] == {"beam": 1, "length_penalty": 1.0}  # what is usual is not said
+    starts = (run / "starts.jsonl").read_text().splitlines()
+    assert row["training"] == json.loads(starts[-1])
     assert json.loads((run / "results.jsonl").read_text().splitlines()[-1]) == row
     assert shell(*command).code == 0  # its own file does not make the tree dirty
     assert record.read_text().count("\n") == 2
@@ -446,6 +483,10 @@ def test_results_are_recorded_from_a_clean_tree_alone(shell, refused, scored, mo
     of_two = json.loads(record.read_text().splitlines()[-1])
     assert of_two["decoding"] == row["decoding"] | {"ensemble": 2}  # no second row of the model
     assert of_two["training_minutes"] == 2 * row["training_minutes"]
+    short = shell(*command, "--max-length", "5")
+    assert short.code == 0
+    of_five = json.loads(record.read_text().splitlines()[-1])
+    assert of_five["decoding"] == row["decoding"] | {"max_length": 5}
     assert of_two["parameters"] == 2 * row["parameters"]
     assert shell("results", scored).code == 0
     assert f"{row['metrics'][0]['value']:.2f}" in (scored / "RESULTS.md").read_text()
@@ -453,7 +494,7 @@ def test_results_are_recorded_from_a_clean_tree_alone(shell, refused, scored, mo
     said = shell(*command)
     assert said.code == 2
     assert "changes that are not committed (loose)" in said.err
-    assert record.read_text().count("\n") == 3
+    assert record.read_text().count("\n") == 4
 
 
 @pytest.mark.parametrize(

@@ -362,6 +362,20 @@ def test_least_risk_has_no_alignments(looking, toy):
         list(looking.window(toy.lines("test.en"), Search(mbr=3), align=True))
 
 
+def test_one_string_is_not_a_list_of_lines(translator):
+    with pytest.raises(TypeError, match="give a list of lines"):
+        translator.translate("the red cat")
+
+
+def test_a_full_memory_is_said_in_one_line(translator, monkeypatch):
+    def full(*_):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20 GiB. GPU 0 has")
+
+    monkeypatch.setattr(translator.searcher, "_ranked", full)
+    with pytest.raises(UserError, match=r"out of memory \(CUDA out of memory\): .*--batch-size"):
+        translator.translate(["the red cat"])
+
+
 def test_an_endless_stream_is_served(translator, toy):
     taken = 0
 

@@ -59,10 +59,10 @@ def commit_all(folder):
 
 
 def test_a_row_says_where_it_came_from(tree):
-    made = row(peer="none")
+    made = row()
     head = git(tree, "rev-parse", "HEAD").strip()
     assert made["commit"] == head
-    assert made["peer"] == "none"
+    assert "training" not in made
     assert made["hardware"].keys() == {"cpu", "cores", "threads", "torch"}
     assert made["hardware"]["cpu"]
     assert [metric["name"] for metric in made["metrics"]] == ["BLEU", "chrF"]
@@ -82,8 +82,13 @@ def test_outside_git_the_commit_is_unknown(tmp_path, monkeypatch):
 def test_a_figure_that_is_none_is_not_a_result():
     with pytest.raises(UserError, match="perplexity of gru on test is inf"):
         row(scores=[Score("perplexity", float("inf"), "")])
-    with pytest.raises(ValueError, match="hide"):
-        row(commit="mine")
+
+
+def test_a_model_scored_elsewhere_stands_with_what_it_was_trained_on():
+    training = {"hardware": {"gpu": "A100", "threads": 4, "cores": 8}, "commit": "f" * 40}
+    page = render([row(training=training)], "a")
+    assert "A100, 4 of 8 cores" in page
+    assert "f" * 10 in page
 
 
 def test_rows_come_back_as_they_were_appended(tmp_path):

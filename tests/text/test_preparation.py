@@ -246,6 +246,21 @@ def test_made_again_when_something_changed(
         assert (made.folder / name).read_bytes() == (fresh.folder / name).read_bytes()
 
 
+def test_where_the_corpus_lies_may_change(corpus: Path, tmp_path: Path) -> None:
+    before = state(prepare(settings(corpus), tmp_path / "data").folder)
+    moved = corpus.rename(tmp_path / "elsewhere")
+    assert state(prepare(settings(moved), tmp_path / "data", in_use=True).folder) == before
+
+
+def test_a_folder_of_other_files_is_left_alone(corpus: Path, tmp_path: Path) -> None:
+    before = state(corpus)
+    with pytest.raises(UserError, match="holds files that are no prepared data"):
+        prepare(settings(corpus), corpus)
+    assert state(corpus) == before
+    (tmp_path / "empty").mkdir()
+    assert list(prepare(settings(corpus), tmp_path / "empty").train.pairs()) == TRAIN
+
+
 @pytest.mark.parametrize("name", ["train.arrow", "valid.arrow"])
 def test_made_again_when_a_piece_is_gone(corpus: Path, tmp_path: Path, name: str) -> None:
     made = prepare(settings(corpus), tmp_path / "data")

@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,6 +17,7 @@ import torch
 from seq2seq.errors import UserError
 from seq2seq.training import loop
 from seq2seq.training.checkpoint import Checkpoints
+from seq2seq.training.run import alone
 from seq2seq.training.stopping import Stopped
 
 _TIMES = {"seconds", "window_start", "minutes", "tokens_per_second"}
@@ -252,6 +254,27 @@ def test_other_data_under_a_begun_run_is_refused(toy, tmp_path, monkeypatch):
     (tmp_path / "train.en").write_bytes((tmp_path / "train.fr").read_bytes())
     with pytest.raises(UserError, match="has changed since the run began"):
         loop.train(config, tmp_path / "run", resume=True)
+
+
+def test_one_process_alone_trains_in_a_run(toy, tmp_path, no_picture):
+    run, config = tmp_path / "run", toy.config("training.updates=1", "training.epochs=1")
+    with alone(run), pytest.raises(UserError, match="another process is training here"):
+        loop.train(config, run)
+    assert not run.exists()  # nothing came of it
+    loop.train(config, run)
+    shutil.rmtree(run / "checkpoints")
+    weights = (run / "model" / "model.safetensors").read_bytes()
+    with pytest.raises(UserError, match="holds a model, and no checkpoints to go on from"):
+        loop.train(config, run, resume=True)
+    assert (run / "model" / "model.safetensors").read_bytes() == weights
+
+
+def test_each_start_is_written_down_where_something_is_left_to_do(toy, tmp_path, no_picture):
+    for updates in (1, 1, 2):
+        config = toy.config(f"training.updates={updates}")
+        loop.train(config, tmp_path / "run", resume=True)
+    starts = (tmp_path / "run" / "starts.jsonl").read_text().splitlines()
+    assert [json.loads(line).keys() for line in starts] == [{"hardware", "commit"}] * 2
 
 
 def begin(toy, run: Path, settings: tuple[str, ...]) -> subprocess.Popen[bytes]:
