@@ -59,8 +59,13 @@ cksum_of() {
     python3 -c 'import hashlib, sys; print(hashlib.sha256(sys.stdin.buffer.read()).hexdigest())'
 }
 
-# Train, or go on where a training stopped; called by `stage`, whose digest it keeps. A run that
-# was made from something else is set aside, not lost.
+# The files of a corpus: those in the folder of that name under $SEQ2SEQ_DATA, in CORPUS.
+corpus() {
+    mapfile -t CORPUS < <(find "${SEQ2SEQ_DATA:-/nowhere}/$1" -type f 2> /dev/null | sort)
+}
+
+# train_run [OPTION...]: train, or go on where a training stopped; called by `stage`, whose digest it
+# keeps. A run that was made from something else is set aside, not lost.
 train_run() {
     local written=$RUN.stages/train.began
     if [ -d "$RUN" ] && { [ ! -f "$written" ] || [ "$(cat "$written")" != "$digest" ]; }; then
@@ -70,7 +75,7 @@ train_run() {
         mv "$RUN" "$old"
     fi
     echo "$digest" > "$written"
-    seq2seq train "$CONFIG" --out "$RUN" --resume ${SEED:+--set "seed=$SEED"}
+    seq2seq train "$CONFIG" --out "$RUN" --resume ${SEED:+--set "seed=$SEED"} "$@"
 }
 
 # The recipe's data in runs/RECIPE/data, made by its prepare.py from the file or folder of that name
@@ -80,10 +85,12 @@ prepare() {
     DATA=runs/$RECIPE/data
     mkdir -p "$DATA.stages"
     [ -d "$DATA" ] || rm -f "$DATA.stages/data"
-    local files
-    mapfile -t files < <(find "$SEQ2SEQ_DATA/$1" -type f 2> /dev/null | sort)
-    RUN=$DATA stage data "recipes/$RECIPE/prepare.py" ${files[@]+"${files[@]}"} -- \
+    corpus "$1"
+    exec {lock}> "$DATA.stages/lock"
+    flock "$lock"  # another variant may be making it
+    RUN=$DATA stage data "recipes/$RECIPE/prepare.py" ${CORPUS[@]+"${CORPUS[@]}"} -- \
         python3 "recipes/$RECIPE/prepare.py" "$SEQ2SEQ_DATA/$1" "$DATA"
+    exec {lock}>&-
 }
 
 # score SPLIT NAME [OPTION...]: score the model (MODEL, of the run unless set) on a split, show what

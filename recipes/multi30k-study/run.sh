@@ -29,19 +29,11 @@ row() {
     done
     VARIANT=$SECTION-$name
     RUN=runs/$RECIPE/$VARIANT
+    MADE_BY="recipes/$RECIPE/run.sh $SECTION $name"
     BEFORE=""
     mkdir -p "$RUN.stages"
-    stage train "$CONFIG" -- learn ${settings[@]+"${settings[@]}"}
-    stage judge -- judge
-}
-
-learn() {
-    seq2seq train "$CONFIG" --out "$RUN" --resume "$@"
-}
-
-judge() {
-    seq2seq evaluate "$RUN/model" --split valid --beam 5 \
-        ${RECORD:+--record "recipes/$RECIPE/results.jsonl" --command "recipes/$RECIPE/run.sh $SECTION ${VARIANT#"$SECTION-"}"}
+    stage train "$CONFIG" "${CORPUS[@]}" -- train_run ${settings[@]+"${settings[@]}"}
+    stage judge -- score valid judge --beam 5
 }
 
 # What is asked of both kinds of c.
@@ -95,7 +87,7 @@ fixed-alone() {
     done
     row heads-8-size-1024 context.pooling=attentive context.size=1024
     row rate-0.003 training.learning_rate=0.003
-    row reversed "data.train=$PWD/$DATA/reversed-train" "data.valid=$PWD/$DATA/reversed-val"
+    row reversed data.train=../../runs/multi30k-study/data/reversed-train data.valid=../../runs/multi30k-study/data/reversed-val
     row wide-decoder decoder.hidden=768
     both
 }
@@ -173,7 +165,7 @@ small() {
 
 # little PAIRS EPOCHS
 little() {
-    local data=("data.train=$PWD/$DATA/first-$1" "training.epochs=$2") size
+    local data=("data.train=../../runs/multi30k-study/data/first-$1" "training.epochs=$2") size
     row "$1-base" "${data[@]}"
     for size in 1000 2000; do
         row "$1-vocabulary-$size" "${data[@]}" tokenizer.vocabulary=$size

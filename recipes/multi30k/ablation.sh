@@ -10,18 +10,9 @@ source "$(dirname "$0")/../stages.sh"
 
 study() {
     begin "$1"
-    BASE=$CONFIG
+    MADE_BY="recipes/$RECIPE/ablation.sh"
     shift
     BUDGET=("$@")
-}
-
-learn() {
-    seq2seq train "$BASE" --out "$RUN" --resume "$@"
-}
-
-judge() {
-    seq2seq evaluate "$RUN/model" --split valid --beam 1 \
-        ${RECORD:+--record "recipes/$RECIPE/results.jsonl" --command "recipes/$RECIPE/ablation.sh"}
 }
 
 row() {
@@ -30,8 +21,8 @@ row() {
     BEFORE=""
     mkdir -p "$RUN.stages"
     shift
-    stage train "$BASE" -- learn "${BUDGET[@]}" "$@"
-    stage judge -- judge
+    stage train "$CONFIG" -- train_run "${BUDGET[@]}" "$@"
+    stage judge -- score valid judge --beam 1
 }
 
 fixed() {

@@ -7,5 +7,6 @@
 source "$(dirname "$0")/../stages.sh"
 begin "${1:-}" "${2:-}"
 
-stage train "$CONFIG" -- train_run
+corpus multi30k
+stage train "$CONFIG" ${CORPUS[@]+"${CORPUS[@]}"} -- train_run
 score_translator

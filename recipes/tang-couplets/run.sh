@@ -18,7 +18,8 @@ print(f"{len(rows):,} lines, {other} answers of another length")' |
         tee "$RUN/lengths.txt"
 }
 
-stage train "$CONFIG" -- train_run
+corpus cn_tang_lines
+stage train "$CONFIG" ${CORPUS[@]+"${CORPUS[@]}"} -- train_run
 stage valid -- score valid valid
 stage test -- score test test
 stage answers "$SEQ2SEQ_DATA"/cn_tang_lines/test.tsv.gz -- answers

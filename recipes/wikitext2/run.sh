@@ -4,6 +4,7 @@
 #   SEQ2SEQ_DATA=folder-that-holds-wikitext2 recipes/wikitext2/run.sh lstm [SEED]
 source "$(dirname "$0")/../stages.sh"
 begin "${1:-}" "${2:-}"
-stage train "$CONFIG" -- train_run
+corpus wikitext2
+stage train "$CONFIG" ${CORPUS[@]+"${CORPUS[@]}"} -- train_run
 stage valid -- score valid valid
 stage test -- score test test
