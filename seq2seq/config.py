@@ -196,6 +196,7 @@ class TrainingConfig(Section):
 
 class ValidationConfig(Section):
     every: int = Field(0, ge=0)  # updates; 0: after each epoch
+    # "bleu": sacrebleu's, in tokens that fit the target language ("zh" and others without spaces).
     metric: Literal["bleu", "accuracy", "loss"] = "bleu"
     beam: int = Field(1, ge=1)
     lines: int = Field(0, ge=0)  # the first n validation pairs are translated; 0: all

@@ -83,11 +83,17 @@ def costs(
 @click.argument("source", type=click.Path(path_type=Path))
 @click.argument("reference", type=click.Path(path_type=Path))
 @click.argument("systems", nargs=-1, required=True, metavar="NAME=FILE...")
+@click.option(
+    "--language", default="", help="Of REFERENCE, where no spaces part its words: zh, ..."
+)
 @click.option("-o", "--output", type=click.Path(path_type=Path), required=True)
-def lengths(source: Path, reference: Path, systems: tuple[str, ...], output: Path) -> None:
+def lengths(
+    source: Path, reference: Path, systems: tuple[str, ...], language: str, output: Path
+) -> None:
     """BLEU by source length of one system's translations or several."""
     from seq2seq.evaluation.lengths import by_length
     from seq2seq.evaluation.plots import plot_lengths
+    from seq2seq.evaluation.scores import tokens_of
 
     sources, references = streams.read_all(source), streams.read_all(reference)
     buckets = {}
@@ -95,5 +101,7 @@ def lengths(source: Path, reference: Path, systems: tuple[str, ...], output: Pat
         name, equals, file = system.partition("=")
         if not equals:
             raise UserError(f"{system}: write NAME=FILE, the name to show and the translations")
-        buckets[name] = by_length(sources, streams.read_all(Path(file)), references)
+        buckets[name] = by_length(
+            sources, streams.read_all(Path(file)), references, tokens=tokens_of(language)
+        )
     plot_lengths(buckets, output)

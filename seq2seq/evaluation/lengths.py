@@ -41,12 +41,13 @@ def by_length(
     edges: Sequence[int] = EDGES,
     *,
     lowercase: bool = False,
+    tokens: str = "13a",
 ) -> list[Bucket]:
     """Parts the lines by the number of words in the source and scores each part.
 
     ``edges`` are the longest source of each bucket, in words; one more bucket holds whatever is
     longer. Every line is in exactly one bucket. Empty buckets are left out; the rest come
-    shortest first. ``lowercase``: scored so.
+    shortest first. ``lowercase``, ``tokens``: scored so.
 
     Raises UserError where the three numbers of lines differ, there are no lines, or the edges do
     not rise from at least 1.
@@ -70,7 +71,7 @@ def by_length(
         if part:
             hypothesis = [hypotheses[line] for line in part]
             reference = [references[line] for line in part]
-            score = bleu(hypothesis, reference, lowercase=lowercase)
+            score = bleu(hypothesis, reference, lowercase=lowercase, tokens=tokens)
             buckets.append(
                 Bucket(low, high, len(part), score, _words(reference), _words(hypothesis))
             )

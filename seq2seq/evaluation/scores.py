@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -9,6 +10,12 @@ from sacrebleu.metrics.bleu import BLEU
 from sacrebleu.metrics.chrf import CHRF
 
 from seq2seq.errors import UserError
+
+# Written without spaces between words: sacrebleu's own tokens for Chinese, characters for the rest.
+_UNSPACED = {
+    **dict.fromkeys(("zh", "zho", "cmn", "yue"), "zh"),
+    **dict.fromkeys(("ja", "jpn", "th", "tha", "lo", "lao", "km", "khm", "my", "mya"), "char"),
+}
 
 
 @dataclass(frozen=True)
@@ -24,8 +31,24 @@ class Score:
     signature: str
 
 
-def bleu(hypotheses: Sequence[str], references: Sequence[str], *, lowercase: bool = False) -> float:
-    """The corpus BLEU (0 to 100; 13a tokens, effective order off), and nothing on stderr.
+def tokens_of(language: str) -> str:
+    """What sacrebleu is to part a language into for BLEU: "13a", or where no spaces part its words,
+    of which 13a would make one token a sentence, "zh" or "char".
+
+    ``language``: a code of ISO 639, with or without a script or a region ("zh", "zho_Hans",
+    "zh-CN"); "13a" for what is none.
+    """
+    return _UNSPACED.get(re.split("[-_]", language.lower())[0], "13a")
+
+
+def bleu(
+    hypotheses: Sequence[str],
+    references: Sequence[str],
+    *,
+    lowercase: bool = False,
+    tokens: str = "13a",
+) -> float:
+    """The corpus BLEU (0 to 100; effective order off), and nothing on stderr.
 
     Takes detokenized lines, one reference a hypothesis. Training calls it at every validation,
     where sacrebleu's hint about tokenized full stops would be said again and again.
@@ -34,13 +57,18 @@ def bleu(hypotheses: Sequence[str], references: Sequence[str], *, lowercase: boo
     """
     _refuse_unpaired(hypotheses, references)
     # `force` silences the hint and changes no figure.
-    return float(BLEU(lowercase=lowercase, force=True).corpus_score(hypotheses, [references]).score)
+    metric = BLEU(lowercase=lowercase, tokenize=tokens, force=True)
+    return float(metric.corpus_score(hypotheses, [references]).score)
 
 
 def corpus_scores(
-    hypotheses: Sequence[str], references: Sequence[str], *, lowercase: bool = False
+    hypotheses: Sequence[str],
+    references: Sequence[str],
+    *,
+    lowercase: bool = False,
+    tokens: str = "13a",
 ) -> list[Score]:
-    """BLEU (13a tokens) and chrF of a corpus, equal to what the sacrebleu command prints.
+    """BLEU and chrF of a corpus, equal to what the sacrebleu command prints.
 
     Takes detokenized lines, one reference a hypothesis; gives the two scores in that order, each
     with sacrebleu's signature. sacrebleu's hint about tokenized full stops is let through here.
@@ -50,7 +78,7 @@ def corpus_scores(
     _refuse_unpaired(hypotheses, references)
     scores = []
     for name, metric in (
-        ("BLEU", BLEU(lowercase=lowercase)),
+        ("BLEU", BLEU(lowercase=lowercase, tokenize=tokens)),
         ("chrF", CHRF(lowercase=lowercase)),
     ):
         value = float(metric.corpus_score(hypotheses, [references]).score)

@@ -11,7 +11,7 @@ from seq2seq.decoding.labeller import Labeller
 from seq2seq.decoding.searcher import Search
 from seq2seq.decoding.translator import Translator
 from seq2seq.evaluation.perplexity import batches_of, perplexity, perplexity_of_batches
-from seq2seq.evaluation.scores import bleu
+from seq2seq.evaluation.scores import bleu, tokens_of
 from seq2seq.models.folder import Model
 from seq2seq.text import streams
 from seq2seq.text.dataset import Dataset
@@ -57,7 +57,8 @@ def validate(
     sources, references = zip(*islice(pairs.pairs(), settings.lines or None), strict=True)
     translated = translator.stream(ranks.share_of(sources), Search(beam=settings.beam))
     lines = ranks.all_of([best[0].text for best in translated])
-    return Validation(loss, bleu(lines, references, lowercase=translator.lowercase))
+    tokens = tokens_of(model.config.data.target)
+    return Validation(loss, bleu(lines, references, lowercase=translator.lowercase, tokens=tokens))
 
 
 def _accuracy(model: Model, pairs: Dataset, device: str, precision: str, ranks: Ranks) -> float:

@@ -3,11 +3,15 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 
+from seq2seq.decoding.searcher import Search
 from seq2seq.errors import UserError
-from seq2seq.evaluation.scores import bleu, corpus_scores
+from seq2seq.evaluation.evaluate import evaluate
+from seq2seq.evaluation.scores import bleu, corpus_scores, tokens_of
+from seq2seq.models import folder
 
 HYPOTHESES = ["The cat sat on the mat.", "a Dog barks, loudly!", "", "trois petits chats sont là"]
 REFERENCES = ["The cat is on the mat.", "A dog barks loudly!", "Hm.", "trois petits chats sont là"]
@@ -50,3 +54,31 @@ def test_unpaired_and_empty_texts_are_refused(count):
 
 def test_case_counts():
     assert bleu(["the cat sat on the mat"], ["The Cat Sat On The Mat"]) == 0.0
+
+
+@pytest.mark.parametrize(
+    ("language", "tokens"),
+    [("de", "13a"), ("", "13a"), ("zh", "zh"), ("zh-CN", "zh"), ("zho_Hans", "zh"), ("JA", "char")],
+)
+def test_languages_without_spaces_are_parted(language, tokens):
+    assert tokens_of(language) == tokens
+    lines = ["我喜欢在公园里看书和跑步", "他昨天买了三本新书"]
+    wanted = ["我喜欢在公园里看书和散步", "他昨天买了两本新书"]
+    found = bleu(lines, wanted, tokens=tokens)
+    assert (found == 0) == (tokens == "13a")  # one token a sentence
+    (score, _) = corpus_scores(lines, wanted, tokens=tokens)
+    assert score.value == pytest.approx(found)
+    assert f"tok:{tokens}" in score.signature
+
+
+def test_the_target_says_how_a_translator_is_scored(trained, toy):
+    model = folder.load(trained / "model")
+    data = model.config.data.model_copy(update={"target": "ja"})
+    config = model.config.model_copy(update={"data": data})
+    sides = (toy.lines("test.en")[:5], toy.lines("test.fr")[:5])
+    pairs = [(source, f"{target}!") for source, target in zip(*sides, strict=True)]
+    done = evaluate([replace(model, config=config)], pairs, Search(beam=1), "cpu", "fp32", "test")
+    assert "tok:char" in done.scores[0].signature
+    references = [target for _, target in pairs]
+    assert done.scores[0].value == bleu(done.outputs, references, tokens="char")
+    assert done.by_length[0].bleu > 0
