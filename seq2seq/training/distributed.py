@@ -108,13 +108,12 @@ class Ranks:
         it done where they share a folder, and then the rest."""
         turn = 0 if self.first else 1 if self.local == 0 else 2
         for _ in range(turn):
-            self.wait()
+            self._wait_for_all()
         yield
         for _ in range(2 - turn):
-            self.wait()
+            self._wait_for_all()
 
-    def wait(self) -> None:
-        """Wait until all ranks are here, for days if it must be."""
+    def _wait_for_all(self) -> None:
         # Not monitored_barrier: its timeout is that of the first rank alone.
         if self.count > 1:
             dist.barrier(group=self.patient)

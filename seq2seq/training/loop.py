@@ -320,15 +320,15 @@ class Trainer:
         carried = learner.carried
         if carried is not None:
             carried = [tuple(map(self.ranks.rows_of_all, layer)) for layer in carried]
-        if self.ranks.first:
-            self.metrics.sync()
-            self.checkpoints.save(
-                self.progress, learner.network, learner.averaged, learner.optimizer, carried
-            )
-            self.checkpoints.tidy(self.progress)
-            if self.metrics.rows:
-                plot_curves(self.run.metrics, self.run.curves)
-        self.ranks.wait()  # for the first, however slow its disk is
+        if not self.ranks.first:
+            return
+        self.metrics.sync()
+        self.checkpoints.save(
+            self.progress, learner.network, learner.averaged, learner.optimizer, carried
+        )
+        self.checkpoints.tidy(self.progress)
+        if self.metrics.rows:
+            plot_curves(self.run.metrics, self.run.curves)
 
 
 def _seed(*numbers: int) -> int:
