@@ -114,7 +114,7 @@ class ContextConfig(Section):
     # Attention: "parallel", the first decoder layer asks, those above it and the output layer are
     # fed the answer c_t; "classic", its state of the step before asks, and all layers are fed c_t.
     placement: Literal["parallel", "classic"] = "parallel"
-    shortcut: bool = True  # attention: c is a mean of states and embeddings, not of states alone
+    shortcut: bool = True  # c is made of means of states and embeddings, not of states alone
     # The summary of the source: the fixed c, and what starts a decoder with attention.
     pooling: Literal["last", "mean", "max", "attentive"] = "attentive"
     heads: int = Field(8, ge=1)  # of multi-head attention, and of attentive pooling

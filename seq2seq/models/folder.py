@@ -38,7 +38,7 @@ _VERBS: dict[Shape, tuple[str, ...]] = {
 }
 
 # Of the weights: another number where networks compute something else of the same weights.
-_FORMAT = "2"
+_FORMAT = "3"
 
 _CONFIG, _WEIGHTS, _CARD = "config.toml", "model.safetensors", "README.md"
 

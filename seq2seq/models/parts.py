@@ -36,7 +36,7 @@ def encoder(config: Config, vectors: nn.Embedding) -> Encoder:
         pooling=context.pooling,
         heads=context.heads,
         context_size=context.size,
-        shortcut=context.asked and context.shortcut,
+        shortcut=context.shortcut,
     )
 
 

@@ -16,7 +16,8 @@ class Memory:
     """What a decoder may know of the source.
 
     states [B, S, D] (zero over padding), mask [B, S] bool (true where there is a token),
-    summary [B, C], values [B, S, M] (zero over padding): what attention takes its means of.
+    summary [B, C], values [B, S, M] (zero over padding): what means are taken of, by attention and
+    by pooling.
     """
 
     states: Tensor
@@ -31,28 +32,50 @@ def token_mask(lengths: Tensor, size: int) -> Tensor:
 
 
 class Pooling(nn.Module):
-    """states [B, S, D] → summary [B, C], over real tokens alone, then tanh(W · pooled + b).
+    """states [B, S, D], values [B, S, M] → summary [B, C], over real tokens alone, then
+    tanh(norm(W · pooled + b)).
 
     - last: the last state of each direction (Sutskever et al. 2014; Cho et al. 2014)
-    - mean, max: over time, each feature by itself
-    - attentive: `heads` weighted means of the states, with weights softmax_s(v_k · tanh(W h_s)):
+    - max: of the states over time, each feature by itself
+    - mean: of the values over time
+    - attentive: `heads` weighted means of the values, with weights softmax_s(v_k · tanh(W h_s)):
       attention with learned queries instead of a decoder's (Lin et al. 2017)
+
+    norm: over the C features (Ba et al. 2016). A feature of many heads is made of thousands of
+    weights, and Adam moves all of them in every step: without it tanh is soon at its ends.
     """
 
     def __init__(
-        self, kind: str, state_size: int, size: int, *, heads: int, bidirectional: bool
+        self,
+        kind: str,
+        state_size: int,
+        value_size: int,
+        size: int,
+        *,
+        heads: int,
+        bidirectional: bool,
     ) -> None:
         super().__init__()
         self.kind, self.bidirectional = kind, bidirectional
-        pooled_size = state_size * (heads if kind == "attentive" else 1)
-        self.project = nn.Linear(pooled_size, size)
+        pooled = {"mean": value_size, "attentive": value_size * heads}.get(kind, state_size)
+        self.project = nn.Linear(pooled, size)
+        self.norm = nn.LayerNorm(size)
         if kind == "attentive":
             self.key = Linear(state_size, state_size)
             self.queries = Linear(state_size, heads, bias=False)
 
-    def forward(self, states: Tensor, mask: Tensor) -> Tensor:
-        pooled: Tensor = getattr(self, self.kind)(states, mask)
-        summary: Tensor = self.project(pooled).tanh()  # [B, C]
+    def forward(self, states: Tensor, values: Tensor, mask: Tensor) -> Tensor:
+        match self.kind:
+            case "last":
+                pooled = self.last(states, mask)
+            case "max":
+                pooled = states.masked_fill(~mask.unsqueeze(2), float("-inf")).amax(dim=1)
+            case "mean":
+                total = values.masked_fill(~mask.unsqueeze(2), 0).sum(dim=1)
+                pooled = total / mask.sum(dim=1, keepdim=True)
+            case _:
+                pooled = self.attentive(states, values, mask)
+        summary: Tensor = self.norm(self.project(pooled)).tanh()  # [B, C]
         return summary
 
     def last(self, states: Tensor, mask: Tensor) -> Tensor:
@@ -63,19 +86,12 @@ class Pooling(nn.Module):
         half = states.shape[2] // 2
         return torch.cat([final[:, :half], states[:, 0, half:]], dim=-1)
 
-    def mean(self, states: Tensor, mask: Tensor) -> Tensor:
-        total = states.masked_fill(~mask.unsqueeze(2), 0).sum(dim=1)
-        return total / mask.sum(dim=1, keepdim=True)
-
-    def max(self, states: Tensor, mask: Tensor) -> Tensor:
-        return states.masked_fill(~mask.unsqueeze(2), float("-inf")).amax(dim=1)
-
-    def attentive(self, states: Tensor, mask: Tensor) -> Tensor:
+    def attentive(self, states: Tensor, values: Tensor, mask: Tensor) -> Tensor:
         scores: Tensor = self.queries(torch.tanh(self.key(states)))  # [B, S, heads]
         if scores.dtype in (torch.bfloat16, torch.float16):
             scores = scores.float()
         weights = scores.masked_fill(~mask.unsqueeze(2), float("-inf")).softmax(dim=1)
-        pooled = product(weights.transpose(1, 2), wide(states))  # [B, heads, D]
+        pooled = product(weights.transpose(1, 2), wide(values))  # [B, heads, M]
         return pooled.flatten(1).to(states.dtype)
 
 
@@ -123,6 +139,7 @@ class Encoder(nn.Module):
         self.pooling = Pooling(
             pooling,
             self.stack.output_size,
+            self.stack.output_size + (embedding.embedding_dim if shortcut else 0),
             context_size,
             heads=heads,
             bidirectional=bidirectional,
@@ -138,4 +155,4 @@ class Encoder(nn.Module):
         if self.shortcut:
             embedded = embedded.masked_fill(~mask.unsqueeze(2), 0)
             values = torch.cat([states, embedded.to(states.dtype)], dim=2)
-        return Memory(states, mask, self.pooling(states, mask), values)
+        return Memory(states, mask, self.pooling(states, values, mask), values)

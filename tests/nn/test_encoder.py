@@ -82,7 +82,9 @@ def test_no_gradient_through_padding(bidirectional: bool, pooling: str) -> None:
 
 @BOTH
 def test_embeddings_are_read_times_the_root_of_their_size(bidirectional: bool) -> None:
-    made, plain = (encoder(bidirectional=bidirectional, shortcut=cut) for cut in (True, False))
+    made, plain = (
+        encoder(bidirectional=bidirectional, pooling="last", shortcut=cut) for cut in (True, False)
+    )
     plain.load_state_dict(made.state_dict())
     memory, expected = made(TOKENS, LENGTHS), plain(TOKENS, LENGTHS)
     read = (made.embedding(TOKENS) * 5**0.5).masked_fill(~memory.mask.unsqueeze(2), 0)
@@ -94,36 +96,41 @@ def test_embeddings_are_read_times_the_root_of_their_size(bidirectional: bool) -
     assert expected.values is expected.states  # without a shortcut
 
 
-def naive(pooling: Pooling, states: Tensor, length: int) -> Tensor:
-    """One sentence [S, D], one number at a time."""
-    real = states[:length]
+def naive(pooling: Pooling, states: Tensor, values: Tensor, length: int) -> Tensor:
+    """One sentence, states [S, D], values [S, M], one number at a time."""
+    real, read = states[:length], values[:length]
     size = states.shape[1]
     if pooling.kind == "last":
         half = size // 2 if pooling.bidirectional else size
         return torch.cat([real[-1, :half], real[0, half:]])
-    if pooling.kind in ("mean", "max"):
+    if pooling.kind == "max":
         columns = [[row[i] for row in real.tolist()] for i in range(size)]
-        function = max if pooling.kind == "max" else lambda column: sum(column) / length
-        return torch.tensor([function(column) for column in columns], dtype=states.dtype)
+        return torch.tensor([max(column) for column in columns], dtype=states.dtype)
+    if pooling.kind == "mean":
+        columns = [[row[i] for row in read.tolist()] for i in range(values.shape[1])]
+        return torch.tensor([sum(column) / length for column in columns], dtype=states.dtype)
     heads = []
     for query in pooling.queries.weight:
         scores = [(query @ torch.tanh(pooling.key(row))).item() for row in real]
         total = sum(map(math.exp, scores))
-        heads.append(sum(math.exp(s) / total * row for s, row in zip(scores, real, strict=True)))
+        heads.append(sum(math.exp(s) / total * row for s, row in zip(scores, read, strict=True)))
     return torch.cat(heads)
 
 
 @POOLING
 @BOTH
 def test_pooling_equals_a_loop(pooling: str, bidirectional: bool) -> None:
-    made = Pooling(pooling, 8, 5, heads=3, bidirectional=bidirectional).double()
-    states = torch.randn(4, 6, 8, dtype=torch.float64)  # garbage over padding: it must not matter
+    made = Pooling(pooling, 8, 11, 5, heads=3, bidirectional=bidirectional).double()
+    # Garbage over padding: it must not matter.
+    states, values = (torch.randn(4, 6, n, dtype=torch.float64) for n in (8, 11))
     expected = [
-        torch.tanh(made.project(naive(made, row, length)))
-        for row, length in zip(states, LENGTHS.tolist(), strict=True)
+        torch.tanh(made.norm(made.project(naive(made, row, read, length))))
+        for row, read, length in zip(states, values, LENGTHS.tolist(), strict=True)
     ]
     mask = token_mask(LENGTHS, 6)
-    torch.testing.assert_close(made(states, mask), torch.stack(expected), rtol=0, atol=1e-10)
+    torch.testing.assert_close(
+        made(states, values, mask), torch.stack(expected), rtol=0, atol=1e-10
+    )
 
 
 @POOLING
