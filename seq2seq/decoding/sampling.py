@@ -62,6 +62,10 @@ def chooser(
         if top_p < 1:
             mass = weights.cumsum(dim=1)  # [N, C] of each token and the likelier ones
             weights[:, 1:].masked_fill_(mass[:, :-1] >= top_p * mass[:, -1:], 0)
+        if ids is not None:
+            # By token: which of two that tie is the likelier depends on the batch.
+            ids, order = ids.sort(dim=1)
+            weights = weights.gather(1, order)
         at = _invert(weights, _uniform(generators, rows))  # [N]
         return at if ids is None else ids.gather(1, at.unsqueeze(1)).squeeze(1)
 

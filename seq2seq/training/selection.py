@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from seq2seq.config import Config
+from seq2seq.errors import UserError
 from seq2seq.models import folder as model_folder
 from seq2seq.models.folder import Model
 from seq2seq.text.preparation import Prepared
@@ -53,6 +54,12 @@ class Selection:
         (spent,) = self.ranks.total((time.monotonic() - start) / self.ranks.count)
         progress.seconds += spent
         progress.window_start += spent  # tokens a second are those of training alone
+        if not math.isfinite(found.loss):
+            raise UserError(
+                f"the validation loss after update {progress.update} is not finite; nothing of it "
+                "was saved: go on from the last checkpoint (--resume) with a smaller "
+                "training.learning_rate"
+            )
         metric = self.config.validation.metric
         score = found.score(metric)
         best = progress.best is None or score > progress.best
