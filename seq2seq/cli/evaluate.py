@@ -194,26 +194,22 @@ def _row(
         lines=lines,
         command=command,
         device=str(runtime.device(device)),
-        training=_start(run / STARTS),
+        training=_last(run / STARTS),  # the last time that it was gone on with
     )
 
 
-def _start(starts: Path) -> dict[str, Any] | None:
-    """On what, and at which commit, the run was trained the last time, by its own record."""
+def _last(log: Path) -> dict[str, Any] | None:
+    """The last row of a log that the run has kept, if it has."""
     from seq2seq.files import read_objects
 
-    rows = read_objects(starts, growing=True) if starts.exists() else []
+    rows = read_objects(log, growing=True) if log.exists() else []
     return rows[-1][1] if rows else None
 
 
 def _minutes(metrics: Path) -> float | None:
     """How long the run was trained, by its log."""
-    from seq2seq.files import read_objects
-
-    if not metrics.exists():
-        return None
-    rows = read_objects(metrics, growing=True)
-    return float(rows[-1][1]["minutes"]) if rows else None
+    row = _last(metrics)
+    return float(row["minutes"]) if row else None
 
 
 def _as_json(name: str, done: Any, lines: int) -> dict[str, object]:

@@ -44,11 +44,13 @@ def alone(folder: Path) -> Iterator[None]:
                     f"{folder}: another process is training here: wait until it ends, or name "
                     "another folder with --out"
                 ) from None
-        yield
+        try:
+            yield
+        finally:  # by the one that held it alone: another's may be empty still
+            with suppress(OSError):
+                folder.rmdir()
     finally:
         os.close(held)
-        with suppress(OSError):
-            folder.rmdir()
 
 
 class Run:
