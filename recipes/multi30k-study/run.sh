@@ -48,6 +48,7 @@ both() {
     row dropout-0.3 encoder.dropout=0.3 decoder.dropout=0.3
     row word-dropout training.word_dropout=0.1
     row average training.average_decay=0.999
+    row average-checkpoints training.average_checkpoints=3
     row inverse-sqrt training.schedule=inverse-sqrt
     row layer-norm encoder.layer_norm=true decoder.layer_norm=true
     row two-decoder-layers decoder.layers=2
@@ -73,6 +74,7 @@ attention-alone() {
     row vocabulary-1000 tokenizer.vocabulary=1000
     row vocabulary-16000 tokenizer.vocabulary=16000
     row three-layers encoder.layers=3 decoder.layers=3
+    row fp32 training.precision=fp32
     row three-layers-norm encoder.layers=3 decoder.layers=3 encoder.layer_norm=true decoder.layer_norm=true
     both
 }
