@@ -21,7 +21,6 @@ done
 for alpha in 0.0 0.6 1.4; do
     way "alpha-$alpha" --length-penalty "$alpha"
 done
-way coverage --coverage-penalty 0.2
 way samples-mbr --sample --mbr 32
 for utility in chrf bleu; do
     way "mbr-$utility" --beam 16 --mbr 16 --utility "$utility"

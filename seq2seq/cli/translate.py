@@ -46,12 +46,6 @@ def search_options(command: Callable[..., Any]) -> Callable[..., Any]:
         ),
         click.option("--min-length", type=int, default=1, show_default=True, help="Subwords."),
         click.option(
-            "--coverage-penalty",
-            type=float,
-            default=0.0,
-            help="β: rank anew by score + β Σ log min(1, what was looked at) over the source.",
-        ),
-        click.option(
             "--length-penalty",
             type=float,
             default=1.0,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, get_args
 
 import numpy as np
@@ -25,7 +25,6 @@ from seq2seq.text.batching import pad_source
 from seq2seq.text.tokenizers import Tokenizers
 
 _PAIRS = 1 << 16  # of positions on both sides that attention scores at once
-_UNSEEN = 1e-9  # so much of a step counts as none
 
 
 @dataclass(frozen=True)
@@ -35,15 +34,12 @@ class Search:
     beam 1 is greedy search. Lengths count subwords, `max_length` with EOS: None allows twice the
     source's plus ten. With `sampling`, the n best are n samples; their seed is made from `seed`,
     the line's text and the number of the sample, so that it does not depend on the neighbours.
-    coverage_penalty: β; where it is not 0, hypotheses are ranked anew by how much of the source
-    they have looked at (`coverage`), all of the beam or all samples. It needs attention.
     mbr: of as many candidates, the n best or samples, those come first whose `utility` is the
     highest by minimum Bayes risk (`seq2seq.decoding.risk`); it is their score then. 0: off.
     """
 
     beam: int = 5
     length_penalty: float = 1.0
-    coverage_penalty: float = 0.0
     n_best: int = 1
     min_length: int = 1
     max_length: int | None = None
@@ -74,20 +70,10 @@ class Search:
             wrong.append(f"maximum length {self.max_length} is below the minimum")
         if not 0 <= self.length_penalty < float("inf"):
             wrong.append(f"length penalty {self.length_penalty} must be finite and at least 0")
-        if not 0 <= self.coverage_penalty < float("inf"):
-            wrong.append(f"coverage penalty {self.coverage_penalty} must be finite and at least 0")
         if self.sampling:
             wrong += out_of_range(self.temperature, self.top_k, self.top_p)
         if wrong:
             raise UserError("; ".join(wrong))
-
-
-def coverage(weights: np.ndarray) -> float:
-    """What the steps of a hypothesis looked at, [T, S], EOS the last of S → the sum of
-    log min(1, Σ_t α_ts) over the source without EOS: 0 where every token was looked at for as much
-    as a whole step, and the lower the less (Wu et al. 2016, equation 14)."""
-    seen = weights[:, :-1].sum(axis=0, dtype=np.float64)
-    return float(np.log(seen.clip(_UNSEEN, 1)).sum())
 
 
 class Searcher:
@@ -114,24 +100,7 @@ class Searcher:
         Raises UserError where a GPU's memory is full.
         """
         with runtime.enough_memory("search fewer lines together (--batch-size), or a smaller beam"):
-            return self._ranked(sources, texts, search)
-
-    def _ranked(
-        self, sources: list[np.ndarray], texts: list[str], search: Search
-    ) -> list[list[Hypothesis]]:
-        """What was found, ranked anew by coverage where that is asked for."""
-        if not search.coverage_penalty:
             return self._found(sources, texts, search)
-        most = search.n_best if search.sampling else search.beam
-        found = self._found(sources, texts, replace(search, n_best=most))
-        each = [source for source, some in zip(sources, found, strict=True) for _ in some]
-        weights = iter(self.attended(each, [one for some in found for one in some]))
-        ranked = []
-        for some in found:
-            gains = [search.coverage_penalty * coverage(next(weights)) for _ in some]
-            again = [replace(h, score=h.score + gain) for h, gain in zip(some, gains, strict=True)]
-            ranked.append(sorted(again, key=lambda h: -h.score)[: search.n_best])
-        return ranked
 
     @torch.inference_mode()
     def attended(self, sources: list[np.ndarray], hypotheses: list[Hypothesis]) -> list[np.ndarray]:

@@ -108,9 +108,9 @@ class Translator:
         that its first line has in warnings.
 
         align: the best translation of each line comes with its alignment. Raises UserError where
-        a model has no attention that is asked for one, or for coverage.
+        a model has no attention that is asked for one.
         """
-        if align or search.coverage_penalty:
+        if align:
             self.require_attention()
         if search.mbr:
             if align:
@@ -166,13 +166,13 @@ class Translator:
         return [scored[i] for i in range(len(sources))]
 
     def require_attention(self) -> None:
-        """Raises UserError where a model has no attention: no alignments, and no coverage."""
+        """Raises UserError where a model has no attention: no alignments."""
         for number, config in enumerate(self.configs, start=1):
             if not config.context.asked:
                 which = f"model {number}" if len(self.configs) > 1 else "the model"
                 raise UserError(
                     f"{which} has a fixed context vector, which looks at no word more than at "
-                    "another: alignments and coverage need one with attention (context.kind)"
+                    "another: alignments need one with attention (context.kind)"
                 )
 
     # The steps of the above.

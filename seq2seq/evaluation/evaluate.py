@@ -101,8 +101,6 @@ def _settings(search: Search, precision: torch.dtype) -> dict[str, object]:
     said: dict[str, object] = {"beam": search.beam, "length_penalty": search.length_penalty}
     if search.sampling:
         said = {name: getattr(search, name) for name in ("temperature", "top_k", "top_p")}
-    if search.coverage_penalty:
-        said |= {"coverage_penalty": search.coverage_penalty}
     if search.mbr:
         said |= {"mbr": search.mbr, "utility": search.utility}
     usual = Search()

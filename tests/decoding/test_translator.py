@@ -2,7 +2,6 @@
 
 import copy
 import itertools
-import math
 import random
 
 import numpy as np
@@ -11,7 +10,7 @@ import torch
 
 from seq2seq.decoding.line import split
 from seq2seq.decoding.risk import expected_utilities
-from seq2seq.decoding.searcher import Search, _generator, coverage
+from seq2seq.decoding.searcher import Search, _generator
 from seq2seq.decoding.translator import Translator
 from seq2seq.errors import UserError
 from seq2seq.models import folder as model_folder
@@ -77,11 +76,8 @@ SEARCHES = {
 }
 
 
-COVERED = {"beam": 5, "n_best": 3, "coverage_penalty": 0.5}  # asks for attention
-COMPANY = [*itertools.product(["translator", "unsure", "looking"], SEARCHES.values())]
-
-
-@pytest.mark.parametrize(("which", "options"), [*COMPANY, ("looking", COVERED)])
+@pytest.mark.parametrize("options", SEARCHES.values())
+@pytest.mark.parametrize("which", ["translator", "unsure", "looking"])
 def test_a_line_does_not_depend_on_its_company(request, which, options, lines):
     """Batches of 1, 7 and 64, shuffled, and alone: equal, or shown to tie within 1e-4."""
     translator = request.getfixturevalue(which)
@@ -318,43 +314,11 @@ def test_settings_of_sampling_that_mean_nothing_are_refused(options):
         ({"mbr": 6, "beam": 5}, "6 candidates"),
         ({"mbr": 2, "n_best": 3}, "as many candidates"),
         ({"mbr": 2, "utility": "ter"}, "chrf, bleu"),
-        ({"coverage_penalty": -1.0}, "coverage penalty -1.0 must be finite"),
     ],
 )
 def test_a_risk_that_cannot_be_weighed_is_refused(options, said):
     with pytest.raises(UserError, match=said):
         Search(**options)
-
-
-def test_coverage_is_the_papers():
-    weights = np.array([[0.5, 0.25, 0.25], [0.75, 0.25, 0.0], [0.0, 0.0, 1.0]])
-    assert coverage(weights) == pytest.approx(math.log(1) + math.log(0.5))
-
-
-@pytest.mark.parametrize("options", [{"beam": 4}, {"sampling": True, "temperature": 1.5}])
-def test_coverage_ranks_the_searchs_own_hypotheses_anew(looking, lines, options):
-    lines = [line for line in lines if line.strip() and len(line.split()) < 20]
-    plain = looking.stream(lines, Search(n_best=4, **options))
-    ranked = looking.stream(lines, Search(n_best=4, coverage_penalty=2.0, **options))
-    changed = 0
-    for line, given, found in zip(lines, plain, ranked, strict=True):
-        assert sorted(one.log_probability for one in given) == pytest.approx(
-            sorted(one.log_probability for one in found), abs=1e-4
-        )
-        assert [one.score for one in found] == sorted((one.score for one in found), reverse=True)
-        changed += given[0].text != found[0].text
-        if "beam" in options:
-            ((best,),) = looking.window([line], Search(coverage_penalty=2.0, beam=4), align=True)
-            mean = best.log_probability / len(best.alignment.target.pieces)
-            expected = mean + 2 * coverage(best.alignment.weights)
-            assert best.score == pytest.approx(expected, abs=1e-4)
-            assert found[0].score == pytest.approx(expected, abs=1e-4)
-    assert changed
-
-
-def test_a_fixed_c_has_no_coverage(translator):
-    with pytest.raises(UserError, match="alignments and coverage need one with attention"):
-        translator.translate(["the red cat runs here"], coverage_penalty=1.0)
 
 
 def test_least_risk_has_no_alignments(looking, toy):
@@ -371,7 +335,7 @@ def test_a_full_memory_is_said_in_one_line(translator, monkeypatch):
     def full(*_):
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20 GiB. GPU 0 has")
 
-    monkeypatch.setattr(translator.searcher, "_ranked", full)
+    monkeypatch.setattr(translator.searcher, "_found", full)
     with pytest.raises(UserError, match=r"out of memory \(CUDA out of memory\): .*--batch-size"):
         translator.translate(["the red cat"])
 
