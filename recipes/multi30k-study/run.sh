@@ -40,29 +40,20 @@ row() {
 both() {
     row base
     row label-smoothing training.label_smoothing=0.1
-    row tied-output decoder.tied=output
     row tied-all decoder.tied=all
     row vocabulary-8000 tokenizer.vocabulary=8000
-    row vocabulary-2000 tokenizer.vocabulary=2000
-    row embedding-384 encoder.embedding=384 decoder.embedding=384
     row dropout-0.3 encoder.dropout=0.3 decoder.dropout=0.3
-    row word-dropout training.word_dropout=0.1
     row average training.average_decay=0.999
-    row average-checkpoints training.average_checkpoints=3
-    row inverse-sqrt training.schedule=inverse-sqrt
-    row layer-norm encoder.layer_norm=true decoder.layer_norm=true
     row two-decoder-layers decoder.layers=2
     row two-encoder-layers encoder.layers=2
     row lstm encoder.cell=lstm decoder.cell=lstm
-    row bpe-dropout tokenizer.sampling=0.1
-    row variational encoder.variational=true decoder.variational=true
-    row batch-3072 training.batch_tokens=3072
     # R-Drop's updates cost twice as much: what twice the epochs are worth stands beside it.
     row r-drop training.r_drop=1.0
     row 12-epochs training.epochs=12
 }
 
 attention-alone() {
+    both
     row general context.kind=general
     row additive context.kind=additive
     row multi-head context.kind=multi-head
@@ -70,16 +61,27 @@ attention-alone() {
     row no-shortcut context.shortcut=false
     row rate-0.001 training.learning_rate=0.001
     row rate-0.004 training.learning_rate=0.004
-    row unigram tokenizer.kind=unigram
-    row vocabulary-1000 tokenizer.vocabulary=1000
-    row vocabulary-16000 tokenizer.vocabulary=16000
-    row three-layers encoder.layers=3 decoder.layers=3
+    row inverse-sqrt training.schedule=inverse-sqrt
+    row batch-3072 training.batch_tokens=3072
     row fp32 training.precision=fp32
+    row unigram tokenizer.kind=unigram
+    row bpe-dropout tokenizer.sampling=0.1
+    local size
+    for size in 1000 2000 16000; do
+        row vocabulary-$size tokenizer.vocabulary=$size
+    done
+    row embedding-384 encoder.embedding=384 decoder.embedding=384
+    row tied-output decoder.tied=output
+    row word-dropout training.word_dropout=0.1
+    row variational encoder.variational=true decoder.variational=true
+    row average-checkpoints training.average_checkpoints=3
+    row layer-norm encoder.layer_norm=true decoder.layer_norm=true
+    row three-layers encoder.layers=3 decoder.layers=3
     row three-layers-norm encoder.layers=3 decoder.layers=3 encoder.layer_norm=true decoder.layer_norm=true
-    both
 }
 
 fixed-alone() {
+    both
     local pooling heads
     for pooling in mean max; do
         row pooling-$pooling context.pooling=$pooling
@@ -91,7 +93,6 @@ fixed-alone() {
     row rate-0.003 training.learning_rate=0.003
     row reversed data.train=../../runs/multi30k-study/data/reversed-train data.valid=../../runs/multi30k-study/data/reversed-val
     row wide-decoder decoder.hidden=768
-    both
 }
 
 # Other networks than the two sections with two decoder layers have.
