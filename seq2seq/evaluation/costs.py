@@ -6,17 +6,37 @@ import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
 
 from seq2seq.errors import UserError, nearest
 from seq2seq.evaluation.figures import COLOURS, QUIET, new_figure, save, style
 from seq2seq.evaluation.table import Row, describe
+
+if TYPE_CHECKING:
+    from matplotlib.text import Annotation
 
 Cost = Literal["minutes", "parameters"]
 _AXES: dict[Cost, str] = {
     "minutes": "minutes of training",
     "parameters": "parameters (millions)",
 }
+
+
+_LABEL: dict[str, Any] = {
+    "xytext": (0, 0),
+    "textcoords": "offset points",
+    "fontsize": 8,
+    "parse_math": False,
+}
+# Where a label may stand beside its point, the first that is free: how far away, and aligned how.
+_PLACES = [
+    ((6, 4), "left", "bottom"),
+    ((6, -4), "left", "top"),
+    ((-6, 4), "right", "bottom"),
+    ((-6, -4), "right", "top"),
+]
 
 
 @dataclass(frozen=True)
@@ -86,22 +106,35 @@ def plot_costs(
     axes = figure.subplots()
     style(axes, metric)
     axes.set_xlabel(_AXES[cost], color=QUIET)
+    axes.margins(x=0.12, y=0.12)
     best = frontier(found)
     axes.plot([one.cost for one in best], [one.score for one in best], color=COLOURS[0], lw=1.2)
+    labels = []
     for one in found:
         ours = one in best
         colour = COLOURS[0] if ours else COLOURS[1] if one.name in named else QUIET
         axes.plot([one.cost], [one.score], "o", color=colour, markersize=6 if ours else 4.5)
         if ours or one.name in named:
-            axes.annotate(
-                one.name,
-                (one.cost, one.score),
-                xytext=(6, 4) if ours else (6, -4),
-                textcoords="offset points",
-                va="bottom" if ours else "top",
-                fontsize=8,
-                color=colour,
-                parse_math=False,
-            )
-    axes.margins(x=0.12, y=0.12)
+            where = (one.cost, one.score)
+            labels.append(axes.annotate(one.name, where, **_LABEL, color=colour))
+    figure.draw_without_rendering()  # where things are is known now
+    _set_apart(labels, axes.transData.transform([(one.cost, one.score) for one in found]))
     save(figure, picture)
+
+
+def _set_apart(labels: Sequence[Annotation], points: np.ndarray) -> None:
+    """Each label goes where it covers no point and no label before it, if there is such a place.
+
+    points: [N, 2], in pixels.
+    """
+    from matplotlib.transforms import Bbox
+
+    taken = [Bbox([(x - 4, y - 4), (x + 4, y + 4)]) for x, y in points]
+    for label in labels:
+        for away, horizontal, vertical in _PLACES:
+            label.xyann = away
+            label.set(ha=horizontal, va=vertical)
+            box = label.get_window_extent()
+            if not any(box.overlaps(other) for other in taken):
+                break
+        taken.append(box)

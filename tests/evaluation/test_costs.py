@@ -1,5 +1,6 @@
 """What a variant costs is told from rows as they are recorded."""
 
+import itertools
 import json
 
 import pytest
@@ -7,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from seq2seq.errors import UserError
+from seq2seq.evaluation import costs
 from seq2seq.evaluation.costs import Variant, frontier, plot_costs, variants
 
 
@@ -83,3 +85,18 @@ def test_the_best_and_the_named_are_named(shell, tmp_path):
     )
     with pytest.raises(UserError, match=r"pictures are \.png"):
         plot_costs([Variant("a", 1.0, 1.0)], tmp_path / "a.gif", metric="BLEU", cost="minutes")
+
+
+def test_names_do_not_cover_each_other_or_a_point(tmp_path, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(costs, "save", lambda figure, picture: drawn.append(figure))
+    found = [Variant("near", 9.9, 20.0), Variant("nearer", 10.0, 20.1), Variant("far", 16.0, 25.0)]
+    plot_costs(found, tmp_path / "costs.png", metric="BLEU", cost="minutes")
+    (figure,) = drawn
+    figure.draw_without_rendering()
+    (axes,) = figure.axes
+    boxes = [label.get_window_extent() for label in axes.texts]
+    assert len(boxes) == 3
+    assert not any(one.overlaps(other) for one, other in itertools.combinations(boxes, 2))
+    for point in axes.transData.transform([(one.cost, one.score) for one in found]):
+        assert not any(box.contains(*point) for box in boxes)
