@@ -22,14 +22,13 @@ _AXES: dict[Cost, str] = {
     "minutes": "minutes of training",
     "parameters": "parameters (millions)",
 }
-
-
 _LABEL: dict[str, Any] = {
     "xytext": (0, 0),
     "textcoords": "offset points",
     "fontsize": 8,
     "parse_math": False,
 }
+_POINT = 6  # pixels from the middle of the largest point to its edge
 # Where a label may stand beside its point, the first that is free: how far away, and aligned how.
 _PLACES = [
     ((6, 4), "left", "bottom"),
@@ -129,7 +128,7 @@ def _set_apart(labels: Sequence[Annotation], points: np.ndarray) -> None:
     """
     from matplotlib.transforms import Bbox
 
-    taken = [Bbox([(x - 4, y - 4), (x + 4, y + 4)]) for x, y in points]
+    taken = [Bbox([(x - _POINT, y - _POINT), (x + _POINT, y + _POINT)]) for x, y in points]
     for label in labels:
         for away, horizontal, vertical in _PLACES:
             label.xyann = away
