@@ -45,7 +45,7 @@ class Attention(Context):
         keys, values, mask = prepared
         query = query.reshape(rows // each, each * steps, -1)  # hypotheses as further steps
         scores = self.scores(query, keys)  # [B, heads, each T, S]
-        if scores.dtype in (torch.bfloat16, torch.float16):
+        if scores.dtype == torch.bfloat16:
             scores = scores.float()
         weights = scores.masked_fill(~mask[:, None, None, :], float("-inf")).softmax(dim=-1)
         heads = weights.shape[1]

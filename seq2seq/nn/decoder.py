@@ -215,6 +215,6 @@ class Decoder(nn.Module):
         """tokens [N] int64 → log-probabilities [N, V] float32 (or wider), and the next state."""
         r, after = self.read(state, tokens.unsqueeze(1))
         logits = self.output(r.squeeze(1))
-        if logits.dtype in (torch.bfloat16, torch.float16):
+        if logits.dtype == torch.bfloat16:
             logits = logits.float()
         return logits.log_softmax(dim=-1), after

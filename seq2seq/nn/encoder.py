@@ -88,7 +88,7 @@ class Pooling(nn.Module):
 
     def attentive(self, states: Tensor, values: Tensor, mask: Tensor) -> Tensor:
         scores: Tensor = self.queries(torch.tanh(self.key(states)))  # [B, S, heads]
-        if scores.dtype in (torch.bfloat16, torch.float16):
+        if scores.dtype == torch.bfloat16:
             scores = scores.float()
         weights = scores.masked_fill(~mask.unsqueeze(2), float("-inf")).softmax(dim=1)
         pooled = product(weights.transpose(1, 2), wide(values))  # [B, heads, M]
