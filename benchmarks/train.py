@@ -126,9 +126,11 @@ def operations(config: Config, batches: list[Batch], V: int) -> float:
         "additive": (D * A, H * A, A + C),
         "dot": (0, 0, H + C),
         "general": (D * H, 0, H + C),
+        "cosine": (D * H, 0, H + C),
         "multi-head": (D * A, H * A, A + C),
     }[context.kind]
-    source += key + (0 if fixed else D * C)
+    value = D + (encoder.embedding if context.shortcut else 0)
+    source += key + (0 if fixed else value * C)
     target += query + (0 if fixed else of_c)
     products = 0.0
     for batch in batches:
@@ -136,7 +138,8 @@ def operations(config: Config, batches: list[Batch], V: int) -> float:
         targets = torch.bincount(batch.real // batch.outputs.shape[1]).double()
         products += float((source * lengths + target * targets + pair * lengths * targets).sum())
         products += of_c * len(lengths) if fixed else 0
-    return 2 * 3 * products
+    passes = 2 if config.training.r_drop else 1
+    return passes * 2 * 3 * products
 
 
 def peak(dtype: torch.dtype, device: torch.device, seconds: float = 2.0) -> float:

@@ -19,6 +19,7 @@ from seq2seq.text.batching import Batch
 
 _LOGITS = 1 << 22  # how many, about, are in memory together
 _LOGITS_ON_GPU = 1 << 25  # which is slowed down by many small operations
+_LOGITS_IN_CACHE = 1 << 18  # what a core walks over many times
 
 
 @dataclass(frozen=True)
@@ -177,18 +178,23 @@ class _OutputLoss(Function):
 def _draw_together(logits: Tensor, p: Tensor, weight: float) -> Tensor:
     """The sum over tokens of KL(p₁ ‖ p₂) + KL(p₂ ‖ p₁); `weight` times its gradient, that of the
     logits, is added to p. logits, p [2 m, V]: rows 2 i and 2 i + 1 are of one token."""
-    first, second = p.view(-1, 2, p.shape[1]).unbind(dim=1)  # [m, V]
-    log_p = logits.log_softmax(dim=1, dtype=torch.promote_types(logits.dtype, torch.float32))
-    of_first, of_second = log_p.view(-1, 2, p.shape[1]).unbind(dim=1)
-    ratio = of_first - of_second  # log p₁ / p₂
-    forth = (first * ratio).sum(dim=1, keepdim=True)  # KL(p₁ ‖ p₂)
-    back = -(second * ratio).sum(dim=1, keepdim=True)
-    gap = first - second
-    d_first = first * (ratio - forth) + gap
-    d_second = second * (-ratio - back) - gap
-    first += (weight * d_first).to(p.dtype)
-    second += (weight * d_second).to(p.dtype)
-    return (forth + back).sum()
+    total = p.new_zeros((), dtype=torch.promote_types(p.dtype, torch.float32))
+    size = _LOGITS_ON_GPU if p.is_cuda else _LOGITS_IN_CACHE
+    for piece in _pieces(len(p), p.shape[1], size, 2):
+        log_p = logits[piece].log_softmax(dim=1, dtype=total.dtype)
+        of_first, of_second = log_p.view(-1, 2, p.shape[1]).unbind(dim=1)  # [rows / 2, V]
+        first, second = p[piece].view(-1, 2, p.shape[1]).unbind(dim=1)
+        ratio = of_first - of_second  # log p₁ / p₂
+        forth = (first * ratio).sum(dim=1, keepdim=True)  # KL(p₁ ‖ p₂)
+        back = -(second * ratio).sum(dim=1, keepdim=True)
+        # p₁ + weight (p₁ (ratio - forth) + p₁ - p₂), and so for p₂: rounded to p's dtype once
+        ratio *= weight
+        new_first = (ratio + (1 + weight - weight * forth)).mul_(first).sub_(second, alpha=weight)
+        new_second = ratio.neg_().add_(1 + weight - weight * back).mul_(second)
+        second.copy_(new_second.sub_(first, alpha=weight))
+        first.copy_(new_first)
+        total += (forth + back).sum()
+    return total
 
 
 def _pieces(rows: int, columns: int, size: int, unit: int) -> list[slice]:
