@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Multi30k: train a variant, choose it on validation, and read the test set once.
 #
-#   SEQ2SEQ_DATA=folder-that-holds-multi30k recipes/multi30k/run.sh fixed-gru-de-en [SEED]
+#   SEQ2SEQ_DATA=folder-that-holds-multi30k recipes/multi30k/run.sh fixed-best-de-en [SEED]
 #
 # Without the files, en-de and de-en are read from the Hugging Face hub (bentrevett/multi30k).
 source "$(dirname "$0")/../stages.sh"

@@ -36,6 +36,7 @@ def batch_of(model, lengths, seed=0, extra=0):
 def rows(model, request, monkeypatch):
     """How many tokens' logits are in memory together."""
     monkeypatch.setattr(objective, "_LOGITS", request.param * len(model.tokenizers.target))
+    monkeypatch.setattr(objective, "_LOGITS_IN_CACHE", 4 * len(model.tokenizers.target))
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
