@@ -15,6 +15,7 @@ from torch.profiler import record_function
 
 from seq2seq import runtime
 from seq2seq.models.network import Carried, Network
+from seq2seq.nn.linear import at_least_float32
 from seq2seq.text.batching import Batch
 
 _LOGITS = 1 << 22  # how many, about, are in memory together
@@ -178,7 +179,7 @@ class _OutputLoss(Function):
 def _draw_together(logits: Tensor, p: Tensor, weight: float) -> Tensor:
     """The sum over tokens of KL(p₁ ‖ p₂) + KL(p₂ ‖ p₁); `weight` times its gradient, that of the
     logits, is added to p. logits, p [2 m, V]: rows 2 i and 2 i + 1 are of one token."""
-    total = p.new_zeros((), dtype=torch.promote_types(p.dtype, torch.float32))
+    total = p.new_zeros((), dtype=at_least_float32(p))
     size = _LOGITS_ON_GPU if p.is_cuda else _LOGITS_IN_CACHE
     for piece in _pieces(len(p), p.shape[1], size, 2):
         log_p = logits[piece].log_softmax(dim=1, dtype=total.dtype)

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from seq2seq.nn.context import Context, Prepared
 from seq2seq.nn.encoder import Memory
-from seq2seq.nn.linear import Linear, product, wide
+from seq2seq.nn.linear import Linear, at_least_float32, product, wide
 
 # Of a cosine at first: e^12 tells one position from all others of a long sentence.
 _SHARPNESS = 12.0
@@ -45,9 +45,8 @@ class Attention(Context):
         keys, values, mask = prepared
         query = query.reshape(rows // each, each * steps, -1)  # hypotheses as further steps
         scores = self.scores(query, keys)  # [B, heads, each T, S]
-        if scores.dtype == torch.bfloat16:
-            scores = scores.float()
-        weights = scores.masked_fill(~mask[:, None, None, :], float("-inf")).softmax(dim=-1)
+        scores = scores.masked_fill(~mask[:, None, None, :], float("-inf"))
+        weights = scores.softmax(dim=-1, dtype=at_least_float32(scores))
         heads = weights.shape[1]
         c = product(weights, _split(values, heads))  # [B, heads, T, C / heads]
         c = c.transpose(1, 2).reshape(rows, steps, self.size)

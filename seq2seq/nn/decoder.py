@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from seq2seq.nn.context import Context, Prepared
 from seq2seq.nn.encoder import Memory
-from seq2seq.nn.linear import linear_fed
+from seq2seq.nn.linear import at_least_float32, linear_fed
 from seq2seq.nn.recurrent import Dropout, LayerState, Stack
 
 
@@ -215,6 +215,4 @@ class Decoder(nn.Module):
         """tokens [N] int64 → log-probabilities [N, V] float32 (or wider), and the next state."""
         r, after = self.read(state, tokens.unsqueeze(1))
         logits = self.output(r.squeeze(1))
-        if logits.dtype == torch.bfloat16:
-            logits = logits.float()
-        return logits.log_softmax(dim=-1), after
+        return logits.log_softmax(dim=-1, dtype=at_least_float32(logits)), after

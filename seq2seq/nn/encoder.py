@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from seq2seq.nn.linear import Linear, product, wide
+from seq2seq.nn.linear import Linear, at_least_float32, product, wide
 from seq2seq.nn.recurrent import Dropout, Stack
 
 
@@ -88,9 +88,8 @@ class Pooling(nn.Module):
 
     def attentive(self, states: Tensor, values: Tensor, mask: Tensor) -> Tensor:
         scores: Tensor = self.queries(torch.tanh(self.key(states)))  # [B, S, heads]
-        if scores.dtype == torch.bfloat16:
-            scores = scores.float()
-        weights = scores.masked_fill(~mask.unsqueeze(2), float("-inf")).softmax(dim=1)
+        scores = scores.masked_fill(~mask.unsqueeze(2), float("-inf"))
+        weights = scores.softmax(dim=1, dtype=at_least_float32(scores))
         pooled = product(weights.transpose(1, 2), wide(values))  # [B, heads, M]
         return pooled.flatten(1).to(states.dtype)
 

@@ -42,6 +42,11 @@ def wide(x: Tensor) -> Tensor:
     return x.float() if x.device.type == "cpu" and x.dtype == torch.bfloat16 else x
 
 
+def at_least_float32(x: Tensor) -> torch.dtype:
+    """What a softmax over x is taken in: float64 stays."""
+    return torch.promote_types(x.dtype, torch.float32)
+
+
 def product(one: Tensor, other: Tensor) -> Tensor:
     """The matrix product, in the dtype of `other`."""
     with torch.autocast(one.device.type, enabled=False):
