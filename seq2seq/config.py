@@ -175,7 +175,6 @@ class TrainingConfig(Section):
     # how much; 0: off. An update costs twice as much.
     r_drop: float = Field(0.0, ge=0)
     average_decay: float = Field(0.0, ge=0, lt=1)  # exponential average of the weights; 0: off
-    average_checkpoints: int = Field(1, ge=1)  # the best n, averaged at the end; 1: off
     epochs: int | None = Field(None, ge=1)
     updates: int | None = Field(None, ge=1)
     minutes: float | None = Field(None, gt=0)  # added up over resumes

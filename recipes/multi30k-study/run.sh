@@ -74,7 +74,6 @@ attention-alone() {
     row tied-output decoder.tied=output
     row word-dropout training.word_dropout=0.1
     row variational encoder.variational=true decoder.variational=true
-    row average-checkpoints training.average_checkpoints=3
     row layer-norm encoder.layer_norm=true decoder.layer_norm=true
     row three-layers encoder.layers=3 decoder.layers=3
     row three-layers-norm encoder.layers=3 decoder.layers=3 encoder.layer_norm=true decoder.layer_norm=true

@@ -23,12 +23,6 @@ def model_card(model: Model, row: dict[str, Any], command: str) -> str:
     config = model.config
     kind, use = _KINDS[config.shape]
     parameters = sum(p.numel() for p in model.network.parameters())
-    averaged = row.get("averaged")
-    weights = (
-        f"the average of those at updates {', '.join(map(str, averaged))}"
-        if averaged
-        else f"those at update {row['update']}"
-    )
     quality = "" if row["bleu"] is None else f"- validation BLEU: {row['bleu']:.2f}\n"
     if row["accuracy"] is not None:
         quality = f"- validation accuracy: {100 * row['accuracy']:.2f} %\n"
@@ -39,7 +33,7 @@ A {kind} made with seq2seq {seq2seq.__version__}.
 
 {"".join(f"- {line}" + chr(10) for line in _parts(config))}\
 - tokens: {config.tokenizer.kind}, {len(model.tokenizers.target):,}
-- parameters: {parameters:,}; weights: {weights}
+- parameters: {parameters:,}; weights: those at update {row["update"]}
 {quality}- validation loss: {row["loss"]:.4f} nats a token
 - training data: `{config.data.train or config.data.hub}`
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import pickle
 import shutil
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from seq2seq.errors import UserError
-from seq2seq.files import whole_file, whole_folder
+from seq2seq.files import whole_folder
 from seq2seq.models.folder import load_weights, save_weights
 from seq2seq.models.network import Carried
 
@@ -44,13 +44,6 @@ class Progress:
     window_norm: float = 0.0
     window_updates: int = 0
     window_start: float = 0.0  # `seconds` at its beginning
-    # (score, update) of the validations whose weights are kept for averaging, best first.
-    kept: list[tuple[float, int]] = field(default_factory=list)
-
-    def keep(self, score: float, most: int) -> None:
-        """Take note of a validation whose weights are to be averaged, if it is among the best."""
-        ranked = sorted([*self.kept, (score, self.update)], key=lambda k: (-k[0], k[1]))
-        self.kept = ranked[:most]
 
     def clear_window(self) -> None:
         """Begin a new row of the log."""
@@ -120,7 +113,8 @@ class Checkpoints:
             optimizer.load_state_dict(state)
             for group, own in zip(optimizer.param_groups, settings, strict=True):
                 group.update(own)  # how to go on is the configuration's to say
-            values["kept"] = [(score, update) for score, update in values["kept"]]
+            if set(values) != {field.name for field in fields(Progress)}:
+                raise KeyError("progress.json is of another version")
             return Progress(**values)
         except _BROKEN as error:
             detail = " ".join(str(error).split())[:200]
@@ -136,30 +130,6 @@ class Checkpoints:
         except _BROKEN as error:
             raise UserError(f"{path}: cannot be read: {error}") from None
         return found
-
-    def keep(self, progress: Progress, network: torch.nn.Module) -> None:
-        """Keep the weights of this update, for averaging."""
-        with whole_file(self._kept(progress.update)) as aside:
-            save_weights(aside, network)
-
-    def average(self, progress: Progress, network: torch.nn.Module) -> None:
-        """Fill `network` with the mean of the weights that were kept."""
-        total: dict[str, torch.Tensor] = {}
-        for _, update in progress.kept:
-            load_weights(self._kept(update), network)
-            for name, value in network.state_dict().items():
-                total[name] = total.get(name, torch.zeros_like(value)) + value
-        network.load_state_dict({name: value / len(progress.kept) for name, value in total.items()})
-
-    def tidy(self, progress: Progress) -> None:
-        """Remove weights that a saved checkpoint no longer speaks of."""
-        wanted = {self._kept(update) for _, update in progress.kept}
-        for path in self.folder.glob("kept-*.safetensors"):
-            if path not in wanted:
-                path.unlink()
-
-    def _kept(self, update: int) -> Path:
-        return self.folder / f"kept-{update:08d}.safetensors"
 
     def _all(self) -> list[Path]:
         return sorted(self.folder.glob("update-*"))

@@ -132,9 +132,7 @@ class Trainer:
         self.learner = Learner(model, config.training, device, dtype, ranks)
         self.feeds = Feeds(config, prepared, ranks)
         self.checkpoints = Checkpoints(run.checkpoints)
-        self.selection = Selection(
-            config, run, prepared, self.checkpoints, device, dtype, command, ranks
-        )
+        self.selection = Selection(config, run, prepared, device, dtype, command, ranks)
         self.progress = Progress()
         self.made: list[Update] = []  # updates that progress has not heard of yet
         self.patience = 1 if device.type == "cpu" else 10  # a GPU is not waited for every time
@@ -196,7 +194,6 @@ class Trainer:
             if self.progress.validated != self.progress.update:
                 self.validate(display)
             self.save()
-            self.selection.average(self.learner.network, self.progress)
             log.info("finished: %s", reached(self.settings, self.progress))
         finally:
             self.metrics.close()
@@ -326,7 +323,6 @@ class Trainer:
         self.checkpoints.save(
             self.progress, learner.network, learner.averaged, learner.optimizer, carried
         )
-        self.checkpoints.tidy(self.progress)
         if self.metrics.rows:
             plot_curves(self.run.metrics, self.run.curves)
 

@@ -105,7 +105,7 @@ class Display:
         """Show a validation row, above the live line."""
         text = (
             f"validation at update {row['update']:,}: loss {row['loss']:.3f}  "
-            f"ppl {row['perplexity']:.2f}{quality(row)}"
+            f"ppl {row['perplexity']:.2f}{_quality(row)}"
             + (f"  (best by {metric})" if row["best"] else "")
         )
         if self._live:
@@ -114,7 +114,7 @@ class Display:
             log.info("%s", text)
 
 
-def quality(row: dict[str, Any]) -> str:
+def _quality(row: dict[str, Any]) -> str:
     """What a validation row says beside the loss, to be put behind it."""
     if row["bleu"] is not None:
         return f"  BLEU {row['bleu']:.2f}"

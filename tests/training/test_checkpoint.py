@@ -29,7 +29,7 @@ def parts(seed=0):
 def saved(tmp_path):
     """A folder that holds update 1, and what was saved there."""
     one = parts(1)
-    progress = Progress(update=1, epoch=2, position=3, kept=[(0.5, 1)], best=-1.25)
+    progress = Progress(update=1, epoch=2, position=3, best=-1.25)
     Checkpoints(tmp_path / "c").save(progress, *one)
     return tmp_path / "c", one, progress
 
@@ -130,7 +130,7 @@ def test_a_broken_file_is_named_in_one_line(saved, name, damage):
     assert "\n" not in str(refusal.value)
 
 
-@pytest.mark.parametrize("values", ['{"kept": [], "novelty": 1}', "{}", "[]"])
+@pytest.mark.parametrize("values", ['{"update": 1, "novelty": 1}', "{}", "[]"])
 def test_progress_of_another_making_is_refused(saved, values):
     folder, _, _ = saved
     (folder / "update-00000001/progress.json").write_text(values)
@@ -153,23 +153,6 @@ def test_a_strangers_pickle_runs_nothing(saved, write, monkeypatch, tmp_path):
     with pytest.raises(UserError, match="cannot be read"):
         Checkpoints(folder).load(*parts())
     assert not (tmp_path / "sprung").exists()
-
-
-def test_averaging_the_best(tmp_path):
-    checkpoints = Checkpoints(tmp_path)
-    progress = Progress()
-    networks = [parts(seed)[0] for seed in range(4)]
-    for update, (network, score) in enumerate(zip(networks, (1.0, 3.0, 2.0, 3.0), strict=True), 1):
-        progress.update = update
-        progress.keep(score, most=3)
-        checkpoints.keep(progress, network)
-    assert progress.kept == [(3.0, 2), (3.0, 4), (2.0, 3)]
-    checkpoints.tidy(progress)
-    assert len(list(tmp_path.iterdir())) == 3
-    mean = parts(9)[0]
-    checkpoints.average(progress, mean)
-    wanted = sum(network.weight for network in networks[1:]) / 3
-    torch.testing.assert_close(mean.weight, wanted)
 
 
 def test_a_folder_of_the_same_name_is_never_missing(tmp_path):

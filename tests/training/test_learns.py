@@ -3,11 +3,12 @@
 import json
 
 import pytest
+import safetensors.torch
+import torch
 
 from seq2seq.errors import UserError
 from seq2seq.models import folder as model_folder
 from seq2seq.training import loop
-from seq2seq.training.selection import Selection
 
 pytestmark = pytest.mark.usefixtures("no_picture")
 _SMALL = ("encoder.hidden=16", "decoder.hidden=24", "validation.metric=loss", "validation.every=0")
@@ -85,26 +86,19 @@ def test_limits(toy, tmp_path, caplog, limit, why):
     assert rows(tmp_path / "run", "valid")
 
 
-def test_the_averages_are_judged_and_the_better_model_stays(toy, tmp_path, monkeypatch):
-    """The exponential average is what is validated; at the end the best are averaged once more."""
-    judged = []
-    plain = Selection._validated
-
-    def noting(self, network):
-        model, found = plain(self, network)
-        judged.append((network, found.loss))
-        return model, found
-
-    monkeypatch.setattr(Selection, "_validated", noting)
-    averages = ("training.average_decay=0.9", "training.average_checkpoints=3")
-    loop.train(toy.config(*_SMALL, *averages, "training.epochs=5"), tmp_path / "run")
-    *rounds, (_, last) = judged
-    assert len(rounds) == 5
-    assert [loss for _, loss in rounds] == [r["loss"] for r in rows(tmp_path / "run", "valid")]
-    assert rounds[-1][1] < rounds[0][1]
-    kept = list((tmp_path / "run/checkpoints").glob("kept-*"))
-    assert len(kept) == 3
-    card = (tmp_path / "run/model/README.md").read_text()
-    best = min(last, *(loss for _, loss in rounds))
-    assert f"validation loss: {best:.4f}" in card
-    assert ("the average of those" in card) == (last == best)
+def test_the_average_is_what_is_judged_and_kept(toy, tmp_path):
+    loop.train(
+        toy.config(*_SMALL, "training.average_decay=0.9", "training.epochs=2"), tmp_path / "r"
+    )
+    assert rows(tmp_path / "r", "valid")[-1]["best"]
+    (checkpoint,) = (tmp_path / "r/checkpoints").glob("update-*")
+    kept, average, weights = (
+        safetensors.torch.load_file(path)
+        for path in (
+            tmp_path / "r/model/model.safetensors",
+            checkpoint / "average.safetensors",
+            checkpoint / "weights.safetensors",
+        )
+    )
+    torch.testing.assert_close(kept, average, rtol=0, atol=0)
+    assert any(not torch.equal(average[name], weights[name]) for name in weights)

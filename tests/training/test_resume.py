@@ -29,7 +29,6 @@ _SMALL = (
     "decoder.embedding_dropout=0.2",
     "training.word_dropout=0.1",
     "training.average_decay=0.9",
-    "training.average_checkpoints=2",
     "training.log_every=7",
     "validation.lines=5",
     "validation.metric=loss",
@@ -68,7 +67,6 @@ _KINDS = {
         "decoder.weight_dropout=0.3",
         "training.accumulate=2",
         "training.average_decay=0.9",
-        "training.average_checkpoints=2",
         "training.word_dropout=0.1",
         "training.log_every=7",
         "training.epochs=3",
@@ -108,7 +106,7 @@ def ends_as(run: Path) -> dict[str, object]:
         "optimizer": torch.load(checkpoint / "optimizer.pt", weights_only=True),
         "carried": Checkpoints(run / "checkpoints").carried(),
         "model": safetensors.torch.load_file(run / "model/model.safetensors"),
-        "kept": sorted(path.name for path in (run / "checkpoints").iterdir()),
+        "files": sorted(path.name for path in (run / "checkpoints").iterdir()),
     }
 
 
