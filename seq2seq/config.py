@@ -161,7 +161,7 @@ class TrainingConfig(Section):
     windows: Literal["contiguous", "random"] = "contiguous"
     accumulate: int = Field(1, ge=1)  # batches an update
     optimizer: Literal["adamw", "sgd"] = "adamw"
-    learning_rate: float = Field(1e-3, gt=0)
+    learning_rate: float = Field(2e-3, gt=0)
     betas: tuple[_Beta, _Beta] = (0.9, 0.98)
     weight_decay: float = Field(0.01, ge=0)
     schedule: Literal["inverse-sqrt", "cosine", "plateau", "constant"] = "inverse-sqrt"
