@@ -53,6 +53,9 @@ def attention(alignments: Path, line: int, output: Path) -> None:
     show_default=True,
 )
 @click.option("--name", "named", multiple=True, help="A variant to name beside the best.")
+@click.option(
+    "--lowest", type=float, help="Where the axis begins; what is below stands at its foot."
+)
 @click.option("-o", "--output", type=click.Path(path_type=Path), required=True)
 def costs(
     results: Path,
@@ -62,6 +65,7 @@ def costs(
     metric: str,
     against: Cost,
     named: tuple[str, ...],
+    lowest: float | None,
     output: Path,
 ) -> None:
     """The variants in RESULTS (a results.jsonl): a score against what it costs."""
@@ -76,7 +80,9 @@ def costs(
         metric=metric,
         cost=against,
     )
-    study.plot_costs(found, output, metric=f"{metric} on {split}", cost=against, named=named)
+    study.plot_costs(
+        found, output, metric=f"{metric} on {split}", cost=against, named=named, lowest=lowest
+    )
 
 
 @plot.command()

@@ -35,6 +35,8 @@ _PLACES = [
     ((6, -4), "left", "top"),
     ((-6, 4), "right", "bottom"),
     ((-6, -4), "right", "top"),
+    ((0, 7), "center", "bottom"),
+    ((0, -7), "center", "top"),
 ]
 
 
@@ -91,9 +93,17 @@ def frontier(sorted_variants: Sequence[Variant]) -> list[Variant]:
 
 
 def plot_costs(
-    found: Sequence[Variant], picture: Path, *, metric: str, cost: Cost, named: Sequence[str] = ()
+    found: Sequence[Variant],
+    picture: Path,
+    *,
+    metric: str,
+    cost: Cost,
+    named: Sequence[str] = (),
+    lowest: float | None = None,
 ) -> None:
     """A point for each variant. What lies on the frontier is joined and named, `named` ones too.
+
+    With `lowest` the axis begins there; a variant below it stands on its foot, with its score.
 
     Raises UserError for a name that no variant has, and for a picture that is not png, svg or pdf.
     """
@@ -107,33 +117,48 @@ def plot_costs(
     axes.set_xlabel(_AXES[cost], color=QUIET)
     axes.margins(x=0.12, y=0.12)
     best = frontier(found)
-    axes.plot([one.cost for one in best], [one.score for one in best], color=COLOURS[0], lw=1.2)
-    labels = []
+    line = [(one.cost, one.score) for one in best]
+    axes.plot(*zip(*line, strict=True), color=COLOURS[0], lw=1.2)
+    labels, places = [], []
     for one in found:
         ours = one in best
         colour = COLOURS[0] if ours else COLOURS[1] if one.name in named else QUIET
-        axes.plot([one.cost], [one.score], "o", color=colour, markersize=6 if ours else 4.5)
-        if ours or one.name in named:
-            where = (one.cost, one.score)
-            labels.append(axes.annotate(one.name, where, **_LABEL, color=colour))
+        if below := lowest is not None and one.score < lowest:
+            where, text, mark = (one.cost, lowest), f"{one.name} {one.score:.1f}", "v"
+        else:
+            where, text, mark = (one.cost, one.score), one.name, "o"
+        size = 6 if ours else 4.5
+        axes.plot(where[0], where[1], mark, color=colour, markersize=size, clip_on=False)
+        if ours or below or one.name in named:
+            labels.append(axes.annotate(text, where, **_LABEL, color=colour))
+        places.append(where)
+    axes.set_ylim(bottom=lowest)
     figure.draw_without_rendering()  # where things are is known now
-    _set_apart(labels, axes.transData.transform([(one.cost, one.score) for one in found]))
+    pixels = axes.transData.transform
+    _set_apart(labels, pixels(places), pixels(line), axes.get_window_extent().y0)
     save(figure, picture)
 
 
-def _set_apart(labels: Sequence[Annotation], points: np.ndarray) -> None:
-    """Each label goes where it covers no point and no label before it, if there is such a place.
+def _set_apart(
+    labels: Sequence[Annotation], points: np.ndarray, line: np.ndarray, foot: float
+) -> None:
+    """Each label goes where it covers no point, no label before it and not the line, and is above
+    the foot, if there is such a place.
 
-    points: [N, 2], in pixels.
+    points, line: [N, 2], in pixels.
     """
+    from matplotlib.path import Path as Line
     from matplotlib.transforms import Bbox
 
     taken = [Bbox([(x - _POINT, y - _POINT), (x + _POINT, y + _POINT)]) for x, y in points]
+    joined = Line(line)
     for label in labels:
         for away, horizontal, vertical in _PLACES:
             label.xyann = away
             label.set(ha=horizontal, va=vertical)
             box = label.get_window_extent()
+            if box.y0 < foot or joined.intersects_bbox(box, filled=False):
+                continue
             if not any(box.overlaps(other) for other in taken):
                 break
         taken.append(box)

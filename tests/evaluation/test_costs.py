@@ -83,20 +83,38 @@ def test_the_best_and_the_named_are_named(shell, tmp_path):
         "no variant is called 'slwo'; did you mean 'slow'?"
         in shell(*arguments, "--name", "slwo").err
     )
+    assert shell(*arguments, "--lowest", "20.5").code == 0
+    drawn = picture.read_text()
+    assert all(f"<!-- {name} -->" in drawn for name in ("base 20.0", "slow 20.0", "good"))
     with pytest.raises(UserError, match=r"pictures are \.png"):
         plot_costs([Variant("a", 1.0, 1.0)], tmp_path / "a.gif", metric="BLEU", cost="minutes")
 
 
-def test_names_do_not_cover_each_other_or_a_point(tmp_path, monkeypatch):
+def test_names_do_not_cover_each_other_a_point_or_the_line(tmp_path, monkeypatch):
     drawn = []
     monkeypatch.setattr(costs, "save", lambda figure, picture: drawn.append(figure))
-    found = [Variant("near", 9.9, 20.0), Variant("nearer", 10.0, 20.1), Variant("far", 16.0, 25.0)]
-    plot_costs(found, tmp_path / "costs.png", metric="BLEU", cost="minutes")
+    found = [
+        Variant("low", 9.0, 2.0),
+        Variant("near", 9.9, 20.0),
+        Variant("nearer", 10.0, 20.1),
+        Variant("flat", 13.0, 20.2),
+        Variant("far", 16.0, 25.0),
+    ]
+    plot_costs(found, tmp_path / "costs.png", metric="BLEU", cost="minutes", lowest=18)
     (figure,) = drawn
     figure.draw_without_rendering()
     (axes,) = figure.axes
     boxes = [label.get_window_extent() for label in axes.texts]
-    assert len(boxes) == 3
+    assert len(boxes) == 5
     assert not any(one.overlaps(other) for one, other in itertools.combinations(boxes, 2))
-    for point in axes.transData.transform([(one.cost, one.score) for one in found]):
+    points = axes.transData.transform([(one.cost, one.score) for one in found])
+    for point in points:
         assert not any(box.contains(*point) for box in boxes)
+    line = [
+        first + (second - first) * part / 99
+        for first, second in itertools.pairwise(points)
+        for part in range(100)
+    ]
+    for point in line:
+        assert not any(box.contains(*point) for box in boxes)
+    assert min(box.y0 for box in boxes) >= axes.get_window_extent().y0
