@@ -11,18 +11,20 @@
 #
 #   SEQ2SEQ_DATA=folder-that-holds-multi30k recipes/multi30k-study/run.sh SECTION [ROW...]
 #
-# With ROWs, these alone; they may be parted among processes.
+# With ROWs, these alone (attention-alone vocabulary-8000 unigram); they may be parted among processes.
 source "$(dirname "$0")/../stages.sh"
 SECTION=${1:-}
 begin "$SECTION"
 shift
 ROWS=("$@")
-prepare multi30k
+KNOWN=()
 
 # row NAME key=value...
 row() {
     local name=$1 setting settings=()
     shift
+    KNOWN+=("$name")
+    [ -z "$LISTING" ] || return 0
     [ ${#ROWS[@]} -eq 0 ] || [[ " ${ROWS[*]} " == *" $name "* ]] || return 0
     for setting in "$@"; do
         settings+=(--set "$setting")
@@ -182,4 +184,11 @@ little() {
     row "$1-r-drop" "${data[@]}" training.r_drop=1.0
 }
 
+LISTING=yes
+"$SECTION"
+LISTING=""
+for wanted in ${ROWS[@]+"${ROWS[@]}"}; do
+    [[ " ${KNOWN[*]} " == *" $wanted "* ]] || fail "$SECTION has no row '$wanted', but: ${KNOWN[*]}"
+done
+prepare multi30k
 "$SECTION"
