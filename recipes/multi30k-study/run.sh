@@ -23,8 +23,7 @@ KNOWN=()
 row() {
     local name=$1 setting settings=()
     shift
-    KNOWN+=("$name")
-    [ -z "$LISTING" ] || return 0
+    [ -z "$LISTING" ] || { KNOWN+=("$name"); return 0; }
     [ ${#ROWS[@]} -eq 0 ] || [[ " ${ROWS[*]} " == *" $name "* ]] || return 0
     for setting in "$@"; do
         settings+=(--set "$setting")
