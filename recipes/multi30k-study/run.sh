@@ -100,46 +100,29 @@ fixed-alone() {
 
 # Other networks than the two sections with two decoder layers have.
 networks() {
-    row weight-decay training.weight_decay=0.1
-    row two-encoder-layers encoder.layers=2
     row one-decoder-layer decoder.layers=1 decoder.hidden=512
     row wide encoder.hidden=384 decoder.hidden=512 context.size=768
-    row lstm encoder.cell=lstm decoder.cell=lstm
-    row layer-norm encoder.layer_norm=true decoder.layer_norm=true
 }
 
 attention-best() {
     row base
     row r-drop-1 training.r_drop=1.0
     row r-drop-4 training.r_drop=4.0
-    row no-r-drop training.r_drop=0.0
-    row 36-epochs training.epochs=36
     row rate-0.002 training.learning_rate=0.002
     row rate-0.005 training.learning_rate=0.005
     row general context.kind=general
-    row multi-head context.kind=multi-head
-    row no-shortcut context.shortcut=false
-    row vocabulary-2000 tokenizer.vocabulary=2000
     row vocabulary-8000 tokenizer.vocabulary=8000
-    row bpe-dropout tokenizer.sampling=0.1
     row dropout-0.2 encoder.dropout=0.2 decoder.dropout=0.2
     row dropout-0.4 encoder.dropout=0.4 decoder.dropout=0.4
-    row variational encoder.variational=true decoder.variational=true
-    row word-dropout-0 training.word_dropout=0.0
-    row word-dropout-0.2 training.word_dropout=0.2
-    row no-label-smoothing training.label_smoothing=0.0
     networks
-    row batch-768 training.batch_tokens=768
-    row batch-3072 training.batch_tokens=3072
 }
 
 attention-together() {
     row base
     local size
-    for size in 4000 12000 16000; do
+    for size in 12000 16000; do
         row vocabulary-$size tokenizer.vocabulary=$size
     done
-    row dropout-0.1 encoder.dropout=0.1 decoder.dropout=0.1
     row dropout-0.3 encoder.dropout=0.3 decoder.dropout=0.3
     row rate-0.0015 training.learning_rate=0.0015
     row rate-0.003 training.learning_rate=0.003
@@ -148,6 +131,8 @@ attention-together() {
     row word-dropout-0.2 training.word_dropout=0.2
     row no-label-smoothing training.label_smoothing=0.0
     row embedding-384 encoder.embedding=384 decoder.embedding=384
+    row lstm encoder.cell=lstm decoder.cell=lstm
+    row layer-norm encoder.layer_norm=true decoder.layer_norm=true
     networks
 }
 
@@ -155,12 +140,6 @@ fixed-best() {
     row base
     # An update costs half of what R-Drop's does: as many minutes.
     row no-r-drop-40-epochs training.r_drop=0.0 training.epochs=40
-    row r-drop-2 training.r_drop=2.0
-    row rate-0.003 training.learning_rate=0.003
-    row dropout-0.2 encoder.dropout=0.2 decoder.dropout=0.2
-    row word-dropout-0.1 training.word_dropout=0.1
-    row vocabulary-8000 tokenizer.vocabulary=8000
-    row embedding-384 encoder.embedding=384 decoder.embedding=384
 }
 
 small() {
