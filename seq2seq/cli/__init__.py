@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import signal
 import sys
 
@@ -54,7 +53,8 @@ def cli() -> None:
 
 
 def main() -> None:
-    """Run the command line: 0 done, 2 a mistake of the user's, 128 + n stopped by signal n."""
+    """Run the command line: 0 done, 2 a mistake of the user's, 128 + n stopped by signal n, 1 a
+    reader that has left (`| head`), of which click says nothing more."""
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     for chatty in ("datasets", "httpx", "huggingface_hub", "fsspec", "sacrebleu"):
         logging.getLogger(chatty).setLevel(logging.ERROR)
@@ -68,10 +68,6 @@ def main() -> None:
         _refuse(" ".join(error.format_message().split()))
     except (click.Abort, KeyboardInterrupt):
         sys.exit(128 + signal.SIGINT)
-    except BrokenPipeError:
-        # The reader has left (`| head`): nothing is wrong, and nothing more is to be said.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(128 + signal.SIGPIPE)
     except OSError as error:
         if error.filename is None and error.errno is None:
             raise

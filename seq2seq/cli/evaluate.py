@@ -100,10 +100,6 @@ def evaluate(
             sink.writelines(line.encode("utf-8", "replace") + b"\n" for line in done.outputs)
     if plot is not None:
         _draw(done, _runs_of(model)[0].name, plot)
-    if as_json:
-        click.echo(json.dumps(_as_json(name, done, len(pairs))))
-    else:
-        _print(name, done, len(pairs))
     parameters = sum(p.numel() for one in models for p in one.network.parameters())
     command = command or shlex.join(["seq2seq", *sys.argv[1:]])
     row = _row(model, models[0].config.seed, name, done, len(pairs), parameters, command, device)
@@ -112,6 +108,10 @@ def evaluate(
         append_row(run / "results.jsonl", row, require_clean=None)
     if record is not None:
         append_row(record, row, require_clean=record.resolve().parent)
+    if as_json:  # what reads this may leave early (`| head`): nothing is left to be done by then
+        click.echo(json.dumps(_as_json(name, done, len(pairs))))
+    else:
+        _print(name, done, len(pairs))
 
 
 @click.command()
