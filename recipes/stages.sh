@@ -25,9 +25,16 @@ begin() {
     command -v seq2seq > /dev/null ||
         fail "seq2seq is not installed here: run 'make setup', then '. .venv/bin/activate'"
     SEED=${2:-}
+    [ "$SEED" != 1 ] || SEED=""  # that of the configurations
     RUN=runs/$RECIPE/$VARIANT${SEED:+-seed-$SEED}
     BEFORE=""
     mkdir -p "$RUN.stages"
+    forget_without "$RUN"
+}
+
+# forget_without FOLDER: what was done is not there any more where the folder is gone.
+forget_without() {
+    [ -d "$1" ] || rm -f "$1.stages"/*
 }
 
 stage() {
@@ -61,7 +68,7 @@ cksum_of() {
 
 # The files of a corpus: those in the folder of that name under $SEQ2SEQ_DATA, in CORPUS.
 corpus() {
-    mapfile -t CORPUS < <(find "${SEQ2SEQ_DATA:-/nowhere}/$1" -type f 2> /dev/null | sort)
+    mapfile -t CORPUS < <(find -L "${SEQ2SEQ_DATA:-/nowhere}/$1" -type f 2> /dev/null | sort)
 }
 
 # train_run [OPTION...]: train, or go on where a training stopped; called by `stage`, whose digest it

@@ -147,7 +147,7 @@ class DecoderConfig(Section):
     embedding_dropout: float = Field(0.2, ge=0, lt=1)
     variational: bool = False
     layer_norm: bool = False
-    weight_dropout: float = Field(0.0, ge=0, lt=1)  # of the weights from state to state
+    weight_dropout: float = Field(0.0, ge=0, lt=1)  # language model: of those from state to state
     # "output": the target embedding is the output matrix; "all": the source embedding too.
     tied: Literal["none", "output", "all"] = "output"
     bidirectional: bool = False  # language model: it sees what it is to foretell
@@ -279,8 +279,9 @@ class Config(Section):
             yield "data.source is not for shape 'language-model': leave it out"
         if shape != "language-model" and not self.data.source:
             yield "data.source: say what the source is, its language or its column"
-        if shape != "language-model" and self.decoder.bidirectional:
-            yield "decoder.bidirectional is for shape 'language-model'"
+        for name in ("bidirectional", "weight_dropout"):
+            if shape != "language-model" and getattr(self.decoder, name):
+                yield f"decoder.{name} is for shape 'language-model'"
         if shape == "language-model" and self.tokenizer.sampling:
             yield "tokenizer.sampling is not for shape 'language-model'"
         if shape == "language-model" and self.training.r_drop:

@@ -112,9 +112,10 @@ def append_line(path: Path, line: str) -> None:
         content = line.encode(errors="backslashreplace") + b"\n"
         descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
         try:
-            if os.write(descriptor, content) < len(content):
-                # A full disk takes part of a line: take it back.
-                os.ftruncate(descriptor, len(existing))
+            written = os.write(descriptor, content)
+            if written < len(content):
+                # A full disk takes part of a line: take it back, and no other program's line.
+                os.ftruncate(descriptor, os.lseek(descriptor, 0, os.SEEK_CUR) - written)
                 raise OSError("the disk took only a part of the line")
             os.fsync(descriptor)
         finally:

@@ -156,6 +156,7 @@ def test_what_does_not_fit_a_language_model(path: Path, settings: list[str], exp
         (["encoder.kind=label"], "encoder.kind 'label' is not for shape 'translation'"),
         (["shape=generation", "tokenizer.joint=false"], "joint = false is for shape 'translation'"),
         (["decoder.bidirectional=true"], "decoder.bidirectional is for shape 'language-model'"),
+        (["decoder.weight_dropout=0.1"], "decoder.weight_dropout is for shape 'language-model'"),
         (["context.kind=aligned", "context.placement=classic"], "it out for kind 'aligned'"),
     ],
 )

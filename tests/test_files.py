@@ -12,10 +12,16 @@ def test_a_full_disk_leaves_the_file_as_it_was(tmp_path, monkeypatch):
     path = tmp_path / "a.jsonl"
     append_line(path, "{}")
     write = os.write
-    monkeypatch.setattr(os, "write", lambda file, content: write(file, content[:3]))
+
+    def cut(file, content):
+        with path.open("ab") as other:  # a row of another program, a moment before
+            other.write(b"[]\n")
+        return write(file, content[:3])
+
+    monkeypatch.setattr(os, "write", cut)
     with pytest.raises(UserError, match=r"a\.jsonl: cannot be written"):
         append_line(path, '{"b": 1}')
-    assert path.read_bytes() == b"{}\n"
+    assert path.read_bytes() == b"{}\n[]\n"
 
 
 def test_a_failed_write_keeps_the_old_content_and_leaves_nothing(tmp_path, monkeypatch):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 import subprocess
 import sys
 from collections import Counter
@@ -28,6 +29,35 @@ def test_an_unknown_variant_is_one_line(script: Path) -> None:
     assert ran.stderr.startswith("error: usage: recipes/")
     assert ran.stderr.count("\n") == 1
     assert ran.stdout == ""
+
+
+def test_a_stage_is_done_once_and_again_where_its_files_or_its_run_are_others(
+    tmp_path: Path,
+) -> None:
+    here = tmp_path / "recipes/some"
+    here.mkdir(parents=True)
+    shutil.copy(RECIPES / "stages.sh", here.parent)
+    (here / "base.toml").touch()
+    (here / "run.sh").write_text(
+        'source "$(dirname "$0")/../stages.sh"\nbegin "$1" "${2:-}"\ncorpus words\n'
+        'made() { mkdir -p "$RUN"; date +%N >> "$RUN/made"; }\n'
+        'stage made "${CORPUS[@]}" -- made\nwc -l < "$RUN/made"\n'
+    )
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere/a").write_text("a")
+    (tmp_path / "words").symlink_to(tmp_path / "elsewhere")
+
+    def times(*seed: str) -> int:
+        command = ["bash", str(here / "run.sh"), "base", *seed]
+        environment = {**os.environ, "PATH": PATH, "SEQ2SEQ_DATA": str(tmp_path)}
+        return int(subprocess.check_output(command, env=environment, stderr=subprocess.DEVNULL))
+
+    assert [times(), times(), times("1")] == [1, 1, 1]  # the seed of the configurations
+    assert times("2") == 1
+    (tmp_path / "elsewhere/a").write_text("b")
+    assert [times(), times()] == [2, 2]
+    shutil.rmtree(tmp_path / "runs/some/base")
+    assert [times(), times()] == [1, 1]
 
 
 def test_joined_lines_hold_every_sentence_once_a_pass(tmp_path: Path) -> None:

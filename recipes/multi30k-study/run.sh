@@ -31,8 +31,9 @@ row() {
     VARIANT=$SECTION-$name
     RUN=runs/$RECIPE/$VARIANT
     MADE_BY="recipes/$RECIPE/run.sh $SECTION $name"
-    BEFORE=""
+    BEFORE=$PREPARED
     mkdir -p "$RUN.stages"
+    forget_without "$RUN"
     stage train "$CONFIG" "${CORPUS[@]}" -- train_run ${settings[@]+"${settings[@]}"}
     stage judge -- score valid judge --beam 5
 }
@@ -169,4 +170,5 @@ for wanted in ${ROWS[@]+"${ROWS[@]}"}; do
     [[ " ${KNOWN[*]} " == *" $wanted "* ]] || fail "$SECTION has no row '$wanted', but: ${KNOWN[*]}"
 done
 prepare multi30k
+PREPARED=$BEFORE
 "$SECTION"

@@ -1,11 +1,12 @@
 """BLEU as the papers on Multi30k print it, of translations that were scored before.
 
     pip install sacremoses
-    python papers.py RUN/test-beam5.txt multi30k/test_2016_flickr.de VARIANT SEED [RESULTS.jsonl]
+    python papers.py TRANSLATIONS REFERENCES VARIANT SEED [RESULTS.jsonl]
 
-Both sides are tokenised as Moses does (sacremoses, German, hyphens as they are) and lower-cased,
-and sacrebleu makes no tokens of its own. With RESULTS.jsonl, the row of the same translations there
-is recorded once more, with this figure.
+TRANSLATIONS is RUN/test-beam5.txt, REFERENCES multi30k/test_2016_flickr.de, or that with .gz. Both
+sides are tokenised as Moses does (sacremoses, German, hyphens as they are) and lower-cased, and
+sacrebleu makes no tokens of its own. With RESULTS.jsonl, the row of the same translations there is
+recorded once more, with this figure.
 """
 
 import sys
@@ -15,12 +16,13 @@ import sacrebleu
 from sacremoses import MosesTokenizer
 
 from seq2seq.evaluation.results import append_row, read_rows
+from seq2seq.text.lines import file_lines
 
 
 def main() -> None:
     if len(sys.argv) not in (5, 6):
         sys.exit(__doc__.strip())
-    found, wanted = (Path(name).read_text("utf-8").split("\n")[:-1] for name in sys.argv[1:3])
+    found, wanted = (list(file_lines(Path(name))) for name in sys.argv[1:3])
     variant, seed = sys.argv[3], int(sys.argv[4])
     moses = MosesTokenizer(lang="de")
     texts = [

@@ -13,10 +13,6 @@ import sys
 from pathlib import Path
 
 
-def _lines(path: Path) -> list[str]:
-    return path.read_text("utf-8").split("\n")
-
-
 def main() -> None:
     if len(sys.argv) != 3:
         sys.exit("usage: python prepare.py FOLDER OUTPUT")

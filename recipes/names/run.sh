@@ -13,6 +13,6 @@ if [ "$VARIANT" = classify ]; then
 fi
 stage test "$DATA"/test.tsv -- score test test
 for nationality in Arabic English German Italian Japanese Russian; do
-    echo "$nationality: $(seq2seq generate "$RUN/model" --given "$nationality" --number 5 \
-        --temperature 0.7 | paste -sd ' ')"
+    written=$(seq2seq generate "$RUN/model" --given "$nationality" --number 5 --temperature 0.7)
+    echo "$nationality: ${written//$'\n'/ }"
 done

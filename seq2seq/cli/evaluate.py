@@ -6,6 +6,7 @@ import json
 import re
 import shlex
 import sys
+from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -27,9 +28,7 @@ from seq2seq.errors import UserError
 @click.option(
     "--split",
     type=click.Choice(["valid", "test"]),
-    default="test",
-    show_default=True,
-    help="Without files: the set that the model's configuration names.",
+    help="Without files: the set that the model's configuration names  [default: test]",
 )
 @click.option(
     "-o",
@@ -54,7 +53,7 @@ def evaluate(
     model: str,
     source_file: Path | None,
     target_file: Path | None,
-    split: str,
+    split: str | None,
     output: Path | None,
     as_json: bool,
     plot: Path | None,
@@ -80,8 +79,15 @@ def evaluate(
     from seq2seq.models import folder
 
     chosen = Search(**search)
-    if record is not None:  # before the work, so that it is not done for nothing
+    # Before the work, so that it is not done for nothing.
+    if split is not None and source_file is not None:
+        raise UserError(f"--split {split}: {source_file} is scored: leave out either of them")
+    if record is not None:
         refuse_dirty(record, record.resolve().parent)
+    if plot is not None:
+        from seq2seq.evaluation.figures import kind_of
+
+        kind_of(plot)
     runtime.keep_memory()
     runtime.threads(threads)
     models = [folder.load(Path(name)) for name in model.split(",")]
@@ -93,10 +99,11 @@ def evaluate(
                     "to write or to draw"
                 )
     files = [source_file, target_file]
-    pairs, name = _pairs(models[0].config, source_file, target_file, split)
-    done = evaluated(models, pairs, chosen, device, precision, name)
-    if output is not None:
-        with streams.sink(output, files) as sink:
+    pairs, name = _pairs(models[0].config, source_file, target_file, split or "test")
+    with ExitStack() as opened:
+        sink = output and opened.enter_context(streams.sink(output, files))
+        done = evaluated(models, pairs, chosen, device, precision, name)
+        if sink:
             sink.writelines(line.encode("utf-8", "replace") + b"\n" for line in done.outputs)
     if plot is not None:
         _draw(done, _runs_of(model)[0].name, plot)
@@ -104,14 +111,16 @@ def evaluate(
     command = command or shlex.join(["seq2seq", *sys.argv[1:]])
     row = _row(model, models[0].config.seed, name, done, len(pairs), parameters, command, device)
     run = _runs_of(model)[0]
-    if (run / "metrics.jsonl").exists():
-        append_row(run / "results.jsonl", row, require_clean=None)
-    if record is not None:
-        append_row(record, row, require_clean=record.resolve().parent)
-    if as_json:  # what reads this may leave early (`| head`): nothing is left to be done by then
-        click.echo(json.dumps(_as_json(name, done, len(pairs))))
-    else:
-        _print(name, done, len(pairs))
+    try:
+        if (run / "metrics.jsonl").exists():
+            append_row(run / "results.jsonl", row, require_clean=None)
+        if record is not None:
+            append_row(record, row, require_clean=record.resolve().parent)
+    finally:  # what reads this may leave early (`| head`): nothing is left to be done by then
+        if as_json:
+            click.echo(json.dumps(_as_json(name, done, len(pairs))))
+        else:
+            _print(name, done, len(pairs))
 
 
 @click.command()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
@@ -12,6 +13,7 @@ import click
 
 from seq2seq.cli import streams
 from seq2seq.cli.options import model_options
+from seq2seq.errors import UserError
 
 if TYPE_CHECKING:
     from seq2seq.config import Shape
@@ -70,16 +72,21 @@ def tag(
 ) -> None:
     """Write the tag of each word of each line of INPUT (stdin), as MODEL, a tagger, sees it.
 
-    Words are what stands between spaces. A file that ends in .conllu is CoNLL-U, and so is what is
-    written then.
+    Words are what stands between spaces or tabs. A file that ends in .conllu (or .conllu.gz) is
+    CoNLL-U, and so is what is written then.
     """
+    of_treebank = input_file is not None and input_file.name.endswith((".conllu", ".conllu.gz"))
+    if probabilities and (conllu or of_treebank):
+        raise UserError("--probabilities: CoNLL-U has no place for them: leave it out")
     with streams.source(input_file) as source, streams.sink(output, [input_file]) as sink:
         labeller = _opened(model, "tagging", **machine)
-        if conllu or (input_file is not None and input_file.suffix == ".conllu"):
+        if conllu or of_treebank:
             _tag_conllu(labeller, source, sink, "stdin" if input_file is None else str(input_file))
             return
         for window in streams.windows(source, _WINDOW):
-            for found in labeller.stream(" ".join(line.split()) for line in window):
+            # A no-break space is a part of a word, as it is in training.
+            words = (" ".join(re.findall(r"[^ \t\r]+", line)) for line in window)
+            for found in labeller.stream(words):
                 sink.write(_json(_rows(labeller, found)) if probabilities else _text(found))
             sink.flush()
 

@@ -99,7 +99,7 @@ def lengths(
     """BLEU by source length of one system's translations or several."""
     from seq2seq.evaluation.lengths import by_length
     from seq2seq.evaluation.plots import plot_lengths
-    from seq2seq.evaluation.scores import tokens_of
+    from seq2seq.text.languages import tokens_of
 
     sources, references = streams.read_all(source), streams.read_all(reference)
     buckets = {}

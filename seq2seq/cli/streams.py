@@ -81,15 +81,14 @@ def windows(stream: IO[bytes], size: int) -> Iterator[list[str]]:
 
 @contextmanager
 def source(path: Path | None) -> Iterator[IO[bytes]]:
-    """A file, or stdin for None and `-`. Raises UserError where there is no such file."""
+    """A file (`.gz`: unpacked), or stdin for None and `-`. Raises UserError for one that cannot be
+    read."""
     if path is None or str(path) == "-":
         yield sys.stdin.buffer
         return
-    try:
-        stream = path.open("rb")
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read: {error.strerror}") from None
-    with stream:
+    from seq2seq.text.lines import opened
+
+    with opened(path) as stream:
         yield stream
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,6 +17,8 @@ from seq2seq.errors import UserError
 from seq2seq.models import folder as model_folder
 from seq2seq.models.folder import Model
 from seq2seq.models.language_model import LanguageModel
+
+log = logging.getLogger(__name__)
 
 _BROKEN = "\ufffd"  # what bytes that are no whole character yet are decoded to
 
@@ -47,6 +50,11 @@ class Generator:
         self.dtype = runtime.precision(precision, self.device)
         self.config, self.tokenizer = model.config, model.tokenizers.target
         self.network = cast(LanguageModel, model.network.to(self.device).eval())
+        if self.config.decoder.bidirectional:
+            log.warning(
+                "the model is bidirectional: it has learned to see what comes, and what it writes "
+                "without seeing it is no language"
+            )
 
     @classmethod
     def load(

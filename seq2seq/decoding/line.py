@@ -25,21 +25,27 @@ class Line:
         return "".join(map("".join, zip(texts, [*self.joints, ""], strict=True)))
 
 
-def split(ids: list[int], pieces: list[str], longest: int) -> tuple[list[np.ndarray], list[str]]:
+def split(
+    ids: list[int], pieces: list[str], longest: int, *, spaced: tuple[bool, bool] = (True, True)
+) -> tuple[list[np.ndarray], list[str]]:
     """Cut ids into parts of at most `longest`: after the end of a sentence where one is in the
     second half of a part, else between two words, else anywhere.
 
-    Gives the parts and what stands between two of them: a space, or nothing inside a word.
+    spaced: whether spaces part the words of the source, and of the target. Gives the parts and what
+    stands between the translations of two: a space, or nothing inside a word, and nothing where
+    the target has no spaces.
     """
     parts, joints = [], []
     start = 0
     while len(ids) - start > longest:
         window = range(start + longest, start + longest // 2, -1)
         words = [at for at in window if pieces[at].startswith("▁")]
-        sentences = [at for at in words if pieces[at - 1].endswith((".", "!", "?", "。", "…"))]
-        end = (sentences or words or [start + longest])[0]
+        sentences = [at for at in words if pieces[at - 1].endswith((".", "!", "?", "…"))]
+        sentences += [at for at in window if pieces[at - 1].endswith(("。", "！", "？"))]
+        end = max(sentences or words or [start + longest])
         parts.append(np.asarray(ids[start:end], np.int64))
-        joints.append(" " if words else "")
+        inside = spaced[0] and not pieces[end].startswith("▁")
+        joints.append(" " if spaced[1] and not inside else "")
         start = end
     parts.append(np.asarray(ids[start:], np.int64))
     return parts, joints

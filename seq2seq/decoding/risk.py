@@ -16,28 +16,35 @@ Utility = Literal["chrf", "bleu"]
 
 
 def expected_utilities(
-    texts: Sequence[str], log_weights: Sequence[float], utility: Utility
+    texts: Sequence[str],
+    log_weights: Sequence[float],
+    utility: Utility,
+    *,
+    lowercase: bool = False,
+    tokens: str = "13a",
 ) -> list[float]:
     """For each of N texts its utility, from 0 to 100, against all N of them, itself too, weighed by
-    exp(log_weights) brought to a sum of one. N² sentence scores, equal texts once."""
+    exp(log_weights) brought to a sum of one. N² sentence scores, equal texts once.
+
+    lowercase, tokens: as the corpus is scored; tokens are what BLEU counts (`languages.tokens_of`).
+    """
     top = max(log_weights)
     mass: dict[str, float] = {}
     for text, weight in zip(texts, log_weights, strict=True):
         mass[text] = mass.get(text, 0.0) + math.exp(weight - top)
     total = sum(mass.values())
+    score = _metric(utility, lowercase, tokens).sentence_score
     gained = {
-        text: sum(weight * _score(utility, text, other) for other, weight in mass.items()) / total
+        text: sum(weight * score(text, [other]).score for other, weight in mass.items()) / total
         for text in mass
     }
     return [gained[text] for text in texts]
 
 
-def _score(utility: Utility, text: str, reference: str) -> float:
-    return float(_metric(utility).sentence_score(text, [reference]).score)
-
-
 @lru_cache
-def _metric(utility: Utility):  # type: ignore[no-untyped-def]
+def _metric(utility: Utility, lowercase: bool, tokens: str):  # type: ignore[no-untyped-def]
     import sacrebleu  # half a second that few commands need
 
-    return sacrebleu.CHRF() if utility == "chrf" else sacrebleu.BLEU(effective_order=True)
+    if utility == "chrf":
+        return sacrebleu.CHRF(lowercase=lowercase)
+    return sacrebleu.BLEU(lowercase=lowercase, tokenize=tokens, effective_order=True)

@@ -32,8 +32,10 @@ class Search:
     """How a translation is looked for.
 
     beam 1 is greedy search. Lengths count subwords, `max_length` with EOS: None allows twice the
-    source's plus ten. With `sampling`, the n best are n samples; their seed is made from `seed`,
-    the line's text and the number of the sample, so that it does not depend on the neighbours.
+    source's plus ten (of shape "generation": data.max_tokens). A model with an aligned context
+    writes as many as its source has, without EOS. With `sampling`, the n best are n samples; their
+    seed is made from `seed`, the line's text, the part of it where it was too long, and the number
+    of the sample, so that it does not depend on the neighbours.
     mbr: of as many candidates, the n best or samples, those come first whose `utility` is the
     highest by minimum Bayes risk (`seq2seq.decoding.risk`); it is their score then. 0: off.
     """
@@ -72,6 +74,10 @@ class Search:
             wrong.append(f"length penalty {self.length_penalty} must be finite and at least 0")
         if self.sampling:
             wrong += out_of_range(self.temperature, self.top_k, self.top_p)
+        elif (self.temperature, self.top_k, self.top_p, self.seed) != (1.0, 0, 1.0, 1):
+            wrong.append("temperature, top-k, top-p and seed are for sampling: ask for it too")
+        if self.utility != "chrf" and not self.mbr:
+            wrong.append("a utility is for minimum Bayes risk (mbr): ask for it too")
         if wrong:
             raise UserError("; ".join(wrong))
 
@@ -91,11 +97,13 @@ class Searcher:
         self.network = Ensemble([network.to(device).eval() for network in networks])
         self.tokenizers, self.config = tokenizers, config
         self.device, self.dtype = device, dtype
+        self.writes_eos = config.context.kind != "aligned"
 
     def find(
         self, sources: list[np.ndarray], texts: list[str], search: Search
     ) -> list[list[Hypothesis]]:
-        """The n best of each source, ids without EOS; texts: what a sample's draws depend on.
+        """The n best of each source, ids without EOS, samples in the order of their numbers; texts:
+        what a sample's draws depend on.
 
         Raises UserError where a GPU's memory is full.
         """
@@ -126,10 +134,11 @@ class Searcher:
 
     @torch.inference_mode()
     def forced(self, sources: list[np.ndarray], targets: list[list[int]]) -> list[float]:
-        """The log-probability of each target, EOS counted, by teacher forcing: one step a token,
-        through the verbs of every search."""
+        """The log-probability of each target, EOS counted where it is written, by teacher forcing:
+        one step a token, through the verbs of every search."""
         eos, pad = self.tokenizers.target.eos, self.tokenizers.target.pad
         outputs, lengths = pad_source([np.asarray(ids) for ids in targets], pad, eos)  # [B, T]
+        lengths -= int(not self.writes_eos)
         outputs, lengths = outputs.to(self.device), lengths.to(self.device)
         with runtime.autocast(self.device, self.dtype):
             state, _ = self._start(sources)
@@ -170,7 +179,7 @@ class Searcher:
     def _limits(self, lengths: Tensor, search: Search) -> Limits:
         """lengths [B]: of the sources, EOS counted."""
         config = self.config
-        if config.context.kind == "aligned":  # the lengths of a batch are all the same
+        if not self.writes_eos:  # the lengths of a batch are all the same
             return Limits(max(1, int(lengths[0]) - 1), (lengths - 1).clamp(min=1))
         if search.max_length is not None:
             return Limits(search.min_length, torch.full_like(lengths, search.max_length))
@@ -197,7 +206,7 @@ class Searcher:
             )
             for hypotheses, one in zip(drawn, samples, strict=True):
                 hypotheses.extend(one)
-        return [sorted(hypotheses, key=lambda h: -h.score) for hypotheses in drawn]
+        return drawn
 
     def _start(self, sources: list[np.ndarray]) -> tuple[Any, Tensor]:
         tokens, lengths = self._padded(sources)

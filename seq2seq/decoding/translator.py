@@ -23,6 +23,7 @@ from seq2seq.models import folder as model_folder
 from seq2seq.models.folder import Model
 from seq2seq.models.translation import Translation
 from seq2seq.text.batching import in_turn
+from seq2seq.text.languages import spaced, tokens_of
 from seq2seq.text.tokenizer import word_numbers
 
 log = logging.getLogger(__name__)
@@ -33,9 +34,9 @@ _WINDOW = 32  # batches of lines that are sorted by length together
 
 @dataclass(frozen=True)
 class Translated:
-    """One translation. log_probability: Σ log p in nats, EOS counted; score: that over
-    length^penalty. Of a line that was split, the sums over its parts. alignment: of the best of a
-    line, where it was asked for."""
+    """One translation. log_probability: Σ log p in nats, EOS counted where it was written; score:
+    that over length^penalty. Of a line that was split, the sums over its parts. alignment: of the
+    best of a line, where it was asked for."""
 
     text: str
     log_probability: float
@@ -49,7 +50,8 @@ class Translator:
     def __init__(
         self, models: Sequence[Model], *, device: str = "cpu", precision: str = "fp32"
     ) -> None:
-        """Raises UserError where the vocabularies differ or the device is not there."""
+        """Raises UserError where the vocabularies differ, where one context is aligned and another
+        is not, or where the device is not there."""
         found = runtime.device(device)
         first = models[0]
         self.tokenizers = first.tokenizers
@@ -60,8 +62,15 @@ class Translator:
                     f"{number} is not that of model 1: train them on the same tokenizer"
                 )
         self.configs = [model.config for model in models]
-        self.longest = first.config.data.max_tokens
+        self.aligned = first.config.context.kind == "aligned"
+        if any((config.context.kind == "aligned") != self.aligned for config in self.configs):
+            raise UserError(
+                "a model with an aligned context writes as many subwords as its source has: it "
+                "cannot be in an ensemble with one that does not"
+            )
+        self.longest = min(config.data.max_tokens for config in self.configs)
         self.lowercase = first.config.tokenizer.lowercase
+        self.tokens = tokens_of(first.config.data.target)  # for BLEU
         networks = [cast(Translation, model.network) for model in models]
         self.searcher = Searcher(
             networks, first.tokenizers, first.config, found, runtime.precision(precision, found)
@@ -92,8 +101,8 @@ class Translator:
         """The n best of each line, in order, as soon as all lines before it are done.
 
         Reads ahead no further than a window of lines, so that memory does not grow. A blank line
-        gives one empty translation. A line with more subwords than any in training is split,
-        translated in parts and joined, with a warning that names it.
+        gives one empty translation. A line with more subwords than `data.max_tokens`, so than any
+        in training, is split, translated in parts and joined, with a warning that names it.
         """
         waiting = iter(lines)
         number = 0
@@ -108,13 +117,19 @@ class Translator:
         that its first line has in warnings.
 
         align: the best translation of each line comes with its alignment. Raises UserError where
-        a model has no attention that is asked for one.
+        a model has no attention that is asked for one, and where something else than the search
+        says which translation is the best, or how long it is.
         """
         if align:
             self.require_attention()
-        if search.mbr:
-            if align:
+            if search.mbr or (search.sampling and search.n_best > 1):
                 raise UserError("alignments are of a search's own best: leave out either of them")
+        if self.aligned and (search.min_length > 1 or search.max_length is not None):
+            raise UserError(
+                "a model with an aligned context writes as many subwords as its source has: leave "
+                "out the minimum and the maximum length"
+            )
+        if search.mbr:
             yield from self._least_risk(texts, search, first)
             return
         lines = [
@@ -126,12 +141,12 @@ class Translator:
         work = [(line, part) for line in lines for part in range(len(line.parts))]
         work.sort(key=lambda item: len(item[0].parts[item[1]]))  # stable: like lengths together
         done = 0
-        aligned = self.configs[0].context.kind == "aligned"
         sizes = [len(line.parts[part]) + 1 for line, part in work]
-        for now in in_turn(sizes, most=search.batch_size, longest=self.longest, alike=aligned):
+        for now in in_turn(sizes, most=search.batch_size, longest=self.longest, alike=self.aligned):
             batch = work[now]
             sources = [line.parts[part] for line, part in batch]
-            results = self.searcher.find(sources, [line.text for line, _ in batch], search)
+            drawn_by = [f"{part} {line.text}" if part else line.text for line, part in batch]
+            results = self.searcher.find(sources, drawn_by, search)
             for (line, part), hypotheses in zip(batch, results, strict=True):
                 line.found[part] = hypotheses
             if align:
@@ -150,7 +165,7 @@ class Translator:
         self, sources: Sequence[str], targets: Sequence[str], search: Search
     ) -> list[Translated]:
         """Log-probabilities of given targets by teacher forcing: what the search itself says of
-        them."""
+        them. A source that a search would split is taken whole."""
         scored: dict[int, Translated] = {}
         encoded = self.tokenizers.source_ids(sources)
         wanted = self.tokenizers.target.encode(targets)
@@ -161,7 +176,9 @@ class Translator:
                 [np.asarray(encoded[i]) for i in rows], [wanted[i] for i in rows]
             )
             for i, total in zip(rows, totals, strict=True):
-                length = len(wanted[i]) + 1
+                if not (sources[i].strip() or targets[i].strip()):
+                    total = 0.0  # what a blank line becomes is no model's to say
+                length = max(1, len(wanted[i]) + self.searcher.writes_eos)
                 scored[i] = Translated(targets[i], total, total / length**search.length_penalty)
         return [scored[i] for i in range(len(sources))]
 
@@ -180,11 +197,17 @@ class Translator:
     def _least_risk(
         self, texts: Sequence[str], search: Search, first: int
     ) -> Iterator[list[Translated]]:
-        plain = replace(search, n_best=search.mbr, mbr=0)
+        plain = replace(search, n_best=search.mbr, mbr=0, utility=Search.utility)
         for found in self.window(texts, plain, first):
             # Samples come as often as they are likely.
             weights = [0.0 if search.sampling else one.log_probability for one in found]
-            gains = expected_utilities([one.text for one in found], weights, search.utility)
+            gains = expected_utilities(
+                [one.text for one in found],
+                weights,
+                search.utility,
+                lowercase=self.lowercase,
+                tokens=self.tokens,
+            )
             scored = [replace(one, score=gain) for one, gain in zip(found, gains, strict=True)]
             yield sorted(scored, key=lambda one: -one.score)[: search.n_best]
 
@@ -193,7 +216,10 @@ class Translator:
             return Line("", [], [])
         if len(ids) <= self.longest:
             return Line(text, [np.asarray(ids, np.int64)], [])
-        parts, joints = split(ids, self.tokenizers.source.pieces(ids), self.longest)
+        data = self.configs[0].data
+        pieces = self.tokenizers.source.pieces(ids)
+        sides = spaced(data.source), spaced(data.target)
+        parts, joints = split(ids, pieces, self.longest, spaced=sides)
         log.warning(
             "line %d has %d subwords, more than the %d of any line in training: "
             "translated in %d parts",
@@ -208,12 +234,13 @@ class Translator:
         if not line.parts:
             return [Translated("", 0.0, 0.0, NOTHING if align else None)]
         parts = [line.found[part] for part in range(len(line.parts))]
-        return [
+        found = [
             self._translated(
                 line, [hypotheses[rank] for hypotheses in parts], align=align and rank == 0
             )
             for rank in range(min(map(len, parts)))
         ]
+        return sorted(found, key=lambda one: -one.score)  # samples have not been yet
 
     def _translated(self, line: Line, chosen: list[Hypothesis], *, align: bool) -> Translated:
         """One hypothesis for each part of the line → one translation."""

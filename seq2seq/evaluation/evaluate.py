@@ -21,7 +21,7 @@ from seq2seq.errors import UserError
 from seq2seq.evaluation.labels import confusion, label_scores
 from seq2seq.evaluation.lengths import Bucket, by_length
 from seq2seq.evaluation.perplexity import perplexity_of_lines, perplexity_of_pairs
-from seq2seq.evaluation.scores import Score, corpus_scores, tokens_of
+from seq2seq.evaluation.scores import Score, corpus_scores
 from seq2seq.models.folder import Model
 from seq2seq.text.corpus import Pair, read_pairs
 
@@ -86,7 +86,7 @@ def _translated(translator: Translator, pairs: Sequence[Pair], search: Search) -
     start = time.perf_counter()
     outputs = [ranked[0].text for ranked in translator.window(sources, search)]
     seconds = time.perf_counter() - start
-    lowercase, tokens = translator.lowercase, tokens_of(translator.configs[0].data.target)
+    lowercase, tokens = translator.lowercase, translator.tokens
     return Evaluation(
         corpus_scores(outputs, references, lowercase=lowercase, tokens=tokens),
         seconds,

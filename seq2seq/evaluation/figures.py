@@ -39,11 +39,16 @@ def style(axes: Axes, title: str) -> None:
     axes.margins(x=0.03, y=0.15)
 
 
-def save(figure: Figure, picture: Path) -> None:
+def kind_of(picture: Path) -> str:
+    """Raises UserError for what is no picture's name."""
     kind = picture.suffix.removeprefix(".").lower()
     if kind not in _FORMATS:
         hint = nearest(kind, _FORMATS)
         raise UserError(f"{picture}: pictures are .png, .svg or .pdf, not {kind!r}{hint}")
+    return kind
+
+
+def save(figure: Figure, picture: Path) -> None:
     content = io.BytesIO()
-    figure.savefig(content, format=kind)
+    figure.savefig(content, format=kind_of(picture))
     write_whole(picture, content.getvalue())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -10,12 +9,6 @@ from sacrebleu.metrics.bleu import BLEU
 from sacrebleu.metrics.chrf import CHRF
 
 from seq2seq.errors import UserError
-
-# Written without spaces between words: sacrebleu's own tokens for Chinese, characters for the rest.
-_UNSPACED = {
-    **dict.fromkeys(("zh", "zho", "cmn", "yue"), "zh"),
-    **dict.fromkeys(("ja", "jpn", "th", "tha", "lo", "lao", "km", "khm", "my", "mya"), "char"),
-}
 
 
 @dataclass(frozen=True)
@@ -29,16 +22,6 @@ class Score:
     name: str
     value: float
     signature: str
-
-
-def tokens_of(language: str) -> str:
-    """What sacrebleu is to part a language into for BLEU: "13a", or where no spaces part its words,
-    of which 13a would make one token a sentence, "zh" or "char".
-
-    ``language``: a code of ISO 639, with or without a script or a region ("zh", "zho_Hans",
-    "zh-CN"); "13a" for what is none.
-    """
-    return _UNSPACED.get(re.split("[-_]", language.lower())[0], "13a")
 
 
 def bleu(

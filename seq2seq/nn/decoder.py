@@ -64,7 +64,8 @@ _Ran = tuple[Tensor, Tensor, Tensor | None, list[LayerState]]
 
 class Decoder(nn.Module):
     """A recurrent stack that is started from the summary of the source and fed c at every step, as
-    is its output layer.
+    is its output layer; with attention of the parallel placement, its first layer asks for c_t, and
+    those above it are fed it.
 
     Output: r_t = tanh(W [h_t ; y_{t-1} ; c_t] + b), logits_t = O r_t + o. Without a source, the
     stack starts from zeros, and r_t = h_t.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, cast
 
@@ -32,15 +33,31 @@ def read_lines(stream: IO[bytes], name: str) -> Iterator[str]:
         yield text.removesuffix("\n")
 
 
+@contextmanager
+def opened(path: Path) -> Iterator[IO[bytes]]:
+    """A file to be read; one that ends in `.gz` is unpacked.
+
+    Raises UserError for a file that cannot be opened and, while it is read, for broken gzip.
+    """
+    try:
+        raw = path.open("rb")
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read: {error.strerror or error}") from None
+    with raw:
+        unpacked = cast(IO[bytes], gzip.GzipFile(fileobj=raw)) if path.suffix == ".gz" else raw
+        try:
+            yield unpacked
+        except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+            raise UserError(f"{path}: broken gzip: {error}; make or fetch it again") from None
+
+
 def file_lines(path: Path) -> Iterator[str]:
-    """The lines of a file, as `read_lines` gives them; one that ends in `.gz` is unpacked.
+    """The lines of a file, as `read_lines` gives them, of one that ends in `.gz` too.
 
     Raises UserError for a file that cannot be read, broken gzip and bytes that are not UTF-8.
     """
     try:
-        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as stream:
-            yield from read_lines(cast(IO[bytes], stream), str(path))
-    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise UserError(f"{path}: broken gzip: {error}; make or fetch it again") from None
+        with opened(path) as stream:
+            yield from read_lines(stream, str(path))
     except OSError as error:
         raise UserError(f"{path}: cannot be read: {error.strerror or error}") from None

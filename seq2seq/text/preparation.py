@@ -21,7 +21,7 @@ from seq2seq.text.corpus import Pair
 from seq2seq.text.dataset import Dataset, Encoded, chunks, encoded
 from seq2seq.text.labels import Labels, Numbers
 from seq2seq.text.tokenizer import learn, seed_sampling
-from seq2seq.text.tokenizers import LABELLED, Tokenizers
+from seq2seq.text.tokenizers import LABELLED, Tokenizers, require_count
 
 log = logging.getLogger(__name__)
 
@@ -92,6 +92,10 @@ def _digest(config: Config) -> str:
     """Of all that the prepared data depends on."""
     hashed = hashlib.blake2b(digest_size=16)
     where = {"train", "valid", "test"}  # what is in them is hashed below
+    if config.shape in LABELLED:
+        hashed.update(f"{config.shape} {config.encoder.kind} {config.encoder.numbers}".encode())
+    if config.context.kind == "aligned":
+        hashed.update(b"aligned")
     hashed.update(config.data.model_dump_json(exclude=where).encode())
     hashed.update(config.tokenizer.model_copy(update={"sampling": 0.0}).model_dump_json().encode())
     for split in ("train", "valid", "test"):
@@ -111,6 +115,7 @@ def _make(config: Config, folder: Path, threads: int) -> tuple[Tokenizers, dict[
     raw = corpus.read_pairs(data, "train")
     if data.source:  # of a text, every line is wanted, whatever it is
         held_out = _held_out(config, valid)
+        raw = _well_labelled(raw, config)
         raw = corpus.drop_unusable(raw, drop_duplicates=data.drop_duplicates, counts=counts)
     # The text goes to disk first: subwords are learned from it, and then it is encoded.
     text_file = folder / "text.arrow"
@@ -142,11 +147,30 @@ def _make(config: Config, folder: Path, threads: int) -> tuple[Tokenizers, dict[
     return tokenizers, dict(counts)
 
 
+def _well_labelled(train: Iterable[Pair], config: Config) -> Iterator[Pair]:
+    """The pairs as they are. Raises UserError, naming the row, for one without the labels or the
+    vector that it needs; what is blank is dropped later."""
+    vector = Numbers(config.encoder.numbers) if config.encoder.kind == "vector" else None
+    for number, pair in enumerate(train, start=1):
+        if pair[0].strip() and pair[1].strip():
+            try:
+                if vector is None:
+                    require_count(config.shape, *pair)
+                else:
+                    vector.encode([pair[0]])
+            except UserError as error:
+                raise UserError(f"data.train, row {number}: {error}") from None
+        yield pair
+
+
 def _require_known(config: Config, valid: list[Pair], tokenizers: Tokenizers) -> None:
-    """Raises UserError, naming the row, for a label that training does not have."""
+    """Raises UserError, naming the row, for labels that training does not have, or too few."""
+    labels = tokenizers.require_labels()
     for number, pair in enumerate(valid, start=1):
         try:
-            tokenizers.require_labels().encode([pair[LABELLED[config.shape]]])
+            if isinstance(labels, Labels):
+                require_count(config.shape, *pair)
+            labels.encode([pair[LABELLED[config.shape]]])
         except UserError as error:
             raise UserError(f"data.valid, row {number}: {error}") from None
 
@@ -217,9 +241,10 @@ def _fitting(content: Iterable[Encoded], config: Config, counts: Counter[str]) -
     for chunk in content:
         rows = []
         for row in zip(*chunk, strict=True):
-            reason = corpus.fits(
-                len(row[2]), len(row[3]), max_tokens=data.max_tokens, max_ratio=data.max_ratio
-            )
+            sizes = len(row[2]), len(row[3])
+            reason = corpus.fits(*sizes, max_tokens=data.max_tokens, max_ratio=data.max_ratio)
+            if reason is None and config.context.kind == "aligned" and sizes[0] != sizes[1]:
+                reason = "of two lengths"
             if reason is None:
                 rows.append(row)
             else:
@@ -230,7 +255,7 @@ def _fitting(content: Iterable[Encoded], config: Config, counts: Counter[str]) -
 
 
 def _said(counts: Counter[str]) -> str:
-    dropped = ("empty", "duplicate", "too long", "length ratio")
+    dropped = ("empty", "duplicate", "too long", "length ratio", "of two lengths")
     said = ", ".join(f"{counts[name]:,} {name}" for name in dropped if counts[name])
     if not counts["read"]:
         return f"{counts['kept']:,} lines"

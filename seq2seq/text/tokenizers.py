@@ -52,26 +52,18 @@ class Tokenizers:
     def _ids(
         self, pieces: Pieces, sources: Sequence[str], targets: Sequence[str]
     ) -> tuple[Ids, Ids]:
+        if isinstance(self.labels, Labels):  # a model in use has the one side alone
+            one_side = [""] * len(sources) if self.shape == "generation" else targets
+            for source, target in zip(sources, one_side, strict=False):
+                require_count(self.shape, source, target)
         if self.shape == "generation":
-            labels = self.require_labels()
-            several = [line for line in sources if " " in line and isinstance(labels, Labels)]
-            if several:
-                raise UserError(f"{several[0]!r} is not 1 label: a label holds no space")
-            return labels.encode(sources), pieces(self.target, targets)
+            return self.require_labels().encode(sources), pieces(self.target, targets)
         if self.shape == "tagging":
             ids = self._words(lambda words: pieces(self.source, words), sources)
         else:
             ids = pieces(self.source, sources)
         if self.labels is None:
             return ids, pieces(self.target, targets)
-        for text, line in zip(sources, targets, strict=False):  # a model in use has no targets
-            wanted = len(text.split(" ")) if self.shape == "tagging" else 1
-            if len(line.split(" ")) != wanted:
-                number = f"{wanted} label{'s' * (wanted > 1)}"
-                raise UserError(
-                    f"{line!r} is not {number}, as {text[:60]!r} needs: a label holds "
-                    "no space, and one stands between two of them"
-                )
         return ids, self.labels.encode(targets)
 
     def source_ids(self, sources: Sequence[str]) -> Ids:
@@ -135,6 +127,22 @@ class Tokenizers:
             pieces = encode(line.split(" "))
             rows.append([i for word in pieces for i in (*word, self.source.eos)])
         return rows
+
+
+def require_count(shape: Shape, source: str, target: str) -> None:
+    """Raises UserError where the side with labels has not as many as the other needs: one, or one a
+    word. Of shapes without labels nothing is asked."""
+    if shape not in LABELLED:
+        return
+    line, text = (source, target) if LABELLED[shape] == 0 else (target, source)
+    wanted = len(text.split(" ")) if shape == "tagging" else 1
+    if len(line.split(" ")) != wanted:
+        number = f"{wanted} label{'s' * (wanted > 1)}"
+        needed = f", as {text[:60]!r} needs" if text else ""
+        raise UserError(
+            f"{line!r} is not {number}{needed}: a label holds no space, and one stands between two "
+            "of them"
+        )
 
 
 def _read(path: Path) -> bytes:

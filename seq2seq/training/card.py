@@ -22,6 +22,8 @@ def model_card(model: Model, row: dict[str, Any], command: str) -> str:
     """Markdown; row: the validation row of the weights that the folder holds."""
     config = model.config
     kind, use = _KINDS[config.shape]
+    if config.decoder.bidirectional:  # it sees what it is to foretell, and cannot write
+        use = "seq2seq perplexity FOLDER"
     parameters = sum(p.numel() for p in model.network.parameters())
     quality = "" if row["bleu"] is None else f"- validation BLEU: {row['bleu']:.2f}\n"
     if row["accuracy"] is not None:

@@ -31,7 +31,6 @@ class Progress:
     seconds: float = 0.0  # of training, added up over resumes
     validated: int = -1  # the update of the last validation
     best: float | None = None  # its score by validation.metric, higher is better
-    best_update: int = 0
     waited: int = 0  # validations since
     cuts: int = 0  # of the plateau schedule
     plateau_waited: int = 0

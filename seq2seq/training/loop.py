@@ -31,7 +31,7 @@ from seq2seq.training.learner import Learner, Update
 from seq2seq.training.profile import Profile
 from seq2seq.training.progress import Display, MetricsLog
 from seq2seq.training.run import Run, alone
-from seq2seq.training.schedule import behind, learning_rate, meet_plateau, reached
+from seq2seq.training.schedule import fraction_done, learning_rate, meet_plateau, reached
 from seq2seq.training.selection import Selection
 from seq2seq.training.stopping import SIGNALS, Stopped, signals
 
@@ -78,17 +78,17 @@ def train(
             run = Run(folder, config, resume=resume or not ranks.first)
             prepared = preparation.prepare(config, run.data, threads, in_use=run.begun)
         ranks.same(prepared.digest(), "training text or vocabulary")
-        if not len(prepared.valid):
-            raise UserError("the validation set has no pairs: there is nothing to judge a model by")
+        if not config.data.line_ends and not prepared.valid.lengths.any():
+            raise UserError("data.valid: no text: there is nothing to judge a model by")
         if config.data.source and len(prepared.train) < ranks.count:
             raise UserError(
                 f"{len(prepared.train)} training pairs cannot be shared out over {ranks.count} "
                 "ranks: start fewer of them"
             )
-        if ranks.first:
-            run.begin(config)
         runtime.keep_memory()  # of training; what preparing took is given back
         trainer = Trainer(config, run, prepared, device, dtype, command, ranks)
+        if ranks.first:  # nothing is left that the configuration could be refused for
+            run.begin(config)
         trainer.restore(threads)
         if profiled and ranks.first:
             trainer.profile = Profile(run.profile, device)
@@ -248,7 +248,7 @@ class Trainer:
         start = time.monotonic()
         with record_function("data"):
             work = next(coming)
-        done = behind(settings, progress, plan, clock=False)
+        done = fraction_done(settings, progress, plan, clock=False)
         rate = learning_rate(settings, progress.update + 1, done, progress.cuts)
         # What is drawn depends on where the run stands alone: nothing has to be kept of it.
         torch.manual_seed(_seed(self.config.seed, progress.update, self.ranks.number))
@@ -305,7 +305,7 @@ class Trainer:
             "minutes": progress.seconds / 60,
         }
         self.metrics.append(row)
-        done = behind(self.settings, progress, batches, clock=True)
+        done = fraction_done(self.settings, progress, batches, clock=True)
         display.trained(row, done, progress.seconds * (1 - done) / done if done else None)
         progress.clear_window()
 

@@ -119,8 +119,8 @@ def _refuse_another(config: Config, written: Path) -> None:
         raise UserError(f"{written}: cannot be read as TOML: {error}") from None
     new = tomllib.loads(config_file.dumps(config))
     sections = ("shape", "seed", "data", "tokenizer", "encoder", "context", "decoder")
-    # The optimiser's state is of its kind, and the best score so far is one of its metric.
-    keys = {"training.optimizer", "validation.metric"}
+    # The optimiser's state is of its kind, and the best score so far was found in one way.
+    keys = {"training.optimizer", *(f"validation.{name}" for name in ("metric", "beam", "lines"))}
     # Where the files lie may change; what is in them is asked of the prepared data.
     paths = {"data.train", "data.valid", "data.test"}
     differ = _differences(old, new)

@@ -8,10 +8,10 @@ from seq2seq.config import TrainingConfig
 from seq2seq.training.checkpoint import Progress
 
 
-def learning_rate(config: TrainingConfig, update: int, behind: float, cuts: int) -> float:
+def learning_rate(config: TrainingConfig, update: int, done: float, cuts: int) -> float:
     """The rate of update number `update` (from 1): linear warm-up, then a decay.
 
-    behind: the part of the run that is done, 0 to 1; cuts: how often a plateau was met.
+    done: the part of the run that is behind it, 0 to 1; cuts: how often a plateau was met.
     - inverse-sqrt: rate · sqrt(warmup / update) (Vaswani et al. 2017)
     - cosine: from the rate to zero over the whole run (Loshchilov and Hutter 2017)
     - plateau: times `plateau_factor` at each plateau
@@ -23,7 +23,7 @@ def learning_rate(config: TrainingConfig, update: int, behind: float, cuts: int)
     if config.schedule == "inverse-sqrt":
         return config.learning_rate * math.sqrt(warmup / update)
     if config.schedule == "cosine":
-        return config.learning_rate * 0.5 * (1 + math.cos(math.pi * min(1.0, behind)))
+        return config.learning_rate * 0.5 * (1 + math.cos(math.pi * min(1.0, done)))
     return config.learning_rate * config.plateau_factor**cuts
 
 
@@ -34,7 +34,9 @@ def meet_plateau(config: TrainingConfig, progress: Progress, gained: bool) -> No
         progress.cuts, progress.plateau_waited = progress.cuts + 1, 0
 
 
-def behind(config: TrainingConfig, progress: Progress, batches: int, *, clock: bool) -> float:
+def fraction_done(
+    config: TrainingConfig, progress: Progress, batches: int, *, clock: bool
+) -> float:
     """The part of the run that is done, 0 to 1, by the limit that is nearest.
 
     batches: in the epoch under way; clock: count `minutes` too, which no learning rate may

@@ -72,7 +72,7 @@ class Selection:
         metrics.append(row)
         display.validated(row, metric)
         if best:
-            progress.best, progress.best_update = score, progress.update
+            progress.best = score
             if self.ranks.first:
                 model_folder.save(self.run.model, model, model_card(model, row, self.command))
         return best

@@ -11,10 +11,11 @@ from seq2seq.decoding.labeller import Labeller
 from seq2seq.decoding.searcher import Search
 from seq2seq.decoding.translator import Translator
 from seq2seq.evaluation.perplexity import batches_of, perplexity, perplexity_of_batches
-from seq2seq.evaluation.scores import bleu, tokens_of
+from seq2seq.evaluation.scores import bleu
 from seq2seq.models.folder import Model
 from seq2seq.text import streams
 from seq2seq.text.dataset import Dataset
+from seq2seq.text.languages import tokens_of
 from seq2seq.training.distributed import Ranks
 
 

@@ -394,6 +394,19 @@ def test_evaluate_says_what_sacrebleu_says(shell, model, toy, tmp_path):
     assert again.out.splitlines()[1:] == files.out.splitlines()[1:]
 
 
+def test_packed_input_is_unpacked(shell, refused, model, toy, tmp_path):
+    lines = (toy.folder / "test.en").read_bytes()
+    packed = tmp_path / "test.en.gz"
+    packed.write_bytes(gzip.compress(lines))
+    said = shell("translate", model, packed, "--beam", "1", *_QUICK)
+    assert said.out.count("\n") == lines.count(b"\n")
+    assert said.out == shell("translate", model, "--beam", "1", *_QUICK, stdin=lines).out
+    packed.write_bytes(gzip.compress(lines)[:-20])
+    out = tmp_path / "out"
+    assert "test.en.gz: broken gzip" in refused("translate", model, packed, "-o", out, *_QUICK)
+    assert not out.exists()
+
+
 def test_what_was_translated_before_an_interruption_is_kept(shell, model, tmp_path, monkeypatch):
     out = tmp_path / "out"
     windows = streams.windows
@@ -511,6 +524,34 @@ def test_a_row_is_recorded_though_nobody_reads_what_is_said(scored):
     os.close(writes)
     assert (done.returncode, done.stderr) == (1, b"")
     assert record.read_text().count("\n") == 1
+
+
+def test_a_row_that_cannot_be_written_costs_no_score(shell, scored):
+    run = scored / "runs/toy/base"
+    (run / "results.jsonl").unlink(missing_ok=True)
+    (run / "results.jsonl").mkdir()
+    said = shell("evaluate", run / "model", "--beam", "1", *_QUICK)
+    assert said.code == 2
+    assert "results.jsonl" in said.err
+    assert "BLEU" in said.out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--plot", "x.jpg"], "x.jpg: pictures are .png, .svg or .pdf, not 'jpg'"),
+        (["-o", "nowhere/out"], "the folder nowhere does not exist"),
+        (["--top-k", "3"], "temperature, top-k, top-p and seed are for sampling: ask for it too"),
+        (["--utility", "bleu"], "a utility is for minimum Bayes risk (mbr): ask for it too"),
+        (["--split", "valid", "x.en", "x.fr"], "--split valid: x.en is scored: leave out either"),
+    ],
+)
+def test_what_evaluate_refuses_before_the_work(
+    refused, model, tmp_path, monkeypatch, arguments, said
+):
+    monkeypatch.chdir(tmp_path)
+    assert said in refused("evaluate", model, *arguments)
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """The commands of the other shapes, as a shell sees them. The models are told nothing: what they
 say is checked against the Python API, and their lines against the lines that went in."""
 
+import gzip
 import json
 
 import pytest
@@ -50,6 +51,14 @@ def test_tag(shell, models, tmp_path):
     assert [line.split("\t")[:3] for line in found.split("\n")] == [
         line.split("\t")[:3] for line in text.split("\n")
     ]
+    packed = tmp_path / "a.conllu.gz"
+    packed.write_bytes(gzip.compress(text.encode()))
+    assert shell("tag", models["tag"], packed, *_QUICK).out == found
+    said = shell("tag", models["tag"], packed, "--probabilities", *_QUICK)
+    assert said.code == 2
+    assert "CoNLL-U has no place for them" in said.err
+    one = shell("tag", models["tag"], *_QUICK, stdin="10\u00a0000 cats\n".encode())
+    assert len(one.out.split()) == 2  # a no-break space is inside a word
     words = [line.split("\t") for line in found.split("\n") if line[:1].isdigit()]
     assert [word[3] in "ABC" for word in words] == [False, True, True, True]
 

@@ -50,7 +50,7 @@ SEARCHES = {
     "greedy": {"beam": 1},
     "beam": {"beam": 4},
     "cut": {"beam": 2, "max_length": 1},
-    "sampled": {"sampling": True, "n_best": 2, "max_length": 9},
+    "sampled": {"sampling": True, "max_length": 9},
 }
 
 

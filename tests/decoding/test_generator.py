@@ -80,6 +80,16 @@ def test_a_character_of_several_bytes_is_shown_whole(speaking):
     assert not any("\ufffd" in piece for piece in pieces)
 
 
+def test_a_model_that_sees_both_ways_says_that_it_cannot_write(speaking, caplog):
+    model = folder.load(speaking / "model")
+    Generator(model)
+    assert not caplog.messages
+    decoder = model.config.decoder.model_copy(update={"bidirectional": True})
+    Generator(replace(model, config=model.config.model_copy(update={"decoder": decoder})))
+    (said,) = caplog.messages
+    assert "the model is bidirectional" in said
+
+
 def test_mistakes(generator):
     with pytest.raises(UserError, match="the prompt is empty"):
         next(generator.generate("  ", Sampling()))

@@ -33,6 +33,15 @@ def test_it_is_the_formula(utility, weights):
         assert max(found) == found[1] == found[4]
 
 
+def test_bleu_counts_the_tokens_of_the_language():
+    texts = ["我喜欢在公园里看书", "我喜欢在公园里跑步", "他昨天买了三本新书"]
+    found = expected_utilities(texts, [0.0] * 3, "bleu", tokens="zh")
+    assert min(found[:2]) > found[2] + 10
+    assert expected_utilities(texts, [0.0] * 3, "bleu") == pytest.approx([100 / 3] * 3)
+    lower = expected_utilities(["A B C D", "a b c d"], [0.0] * 2, "bleu", lowercase=True)
+    assert lower == pytest.approx([100.0] * 2)
+
+
 def test_one_certain_candidate_is_all_that_counts():
     found = expected_utilities(TEXTS, [-900.0, -900.0, -900.0, 0.0, -900.0], "bleu")
     assert max(found) == found[3] == pytest.approx(100)

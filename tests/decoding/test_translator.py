@@ -3,6 +3,7 @@
 import copy
 import itertools
 import random
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -188,6 +189,37 @@ def test_the_parts_of_a_line_are_the_line(size):
             assert (joint == " ") == pieces[part[0]].startswith("▁")
 
 
+@pytest.mark.parametrize(
+    ("pieces", "spaced", "cut", "joint"),
+    [
+        ("▁今天 天气 很好 。 明天 下雨 吗 ？", (False, False), [4, 4], ""),
+        ("▁今天 天气 很好 。 明天 下雨 吗 ？", (False, True), [4, 4], " "),
+        ("▁a b c d e f g", (False, True), [5, 2], " "),
+        ("▁a b c d e f g", (True, True), [5, 2], ""),
+        ("▁a ▁b . ▁c ▁d ▁e", (True, True), [3, 3], " "),
+        ("▁a ▁b ▁c . d ▁e ▁f", (True, True), [5, 2], " "),  # 3.5 is no sentence's end
+        ("▁a ▁b . ▁c ▁d ▁e", (True, False), [3, 3], ""),
+    ],
+)
+def test_where_a_line_is_cut_and_what_joins_its_parts(pieces, spaced, cut, joint):
+    found = pieces.split()
+    parts, joints = split(list(range(len(found))), found, 5, spaced=spaced)
+    assert [len(part) for part in parts] == cut
+    assert joints == [joint]
+
+
+def test_the_parts_of_a_line_are_drawn_apart(unsure):
+    """Two equal parts have their own samples, and the best of the joined ones is the first."""
+    line = " ".join(["cat"] * 2 * unsure.longest)
+    (found,) = unsure.stream([line], Search(sampling=True, n_best=5, max_length=12))
+    scores = [one.score for one in found]
+    assert len(set(scores)) == 5
+    assert scores == sorted(scores, reverse=True)
+    for one in found:
+        middle = len(one.text) // 2
+        assert one.text[:middle] != one.text[middle + 1 :]
+
+
 @pytest.mark.parametrize("which", ["translator", "unsure", "looking"])
 @pytest.mark.parametrize("beam", [1, 5])
 def test_teacher_forcing_gives_the_searchs_own_score(request, which, beam, toy):
@@ -223,6 +255,38 @@ def test_score_is_the_score_of_the_search(translator, toy):
         assert other.score == pytest.approx(one.score, abs=1e-4)
     wrong = translator.score(sources, [one.text for one in found[1:] + found[:1]], search)
     assert sum(a.score > b.score + 1 for a, b in zip(scored, wrong, strict=True)) >= 24
+
+
+def test_a_blank_line_is_certain(translator):
+    (found,) = translator.stream([" "], Search())
+    (scored,) = translator.score([" "], [""], Search())
+    assert (scored.log_probability, scored.score) == (0.0, 0.0)
+    assert (found[0].log_probability, found[0].score) == (0.0, 0.0)
+    (wrong,) = translator.score([" "], ["le chat"], Search())
+    assert wrong.score < 0
+
+
+def with_config(model, **sections):
+    changed = {
+        name: getattr(model.config, name).model_copy(update=values)
+        for name, values in sections.items()
+    }
+    return replace(model, config=model.config.model_copy(update=changed))
+
+
+def test_a_line_is_as_long_as_every_member_of_an_ensemble_has_seen(learned):
+    other = with_config(learned, data={"max_tokens": 7})
+    assert Translator([learned, other]).longest == Translator([other, learned]).longest == 7
+
+
+def test_an_aligned_model_searches_with_its_own_kind_alone(learned):
+    aligned = with_config(learned, context={"kind": "aligned"})
+    for models in ([learned, aligned], [aligned, learned]):
+        with pytest.raises(UserError, match="cannot be in an ensemble with one that does not"):
+            Translator(models)
+    for options in ({"min_length": 2}, {"max_length": 9}):
+        with pytest.raises(UserError, match="leave out the minimum and the maximum length"):
+            Translator([aligned]).translate(["the cat"], **options)
 
 
 def test_a_model_twice_is_the_model(trained, translator, lines):

@@ -10,8 +10,9 @@ import pytest
 from seq2seq.decoding.searcher import Search
 from seq2seq.errors import UserError
 from seq2seq.evaluation.evaluate import evaluate
-from seq2seq.evaluation.scores import bleu, corpus_scores, tokens_of
+from seq2seq.evaluation.scores import bleu, corpus_scores
 from seq2seq.models import folder
+from seq2seq.text.languages import tokens_of
 
 HYPOTHESES = ["The cat sat on the mat.", "a Dog barks, loudly!", "", "trois petits chats sont là"]
 REFERENCES = ["The cat is on the mat.", "A dog barks loudly!", "Hm.", "trois petits chats sont là"]

@@ -246,6 +246,18 @@ def test_made_again_when_something_changed(
         assert (made.folder / name).read_bytes() == (fresh.folder / name).read_bytes()
 
 
+def test_made_again_for_another_shape(corpus: Path, tmp_path: Path) -> None:
+    for split in ("train", "valid", "test"):
+        write(corpus, split, [("ein Haus", "house"), ("ein Tor", "gate")])
+    made = prepare(settings(corpus), tmp_path / "data")
+    values = settings(corpus).model_dump(exclude={"decoder", "context", "validation"})
+    labelled = config_file.parse({**values, "shape": "classification"}, "test")
+    again = prepare(labelled, tmp_path / "data")
+    assert made.tokenizers.labels is None
+    assert again.tokenizers.labels is not None
+    assert again.train.ids(0, 1).tolist() == [1]  # "house", after "gate"
+
+
 def test_where_the_corpus_lies_may_change(corpus: Path, tmp_path: Path) -> None:
     before = state(prepare(settings(corpus), tmp_path / "data").folder)
     moved = corpus.rename(tmp_path / "elsewhere")

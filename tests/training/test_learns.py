@@ -53,6 +53,14 @@ def test_a_text_shorter_than_a_window(toy, tmp_path):
     config = toy.language("training.window=5000", "training.batch_tokens=5000")
     with pytest.raises(UserError, match=r"has [\d,]+ tokens, fewer than one window of 5000"):
         loop.train(config, tmp_path / "run")
+    loop.train(toy.language("training.updates=1"), tmp_path / "run")  # as it is told
+
+
+def test_a_text_that_has_nothing_to_judge_by(toy, tmp_path):
+    (tmp_path / "blank").write_text("\n \n")
+    config = toy.language("data.line_ends=false", f"data.valid={tmp_path / 'blank'}")
+    with pytest.raises(UserError, match=r"data\.valid: no text"):
+        loop.train(config, tmp_path / "run")
 
 
 def test_the_model_folder_is_complete(trained):

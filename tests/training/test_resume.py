@@ -347,7 +347,13 @@ def test_other_batches_begin_the_epoch_anew(
     assert stands_at(tmp_path / "run")["update"] == stands_at(tmp_path / "whole")["update"] + 3
 
 
-@pytest.mark.parametrize("changed", ["training.optimizer=sgd", "validation.metric=loss"])
+@pytest.mark.parametrize(
+    "changed",
+    [
+        "training.optimizer=sgd",
+        *("validation.metric=loss", "validation.beam=3", "validation.lines=5"),
+    ],
+)
 def test_what_a_run_cannot_change(changed, toy, tmp_path, monkeypatch, no_picture):
     settings = ("training.epochs=1", "validation.every=100")
     stopped_in_the_first_epoch(toy.config(*settings), tmp_path / "run", monkeypatch)

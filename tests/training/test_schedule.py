@@ -6,7 +6,7 @@ import pytest
 
 from seq2seq.config import TrainingConfig
 from seq2seq.training.checkpoint import Progress
-from seq2seq.training.schedule import behind, learning_rate, meet_plateau, reached
+from seq2seq.training.schedule import fraction_done, learning_rate, meet_plateau, reached
 
 
 def settings(**values):
@@ -50,9 +50,9 @@ def test_a_plateau_is_patience_validations_without_a_gain():
 def test_the_nearest_limit_says_how_much_is_done():
     config = settings(epochs=4, updates=1000, minutes=10)
     progress = Progress(update=100, epoch=1, position=10, seconds=540)
-    assert behind(config, progress, 20, clock=False) == 1.5 / 4
-    assert behind(config, progress, 20, clock=True) == 0.9
-    assert behind(config, Progress(update=2000), 20, clock=False) == 1.0
+    assert fraction_done(config, progress, 20, clock=False) == 1.5 / 4
+    assert fraction_done(config, progress, 20, clock=True) == 0.9
+    assert fraction_done(config, Progress(update=2000), 20, clock=False) == 1.0
 
 
 @pytest.mark.parametrize(

@@ -243,7 +243,11 @@ def test_a_stopped_tagger_goes_on_as_if_it_had_not(data, learned, tmp_path):
     ("name", "split", "line", "said"),
     [
         ("classify", "valid", "the cat\tcamel", "data.valid, row 26: no label 'camel'"),
-        ("colour", "train", "#12\tpale red", "'#12' is no vector of 3"),
+        ("colour", "train", "#12\tpale red", "data.train, row 25: '#12' is no vector of 3"),
+        ("colour", "valid", "#12\tpale red", "data.valid, row 25: '#12' is no vector of 3"),
+        ("classify", "train", "the cat\tle chat", "data.train, row 26: 'le chat' is not 1 label"),
+        ("classify", "valid", "the cat\tle chat", "data.valid, row 26: 'le chat' is not 1 label"),
+        ("write", "train", "le chat\tun", "data.train, row 26: 'le chat' is not 1 label"),
         ("write", "valid", "camel\tle chat", "data.valid, row 26: no label 'camel'"),
     ],
 )
@@ -259,11 +263,32 @@ def test_labels_that_cannot_be(data, tmp_path, name, split, line, said):
 
 def test_perplexity_is_that_of_the_targets_alone(learned):
     """What a search says of a target is what its perplexity is made of."""
-    model = model_folder.load(learned("align"))
-    pairs = pairs_of(learned("align"))[:7]
+    model = model_folder.load(learned("write"))
+    pairs = pairs_of(learned("write"))[:7]
     found = perplexity_of_pairs(model, pairs, torch.device("cpu"), torch.float32)
     scored = Translator([model]).score(
         [one for one, _ in pairs], [other for _, other in pairs], Search()
     )
     assert found.nll == pytest.approx(-sum(one.log_probability for one in scored), rel=1e-4)
     assert found.tokens == sum(len(other.split()) + 1 for _, other in pairs)
+
+
+def test_an_aligned_model_is_scored_as_its_search_scores(learned):
+    translator = Translator([model_folder.load(learned("align"))])
+    sources = [one for one, _ in pairs_of(learned("align"))[:7]]
+    found = [best for (best,) in translator.stream(sources, Search(beam=3))]
+    scored = translator.score(sources, [one.text for one in found], Search(beam=3))
+    for one, other in zip(found, scored, strict=True):
+        assert other.log_probability == pytest.approx(one.log_probability, abs=1e-4)
+        assert other.score == pytest.approx(one.score, abs=1e-4)
+
+
+def test_an_aligned_model_learns_from_sides_of_one_length(data, tmp_path, caplog):
+    for path in data.iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    table = tmp_path / "align.train.tsv"
+    write(table, [*table.read_text().splitlines(), "the red cat\tle chat"])
+    config = config_file.load(tmp_path / "align.toml", ["training.updates=1"])
+    with caplog.at_level("INFO"):
+        loop.train(config, tmp_path / "run")
+    assert "dropped: 1 of two lengths" in caplog.text
