@@ -165,7 +165,8 @@ def score(
 ) -> None:
     """Write the log-probability (nats) of each line of TARGET, given that of SOURCE.
 
-    It is what a search that found TARGET would say of it.
+    It is what a search that found TARGET would say of it; a source that a search would translate in
+    parts is taken whole.
     """
     from seq2seq.decoding.searcher import Search
 

@@ -75,9 +75,9 @@ class Search:
         if self.sampling:
             wrong += out_of_range(self.temperature, self.top_k, self.top_p)
         elif (self.temperature, self.top_k, self.top_p, self.seed) != (1.0, 0, 1.0, 1):
-            wrong.append("temperature, top-k, top-p and seed are for sampling: ask for it too")
+            wrong.append("temperature, top-k, top-p and seed need sampling (--sample)")
         if self.utility != "chrf" and not self.mbr:
-            wrong.append("a utility is for minimum Bayes risk (mbr): ask for it too")
+            wrong.append("a utility needs candidates (--mbr)")
         if wrong:
             raise UserError("; ".join(wrong))
 

@@ -541,8 +541,8 @@ def test_a_row_that_cannot_be_written_costs_no_score(shell, scored):
     [
         (["--plot", "x.jpg"], "x.jpg: pictures are .png, .svg or .pdf, not 'jpg'"),
         (["-o", "nowhere/out"], "the folder nowhere does not exist"),
-        (["--top-k", "3"], "temperature, top-k, top-p and seed are for sampling: ask for it too"),
-        (["--utility", "bleu"], "a utility is for minimum Bayes risk (mbr): ask for it too"),
+        (["--top-k", "3"], "temperature, top-k, top-p and seed need sampling (--sample)"),
+        (["--utility", "bleu"], "a utility needs candidates (--mbr)"),
         (["--split", "valid", "x.en", "x.fr"], "--split valid: x.en is scored: leave out either"),
     ],
 )
