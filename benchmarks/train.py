@@ -202,13 +202,14 @@ def report(
     base = statistics.median(next(iter(speeds.values())))
     tokens = sum(len(batch.real) for batch in batches)
     device = next(iter(learners.values())).device
+    memory = footprint.mib(device)  # before the matrices that the peak is measured with
     peaks = {one.dtype: peak(one.dtype, device) for one in learners.values()}
     print(
         f"torch {torch.__version__}, {machine(device, threads)}, rounds of {len(batches)} updates, "
         f"{tokens / len(batches):,.0f} target tokens an update, padding {padding(batches):.1%}"
     )
     if len(learners) == 1:  # of several, nobody could say whose it is
-        print(f"{footprint.mib(device):,.0f} MiB above imports at the highest")
+        print(f"{memory:,.0f} MiB above imports at the highest")
     for dtype, rate in peaks.items():
         print(f"peak of a product of matrices, {dtype}: {rate / 1e9:,.0f} GFLOP/s")
     print(

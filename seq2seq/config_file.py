@@ -7,8 +7,10 @@ close, the right name.
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from collections.abc import Iterable
+from copy import deepcopy
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -18,6 +20,7 @@ from pydantic import ValidationError
 from seq2seq.config import UNUSED, Config, Data, Section
 from seq2seq.errors import UserError, nearest
 
+_MEANT = re.compile("'(.+)'")
 AnySection = TypeVar("AnySection", bound=Section)
 
 
@@ -51,13 +54,45 @@ def checked(section: type[AnySection], values: dict[str, Any], where: str) -> An
     try:
         return section.model_validate(values)
     except ValidationError as error:
-        raise UserError(f"{where}: " + "; ".join(_complaints(error, section))) from None
+        said = _complaints(error, section)
+        # What does not fit together is looked for in sound values alone: so once more without the
+        # unsound ones, of which nothing is to be said twice.
+        rest, taken = _without(values, error, section)
+        try:
+            section.model_validate(rest)
+        except ValidationError as other:
+            named = re.compile(rf"\b({'|'.join(map(re.escape, taken))})\b") if taken else None
+            said += [
+                one for one in _complaints(other, section) if named is None or not named.search(one)
+            ]
+        raise UserError(f"{where}: " + "; ".join(dict.fromkeys(said))) from None
 
 
 def dumps(config: Config) -> str:
     """The configuration as TOML, every value that its shape knows written out."""
     unused = set(UNUSED[config.shape])
     return tomli_w.dumps(config.model_dump(mode="json", exclude_none=True, exclude=unused))
+
+
+def _without(
+    values: dict[str, Any], error: ValidationError, schema: type[Section]
+) -> tuple[dict[str, Any], set[str]]:
+    """The values but for those that are wrong by themselves; and the names of these, those too that
+    were meant."""
+    rest, taken = deepcopy(values), set()
+    for item in error.errors():
+        if item["type"] == "value_error":  # of a section as a whole
+            continue
+        *sections, last = item["loc"]
+        inner: Any = rest
+        while sections and isinstance(inner.get(sections[0]), dict):
+            inner = inner[sections.pop(0)]
+        name = sections[0] if sections else last  # a member of a list or a union goes with it
+        if name in inner:
+            del inner[name]
+            known = _keys(schema, [str(part) for part in item["loc"][:-1]])
+            taken |= {str(name), *_MEANT.findall(nearest(str(name), known))}
+    return rest, taken
 
 
 def _complaints(error: ValidationError, schema: type[Section]) -> list[str]:

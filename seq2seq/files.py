@@ -76,11 +76,22 @@ def _exchange(one: Path, other: Path) -> None:
         rename(here, os.fsencode(one), here, os.fsencode(other), exchange) == 0
     ):
         return
-    # Elsewhere there is a moment without the name, never one with half a folder under it.
+    # Elsewhere (on a network's file system) there is a moment without the name, which `put_back`
+    # ends for one that was killed in it, never one with half a folder under it.
     old = other.with_name(f".{other.name}.{os.getpid()}.old")
     other.replace(old)
     one.replace(other)
     old.replace(one)
+
+
+def put_back(folder: Path) -> None:
+    """Give what was being replaced in a folder its name again, or take it away if that is done."""
+    for old in folder.glob(".*.old"):
+        path = folder / old.name[1:].rsplit(".", 2)[0]
+        if path.exists():
+            shutil.rmtree(old)
+        else:
+            old.replace(path)
 
 
 def write_whole(path: Path, content: bytes) -> None:

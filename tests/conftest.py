@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import itertools
 import logging
+import os
 import random
 import sys
 from collections.abc import Callable
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from unittest import mock
 
+import hypothesis
 import pytest
 import torch
 
@@ -22,6 +24,13 @@ from seq2seq.text.labels import Labels, Numbers
 from seq2seq.text.tokenizer import learn
 from seq2seq.text.tokenizers import Tokenizers
 from seq2seq.training import loop
+
+# A busy machine makes a slow case of any.
+hypothesis.settings.register_profile("tests", deadline=None)
+hypothesis.settings.load_profile("tests")
+# A hook of git's says where its repository is: ours are others.
+for name in ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"):
+    os.environ.pop(name, None)
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -226,6 +226,19 @@ def test_the_last_setting_counts(path: Path) -> None:
     assert config_file.load(path, ["seed=2", "seed=3"]).seed == 3
 
 
+def test_what_does_not_fit_together_is_said_beside_what_is_wrong_by_itself(path: Path) -> None:
+    said = complaint(path, "encoder.hiden=3", "decoder.tied=all", "tokenizer.joint=false")
+    assert "unknown key encoder.hiden; did you mean 'hidden'?" in said
+    assert "decoder.tied = 'all' needs tokenizer.joint = true" in said
+    said = complaint(path, "training.clip=-1", "validation.metric=accuracy")
+    assert "training.clip: " in said
+    assert "validation.metric of shape 'translation' is 'bleu' or 'loss'" in said
+    # What follows from a wrong value alone is not said: with a right one it may be no mistake.
+    assert "set a limit" not in complaint(path, "training.epochs=many")
+    path.write_text(LEAST.replace("epochs", "epohcs"))
+    assert "set a limit" not in complaint(path)
+
+
 @pytest.mark.parametrize(
     ("setting", "expected"),
     [

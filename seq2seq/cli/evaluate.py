@@ -14,8 +14,7 @@ from typing import Any
 import click
 
 from seq2seq.cli import streams
-from seq2seq.cli.options import model_options
-from seq2seq.cli.translate import search_options
+from seq2seq.cli.options import model_options, search_options
 from seq2seq.errors import UserError
 
 
@@ -142,20 +141,14 @@ def _pairs(
         named = getattr(config.data, split)
         name = Path(named).name if isinstance(named, str) else split
         return list(read_pairs(config.data, split)), name
-    sources = streams.read_all(source_file)
     if config.shape == "language-model":
         if target_file is not None:
             raise UserError(f"a language model is scored on one text: leave {target_file} out")
-        return [("", line) for line in sources], source_file.stem
+        return [("", line) for line in streams.read_all(source_file)], source_file.stem
     if target_file is None:
         raise UserError(f"{source_file} alone cannot be scored: give a REFERENCE file too")
-    references = streams.read_all(target_file)
-    if len(sources) != len(references):
-        raise UserError(
-            f"{source_file} has {len(sources):,} lines and {target_file} {len(references):,}: line "
-            "n of one must belong to line n of the other"
-        )
-    return list(zip(sources, references, strict=True)), source_file.stem
+    both = streams.read_both(source_file, target_file)
+    return list(zip(*both, strict=True)), source_file.stem
 
 
 def _draw(done: Any, label: str, picture: Path) -> None:

@@ -37,3 +37,44 @@ def model_options(command: Callable[..., Any]) -> Callable[..., Any]:
             help="Lines that are worked on together.",
         )(command)
     )
+
+
+def search_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options of a search; their names are the fields of `Search`."""
+    for option in (
+        click.option(
+            "--utility",
+            type=click.Choice(["chrf", "bleu"]),
+            default="chrf",
+            show_default=True,
+            help="Of --mbr.",
+        ),
+        click.option(
+            "--mbr",
+            type=int,
+            default=0,
+            help="Of N candidates, the n best or samples, take the one most like the others "
+            "(minimum Bayes risk).",
+        ),
+        click.option("--seed", type=int, default=1, show_default=True, help="Of --sample."),
+        click.option("--top-p", type=float, default=1.0, help="Sample from this mass alone."),
+        click.option("--top-k", type=int, default=0, help="Sample from the k likeliest alone."),
+        click.option("--temperature", type=float, default=1.0, show_default=True),
+        click.option("--sample", "sampling", is_flag=True, help="Draw translations at random."),
+        click.option(
+            "--max-length",
+            type=int,
+            help="Subwords, the end counted  [default: twice the source's + 10]",
+        ),
+        click.option("--min-length", type=int, default=1, show_default=True, help="Subwords."),
+        click.option(
+            "--length-penalty",
+            type=float,
+            default=1.0,
+            show_default=True,
+            help="α of score = Σ log p / length^α.",
+        ),
+        click.option("--beam", type=int, default=5, show_default=True, help="1: greedy search."),
+    ):
+        command = option(command)
+    return command

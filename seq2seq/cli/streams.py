@@ -153,3 +153,17 @@ def read_all(path: Path) -> list[str]:
     from seq2seq.text.lines import file_lines, read_lines
 
     return list(read_lines(sys.stdin.buffer, "-") if str(path) == "-" else file_lines(path))
+
+
+def read_both(source: Path, target: Path) -> tuple[list[str], list[str]]:
+    """All lines of two files that belong together, line by line; as `read_all`.
+
+    Raises UserError, too, where one has more lines.
+    """
+    sources, targets = read_all(source), read_all(target)
+    if len(sources) != len(targets):
+        raise UserError(
+            f"{source} has {len(sources):,} lines and {target} {len(targets):,}: line n of one "
+            "must belong to line n of the other"
+        )
+    return sources, targets

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -11,51 +10,9 @@ from typing import Any
 import click
 
 from seq2seq.cli import streams
-from seq2seq.cli.options import model_options
-from seq2seq.errors import UserError
+from seq2seq.cli.options import model_options, search_options
 
 _WINDOW = 2048  # lines that are read ahead and sorted by length together
-
-
-def search_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The options of a search; their names are the fields of `Search`."""
-    for option in (
-        click.option(
-            "--utility",
-            type=click.Choice(["chrf", "bleu"]),
-            default="chrf",
-            show_default=True,
-            help="Of --mbr.",
-        ),
-        click.option(
-            "--mbr",
-            type=int,
-            default=0,
-            help="Of N candidates, the n best or samples, take the one most like the others "
-            "(minimum Bayes risk).",
-        ),
-        click.option("--seed", type=int, default=1, show_default=True, help="Of --sample."),
-        click.option("--top-p", type=float, default=1.0, help="Sample from this mass alone."),
-        click.option("--top-k", type=int, default=0, help="Sample from the k likeliest alone."),
-        click.option("--temperature", type=float, default=1.0, show_default=True),
-        click.option("--sample", "sampling", is_flag=True, help="Draw translations at random."),
-        click.option(
-            "--max-length",
-            type=int,
-            help="Subwords, the end counted  [default: twice the source's + 10]",
-        ),
-        click.option("--min-length", type=int, default=1, show_default=True, help="Subwords."),
-        click.option(
-            "--length-penalty",
-            type=float,
-            default=1.0,
-            show_default=True,
-            help="α of score = Σ log p / length^α.",
-        ),
-        click.option("--beam", type=int, default=5, show_default=True, help="1: greedy search."),
-    ):
-        command = option(command)
-    return command
 
 
 def open_translator(models: str, device: str, precision: str, threads: int) -> Any:
@@ -171,12 +128,7 @@ def score(
     from seq2seq.decoding.searcher import Search
 
     chosen = Search(**search)
-    sources, targets = streams.read_all(source_file), streams.read_all(target_file)
-    if len(sources) != len(targets):
-        raise UserError(
-            f"{source_file} has {len(sources):,} lines and {target_file} {len(targets):,}: "
-            "they must be translations of each other, line by line"
-        )
+    sources, targets = streams.read_both(source_file, target_file)
     with streams.sink(output, [source_file, target_file]) as sink:
         translator = open_translator(model, device, precision, threads)
         for one in translator.score(sources, targets, chosen):

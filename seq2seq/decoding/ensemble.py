@@ -20,6 +20,7 @@ class States:
     members: list[State]
 
     def select(self, rows: Tensor) -> States:
+        """rows [N'] int64 → these rows of each member's state, in that order."""
         return States([state.select(rows) for state in self.members])
 
 

@@ -21,6 +21,7 @@ _FORMATS = ("png", "svg", "pdf")
 
 
 def new_figure(width: float, height: float = 3.8) -> Figure:
+    """An empty one; inches, of 150 dots."""
     # A Figure of our own, not pyplot's: no global state, no display, and nothing to close.
     from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine
@@ -30,6 +31,7 @@ def new_figure(width: float, height: float = 3.8) -> Figure:
 
 
 def style(axes: Axes, title: str) -> None:
+    """The title, the grid and the colours that all pictures share."""
     axes.set_title(title, loc="left", fontsize=11, pad=10, color="#222222")
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines[["left", "bottom"]].set_color("#BBBBBB")
@@ -49,6 +51,7 @@ def kind_of(picture: Path) -> str:
 
 
 def save(figure: Figure, picture: Path) -> None:
+    """Write a picture, whole or not at all; its name says of what kind. Raises UserError."""
     content = io.BytesIO()
     figure.savefig(content, format=kind_of(picture))
     write_whole(picture, content.getvalue())

@@ -40,6 +40,7 @@ class Perplexity:
 
     @property
     def value(self) -> float:
+        """exp of the loss."""
         return math.exp(min(self.loss, 700))
 
 

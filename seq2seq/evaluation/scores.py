@@ -44,6 +44,13 @@ def bleu(
     return float(metric.corpus_score(hypotheses, [references]).score)
 
 
+def bleu_signature(*, lowercase: bool = False, tokens: str = "13a") -> str:
+    """sacrebleu's own for what `bleu` counts."""
+    metric = BLEU(lowercase=lowercase, tokenize=tokens, force=True)
+    metric.corpus_score(["one"], [["one"]])  # it is known only then how many references there are
+    return str(metric.get_signature())
+
+
 def corpus_scores(
     hypotheses: Sequence[str],
     references: Sequence[str],

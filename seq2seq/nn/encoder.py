@@ -79,6 +79,7 @@ class Pooling(nn.Module):
         return summary
 
     def last(self, states: Tensor, mask: Tensor) -> Tensor:
+        """states [B, S, D], mask [B, S] → [B, D]: what each direction has at its own end."""
         end = mask.sum(dim=1).sub(1).view(-1, 1, 1).expand(-1, 1, states.shape[2])  # [B, 1, D]
         final: Tensor = states.gather(1, end).squeeze(1)  # [B, D]
         if not self.bidirectional:
@@ -87,6 +88,8 @@ class Pooling(nn.Module):
         return torch.cat([final[:, :half], states[:, 0, half:]], dim=-1)
 
     def attentive(self, states: Tensor, values: Tensor, mask: Tensor) -> Tensor:
+        """states [B, S, D], values [B, S, M], mask [B, S] → [B, heads · M]: a mean of the values
+        for each head, weighted as said above."""
         scores: Tensor = self.queries(torch.tanh(self.key(states)))  # [B, S, heads]
         scores = scores.masked_fill(~mask.unsqueeze(2), float("-inf"))
         weights = scores.softmax(dim=1, dtype=at_least_float32(scores))

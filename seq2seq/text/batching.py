@@ -39,6 +39,7 @@ class Batch:
     goes_on: bool = False
 
     def to(self, device: torch.device) -> Batch:
+        """The same with its tensors on a device; a GPU need not have them yet."""
         names = ("source", "lengths", "inputs", "outputs", "real")
         parts: dict[str, Tensor] = {name: getattr(self, name) for name in names}
         if device.type == "cuda":  # from pinned memory a GPU takes it without being waited for

@@ -90,6 +90,7 @@ class Tokenizers:
         return files
 
     def save(self, folder: Path) -> None:
+        """Write `contents` into a folder that is there."""
         for name, content in self.contents().items():
             (folder / name).write_bytes(content)
 

@@ -6,7 +6,9 @@ from typing import Any
 
 import seq2seq
 from seq2seq.config import Config, Shape
+from seq2seq.evaluation.scores import bleu_signature
 from seq2seq.models.folder import Model
+from seq2seq.text.languages import tokens_of
 
 # What a model of each shape is called, and the command that it is used with.
 _KINDS: dict[Shape, tuple[str, str]] = {
@@ -25,7 +27,7 @@ def model_card(model: Model, row: dict[str, Any], command: str) -> str:
     if config.decoder.bidirectional:  # it sees what it is to foretell, and cannot write
         use = "seq2seq perplexity FOLDER"
     parameters = sum(p.numel() for p in model.network.parameters())
-    quality = "" if row["bleu"] is None else f"- validation BLEU: {row['bleu']:.2f}\n"
+    quality = "" if row["bleu"] is None else _bleu(config, row["bleu"])
     if row["accuracy"] is not None:
         quality = f"- validation accuracy: {100 * row['accuracy']:.2f} %\n"
     sides = [side for side in (config.data.source, config.data.target) if side]
@@ -47,6 +49,14 @@ Use it with
 
     {use}
 """
+
+
+def _bleu(config: Config, value: float) -> str:
+    settings, tokens = config.validation, tokens_of(config.data.target)
+    signature = bleu_signature(lowercase=config.tokenizer.lowercase, tokens=tokens)
+    how = "greedy" if settings.beam == 1 else f"beam {settings.beam}"
+    lines = f", of the first {settings.lines:,} lines" if settings.lines else ""
+    return f"- validation BLEU: {value:.2f} ({how}{lines}; `{signature}`)\n"
 
 
 def _parts(config: Config) -> list[str]:

@@ -36,6 +36,7 @@ class MetricsLog:
         self._file = path.open("ab")
 
     def append(self, row: dict[str, Any]) -> None:
+        """Write a row, seen by others at once. ValueError for a number that is not finite."""
         line = json.dumps(row, allow_nan=False).encode() + b"\n"
         if self._file is not None:
             self._file.write(line)
@@ -48,6 +49,7 @@ class MetricsLog:
             os.fsync(self._file.fileno())
 
     def close(self) -> None:
+        """No row comes any more."""
         if self._file is not None:
             self._file.close()
 

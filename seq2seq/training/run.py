@@ -20,7 +20,7 @@ from seq2seq import config_file
 from seq2seq.config import Config
 from seq2seq.errors import UserError
 from seq2seq.evaluation.provenance import commit, hardware
-from seq2seq.files import append_line, whole_file
+from seq2seq.files import append_line, put_back, whole_file
 
 log = logging.getLogger(__name__)
 
@@ -68,6 +68,8 @@ class Run:
         self.curves = folder / "curves.png"
         self.profile = folder / "profile.txt"
         written = folder / "config.toml"
+        for place in (folder, self.checkpoints):
+            put_back(place)
         if written.exists():
             if not resume:
                 raise UserError(

@@ -12,7 +12,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from seq2seq.cli import streams
+import seq2seq
+from seq2seq.cli import main, streams
+from seq2seq.evaluation import results
 
 _MAIN = [sys.executable, "-c", "from seq2seq.cli import main; main()"]
 _ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
@@ -358,7 +360,7 @@ def scored(toy, trained, tmp_path):
     shutil.copytree(trained, tree / "runs/toy/base")
     shutil.rmtree(tree / "runs/toy/base/checkpoints")
     (tree / ".gitignore").write_text("runs/\n")
-    identity = ["-c", "user.name=a", "-c", "user.email=a@b"]
+    identity = ["-c", "user.name=a", "-c", "user.email=a@b", "-c", "commit.gpgsign=false"]
     for command in (["init", "-q"], ["add", "."], [*identity, "commit", "-qm", "first"]):
         subprocess.run(["git", "-C", str(tree), *command], check=True)
     return tree
@@ -423,8 +425,11 @@ def test_what_was_translated_before_an_interruption_is_kept(shell, model, tmp_pa
     assert (tmp_path / "out.part").read_bytes().count(b"\n") == 2
 
 
-def test_perplexity_is_the_same_wherever_it_is_said(shell, speaking, toy):
-    model, text = speaking / "model", toy.folder / "test.fr"
+def test_perplexity_is_the_same_wherever_it_is_said(shell, speaking, toy, tmp_path):
+    run = tmp_path / "toy" / "language"
+    shutil.copytree(speaking, run)
+    (run / "results.jsonl").unlink(missing_ok=True)
+    model, text = run / "model", toy.folder / "test.fr"
     said = shell("perplexity", model, text, *_QUICK)
     assert said.code == 0, said
     value, tokens = re.fullmatch(
@@ -440,7 +445,7 @@ def test_perplexity_is_the_same_wherever_it_is_said(shell, speaking, toy):
         assert score["name"] == "perplexity"
         assert f"{score['value']:.3f}" == value
         assert found["lines"] == len(lines)
-    (row, _) = map(json.loads, (speaking / "results.jsonl").read_text().splitlines())
+    (row, _) = map(json.loads, (run / "results.jsonl").read_text().splitlines())
     assert (row["split"], row["variant"], row["decoding"]) == ("test", "language", {})
 
 
@@ -508,6 +513,20 @@ def test_results_are_recorded_from_a_clean_tree_alone(shell, refused, scored, mo
     assert said.code == 2
     assert "changes that are not committed (loose)" in said.err
     assert record.read_text().count("\n") == 4
+
+
+def test_validation_says_what_evaluate_says(shell, trained, scored):
+    """Training translates by the path of every command; a recipe names what makes its row."""
+    run, record = scored / "runs/toy/base", scored / "rows.jsonl"
+    words = ("--split", "valid", "--beam", "1", "--json")
+    command = ("--record", record, "--command", "recipes/toy/run.sh base")
+    said = json.loads(shell("evaluate", run / "model", *words, *command, *_QUICK).out)
+    judged = map(json.loads, (trained / "metrics.jsonl").read_text().splitlines())
+    best = max(row["bleu"] for row in judged if row["kind"] == "valid")
+    assert said["scores"][0]["value"] == pytest.approx(best)
+    (row,) = map(json.loads, record.read_text().splitlines())
+    assert (row["command"], row["split"]) == (command[-1], "valid")
+    assert (row["metrics"][0]["signature"]) in (run / "model/README.md").read_text()
 
 
 def test_a_row_is_recorded_though_nobody_reads_what_is_said(scored):
@@ -667,3 +686,20 @@ def test_the_pieces_of_a_model_folder_are_those_that_it_is_fed(shell, models, tm
     said = shell("tokenizer", "encode", where, "--lowercase", stdin=b"a\n")
     assert said.code == 2
     assert "says itself whether its text is lower-cased" in said.err
+
+
+def test_the_names_of_the_package(trained, toy):
+    """What the README's three lines of Python stand on."""
+    lines = toy.lines("test.en")
+    translator = seq2seq.load(trained / "model", device="cpu")
+    assert isinstance(translator, seq2seq.Translator)
+    assert translator.translate(lines, beam=1) == translator.translate(lines, beam=1)
+    together = seq2seq.load(trained / "model", trained / "model", device="cpu")
+    assert together.translate(lines[:3]) == translator.translate(lines[:3])
+
+
+def test_a_bug_keeps_its_traceback(monkeypatch, tmp_path):
+    monkeypatch.setattr(results, "write_results", lambda folder: 1 / 0)
+    monkeypatch.setattr(sys, "argv", ["seq2seq", "results", str(tmp_path)])
+    with pytest.raises(ZeroDivisionError):
+        main()

@@ -123,7 +123,7 @@ def test_a_fixed_context_has_none(trained):
 
 
 @given(_TEXT)
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_each_word_has_its_pieces_in_order(translator, line):
     """Hostile text too; what a normaliser drops whole has none."""
     tokenizer = translator.tokenizers.source

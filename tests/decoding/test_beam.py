@@ -143,7 +143,7 @@ cases = {
 }
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     maximum=st.lists(st.integers(1, 5), min_size=1, max_size=3), n_best=st.integers(1, 7), **cases
 )
@@ -165,7 +165,7 @@ def test_a_wide_beam_is_exhaustive(
         assert_same(found[source], expected[: n_best if finished else min(n_best, width)])
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     maximum=st.lists(st.integers(1, 9), min_size=1, max_size=4),
     width=st.integers(1, 4),

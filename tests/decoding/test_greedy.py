@@ -67,7 +67,7 @@ def test_of_equals_the_lowest_id() -> None:
     assert greedy(model, model.start(0), limits(2), SPECIALS, 0.0)[0][0].tokens == [A, A]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     seed=st.integers(0, 10**6),
     maximum=st.lists(st.integers(1, 7), min_size=1, max_size=5),

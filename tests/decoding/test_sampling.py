@@ -77,7 +77,7 @@ def test_the_log_probability_is_the_models_own() -> None:
         assert not found.finished
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     seed=st.integers(0, 10**6),
     lines=st.lists(st.tuples(st.integers(1, 9), st.integers(0, 99)), min_size=1, max_size=5),

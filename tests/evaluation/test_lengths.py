@@ -11,7 +11,7 @@ from seq2seq.evaluation.lengths import EDGES, by_length
 from seq2seq.evaluation.scores import bleu
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(
     lengths=st.lists(st.integers(0, 80), min_size=1, max_size=30),
     edges=st.lists(st.integers(1, 70), max_size=6, unique=True).map(sorted),

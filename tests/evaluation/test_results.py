@@ -3,12 +3,15 @@
 import json
 import statistics
 import subprocess
+from pathlib import Path
 
 import pytest
 
 from seq2seq.errors import UserError
 from seq2seq.evaluation.results import append_row, make_row, read_rows, render, write_results
 from seq2seq.evaluation.scores import Score, corpus_scores
+
+RECIPES = sorted(path.parent for path in Path(__file__).parents[2].glob("recipes/*/results.jsonl"))
 
 
 def row(**changed):
@@ -35,8 +38,6 @@ def scored(value, **changed):
 @pytest.fixture
 def tree(tmp_path, monkeypatch):
     """A git repository with one commit, recipes/a in it, and us inside."""
-    for name in ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"):
-        monkeypatch.delenv(name, raising=False)
     folder = tmp_path / "tree"
     (folder / "recipes" / "a").mkdir(parents=True)
     (folder / "code.py").write_text("1\n")
@@ -268,3 +269,10 @@ def test_the_file_says_who_made_it(tree):
 def test_a_folder_without_results_is_named(tmp_path):
     with pytest.raises(UserError, match=r"results\.jsonl: cannot be read"):
         write_results(tmp_path)
+
+
+@pytest.mark.parametrize("folder", RECIPES, ids=lambda folder: folder.name)
+def test_the_pages_of_the_recipes_are_made_of_their_rows(folder):
+    head, _, page = (folder / "RESULTS.md").read_text().partition("\n\n")
+    assert f'made by "seq2seq results recipes/{folder.name}"' in head
+    assert page == render(read_rows(folder / "results.jsonl"), f"Results: {folder.name}")

@@ -102,7 +102,7 @@ def test_stepping_equals_teacher_forcing(
 @PLACEMENT
 @CELL
 @given(draw=st.data())
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 def test_selected_rows_go_on_as_if_alone(
     cell: str, classic: bool, context: str, draw: st.DataObject
 ) -> None:

@@ -212,7 +212,7 @@ def test_first_weights(cell: str) -> None:
 
 
 @given(lengths=st.lists(st.integers(1, 6), min_size=1, max_size=5), padding=st.integers(0, 3))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_reverse(lengths: list[int], padding: int) -> None:
     x = torch.randn(len(lengths), max(lengths) + padding, 2)
     expected = x.clone()

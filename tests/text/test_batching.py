@@ -36,7 +36,7 @@ def like_multi30k(pairs: int = 29_000) -> np.ndarray:
     epoch=st.integers(0, 100),
     pool=st.sampled_from([7, 1 << 17]),
 )
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_every_pair_once_within_the_budget(
     lengths: list[tuple[int, int]], budget: int, seed: int, epoch: int, pool: int
 ) -> None:
@@ -123,7 +123,7 @@ def tokenizers() -> Tokenizers:
 
 
 @given(lengths=st.lists(st.tuples(st.integers(0, 6), st.integers(0, 6)), min_size=1, max_size=5))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_collate(tmp_path_factory: pytest.TempPathFactory, lengths: list[tuple[int, int]]) -> None:
     both = tokenizers()
     left, right = both.source, both.target

@@ -38,7 +38,7 @@ ODD = "\r\t\0\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029\ufeff\"'\\{}, é日🎈"
 LINE = st.text(st.characters(exclude_characters="\n", codec="utf-8") | st.sampled_from(ODD))
 PAIRS = st.lists(st.tuples(LINE, LINE), min_size=1, max_size=6)
 CELL = LINE.map(lambda text: text.replace("\t", ""))
-WITH_FILES = settings(max_examples=50, deadline=None)  # a disk has slow moments
+WITH_FILES = settings(max_examples=50)
 PARALLEL = [("a", "b"), ("c", "d"), ("e", "f")]
 
 
@@ -141,7 +141,7 @@ def test_parquet_round_trips(pairs: list[Pair]) -> None:
         assert read(train=table, **nested) == pairs
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 @given(pairs=PAIRS)
 def test_a_local_dataset_round_trips(pairs: list[Pair]) -> None:
     nested = {"source_column": "translation.de", "target_column": "translation.en"}

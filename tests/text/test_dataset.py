@@ -28,7 +28,7 @@ def as_chunks(content: list[list[tuple[str, str, list[int], list[int]]]]) -> Ite
 
 
 @given(content=st.lists(ROWS, max_size=4))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_written_and_read(tmp_path_factory: pytest.TempPathFactory, content: list) -> None:
     path = tmp_path_factory.getbasetemp() / "round-trip.arrow"
     rows = [row for chunk in content for row in chunk]

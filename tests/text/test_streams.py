@@ -32,7 +32,7 @@ def batches(size: int, epoch: int = 0, **settings: Any) -> list[Any]:
     epoch=st.integers(0, 20),
     contiguous=st.booleans(),
 )
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_every_token_once_with_the_one_before_it(
     size: int, streams: int, window: int, epoch: int, contiguous: bool
 ) -> None:
@@ -51,7 +51,7 @@ def test_every_token_once_with_the_one_before_it(
 
 
 @given(size=st.integers(2, 200), streams=st.integers(1, 9), window=st.integers(1, 12))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_a_contiguous_window_goes_on_where_the_one_before_ended(
     size: int, streams: int, window: int
 ) -> None:

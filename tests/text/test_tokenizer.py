@@ -56,7 +56,7 @@ def came_back(line: str) -> str:
 
 
 @given(lines=st.lists(LINE, max_size=4), kind=st.sampled_from(["unigram", "bpe"]))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_any_text_comes_back(lines: list[str], kind: str) -> None:
     made = tokenizer(kind, normalization="identity")
     ids = made.encode(lines)
@@ -83,7 +83,7 @@ def test_normalization() -> None:
 
 @KIND
 @given(draw=st.data())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_no_line_holds_a_break_whatever_is_decoded(kind: str, draw: st.DataObject) -> None:
     made = tokenizer(kind)
     anything, first = st.integers(0, len(made) - 1), st.integers(4, min(259, len(made) - 1))

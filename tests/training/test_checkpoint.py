@@ -96,13 +96,18 @@ def killed_at(call: int, work) -> bool:
     return os.WIFSIGNALED(os.waitpid(child, 0)[1])
 
 
+@pytest.mark.parametrize("swaps", [True, False])
 @pytest.mark.parametrize("update", [1, 2])
-def test_killed_at_any_point_of_a_save(saved, update):
-    """update 1: the same name is written again, as a resumed run may do."""
+def test_killed_at_any_point_of_a_save(saved, update, swaps, monkeypatch):
+    """update 1: the same name is written again, as a resumed run may do; swaps: whether the file
+    system can swap two names, which that of a network may not."""
+    if not swaps:
+        monkeypatch.setattr(files.ctypes, "CDLL", lambda *_, **__: None)
     folder, one, progress = saved
     progress.update = update
     for call in range(1, 20):
         alive = not killed_at(call, lambda: Checkpoints(folder).save(progress, *one))
+        files.put_back(folder)  # as a run that goes on does
         found = Checkpoints(folder).load(*parts(2))
         assert found is not None
         assert found.update in (1, update)
@@ -155,15 +160,18 @@ def test_a_strangers_pickle_runs_nothing(saved, write, monkeypatch, tmp_path):
     assert not (tmp_path / "sprung").exists()
 
 
-def test_a_folder_of_the_same_name_is_never_missing(tmp_path):
-    """What `save` stands on when it writes the same update again."""
-    folder = tmp_path / "f"
-    for content in ("old", "new"):
-        with files.whole_folder(folder) as aside:
-            (aside / "a").write_text(content)
-            assert folder.exists() == (content == "new")
-    assert (folder / "a").read_text() == "new"
-    assert [path.name for path in tmp_path.iterdir()] == ["f"]
+@pytest.mark.parametrize("damage", ["empty", "cut", "noise", "trap"])
+def test_a_broken_state_of_a_text_is_named_and_runs_nothing(saved, damage, monkeypatch, tmp_path):
+    folder, _, _ = saved
+    monkeypatch.chdir(tmp_path)
+    path = folder / "update-00000001/carried.pt"
+    torch.save(Trap() if damage == "trap" else [(torch.zeros(2, 3),)], path)
+    if damage != "trap":
+        assert torch.equal(Checkpoints(folder).carried()[0][0], torch.zeros(2, 3))
+        BROKEN[damage](path)
+    with pytest.raises(UserError, match=r"carried\.pt: cannot be read"):
+        Checkpoints(folder).carried()
+    assert not (tmp_path / "sprung").exists()
 
 
 def test_how_to_go_on_is_said_by_the_optimiser_that_is_filled(saved):

@@ -45,9 +45,9 @@ _SETTINGS = (
 )
 
 
-@pytest.fixture
-def script(tmp_path):
-    path = tmp_path / "train.py"
+@pytest.fixture(scope="module")
+def script(tmp_path_factory):
+    path = tmp_path_factory.mktemp("script") / "train.py"
     path.write_text(_TRAIN)
     return path
 
@@ -92,10 +92,16 @@ def rows(run: Path) -> list[dict[str, object]]:
     return [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
 
 
+@pytest.fixture(scope="module")
+def whole(script, toy, tmp_path_factory):
+    """50 updates of one process."""
+    return ran(script, toy, tmp_path_factory.mktemp("whole") / "run")
+
+
 @pytest.mark.parametrize("more", [(), ("training.accumulate=2", "training.batch_tokens=20")])
-def test_two_ranks_make_the_updates_of_one(script, toy, tmp_path, more):
+def test_two_ranks_make_the_updates_of_one(script, toy, tmp_path, whole, more):
     """Batches of 20 tokens hold one sentence now and then: a rank is without one."""
-    alone = ran(script, toy, tmp_path / "alone", *more)
+    alone = ran(script, toy, tmp_path / "alone", *more) if more else whole
     both = ran(script, toy, tmp_path / "both", *more, ranks=2)
     expected = left(alone)
     assert next(iter(expected.values())).dtype == torch.float64
@@ -107,8 +113,7 @@ def test_two_ranks_make_the_updates_of_one(script, toy, tmp_path, more):
     assert sorted(p.name for p in both.iterdir()) == sorted(p.name for p in alone.iterdir())
 
 
-def test_a_run_goes_on_with_another_number_of_ranks(script, toy, tmp_path):
-    whole = ran(script, toy, tmp_path / "whole")
+def test_a_run_goes_on_with_another_number_of_ranks(script, toy, tmp_path, whole):
     run = stopped_twice(script, toy, tmp_path / "run", ranks=(1, 3, 2))
     torch.testing.assert_close(left(run), left(whole), rtol=0, atol=1e-6)
 
@@ -213,12 +218,11 @@ def test_ranks_with_different_configurations(script, toy, tmp_path):
     assert any("rank 1 has another configuration than rank 0" in said for _, said in ended), ended
 
 
-def test_two_machines_each_with_a_folder_of_its_own(script, toy, tmp_path):
+def test_two_machines_each_with_a_folder_of_its_own(script, toy, tmp_path, whole):
     """Nothing is shared but the connection; the first one writes."""
     ended = on_two_machines(script, toy, tmp_path, 1, 1)
     assert all(code == 0 for code, _ in ended), ended
-    alone = ran(script, toy, tmp_path / "alone")
-    torch.testing.assert_close(left(tmp_path / "run0"), left(alone), rtol=0, atol=1e-6)
+    torch.testing.assert_close(left(tmp_path / "run0"), left(whole), rtol=0, atol=1e-6)
     assert [path.name for path in (tmp_path / "run1").iterdir()] == ["data"]
 
 

@@ -90,8 +90,51 @@ def test_the_average_follows_by_its_formula(learner, batch):
     assert decay == 0.5  # both of its branches were met
     torch.testing.assert_close([p.detach() for p in one.averaged.parameters()], expected)
     assert one.judged is one.averaged
-    assert learner().judged is not None
-    assert learner().averaged is None
+    plain = learner()
+    assert plain.averaged is None
+    assert plain.judged is plain.network
+
+
+_PLAIN = (
+    *("encoder.dropout=0.1", "encoder.embedding_dropout=0.1"),
+    *("decoder.dropout=0.1", "decoder.embedding_dropout=0.1"),
+    *("encoder.layers=2", "decoder.layers=2"),
+    *("context.kind=cosine", "context.pooling=attentive", "decoder.tied=none"),
+)
+
+
+def after_two_updates(learner, batch, *settings):
+    one = learner(*_PLAIN, *settings)
+    torch.manual_seed(7)
+    for number in (1, 2):
+        update(one, [batch(0, 1, 2)], 0.01, number)
+    return [p.detach() for p in one.judged.parameters()]
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        *("encoder.cell=lstm", "encoder.layers=1", "encoder.bidirectional=false"),
+        *("encoder.layer_norm=true", "encoder.variational=true", "encoder.embedding=16"),
+        *("encoder.hidden=16", "encoder.dropout=0.3", "encoder.embedding_dropout=0.3"),
+        *("context.kind=additive", "context.placement=classic", "context.shortcut=false"),
+        *("context.pooling=mean", "context.heads=2", "context.size=48"),
+        *("decoder.cell=lstm", "decoder.layers=1", "decoder.layer_norm=true"),
+        *("decoder.variational=true", "decoder.hidden=48", "decoder.dropout=0.3"),
+        *("decoder.embedding=16", "decoder.embedding_dropout=0.3"),
+        *("decoder.tied=output", "decoder.tied=all"),
+        *("training.r_drop=3", "training.label_smoothing=0.2", "training.word_dropout=0.5"),
+        *("training.betas=[0.5,0.6]", "training.weight_decay=0.5", "training.optimizer=sgd"),
+        *("training.clip=0.01", "training.average_decay=0.9"),
+    ],
+)
+def test_every_setting_of_the_network_and_of_an_update_counts(learner, batch, changed):
+    """None is lost between the configuration and the weights; what each does, other tests hold."""
+    plain, again = (after_two_updates(learner, batch) for _ in range(2))
+    assert all(map(torch.equal, plain, again))
+    other = after_two_updates(learner, batch, changed)
+    shapes = [[p.shape for p in one] for one in (plain, other)]
+    assert shapes[0] != shapes[1] or not all(map(torch.equal, plain, other))
 
 
 @pytest.mark.parametrize("poison", ["weight", "infinite weight", "loss"])

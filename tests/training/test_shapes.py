@@ -177,7 +177,7 @@ def test_a_tagger(learned):
     for text, one in zip(texts, together, strict=True):
         (alone,) = labeller.stream([text])
         assert abs(alone.probabilities - one.probabilities).max() < 1e-6
-    assert together[-2].labels == ["NOUN"] or together[-2].probabilities.max() < 1
+    assert [len(one.labels) for one in together[-2:]] == [1, 7]
 
 
 def test_a_label_makes_a_text(learned):
