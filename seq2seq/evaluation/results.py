@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from seq2seq.errors import UserError
-from seq2seq.evaluation.provenance import commit, dirty_files, hardware, tree_root
+from seq2seq.evaluation.provenance import RECORDS, commit, dirty_files, hardware, tree_root
 from seq2seq.evaluation.scores import Score
 from seq2seq.evaluation.table import Row, render
 from seq2seq.files import append_line, read_objects, write_whole
@@ -100,11 +100,10 @@ def append_row(path: Path, row: Row, *, require_clean: Path | None) -> None:
 
 
 def refuse_dirty(path: Path, folder: Path) -> None:
-    """Raises UserError where the git tree of `folder` holds anything uncommitted but the results
-    file `path` and the RESULTS.md beside it: to be asked before a long evaluation, too."""
-    own = path.resolve()
-    allowed = {own, own.with_name("RESULTS.md")}
-    dirty = [file for file in dirty_files(folder) if file not in allowed]
+    """Raises UserError where the git tree of `folder` holds anything uncommitted but recorded
+    results, of which no figure is made: to be asked before a long evaluation, too. `path`: what is
+    to be recorded in, and is named."""
+    dirty = [file for file in dirty_files(folder) if file.name not in RECORDS]
     if dirty:
         root = tree_root(folder)
         names = ", ".join(file.relative_to(root).as_posix() for file in dirty[:3])
