@@ -154,7 +154,7 @@ class DecoderConfig(Section):
 
 
 class TrainingConfig(Section):
-    batch_tokens: int = Field(2048, ge=1)  # rows times longest side, padding counted
+    batch_tokens: int = Field(1536, ge=1)  # rows times longest side, padding counted
     # Language model: steps that are learned through at once; batch_tokens / window texts beside
     # each other. "contiguous" windows start from the state that the one before them has left.
     window: int = Field(35, ge=1)

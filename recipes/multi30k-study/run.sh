@@ -79,7 +79,7 @@ attention-alone() {
     row layer-norm encoder.layer_norm=true decoder.layer_norm=true
     # What a configuration gets that says nothing of these, together.
     row defaults tokenizer.kind=unigram context.pooling=attentive decoder.tied=output training.label_smoothing=0.1 \
-        training.schedule=inverse-sqrt training.batch_tokens=2048
+        training.schedule=inverse-sqrt
     row three-layers encoder.layers=3 decoder.layers=3
     row three-layers-norm encoder.layers=3 decoder.layers=3 encoder.layer_norm=true decoder.layer_norm=true
 }
