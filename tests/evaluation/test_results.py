@@ -149,9 +149,7 @@ def test_a_clean_tree_takes_row_after_row(tree):
     path = tree / "recipes" / "a" / "results.jsonl"
     (tree / "runs").mkdir()
     (tree / "runs" / "ignored").write_text("")
-    (tree / "recipes" / "results.jsonl").write_text(
-        ""
-    )  # no figure is made of it
+    (tree / "recipes" / "results.jsonl").write_text("")  # no figure is made of it
     for seed in (1, 2):
         append_row(path, row(seed=seed), require_clean=tree)
         write_results(path.parent)
