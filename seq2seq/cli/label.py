@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
@@ -72,7 +71,7 @@ def tag(
 ) -> None:
     """Write the tag of each word of each line of INPUT (stdin), as MODEL, a tagger, sees it.
 
-    Words are what stands between spaces or tabs. A file that ends in .conllu (or .conllu.gz) is
+    Words are what stands between white space. A file that ends in .conllu (or .conllu.gz) is
     CoNLL-U, and so is what is written then.
     """
     of_treebank = input_file is not None and input_file.name.endswith((".conllu", ".conllu.gz"))
@@ -84,9 +83,7 @@ def tag(
             _tag_conllu(labeller, source, sink, "stdin" if input_file is None else str(input_file))
             return
         for window in streams.windows(source, _WINDOW):
-            # A no-break space is a part of a word, as it is in training.
-            words = (" ".join(re.findall(r"[^ \t\r]+", line)) for line in window)
-            for found in labeller.stream(words):
+            for found in labeller.stream(" ".join(line.split()) for line in window):
                 sink.write(_json(_rows(labeller, found)) if probabilities else _text(found))
             sink.flush()
 
