@@ -91,10 +91,10 @@ prepare() {
     : "${SEQ2SEQ_DATA:?set it to the folder that holds $1}"
     DATA=runs/$RECIPE/data
     mkdir -p "$DATA.stages"
-    [ -d "$DATA" ] || rm -f "$DATA.stages/data"
     corpus "$1"
-    exec {lock}> "$DATA.stages/lock"
+    exec {lock}> "$DATA.lock"
     flock "$lock"  # another variant may be making it
+    forget_without "$DATA"
     RUN=$DATA stage data "recipes/$RECIPE/prepare.py" ${CORPUS[@]+"${CORPUS[@]}"} -- \
         python3 "recipes/$RECIPE/prepare.py" "$SEQ2SEQ_DATA/$1" "$DATA"
     exec {lock}>&-

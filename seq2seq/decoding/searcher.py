@@ -24,6 +24,7 @@ from seq2seq.models.translation import Translation
 from seq2seq.text.batching import pad_source
 from seq2seq.text.tokenizers import Tokenizers
 
+_OF_SAMPLING = ("temperature", "top_k", "top_p", "seed")
 _PAIRS = 1 << 16  # of positions on both sides that attention scores at once
 
 
@@ -74,9 +75,9 @@ class Search:
             wrong.append(f"length penalty {self.length_penalty} must be finite and at least 0")
         if self.sampling:
             wrong += out_of_range(self.temperature, self.top_k, self.top_p)
-        elif (self.temperature, self.top_k, self.top_p, self.seed) != (1.0, 0, 1.0, 1):
+        elif any(getattr(self, name) != getattr(Search, name) for name in _OF_SAMPLING):
             wrong.append("temperature, top-k, top-p and seed need sampling (--sample)")
-        if self.utility != "chrf" and not self.mbr:
+        if self.utility != Search.utility and not self.mbr:
             wrong.append("a utility needs candidates (--mbr)")
         if wrong:
             raise UserError("; ".join(wrong))

@@ -62,8 +62,7 @@ class Translator:
                     f"{number} is not that of model 1: train them on the same tokenizer"
                 )
         self.configs = [model.config for model in models]
-        self.aligned = first.config.context.kind == "aligned"
-        if any((config.context.kind == "aligned") != self.aligned for config in self.configs):
+        if len({config.context.kind == "aligned" for config in self.configs}) > 1:
             raise UserError(
                 "a model with an aligned context writes as many subwords as its source has: it "
                 "cannot be in an ensemble with one that does not"
@@ -124,7 +123,8 @@ class Translator:
             self.require_attention()
             if search.mbr or (search.sampling and search.n_best > 1):
                 raise UserError("alignments are of a search's own best: leave out either of them")
-        if self.aligned and (search.min_length > 1 or search.max_length is not None):
+        aligned = not self.searcher.writes_eos
+        if aligned and (search.min_length > 1 or search.max_length is not None):
             raise UserError(
                 "a model with an aligned context writes as many subwords as its source has: leave "
                 "out the minimum and the maximum length"
@@ -142,7 +142,7 @@ class Translator:
         work.sort(key=lambda item: len(item[0].parts[item[1]]))  # stable: like lengths together
         done = 0
         sizes = [len(line.parts[part]) + 1 for line, part in work]
-        for now in in_turn(sizes, most=search.batch_size, longest=self.longest, alike=self.aligned):
+        for now in in_turn(sizes, most=search.batch_size, longest=self.longest, alike=aligned):
             batch = work[now]
             sources = [line.parts[part] for line, part in batch]
             drawn_by = [f"{part} {line.text}" if part else line.text for line, part in batch]

@@ -147,32 +147,43 @@ def _make(config: Config, folder: Path, threads: int) -> tuple[Tokenizers, dict[
     return tokenizers, dict(counts)
 
 
-def _well_labelled(train: Iterable[Pair], config: Config) -> Iterator[Pair]:
-    """The pairs as they are. Raises UserError, naming the row, for one without the labels or the
-    vector that it needs; what is blank is dropped later."""
-    vector = Numbers(config.encoder.numbers) if config.encoder.kind == "vector" else None
-    for number, pair in enumerate(train, start=1):
-        if pair[0].strip() and pair[1].strip():
-            try:
-                if vector is None:
-                    require_count(config.shape, *pair)
-                else:
-                    vector.encode([pair[0]])
-            except UserError as error:
-                raise UserError(f"data.train, row {number}: {error}") from None
+def _each(pairs: Iterable[Pair], split: str, check: Callable[[Pair], object]) -> Iterator[Pair]:
+    """The pairs as they are. Raises UserError, naming the row, for what `check` refuses."""
+    for number, pair in enumerate(pairs, start=1):
+        try:
+            check(pair)
+        except UserError as error:
+            raise UserError(f"data.{split}, row {number}: {error}") from None
         yield pair
+
+
+def _well_labelled(train: Iterable[Pair], config: Config) -> Iterator[Pair]:
+    """The pairs, each with the labels or the vector that it needs; what is blank is dropped
+    later."""
+    vector = Numbers(config.encoder.numbers) if config.encoder.kind == "vector" else None
+
+    def check(pair: Pair) -> None:
+        if not (pair[0].strip() and pair[1].strip()):
+            return
+        if vector is None:
+            require_count(config.shape, *pair)
+        else:
+            vector.encode([pair[0]])
+
+    return _each(train, "train", check)
 
 
 def _require_known(config: Config, valid: list[Pair], tokenizers: Tokenizers) -> None:
     """Raises UserError, naming the row, for labels that training does not have, or too few."""
     labels = tokenizers.require_labels()
-    for number, pair in enumerate(valid, start=1):
-        try:
-            if isinstance(labels, Labels):
-                require_count(config.shape, *pair)
-            labels.encode([pair[LABELLED[config.shape]]])
-        except UserError as error:
-            raise UserError(f"data.valid, row {number}: {error}") from None
+
+    def check(pair: Pair) -> None:
+        if isinstance(labels, Labels):
+            require_count(config.shape, *pair)
+        labels.encode([pair[LABELLED[config.shape]]])
+
+    for _ in _each(valid, "valid", check):
+        pass
 
 
 def _held_out(config: Config, valid: list[Pair]) -> dict[str, set[bytes]]:

@@ -160,6 +160,17 @@ def test_a_strangers_pickle_runs_nothing(saved, write, monkeypatch, tmp_path):
     assert not (tmp_path / "sprung").exists()
 
 
+def test_a_folder_of_the_same_name_is_replaced_as_a_whole(tmp_path):
+    """What `save` stands on when it writes the same update again."""
+    folder = tmp_path / "f"
+    for content in ("old", "new"):
+        with files.whole_folder(folder) as aside:
+            (aside / "a").write_text(content)
+            assert folder.exists() == (content == "new")
+    assert (folder / "a").read_text() == "new"
+    assert [path.name for path in tmp_path.iterdir()] == ["f"]
+
+
 @pytest.mark.parametrize("damage", ["empty", "cut", "noise", "trap"])
 def test_a_broken_state_of_a_text_is_named_and_runs_nothing(saved, damage, monkeypatch, tmp_path):
     folder, _, _ = saved

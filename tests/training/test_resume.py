@@ -153,6 +153,9 @@ def kind(request, toy, tmp_path_factory):
     ended = ends_as(run)
     epochs = [row["epoch"] for row in ended["rows"] if row["kind"] == "train"]
     assert max(epochs) >= 1, "too short a run to show anything"
+    judged = {row["update"] for row in ended["rows"] if row["kind"] == "valid"}
+    assert len(judged) >= 2
+    assert any(update % 7 for update in judged)  # with a log window half full
     prepared = preparation.prepare(config, run / "data", in_use=True)
     batches = len(Feeds(config, prepared, Ranks())(0).plan)
     return config, ended, -(-batches // config.training.accumulate)
