@@ -65,11 +65,10 @@ attention-alone() {
     row rate-0.004 training.learning_rate=0.004
     row inverse-sqrt training.schedule=inverse-sqrt
     row batch-3072 training.batch_tokens=3072
-    row fp32 training.precision=fp32
     row unigram tokenizer.kind=unigram
     row bpe-dropout tokenizer.sampling=0.1
     local size
-    for size in 1000 2000 16000; do
+    for size in 1000 16000; do
         row vocabulary-$size tokenizer.vocabulary=$size
     done
     row embedding-384 encoder.embedding=384 decoder.embedding=384
