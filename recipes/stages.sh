@@ -86,17 +86,24 @@ train_run() {
 }
 
 # The recipe's data in runs/RECIPE/data, made by its prepare.py from the file or folder of that name
-# under $SEQ2SEQ_DATA; called by itself, for all variants share it.
+# under $SEQ2SEQ_DATA.
 prepare() {
     : "${SEQ2SEQ_DATA:?set it to the folder that holds $1}"
-    DATA=runs/$RECIPE/data
-    mkdir -p "$DATA.stages"
     corpus "$1"
+    shared_data "" "recipes/$RECIPE/prepare.py" ${CORPUS[@]+"${CORPUS[@]}"} -- \
+        python3 "recipes/$RECIPE/prepare.py" "$SEQ2SEQ_DATA/$1" "runs/$RECIPE/data"
+}
+
+# shared_data NAME FILE... -- COMMAND...: the stage that makes DATA, the folder NAME in runs/RECIPE/data
+# or all of that; called by itself, for other runs share it.
+shared_data() {
+    DATA=runs/$RECIPE/data${1:+/$1}
+    shift
+    mkdir -p "$DATA.stages"
     exec {lock}> "$DATA.lock"
-    flock "$lock"  # another variant may be making it
+    flock "$lock"  # another run may be making it
     forget_without "$DATA"
-    RUN=$DATA stage data "recipes/$RECIPE/prepare.py" ${CORPUS[@]+"${CORPUS[@]}"} -- \
-        python3 "recipes/$RECIPE/prepare.py" "$SEQ2SEQ_DATA/$1" "$DATA"
+    RUN=$DATA stage data "$@"
     exec {lock}>&-
 }
 

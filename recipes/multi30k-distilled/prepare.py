@@ -1,0 +1,44 @@
+"""Training pairs, and after them the same sources as an ensemble translates them.
+
+    python prepare.py CONFIG OUTPUT MODEL...
+
+CONFIG names the training pairs in its `[data]`; OUTPUT gets train.SOURCE and train.TARGET, twice
+as many lines. Sequence-level distillation (Kim & Rush 2016: the best of a beam of 5), with an
+ensemble for a teacher (Freitag et al. 2017).
+"""
+
+import os
+import sys
+from pathlib import Path
+
+import seq2seq
+from seq2seq.config_file import load
+from seq2seq.decoding.searcher import Search
+from seq2seq.text.corpus import read_pairs
+
+
+def main() -> None:
+    if len(sys.argv) < 4:
+        sys.exit("usage: python prepare.py CONFIG OUTPUT MODEL...")
+    data = load(Path(sys.argv[1])).data
+    output = Path(sys.argv[2])
+    output.mkdir(parents=True, exist_ok=True)
+    pairs = list(read_pairs(data, "train"))
+    sources = [source for source, _ in pairs]
+    translations: list[str] = []
+    for best in seq2seq.load(*sys.argv[3:]).stream(sources, Search()):
+        translations.append(best[0].text)
+        if len(translations) % 1000 == 0:
+            print(f"{len(translations):,} of {len(sources):,} lines", file=sys.stderr)
+    write(output / f"train.{data.source}", sources + sources)
+    write(output / f"train.{data.target}", [target for _, target in pairs] + translations)
+
+
+def write(path: Path, lines: list[str]) -> None:
+    aside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    aside.write_bytes("".join(f"{line}\n" for line in lines).encode("utf-8"))
+    aside.replace(path)
+
+
+if __name__ == "__main__":
+    main()
