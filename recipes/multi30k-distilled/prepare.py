@@ -7,13 +7,13 @@ as many lines. Sequence-level distillation (Kim & Rush 2016: the best of a beam 
 ensemble for a teacher (Freitag et al. 2017).
 """
 
-import os
 import sys
 from pathlib import Path
 
 import seq2seq
 from seq2seq.config_file import load
 from seq2seq.decoding.searcher import Search
+from seq2seq.files import write_whole
 from seq2seq.text.corpus import read_pairs
 
 
@@ -30,14 +30,13 @@ def main() -> None:
         translations.append(best[0].text)
         if len(translations) % 1000 == 0:
             print(f"{len(translations):,} of {len(sources):,} lines", file=sys.stderr)
-    write(output / f"train.{data.source}", sources + sources)
-    write(output / f"train.{data.target}", [target for _, target in pairs] + translations)
-
-
-def write(path: Path, lines: list[str]) -> None:
-    aside = path.with_name(f".{path.name}.{os.getpid()}.part")
-    aside.write_bytes("".join(f"{line}\n" for line in lines).encode("utf-8"))
-    aside.replace(path)
+    targets = [target for _, target in pairs]
+    for language, lines in (
+        (data.source, sources + sources),
+        (data.target, targets + translations),
+    ):
+        text = "".join(f"{line}\n" for line in lines)
+        write_whole(output / f"train.{language}", text.encode("utf-8"))
 
 
 if __name__ == "__main__":

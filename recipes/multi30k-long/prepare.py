@@ -11,11 +11,12 @@ split holds a sentence of another that was not in it before.
 """
 
 import gzip
-import os
 import random
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+
+from seq2seq.files import write_whole
 
 LONGEST = 80  # words on the English side
 ALONE = {"train"}  # splits whose sentences stand there by themselves, too
@@ -62,9 +63,7 @@ def main() -> None:
         lines = lines + [line for _ in range(passes) for line in joined(pairs, draw)]
         for side, language in enumerate(("en", "de")):
             text = "".join(line[side] + "\n" for line in lines)
-            aside = output / f".{split}.{language}.{os.getpid()}.part"
-            aside.write_bytes(text.encode("utf-8"))
-            aside.replace(output / f"{split}.{language}")
+            write_whole(output / f"{split}.{language}", text.encode("utf-8"))
         print(f"{split}: {len(pairs):,} sentences, {len(lines):,} lines", file=sys.stderr)
 
 
