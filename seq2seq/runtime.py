@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -98,10 +99,14 @@ def unit_of_rows(weight: torch.Tensor, dtype: torch.dtype) -> int:
 
 
 def threads(count: int) -> int:
-    """Use `count` threads for matrix products (0: one a core, the cores shared out where torchrun
-    started several processes); gives the number in use."""
-    processes = int(os.environ.get("LOCAL_WORLD_SIZE", 1))
-    torch.set_num_threads(count or max(1, cores() // processes))
+    """Use `count` threads for matrix products (0: OMP_NUM_THREADS, else one a core, the cores
+    shared out where torchrun started several processes); gives the number in use."""
+    processes = int(os.environ.get("LOCAL_WORLD_SIZE", 0))
+    wanted = os.environ.get("OMP_NUM_THREADS", "")
+    # torchrun says 1 to all that it starts.
+    if not count and not processes and re.fullmatch("0*[1-9][0-9]*", wanted):
+        count = int(wanted)
+    torch.set_num_threads(count or max(1, cores() // max(1, processes)))
     return torch.get_num_threads()
 
 

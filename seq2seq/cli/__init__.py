@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import sys
+from pathlib import Path
 
 import click
 
@@ -56,8 +58,13 @@ def main() -> None:
     """Run the command line: 0 done, 2 a mistake of the user's, 128 + n stopped by signal n, 1 a
     reader that has left (`| head`), of which click says nothing more."""
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
-    for chatty in ("datasets", "httpx", "huggingface_hub", "fsspec", "sacrebleu"):
+    for chatty in ("datasets", "httpx", "fsspec", "sacrebleu"):
         logging.getLogger(chatty).setLevel(logging.ERROR)
+    os.environ.setdefault("HF_HUB_VERBOSITY", "error")  # it sets its logger up when it is imported
+    if sys.stdin is None:  # closed: there is nothing to read
+        sys.stdin = Path(os.devnull).open()  # noqa: SIM115 - as long as the program
+    if sys.stdout is None:
+        _refuse("stdout is closed: what is written would be lost; send it to a file or /dev/null")
     try:
         cli.main(standalone_mode=False)
     except UserError as error:

@@ -14,7 +14,7 @@ from typing import Any
 import click
 
 from seq2seq.cli import streams
-from seq2seq.cli.options import model_options, search_options
+from seq2seq.cli.options import model_folders, model_options, search_options
 from seq2seq.errors import UserError
 
 
@@ -63,7 +63,8 @@ def evaluate(
     threads: int,
     **search: Any,
 ) -> None:
-    """Score MODEL on a test set: SOURCE and REFERENCE, or what its configuration names.
+    """Score MODEL on a test set: SOURCE and REFERENCE (or a table of both, as in training), or what
+    its configuration names. The figures are added to the results.jsonl of MODEL's run, too.
 
     A translator: BLEU and chrF of its translations, and BLEU by source length. A language model:
     the perplexity of SOURCE. A classifier or a tagger: accuracy and macro F1; --plot draws what was
@@ -81,6 +82,8 @@ def evaluate(
     # Before the work, so that it is not done for nothing.
     if split is not None and source_file is not None:
         raise UserError(f"--split {split}: {source_file} is scored: leave out either of them")
+    if command is not None and record is None:
+        raise UserError("--command: it goes into the row of a --record: give both, or neither")
     if record is not None:
         refuse_dirty(record, record.resolve().parent)
     if plot is not None:
@@ -89,14 +92,17 @@ def evaluate(
         kind_of(plot)
     runtime.keep_memory()
     runtime.threads(threads)
-    models = [folder.load(Path(name)) for name in model.split(",")]
-    if by_perplexity(models[0].config):
-        for option, wanted in (("-o", output), ("--plot", plot)):
-            if wanted is not None:
-                raise UserError(
-                    f"{option} {wanted}: {model} is scored by perplexity alone, and leaves nothing "
-                    "to write or to draw"
-                )
+    models = [folder.load(one) for one in model_folders(model)]
+    writes = not by_perplexity(models[0].config)
+    for option, wanted in (("-o", output), ("--plot", plot)):
+        if wanted is not None and not writes:
+            raise UserError(
+                f"{option} {wanted}: {model} is scored by perplexity alone, and leaves nothing "
+                "to write or to draw"
+            )
+    searches = writes and models[0].config.shape == "translation"
+    if not searches and chosen != Search(batch_size=chosen.batch_size):
+        raise UserError(f"{model} is no translator and searches nothing: leave such options out")
     files = [source_file, target_file]
     pairs, name = _pairs(models[0].config, source_file, target_file, split or "test")
     with ExitStack() as opened:
@@ -135,12 +141,16 @@ def _pairs(
     config: Any, source_file: Path | None, target_file: Path | None, split: Any
 ) -> tuple[list[tuple[str, str]], str]:
     """Sources and references, and what the set is called."""
-    from seq2seq.text.corpus import read_pairs
+    from seq2seq.text.corpus import is_table, pairs_of_table, read_pairs
 
     if source_file is None:
         named = getattr(config.data, split)
         name = Path(named).name if isinstance(named, str) else split
         return list(read_pairs(config.data, split)), name
+    if is_table(source_file):
+        if target_file is not None:
+            raise UserError(f"{source_file} is a table of both sides: leave {target_file} out")
+        return list(pairs_of_table(config.data, source_file)), source_file.stem
     if config.shape == "language-model":
         if target_file is not None:
             raise UserError(f"a language model is scored on one text: leave {target_file} out")
@@ -162,7 +172,7 @@ def _draw(done: Any, label: str, picture: Path) -> None:
 
 def _runs_of(model: str) -> list[Path]:
     """The run folder that a model lies in, or that each of an ensemble does."""
-    return [Path(name).resolve().parent for name in model.split(",")]
+    return [one.resolve().parent for one in model_folders(model)]
 
 
 def _row(

@@ -50,7 +50,11 @@ def perplexity(
 @click.command()
 @click.argument("model")
 @click.option("--prompt", help="A language model: what the text begins with.")
-@click.option("--given", help="Shape generation: what to write for, a label or a vector.")
+@click.option(
+    "--given",
+    help="Shape generation: what to write for, a label or a vector on the scale of the training "
+    "text. A colour (#1e90ff) is red, green and blue from 0 to 1.",
+)
 @click.option("--length", type=int, default=200, show_default=True, help="At most so many tokens.")
 @click.option("--number", type=click.IntRange(1), default=1, help="--given: how many to write.")
 @click.option("--temperature", type=float, default=1.0, show_default=True)
@@ -80,14 +84,19 @@ def generate(
     chosen = Sampling(**sampling)
     runtime.threads(threads)
     if load_config(Path(model)).shape == "generation":
-        if given is None or prompt is not None:
+        if prompt is not None:
+            raise UserError(f"{model} writes for a label or a vector: --prompt is not for it")
+        if given is None:
             raise UserError(f"{model} writes for a label or a vector: name it with --given")
         for line in _written(model, given, number, chosen, device, precision):
             click.echo(line)
         return
     generator = Generator.load(model, device=device, precision=precision)
-    if given is not None or number != 1:
-        raise UserError(f"{model} is a language model: --prompt says what its text begins with")
+    for option, said in (("--given", given is not None), ("--number", number != 1)):
+        if said:
+            raise UserError(
+                f"{option}: {model} is a language model, which writes one text on from a --prompt"
+            )
     text = generator.generate(prompt, chosen)
     first = next(text)  # a mistake in the prompt is told before anything is written
     click.echo((prompt or "") + first, nl=False)

@@ -3,9 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import click
+
+from seq2seq.errors import UserError
+
+
+def model_folders(models: str) -> list[Path]:
+    """One folder, or several named with commas between them. Raises UserError."""
+    names = models.split(",")
+    if not all(names):
+        raise UserError(f"{models!r}: a name is missing beside a comma")
+    return [Path(name) for name in names]
 
 
 def device_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -19,7 +30,10 @@ def device_options(command: Callable[..., Any]) -> Callable[..., Any]:
         ),
         click.option("--device", default="auto", show_default=True, help="cpu, cuda, cuda:1, ..."),
         click.option(
-            "--threads", type=click.IntRange(0), default=0, help="0: one a core  [default: 0]"
+            "--threads",
+            type=click.IntRange(0),
+            default=0,
+            help="0: $OMP_NUM_THREADS, or one a core  [default: 0]",
         ),
     ):
         command = option(command)
@@ -53,8 +67,8 @@ def search_options(command: Callable[..., Any]) -> Callable[..., Any]:
             "--mbr",
             type=int,
             default=0,
-            help="Of N candidates, the n best or samples, take the one most like the others "
-            "(minimum Bayes risk).",
+            help="Of N candidates, the n best of a --beam as large or samples, take the one most "
+            "like the others (minimum Bayes risk).",
         ),
         click.option("--seed", type=int, default=1, show_default=True, help="Of --sample."),
         click.option("--top-p", type=float, default=1.0, help="Sample from this mass alone."),

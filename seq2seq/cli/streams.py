@@ -98,7 +98,7 @@ def sink(path: Path | None, inputs: list[Path | None]) -> Iterator[IO[bytes]]:
     stays one, and what it names is written. Lines that were written before something went wrong are
     kept beside it, in a file whose name ends in `.part`.
 
-    Raises UserError where the output is one of the inputs.
+    Raises UserError where the output is one of the inputs, or is named as if it were packed.
     """
     if path is None or _is_stdout(path):
         output = os.fstat(sys.stdout.fileno())
@@ -113,6 +113,8 @@ def sink(path: Path | None, inputs: list[Path | None]) -> Iterator[IO[bytes]]:
     for one in inputs:
         if one is not None and path.exists() and one.exists() and path.samefile(one):
             raise UserError(f"{path}: the output is the input itself: name another file with -o")
+    if path.suffix == ".gz":
+        raise UserError(f"{path}: lines are written as they are: name a file without .gz")
     if not path.parent.is_dir():
         raise UserError(f"{path}: the folder {path.parent} does not exist")
     if path.exists() and not path.is_file():

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from seq2seq.cli import streams
-from seq2seq.cli.options import model_options, search_options
+from seq2seq.cli.options import model_folders, model_options, search_options
 
 _WINDOW = 2048  # lines that are read ahead and sorted by length together
 
@@ -22,7 +22,7 @@ def open_translator(models: str, device: str, precision: str, threads: int) -> A
 
     runtime.keep_memory()
     runtime.threads(threads)
-    return Translator.load(*models.split(","), device=device, precision=precision)
+    return Translator.load(*model_folders(models), device=device, precision=precision)
 
 
 @click.command()

@@ -12,7 +12,8 @@ from seq2seq.decoding.search import Hypothesis
 
 @dataclass
 class Line:
-    """A source line on its way: its parts (a line too long has several) and what they became."""
+    """A source line on its way: its parts (a line too long has several) and what they became.
+    One without a part becomes its text."""
 
     text: str
     parts: list[np.ndarray]

@@ -75,6 +75,8 @@ class Search:
             wrong.append(f"length penalty {self.length_penalty} must be finite and at least 0")
         if self.sampling:
             wrong += out_of_range(self.temperature, self.top_k, self.top_p)
+            if self.beam != Search.beam:
+                wrong.append("samples are drawn without a beam: leave out either of them")
         elif any(getattr(self, name) != getattr(Search, name) for name in _OF_SAMPLING):
             wrong.append("temperature, top-k, top-p and seed need sampling (--sample)")
         if self.utility != Search.utility and not self.mbr:

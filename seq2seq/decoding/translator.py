@@ -28,7 +28,7 @@ from seq2seq.text.tokenizer import word_numbers
 
 log = logging.getLogger(__name__)
 
-_SILENT = "⁇"  # what SentencePiece writes for <unk>, too
+_UNKNOWN = "⁇"  # what SentencePiece writes for <unk>, too
 _WINDOW = 32  # batches of lines that are sorted by length together
 
 
@@ -100,8 +100,9 @@ class Translator:
         """The n best of each line, in order, as soon as all lines before it are done.
 
         Reads ahead no further than a window of lines, so that memory does not grow. A blank line
-        gives one empty translation. A line with more subwords than `data.max_tokens`, so than any
-        in training, is split, translated in parts and joined, with a warning that names it.
+        gives one empty translation, and a line of which the tokenizer keeps nothing (U+200B alone)
+        one "⁇". A line with more subwords than `data.max_tokens`, so than any in training, is
+        split, translated in parts and joined. A warning names either.
         """
         waiting = iter(lines)
         number = 0
@@ -214,6 +215,13 @@ class Translator:
     def _line(self, text: str, ids: list[int], number: int) -> Line:
         if not text.strip():
             return Line("", [], [])
+        if not ids:  # what a model writes for no token at all is made up
+            log.warning(
+                "line %d holds no character that the tokenizer keeps: written as %s",
+                number,
+                _UNKNOWN,
+            )
+            return Line(_UNKNOWN, [], [])
         if len(ids) <= self.longest:
             return Line(text, [np.asarray(ids, np.int64)], [])
         data = self.configs[0].data
@@ -221,8 +229,8 @@ class Translator:
         sides = spaced(data.source), spaced(data.target)
         parts, joints = split(ids, pieces, self.longest, spaced=sides)
         log.warning(
-            "line %d has %d subwords, more than the %d of any line in training: "
-            "translated in %d parts",
+            "line %d has %d subwords, more than the %d that data.max_tokens let a line have in "
+            "training: translated in %d parts",
             number,
             len(ids),
             self.longest,
@@ -232,7 +240,7 @@ class Translator:
 
     def _finished(self, line: Line, *, align: bool) -> list[Translated]:
         if not line.parts:
-            return [Translated("", 0.0, 0.0, NOTHING if align else None)]
+            return [Translated(line.text, 0.0, 0.0, NOTHING if align else None)]
         parts = [line.found[part] for part in range(len(line.parts))]
         found = [
             self._translated(
@@ -247,7 +255,7 @@ class Translator:
         texts = self.tokenizers.target.decode([hypothesis.tokens for hypothesis in chosen])
         text = line.joined(texts)
         if not text.strip():  # pieces that spell no text at all must not make a line disappear
-            text = _SILENT
+            text = _UNKNOWN
         return Translated(
             text,
             sum(hypothesis.log_probability for hypothesis in chosen),

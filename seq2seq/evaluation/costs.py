@@ -57,14 +57,15 @@ def variants(
     decoding: in the words of RESULTS.md ("greedy"). Of rows of one seed the last counts. Raises
     UserError where there is none, with what there is instead, and for a training without minutes.
     """
-    known: set[str] = set()
+    known: dict[str, None] = {}  # a set in order
     found: dict[str, dict[int, tuple[float, float]]] = {}
     for row in rows:
         values = {one["name"]: one["value"] for one in row["metrics"]}
-        if not row["variant"].startswith(prefix) or metric not in values:
+        if not row["variant"].startswith(prefix):
             continue
-        known.add(f"{row['split']} {describe(row['decoding'])}")
-        if (row["split"], describe(row["decoding"])) != (split, decoding):
+        there = (row["split"], describe(row["decoding"]))
+        known |= {f"{name} on {there[0]}, {there[1]}": None for name in values}
+        if there != (split, decoding) or metric not in values:
             continue
         minutes = row["training_minutes"]
         if cost == "minutes" and minutes is None:
@@ -72,8 +73,9 @@ def variants(
         price = minutes if cost == "minutes" else row["parameters"] / 1e6
         found.setdefault(row["variant"], {})[row["seed"]] = (price, values[metric])
     if not found:
-        wanted = f"no row of a variant {prefix}… has {metric} on {split}, {decoding}"
-        raise UserError(f"{wanted}{nearest(f'{split} {decoding}', known)}")
+        wanted = f"{metric} on {split}, {decoding}"
+        has = f"they have {'; '.join(known)}" if known else "no variant begins so"
+        raise UserError(f"no row of a variant {prefix}… has {wanted}: {has}")
     means = [
         Variant(
             name.removeprefix(prefix), *map(statistics.fmean, zip(*seeds.values(), strict=True))

@@ -28,7 +28,9 @@ __all__ = [
     "fits",
     "has_split",
     "input_files",
+    "is_table",
     "pair_digest",
+    "pairs_of_table",
     "read_lines",
     "read_pairs",
 ]
@@ -48,24 +50,30 @@ def read_pairs(data: Data, split: Split) -> Iterator[Pair]:
     value that is no text, and a dataset that cannot be had.
     """
     files = _find_files(data, split)
-    target = data.target if data.target_column is None else data.target_column
-    source = data.source if data.source_column is None else data.source_column
-    columns = (target if source == "" else source, target)
     if not files:
         where = f"data.hub {data.hub!r}, split {data.hub_splits[split]!r}"
-        pairs = read_hub(str(data.hub), data.hub_config, data.hub_splits[split], columns, where)
+        hub_split = data.hub_splits[split]
+        pairs = read_hub(str(data.hub), data.hub_config, hub_split, _columns(data), where)
     elif len(files) == 2:
         where = f"{files[0]} and {files[1]}"
         pairs = _parallel(*files)
-    elif files[0].name.endswith(ENDINGS):
-        where = str(files[0])
-        pairs = read_table(files[0], columns)
+    elif is_table(files[0]):
+        return pairs_of_table(data, files[0])
     else:
         where = str(files[0])
         pairs = (("", line) for line in file_lines(files[0]))
-    if not data.source:
-        pairs = (("", target) for _, target in pairs)
-    return _refuse_empty(pairs, where)
+    return _refuse_empty(_without_source(data, pairs), where)
+
+
+def is_table(path: Path) -> bool:
+    """Whether the file holds both sides, by its name."""
+    return path.name.endswith(ENDINGS)
+
+
+def pairs_of_table(data: Data, path: Path) -> Iterator[Pair]:
+    """The pairs of one table, from the columns that `data` names, as `read_pairs` gives them."""
+    pairs = read_table(path, _columns(data))
+    return _refuse_empty(_without_source(data, pairs), str(path))
 
 
 def has_split(data: Data, split: Split) -> bool:
@@ -134,6 +142,16 @@ def pair_digest(pair: Pair) -> bytes:
     source, target = (text.encode() for text in pair)
     # The length keeps ("ab", "c") apart from ("a", "bc").
     return hashlib.blake2b(b"%d %b%b" % (len(source), source, target), digest_size=16).digest()
+
+
+def _columns(data: Data) -> tuple[str | int, str | int]:
+    target = data.target if data.target_column is None else data.target_column
+    source = data.source if data.source_column is None else data.source_column
+    return target if source == "" else source, target
+
+
+def _without_source(data: Data, pairs: Iterator[Pair]) -> Iterator[Pair]:
+    return pairs if data.source else (("", target) for _, target in pairs)
 
 
 def _find_files(data: Data, split: Split) -> list[Path]:

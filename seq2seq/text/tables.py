@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,8 @@ from seq2seq.text.lines import file_lines
 if TYPE_CHECKING:  # both are slow to import, and many commands need neither
     import datasets
     import pyarrow as pa
+
+log = logging.getLogger(__name__)
 
 Pair = tuple[str, str]
 Columns = tuple[str | int, str | int]  # source and target, by name or counted from 1
@@ -168,6 +171,8 @@ def _load_hub(hub: str, config: str | None, split: str, where: str) -> datasets.
 
     try:
         if not any((Path(hub) / mark).is_file() for mark in _SAVED_TO_DISK):
+            if not Path(hub).exists():
+                log.info("%s: from the Hugging Face hub, or what was kept of it", where)
             return datasets.load_dataset(hub, config, split=split)
         saved = datasets.load_from_disk(hub)
     except ConnectionError:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
@@ -155,6 +156,8 @@ def joined(device: torch.device) -> Iterator[Ranks]:
     except RuntimeError as error:  # of gloo; NCCL's and the store's are of this kind too
         if count == 1 or not any(sign in str(error) for sign in _LOST):
             raise
+        # torchrun, which misses that one too, ends this one by SIGTERM: it says why first.
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
         raise UserError(
             f"rank {number} has lost another one, so the run ends here: go on from the last "
             f"checkpoint with --resume ({str(error).splitlines()[0][:200]})"

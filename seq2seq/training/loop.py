@@ -93,8 +93,8 @@ def train(
         if profiled and ranks.first:
             trainer.profile = Profile(run.profile, device)
         with (
-            Display(quiet=not ranks.first) as display,
             signals() as caught,
+            Display(quiet=not ranks.first) as display,
             runtime.enough_memory("set a smaller training.batch_tokens, and training.accumulate"),
         ):
             trainer.run_to_the_end(display, caught)

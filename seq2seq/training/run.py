@@ -133,7 +133,8 @@ def _refuse_another(config: Config, written: Path) -> None:
     ]
     if refused:
         raise UserError(
-            f"{written.parent} cannot be resumed with another configuration: " + ", ".join(refused)
+            f"{written.parent} cannot be resumed with another configuration: {', '.join(refused)}; "
+            "set them back, or begin another run with --out"
         )
     for text in differ.values():
         log.info("resumed with a changed setting: %s", text)

@@ -240,6 +240,7 @@ def test_a_model_folder_with_a_piece_missing(refused, model, tmp_path, piece, da
         (["--device", "abacus"], "device 'abacus' is not there"),
         (["--max-length", "0"], "maximum length 0"),
         (["--length-penalty", "nan"], "length penalty"),
+        (["--sample", "--beam", "4"], "without a beam: leave out either"),
     ],
 )
 def test_a_search_that_cannot_be(refused, model, options, said):
@@ -259,6 +260,23 @@ def test_it_translates(shell, model, toy, tmp_path):
     assert out.read_text() == said.out
     assert shell("translate", model, *_QUICK, stdin=source.read_bytes()).out == said.out
     assert shell("translate", f"{model},{model}", source, *_QUICK).out == said.out
+
+
+def test_a_name_is_missing(refused, model):
+    assert "a name is missing beside a comma" in refused("translate", f"{model},")
+
+
+def test_closed_streams(model):
+    """`<&-` and `>&-`, as some leave them that start programs."""
+    command = f"{sys.executable} -m seq2seq translate {model} --threads 1 --device cpu"
+    done = subprocess.run(f"{command} <&-", shell=True, capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    done = subprocess.run(
+        f"echo the cat | {command} >&-", shell=True, stderr=subprocess.PIPE, text=True
+    )
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: stdout is closed")
+    assert done.stderr.count("\n") == 1
 
 
 def test_bytes_that_are_no_text_are_translated_and_named(shell, model):
@@ -470,6 +488,9 @@ def test_a_text_is_written(shell, speaking, toy):
         (["perplexity"], "stdin: no text"),
         (["evaluate", "-o", "x"], "is scored by perplexity alone, and leaves nothing to write"),
         (["evaluate", "--plot", "x.png"], "--plot x.png: "),
+        (["evaluate", "--beam", "3"], "is no translator and searches nothing"),
+        (["generate", "--number", "3"], "--number: "),
+        (["generate", "--given", "red"], "--given: "),
     ],
 )  # fmt: skip
 def test_what_cannot_be_asked_of_a_language_model(refused, speaking, arguments, said):
@@ -560,6 +581,8 @@ def test_a_row_that_cannot_be_written_costs_no_score(shell, scored):
     [
         (["--plot", "x.jpg"], "x.jpg: pictures are .png, .svg or .pdf, not 'jpg'"),
         (["-o", "nowhere/out"], "the folder nowhere does not exist"),
+        (["-o", "out.gz"], "out.gz: lines are written as they are"),
+        (["--command", "make it"], "--command: it goes into the row of a --record"),
         (["--top-k", "3"], "temperature, top-k, top-p and seed need sampling (--sample)"),
         (["--utility", "bleu"], "a utility needs candidates (--mbr)"),
         (["--split", "valid", "x.en", "x.fr"], "--split valid: x.en is scored: leave out either"),

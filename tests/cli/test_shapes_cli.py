@@ -132,6 +132,24 @@ def test_evaluate(shell, models, tmp_path):
     )
 
 
+def test_evaluate_a_table(shell, models, tmp_path):
+    """With the columns of the training text."""
+    texts, labels, table = tmp_path / "texts", tmp_path / "labels", tmp_path / "rows.tsv"
+    texts.write_text("the cat\na dog\n")
+    labels.write_text("A\nD\n")
+    table.write_text("y\tx\nA\tthe cat\nD\ta dog\n")
+    said = shell("evaluate", models["classify"], texts, labels, "--json", *_QUICK)
+    found = shell("evaluate", models["classify"], table, "--json", *_QUICK)
+    assert json.loads(found.out)["scores"] == json.loads(said.out)["scores"]
+    assert json.loads(found.out)["set"] == "rows"
+    twice = shell("evaluate", models["classify"], table, labels, *_QUICK)
+    assert f"{table} is a table of both sides: leave {labels} out" in twice.err
+    treebank = tmp_path / "a.conllu"
+    treebank.write_text("1\tthe\t" + "\t".join("_" * 8) + "\n\n")
+    other = shell("evaluate", models["tag"], treebank, *_QUICK)
+    assert f"{treebank}: no column 'x', only 'id', 'form'" in other.err
+
+
 def test_a_blank_text_is_wrong_and_no_more(shell, models, tmp_path):
     texts, labels = tmp_path / "texts", tmp_path / "labels"
     texts.write_text("the cat\n\nthe dog\n")

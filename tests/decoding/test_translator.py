@@ -266,6 +266,20 @@ def test_a_blank_line_is_certain(translator):
     assert wrong.score < 0
 
 
+@pytest.mark.parametrize("text", ["\u200b", "\ufeff", "\ufffd \u200b"])
+def test_a_line_of_which_nothing_is_left_is_not_made_up(looking, caplog, text):
+    lines = ["the red cat runs", text, "a dog"]
+    found = list(looking.window(lines, Search(beam=4, n_best=3), align=True))
+    alone = list(looking.window([lines[0], lines[2]], Search(beam=4, n_best=3)))
+    assert [[one.text for one in best] for best in found] == [
+        [one.text for one in alone[0]],
+        ["⁇"],
+        [one.text for one in alone[1]],
+    ]
+    assert (found[1][0].log_probability, found[1][0].alignment.pharaoh()) == (0.0, "")
+    assert "line 2 holds no character that the tokenizer keeps" in caplog.text
+
+
 def with_config(model, **sections):
     changed = {
         name: getattr(model.config, name).model_copy(update=values)

@@ -47,8 +47,12 @@ def test_a_variant_is_the_mean_of_its_seeds_each_by_its_last_row():
 
 
 def test_what_is_not_there_is_said():
-    with pytest.raises(UserError, match=r"on tes, greedy; did you mean 'test greedy'\?"):
+    with pytest.raises(UserError, match="on tes, greedy: they have BLEU on test, greedy"):
         variants([row(split="test")], cost="minutes", **WANTED | {"split": "tes"})
+    with pytest.raises(UserError, match="has chrF on val, greedy: they have BLEU on val"):
+        variants([row()], cost="minutes", **WANTED | {"metric": "chrF"})
+    with pytest.raises(UserError, match="no variant begins so"):
+        variants([row()], cost="minutes", **WANTED | {"prefix": "other-"})
     with pytest.raises(UserError, match="study-base: its row does not say how long"):
         variants([row(minutes=None)], cost="minutes", **WANTED)
 
