@@ -261,7 +261,8 @@ def draw(rows: list[dict[str, float]], picture: Path) -> None:
             axes.plot(at, values, color=colour, marker="o", markersize=4)
             axes.set_ylim(0, 1.25 * max(values, default=1))
             axes.set_xscale("log")
-            axes.set_xticks(at, [f"{value:,.0f}" for value in at], rotation=30)
+            names = [f"{value:,.0f}" for value in at]
+            axes.set_xticks(at, names, rotation=30, ha="right", rotation_mode="anchor")
             axes.minorticks_off()
         column[1].set_xlabel(f"{what} ({UNITS[what]})" if what != "threads" else what)
     panels[0][0].set_ylabel("microseconds a token")

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from seq2seq.decoding.translator import Translator
+
 RECIPES = Path(__file__).parent.parent / "recipes"
 SCRIPTS = sorted(RECIPES.glob("*/*.sh"))
 PATH = f"{Path(sys.executable).parent}:{os.environ['PATH']}"  # where seq2seq is
@@ -172,3 +174,22 @@ def test_no_sentence_of_tatoeba_is_both_learned_and_asked_for(tmp_path: Path) ->
     written = {f"{e}\t{g}" for f in sides.values() for e, g in zip(f["en"], f["de"], strict=True)}
     assert written <= set(pairs)
     assert len(sides["train"]["en"]) > 2000
+
+
+def test_teachers_translate_each_line_beside_its_reference(trained: Path, toy, tmp_path) -> None:
+    model = trained / "model"
+    out = tmp_path / "out"
+    prepare = [sys.executable, RECIPES / "multi30k-distilled" / "prepare.py"]
+    subprocess.run(
+        [*prepare, toy.path, out, model, model],
+        check=True,
+        capture_output=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+    sources, targets = toy.lines("train.en"), toy.lines("train.fr")
+    count = len(sources)
+    assert (out / "train.en").read_text("utf-8").split("\n")[:-1] == sources + sources
+    found = (out / "train.fr").read_text("utf-8").split("\n")[:-1]
+    assert found[:count] == targets
+    assert found[count:] == Translator.load(model, model, device="cpu").translate(sources)
+    assert sum(map(str.__eq__, found[count:], targets)) > 0.9 * count  # it has learned them

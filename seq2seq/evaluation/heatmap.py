@@ -38,7 +38,11 @@ def plot_attention(alignments: Path, line: int, picture: Path) -> None:
     source, target, weights = _read(alignments, line)
     figure = new_figure(_CELL * len(source) + 2.4, _CELL * len(target) + 1.8)
     axes = figure.subplots()
-    axes.imshow(weights, cmap="Blues", vmin=0, vmax=1, aspect="equal", interpolation="nearest")
+    image = axes.imshow(weights, cmap="Blues", vmin=0, vmax=1, interpolation="nearest")
+    scale = figure.colorbar(image, ax=axes, ticks=[0, 0.5, 1], fraction=0.04, aspect=30, pad=0.02)
+    scale.set_label("weight", color=QUIET)
+    scale.ax.tick_params(length=0, labelsize=8, labelcolor=QUIET)
+    scale.outline.set_visible(False)
     axes.xaxis.tick_top()
     family = [_FONT, *_fonts_for({*"".join(source), *"".join(target)})]
     _name(axes.set_xticks(range(len(source)), source, rotation=90), family)
