@@ -85,10 +85,16 @@ train_run() {
     seq2seq train "$CONFIG" --out "$RUN" --resume ${SEED:+--set "seed=$SEED"} "$@"
 }
 
+# needs NAME: a file or a folder of that name is under $SEQ2SEQ_DATA.
+needs() {
+    [ -n "${SEQ2SEQ_DATA:-}" ] || fail "SEQ2SEQ_DATA is not set: export the folder that holds $1"
+    [ -e "$SEQ2SEQ_DATA/$1" ] || fail "SEQ2SEQ_DATA is $SEQ2SEQ_DATA, which holds no $1: export the one that does"
+}
+
 # The recipe's data in runs/RECIPE/data, made by its prepare.py from the file or folder of that name
 # under $SEQ2SEQ_DATA.
 prepare() {
-    : "${SEQ2SEQ_DATA:?set it to the folder that holds $1}"
+    needs "$1"
     corpus "$1"
     shared_data "" "recipes/$RECIPE/prepare.py" ${CORPUS[@]+"${CORPUS[@]}"} -- \
         python3 "recipes/$RECIPE/prepare.py" "$SEQ2SEQ_DATA/$1" "runs/$RECIPE/data"

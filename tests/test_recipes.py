@@ -62,6 +62,23 @@ def test_a_stage_is_done_once_and_again_where_its_files_or_its_run_are_others(
     assert [times(), times()] == [1, 1]
 
 
+@pytest.mark.parametrize(("recipe", "variant"), [("names", "classify"), ("tang-couplets", "base")])
+@pytest.mark.parametrize("where", ["", "/nowhere"])
+def test_a_corpus_that_is_not_there_is_one_line(tmp_path, recipe, variant, where) -> None:
+    copy = tmp_path / "recipes"
+    shutil.copytree(RECIPES / recipe, copy / recipe)
+    shutil.copy(RECIPES / "stages.sh", copy)
+    ran = subprocess.run(
+        [copy / recipe / "run.sh", variant],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PATH": PATH, "SEQ2SEQ_DATA": where},
+    )
+    assert ran.returncode == 2
+    assert ran.stderr.count("\n") == 1
+    assert "SEQ2SEQ_DATA" in ran.stderr
+
+
 def test_joined_lines_hold_every_sentence_once_a_pass(tmp_path: Path) -> None:
     draw = random.Random(1)
     source = tmp_path / "multi30k"

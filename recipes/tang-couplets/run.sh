@@ -4,7 +4,7 @@
 #   SEQ2SEQ_DATA=folder-that-holds-cn_tang_lines recipes/tang-couplets/run.sh base [SEED]
 source "$(dirname "$0")/../stages.sh"
 begin "${1:-}" "${2:-}"
-: "${SEQ2SEQ_DATA:?set it to the folder that holds cn_tang_lines}"
+needs cn_tang_lines/test.tsv.gz
 
 # Answers to all first half-lines of the test set, and how many have another length.
 answers() {

@@ -73,7 +73,6 @@ def evaluate(
     """
     from seq2seq import runtime
     from seq2seq.decoding.searcher import Search
-    from seq2seq.evaluation.evaluate import by_perplexity
     from seq2seq.evaluation.evaluate import evaluate as evaluated
     from seq2seq.evaluation.results import append_row, refuse_dirty
     from seq2seq.models import folder
@@ -93,16 +92,7 @@ def evaluate(
     runtime.keep_memory()
     runtime.threads(threads)
     models = [folder.load(one) for one in model_folders(model)]
-    writes = not by_perplexity(models[0].config)
-    for option, wanted in (("-o", output), ("--plot", plot)):
-        if wanted is not None and not writes:
-            raise UserError(
-                f"{option} {wanted}: {model} is scored by perplexity alone, and leaves nothing "
-                "to write or to draw"
-            )
-    searches = writes and models[0].config.shape == "translation"
-    if not searches and chosen != Search(batch_size=chosen.batch_size):
-        raise UserError(f"{model} is no translator and searches nothing: leave such options out")
+    _refuse_unused(model, models[0].config, chosen, output, plot)
     files = [source_file, target_file]
     pairs, name = _pairs(models[0].config, source_file, target_file, split or "test")
     with ExitStack() as opened:
@@ -159,6 +149,25 @@ def _pairs(
         raise UserError(f"{source_file} alone cannot be scored: give a REFERENCE file too")
     both = streams.read_both(source_file, target_file)
     return list(zip(*both, strict=True)), source_file.stem
+
+
+def _refuse_unused(
+    model: str, config: Any, search: Any, output: Path | None, plot: Path | None
+) -> None:
+    """Raises UserError for what is asked of a model that has no use for it."""
+    from seq2seq.decoding.searcher import Search
+    from seq2seq.evaluation.evaluate import by_perplexity
+
+    writes = not by_perplexity(config)
+    for option, wanted in (("-o", output), ("--plot", plot)):
+        if wanted is not None and not writes:
+            raise UserError(
+                f"{option} {wanted}: {model} is scored by perplexity alone, and leaves nothing "
+                "to write or to draw"
+            )
+    searches = writes and config.shape == "translation"
+    if not searches and search != Search(batch_size=search.batch_size):
+        raise UserError(f"{model} is no translator and searches nothing: leave such options out")
 
 
 def _draw(done: Any, label: str, picture: Path) -> None:
