@@ -181,7 +181,7 @@ class TrainingConfig(Section):
     patience: int = Field(10, ge=0)  # validations without a gain before the end; 0: never
     precision: Precision = "auto"
     device: str = "auto"
-    threads: int = Field(0, ge=0)  # 0: all cores
+    threads: int = Field(0, ge=0)  # 0: $OMP_NUM_THREADS, or all cores
     log_every: int = Field(50, ge=1)  # updates
 
     @model_validator(mode="after")

@@ -101,12 +101,12 @@ def unit_of_rows(weight: torch.Tensor, dtype: torch.dtype) -> int:
 def threads(count: int) -> int:
     """Use `count` threads for matrix products (0: OMP_NUM_THREADS, else one a core, the cores
     shared out where torchrun started several processes); gives the number in use."""
-    processes = int(os.environ.get("LOCAL_WORLD_SIZE", 0))
-    wanted = os.environ.get("OMP_NUM_THREADS", "")
-    # torchrun says 1 to all that it starts.
-    if not count and not processes and re.fullmatch("0*[1-9][0-9]*", wanted):
+    processes = int(os.environ.get("LOCAL_WORLD_SIZE", 1))
+    wanted = os.environ.get("OMP_NUM_THREADS", "").split(",")[0]  # "4,2": of nested loops, too
+    # A 1 is torchrun's, which says it to all that it starts where nothing else was said.
+    if not count and re.fullmatch("[1-9][0-9]{0,3}", wanted) and (wanted != "1" or processes == 1):
         count = int(wanted)
-    torch.set_num_threads(count or max(1, cores() // max(1, processes)))
+    torch.set_num_threads(count or max(1, cores() // processes))
     return torch.get_num_threads()
 
 

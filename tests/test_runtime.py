@@ -13,6 +13,10 @@ from seq2seq import runtime
         (2, {"OMP_NUM_THREADS": "3"}, 2),
         (0, {"OMP_NUM_THREADS": "many"}, 6),
         (0, {"OMP_NUM_THREADS": "0"}, 6),
+        (0, {"OMP_NUM_THREADS": "4,2"}, 4),
+        (0, {"OMP_NUM_THREADS": "99999999999"}, 6),
+        (0, {"OMP_NUM_THREADS": "1"}, 1),
+        (0, {"OMP_NUM_THREADS": "4", "LOCAL_WORLD_SIZE": "2"}, 4),
         (0, {"OMP_NUM_THREADS": "1", "LOCAL_WORLD_SIZE": "2"}, 3),  # torchrun's own 1
         (0, {"LOCAL_WORLD_SIZE": "12"}, 1),
     ],

@@ -57,6 +57,8 @@ def cli() -> None:
 def main() -> None:
     """Run the command line: 0 done, 2 a mistake of the user's, 128 + n stopped by signal n, 1 a
     reader that has left (`| head`), of which click says nothing more."""
+    if sys.stderr is None:  # closed: else what is said would go to stdout
+        sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115 - as long as the program
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     for chatty in ("datasets", "httpx", "fsspec", "sacrebleu"):
         logging.getLogger(chatty).setLevel(logging.ERROR)

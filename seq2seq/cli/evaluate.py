@@ -45,7 +45,7 @@ from seq2seq.errors import UserError
 )
 @click.option(
     "--command",
-    help="With --record: what makes the figure again  [default: this command line]",
+    help="What makes the figure again, for the row  [default: this command line]",
 )
 @model_options
 def evaluate(
@@ -81,8 +81,6 @@ def evaluate(
     # Before the work, so that it is not done for nothing.
     if split is not None and source_file is not None:
         raise UserError(f"--split {split}: {source_file} is scored: leave out either of them")
-    if command is not None and record is None:
-        raise UserError("--command: it goes into the row of a --record: give both, or neither")
     if record is not None:
         refuse_dirty(record, record.resolve().parent)
     if plot is not None:
@@ -137,9 +135,7 @@ def _pairs(
         named = getattr(config.data, split)
         name = Path(named).name if isinstance(named, str) else split
         return list(read_pairs(config.data, split)), name
-    if is_table(source_file):
-        if target_file is not None:
-            raise UserError(f"{source_file} is a table of both sides: leave {target_file} out")
+    if target_file is None and is_table(source_file):
         return list(pairs_of_table(config.data, source_file)), source_file.stem
     if config.shape == "language-model":
         if target_file is not None:
@@ -167,7 +163,7 @@ def _refuse_unused(
             )
     searches = writes and config.shape == "translation"
     if not searches and search != Search(batch_size=search.batch_size):
-        raise UserError(f"{model} is no translator and searches nothing: leave such options out")
+        raise UserError(f"{model} is scored without a search: leave its options out")
 
 
 def _draw(done: Any, label: str, picture: Path) -> None:

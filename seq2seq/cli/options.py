@@ -15,7 +15,7 @@ def model_folders(models: str) -> list[Path]:
     """One folder, or several named with commas between them. Raises UserError."""
     names = models.split(",")
     if not all(names):
-        raise UserError(f"{models!r}: a name is missing beside a comma")
+        raise UserError(f"{models!r}: the name of a model folder is missing")
     return [Path(name) for name in names]
 
 

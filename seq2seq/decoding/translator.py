@@ -177,8 +177,9 @@ class Translator:
                 [np.asarray(encoded[i]) for i in rows], [wanted[i] for i in rows]
             )
             for i, total in zip(rows, totals, strict=True):
-                if not (sources[i].strip() or targets[i].strip()):
-                    total = 0.0  # what a blank line becomes is no model's to say
+                certain = _UNKNOWN if sources[i].strip() else ""
+                if not encoded[i] and targets[i].strip() == certain:
+                    total = 0.0  # what a line without a token becomes is no model's to say
                 length = max(1, len(wanted[i]) + self.searcher.writes_eos)
                 scored[i] = Translated(targets[i], total, total / length**search.length_penalty)
         return [scored[i] for i in range(len(sources))]

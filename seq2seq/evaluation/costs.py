@@ -130,7 +130,10 @@ def plot_costs(
         else:
             where, text, mark = (one.cost, one.score), one.name, "o"
         size = 6 if ours else 4.5
-        axes.plot(where[0], where[1], mark, color=colour, markersize=size, clip_on=False)
+        above = 2 if colour == QUIET else 3  # what is named is not hidden
+        axes.plot(
+            where[0], where[1], mark, color=colour, markersize=size, clip_on=False, zorder=above
+        )
         if ours or below or one.name in named:
             labels.append(axes.annotate(text, where, **_LABEL, color=colour))
         places.append(where)

@@ -73,7 +73,7 @@ def _read(path: Path, line: int) -> tuple[list[str], list[str], np.ndarray]:
             "each pair, from 0 to 1; make the file with seq2seq translate --alignments FILE.jsonl"
         )
     if not source or not target:
-        raise UserError(f"{path}:{number}: line {line} is blank: there is nothing to draw")
+        raise UserError(f"{path}:{number}: line {line} has no pieces: there is nothing to draw")
     if max(len(source), len(target)) > MOST:
         raise UserError(
             f"{path}:{number}: line {line} has {len(source)} source and {len(target)} target "

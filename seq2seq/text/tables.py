@@ -65,8 +65,9 @@ def _check_columns(names: Iterable[str], there: list[str], where: str) -> None:
     for name in names:
         if name not in there:
             raise UserError(
-                f"{where}: no column {name!r}, only {', '.join(map(repr, there)) or 'none'}; set "
-                f"data.source_column and data.target_column{nearest(name, there)}"
+                f"{where}: no column {name!r}, only {', '.join(map(repr, there)) or 'none'}; "
+                "rename one, or set data.source_column and data.target_column"
+                f"{nearest(name, there)}"
             )
         if there.count(name) > 1:
             raise UserError(f"{where}: {there.count(name)} columns {name!r}; rename all but one")

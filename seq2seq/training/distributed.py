@@ -141,6 +141,7 @@ def joined(device: torch.device) -> Iterator[Ranks]:
         return
     if device.type == "cuda":
         torch.cuda.set_device(device)
+    lost = False
     number, count = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
     if number:
         logging.getLogger().setLevel(logging.WARNING)
@@ -156,14 +157,16 @@ def joined(device: torch.device) -> Iterator[Ranks]:
     except RuntimeError as error:  # of gloo; NCCL's and the store's are of this kind too
         if count == 1 or not any(sign in str(error) for sign in _LOST):
             raise
-        # torchrun, which misses that one too, ends this one by SIGTERM: it says why first.
+        # torchrun, which misses that one too, ends this one by SIGTERM, and leaving the group may
+        # wait for who is not there: it says why first.
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        lost = True
         raise UserError(
             f"rank {number} has lost another one, so the run ends here: go on from the last "
             f"checkpoint with --resume ({str(error).splitlines()[0][:200]})"
         ) from error
     finally:
-        if dist.is_initialized():
+        if dist.is_initialized() and not lost:
             dist.destroy_process_group()
 
 

@@ -263,11 +263,12 @@ def test_it_translates(shell, model, toy, tmp_path):
 
 
 def test_a_name_is_missing(refused, model):
-    assert "a name is missing beside a comma" in refused("translate", f"{model},")
+    for folders in (f"{model},", ""):
+        assert "the name of a model folder is missing" in refused("translate", folders)
 
 
 def test_closed_streams(model):
-    """`<&-` and `>&-`, as some leave them that start programs."""
+    """`<&-`, `>&-` and `2>&-`, as some leave them that start programs."""
     command = f"{sys.executable} -m seq2seq translate {model} --threads 1 --device cpu"
     done = subprocess.run(f"{command} <&-", shell=True, capture_output=True, text=True)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
@@ -277,6 +278,8 @@ def test_closed_streams(model):
     assert done.returncode == 2
     assert done.stderr.startswith("error: stdout is closed")
     assert done.stderr.count("\n") == 1
+    done = subprocess.run(f"{command} --beam 0 2>&-", shell=True, stdout=subprocess.PIPE, text=True)
+    assert (done.returncode, done.stdout) == (2, "")
 
 
 def test_bytes_that_are_no_text_are_translated_and_named(shell, model):
@@ -488,7 +491,7 @@ def test_a_text_is_written(shell, speaking, toy):
         (["perplexity"], "stdin: no text"),
         (["evaluate", "-o", "x"], "is scored by perplexity alone, and leaves nothing to write"),
         (["evaluate", "--plot", "x.png"], "--plot x.png: "),
-        (["evaluate", "--beam", "3"], "is no translator and searches nothing"),
+        (["evaluate", "--beam", "3"], "is scored without a search"),
         (["generate", "--number", "3"], "--number: "),
         (["generate", "--given", "red"], "--given: "),
     ],
@@ -582,7 +585,6 @@ def test_a_row_that_cannot_be_written_costs_no_score(shell, scored):
         (["--plot", "x.jpg"], "x.jpg: pictures are .png, .svg or .pdf, not 'jpg'"),
         (["-o", "nowhere/out"], "the folder nowhere does not exist"),
         (["-o", "out.gz"], "out.gz: lines are written as they are"),
-        (["--command", "make it"], "--command: it goes into the row of a --record"),
         (["--top-k", "3"], "temperature, top-k, top-p and seed need sampling (--sample)"),
         (["--utility", "bleu"], "a utility needs candidates (--mbr)"),
         (["--split", "valid", "x.en", "x.fr"], "--split valid: x.en is scored: leave out either"),

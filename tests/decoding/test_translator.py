@@ -278,6 +278,9 @@ def test_a_line_of_which_nothing_is_left_is_not_made_up(looking, caplog, text):
     ]
     assert (found[1][0].log_probability, found[1][0].alignment.pharaoh()) == (0.0, "")
     assert "line 2 holds no character that the tokenizer keeps" in caplog.text
+    (scored, other) = looking.score([text, text], ["⁇", "le chat"], Search())
+    assert scored.score == 0
+    assert other.score < 0
 
 
 def with_config(model, **sections):

@@ -72,7 +72,7 @@ LONG = ["x"] * (MOST + 1)
         ([row(1, ["a"], ["b"])], 7, "no alignment of line 7: it holds 1 lines"),
         ([row(1, LONG, ["b"])], 1, f"line 1 has {MOST + 1} source and 1 target pieces: at most"),
         ([row(1, ["a"], ["b"]), row(2, ["a"], ["x"] * 500)], 2, ":2: line 2 has 1 source and 500"),
-        ([{"line": 1, "source": [], "target": [], "weights": []}], 1, "line 1 is blank"),
+        ([{"line": 1, "source": [], "target": [], "weights": []}], 1, "line 1 has no pieces"),
         ([{"line": 1, "text": "a", "score": 1}], 1, ":1: no alignment: it needs source and"),
         ([{**row(1, ["a"], ["b"]), "weights": [[1, 2]]}], 1, ":1: no alignment"),
         ([{**row(1, ["a"], ["b"]), "weights": [["x"]]}], 1, ":1: no alignment"),
