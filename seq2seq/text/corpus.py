@@ -164,7 +164,7 @@ def _find_files(data: Data, split: Split) -> list[Path]:
         return []
     if isinstance(value, list):
         wanted = [[Path(name)] for name in value]
-    elif value.endswith(ENDINGS):
+    elif is_table(Path(value)):
         wanted = [[Path(value)]]
     elif not data.source:
         wanted = [[Path(value), Path(f"{value}.gz")]]

@@ -88,7 +88,6 @@ def test_a_line_out_for_every_line_in(request, tmp_path, seed, way, run):
     said = done.stderr.decode()
     gone = {int(number) for number in re.findall(r"line (\d+) holds no character", said)}
     assert {found[number - 1] for number in gone} == {"⁇"}
-    # A byte order mark that begins the file is still the line's.
     assert gone >= {number for number, line in enumerate(lines, 1) if line == "\u200b".encode()}
     named = {int(number) for number in re.findall(r"line (\d+) is not valid UTF-8", said)}
     assert named == {number for number, line in enumerate(lines, 1) if not is_utf8(line)}
