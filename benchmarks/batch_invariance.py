@@ -15,17 +15,17 @@ import sys
 from pathlib import Path
 
 from seq2seq.decoding.searcher import Search
-from seq2seq.decoding.translator import Translated, Translator
+from seq2seq.decoding.translator import Translation, Translator
 
 BOUND = 1e-4
 SIZES = (7, 64, 512)
 
 
-def translate(translator: Translator, lines: list[str], search: Search) -> list[Translated]:
+def translate(translator: Translator, lines: list[str], search: Search) -> list[Translation]:
     return [ranked[0] for ranked in translator.window(lines, search)]
 
 
-def shuffled(translator: Translator, lines: list[str], search: Search) -> list[Translated]:
+def shuffled(translator: Translator, lines: list[str], search: Search) -> list[Translation]:
     order = list(range(len(lines)))
     random.Random(1).shuffle(order)
     found = translate(translator, [lines[i] for i in order], search)
@@ -33,7 +33,7 @@ def shuffled(translator: Translator, lines: list[str], search: Search) -> list[T
     return [back[i] for i in range(len(lines))]
 
 
-def compare(one: list[Translated], other: list[Translated]) -> tuple[int, float, float]:
+def compare(one: list[Translation], other: list[Translation]) -> tuple[int, float, float]:
     """Lines that differ, the widest difference of score among equal texts, and among others."""
     pairs = list(zip(one, other, strict=True))
     equal = [abs(a.score - b.score) for a, b in pairs if a.text == b.text]

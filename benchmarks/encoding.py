@@ -18,9 +18,10 @@ from pathlib import Path
 
 import sentencepiece
 
-from seq2seq import config_file, runtime
+from seq2seq import runtime
+from seq2seq.config import toml
 from seq2seq.text import preparation
-from seq2seq.text.dataset import Dataset, encoded
+from seq2seq.text.dataset import Dataset, encode_pairs
 
 
 def main() -> None:
@@ -31,19 +32,19 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--threads", type=int, default=0, help="0: all cores")
     arguments = parser.parse_args()
-    threads = runtime.threads(arguments.threads)
-    config = config_file.load(arguments.config)
+    threads = runtime.set_threads(arguments.threads)
+    config = toml.load_config(arguments.config)
     with tempfile.TemporaryDirectory() as folder:
-        prepared = preparation.prepare(config, Path(folder) / "data", threads)
-        tokenizer = prepared.tokenizers.source
-        if prepared.tokenizers.target is not tokenizer:
+        prepared = preparation.prepare_data(config, Path(folder) / "data", threads)
+        tokenizer = prepared.codec.source
+        if prepared.codec.target is not tokenizer:
             raise SystemExit("the configuration's vocabulary is to be joint")
         alone = sentencepiece.SentencePieceProcessor(model_proto=tokenizer.model)
         lines = [side for pair in prepared.train.pairs() for side in pair]
         pairs, rates = len(prepared.train), (list[float](), list[float]())
         for number in range(arguments.rounds + 1):
             start = time.perf_counter()
-            content = encoded(prepared.train.pairs(), prepared.tokenizers, threads)
+            content = encode_pairs(prepared.train.pairs(), prepared.codec, threads)
             Dataset.write(Path(folder) / f"{number}.arrow", content)
             between = time.perf_counter()
             alone.EncodeAsIds(lines, num_threads=threads)

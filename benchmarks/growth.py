@@ -33,15 +33,16 @@ import numpy as np
 import torch
 from train import round_of
 
-from seq2seq import config_file, runtime
-from seq2seq.config import Config
-from seq2seq.evaluation.figures import COLOURS, new_figure, save, style
+from seq2seq import runtime
+from seq2seq.config import toml
+from seq2seq.config.schema import Config
+from seq2seq.evaluation.figures import COLOURS, new_figure, save_figure, style_axes
 from seq2seq.models.folder import Model
-from seq2seq.models.translation import Translation
+from seq2seq.models.translation import TranslationNetwork
 from seq2seq.text import batching, corpus, preparation
 from seq2seq.text.batching import Batch
-from seq2seq.text.preparation import Prepared
-from seq2seq.training.learner import Learner
+from seq2seq.text.preparation import PreparedData
+from seq2seq.training.train_step import TrainStep
 
 _UPDATES = 60
 _FOLDER = Path("local/growth")
@@ -93,7 +94,7 @@ def main() -> None:
 def corpus_of(path: Path, times: int) -> dict[str, float]:
     shutil.rmtree(_FOLDER, ignore_errors=True)
     _FOLDER.mkdir(parents=True)
-    config = config_file.load(path)
+    config = toml.load_config(path)
     train = recombined(config, times, _FOLDER.resolve() / "train")
     data = config.data.model_copy(update={"train": train, "drop_duplicates": False})
     config = config.model_copy(update={"data": data})
@@ -106,51 +107,52 @@ def corpus_of(path: Path, times: int) -> dict[str, float]:
 def prepared_anew(config: Config, folder: Path) -> dict[str, float]:
     watch = Watch()
     start = time.perf_counter()
-    prepared = preparation.prepare(config, folder, runtime.threads(0))
+    prepared = preparation.prepare_data(config, folder, runtime.set_threads(0))
     seconds, pairs = time.perf_counter() - start, len(prepared.train)
     return {"at": pairs, "pairs_per_second": pairs / seconds, "preparing_mib": watch.highest()}
 
 
 def trained_on(config: Config, folder: Path) -> dict[str, float]:
     watch = Watch()
-    threads = runtime.threads(0)
-    runtime.keep_memory()
-    prepared = preparation.prepare(config, folder, threads)
+    threads = runtime.set_threads(0)
+    runtime.keep_freed_memory()
+    prepared = preparation.prepare_data(config, folder, threads)
     return updated(config, prepared, planned(config, prepared), watch)
 
 
 def trained(path: Path, what: str, point: int) -> dict[str, float]:
     """The rows whose corpus is the given one."""
-    config = config_file.load(path)
-    threads = runtime.threads(point if what == "threads" else 0)
-    prepared = preparation.prepare(config, Path("local/growth-given"), threads)
+    config = toml.load_config(path)
+    threads = runtime.set_threads(point if what == "threads" else 0)
+    prepared = preparation.prepare_data(config, Path("local/growth-given"), threads)
     watch = Watch()
-    runtime.keep_memory()
-    V = len(prepared.tokenizers.target)
+    runtime.keep_freed_memory()
+    V = len(prepared.codec.target)
     batches = planned(config, prepared)
     if what == "vocabulary":
         V, random = point, np.random.default_rng(1)
         for batch in batches:
             for ids in (batch.source, batch.inputs, batch.outputs):
                 anew = torch.from_numpy(random.integers(4, V, ids.shape))
-                ids.copy_(torch.where(ids > prepared.tokenizers.target.eos, anew, ids))
+                ids.copy_(torch.where(ids > prepared.codec.target.eos, anew, ids))
     if what == "length":
         batches = cut(config, prepared, point)
     return {"at": point, **updated(config, prepared, batches, watch, V)}
 
 
-def planned(config: Config, prepared: Prepared) -> list[Batch]:
+def planned(config: Config, prepared: PreparedData) -> list[Batch]:
     """The batches of the first updates, twice as many as are timed."""
     budget = config.training.batch_tokens
-    plan = batching.plan(prepared.train.lengths, budget=budget, seed=1, epoch=0)
+    plan = batching.plan_batches(prepared.train.lengths, budget=budget, seed=1, epoch=0)
     return [
-        batching.collate(prepared.train, rows, prepared.tokenizers) for rows in plan[: 2 * _UPDATES]
+        batching.collate_pairs(prepared.train, rows, prepared.codec)
+        for rows in plan[: 2 * _UPDATES]
     ]
 
 
-def cut(config: Config, prepared: Prepared, length: int) -> list[Batch]:
+def cut(config: Config, prepared: PreparedData, length: int) -> list[Batch]:
     """Batches of sentences that all have `length` subwords, EOS counted: the corpus end to end."""
-    target = prepared.tokenizers.target
+    target = prepared.codec.target
     sides = [
         np.concatenate([values for _, values in prepared.train.columns(side)]) for side in (0, 1)
     ]
@@ -158,7 +160,7 @@ def cut(config: Config, prepared: Prepared, length: int) -> list[Batch]:
     size, batches = rows * (length - 1), []
     for start in range(0, 2 * _UPDATES * size, size):
         source, outputs = (
-            batching.pad_source(
+            batching.pad_sequences(
                 list(np.take(ids, range(start, start + size), mode="wrap").reshape(rows, -1)),
                 target.pad,
                 target.eos,
@@ -173,16 +175,16 @@ def cut(config: Config, prepared: Prepared, length: int) -> list[Batch]:
 
 
 def updated(
-    config: Config, prepared: Prepared, batches: list[Batch], watch: Watch, V: int = 0
+    config: Config, prepared: PreparedData, batches: list[Batch], watch: Watch, V: int = 0
 ) -> dict[str, float]:
     """Train a fresh model of V pieces (0: the tokenizer's); the first half of the batches warms
     up."""
     torch.manual_seed(1)
-    target = prepared.tokenizers.target
-    network = Translation(config, V or len(target), V or len(target), target.pad)
-    device = runtime.device(config.training.device)
-    dtype = runtime.precision(config.training.precision, device)
-    one = Learner(Model(config, prepared.tokenizers, network), config.training, device, dtype)
+    target = prepared.codec.target
+    network = TranslationNetwork(config, V or len(target), V or len(target), target.pad)
+    device = runtime.select_device(config.training.device)
+    dtype = runtime.select_dtype(config.training.precision, device)
+    one = TrainStep(Model(config, prepared.codec, network), config.training, device, dtype)
     round_of(one, batches[:_UPDATES])
     speed = round_of(one, batches[_UPDATES:])
     return {"tokens_per_second": speed, "training_mib": watch.highest()}
@@ -257,7 +259,7 @@ def draw(rows: list[dict[str, float]], picture: Path) -> None:
             (column[0], COLOURS[0], [1e6 / row["tokens_per_second"] for row in points]),
             (column[1], COLOURS[1], [row["training_mib"] for row in points]),
         ):
-            style(axes, "")
+            style_axes(axes, "")
             axes.plot(at, values, color=colour, marker="o", markersize=4)
             axes.set_ylim(0, 1.25 * max(values, default=1))
             axes.set_xscale("log")
@@ -267,7 +269,7 @@ def draw(rows: list[dict[str, float]], picture: Path) -> None:
         column[1].set_xlabel(f"{what} ({UNITS[what]})" if what != "threads" else what)
     panels[0][0].set_ylabel("microseconds a token")
     panels[1][0].set_ylabel("memory, MiB")
-    save(figure, picture)
+    save_figure(figure, picture)
 
 
 if __name__ == "__main__":

@@ -20,13 +20,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from train import learner
 
-from seq2seq import config_file, runtime
-from seq2seq.config import Config
+from seq2seq import runtime
+from seq2seq.config import toml
+from seq2seq.config.schema import Config
 from seq2seq.text import preparation
 from seq2seq.text.batching import Batch
 from seq2seq.training.distributed import Ranks
-from seq2seq.training.feed import Feeds
-from seq2seq.training.learner import Learner
+from seq2seq.training.epoch_batches import BatchPlanner
+from seq2seq.training.train_step import TrainStep
 
 FP32, BF16 = "training.precision=fp32", "training.precision=bf16"
 CELLS = {"rnn": nn.RNN, "gru": nn.GRU, "lstm": nn.LSTM}
@@ -45,7 +46,7 @@ class Textbook(nn.Module):
         self.state: Tensor | tuple[Tensor, ...] | None = None
 
     def update(self, batch: Batch) -> None:
-        state = self.state if batch.goes_on else None
+        state = self.state if batch.continues else None
         if state is not None:
             state = (
                 state.detach() if isinstance(state, Tensor) else tuple(s.detach() for s in state)
@@ -69,24 +70,24 @@ def main() -> None:
     parser.add_argument("--updates", type=int, default=80, help="a round")
     parser.add_argument("--threads", type=int, default=0, help="0: all cores")
     arguments = parser.parse_args()
-    threads = runtime.threads(arguments.threads)
+    threads = runtime.set_threads(arguments.threads)
     print(f"torch {torch.__version__}, {threads} threads, rounds of {arguments.updates} updates\n")
     print("| cell | layers | textbook, tokens/s | ours, fp32 | ratio | ours, bf16 | ratio |")
     print("|---|---:|---:|---:|---:|---:|---:|")
     for cell, layers in (("rnn", 1), ("gru", 1), ("lstm", 1), ("gru", 2), ("lstm", 2)):
         settings = [f"decoder.cell={cell}", f"decoder.layers={layers}"]
-        config = config_file.load(arguments.config, settings)
+        config = toml.load_config(arguments.config, settings)
         with tempfile.TemporaryDirectory() as folder:
-            prepared = preparation.prepare(config, Path(folder) / "data")
-            feed = Feeds(config, prepared, Ranks())(0)
+            prepared = preparation.prepare_data(config, Path(folder) / "data")
+            feed = BatchPlanner(config, prepared, Ranks())(0)
             whole = [feed.collate(rows) for rows in feed.plan]
             batches = (whole * (1 + arguments.updates // len(whole)))[: arguments.updates]
-            contestants: list[Textbook | Learner] = [
-                Textbook(config, len(prepared.tokenizers.target)),
-                learner(config_file.load(arguments.config, [*settings, FP32]), prepared),
-                learner(config_file.load(arguments.config, [*settings, BF16]), prepared),
+            contestants: list[Textbook | TrainStep] = [
+                Textbook(config, len(prepared.codec.target)),
+                learner(toml.load_config(arguments.config, [*settings, FP32]), prepared),
+                learner(toml.load_config(arguments.config, [*settings, BF16]), prepared),
             ]
-            runtime.keep_memory()
+            runtime.keep_freed_memory()
             speeds: list[list[float]] = [[], [], []]
             for number in range(arguments.rounds + 1):
                 for one, found in zip(contestants, speeds, strict=True):
@@ -101,15 +102,15 @@ def main() -> None:
         )
 
 
-def timed(one: Textbook | Learner, batches: list[Batch]) -> float:
+def timed(one: Textbook | TrainStep, batches: list[Batch]) -> float:
     """Tokens a second."""
     start = time.perf_counter()
     for number, batch in enumerate(batches, start=1):
         if isinstance(one, Textbook):
             one.update(batch)
         else:
-            one.update([batch], len(batch.real), one.settings.learning_rate, number)
-    return sum(len(batch.real) for batch in batches) / (time.perf_counter() - start)
+            one.update([batch], len(batch.target_index), one.settings.learning_rate, number)
+    return sum(len(batch.target_index) for batch in batches) / (time.perf_counter() - start)
 
 
 if __name__ == "__main__":

@@ -67,12 +67,12 @@ $PYTHON - benchmarks/standard.toml "$PEERS" << 'CODE'
 import sys
 from pathlib import Path
 
-from seq2seq import config_file
+from seq2seq.config.toml import load_config
 from seq2seq.text import preparation
 
-chosen, peers = config_file.load(Path(sys.argv[1])), Path(sys.argv[2])
-prepared = preparation.prepare(chosen, peers / "data")
-tokenizer = prepared.tokenizers.target
+chosen, peers = load_config(Path(sys.argv[1])), Path(sys.argv[2])
+prepared = preparation.prepare_data(chosen, peers / "data")
+tokenizer = prepared.codec.target
 for side, name in enumerate(("source", "target")):
     rows = (prepared.train.ids(row, side) for row in range(len(prepared.train)))
     lines = [" ".join(tokenizer.pieces(ids)) + "\n" for ids in rows]

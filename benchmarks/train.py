@@ -19,22 +19,23 @@ from pathlib import Path
 
 import torch
 
-from seq2seq import config_file, runtime
-from seq2seq.config import Config
+from seq2seq import runtime
+from seq2seq.config import toml
+from seq2seq.config.schema import Config
 from seq2seq.models import folder as model_folder
 from seq2seq.text import batching, preparation
 from seq2seq.text.batching import Batch
-from seq2seq.text.preparation import Prepared
-from seq2seq.training.learner import Learner
+from seq2seq.text.preparation import PreparedData
+from seq2seq.training.train_step import TrainStep
 
 
 def main() -> None:
     arguments = parsed()
     footprint = Footprint()
-    runtime.keep_memory()
-    threads = runtime.threads(arguments.threads)
+    runtime.keep_freed_memory()
+    threads = runtime.set_threads(arguments.threads)
     configs = {
-        name: config_file.load(arguments.config, settings) for name, *settings in arguments.variant
+        name: toml.load_config(arguments.config, settings) for name, *settings in arguments.variant
     }
     first = next(iter(configs.values()))
     with tempfile.TemporaryDirectory() as folder:
@@ -64,37 +65,39 @@ def parsed() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def prepared_apart(config: Config, folder: Path, threads: int) -> Prepared:
+def prepared_apart(config: Config, folder: Path, threads: int) -> PreparedData:
     """Prepared in a process of its own: its memory is not that of training."""
     work = (config, folder, threads)
-    process = multiprocessing.get_context("spawn").Process(target=preparation.prepare, args=work)
+    process = multiprocessing.get_context("spawn").Process(
+        target=preparation.prepare_data, args=work
+    )
     process.start()
     process.join()
-    return preparation.prepare(*work)
+    return preparation.prepare_data(*work)
 
 
-def sample(config: Config, prepared: Prepared, updates: int) -> list[Batch]:
-    plan = batching.plan(
+def sample(config: Config, prepared: PreparedData, updates: int) -> list[Batch]:
+    plan = batching.plan_batches(
         prepared.train.lengths, budget=config.training.batch_tokens, seed=1, epoch=0
     )
-    return [batching.collate(prepared.train, rows, prepared.tokenizers) for rows in plan[:updates]]
+    return [batching.collate_pairs(prepared.train, rows, prepared.codec) for rows in plan[:updates]]
 
 
-def learner(config: Config, prepared: Prepared) -> Learner:
+def learner(config: Config, prepared: PreparedData) -> TrainStep:
     torch.manual_seed(config.seed)
-    device = runtime.device(config.training.device)
-    dtype = runtime.precision(config.training.precision, device)
-    model = model_folder.build(config, prepared.tokenizers)
-    return Learner(model, config.training, device, dtype)
+    device = runtime.select_device(config.training.device)
+    dtype = runtime.select_dtype(config.training.precision, device)
+    model = model_folder.build_model(config, prepared.codec)
+    return TrainStep(model, config.training, device, dtype)
 
 
-def round_of(one: Learner, batches: list[Batch]) -> float:
+def round_of(one: TrainStep, batches: list[Batch]) -> float:
     """Target tokens a second."""
     start = time.perf_counter()
     for number, batch in enumerate(batches, 1):
-        made = one.update([batch], len(batch.real), 1e-4, number)
+        made = one.update([batch], len(batch.target_index), 1e-4, number)
     made.require_finite()  # waits for a GPU
-    return sum(len(batch.real) for batch in batches) / (time.perf_counter() - start)
+    return sum(len(batch.target_index) for batch in batches) / (time.perf_counter() - start)
 
 
 def operations(config: Config, batches: list[Batch], V: int) -> float:
@@ -109,7 +112,13 @@ def operations(config: Config, batches: list[Batch], V: int) -> float:
     """
     encoder, context, decoder = config.encoder, config.context, config.decoder
     gates = {"rnn": 1, "lstm": 4, "gru": 3}
-    D, C, A, H, E = encoder.state, context.size, context.size, decoder.hidden, decoder.embedding
+    D, C, A, H, E = (
+        encoder.state_size,
+        context.size,
+        context.size,
+        decoder.hidden,
+        decoder.embedding,
+    )
     fixed, directions = context.kind == "fixed", 2 if encoder.bidirectional else 1
     source = sum(
         directions * gates[encoder.cell] * encoder.hidden * (size + encoder.hidden)
@@ -135,7 +144,7 @@ def operations(config: Config, batches: list[Batch], V: int) -> float:
     products = 0.0
     for batch in batches:
         lengths = batch.lengths.double()
-        targets = torch.bincount(batch.real // batch.outputs.shape[1]).double()
+        targets = torch.bincount(batch.target_index // batch.outputs.shape[1]).double()
         products += float((source * lengths + target * targets + pair * lengths * targets).sum())
         products += of_c * len(lengths) if fixed else 0
     passes = 2 if config.training.r_drop else 1
@@ -169,7 +178,7 @@ def machine(device: torch.device, threads: int) -> str:
 
 def padding(batches: list[Batch]) -> float:
     """The share of padding in what is computed, both sides together."""
-    real = sum(float(batch.lengths.sum()) + len(batch.real) for batch in batches)
+    real = sum(float(batch.lengths.sum()) + len(batch.target_index) for batch in batches)
     return 1 - real / sum(batch.source.numel() + batch.inputs.numel() for batch in batches)
 
 
@@ -192,7 +201,7 @@ class Footprint:
 
 
 def report(
-    learners: dict[str, Learner],
+    learners: dict[str, TrainStep],
     speeds: dict[str, list[float]],
     batches: list[Batch],
     configs: dict[str, Config],
@@ -200,7 +209,7 @@ def report(
     footprint: Footprint,
 ) -> None:
     base = statistics.median(next(iter(speeds.values())))
-    tokens = sum(len(batch.real) for batch in batches)
+    tokens = sum(len(batch.target_index) for batch in batches)
     device = next(iter(learners.values())).device
     memory = footprint.mib(device)  # before the matrices that the peak is measured with
     peaks = {one.dtype: peak(one.dtype, device) for one in learners.values()}
@@ -222,7 +231,7 @@ def report(
         millions = sum(p.numel() for p in one.network.parameters()) / 1e6
         precision = str(one.dtype).removeprefix("torch.")
         median = statistics.median(found)
-        V = len(one.tokenizers.target)
+        V = len(one.codec.target)
         work = operations(configs[name], batches, V) / tokens
         print(
             f"| {name} | {millions:.2f} | {precision} | {median:,.0f} | {min(found):,.0f} "

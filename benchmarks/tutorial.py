@@ -21,8 +21,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from train import Footprint, machine, prepared_apart, sample, wait
 
-from seq2seq import config_file, runtime
-from seq2seq.config import Config
+from seq2seq import runtime
+from seq2seq.config import toml
+from seq2seq.config.schema import Config
 from seq2seq.text.batching import Batch
 
 
@@ -75,20 +76,20 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=0, help="0: all cores")
     arguments = parser.parse_args()
     footprint = Footprint()
-    runtime.keep_memory()
-    threads = runtime.threads(arguments.threads)
-    config = config_file.load(arguments.config, arguments.settings)
+    runtime.keep_freed_memory()
+    threads = runtime.set_threads(arguments.threads)
+    config = toml.load_config(arguments.config, arguments.settings)
     with tempfile.TemporaryDirectory() as folder:
         prepared = prepared_apart(config, Path(folder) / "data", threads)
-        tokenizers = prepared.tokenizers
-        device = runtime.device(config.training.device)
-        network = Tutorial(
-            config, len(tokenizers.source), len(tokenizers.target), tokenizers.target.pad
-        ).to(device)
+        codec = prepared.codec
+        device = runtime.select_device(config.training.device)
+        network = Tutorial(config, len(codec.source), len(codec.target), codec.target.pad).to(
+            device
+        )
         optimizer = torch.optim.Adam(network.parameters(), lr=1e-4)
         batches = sample(config, prepared, arguments.updates)
         speeds = [
-            round_of(network, optimizer, batches, config, tokenizers.target.pad, device)
+            round_of(network, optimizer, batches, config, codec.target.pad, device)
             for _ in range(arguments.rounds + 1)
         ][1:]
     millions = sum(p.numel() for p in network.parameters()) / 1e6
@@ -124,7 +125,7 @@ def round_of(
         nn.utils.clip_grad_norm_(network.parameters(), 1.0)
         optimizer.step()
     wait(device)
-    return sum(len(batch.real) for batch in batches) / (time.perf_counter() - start)
+    return sum(len(batch.target_index) for batch in batches) / (time.perf_counter() - start)
 
 
 if __name__ == "__main__":

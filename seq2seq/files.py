@@ -23,19 +23,19 @@ def _sync(path: Path) -> None:
         os.close(descriptor)
 
 
-def _aside(path: Path) -> Path:
+def _temporary_path(path: Path) -> Path:
     """The name of what is not whole yet: no other process's, on another host neither."""
     return path.with_name(f".{path.name}.{os.uname().nodename}-{os.getpid()}.part")
 
 
 @contextmanager
-def whole_file(path: Path) -> Iterator[Path]:
+def atomic_file(path: Path) -> Iterator[Path]:
     """Give a path beside `path` to write to; it takes the name of `path` only if all went well.
 
     Where that is a link, what it names is replaced, and the link stays.
     """
     path = path.resolve()
-    aside = _aside(path)
+    aside = _temporary_path(path)
     try:
         yield aside
         _sync(aside)
@@ -46,9 +46,9 @@ def whole_file(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def whole_folder(path: Path) -> Iterator[Path]:
+def atomic_folder(path: Path) -> Iterator[Path]:
     """The same for a folder. One that has the name already is replaced as a whole."""
-    aside = _aside(path)
+    aside = _temporary_path(path)
     new = not path.parent.exists()
     shutil.rmtree(aside, ignore_errors=True)
     aside.mkdir(parents=True)
@@ -57,7 +57,7 @@ def whole_folder(path: Path) -> Iterator[Path]:
         for file in [*aside.rglob("*"), aside]:
             _sync(file)
         if path.exists():
-            _exchange(aside, path)
+            _swap(aside, path)
         else:
             aside.replace(path)
         _sync(path.parent)
@@ -68,7 +68,7 @@ def whole_folder(path: Path) -> Iterator[Path]:
                 path.parent.rmdir()
 
 
-def _exchange(one: Path, other: Path) -> None:
+def _swap(one: Path, other: Path) -> None:
     """Swap two names in one step, so that neither is missing at any moment (Linux)."""
     rename = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
     here, exchange = -100, 2  # AT_FDCWD, RENAME_EXCHANGE
@@ -76,15 +76,16 @@ def _exchange(one: Path, other: Path) -> None:
         rename(here, os.fsencode(one), here, os.fsencode(other), exchange) == 0
     ):
         return
-    # Elsewhere (on a network's file system) there is a moment without the name, which `put_back`
-    # ends for one that was killed in it, never one with half a folder under it.
+    # Elsewhere (on a network's file system) there is a moment without the name, which
+    # `finish_interrupted_swap` ends for one that was killed in it, never one with half a folder
+    # under it.
     old = other.with_name(f".{other.name}.{os.getpid()}.old")
     other.replace(old)
     one.replace(other)
     old.replace(one)
 
 
-def put_back(folder: Path) -> None:
+def finish_interrupted_swap(folder: Path) -> None:
     """Give what was being replaced in a folder its name again, or take it away if that is done."""
     for old in folder.glob(".*.old"):
         path = folder / old.name[1:].rsplit(".", 2)[0]
@@ -94,16 +95,16 @@ def put_back(folder: Path) -> None:
             old.replace(path)
 
 
-def write_whole(path: Path, content: bytes) -> None:
+def write_atomically(path: Path, content: bytes) -> None:
     """Write a file so that its name only ever holds the old content or all of the new.
 
     Raises UserError where the system refuses (no such folder, no permission, disk full).
     """
     try:
-        with whole_file(path) as aside:
+        with atomic_file(path) as aside:
             aside.write_bytes(content)
     except OSError as error:
-        raise _cannot("written", path, error) from error
+        raise _io_error("written", path, error) from error
 
 
 def append_line(path: Path, line: str) -> None:
@@ -118,7 +119,7 @@ def append_line(path: Path, line: str) -> None:
     try:
         existing = path.read_bytes() if path.exists() else b""
         if existing and not existing.endswith(b"\n"):
-            raise _torn(path, existing.count(b"\n") + 1)
+            raise _truncated_line(path, existing.count(b"\n") + 1)
         # Bytes of a file name that are no text become JSON's own escape for them.
         content = line.encode(errors="backslashreplace") + b"\n"
         descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
@@ -132,10 +133,10 @@ def append_line(path: Path, line: str) -> None:
         finally:
             os.close(descriptor)
     except OSError as error:
-        raise _cannot("written", path, error) from error
+        raise _io_error("written", path, error) from error
 
 
-def read_objects(path: Path, *, growing: bool = False) -> list[tuple[int, dict[str, Any]]]:
+def read_jsonl(path: Path, *, growing: bool = False) -> list[tuple[int, dict[str, Any]]]:
     """The JSON objects of a file of one a line, each with its line number (from 1).
 
     Blank lines are passed over. In a file that a running program may still be writing
@@ -146,7 +147,7 @@ def read_objects(path: Path, *, growing: bool = False) -> list[tuple[int, dict[s
     try:
         lines = path.read_bytes().split(b"\n")
     except OSError as error:
-        raise _cannot("read", path, error) from error
+        raise _io_error("read", path, error) from error
     objects = []
     for number, line in enumerate(lines, start=1):
         if not line.strip():
@@ -158,7 +159,7 @@ def read_objects(path: Path, *, growing: bool = False) -> list[tuple[int, dict[s
             if number < len(lines):
                 raise UserError(f"{path}:{number}: not JSON ({error}): mend the line") from error
             if not growing:
-                raise _torn(path, number) from error
+                raise _truncated_line(path, number) from error
             continue
         if not isinstance(row, dict):
             raise UserError(f"{path}:{number}: not a JSON object: mend or delete the line")
@@ -166,13 +167,13 @@ def read_objects(path: Path, *, growing: bool = False) -> list[tuple[int, dict[s
     return objects
 
 
-def _torn(path: Path, number: int) -> UserError:
+def _truncated_line(path: Path, number: int) -> UserError:
     return UserError(
         f"{path}:{number}: the last line has no end, an earlier write was cut short: "
         "delete the line, or complete it with a newline"
     )
 
 
-def _cannot(verb: str, path: Path, error: OSError) -> UserError:
+def _io_error(verb: str, path: Path, error: OSError) -> UserError:
     reason = error.strerror or str(error)
     return UserError(f"{path}: cannot be {verb} ({reason}): check the path, the rights, the disk")

@@ -14,7 +14,7 @@ import torch
 from seq2seq.errors import UserError
 
 
-def keep_memory() -> None:
+def keep_freed_memory() -> None:
     """Have glibc keep freed memory for the next step instead of giving it back to the system.
 
     Given back, every large block is page-faulted in again, update after update: a third of the
@@ -32,7 +32,7 @@ def keep_memory() -> None:
     mallopt(top_pad, 64 << 20)
 
 
-def device(name: str) -> torch.device:
+def select_device(name: str) -> torch.device:
     """`auto` (a GPU if there is one) or a device's name. Raises UserError if it is not there."""
     # Else torch rounds what cuDNN's layers multiply to ten bits, and fp32 would not mean fp32.
     torch.backends.cudnn.allow_tf32 = False
@@ -51,7 +51,7 @@ def device(name: str) -> torch.device:
     return chosen
 
 
-def precision(name: str, chosen: torch.device) -> torch.dtype:
+def select_dtype(name: str, chosen: torch.device) -> torch.dtype:
     """`fp32`, `bf16`, or `auto`: bf16 where the processor multiplies in it, else fp32.
 
     Raises UserError where bf16 is asked for and the processor has none.
@@ -68,7 +68,7 @@ def precision(name: str, chosen: torch.device) -> torch.dtype:
 
 
 @contextmanager
-def enough_memory(advice: str) -> Iterator[None]:
+def explain_out_of_memory(advice: str) -> Iterator[None]:
     """Within it, a GPU whose memory is full raises UserError, with the advice what to do."""
     try:
         yield
@@ -81,13 +81,13 @@ def autocast(chosen: torch.device, dtype: torch.dtype) -> torch.autocast:
     return torch.autocast(chosen.type, torch.bfloat16, enabled=dtype == torch.bfloat16)
 
 
-def dtype_of_products(weight: torch.Tensor) -> torch.dtype:
+def matmul_dtype(weight: torch.Tensor) -> torch.dtype:
     """What the weight is multiplied in here and now: its own dtype, or autocast's."""
     kind = weight.device.type
     return torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else weight.dtype
 
 
-def unit_of_rows(weight: torch.Tensor, dtype: torch.dtype) -> int:
+def row_multiple(weight: torch.Tensor, dtype: torch.dtype) -> int:
     """What the rows of a product with the weight, in `dtype`, are to be a multiple of.
 
     oneDNN, which multiplies in bf16 on a CPU, compiles a program for every shape that it meets and
@@ -98,7 +98,7 @@ def unit_of_rows(weight: torch.Tensor, dtype: torch.dtype) -> int:
     return 64 if oneDNN else 1
 
 
-def threads(count: int) -> int:
+def set_threads(count: int) -> int:
     """Use `count` threads for matrix products (0: OMP_NUM_THREADS, else one a core, the cores
     shared out where torchrun started several processes); gives the number in use."""
     processes = int(os.environ.get("LOCAL_WORLD_SIZE", 1))
@@ -106,11 +106,11 @@ def threads(count: int) -> int:
     # A 1 is torchrun's, which says it to all that it starts where nothing else was said.
     if not count and re.fullmatch("[1-9][0-9]{0,3}", wanted) and (wanted != "1" or processes == 1):
         count = int(wanted)
-    torch.set_num_threads(count or max(1, cores() // processes))
+    torch.set_num_threads(count or max(1, usable_cores() // processes))
     return torch.get_num_threads()
 
 
-def cores() -> int:
+def usable_cores() -> int:
     """How many this process may use; where the system cannot say, how many there are."""
     usable = getattr(os, "sched_getaffinity", None)
     return len(usable(0)) if usable else os.cpu_count() or 1

@@ -17,13 +17,14 @@ import hypothesis
 import pytest
 import torch
 
-from seq2seq import cli, config_file
-from seq2seq.config import Config
+from seq2seq import cli
+from seq2seq.config import toml
+from seq2seq.config.schema import Config
 from seq2seq.models import folder
-from seq2seq.text.labels import Labels, Numbers
-from seq2seq.text.tokenizer import learn
-from seq2seq.text.tokenizers import Tokenizers
-from seq2seq.training import loop
+from seq2seq.text.codec import Codec
+from seq2seq.text.labels import LabelSet, VectorFormat
+from seq2seq.text.tokenizer import train_tokenizer
+from seq2seq.training import trainer
 
 # A busy machine makes a slow case of any.
 hypothesis.settings.register_profile("tests", deadline=None)
@@ -85,7 +86,7 @@ precision = "fp32"
 every = 100
 """
 _LANGUAGE = """
-shape = "language-model"
+task = "language-model"
 [data]
 train = "train.fr"
 valid = "valid.fr"
@@ -127,11 +128,11 @@ class Toy:
         return self.folder / "toy.toml"
 
     def config(self, *settings: str) -> Config:
-        return config_file.load(self.path, settings)
+        return toml.load_config(self.path, settings)
 
     def language(self, *settings: str) -> Config:
         """Of a language model of its French."""
-        return config_file.load(self.folder / "language.toml", settings)
+        return toml.load_config(self.folder / "language.toml", settings)
 
     def lines(self, name: str) -> list[str]:
         return (self.folder / name).read_text(encoding="utf-8").split("\n")[:-1]
@@ -159,8 +160,8 @@ def trained(toy: Toy, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The run folder of a model that has learned the toy language; do not write there."""
     run = tmp_path_factory.mktemp("runs") / "toy" / "base"
     run.parent.mkdir()
-    with mock.patch.object(loop, "plot_curves"):
-        loop.train(toy.config(), run)
+    with mock.patch.object(trainer, "plot_curves"):
+        trainer.train_model(toy.config(), run)
     return run
 
 
@@ -170,8 +171,8 @@ def attending(toy: Toy, tmp_path_factory: pytest.TempPathFactory) -> Path:
     run = tmp_path_factory.mktemp("runs") / "toy" / "attention"
     run.parent.mkdir()
     settings = ("context.kind=additive", "context.pooling=mean", "training.epochs=20")
-    with mock.patch.object(loop, "plot_curves"):
-        loop.train(toy.config(*settings), run)
+    with mock.patch.object(trainer, "plot_curves"):
+        trainer.train_model(toy.config(*settings), run)
     return run
 
 
@@ -180,15 +181,15 @@ def speaking(toy: Toy, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The run folder of a language model that has learned the toy's French."""
     run = tmp_path_factory.mktemp("runs") / "toy" / "language"
     run.parent.mkdir()
-    with mock.patch.object(loop, "plot_curves"):
-        loop.train(toy.language(), run)
+    with mock.patch.object(trainer, "plot_curves"):
+        trainer.train_model(toy.language(), run)
     return run
 
 
 @pytest.fixture
 def no_picture(monkeypatch: pytest.MonkeyPatch) -> None:
     """Drawing curves takes longer than all the rest of a tiny run."""
-    monkeypatch.setattr(loop, "plot_curves", lambda *_: None)
+    monkeypatch.setattr(trainer, "plot_curves", lambda *_: None)
 
 
 @dataclass(frozen=True)
@@ -233,12 +234,14 @@ def shell(
     return run
 
 
-def _random_model(where: Path, shape: str, labels: Labels | Numbers, **sections: object) -> Path:
+def _random_model(
+    where: Path, task: str, labels: LabelSet | VectorFormat, **sections: object
+) -> Path:
     """A model folder with random weights."""
     torch.manual_seed(1)
-    config = config_file.parse(
+    config = toml.parse_config(
         {
-            "shape": shape,
+            "task": task,
             "data": {"train": "nowhere", "source": "x", "target": "y"},
             "tokenizer": {"kind": "char", "vocabulary": 60},
             "encoder": {"embedding": 8, "hidden": 8},
@@ -247,16 +250,18 @@ def _random_model(where: Path, shape: str, labels: Labels | Numbers, **sections:
         },
         "here",
     )
-    one = learn(["the red cat runs here", "a dog sleeps"], config.tokenizer)
-    folder.save(where, folder.build(config, Tokenizers(one, one, config.shape, labels)), "card\n")
+    one = train_tokenizer(["the red cat runs here", "a dog sleeps"], config.tokenizer)
+    folder.save_model(
+        where, folder.build_model(config, Codec(one, one, config.task, labels)), "card\n"
+    )
     return where
 
 
 @pytest.fixture(scope="session")
 def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """A model folder of each of the other shapes, with random weights."""
+    """A model folder of each of the other tasks, with random weights."""
     where = tmp_path_factory.mktemp("models")
-    names = Labels(["A", "B", "C"])
+    names = LabelSet(["A", "B", "C"])
     small = {"context": {"size": 8}}
     decoder = {"decoder": {"embedding": 8, "hidden": 8}}
     return {
@@ -266,7 +271,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         "colour": _random_model(
             where / "colour",
             "generation",
-            Numbers(3),
+            VectorFormat(3),
             encoder={"kind": "vector", "embedding": 8},
             **small,
             **decoder,

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seq2seq import config_file
-from seq2seq.config import Config, Section
+from seq2seq.config import toml
+from seq2seq.config.schema import Config, Section
 from seq2seq.errors import UserError
 
 RECIPES = sorted((Path(__file__).parent.parent / "recipes").glob("*/*.toml"))
@@ -39,7 +39,7 @@ def path(tmp_path: Path) -> Path:
 
 def complaint(path: Path, *settings: str) -> str:
     with pytest.raises(UserError) as caught:
-        config_file.load(path, settings)
+        toml.load_config(path, settings)
     assert "\n" not in str(caught.value)
     return str(caught.value)
 
@@ -47,7 +47,7 @@ def complaint(path: Path, *settings: str) -> str:
 def test_all_mistakes_at_once(path: Path) -> None:
     path.write_text(
         """\
-shpe = "translation"
+tsak = "translation"
 [data]
 source = "de"
 train = ["one", "two", "three"]
@@ -66,7 +66,7 @@ betas = [0.9, 1.5]
     said = complaint(path)
     assert said.startswith(f"{path}: ")
     assert set(re.split("; (?!did you mean)", said.removeprefix(f"{path}: "))) == {
-        "unknown key shpe; did you mean 'shape'?",
+        "unknown key tsak; did you mean 'task'?",
         "data.target is missing",
         "unknown key encoder.hiden; did you mean 'hidden'?",
         "encoder.cell: input should be 'rnn', 'rnn-relu', 'lstm' or 'gru', not 'gruu'",
@@ -100,7 +100,7 @@ def test_what_does_not_fit_together(path: Path, settings: list[str], expected: s
 
 
 LANGUAGE = """
-shape = "language-model"
+task = "language-model"
 [data]
 train = "corpus.txt"
 [decoder]
@@ -113,31 +113,47 @@ epochs = 3
 
 def test_a_language_model_is_written_without_what_it_has_not(path: Path) -> None:
     path.write_text(LANGUAGE)
-    loaded = config_file.load(path)
+    loaded = toml.load_config(path)
     assert loaded.validation.metric == "loss"
     assert (loaded.data.source, loaded.data.target) == ("", "text")
-    written = config_file.dumps(loaded)
+    written = toml.dump_config(loaded)
     assert "[encoder]" not in written
     assert "[context]" not in written
     path.write_text(written)
-    assert config_file.load(path) == loaded
+    assert toml.load_config(path) == loaded
 
 
 @pytest.mark.parametrize(
     ("settings", "expected"),
     [
-        (["encoder.hidden=8"], "[encoder] is not for shape 'language-model': leave it out"),
-        (["context.size=8"], "[context] is not for shape 'language-model': leave it out"),
-        (["data.source=de"], "data.source is not for shape 'language-model'"),
-        (["tokenizer.joint=false"], "tokenizer.joint = false is for shape 'translation'"),
-        (["tokenizer.sampling=0.1"], "tokenizer.sampling is not for shape 'language-model'"),
-        (["validation.metric=bleu"], "validation.metric of shape 'language-model' is 'loss'"),
-        (["decoder.tied=all"], "decoder.tied = 'all' is for shape 'translation'"),
+        (["encoder.hidden=8"], "[encoder] is not for task 'language-model': leave it out"),
+        (["context.size=8"], "[context] is not for task 'language-model': leave it out"),
+        (["data.source=de"], "data.source = 'de' is not for task 'language-model': use ''"),
+        (
+            ["tokenizer.joint=false"],
+            "tokenizer.joint = false is not for task 'language-model': use true",
+        ),
+        (
+            ["tokenizer.sampling=0.1"],
+            "tokenizer.sampling = 0.1 is not for task 'language-model': use 0.0",
+        ),
+        (
+            ["validation.metric=bleu"],
+            "validation.metric = 'bleu' is not for task 'language-model': use 'loss'",
+        ),
+        (
+            ["decoder.tied=all"],
+            "decoder.tied = 'all' is not for task 'language-model': use 'none' or 'output'",
+        ),
         (["decoder.hidden=9"], "decoder.tied = 'output' needs decoder.embedding = 9"),
         (["decoder.bidirectional=true"], "needs decoder.embedding = 16"),
         (["training.window=5000"], "training.batch_tokens holds not one training.window"),
-        (["shape=translation"], "data.source"),
-        (["shape=tagger"], "shape: input should be 'translation', 'language-model',"),
+        (["task=translation"], "data.source"),
+        (
+            ["task=tagger"],
+            "task: 'tagger' is no task; did you mean 'tagging'?; "
+            "the tasks are 'translation', 'aligned', 'language-model',",
+        ),
     ],
 )
 def test_what_does_not_fit_a_language_model(path: Path, settings: list[str], expected: str) -> None:
@@ -148,27 +164,48 @@ def test_what_does_not_fit_a_language_model(path: Path, settings: list[str], exp
 @pytest.mark.parametrize(
     ("settings", "expected"),
     [
-        (["shape=classification", "decoder.hidden=8"], "[decoder] is not for shape 'classif"),
-        (["shape=tagging", "context.size=8"], "[context] is not for shape 'tagging'"),
-        (["shape=classification", "validation.metric=bleu"], "is 'accuracy' or 'loss'"),
-        (["shape=classification", "context.kind=dot"], "context.kind must be 'fixed' for shape"),
-        (["shape=generation", "encoder.kind=recurrent"], "encoder.kind 'recurrent' is not for"),
-        (["encoder.kind=label"], "encoder.kind 'label' is not for shape 'translation'"),
-        (["shape=generation", "tokenizer.joint=false"], "joint = false is for shape 'translation'"),
-        (["decoder.bidirectional=true"], "decoder.bidirectional is for shape 'language-model'"),
-        (["decoder.weight_dropout=0.1"], "decoder.weight_dropout is for shape 'language-model'"),
-        (["context.kind=aligned", "context.placement=classic"], "it out for kind 'aligned'"),
+        (["task=classification", "decoder.hidden=8"], "[decoder] is not for task 'classif"),
+        (["task=tagging", "context.size=8"], "[context] is not for task 'tagging'"),
+        (
+            ["task=classification", "validation.metric=bleu"],
+            "'bleu' is not for task 'classification': use 'accuracy' or 'loss'",
+        ),
+        (
+            ["task=classification", "context.kind=dot"],
+            "context.kind = 'dot' is not for task 'classification': use 'fixed'",
+        ),
+        (
+            ["task=generation", "encoder.kind=recurrent"],
+            "encoder.kind = 'recurrent' is not for task 'generation': use 'label' or 'vector'",
+        ),
+        (
+            ["encoder.kind=label"],
+            "encoder.kind = 'label' is not for task 'translation': use 'recurrent'",
+        ),
+        (
+            ["task=generation", "tokenizer.joint=false"],
+            "tokenizer.joint = false is not for task 'generation': use true",
+        ),
+        (
+            ["decoder.bidirectional=true"],
+            "decoder.bidirectional = true is not for task 'translation': use false",
+        ),
+        (
+            ["decoder.weight_dropout=0.1"],
+            "decoder.weight_dropout = 0.1 is not for task 'translation': use 0.0",
+        ),
+        (["context.kind=aligned", "context.placement=classic"], "it out for kind 'same-position'"),
     ],
 )
-def test_what_does_not_fit_a_shape(path: Path, settings: list[str], expected: str) -> None:
+def test_what_does_not_fit_a_task(path: Path, settings: list[str], expected: str) -> None:
     assert expected in complaint(path, *settings)
 
 
-@pytest.mark.parametrize("shape", ["classification", "tagging", "generation"])
-def test_every_shape_is_written_and_read(path: Path, shape: str) -> None:
-    made = config_file.load(path, [f"shape={shape}"])
-    path.write_text(config_file.dumps(made))
-    assert config_file.load(path) == made
+@pytest.mark.parametrize("task", ["classification", "tagging", "generation"])
+def test_every_task_is_written_and_read(path: Path, task: str) -> None:
+    made = toml.load_config(path, [f"task={task}"])
+    path.write_text(toml.dump_config(made))
+    assert toml.load_config(path) == made
 
 
 @pytest.mark.parametrize(
@@ -215,7 +252,7 @@ def test_what_cannot_be_read(path: Path) -> None:
     ],
 )
 def test_settings_are_laid_over(path: Path, setting: str, expected: object) -> None:
-    value: Any = config_file.load(path, [setting])
+    value: Any = toml.load_config(path, [setting])
     for name in setting.partition("=")[0].strip().split("."):
         value = value[name] if isinstance(value, dict) else getattr(value, name)
     assert value == expected
@@ -223,7 +260,7 @@ def test_settings_are_laid_over(path: Path, setting: str, expected: object) -> N
 
 
 def test_the_last_setting_counts(path: Path) -> None:
-    assert config_file.load(path, ["seed=2", "seed=3"]).seed == 3
+    assert toml.load_config(path, ["seed=2", "seed=3"]).seed == 3
 
 
 def test_what_does_not_fit_together_is_said_beside_what_is_wrong_by_itself(path: Path) -> None:
@@ -232,7 +269,9 @@ def test_what_does_not_fit_together_is_said_beside_what_is_wrong_by_itself(path:
     assert "decoder.tied = 'all' needs tokenizer.joint = true" in said
     said = complaint(path, "training.clip=-1", "validation.metric=accuracy")
     assert "training.clip: " in said
-    assert "validation.metric of shape 'translation' is 'bleu' or 'loss'" in said
+    assert (
+        "validation.metric = 'accuracy' is not for task 'translation': use 'bleu' or 'loss'" in said
+    )
     # What follows from a wrong value alone is not said: with a right one it may be no mistake.
     assert "set a limit" not in complaint(path, "training.epochs=many")
     path.write_text(LEAST.replace("epochs", "epohcs"))
@@ -264,7 +303,7 @@ def test_paths(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     (shared / "corpus").mkdir(parents=True)
 
     def found(value: str) -> str | list[str] | None:
-        return config_file.load(path, [f"data.train={value}"]).data.train
+        return toml.load_config(path, [f"data.train={value}"]).data.train
 
     here, there = str(tmp_path / "corpus"), str(shared / "corpus")
     assert found("corpus/train") == here + "/train"  # nowhere: named where it should be
@@ -290,7 +329,7 @@ def test_hub_paths(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setenv("SEQ2SEQ_DATA", str(tmp_path / "shared"))
 
     def found() -> str | None:
-        return config_file.load(path, ["data.hub=owner/name"]).data.hub
+        return toml.load_config(path, ["data.hub=owner/name"]).data.hub
 
     assert found() == "owner/name"
     (tmp_path / "shared" / "owner" / "name").mkdir(parents=True)
@@ -328,19 +367,19 @@ def test_written_and_read_it_is_the_same(
             "source_column": column,
             "hub_splits": {"train": names[0]},
         },
-        "training": {"epochs": 2, "minutes": minutes, "average_decay": rate},
+        "training": {"epochs": 2, "minutes": minutes, "ema_decay": rate},
         "encoder": {"cell": cell, "dropout": rate},
         "tokenizer": {"joint": joint},
     }
-    made = config_file.parse(values, "test")
-    again = config_file.parse(tomllib.loads(config_file.dumps(made)), "test")
+    made = toml.parse_config(values, "test")
+    again = toml.parse_config(tomllib.loads(toml.dump_config(made)), "test")
     assert again == made
-    assert config_file.dumps(again) == config_file.dumps(made)
+    assert toml.dump_config(again) == toml.dump_config(made)
 
 
 def test_every_value_is_written_out() -> None:
-    made = config_file.parse(tomllib.loads(LEAST), "test")
-    written = tomllib.loads(config_file.dumps(made))
+    made = toml.parse_config(tomllib.loads(LEAST), "test")
+    written = tomllib.loads(toml.dump_config(made))
     for name, field in Config.model_fields.items():
         section = field.annotation
         if isinstance(section, type) and issubclass(section, Section):
@@ -351,13 +390,13 @@ def test_every_value_is_written_out() -> None:
 
 @pytest.mark.parametrize("recipe", RECIPES, ids=lambda path: f"{path.parent.name}/{path.stem}")
 def test_every_recipe_loads(recipe: Path) -> None:
-    assert config_file.load(recipe).data.train is not None
+    assert toml.load_config(recipe).data.train is not None
 
 
 def test_there_are_recipes() -> None:
     assert RECIPES
 
 
-def test_a_shape_that_is_no_word(path: Path) -> None:
-    with pytest.raises(UserError, match="shape"):
-        config_file.load(path, ['shape=["x"]'])
+def test_a_task_that_is_no_word(path: Path) -> None:
+    with pytest.raises(UserError, match="task"):
+        toml.load_config(path, ['task=["x"]'])

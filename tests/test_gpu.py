@@ -12,10 +12,10 @@ import torch
 import seq2seq
 from seq2seq import runtime
 from seq2seq.models import folder
-from seq2seq.models.objective import cross_entropy
+from seq2seq.models.loss import cross_entropy
 from seq2seq.text import preparation
-from seq2seq.training import loop
-from seq2seq.training.feed import Feeds
+from seq2seq.training import trainer
+from seq2seq.training.epoch_batches import BatchPlanner
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
 
@@ -43,10 +43,10 @@ _KINDS = {
 @pytest.mark.parametrize("kind", _KINDS)
 def test_loss_and_gradients_are_the_cpus(toy, tmp_path: Path, kind: str, r_drop: float) -> None:
     config = toy.config(*_KINDS[kind], "training.label_smoothing=0.1")
-    prepared = preparation.prepare(config, tmp_path / "data")
-    feed = Feeds(config, prepared, loop.Ranks())(0)
+    prepared = preparation.prepare_data(config, tmp_path / "data")
+    feed = BatchPlanner(config, prepared, trainer.Ranks())(0)
     batch = feed.collate(feed.plan[0])
-    network = folder.build(config, prepared.tokenizers).network  # nothing drops
+    network = folder.build_model(config, prepared.codec).network  # nothing drops
 
     def found(device: torch.device, dtype: torch.dtype) -> tuple[torch.Tensor, torch.Tensor]:
         network.to(device).zero_grad()
@@ -56,7 +56,7 @@ def test_loss_and_gradients_are_the_cpus(toy, tmp_path: Path, kind: str, r_drop:
         gradients = [p.grad.flatten() for p in network.parameters() if p.grad is not None]
         return loss.total.detach().cpu(), torch.cat(gradients).cpu()
 
-    gpu = runtime.device("cuda")
+    gpu = runtime.select_device("cuda")
     expected = found(torch.device("cpu"), torch.float32)
     for dtype, near in ((torch.float32, 1e-5), (torch.bfloat16, 3e-2)):
         for one, other in zip(found(gpu, dtype), expected, strict=True):
@@ -68,7 +68,7 @@ def test_loss_and_gradients_are_the_cpus(toy, tmp_path: Path, kind: str, r_drop:
 @pytest.mark.parametrize("kind", ["fixed, gru", "additive, classic", "multi-head, normalised"])
 def test_it_learns_and_translates(toy, tmp_path: Path, kind: str, precision: str) -> None:
     settings = ("training.device=cuda", f"training.precision={precision}", *_KINDS[kind])
-    loop.train(toy.config(*settings, "decoder.dropout=0.1"), tmp_path / "run")
+    trainer.train_model(toy.config(*settings, "decoder.dropout=0.1"), tmp_path / "run")
     model, wanted = tmp_path / "run" / "model", toy.lines("test.fr")
     for search in ({"beam": 1}, {"beam": 4}):
         said = {
@@ -83,7 +83,7 @@ def test_a_language_model_goes_on_from_the_state_that_it_left(toy, tmp_path: Pat
     settings = (
         "training.device=cuda",
         "training.precision=bf16",
-        "training.average_decay=0.9",
+        "training.ema_decay=0.9",
         "decoder.weight_dropout=0.2",
         "validation.every=7",
         "training.log_every=1",
@@ -93,9 +93,11 @@ def test_a_language_model_goes_on_from_the_state_that_it_left(toy, tmp_path: Pat
         rows = map(json.loads, (run / "metrics.jsonl").read_text().splitlines())
         return [row["loss"] for row in rows]
 
-    loop.train(toy.language(*settings, "training.updates=20"), tmp_path / "whole")
-    loop.train(toy.language(*settings, "training.updates=10"), tmp_path / "parts")
-    loop.train(toy.language(*settings, "training.updates=20"), tmp_path / "parts", resume=True)
+    trainer.train_model(toy.language(*settings, "training.updates=20"), tmp_path / "whole")
+    trainer.train_model(toy.language(*settings, "training.updates=10"), tmp_path / "parts")
+    trainer.train_model(
+        toy.language(*settings, "training.updates=20"), tmp_path / "parts", resume=True
+    )
     whole, parts = losses(tmp_path / "whole"), losses(tmp_path / "parts")
     assert len(whole) < len(parts) + 2
     assert parts[-1] == pytest.approx(whole[-1], rel=0.02)

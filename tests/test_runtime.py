@@ -23,11 +23,11 @@ from seq2seq import runtime
 )
 def test_threads(monkeypatch, count, environment, used):
     said = []
-    monkeypatch.setattr(runtime, "cores", lambda: 6)
+    monkeypatch.setattr(runtime, "usable_cores", lambda: 6)
     monkeypatch.setattr("torch.set_num_threads", said.append)
     for name in ("OMP_NUM_THREADS", "LOCAL_WORLD_SIZE"):
         monkeypatch.delenv(name, raising=False)
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    runtime.threads(count)
+    runtime.set_threads(count)
     assert said == [used]

@@ -11,16 +11,16 @@ import sys
 from pathlib import Path
 
 import seq2seq
-from seq2seq.config_file import load
+from seq2seq.config.toml import load_config
 from seq2seq.decoding.searcher import Search
-from seq2seq.files import write_whole
+from seq2seq.files import write_atomically
 from seq2seq.text.corpus import read_pairs
 
 
 def main() -> None:
     if len(sys.argv) < 4:
         sys.exit("usage: python prepare.py CONFIG OUTPUT MODEL...")
-    data = load(Path(sys.argv[1])).data
+    data = load_config(Path(sys.argv[1])).data
     output = Path(sys.argv[2])
     output.mkdir(parents=True, exist_ok=True)
     pairs = list(read_pairs(data, "train"))
@@ -36,7 +36,7 @@ def main() -> None:
         (data.target, targets + translations),
     ):
         text = "".join(f"{line}\n" for line in lines)
-        write_whole(output / f"train.{language}", text.encode("utf-8"))
+        write_atomically(output / f"train.{language}", text.encode("utf-8"))
 
 
 if __name__ == "__main__":

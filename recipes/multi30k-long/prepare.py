@@ -16,7 +16,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from seq2seq.files import write_whole
+from seq2seq.files import write_atomically
 
 LONGEST = 80  # words on the English side
 ALONE = {"train"}  # splits whose sentences stand there by themselves, too
@@ -63,7 +63,7 @@ def main() -> None:
         lines = lines + [line for _ in range(passes) for line in joined(pairs, draw)]
         for side, language in enumerate(("en", "de")):
             text = "".join(line[side] + "\n" for line in lines)
-            write_whole(output / f"{split}.{language}", text.encode("utf-8"))
+            write_atomically(output / f"{split}.{language}", text.encode("utf-8"))
         print(f"{split}: {len(pairs):,} sentences, {len(lines):,} lines", file=sys.stderr)
 
 

@@ -45,7 +45,7 @@ both() {
     row tied-all decoder.tied=all
     row vocabulary-8000 tokenizer.vocabulary=8000
     row dropout-0.3 encoder.dropout=0.3 decoder.dropout=0.3
-    row average training.average_decay=0.999
+    row average training.ema_decay=0.999
     row two-decoder-layers decoder.layers=2
     row two-encoder-layers encoder.layers=2
     row lstm encoder.cell=lstm decoder.cell=lstm

@@ -15,14 +15,14 @@ from pathlib import Path
 import sacrebleu
 from sacremoses import MosesTokenizer
 
-from seq2seq.evaluation.results import append_row, read_rows
-from seq2seq.text.lines import file_lines
+from seq2seq.evaluation.result_rows import append_row, read_rows
+from seq2seq.text.lines import read_lines
 
 
 def main() -> None:
     if len(sys.argv) not in (5, 6):
         sys.exit(__doc__.strip())
-    found, wanted = (list(file_lines(Path(name))) for name in sys.argv[1:3])
+    found, wanted = (list(read_lines(Path(name))) for name in sys.argv[1:3])
     variant, seed = sys.argv[3], int(sys.argv[4])
     moses = MosesTokenizer(lang="de")
     texts = [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import logging
 import os
 import signal
@@ -11,7 +12,7 @@ from pathlib import Path
 import click
 
 from seq2seq import __version__
-from seq2seq.errors import UserError, nearest
+from seq2seq.errors import UserError, did_you_mean
 
 # Commands by the module that holds them, imported when called: `--help` need not wait for torch.
 _COMMANDS = {
@@ -27,6 +28,7 @@ _COMMANDS = {
     "plot": "plot",
     "tokenizer": "tokenizer",
 }
+_KINDS = {"plot": "group", "tokenizer": "group"}
 
 
 class _Commands(click.Group):
@@ -36,15 +38,15 @@ class _Commands(click.Group):
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         if name not in _COMMANDS:
             return None
-        module = __import__(f"seq2seq.cli.{_COMMANDS[name]}", fromlist=[name])
-        command: click.Command = getattr(module, name)
+        module = importlib.import_module(f"seq2seq.cli.{_COMMANDS[name]}")
+        command: click.Command = getattr(module, f"{name}_{_KINDS.get(name, 'command')}")
         return command
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         if args and not args[0].startswith("-") and args[0] not in _COMMANDS:
-            raise UserError(f"no command {args[0]!r}{nearest(args[0], _COMMANDS)}")
+            raise UserError(f"no command {args[0]!r}{did_you_mean(args[0], _COMMANDS)}")
         return super().resolve_command(ctx, args)
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import click
 
-from seq2seq.cli import streams
+from seq2seq.cli import line_io
 from seq2seq.cli.options import model_folders, model_options, search_options
 from seq2seq.errors import UserError
 
@@ -48,7 +48,7 @@ from seq2seq.errors import UserError
     help="What makes the figure again, for the row  [default: this command line]",
 )
 @model_options
-def evaluate(
+def evaluate_command(
     model: str,
     source_file: Path | None,
     target_file: Path | None,
@@ -73,8 +73,8 @@ def evaluate(
     """
     from seq2seq import runtime
     from seq2seq.decoding.searcher import Search
-    from seq2seq.evaluation.evaluate import evaluate as evaluated
-    from seq2seq.evaluation.results import append_row, refuse_dirty
+    from seq2seq.evaluation.evaluate import evaluate_models as evaluated
+    from seq2seq.evaluation.result_rows import append_row, require_clean_tree
     from seq2seq.models import folder
 
     chosen = Search(**search)
@@ -82,19 +82,19 @@ def evaluate(
     if split is not None and source_file is not None:
         raise UserError(f"--split {split}: {source_file} is scored: leave out either of them")
     if record is not None:
-        refuse_dirty(record, record.resolve().parent)
+        require_clean_tree(record, record.resolve().parent)
     if plot is not None:
-        from seq2seq.evaluation.figures import kind_of
+        from seq2seq.evaluation.figures import picture_format
 
-        kind_of(plot)
-    runtime.keep_memory()
-    runtime.threads(threads)
-    models = [folder.load(one) for one in model_folders(model)]
+        picture_format(plot)
+    runtime.keep_freed_memory()
+    runtime.set_threads(threads)
+    models = [folder.load_model(one) for one in model_folders(model)]
     _refuse_unused(model, models[0].config, chosen, output, plot)
     files = [source_file, target_file]
     pairs, name = _pairs(models[0].config, source_file, target_file, split or "test")
     with ExitStack() as opened:
-        sink = output and opened.enter_context(streams.sink(output, files))
+        sink = output and opened.enter_context(line_io.open_sink(output, files))
         done = evaluated(models, pairs, chosen, device, precision, name)
         if sink:
             sink.writelines(line.encode("utf-8", "replace") + b"\n" for line in done.outputs)
@@ -118,9 +118,9 @@ def evaluate(
 
 @click.command()
 @click.argument("folder", type=click.Path(path_type=Path))
-def results(folder: Path) -> None:
+def results_command(folder: Path) -> None:
     """Make RESULTS.md from the results.jsonl of FOLDER."""
-    from seq2seq.evaluation.results import write_results
+    from seq2seq.evaluation.result_rows import write_results
 
     click.echo(f"wrote {write_results(folder)}", err=True)
 
@@ -129,21 +129,21 @@ def _pairs(
     config: Any, source_file: Path | None, target_file: Path | None, split: Any
 ) -> tuple[list[tuple[str, str]], str]:
     """Sources and references, and what the set is called."""
-    from seq2seq.text.corpus import is_table, pairs_of_table, read_pairs
+    from seq2seq.text.corpus import is_table, read_pairs, read_pairs_of_table
 
     if source_file is None:
         named = getattr(config.data, split)
         name = Path(named).name if isinstance(named, str) else split
         return list(read_pairs(config.data, split)), name
     if target_file is None and is_table(source_file):
-        return list(pairs_of_table(config.data, source_file)), source_file.stem
-    if config.shape == "language-model":
+        return list(read_pairs_of_table(config.data, source_file)), source_file.stem
+    if not config.task.has_source:
         if target_file is not None:
             raise UserError(f"a language model is scored on one text: leave {target_file} out")
-        return [("", line) for line in streams.read_all(source_file)], source_file.stem
+        return [("", line) for line in line_io.read_all_lines(source_file)], source_file.stem
     if target_file is None:
         raise UserError(f"{source_file} alone cannot be scored: give a REFERENCE file too")
-    both = streams.read_both(source_file, target_file)
+    both = line_io.read_parallel_lines(source_file, target_file)
     return list(zip(*both, strict=True)), source_file.stem
 
 
@@ -152,16 +152,16 @@ def _refuse_unused(
 ) -> None:
     """Raises UserError for what is asked of a model that has no use for it."""
     from seq2seq.decoding.searcher import Search
-    from seq2seq.evaluation.evaluate import by_perplexity
+    from seq2seq.evaluation.evaluate import scored_by_perplexity
 
-    writes = not by_perplexity(config)
+    writes = not scored_by_perplexity(config)
     for option, wanted in (("-o", output), ("--plot", plot)):
         if wanted is not None and not writes:
             raise UserError(
                 f"{option} {wanted}: {model} is scored by perplexity alone, and leaves nothing "
                 "to write or to draw"
             )
-    searches = writes and config.shape == "translation"
+    searches = config.task.report == "translation scores"
     if not searches and search != Search(batch_size=search.batch_size):
         raise UserError(f"{model} is scored without a search: leave its options out")
 
@@ -193,8 +193,8 @@ def _row(
     """The row of results.jsonl; a run's folder is named <recipe>/<variant>[-seed-<n>]. An ensemble
     is named by its first member, and was trained as long as all of them."""
     from seq2seq import runtime
-    from seq2seq.evaluation.results import make_row
-    from seq2seq.training.run import STARTS
+    from seq2seq.evaluation.result_rows import make_row
+    from seq2seq.training.run_folder import STARTS_FILE
 
     runs = _runs_of(model)
     run, minutes = runs[0], [_minutes(one / "metrics.jsonl") for one in runs]
@@ -210,16 +210,16 @@ def _row(
         seconds=done.seconds,
         lines=lines,
         command=command,
-        device=str(runtime.device(device)),
-        training=_last(run / STARTS),  # the last time that it was gone on with
+        device=str(runtime.select_device(device)),
+        training=_last(run / STARTS_FILE),  # the last time that it was gone on with
     )
 
 
 def _last(log: Path) -> dict[str, Any] | None:
     """The last row of a log that the run has kept, if it has."""
-    from seq2seq.files import read_objects
+    from seq2seq.files import read_jsonl
 
-    rows = read_objects(log, growing=True) if log.exists() else []
+    rows = read_jsonl(log, growing=True) if log.exists() else []
     return rows[-1][1] if rows else None
 
 

@@ -10,13 +10,13 @@ from typing import IO, TYPE_CHECKING, Any
 
 import click
 
-from seq2seq.cli import streams
+from seq2seq.cli import line_io
 from seq2seq.cli.options import model_options
 from seq2seq.errors import UserError
+from seq2seq.tasks import CLASSIFICATION, TAGGING, Task
 
 if TYPE_CHECKING:
-    from seq2seq.config import Shape
-    from seq2seq.decoding.labeller import Labelled, Labeller
+    from seq2seq.decoding.labeller import Labeller, Labelling
 
 _WINDOW = 2048  # texts that are read ahead and sorted by length together
 
@@ -40,16 +40,16 @@ def label_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 @click.command()
 @label_options
-def classify(
+def classify_command(
     model: str, input_file: Path | None, output: Path | None, probabilities: bool, **machine: Any
 ) -> None:
     """Write the label of each line of INPUT (stdin), as MODEL, a classifier, sees it.
 
     One line out for every line in; a blank line gets an empty one.
     """
-    with streams.source(input_file) as source, streams.sink(output, [input_file]) as sink:
-        labeller = _opened(model, "classification", **machine)
-        for window in streams.windows(source, _WINDOW):
+    with line_io.open_source(input_file) as source, line_io.open_sink(output, [input_file]) as sink:
+        labeller = _opened(model, CLASSIFICATION, **machine)
+        for window in line_io.read_windows(source, _WINDOW):
             for found in labeller.stream(window):
                 line = _text(found)
                 if probabilities:
@@ -61,7 +61,7 @@ def classify(
 @click.command()
 @label_options
 @click.option("--conllu", is_flag=True, help="CoNLL-U in, and out with the tags as UPOS.")
-def tag(
+def tag_command(
     model: str,
     input_file: Path | None,
     output: Path | None,
@@ -77,24 +77,24 @@ def tag(
     of_treebank = input_file is not None and input_file.name.endswith((".conllu", ".conllu.gz"))
     if probabilities and (conllu or of_treebank):
         raise UserError("--probabilities: CoNLL-U has no place for them: leave it out")
-    with streams.source(input_file) as source, streams.sink(output, [input_file]) as sink:
-        labeller = _opened(model, "tagging", **machine)
+    with line_io.open_source(input_file) as source, line_io.open_sink(output, [input_file]) as sink:
+        labeller = _opened(model, TAGGING, **machine)
         if conllu or of_treebank:
             _tag_conllu(labeller, source, sink, "stdin" if input_file is None else str(input_file))
             return
-        for window in streams.windows(source, _WINDOW):
+        for window in line_io.read_windows(source, _WINDOW):
             for found in labeller.stream(" ".join(line.split()) for line in window):
                 sink.write(_json(_rows(labeller, found)) if probabilities else _text(found))
             sink.flush()
 
 
 def _tag_conllu(labeller: Labeller, source: IO[bytes], sink: IO[bytes], name: str) -> None:
-    from seq2seq.text.conllu import sentences
-    from seq2seq.text.lines import read_lines
+    from seq2seq.text.conllu import read_conllu
+    from seq2seq.text.lines import decode_lines
 
-    waiting = sentences(read_lines(source, name), name)
+    waiting = read_conllu(decode_lines(source, name), name)
     # Who writes into a pipe may wait for the answer to a sentence.
-    size = _WINDOW if streams.is_file(source) else 1
+    size = _WINDOW if line_io.is_regular_file(source) else 1
     while window := list(islice(waiting, size)):
         texts = [" ".join(sentence.column("form")) for sentence in window]
         for sentence, found in zip(window, labeller.stream(texts), strict=True):
@@ -103,16 +103,16 @@ def _tag_conllu(labeller: Labeller, source: IO[bytes], sink: IO[bytes], name: st
 
 
 def _opened(
-    model: str, shape: Shape, device: str, precision: str, threads: int, batch_size: int
+    model: str, task: Task, device: str, precision: str, threads: int, batch_size: int
 ) -> Labeller:
     from seq2seq import runtime
     from seq2seq.decoding.labeller import Labeller
 
-    runtime.threads(threads)
-    return Labeller.load(model, shape, device=device, precision=precision, batch_size=batch_size)
+    runtime.set_threads(threads)
+    return Labeller.load(model, task, device=device, precision=precision, batch_size=batch_size)
 
 
-def _text(found: Labelled) -> bytes:
+def _text(found: Labelling) -> bytes:
     return " ".join(found.labels).encode() + b"\n"
 
 
@@ -120,7 +120,7 @@ def _json(value: object) -> bytes:
     return json.dumps(value, ensure_ascii=False).encode() + b"\n"
 
 
-def _rows(labeller: Labeller, found: Labelled) -> list[dict[str, object]]:
+def _rows(labeller: Labeller, found: Labelling) -> list[dict[str, object]]:
     """What JSONL says of the text, or of each of its words."""
     return [
         {

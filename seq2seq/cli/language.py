@@ -8,16 +8,17 @@ from typing import Any
 
 import click
 
-from seq2seq.cli import streams
+from seq2seq.cli import line_io
 from seq2seq.cli.options import device_options
 from seq2seq.errors import UserError
+from seq2seq.tasks import GENERATION, LANGUAGE_MODEL
 
 
 @click.command()
 @click.argument("model")
 @click.argument("text_file", metavar="[TEXT]", required=False, type=click.Path(path_type=Path))
 @device_options
-def perplexity(
+def perplexity_command(
     model: str, text_file: Path | None, device: str, precision: str, threads: int
 ) -> None:
     """Say how well MODEL, a language model, foretells TEXT (stdin).
@@ -28,18 +29,18 @@ def perplexity(
     from seq2seq import runtime
     from seq2seq.evaluation.perplexity import perplexity_of_lines
     from seq2seq.models import folder
-    from seq2seq.text.lines import read_lines
+    from seq2seq.text.lines import decode_lines
 
-    runtime.threads(threads)
-    loaded = folder.load(Path(model), "language-model")
-    chosen = runtime.device(device)
+    runtime.set_threads(threads)
+    loaded = folder.load_model(Path(model), [LANGUAGE_MODEL])
+    chosen = runtime.select_device(device)
     name = "stdin" if text_file is None else str(text_file)
-    with streams.source(text_file) as source:
+    with line_io.open_source(text_file) as source:
         found = perplexity_of_lines(
             loaded,
-            read_lines(source, name),
+            decode_lines(source, name),
             chosen,
-            runtime.precision(precision, chosen),
+            runtime.select_dtype(precision, chosen),
             name,
         )
     click.echo(
@@ -52,7 +53,7 @@ def perplexity(
 @click.option("--prompt", help="A language model: what the text begins with.")
 @click.option(
     "--given",
-    help="Shape generation: what to write for, a label or a vector on the scale of the training "
+    help="Task generation: what to write for, a label or a vector on the scale of the training "
     "text. A colour (#1e90ff) is red, green and blue from 0 to 1.",
 )
 @click.option("--length", type=int, default=200, show_default=True, help="At most so many tokens.")
@@ -62,7 +63,7 @@ def perplexity(
 @click.option("--top-p", type=float, default=1.0, help="Draw from this mass alone.")
 @click.option("--seed", type=int, default=1, show_default=True)
 @device_options
-def generate(
+def generate_command(
     model: str,
     prompt: str | None,
     given: str | None,
@@ -75,15 +76,15 @@ def generate(
     """Have MODEL write.
 
     A language model writes on from a prompt, or from nothing, and the text is shown as it comes. A
-    model of shape generation writes what fits the label or the vector that is given.
+    model of task generation writes what fits the label or the vector that is given.
     """
     from seq2seq import runtime
-    from seq2seq.decoding.generator import Generator, Sampling
-    from seq2seq.models.folder import load_config
+    from seq2seq.decoding.language_model import LanguageModel, Sampling
+    from seq2seq.models.folder import load_model_config
 
     chosen = Sampling(**sampling)
-    runtime.threads(threads)
-    if load_config(Path(model)).shape == "generation":
+    runtime.set_threads(threads)
+    if load_model_config(Path(model)).task.source == "condition":
         if prompt is not None:
             raise UserError(f"{model} writes for a label or a vector: --prompt is not for it")
         if given is None:
@@ -91,7 +92,7 @@ def generate(
         for line in _written(model, given, number, chosen, device, precision):
             click.echo(line)
         return
-    generator = Generator.load(model, device=device, precision=precision)
+    generator = LanguageModel.load(model, device=device, precision=precision)
     for option, said in (("--given", given is not None), ("--number", number != 1)):
         if said:
             raise UserError(
@@ -113,7 +114,7 @@ def _written(
     from seq2seq.decoding.searcher import Search
     from seq2seq.decoding.translator import Translator
 
-    translator = Translator.load(model, device=device, precision=precision, shape="generation")
+    translator = Translator.load(model, device=device, precision=precision, tasks=[GENERATION])
     search = Search(
         n_best=number,
         sampling=True,

@@ -7,19 +7,19 @@ from typing import TYPE_CHECKING
 
 import click
 
-from seq2seq.cli import streams
+from seq2seq.cli import line_io
 from seq2seq.errors import UserError
 
 if TYPE_CHECKING:
-    from seq2seq.evaluation.costs import Cost
+    from seq2seq.evaluation.cost_plot import Cost
 
 
 @click.group()
-def plot() -> None:
+def plot_group() -> None:
     """Draw pictures (.png, .svg, .pdf)."""
 
 
-@plot.command()
+@plot_group.command()
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="[default: RUN/curves.png]")
 def curves(run: Path, output: Path | None) -> None:
@@ -29,18 +29,18 @@ def curves(run: Path, output: Path | None) -> None:
     plot_curves(run / "metrics.jsonl", output or run / "curves.png")
 
 
-@plot.command()
+@plot_group.command()
 @click.argument("alignments", type=click.Path(path_type=Path))
 @click.option("--line", type=click.IntRange(1), default=1, show_default=True, help="Which one.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), required=True)
 def attention(alignments: Path, line: int, output: Path) -> None:
     """What a translation looked at: a line of what `translate --alignments FILE.jsonl` wrote."""
-    from seq2seq.evaluation.heatmap import plot_attention
+    from seq2seq.evaluation.attention_plot import plot_attention
 
     plot_attention(alignments, line, output)
 
 
-@plot.command()
+@plot_group.command()
 @click.argument("results", type=click.Path(path_type=Path))
 @click.option("--variants", default="", metavar="PREFIX", help="Those that begin with this.")
 @click.option("--split", default="val", show_default=True)
@@ -69,10 +69,10 @@ def costs(
     output: Path,
 ) -> None:
     """The variants in RESULTS (a results.jsonl): a score against what it costs."""
-    from seq2seq.evaluation import costs as study
-    from seq2seq.evaluation.results import read_rows
+    from seq2seq.evaluation import cost_plot as study
+    from seq2seq.evaluation.result_rows import read_rows
 
-    found = study.variants(
+    found = study.select_variants(
         read_rows(results),
         prefix=variants,
         split=split,
@@ -85,7 +85,7 @@ def costs(
     )
 
 
-@plot.command()
+@plot_group.command()
 @click.argument("source", type=click.Path(path_type=Path))
 @click.argument("reference", type=click.Path(path_type=Path))
 @click.argument("systems", nargs=-1, required=True, metavar="NAME=FILE...")
@@ -97,17 +97,17 @@ def lengths(
     source: Path, reference: Path, systems: tuple[str, ...], language: str, output: Path
 ) -> None:
     """BLEU by source length of one system's translations or several."""
-    from seq2seq.evaluation.lengths import by_length
+    from seq2seq.evaluation.lengths import bleu_by_length
     from seq2seq.evaluation.plots import plot_lengths
-    from seq2seq.text.languages import tokens_of
+    from seq2seq.text.languages import bleu_tokenizer
 
-    sources, references = streams.read_all(source), streams.read_all(reference)
+    sources, references = line_io.read_all_lines(source), line_io.read_all_lines(reference)
     buckets = {}
     for system in systems:
         name, equals, file = system.partition("=")
         if not equals:
             raise UserError(f"{system}: write NAME=FILE, the name to show and the translations")
-        buckets[name] = by_length(
-            sources, streams.read_all(Path(file)), references, tokens=tokens_of(language)
+        buckets[name] = bleu_by_length(
+            sources, line_io.read_all_lines(Path(file)), references, tokens=bleu_tokenizer(language)
         )
     plot_lengths(buckets, output)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from seq2seq.cli import streams
+from seq2seq.cli import line_io
 from seq2seq.errors import UserError
 
 if TYPE_CHECKING:
@@ -18,11 +18,11 @@ _WINDOW = 2048
 
 
 @click.group()
-def tokenizer() -> None:
+def tokenizer_group() -> None:
     """Learn a subword vocabulary, and use it."""
 
 
-@tokenizer.command("train")
+@tokenizer_group.command("train")
 @click.argument("inputs", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("-o", "--output", type=click.Path(path_type=Path), required=True)
 @click.option(
@@ -35,20 +35,20 @@ def tokenizer() -> None:
 @click.option("--lowercase", is_flag=True)
 def learn_command(inputs: tuple[Path, ...], output: Path, **settings: Any) -> None:
     """Learn a vocabulary from the lines of INPUTS."""
-    from seq2seq import config_file
-    from seq2seq.config import TokenizerConfig
-    from seq2seq.files import write_whole
-    from seq2seq.text.tokenizer import learn
+    from seq2seq.config import toml
+    from seq2seq.config.schema import TokenizerConfig
+    from seq2seq.files import write_atomically
+    from seq2seq.text.tokenizer import train_tokenizer
 
     def lines() -> Iterator[str]:
         for path in inputs:
-            yield from streams.read_all(path)
+            yield from line_io.read_all_lines(path)
 
-    chosen = config_file.checked(TokenizerConfig, settings, where="tokenizer train")
-    write_whole(output, learn(lines(), chosen, ", ".join(map(str, inputs))).model)
+    chosen = toml.validate_section(TokenizerConfig, settings, where="tokenizer train")
+    write_atomically(output, train_tokenizer(lines(), chosen, ", ".join(map(str, inputs))).model)
 
 
-@tokenizer.command()
+@tokenizer_group.command()
 @click.argument("model", type=click.Path(path_type=Path))
 @click.argument("input_file", metavar="[INPUT]", required=False, type=click.Path(path_type=Path))
 @click.option("-o", "--output", type=click.Path(path_type=Path))
@@ -62,15 +62,15 @@ def encode(
     MODEL is a file of `tokenizer train`, or a model folder: then pieces are those of its source.
     """
     loaded = _load(model, "source", lowercase=lowercase)
-    with streams.source(input_file) as source, streams.sink(output, [input_file]) as sink:
-        for window in streams.windows(source, _WINDOW):
+    with line_io.open_source(input_file) as source, line_io.open_sink(output, [input_file]) as sink:
+        for window in line_io.read_windows(source, _WINDOW):
             for row in loaded.encode(window):
                 line = " ".join(map(str, row) if ids else loaded.pieces(row))
                 sink.write(line.encode("utf-8", "replace") + b"\n")
             sink.flush()
 
 
-@tokenizer.command()
+@tokenizer_group.command()
 @click.argument("model", type=click.Path(path_type=Path))
 @click.argument("input_file", metavar="[INPUT]", required=False, type=click.Path(path_type=Path))
 @click.option("-o", "--output", type=click.Path(path_type=Path))
@@ -79,8 +79,8 @@ def decode(model: Path, input_file: Path | None, output: Path | None, ids: bool)
     """Lines of pieces back to lines of text; with a model folder, those of its target."""
     loaded = _load(model, "target")
     number = 0
-    with streams.source(input_file) as source, streams.sink(output, [input_file]) as sink:
-        for window in streams.windows(source, _WINDOW):
+    with line_io.open_source(input_file) as source, line_io.open_sink(output, [input_file]) as sink:
+        for window in line_io.read_windows(source, _WINDOW):
             for line in window:
                 number += 1
                 words = line.split(" ") if line else []
@@ -93,12 +93,12 @@ def _load(path: Path, side: str, *, lowercase: bool = False) -> Tokenizer:
     from seq2seq.text.tokenizer import Tokenizer
 
     if path.is_dir():
-        from seq2seq.models.folder import load_config
-        from seq2seq.text.tokenizers import Tokenizers
+        from seq2seq.models.folder import load_model_config
+        from seq2seq.text.codec import Codec
 
         if lowercase:
             raise UserError(f"--lowercase: {path} says itself whether its text is lower-cased")
-        loaded: Tokenizer = getattr(Tokenizers.load(path, load_config(path)), side)
+        loaded: Tokenizer = getattr(Codec.load(path, load_model_config(path)), side)
         return loaded
     try:
         return Tokenizer(path.read_bytes(), lowercase=lowercase)

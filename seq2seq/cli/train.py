@@ -25,7 +25,7 @@ import click
     type=click.Path(path_type=Path),
     help="The run's folder  [default: runs/<folder of CONFIG>/<name of CONFIG>]",
 )
-def train(
+def train_command(
     config: Path, settings: tuple[str, ...], resume: bool, profile: bool, out: Path | None
 ) -> None:
     """Train the model that CONFIG (TOML) describes.
@@ -34,15 +34,15 @@ def train(
     and leaves; --resume continues as if it had never stopped. On many processes or machines:
     torchrun --nproc-per-node N -m seq2seq train CONFIG.
     """
-    from seq2seq import config_file
-    from seq2seq.training import loop
-    from seq2seq.training.stopping import Stopped
+    from seq2seq.config import toml
+    from seq2seq.training import trainer
+    from seq2seq.training.stopping import Interrupted
 
-    loaded = config_file.load(config, settings)
+    loaded = toml.load_config(config, settings)
     folder = out or Path("runs") / config.resolve().parent.name / config.stem
     command = shlex.join(["seq2seq", *sys.argv[1:]])
     try:
-        loop.train(loaded, folder, resume=resume, profiled=profile, command=command)
-    except Stopped as stop:
+        trainer.train_model(loaded, folder, resume=resume, profiled=profile, command=command)
+    except Interrupted as stop:
         click.echo(str(stop), err=True)
         sys.exit(128 + stop.number)

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from seq2seq.cli import streams
+from seq2seq.cli import line_io
 from seq2seq.cli.options import model_folders, model_options, search_options
 
 _WINDOW = 2048  # lines that are read ahead and sorted by length together
@@ -20,8 +20,8 @@ def open_translator(models: str, device: str, precision: str, threads: int) -> A
     from seq2seq import runtime
     from seq2seq.decoding.translator import Translator
 
-    runtime.keep_memory()
-    runtime.threads(threads)
+    runtime.keep_freed_memory()
+    runtime.set_threads(threads)
     return Translator.load(*model_folders(models), device=device, precision=precision)
 
 
@@ -39,7 +39,7 @@ def open_translator(models: str, device: str, precision: str, threads: int) -> A
     "between pieces, any other one i-j (source word, target word, from 0), a line for a line.",
 )
 @model_options
-def translate(
+def translate_command(
     model: str,
     input_file: Path | None,
     output: Path | None,
@@ -59,17 +59,17 @@ def translate(
 
     chosen = Search(n_best=n_best, **search)
     if alignments is not None:
-        streams.require_own_file(alignments, "--alignments", output)
+        line_io.require_separate_file(alignments, "--alignments", output)
     soft = alignments is not None and alignments.suffix == ".jsonl"
     with ExitStack() as opened:
-        source = opened.enter_context(streams.source(input_file))
-        sink = opened.enter_context(streams.sink(output, [input_file]))
-        beside = alignments and opened.enter_context(streams.sink(alignments, [input_file]))
+        source = opened.enter_context(line_io.open_source(input_file))
+        sink = opened.enter_context(line_io.open_sink(output, [input_file]))
+        beside = alignments and opened.enter_context(line_io.open_sink(alignments, [input_file]))
         translator = open_translator(model, device, precision, threads)
         if beside:
             translator.require_attention()
         number = 0
-        for window in streams.windows(source, _WINDOW):
+        for window in line_io.read_windows(source, _WINDOW):
             found = translator.window(window, chosen, number + 1, align=beside is not None)
             for ranked in found:
                 number += 1
@@ -110,7 +110,7 @@ def _aligned(alignment: Any, number: int, *, soft: bool) -> bytes:
     help="α of score = Σ log p / length^α; 0 is the plain log-probability.",
 )
 @model_options
-def score(
+def score_command(
     model: str,
     source_file: Path,
     target_file: Path,
@@ -128,8 +128,8 @@ def score(
     from seq2seq.decoding.searcher import Search
 
     chosen = Search(**search)
-    sources, targets = streams.read_both(source_file, target_file)
-    with streams.sink(output, [source_file, target_file]) as sink:
+    sources, targets = line_io.read_parallel_lines(source_file, target_file)
+    with line_io.open_sink(output, [source_file, target_file]) as sink:
         translator = open_translator(model, device, precision, threads)
         for one in translator.score(sources, targets, chosen):
             sink.write(f"{one.score:.6f}\n".encode())

@@ -9,16 +9,16 @@ import numpy as np
 
 
 @dataclass(frozen=True)
-class Side:
+class AlignmentSide:
     """One side of an alignment: its pieces as the vocabulary writes them, `</s>` too, and for each
     the number of the whitespace word that it belongs to, from 0; None for `</s>`."""
 
     pieces: list[str]
     words: Sequence[int | None]
 
-    def ended(self, end: list[str]) -> Side:
+    def with_end(self, end: list[str]) -> AlignmentSide:
         """With `end`, pieces that belong to no word, behind the others."""
-        return Side([*self.pieces, *end], [*self.words, *[None for _ in end]])
+        return AlignmentSide([*self.pieces, *end], [*self.words, *[None for _ in end]])
 
 
 @dataclass(frozen=True)
@@ -30,8 +30,8 @@ class Alignment:
     looks outside its own.
     """
 
-    source: Side
-    target: Side
+    source: AlignmentSide
+    target: AlignmentSide
     weights: np.ndarray
 
     def hard(self) -> list[tuple[int, int]]:
@@ -59,13 +59,15 @@ class Alignment:
         return " ".join(f"{source}-{target}" for source, target in self.hard())
 
 
-NOTHING = Alignment(Side([], []), Side([], []), np.zeros((0, 0), np.float32))
+EMPTY_ALIGNMENT = Alignment(
+    AlignmentSide([], []), AlignmentSide([], []), np.zeros((0, 0), np.float32)
+)
 
 
-def join(parts: Sequence[Alignment]) -> Alignment:
+def join_alignments(parts: Sequence[Alignment]) -> Alignment:
     """Parts of one line behind one another. Their words count through the whole line already."""
     if not parts:
-        return NOTHING
+        return EMPTY_ALIGNMENT
     rows, columns = np.cumsum([[0, 0], *(part.weights.shape for part in parts)], axis=0).T
     weights = np.zeros((rows[-1], columns[-1]), np.float32)
     for number, part in enumerate(parts):
@@ -76,8 +78,8 @@ def join(parts: Sequence[Alignment]) -> Alignment:
     )
 
 
-def _joined(sides: Sequence[Side]) -> Side:
-    return Side(
+def _joined(sides: Sequence[AlignmentSide]) -> AlignmentSide:
+    return AlignmentSide(
         [piece for side in sides for piece in side.pieces],
         [word for side in sides for word in side.words],
     )

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from seq2seq.decoding.search import (
+from seq2seq.decoding.stepping import (
     AnyState,
     Hypothesis,
     Limits,
@@ -34,7 +34,7 @@ from seq2seq.decoding.search import (
 
 
 @torch.no_grad()
-def beam(
+def beam_search(
     model: Model[AnyState],
     state: AnyState,
     limits: Limits,

@@ -9,15 +9,15 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from seq2seq.models.translation import Translation
-from seq2seq.nn.decoder import State
+from seq2seq.models.translation import TranslationNetwork
+from seq2seq.nn.decoder import DecoderState
 
 
 @dataclass(frozen=True)
 class States:
     """One state a member."""
 
-    members: list[State]
+    members: list[DecoderState]
 
     def select(self, rows: Tensor) -> States:
         """rows [N'] int64 → these rows of each member's state, in that order."""
@@ -27,7 +27,7 @@ class States:
 class Ensemble:
     """Networks with one vocabulary; probabilities are averaged at every step."""
 
-    def __init__(self, networks: Sequence[Translation]) -> None:
+    def __init__(self, networks: Sequence[TranslationNetwork]) -> None:
         self.networks = list(networks)
 
     def start(self, source: Tensor, lengths: Tensor) -> States:

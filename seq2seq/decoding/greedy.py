@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from seq2seq.decoding.search import (
+from seq2seq.decoding.stepping import (
     AnyState,
     Hypothesis,
     Limits,
@@ -15,13 +15,13 @@ from seq2seq.decoding.search import (
 )
 
 
-def greedy(
+def greedy_search(
     model: Model[AnyState], state: AnyState, limits: Limits, specials: Specials, alpha: float
 ) -> list[list[Hypothesis]]:
     """y_t = argmax p(y | y_<t), the lowest id of equals.
 
     state: B rows, one per source sentence. Gives B lists of one hypothesis each; alpha only
-    enters its score. Errors: those of `search.follow`.
+    enters its score. Errors: those of `stepping.follow`.
     """
     return follow(model, state, limits, specials, alpha, _most_probable)
 

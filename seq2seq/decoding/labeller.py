@@ -11,18 +11,18 @@ import numpy as np
 import torch
 
 from seq2seq import runtime
-from seq2seq.config import Shape
 from seq2seq.errors import UserError
 from seq2seq.models import folder as model_folder
 from seq2seq.models.folder import Model
-from seq2seq.text.batching import Batch, in_turn, pad_source
-from seq2seq.text.labels import Labels
+from seq2seq.tasks import Task
+from seq2seq.text.batching import Batch, batches_by_length, pad_sequences
+from seq2seq.text.labels import LabelSet
 
 _WINDOW = 2048  # texts that are sorted by length together
 
 
 @dataclass(frozen=True)
-class Labelled:
+class Labelling:
     """labels: the likeliest, of the text or of each of its words; probabilities [W, labels]
     float32, in the order of `Labeller.names`. Both are empty for a blank text."""
 
@@ -39,12 +39,12 @@ class Labeller:
         """Raises UserError where the device is not there, or for a batch of none."""
         if batch_size < 1:
             raise UserError("the batch size must be at least 1")
-        self.device = runtime.device(device)
-        self.dtype = runtime.precision(precision, self.device)
-        self.tokenizers, self.batch_size = model.tokenizers, batch_size
-        self.longest = model.config.data.max_tokens
-        labels = model.tokenizers.require_labels()
-        assert isinstance(labels, Labels)
+        self.device = runtime.select_device(device)
+        self.dtype = runtime.select_dtype(precision, self.device)
+        self.codec, self.batch_size = model.codec, batch_size
+        self.max_tokens = model.config.data.max_tokens
+        labels = model.codec.require_labels()
+        assert isinstance(labels, LabelSet)
         self.names = labels.names
         self.network = model.network.to(self.device).eval()
 
@@ -52,45 +52,45 @@ class Labeller:
     def load(
         cls,
         folder: str | Path,
-        shape: Shape,
+        task: Task,
         *,
         device: str = "auto",
         precision: str = "fp32",
         batch_size: int = 64,
     ) -> Labeller:
-        """Open a model folder of that shape. Raises UserError."""
-        model = model_folder.load(Path(folder), shape)
+        """Open a model folder of that task. Raises UserError."""
+        model = model_folder.load_model(Path(folder), [task])
         return cls(model, device=device, precision=precision, batch_size=batch_size)
 
-    def stream(self, texts: Iterable[str]) -> Iterator[Labelled]:
+    def stream(self, texts: Iterable[str]) -> Iterator[Labelling]:
         """The labels of each text, in order. Of a tagger's text, words are what stands between
         single spaces."""
         waiting = iter(texts)
         while window := list(islice(waiting, _WINDOW)):
             yield from self._window(window)
 
-    def _window(self, texts: list[str]) -> list[Labelled]:
-        ids = self.tokenizers.source_ids(texts)
-        found = [Labelled([], np.zeros((0, len(self.names)), np.float32)) for _ in texts]
+    def _window(self, texts: list[str]) -> list[Labelling]:
+        ids = self.codec.source_ids(texts)
+        found = [Labelling([], np.zeros((0, len(self.names)), np.float32)) for _ in texts]
         order = sorted(
             (i for i, text in enumerate(texts) if text.strip()), key=lambda i: len(ids[i])
         )
         sizes = [len(ids[i]) + 1 for i in order]
-        for now in in_turn(sizes, most=self.batch_size, longest=self.longest):
+        for now in batches_by_length(sizes, most=self.batch_size, longest=self.max_tokens):
             rows = order[now]
             for row, probabilities in zip(
                 rows, self._probabilities([ids[i] for i in rows]), strict=True
             ):
                 likeliest = probabilities.argmax(axis=1)
-                found[row] = Labelled([self.names[i] for i in likeliest], probabilities)
+                found[row] = Labelling([self.names[i] for i in likeliest], probabilities)
         return found
 
     @torch.inference_mode()
     def _probabilities(self, ids: Sequence[list[int]]) -> list[np.ndarray]:
         """[W, labels] of each text."""
-        source, words = self.tokenizers.source, self.tokenizers.shape == "tagging"
+        source, words = self.codec.source, self.codec.task.labels_each_word
         texts = [np.asarray(row[: -1 if words else None], np.int64) for row in ids]
-        tokens, lengths = pad_source(texts, source.pad, source.eos)
+        tokens, lengths = pad_sequences(texts, source.pad, source.eos)
         none = torch.zeros(0, dtype=torch.int64)
         batch = Batch(none.numpy(), tokens, lengths, none, none, none).to(self.device)
         with runtime.autocast(self.device, self.dtype):

@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor
 
-from seq2seq.decoding.search import (
+from seq2seq.decoding.stepping import (
     AnyState,
     Choose,
     Hypothesis,
@@ -20,7 +20,7 @@ from seq2seq.decoding.search import (
 )
 
 
-def sample(
+def sample_search(
     model: Model[AnyState],
     state: AnyState,
     limits: Limits,
@@ -41,19 +41,19 @@ def sample(
     its own, so its sample does not depend on the batch.
 
     Gives B lists of one hypothesis each; its log-probability is the model's own, not the tempered
-    one. Errors: ValueError for a setting out of range, and those of `search.follow`.
+    one. Errors: ValueError for a setting out of range, and those of `stepping.follow`.
     """
     if len(generators) != len(limits.maximum):
         raise ValueError(f"{len(generators)} generators for {len(limits.maximum)} sentences")
-    choose = chooser(temperature, top_k, top_p, generators)
+    choose = make_sampler(temperature, top_k, top_p, generators)
     return follow(model, state, limits, specials, alpha, choose)
 
 
-def chooser(
+def make_sampler(
     temperature: float, top_k: int, top_p: float, generators: list[torch.Generator]
 ) -> Choose:
-    """Draws one token a row as `sample` does. ValueError for a setting out of range."""
-    if wrong := out_of_range(temperature, top_k, top_p):
+    """Draws one token a row as `sample_search` does. ValueError for a setting out of range."""
+    if wrong := sampling_problems(temperature, top_k, top_p):
         raise ValueError("; ".join(wrong))
 
     def choose(log_p: Tensor, rows: Tensor) -> Tensor:
@@ -72,7 +72,7 @@ def chooser(
     return choose
 
 
-def out_of_range(temperature: float, top_k: int, top_p: float) -> list[str]:
+def sampling_problems(temperature: float, top_k: int, top_p: float) -> list[str]:
     """What is wrong with the settings of a draw, a sentence each."""
     wrong = []
     if not 0 < temperature < math.inf:

@@ -12,17 +12,17 @@ import torch
 from torch import Tensor
 
 from seq2seq import runtime
-from seq2seq.config import Config
-from seq2seq.decoding.beam import beam
+from seq2seq.config.schema import Config
+from seq2seq.decoding.beam import beam_search
 from seq2seq.decoding.ensemble import Ensemble
-from seq2seq.decoding.greedy import greedy
-from seq2seq.decoding.risk import Utility
-from seq2seq.decoding.sampling import out_of_range, sample
-from seq2seq.decoding.search import Hypothesis, Limits, Specials
+from seq2seq.decoding.greedy import greedy_search
+from seq2seq.decoding.minimum_risk import Utility
+from seq2seq.decoding.sampling import sample_search, sampling_problems
+from seq2seq.decoding.stepping import Hypothesis, Limits, Specials
 from seq2seq.errors import UserError
-from seq2seq.models.translation import Translation
-from seq2seq.text.batching import pad_source
-from seq2seq.text.tokenizers import Tokenizers
+from seq2seq.models.translation import TranslationNetwork
+from seq2seq.text.batching import pad_sequences
+from seq2seq.text.codec import Codec
 
 _OF_SAMPLING = ("temperature", "top_k", "top_p", "seed")
 _PAIRS = 1 << 16  # of positions on both sides that attention scores at once
@@ -33,12 +33,12 @@ class Search:
     """How a translation is looked for.
 
     beam 1 is greedy search. Lengths count subwords, `max_length` with EOS: None allows twice the
-    source's plus ten (of shape "generation": data.max_tokens). A model with an aligned context
-    writes as many as its source has, without EOS. With `sampling`, the n best are n samples; their
-    seed is made from `seed`, the line's text, the part of it where it was too long, and the number
-    of the sample, so that it does not depend on the neighbours.
+    source's plus ten (`data.max_tokens` where the source is a label or a vector). A model of task
+    "aligned" writes as many as its source has, without EOS. With `sampling`, the n best are n
+    samples; their seed is made from `seed`, the line's text, the part of it where it was too long,
+    and the number of the sample, so that it does not depend on the neighbours.
     mbr: of as many candidates, the n best or samples, those come first whose `utility` is the
-    highest by minimum Bayes risk (`seq2seq.decoding.risk`); it is their score then. 0: off.
+    highest by minimum Bayes risk (`seq2seq.decoding.minimum_risk`); it is their score then. 0: off.
     """
 
     beam: int = 5
@@ -74,7 +74,7 @@ class Search:
         if not 0 <= self.length_penalty < float("inf"):
             wrong.append(f"length penalty {self.length_penalty} must be finite and at least 0")
         if self.sampling:
-            wrong += out_of_range(self.temperature, self.top_k, self.top_p)
+            wrong += sampling_problems(self.temperature, self.top_k, self.top_p)
             if self.beam != Search.beam:
                 wrong.append("samples are drawn without a beam: leave out either of them")
         elif any(getattr(self, name) != getattr(Search, name) for name in _OF_SAMPLING):
@@ -90,17 +90,17 @@ class Searcher:
 
     def __init__(
         self,
-        networks: Sequence[Translation],
-        tokenizers: Tokenizers,
+        networks: Sequence[TranslationNetwork],
+        codec: Codec,
         config: Config,
         device: torch.device,
         dtype: torch.dtype,
     ) -> None:
         """config: of the first network."""
         self.network = Ensemble([network.to(device).eval() for network in networks])
-        self.tokenizers, self.config = tokenizers, config
+        self.codec, self.config = codec, config
         self.device, self.dtype = device, dtype
-        self.writes_eos = config.context.kind != "aligned"
+        self.writes_eos = not config.task.same_length
 
     def find(
         self, sources: list[np.ndarray], texts: list[str], search: Search
@@ -110,21 +110,23 @@ class Searcher:
 
         Raises UserError where a GPU's memory is full.
         """
-        with runtime.enough_memory("search fewer lines together (--batch-size), or a smaller beam"):
+        with runtime.explain_out_of_memory(
+            "search fewer lines together (--batch-size), or a smaller beam"
+        ):
             return self._found(sources, texts, search)
 
     @torch.inference_mode()
     def attended(self, sources: list[np.ndarray], hypotheses: list[Hypothesis]) -> list[np.ndarray]:
         """What the steps of each hypothesis looked at, [T, S] float32, by teacher forcing: EOS is
         the last of S, and of T where the hypothesis ended by it."""
-        target = self.tokenizers.target
+        target = self.codec.target
         attended: list[np.ndarray] = []
         longest = max(len(ids) + 1 for ids in sources) * max(len(h.tokens) + 1 for h in hypotheses)
         size = max(1, _PAIRS // longest)  # rows at once
         for start in range(0, len(sources), size):
             now = slice(start, start + size)
             written = [np.asarray([target.bos, *found.tokens]) for found in hypotheses[now]]
-            inputs, _ = pad_source(written, target.pad, target.eos)  # one more than is needed
+            inputs, _ = pad_sequences(written, target.pad, target.eos)  # one more than is needed
             with runtime.autocast(self.device, self.dtype):
                 tokens, lengths = self._padded(sources[now])
                 weights = self.network.weights(tokens, lengths, inputs[:, :-1].to(self.device))
@@ -139,13 +141,13 @@ class Searcher:
     def forced(self, sources: list[np.ndarray], targets: list[list[int]]) -> list[float]:
         """The log-probability of each target, EOS counted where it is written, by teacher forcing:
         one step a token, through the verbs of every search."""
-        eos, pad = self.tokenizers.target.eos, self.tokenizers.target.pad
-        outputs, lengths = pad_source([np.asarray(ids) for ids in targets], pad, eos)  # [B, T]
+        eos, pad = self.codec.target.eos, self.codec.target.pad
+        outputs, lengths = pad_sequences([np.asarray(ids) for ids in targets], pad, eos)  # [B, T]
         lengths -= int(not self.writes_eos)
         outputs, lengths = outputs.to(self.device), lengths.to(self.device)
         with runtime.autocast(self.device, self.dtype):
             state, _ = self._start(sources)
-            tokens = torch.full_like(outputs[:, 0], self.tokenizers.target.bos)
+            tokens = torch.full_like(outputs[:, 0], self.codec.target.bos)
             totals = torch.zeros(len(sources), dtype=torch.float64)
             for t in range(outputs.shape[1]):
                 log_probabilities, state = self.network.step(state, tokens)
@@ -160,7 +162,7 @@ class Searcher:
     def _found(
         self, sources: list[np.ndarray], texts: list[str], search: Search
     ) -> list[list[Hypothesis]]:
-        target = self.tokenizers.target
+        target = self.codec.target
         with runtime.autocast(self.device, self.dtype):
             state, lengths = self._start(sources)
             limits = self._limits(lengths, search)
@@ -168,8 +170,8 @@ class Searcher:
             if search.sampling:
                 return self._samples(state, limits, specials, texts, search)
             if search.beam == 1:
-                return greedy(self.network, state, limits, specials, search.length_penalty)
-            return beam(
+                return greedy_search(self.network, state, limits, specials, search.length_penalty)
+            return beam_search(
                 self.network,
                 state,
                 limits,
@@ -186,7 +188,7 @@ class Searcher:
             return Limits(max(1, int(lengths[0]) - 1), (lengths - 1).clamp(min=1))
         if search.max_length is not None:
             return Limits(search.min_length, torch.full_like(lengths, search.max_length))
-        if config.shape == "generation":
+        if config.task.source == "condition":
             return Limits(search.min_length, torch.full_like(lengths, config.data.max_tokens))
         return Limits(search.min_length, 2 * lengths + 10)
 
@@ -196,7 +198,7 @@ class Searcher:
         drawn: list[list[Hypothesis]] = [[] for _ in texts]
         for number in range(search.n_best):
             generators = [_generator(search.seed, number, text) for text in texts]
-            samples = sample(
+            samples = sample_search(
                 self.network,
                 state,
                 limits,
@@ -216,8 +218,8 @@ class Searcher:
         return self.network.start(tokens, lengths), lengths
 
     def _padded(self, sources: list[np.ndarray]) -> tuple[Tensor, Tensor]:
-        source = self.tokenizers.source
-        tokens, lengths = pad_source(sources, source.pad, source.eos)
+        source = self.codec.source
+        tokens, lengths = pad_sequences(sources, source.pad, source.eos)
         return tokens.to(self.device), lengths.to(self.device)
 
 

@@ -1,4 +1,4 @@
-"""One model, one set, and what its field reports of it, whatever the shape."""
+"""One model, one set, and what its field reports of it, whatever the task."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ import numpy as np
 import torch
 
 from seq2seq import runtime
-from seq2seq.config import Config, Data
+from seq2seq.config.schema import Config, DataConfig
 from seq2seq.decoding.labeller import Labeller
 from seq2seq.decoding.searcher import Search
 from seq2seq.decoding.translator import Translator
 from seq2seq.errors import UserError
-from seq2seq.evaluation.labels import confusion, label_scores
-from seq2seq.evaluation.lengths import Bucket, by_length
+from seq2seq.evaluation.classification import classification_scores, confusion_matrix
+from seq2seq.evaluation.lengths import LengthBucket, bleu_by_length
 from seq2seq.evaluation.perplexity import perplexity_of_lines, perplexity_of_pairs
 from seq2seq.evaluation.scores import Score, corpus_scores
 from seq2seq.models.folder import Model
@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Evaluation:
+class EvaluationResult:
     """scores: the figures; by_length: BLEU by source length, of a translator; outputs: what it
     wrote for each row of the set, empty where nothing was written; confusion: [labels, labels] of
     `names`, of a classifier or a tagger; decoding: the settings of the search; seconds: how long
@@ -37,60 +37,63 @@ class Evaluation:
 
     scores: list[Score]
     seconds: float
-    by_length: list[Bucket] = field(default_factory=list)
+    by_length: list[LengthBucket] = field(default_factory=list)
     outputs: list[str] = field(default_factory=list)
     confusion: np.ndarray | None = None
     names: list[str] = field(default_factory=list)
     decoding: dict[str, object] = field(default_factory=dict)
 
 
-def by_perplexity(config: Config) -> bool:
+def scored_by_perplexity(config: Config) -> bool:
     """Whether perplexity is all that a model is scored by: then it writes nothing."""
-    aligned = config.context.kind == "aligned"
-    return config.shape in ("language-model", "generation") or aligned
+    return config.task.report == "perplexity"
 
 
-def evaluate(
+def evaluate_models(
     models: Sequence[Model],
     pairs: Sequence[Pair],
     search: Search,
     device: str,
     precision: str,
     name: str,
-) -> Evaluation:
+) -> EvaluationResult:
     """models: one, or the members of an ensemble of translators; pairs: raw sources and targets,
     sources empty for a language model; name: of the set, in what is said.
 
     Raises UserError for an ensemble of what is no translator, and for labels that do not fit.
     """
     first = models[0]
-    shape = first.config.shape
-    if shape == "translation" and not by_perplexity(first.config):
-        done = _translated(Translator(models, device=device, precision=precision), pairs, search)
+    task = first.config.task
+    if task.report == "translation scores":
+        done = _evaluate_translator(
+            Translator(models, device=device, precision=precision), pairs, search
+        )
         if len(models) > 1:
             done.decoding["ensemble"] = len(models)
         return done
     if len(models) > 1:
         raise UserError("an ensemble is for translators: name one model")
-    if shape in ("classification", "tagging"):
-        return _labelled(first, pairs, device, precision, name)
-    chosen = runtime.device(device)
-    dtype = runtime.precision(precision, chosen)
-    if shape == "language-model":
-        return _foretold(first, [line for _, line in pairs], chosen, dtype, name)
-    return _written(first, pairs, chosen, dtype)
+    if task.report == "label scores":
+        return _evaluate_labels(first, pairs, device, precision, name)
+    chosen = runtime.select_device(device)
+    dtype = runtime.select_dtype(precision, chosen)
+    if not task.has_source:
+        return _evaluate_language_model(first, [line for _, line in pairs], chosen, dtype, name)
+    return _evaluate_with_shuffled_sources(first, pairs, chosen, dtype)
 
 
-def _translated(translator: Translator, pairs: Sequence[Pair], search: Search) -> Evaluation:
+def _evaluate_translator(
+    translator: Translator, pairs: Sequence[Pair], search: Search
+) -> EvaluationResult:
     sources, references = _sides(pairs)
     start = time.perf_counter()
     outputs = [ranked[0].text for ranked in translator.window(sources, search)]
     seconds = time.perf_counter() - start
-    lowercase, tokens = translator.lowercase, translator.tokens
-    return Evaluation(
+    lowercase, tokens = translator.lowercase, translator.bleu_tokens
+    return EvaluationResult(
         corpus_scores(outputs, references, lowercase=lowercase, tokens=tokens),
         seconds,
-        by_length=by_length(sources, outputs, references, lowercase=lowercase, tokens=tokens),
+        by_length=bleu_by_length(sources, outputs, references, lowercase=lowercase, tokens=tokens),
         outputs=outputs,
         decoding=_settings(search, translator.searcher.dtype),
     )
@@ -112,18 +115,18 @@ def _settings(search: Search, precision: torch.dtype) -> dict[str, object]:
     return said
 
 
-def _foretold(
+def _evaluate_language_model(
     model: Model, lines: list[str], device: torch.device, dtype: torch.dtype, name: str
-) -> Evaluation:
+) -> EvaluationResult:
     start = time.perf_counter()
     found = perplexity_of_lines(model, lines, device, dtype, name)
     score = Score("perplexity", found.value, f"{found.tokens:,} tokens, state carried")
-    return Evaluation([score], time.perf_counter() - start)
+    return EvaluationResult([score], time.perf_counter() - start)
 
 
-def _written(
+def _evaluate_with_shuffled_sources(
     model: Model, pairs: Sequence[Pair], device: torch.device, dtype: torch.dtype
-) -> Evaluation:
+) -> EvaluationResult:
     """What the source is worth shows where another row's is given: then targets are foretold worse
     by as much."""
     sources, targets = _sides(pairs)
@@ -134,7 +137,7 @@ def _written(
         for given in (sources, shuffled)
     )
     said = f"{true.tokens:,} tokens"
-    return Evaluation(
+    return EvaluationResult(
         [
             Score("perplexity", true.value, said),
             Score("perplexity, sources shuffled", other.value, said),
@@ -143,9 +146,9 @@ def _written(
     )
 
 
-def _labelled(
+def _evaluate_labels(
     model: Model, pairs: Sequence[Pair], device: str, precision: str, name: str
-) -> Evaluation:
+) -> EvaluationResult:
     labeller = Labeller(model, device=device, precision=precision)
     texts, references = _sides(pairs)
     start = time.perf_counter()
@@ -161,16 +164,16 @@ def _labelled(
             )
     told, right = list(itertools.chain(*found)), list(itertools.chain(*wanted))
     names = sorted({*labeller.names, *right, *told})  # one that training had not is never found
-    counts = confusion(right, told, names)
-    scores = label_scores(counts)
-    if model.config.shape == "tagging":
-        scores += _of_unknown_words(model.config.data, texts, right, told)
+    counts = confusion_matrix(right, told, names)
+    scores = classification_scores(counts)
+    if model.config.task.labels_each_word:
+        scores += _unknown_word_accuracy(model.config.data, texts, right, told)
     outputs = [" ".join(labels) for labels in found]
-    return Evaluation(scores, seconds, outputs=outputs, confusion=counts, names=names)
+    return EvaluationResult(scores, seconds, outputs=outputs, confusion=counts, names=names)
 
 
-def _of_unknown_words(
-    data: Data, texts: list[str], wanted: list[str], found: list[str]
+def _unknown_word_accuracy(
+    data: DataConfig, texts: list[str], wanted: list[str], found: list[str]
 ) -> list[Score]:
     """Accuracy over the words that the training text does not hold."""
     try:

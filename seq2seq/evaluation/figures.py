@@ -6,8 +6,8 @@ import io
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from seq2seq.errors import UserError, nearest
-from seq2seq.files import write_whole
+from seq2seq.errors import UserError, did_you_mean
+from seq2seq.files import write_atomically
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -30,7 +30,7 @@ def new_figure(width: float, height: float = 3.8) -> Figure:
     return Figure(figsize=(width, height), dpi=150, layout=layout, facecolor="white")
 
 
-def style(axes: Axes, title: str) -> None:
+def style_axes(axes: Axes, title: str) -> None:
     """The title, the grid and the colours that all pictures share."""
     axes.set_title(title, loc="left", fontsize=11, pad=10, color="#222222")
     axes.spines[["top", "right"]].set_visible(False)
@@ -41,17 +41,17 @@ def style(axes: Axes, title: str) -> None:
     axes.margins(x=0.03, y=0.15)
 
 
-def kind_of(picture: Path) -> str:
+def picture_format(picture: Path) -> str:
     """Raises UserError for what is no picture's name."""
     kind = picture.suffix.removeprefix(".").lower()
     if kind not in _FORMATS:
-        hint = nearest(kind, _FORMATS)
+        hint = did_you_mean(kind, _FORMATS)
         raise UserError(f"{picture}: pictures are .png, .svg or .pdf, not {kind!r}{hint}")
     return kind
 
 
-def save(figure: Figure, picture: Path) -> None:
+def save_figure(figure: Figure, picture: Path) -> None:
     """Write a picture, whole or not at all; its name says of what kind. Raises UserError."""
     content = io.BytesIO()
-    figure.savefig(content, format=kind_of(picture))
-    write_whole(picture, content.getvalue())
+    figure.savefig(content, format=picture_format(picture))
+    write_atomically(picture, content.getvalue())

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from seq2seq.errors import UserError
-from seq2seq.evaluation.scores import bleu
+from seq2seq.evaluation.scores import corpus_bleu
 
-EDGES = (5, 10, 15, 20, 30, 40, 60)
+LENGTH_EDGES = (5, 10, 15, 20, 30, 40, 60)
 
 
 @dataclass(frozen=True)
-class Bucket:
+class LengthBucket:
     """The lines whose source has ``low`` to ``high`` words, both counted in; None is no end.
 
     Words are what whitespace separates. ``bleu`` is the corpus BLEU of these lines (0 to 100).
@@ -34,15 +34,15 @@ class Bucket:
         return self.hypothesis_words / self.reference_words
 
 
-def by_length(
+def bleu_by_length(
     sources: Sequence[str],
     hypotheses: Sequence[str],
     references: Sequence[str],
-    edges: Sequence[int] = EDGES,
+    edges: Sequence[int] = LENGTH_EDGES,
     *,
     lowercase: bool = False,
     tokens: str = "13a",
-) -> list[Bucket]:
+) -> list[LengthBucket]:
     """Parts the lines by the number of words in the source and scores each part.
 
     ``edges`` are the longest source of each bucket, in words; one more bucket holds whatever is
@@ -71,9 +71,9 @@ def by_length(
         if part:
             hypothesis = [hypotheses[line] for line in part]
             reference = [references[line] for line in part]
-            score = bleu(hypothesis, reference, lowercase=lowercase, tokens=tokens)
+            score = corpus_bleu(hypothesis, reference, lowercase=lowercase, tokens=tokens)
             buckets.append(
-                Bucket(low, high, len(part), score, _words(reference), _words(hypothesis))
+                LengthBucket(low, high, len(part), score, _words(reference), _words(hypothesis))
             )
     return buckets
 

@@ -15,11 +15,11 @@ import torch
 from seq2seq import runtime
 from seq2seq.errors import UserError
 from seq2seq.models.folder import Model
-from seq2seq.models.network import Carried
-from seq2seq.models.objective import cross_entropy
-from seq2seq.text import batching, streams
+from seq2seq.models.loss import cross_entropy
+from seq2seq.models.network import HiddenState
+from seq2seq.text import batching, bptt
 from seq2seq.text.corpus import Pair
-from seq2seq.text.dataset import Dataset, encoded
+from seq2seq.text.dataset import Dataset, encode_pairs
 
 _WINDOW = 512  # tokens that are read at once; the state is carried on
 _BUDGET = 4096  # tokens a batch of pairs
@@ -48,16 +48,16 @@ def perplexity_of_lines(
     model: Model, lines: Iterable[str], device: torch.device, dtype: torch.dtype, name: str
 ) -> Perplexity:
     """Of a text given as raw lines; `name` names it. Raises UserError for one without a token."""
-    tokenizer, waiting = model.tokenizers.target, iter(lines)
+    tokenizer, waiting = model.codec.target, iter(lines)
     parts = []
     while chunk := list(islice(waiting, _LINES)):
         encoded = tokenizer.encode(chunk)
         offsets = np.cumsum([0, *map(len, encoded)])
         parts.append((offsets, np.fromiter((i for ids in encoded for i in ids), np.int32)))
-    ids = streams.stream(parts, tokenizer, line_ends=model.config.data.line_ends)
+    ids = bptt.concatenate_lines(parts, tokenizer, line_ends=model.config.data.line_ends)
     if not len(ids):
         raise UserError(f"{name}: no text: there is nothing to measure perplexity on")
-    return perplexity(model, ids, device, dtype)
+    return perplexity_of_ids(model, ids, device, dtype)
 
 
 def perplexity_of_pairs(
@@ -66,14 +66,14 @@ def perplexity_of_pairs(
     """Of the targets, EOS counted, given their sources. Raises UserError for an unknown label."""
     with TemporaryDirectory() as folder:
         path = Path(folder) / "pairs.arrow"
-        Dataset.write(path, encoded(pairs, model.tokenizers))
+        Dataset.write(path, encode_pairs(pairs, model.codec))
         dataset = Dataset(path)
-        return perplexity_of_batches(model, dataset, batches_of(dataset), device, dtype)
+        return perplexity_of_batches(model, dataset, evaluation_batches(dataset), device, dtype)
 
 
-def batches_of(dataset: Dataset) -> list[np.ndarray]:
+def evaluation_batches(dataset: Dataset) -> list[np.ndarray]:
     """All rows of encoded pairs, in batches to be judged."""
-    return batching.plan(dataset.lengths, budget=_BUDGET, seed=0, epoch=0)
+    return batching.plan_batches(dataset.lengths, budget=_BUDGET, seed=0, epoch=0)
 
 
 @torch.no_grad()
@@ -87,7 +87,7 @@ def perplexity_of_batches(
     """The same for some rows of encoded pairs; of labels, too."""
     network, nll, tokens = model.network.to(device).eval(), 0.0, 0
     for rows in batches:
-        batch = batching.collate(dataset, rows, model.tokenizers).to(device)
+        batch = batching.collate_pairs(dataset, rows, model.codec).to(device)
         with runtime.autocast(device, dtype):
             loss = cross_entropy(network, batch)
         nll, tokens = nll + float(loss.nll), tokens + loss.tokens
@@ -95,7 +95,7 @@ def perplexity_of_batches(
 
 
 @torch.no_grad()
-def perplexity(
+def perplexity_of_ids(
     model: Model, ids: np.ndarray, device: torch.device, dtype: torch.dtype
 ) -> Perplexity:
     """Of a stream of ids [n], from BOS to its end, the state carried from window to window.
@@ -107,9 +107,9 @@ def perplexity(
     config = model.config
     window = config.training.window if config.decoder.bidirectional else _WINDOW
     nll = 0.0
-    carried: Carried | None = None
-    for batch in streams.whole(ids, window, model.tokenizers.target):
+    carried: HiddenState | None = None
+    for batch in bptt.consecutive_windows(ids, window, model.codec.target):
         with runtime.autocast(device, dtype):
             loss = cross_entropy(network, batch.to(device), carried)
-        nll, carried = nll + float(loss.nll), loss.carried
+        nll, carried = nll + float(loss.nll), loss.hidden
     return Perplexity(nll, len(ids))

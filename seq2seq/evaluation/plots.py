@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from seq2seq.errors import UserError
-from seq2seq.evaluation.figures import COLOURS, DASHES, QUIET, new_figure, save, style
-from seq2seq.evaluation.lengths import Bucket
-from seq2seq.files import read_objects
+from seq2seq.evaluation.figures import COLOURS, DASHES, QUIET, new_figure, save_figure, style_axes
+from seq2seq.evaluation.lengths import LengthBucket
+from seq2seq.files import read_jsonl
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -31,7 +31,7 @@ def plot_curves(metrics: Path, picture: Path) -> None:
     Raises UserError for a file that cannot be read or has nothing to draw, for a row without what
     it should hold (naming file and line), and for a picture that is not png, svg or pdf.
     """
-    rows = read_objects(metrics, growing=True)
+    rows = read_jsonl(metrics, growing=True)
     train = _points(metrics, rows, "train", "loss")
     valid = _points(metrics, rows, "valid", "loss")
     quality, unit = _points(metrics, rows, "valid", "bleu"), "Validation BLEU"
@@ -47,13 +47,13 @@ def plot_curves(metrics: Path, picture: Path) -> None:
     figure = new_figure(width=9.6 if quality else 5.4)
     panels = figure.subplots(1, 2 if quality else 1, squeeze=False, sharex=True)[0]
     left = panels[0]
-    style(left, "Loss (nats per token)")
+    style_axes(left, "Loss (nats per token)")
     _draw(left, train, COLOURS[0], width=1.3, dots=len(train) == 1)
     _draw(left, valid, COLOURS[1], width=1.8, dots=len(valid) <= 60)
     losses = [("training", train, COLOURS[0]), ("validation", valid, COLOURS[1])]
     if quality:
         right = panels[1]
-        style(right, unit)
+        style_axes(right, unit)
         _draw(right, quality, COLOURS[1], width=1.8, dots=len(quality) <= 60)
         highest = not unit.endswith("perplexity")
         _mark(right, *_best(rows, quality, highest=highest), above=highest)
@@ -61,7 +61,7 @@ def plot_curves(metrics: Path, picture: Path) -> None:
         _updates(panel)
         _from_zero(panel)
     _name_ends(figure, left, [(name, points[-1][1], c) for name, points, c in losses if points])
-    save(figure, picture)
+    save_figure(figure, picture)
 
 
 def plot_confusion(counts: np.ndarray, names: Sequence[str], picture: Path) -> None:
@@ -84,10 +84,10 @@ def plot_confusion(counts: np.ndarray, names: Sequence[str], picture: Path) -> N
         colour = "white" if dark else "black"
         text = f"{counts[row, column]:,}"
         axes.text(column, row, text, ha="center", va="center", color=colour, fontsize=7)
-    save(figure, picture)
+    save_figure(figure, picture)
 
 
-def plot_lengths(systems: Mapping[str, Sequence[Bucket]], picture: Path) -> None:
+def plot_lengths(systems: Mapping[str, Sequence[LengthBucket]], picture: Path) -> None:
     """Draws BLEU by the length of the source, one line for each named system.
 
     The number of lines stands under each bucket where the systems agree on it.
@@ -100,7 +100,7 @@ def plot_lengths(systems: Mapping[str, Sequence[Bucket]], picture: Path) -> None
     order = sorted(ranges, key=lambda one: (one[0], math.inf if one[1] is None else one[1]))
     figure = new_figure(width=7.2)
     axes = figure.subplots()
-    style(axes, "BLEU by source length")
+    style_axes(axes, "BLEU by source length")
     ends = []
     for number, (name, buckets) in enumerate(systems.items()):
         points = sorted((order.index((one.low, one.high)), one.bleu) for one in buckets)
@@ -114,7 +114,7 @@ def plot_lengths(systems: Mapping[str, Sequence[Bucket]], picture: Path) -> None
     axes.set_xlabel("words in the source", color=QUIET)
     _from_zero(axes)
     _name_ends(figure, axes, ends)
-    save(figure, picture)
+    save_figure(figure, picture)
 
 
 def _points(path: Path, rows: Sequence[tuple[int, dict[str, Any]]], kind: str, key: str) -> Points:
@@ -184,7 +184,7 @@ def _mark(axes: Axes, x: float, y: float, *, above: bool) -> None:
     )
 
 
-def _tick(one: tuple[int, int | None], systems: Mapping[str, Sequence[Bucket]]) -> str:
+def _tick(one: tuple[int, int | None], systems: Mapping[str, Sequence[LengthBucket]]) -> str:
     low, high = one
     words = f"{low}+" if high is None else f"≤ {high}" if low == 0 else f"{low}–{high}"
     if low == high:

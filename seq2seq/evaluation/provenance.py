@@ -10,10 +10,10 @@ from pathlib import Path
 from seq2seq.errors import UserError
 
 # Rows are recorded one after the other, before the commit that adds them.
-RECORDS = ("results.jsonl", "RESULTS.md")
+RESULT_FILES = ("results.jsonl", "RESULTS.md")
 
 
-def hardware(device: str = "cpu") -> dict[str, str | int]:
+def describe_hardware(device: str = "cpu") -> dict[str, str | int]:
     """The machine: cpu (model name), cores (usable by us), threads (torch's), torch (version).
 
     With a ``device`` that torch calls "cuda" or "cuda:N" there is also gpu, its name.
@@ -24,7 +24,7 @@ def hardware(device: str = "cpu") -> dict[str, str | int]:
 
     machine: dict[str, str | int] = {
         "cpu": _cpu_name(),
-        "cores": runtime.cores(),
+        "cores": runtime.usable_cores(),
         "threads": torch.get_num_threads(),
         "torch": torch.__version__,
     }
@@ -33,7 +33,7 @@ def hardware(device: str = "cpu") -> dict[str, str | int]:
     return machine
 
 
-def commit(folder: Path) -> str:
+def current_commit(folder: Path) -> str:
     """The commit that is checked out where ``folder`` lies, in full; "unknown" outside git.
 
     Ends in "+changes" where the tree has changes that are not in the commit, files of recorded
@@ -41,7 +41,7 @@ def commit(folder: Path) -> str:
     """
     try:
         head = _git(folder, "rev-parse", "--verify", "--quiet", "HEAD").strip()
-        changed = [path for path in dirty_files(folder) if path.name not in RECORDS]
+        changed = [path for path in dirty_files(folder) if path.name not in RESULT_FILES]
     except UserError:
         return "unknown"
     return f"{head}+changes" if changed else head
@@ -53,13 +53,13 @@ def dirty_files(folder: Path) -> list[Path]:
     Takes any folder of a git tree, looks at the whole tree, and gives absolute paths.
     Raises UserError where git cannot say.
     """
-    root = tree_root(folder)
+    root = git_root(folder)
     # Entries are "XY path", parted by NUL, so that any file name comes through unquoted.
     status = _git(root, "status", "--porcelain", "-z", "--no-renames", "--untracked-files=all")
     return [root / entry[3:] for entry in status.split("\0") if entry]
 
 
-def tree_root(folder: Path) -> Path:
+def git_root(folder: Path) -> Path:
     """The top of the git tree that holds a folder. Raises UserError where there is none."""
     return Path(_git(folder, "rev-parse", "--show-toplevel").removesuffix("\n")).resolve()
 

@@ -24,7 +24,7 @@ class Score:
     signature: str
 
 
-def bleu(
+def corpus_bleu(
     hypotheses: Sequence[str],
     references: Sequence[str],
     *,
@@ -45,7 +45,7 @@ def bleu(
 
 
 def bleu_signature(*, lowercase: bool = False, tokens: str = "13a") -> str:
-    """sacrebleu's own for what `bleu` counts."""
+    """sacrebleu's own for what `corpus_bleu` counts."""
     metric = BLEU(lowercase=lowercase, tokenize=tokens, force=True)
     metric.corpus_score(["one"], [["one"]])  # it is known only then how many references there are
     return str(metric.get_signature())

@@ -1,1 +1,1 @@
-"""The shapes of recurrent networks, each a few lines that join the parts of `seq2seq.nn`."""
+"""The networks of the tasks, each a few lines that join the parts of `seq2seq.nn`."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import json
 import tomllib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,25 +18,17 @@ import safetensors.torch
 import torch
 from safetensors import SafetensorError, safe_open
 
-from seq2seq import config_file
-from seq2seq.config import Config, Shape
+from seq2seq.config import toml
+from seq2seq.config.schema import Config
 from seq2seq.errors import UserError
-from seq2seq.files import whole_folder
-from seq2seq.models.classifier import Classifier
-from seq2seq.models.language_model import LanguageModel
+from seq2seq.files import atomic_folder
+from seq2seq.models.classifier import ClassifierNetwork
+from seq2seq.models.language_model import LanguageModelNetwork
 from seq2seq.models.network import Network
-from seq2seq.models.tagger import Tagger
-from seq2seq.models.translation import Translation
-from seq2seq.text.tokenizers import Tokenizers
-
-# The commands that serve each shape.
-_VERBS: dict[Shape, tuple[str, ...]] = {
-    "translation": ("translate", "score", "evaluate"),
-    "language-model": ("perplexity", "generate", "evaluate"),
-    "classification": ("classify", "evaluate"),
-    "tagging": ("tag", "evaluate"),
-    "generation": ("generate", "evaluate"),
-}
+from seq2seq.models.tagger import TaggerNetwork
+from seq2seq.models.translation import TranslationNetwork
+from seq2seq.tasks import Task
+from seq2seq.text.codec import Codec
 
 # Of the weights: another number where networks compute something else of the same weights.
 _FORMAT = "3"
@@ -45,44 +38,42 @@ _CONFIG, _WEIGHTS, _CARD = "config.toml", "model.safetensors", "README.md"
 
 @dataclass(frozen=True)
 class Model:
-    """A network with the configuration that shaped it and the tokenizers that feed it."""
+    """A network with the configuration that shaped it and the codec that feeds it."""
 
     config: Config
-    tokenizers: Tokenizers
+    codec: Codec
     network: Network
 
 
-def build(config: Config, tokenizers: Tokenizers) -> Model:
+def build_model(config: Config, codec: Codec) -> Model:
     """A network with fresh weights from torch's generator."""
-    source, target = tokenizers.source, tokenizers.target
+    source, target, task = codec.source, codec.target, config.task
     network: Network
-    match config.shape:
-        case "translation":
-            network = Translation(config, len(source), len(target), target.pad)
-        case "generation":
-            given = tokenizers.require_labels()
-            network = Translation(config, len(given), len(target), target.pad)
-        case "classification":
-            labels = len(tokenizers.require_labels())
-            network = Classifier(config, len(source), labels, source.pad)
-        case "tagging":
-            labels = len(tokenizers.require_labels())
-            network = Tagger(config, len(source), labels, source.pad, source.eos)
-        case "language-model":
-            network = LanguageModel(config, len(target), target.pad)
-    return Model(config, tokenizers, network)
+    if not task.has_source:
+        network = LanguageModelNetwork(config, len(target), target.pad)
+    elif task.has_target_text:
+        conditions = task.source == "condition"
+        inputs = len(codec.require_labels()) if conditions else len(source)
+        network = TranslationNetwork(config, inputs, len(target), target.pad)
+    elif task.labels_each_word:
+        labels = len(codec.require_labels())
+        network = TaggerNetwork(config, len(source), labels, source.pad, source.eos)
+    else:
+        labels = len(codec.require_labels())
+        network = ClassifierNetwork(config, len(source), labels, source.pad)
+    return Model(config, codec, network)
 
 
-def save(folder: Path, model: Model, card: str) -> None:
+def save_model(folder: Path, model: Model, card: str) -> None:
     """Write the folder whole; one that has the name already is replaced."""
-    with whole_folder(folder) as aside:
-        (aside / _CONFIG).write_text(config_file.dumps(model.config), encoding="utf-8")
-        model.tokenizers.save(aside)
+    with atomic_folder(folder) as aside:
+        (aside / _CONFIG).write_text(toml.dump_config(model.config), encoding="utf-8")
+        model.codec.save(aside)
         save_weights(aside / _WEIGHTS, model.network)
         (aside / _CARD).write_text(card, encoding="utf-8")
 
 
-def load_config(folder: Path) -> Config:
+def load_model_config(folder: Path) -> Config:
     """The configuration in a model folder. Raises UserError where the folder is not complete."""
     if not folder.is_dir():
         raise UserError(f"{folder}: no such model folder")
@@ -94,23 +85,24 @@ def load_config(folder: Path) -> Config:
         values = tomllib.loads((folder / _CONFIG).read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UserError(f"{folder / _CONFIG}: cannot be read as TOML: {error}") from None
-    return config_file.parse(values, where=str(folder / _CONFIG))
+    return toml.parse_config(values, where=str(folder / _CONFIG))
 
 
-def load(folder: Path, shape: Shape | None = None) -> Model:
-    """Read a model folder onto the CPU, ready to be run.
+def load_model(folder: Path, tasks: Sequence[Task] = ()) -> Model:
+    """Read a model folder onto the CPU, ready to be run. tasks: those that it may have, or any.
 
-    Raises UserError for a folder that is none, or that lacks a piece, or whose pieces do not fit,
-    and for a model of another shape than is asked for.
+    Raises UserError for a folder that is not a model folder, that lacks a file or whose files do
+    not fit each other, and for a model of another task.
     """
-    config = load_config(folder)
-    if shape is not None and config.shape != shape:
+    config = load_model_config(folder)
+    if tasks and config.task not in tasks:
+        wanted = " or ".join(repr(task.name) for task in tasks)
+        *first, last = (f"seq2seq {command}" for command in config.task.commands)
         raise UserError(
-            f"{folder} is a model of shape {config.shape!r}, not {shape!r}: it is for "
-            + ", ".join(f"seq2seq {verb}" for verb in _VERBS[config.shape][:-1])
-            + f" and seq2seq {_VERBS[config.shape][-1]}"
+            f"{folder} is a model of task {config.task.name!r}, not {wanted}: it is for "
+            f"{', '.join(first)} and {last}"
         )
-    model = build(config, Tokenizers.load(folder, config))
+    model = build_model(config, Codec.load(folder, config))
     load_weights(folder / _WEIGHTS, model.network)
     model.network.eval()
     return model

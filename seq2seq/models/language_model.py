@@ -7,39 +7,39 @@ from dataclasses import replace
 from torch import Tensor, nn
 from torch.profiler import record_function
 
-from seq2seq.config import Config
-from seq2seq.models import parts
-from seq2seq.models.network import Carried, Network
-from seq2seq.nn.context import Nothing
-from seq2seq.nn.decoder import State
+from seq2seq.config.schema import Config
+from seq2seq.models import factory
+from seq2seq.models.network import HiddenState, Network
+from seq2seq.nn.context import NoContext
+from seq2seq.nn.decoder import DecoderState
 from seq2seq.text.batching import Batch
 
 
-class LanguageModel(Network):
+class LanguageModelNetwork(Network):
     """A decoder without a source (Mikolov et al. 2010; Zaremba et al. 2014)."""
 
     def __init__(self, config: Config, size: int, pad: int) -> None:
         """size: V; pad: the id embedded as zero at first."""
         super().__init__()
-        vectors = parts.embedding(size, config.decoder.embedding, pad)
-        self.decoder = parts.decoder(config, vectors, Nothing())
+        vectors = factory.build_embedding(size, config.decoder.embedding, pad)
+        self.decoder = factory.build_decoder(config, vectors, NoContext())
 
     @property
     def output(self) -> nn.Linear:
         return self.decoder.output
 
-    def readouts(self, batch: Batch, carried: Carried | None) -> tuple[Tensor, Carried]:
+    def readouts(self, batch: Batch, hidden: HiddenState | None) -> tuple[Tensor, HiddenState]:
         with record_function("decoder"):
-            state = self.decoder.begin(len(batch.inputs))
-            if carried is not None:
-                state = replace(state, recurrent=carried)
+            state = self.decoder.start_without_source(len(batch.inputs))
+            if hidden is not None:
+                state = replace(state, recurrent=hidden)
             r, after = self.decoder.read(state, batch.inputs)  # [B, T, E]
         return r, after.recurrent
 
-    def start(self, rows: int) -> State:
+    def start(self, rows: int) -> DecoderState:
         """The state before the first token of `rows` texts."""
-        return self.decoder.begin(rows)
+        return self.decoder.start_without_source(rows)
 
-    def step(self, state: State, tokens: Tensor) -> tuple[Tensor, State]:
+    def step(self, state: DecoderState, tokens: Tensor) -> tuple[Tensor, DecoderState]:
         """tokens [N] int64 → log-probabilities [N, V], and the next state."""
         return self.decoder.step(state, tokens)

@@ -1,4 +1,4 @@
-"""What training asks of a network, whatever its shape."""
+"""What training asks of a network, whatever its task."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from seq2seq.nn.recurrent import LayerState
 from seq2seq.text.batching import Batch
 
 # The recurrent state that a text leaves behind for what follows it, a layer each.
-Carried = list[LayerState]
+HiddenState = list[LayerState]
 
 
 class Network(nn.Module):
@@ -22,9 +22,11 @@ class Network(nn.Module):
         """The output layer, E → V."""
 
     @abstractmethod
-    def readouts(self, batch: Batch, carried: Carried | None) -> tuple[Tensor, Carried | None]:
+    def readouts(
+        self, batch: Batch, hidden: HiddenState | None
+    ) -> tuple[Tensor, HiddenState | None]:
         """Teacher forcing: r [..., E], as many in all as `batch.outputs` has places, and what is
         carried to a batch that goes on where this one ends; None where nothing is.
 
-        carried: what the batch before has left, None at a beginning.
+        hidden: what the batch before has left, None at a beginning.
         """

@@ -6,15 +6,15 @@ import torch
 from torch import Tensor, nn
 from torch.profiler import record_function
 
-from seq2seq.config import Config
-from seq2seq.models import parts
+from seq2seq.config.schema import Config
+from seq2seq.models import factory
 from seq2seq.models.network import Network
 from seq2seq.nn.encoder import token_mask
-from seq2seq.nn.recurrent import Dropout, Stack
+from seq2seq.nn.recurrent import RecurrentStack, SequenceDropout
 from seq2seq.text.batching import Batch
 
 
-class Tagger(Network):
+class TaggerNetwork(Network):
     """Two stacks. The first runs over the pieces of the whole text, both ways; a word is the state
     behind its last piece, from the left, beside that before its first, from the right (Akbik et
     al. 2018). The second runs over the words (Huang et al. 2015), and the labels are read from it.
@@ -26,9 +26,9 @@ class Tagger(Network):
         super().__init__()
         settings = config.encoder
         self.end = end
-        self.embedding = parts.embedding(size, settings.embedding, pad)
-        self.embedding_dropout = Dropout(settings.embedding_dropout, settings.variational)
-        self.pieces = Stack(
+        self.embedding = factory.build_embedding(size, settings.embedding, pad)
+        self.embedding_dropout = SequenceDropout(settings.embedding_dropout, settings.variational)
+        self.pieces = RecurrentStack(
             settings.cell,
             settings.embedding,
             settings.hidden,
@@ -36,8 +36,8 @@ class Tagger(Network):
             bidirectional=True,
             layer_norm=settings.layer_norm,
         )
-        self.dropout = Dropout(settings.dropout, settings.variational)
-        self.words = Stack(
+        self.dropout = SequenceDropout(settings.dropout, settings.variational)
+        self.words = RecurrentStack(
             settings.cell,
             2 * settings.hidden,
             settings.hidden,
@@ -53,7 +53,7 @@ class Tagger(Network):
     def output(self) -> nn.Linear:
         return self.label
 
-    def readouts(self, batch: Batch, carried: object = None) -> tuple[Tensor, None]:
+    def readouts(self, batch: Batch, hidden: object = None) -> tuple[Tensor, None]:
         """[B, W, D] for texts of W words."""
         with record_function("encoder"):
             return self._words(batch.source, batch.lengths), None

@@ -6,53 +6,55 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.profiler import record_function
 
-from seq2seq.config import Config
-from seq2seq.models import parts
+from seq2seq.config.schema import Config
+from seq2seq.models import factory
 from seq2seq.models.network import Network
-from seq2seq.nn.decoder import State
+from seq2seq.nn.conditioning import LabelEncoder, VectorEncoder
+from seq2seq.nn.decoder import DecoderState
 from seq2seq.nn.encoder import Encoder
-from seq2seq.nn.given import Label, Vector
 from seq2seq.text.batching import Batch
-from seq2seq.text.labels import Numbers
+from seq2seq.text.labels import VectorFormat
 
 
-class Translation(Network):
+class TranslationNetwork(Network):
     """Encoder, context, decoder (Cho et al. 2014; Sutskever et al. 2014)."""
 
     def __init__(self, config: Config, source_size: int, target_size: int, pad: int) -> None:
         """source_size, target_size: V of each side, or the number of labels; pad: the id embedded
         as zero at first."""
         super().__init__()
-        target = parts.embedding(target_size, config.decoder.embedding, pad)
-        self.encoder: Encoder | Label | Vector
+        target = factory.build_embedding(target_size, config.decoder.embedding, pad)
+        self.encoder: Encoder | LabelEncoder | VectorEncoder
         settings, size = config.encoder, config.context.size
         match settings.kind:
             case "recurrent":
                 source = target
                 if config.decoder.tied != "all":
-                    source = parts.embedding(source_size, settings.embedding, pad)
-                self.encoder = parts.encoder(config, source)
+                    source = factory.build_embedding(source_size, settings.embedding, pad)
+                self.encoder = factory.build_encoder(config, source)
             case "label":
-                self.encoder = Label(source_size, settings.embedding, size)
+                self.encoder = LabelEncoder(source_size, settings.embedding, size)
             case "vector":
-                self.encoder = Vector(settings.numbers, Numbers.unit, settings.embedding, size)
-        self.decoder = parts.decoder(config, target, parts.context(config))
+                self.encoder = VectorEncoder(
+                    settings.vector_size, VectorFormat.unit, settings.embedding, size
+                )
+        self.decoder = factory.build_decoder(config, target, factory.build_context(config))
 
     @property
     def output(self) -> nn.Linear:
         return self.decoder.output
 
-    def readouts(self, batch: Batch, carried: object = None) -> tuple[Tensor, None]:
+    def readouts(self, batch: Batch, hidden: object = None) -> tuple[Tensor, None]:
         with record_function("encoder"):
             memory = self.encoder(batch.source, batch.lengths)
         with record_function("decoder"):
             return self.decoder.readouts(memory, batch.inputs), None  # [B, T, E]
 
-    def start(self, source: Tensor, lengths: Tensor) -> State:
+    def start(self, source: Tensor, lengths: Tensor) -> DecoderState:
         """source [B, S] int64, lengths [B] int64 → the state of a search, one row a source."""
         return self.decoder.start(self.encoder(source, lengths))
 
-    def step(self, state: State, tokens: Tensor) -> tuple[Tensor, State]:
+    def step(self, state: DecoderState, tokens: Tensor) -> tuple[Tensor, DecoderState]:
         """tokens [N] int64 → log-probabilities [N, V], and the next state."""
         return self.decoder.step(state, tokens)
 

@@ -15,9 +15,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from seq2seq.nn.context import Context, Prepared
+from seq2seq.nn.context import Context, PreparedContext
 from seq2seq.nn.encoder import Memory
-from seq2seq.nn.linear import Linear, at_least_float32, product, wide
+from seq2seq.nn.linear import Linear, matmul_as, softmax_dtype, widen_bf16
 
 # Of a cosine at first: e^12 tells one position from all others of a long sentence.
 _SHARPNESS = 12.0
@@ -32,28 +32,32 @@ class Attention(Context):
         self.key = key
         self.value = Linear(value_size, size)
 
-    def prepare(self, memory: Memory) -> Prepared:
-        return self.key(memory.states), wide(self.value(memory.values)), memory.mask
+    def prepare(self, memory: Memory) -> PreparedContext:
+        return self.key(memory.states), widen_bf16(self.value(memory.values)), memory.mask
 
     @abstractmethod
     def scores(self, query: Tensor, keys: Tensor) -> Tensor:
         """query [B, T, Q], keys [B, S, A] → scores [B, heads, T, S]."""
 
-    def forward(self, prepared: Prepared, query: Tensor, each: int) -> tuple[Tensor, Tensor]:
+    def forward(
+        self, prepared: PreparedContext, query: Tensor, rows_per_source: int
+    ) -> tuple[Tensor, Tensor]:
         """query [N, T, Q] → c [N, T, C], weights [N, T, S] float32, the mean over heads."""
         rows, steps = query.shape[:2]
         keys, values, mask = prepared
-        query = query.reshape(rows // each, each * steps, -1)  # hypotheses as further steps
-        scores = self.scores(query, keys)  # [B, heads, each T, S]
+        query = query.reshape(
+            rows // rows_per_source, rows_per_source * steps, -1
+        )  # hypotheses as further steps
+        scores = self.scores(query, keys)  # [B, heads, rows_per_source · T, S]
         scores = scores.masked_fill(~mask[:, None, None, :], float("-inf"))
-        weights = scores.softmax(dim=-1, dtype=at_least_float32(scores))
+        weights = scores.softmax(dim=-1, dtype=softmax_dtype(scores))
         heads = weights.shape[1]
-        c = product(weights, _split(values, heads))  # [B, heads, T, C / heads]
+        c = matmul_as(weights, _split_heads(values, heads))  # [B, heads, T, C / heads]
         c = c.transpose(1, 2).reshape(rows, steps, self.size)
         return c, weights.mean(dim=1).view(rows, steps, -1)
 
 
-class Additive(Attention):
+class AdditiveAttention(Attention):
     """score = v · tanh(W q + U h) (Bahdanau et al. 2015)."""
 
     def __init__(self, state_size: int, value_size: int, query_size: int, size: int) -> None:
@@ -67,27 +71,27 @@ class Additive(Attention):
         return scores.squeeze(3).unsqueeze(1)
 
 
-class Dot(Attention):
+class DotAttention(Attention):
     """score = q · h; both have one size (Luong et al. 2015)."""
 
     def __init__(self, value_size: int, size: int) -> None:
         super().__init__(value_size, size, nn.Identity())
 
     def scores(self, query: Tensor, keys: Tensor) -> Tensor:
-        return _products(query, keys)
+        return _dot_products(query, keys)
 
 
-class General(Attention):
+class GeneralAttention(Attention):
     """score = q · W h (Luong et al. 2015)."""
 
     def __init__(self, state_size: int, value_size: int, query_size: int, size: int) -> None:
         super().__init__(value_size, size, Linear(state_size, query_size, bias=False))
 
     def scores(self, query: Tensor, keys: Tensor) -> Tensor:
-        return _products(query, keys)
+        return _dot_products(query, keys)
 
 
-class Cosine(General):
+class CosineAttention(GeneralAttention):
     """score = g cos(q, W h), g learned (Graves et al. 2014, 3.3.1; Henry et al. 2020).
 
     A general score has no bounds: with a large learning rate it grows until each query looks at one
@@ -98,15 +102,15 @@ class Cosine(General):
         super().__init__(state_size, value_size, query_size, size)
         self.sharpness = nn.Parameter(torch.tensor([_SHARPNESS]))
 
-    def prepare(self, memory: Memory) -> Prepared:
+    def prepare(self, memory: Memory) -> PreparedContext:
         keys, values, mask = super().prepare(memory)
-        return F.normalize(wide(keys), dim=-1), values, mask
+        return F.normalize(widen_bf16(keys), dim=-1), values, mask
 
     def scores(self, query: Tensor, keys: Tensor) -> Tensor:
-        return _products(F.normalize(wide(query), dim=-1) * self.sharpness, keys)
+        return _dot_products(F.normalize(widen_bf16(query), dim=-1) * self.sharpness, keys)
 
 
-class MultiHead(Attention):
+class MultiHeadAttention(Attention):
     """score_k = (W_k q) · (U_k h) / sqrt(A / heads), a weighted mean for each head k; c is the
     means side by side (Vaswani et al. 2017)."""
 
@@ -120,15 +124,15 @@ class MultiHead(Attention):
 
     def scores(self, query: Tensor, keys: Tensor) -> Tensor:
         scaled = self.query(query) * (self.size // self.heads) ** -0.5
-        keys = _split(wide(keys), self.heads)
-        return product(_split(scaled, self.heads), keys.transpose(2, 3))
+        keys = _split_heads(widen_bf16(keys), self.heads)
+        return matmul_as(_split_heads(scaled, self.heads), keys.transpose(2, 3))
 
 
-def _products(query: Tensor, keys: Tensor) -> Tensor:
+def _dot_products(query: Tensor, keys: Tensor) -> Tensor:
     """query [B, T, A], keys [B, S, A] → [B, 1, T, S]."""
-    return product(query, wide(keys).transpose(1, 2)).unsqueeze(1)
+    return matmul_as(query, widen_bf16(keys).transpose(1, 2)).unsqueeze(1)
 
 
-def _split(x: Tensor, heads: int) -> Tensor:
+def _split_heads(x: Tensor, heads: int) -> Tensor:
     """[B, T, F] → [B, heads, T, F / heads]."""
     return x.view(*x.shape[:2], heads, -1).transpose(1, 2)

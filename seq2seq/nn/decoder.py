@@ -19,25 +19,25 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
-from seq2seq.nn.context import Context, Prepared
+from seq2seq.nn.context import Context, PreparedContext
 from seq2seq.nn.encoder import Memory
-from seq2seq.nn.linear import at_least_float32, linear_fed
-from seq2seq.nn.recurrent import Dropout, LayerState, Stack
+from seq2seq.nn.linear import linear_with_context, softmax_dtype
+from seq2seq.nn.recurrent import LayerState, RecurrentStack, SequenceDropout
 
 
 @dataclass(frozen=True)
-class State:
+class DecoderState:
     """A decoder between two steps: a value that is passed along.
 
-    recurrent: the parts of each layer, [N, H]; prepared: the context's, one row a source; each: how
-    many rows belong to each source, side by side.
+    recurrent: the parts of each layer, [N, H]; prepared: the context's, one row a source;
+    rows_per_source: how many rows belong to each source, side by side.
     """
 
     recurrent: list[LayerState]
-    prepared: Prepared
-    each: int = 1
+    prepared: PreparedContext
+    rows_per_source: int = 1
 
-    def select(self, rows: Tensor) -> State:
+    def select(self, rows: Tensor) -> DecoderState:
         """The state with rows [M] int64 of the present one, at least one.
 
         A memory is copied where sources have left. In a beam, the hypotheses of a sentence stand
@@ -47,15 +47,15 @@ class State:
         picked = [tuple(part[rows] for part in layer) for layer in self.recurrent]
         if not self.prepared:
             return replace(self, recurrent=picked)
-        sources, counts = torch.unique_consecutive(rows // self.each, return_counts=True)
+        sources, counts = torch.unique_consecutive(rows // self.rows_per_source, return_counts=True)
         each = len(rows) // len(sources)
         if bool((counts != each).any()):
-            sources, each = rows // self.each, 1
+            sources, each = rows // self.rows_per_source, 1
         prepared = self.prepared
         everything = torch.arange(len(prepared[0]), device=rows.device)
         if not torch.equal(sources, everything):
             prepared = tuple(part[sources] for part in prepared)
-        return State(picked, prepared, each)
+        return DecoderState(picked, prepared, each)
 
 
 # Outputs [N, T, H], c [N, T or 1, C], weights [N, T, S] or None, last state.
@@ -95,15 +95,15 @@ class Decoder(nn.Module):
         size = embedding.embedding_dim
         self.embedding = embedding
         self.context = context
-        self.classic = classic and not context.constant
-        self.embedding_dropout = Dropout(embedding_dropout, variational)
-        self.stack = Stack(
+        self.classic = classic and not context.query_independent
+        self.embedding_dropout = SequenceDropout(embedding_dropout, variational)
+        self.stack = RecurrentStack(
             cell,
             size,
             hidden,
             layers,
             context_size=context.size,
-            first_fed=classic or context.constant,
+            first_fed=classic or context.query_independent,
             dropout=dropout,
             variational=variational,
             bidirectional=bidirectional,
@@ -111,7 +111,7 @@ class Decoder(nn.Module):
             layer_norm=layer_norm,
         )
         self.hidden, self.parts = hidden, 2 if cell == "lstm" else 1
-        self.dropout = Dropout(dropout, variational)
+        self.dropout = SequenceDropout(dropout, variational)
         if context.size:
             self.bridge = nn.Linear(context.size, layers * self.parts * hidden)
             self.readout = nn.Linear(hidden + size + context.size, size)
@@ -122,7 +122,7 @@ class Decoder(nn.Module):
             self.output.weight = embedding.weight
         nn.init.zeros_(self.output.bias)
 
-    def _first(self, summary: Tensor) -> list[LayerState]:
+    def _initial_state(self, summary: Tensor) -> list[LayerState]:
         """The state before the first step: tanh(W · summary + b) for every layer."""
         first = torch.tanh(self.bridge(summary)).chunk(
             len(self.stack.forwards) * self.parts, dim=-1
@@ -131,38 +131,40 @@ class Decoder(nn.Module):
             tuple(first[start : start + self.parts]) for start in range(0, len(first), self.parts)
         ]
 
-    def _run(self, tokens: Tensor, state: State) -> tuple[Tensor, Tensor | None, list[LayerState]]:
+    def _run(
+        self, tokens: Tensor, state: DecoderState
+    ) -> tuple[Tensor, Tensor | None, list[LayerState]]:
         """tokens [N, T] → r [N, T, E], the context's weights [N, T, S] if it has any, last state.
 
         All that training and search share.
         """
         embedded = self.embedding_dropout(self.embedding(tokens))  # [N, T, E]
-        run = self._one_by_one if self.classic else self._all_at_once
+        run = self._classic if self.classic else self._parallel
         hidden, c, weights, last = run(embedded, state)
         if not self.context.size:
             return self.dropout(hidden), weights, last
         x = torch.cat([self.dropout(hidden), embedded], dim=-1)
-        r = torch.tanh(linear_fed(x, c, self.readout.weight, self.readout.bias))
+        r = torch.tanh(linear_with_context(x, c, self.readout.weight, self.readout.bias))
         return self.dropout(r), weights, last
 
-    def _all_at_once(self, embedded: Tensor, state: State) -> _Ran:
+    def _parallel(self, embedded: Tensor, state: DecoderState) -> _Ran:
         """The parallel placement: h [N, T, H], c [N, T or 1, C], weights, last state."""
-        if self.context.constant:
-            c, weights = self.context(state.prepared, embedded, state.each)
+        if self.context.query_independent:
+            c, weights = self.context(state.prepared, embedded, state.rows_per_source)
             fed = c if self.context.size else None
             x, last = self.stack(embedded, state=state.recurrent, context=fed)
             return x, c, weights, last
         masks = self.stack.masks(embedded)
         x, after = self.stack.layer(0, embedded, mask=masks[0], state=state.recurrent[0])
         last = [after]
-        c, weights = self.context(state.prepared, x, state.each)
+        c, weights = self.context(state.prepared, x, state.rows_per_source)
         for number in range(1, len(masks)):
             before = state.recurrent[number]
             x, after = self.stack.layer(number, x, mask=masks[number], state=before, context=c)
             last.append(after)
         return x, c, weights, last
 
-    def _one_by_one(self, embedded: Tensor, state: State) -> _Ran:
+    def _classic(self, embedded: Tensor, state: DecoderState) -> _Ran:
         """The classic placement: the same."""
         masks = self.stack.masks(embedded)
         recurrent = state.recurrent
@@ -170,7 +172,7 @@ class Decoder(nn.Module):
         for t in range(embedded.shape[1]):
             now = slice(t, t + 1)
             query = recurrent[0][0].unsqueeze(1)  # [N, 1, H]
-            c, weights = self.context(state.prepared, query, state.each)
+            c, weights = self.context(state.prepared, query, state.rows_per_source)
             x, recurrent = self.stack(
                 embedded[:, now],
                 state=recurrent,
@@ -182,17 +184,17 @@ class Decoder(nn.Module):
         joined = None if all_weights[0] is None else torch.cat(all_weights, dim=1)
         return torch.cat(hidden, dim=1), torch.cat(contexts, dim=1), joined, recurrent
 
-    def start(self, memory: Memory) -> State:
+    def start(self, memory: Memory) -> DecoderState:
         """Memory of B sources → the state before the first token, one row a source."""
-        return State(self._first(memory.summary), self.context.prepare(memory))
+        return DecoderState(self._initial_state(memory.summary), self.context.prepare(memory))
 
-    def begin(self, rows: int) -> State:
+    def start_without_source(self, rows: int) -> DecoderState:
         """The state before the first token of `rows` texts that have no source."""
         zeros = self.embedding.weight.new_zeros(rows, self.hidden)
         recurrent: list[LayerState] = [(zeros,) * self.parts for _ in self.stack.forwards]
-        return State(recurrent, ())
+        return DecoderState(recurrent, ())
 
-    def read(self, state: State, tokens: Tensor) -> tuple[Tensor, State]:
+    def read(self, state: DecoderState, tokens: Tensor) -> tuple[Tensor, DecoderState]:
         """Several steps at once: tokens [N, T] int64 → r [N, T, E], and the state behind them."""
         r, _, last = self._run(tokens, state)
         prepared = self.context.advance(state.prepared, tokens.shape[1])
@@ -212,8 +214,8 @@ class Decoder(nn.Module):
         logits: Tensor = self.output(self.readouts(memory, target))
         return logits
 
-    def step(self, state: State, tokens: Tensor) -> tuple[Tensor, State]:
+    def step(self, state: DecoderState, tokens: Tensor) -> tuple[Tensor, DecoderState]:
         """tokens [N] int64 → log-probabilities [N, V] float32 (or wider), and the next state."""
         r, after = self.read(state, tokens.unsqueeze(1))
         logits = self.output(r.squeeze(1))
-        return logits.log_softmax(dim=-1, dtype=at_least_float32(logits)), after
+        return logits.log_softmax(dim=-1, dtype=softmax_dtype(logits)), after

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from seq2seq.nn.linear import Linear, at_least_float32, product, wide
-from seq2seq.nn.recurrent import Dropout, Stack
+from seq2seq.nn.linear import Linear, matmul_as, softmax_dtype, widen_bf16
+from seq2seq.nn.recurrent import RecurrentStack, SequenceDropout
 
 
 @dataclass(frozen=True)
@@ -92,8 +92,8 @@ class Pooling(nn.Module):
         for each head, weighted as said above."""
         scores: Tensor = self.queries(torch.tanh(self.key(states)))  # [B, S, heads]
         scores = scores.masked_fill(~mask.unsqueeze(2), float("-inf"))
-        weights = scores.softmax(dim=1, dtype=at_least_float32(scores))
-        pooled = product(weights.transpose(1, 2), wide(values))  # [B, heads, M]
+        weights = scores.softmax(dim=1, dtype=softmax_dtype(scores))
+        pooled = matmul_as(weights.transpose(1, 2), widen_bf16(values))  # [B, heads, M]
         return pooled.flatten(1).to(states.dtype)
 
 
@@ -126,8 +126,8 @@ class Encoder(nn.Module):
         super().__init__()
         self.embedding = embedding
         self.shortcut = shortcut
-        self.embedding_dropout = Dropout(embedding_dropout, variational)
-        self.stack = Stack(
+        self.embedding_dropout = SequenceDropout(embedding_dropout, variational)
+        self.stack = RecurrentStack(
             cell,
             embedding.embedding_dim,
             hidden,
@@ -137,7 +137,7 @@ class Encoder(nn.Module):
             variational=variational,
             layer_norm=layer_norm,
         )
-        self.dropout = Dropout(dropout, variational)
+        self.dropout = SequenceDropout(dropout, variational)
         self.pooling = Pooling(
             pooling,
             self.stack.output_size,

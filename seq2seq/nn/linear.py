@@ -1,4 +1,4 @@
-"""Matrix products over rows of any number, in few shapes: see `runtime.unit_of_rows`."""
+"""Matrix products over rows of any number, in few shapes: see `runtime.row_multiple`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from seq2seq import runtime
 
 
 class Linear(nn.Linear):
-    """torch.nn.Linear, which makes few different shapes of products: see `runtime.unit_of_rows`."""
+    """torch.nn.Linear, which makes few different shapes of products: see `runtime.row_multiple`."""
 
     def forward(self, x: Tensor) -> Tensor:
         """x [..., I] → [..., O]."""
@@ -20,14 +20,14 @@ class Linear(nn.Linear):
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     """x [..., I], weight [O, I], bias [O] → [..., O], as torch.nn.functional.linear."""
     rows = x.shape[:-1].numel()
-    extra = -rows % runtime.unit_of_rows(weight, runtime.dtype_of_products(weight))
+    extra = -rows % runtime.row_multiple(weight, runtime.matmul_dtype(weight))
     if not extra:
         return F.linear(x, weight, bias)
     padded = F.pad(x.reshape(rows, -1), (0, 0, 0, extra))
     return F.linear(padded, weight, bias)[:rows].view(*x.shape[:-1], -1)
 
 
-def linear_fed(x: Tensor, c: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+def linear_with_context(x: Tensor, c: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     """`linear` of [x ; c]: x [N, T, I], c [N, T, C], weight [O, I + C] → [N, T, O], or all with T
     first. A c with T = 1 is the same at every step, and multiplied once."""
     if c.shape[:-1] == x.shape[:-1]:
@@ -36,18 +36,18 @@ def linear_fed(x: Tensor, c: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     return linear(x, of_x, None) + linear(c, of_c, bias)
 
 
-def wide(x: Tensor) -> Tensor:
+def widen_bf16(x: Tensor) -> Tensor:
     """Batched products have a shape for each batch, which bf16 on a CPU makes slow at first sight
-    (`runtime.unit_of_rows`), and are few: there, in float32."""
+    (`runtime.row_multiple`), and are few: there, in float32."""
     return x.float() if x.device.type == "cpu" and x.dtype == torch.bfloat16 else x
 
 
-def at_least_float32(x: Tensor) -> torch.dtype:
+def softmax_dtype(x: Tensor) -> torch.dtype:
     """What a softmax over x is taken in: float64 stays."""
     return torch.promote_types(x.dtype, torch.float32)
 
 
-def product(one: Tensor, other: Tensor) -> Tensor:
+def matmul_as(one: Tensor, other: Tensor) -> Tensor:
     """The matrix product, in the dtype of `other`."""
     with torch.autocast(one.device.type, enabled=False):
         return one.to(other.dtype) @ other

@@ -20,8 +20,8 @@ from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
 from seq2seq import runtime
-from seq2seq.nn import through_time
-from seq2seq.nn.linear import linear, linear_fed
+from seq2seq.nn import fused
+from seq2seq.nn.linear import linear, linear_with_context
 
 CELLS: dict[str, Callable[..., nn.RNNBase]] = {
     "rnn": nn.RNN,
@@ -34,7 +34,7 @@ CELLS: dict[str, Callable[..., nn.RNNBase]] = {
 LayerState = tuple[Tensor, ...]
 
 
-class Layer(nn.Module):
+class RecurrentLayer(nn.Module):
     """One recurrent layer in one direction. Equations: those of torch.nn.RNN, LSTM and GRU.
 
     weight_dropout: of the weights from state to state, drawn once a call (Merity et al. 2018).
@@ -65,7 +65,7 @@ class Layer(nn.Module):
         [B, T, H], last state. The layer's input is x, or [x ; context], of `input_size`."""
         T = x.shape[1]
         if torch.is_grad_enabled() and x.device.type == "cpu" and T > 1 and self.parts == 1:
-            return self._through_time(x, state, context)
+            return self._fused(x, state, context)
         inputs = x
         if context is not None:
             inputs = torch.cat([x, context.to(x.dtype).expand(-1, T, -1)], dim=-1)
@@ -78,17 +78,17 @@ class Layer(nn.Module):
         dropped = self.training and self.weight_dropout > 0
         # Under autocast cuDNN's layers are computed in fp16, whatever autocast was asked for.
         lowered = inputs.device.type == "cuda" and torch.is_autocast_enabled("cuda")
-        run = self._given if dropped or lowered else self.run
+        run = self._functional if dropped or lowered else self.run
         outputs, last = run(inputs, initial)
         return outputs, tuple(part[0] for part in (last if self.parts == 2 else (last,)))
 
-    def _through_time(
+    def _fused(
         self, x: Tensor, state: LayerState | None, context: Tensor | None
     ) -> tuple[Tensor, LayerState]:
         """The same, faster to learn through where there is no cuDNN."""
         (weight_ih, _, bias_ih, bias_hh), H = self.run.all_weights[0], self.run.hidden_size
         weight_hh = self._weight_hh()
-        dtype = runtime.dtype_of_products(weight_hh)
+        dtype = runtime.matmul_dtype(weight_hh)
         (before,) = state or (x.new_zeros(len(x), H),)
         of_input: Tensor = bias_hh
         of_n = bias_hh[:0]
@@ -98,8 +98,8 @@ class Layer(nn.Module):
         if context is None:
             gates = linear(x, weight_ih, bias)  # [T, B, G]
         else:
-            gates = linear_fed(x, context.transpose(0, 1), weight_ih, bias)
-        outputs = through_time.run(
+            gates = linear_with_context(x, context.transpose(0, 1), weight_ih, bias)
+        outputs = fused.fused_recurrence(
             self.run.mode, gates, before.to(dtype), weight_hh.to(dtype), of_n.to(dtype)
         )
         return outputs.transpose(0, 1), (outputs[-1],)
@@ -108,7 +108,7 @@ class Layer(nn.Module):
         weight = self.run.get_parameter("weight_hh_l0")
         return F.dropout(weight, self.weight_dropout, self.training)
 
-    def _given(self, inputs: Tensor, initial: Any) -> tuple[Tensor, Any]:
+    def _functional(self, inputs: Tensor, initial: Any) -> tuple[Tensor, Any]:
         """What torch's module computes, with other weights than its own."""
         if initial is None:
             zeros = inputs.new_zeros(1, len(inputs), self.run.hidden_size)
@@ -118,7 +118,7 @@ class Layer(nn.Module):
         compute = getattr(torch, self.run.mode.lower())  # torch.lstm, gru, rnn_tanh, rnn_relu
         on_cuda = inputs.device.type == "cuda"
         if on_cuda:
-            dtype = runtime.dtype_of_products(weight_ih)
+            dtype = runtime.matmul_dtype(weight_ih)
             # In one piece of memory, in cuDNN's order: else it copies each of them at every call.
             whole = torch.cat([weight.flatten() for weight in weights]).to(dtype)
             pieces = torch.split(whole, [weight.numel() for weight in weights])
@@ -133,7 +133,7 @@ class Layer(nn.Module):
         return outputs, tuple(last) if self.parts == 2 else last[0]
 
 
-class Dropout(nn.Module):
+class SequenceDropout(nn.Module):
     """Dropout on [B, T, F]; `variational`: one mask for all steps (Gal and Ghahramani 2016)."""
 
     def __init__(self, rate: float, variational: bool = False) -> None:
@@ -161,20 +161,20 @@ class Dropout(nn.Module):
         return x if mask is None else x * mask
 
 
-def reverse(x: Tensor, lengths: Tensor) -> Tensor:
+def reverse_sequences(x: Tensor, lengths: Tensor) -> Tensor:
     """Reverse each row of x [B, T, F] within its own length; padding stays where it is."""
     B, T, _ = x.shape
     steps = torch.arange(T, device=x.device)  # [T]
     mirrored = lengths.unsqueeze(1) - 1 - steps  # [B, T], negative over padding
     index = torch.where(mirrored >= 0, mirrored, steps)
     first = torch.arange(0, B * T, T, device=x.device).unsqueeze(1)  # of each row
-    reversed_: Tensor = _Reordered.apply(  # type: ignore[no-untyped-call]
+    reversed_: Tensor = _Involution.apply(  # type: ignore[no-untyped-call]
         x.flatten(0, 1), (first + index).flatten()
     )
     return reversed_.view_as(x)
 
 
-class _Reordered(Function):
+class _Involution(Function):
     """Rows [N, F] in an order that is its own inverse: the gradient is put in order just so, where
     autograd, which cannot know that, would add up rows one by one."""
 
@@ -190,7 +190,7 @@ class _Reordered(Function):
         return gradient.index_select(0, order), None
 
 
-class Stack(nn.Module):
+class RecurrentStack(nn.Module):
     """L layers, residual from the second on (He et al. 2016; Wu et al. 2016); with `layer_norm`,
     what leaves each of them is normalised (Ba et al. 2016).
 
@@ -218,13 +218,15 @@ class Stack(nn.Module):
         sizes = [input_size + (context_size if first_fed else 0)]
         sizes += [self.output_size + context_size] * (layers - 1)
         self.forwards = nn.ModuleList(
-            Layer(cell, size, hidden_size, weight_dropout) for size in sizes
+            RecurrentLayer(cell, size, hidden_size, weight_dropout) for size in sizes
         )
         self.backwards = nn.ModuleList(
-            Layer(cell, size, hidden_size, weight_dropout) for size in sizes if bidirectional
+            RecurrentLayer(cell, size, hidden_size, weight_dropout)
+            for size in sizes
+            if bidirectional
         )
         self.norms = nn.ModuleList(nn.LayerNorm(self.output_size) for _ in sizes if layer_norm)
-        self.dropout = Dropout(dropout, variational)
+        self.dropout = SequenceDropout(dropout, variational)
 
     def layer(
         self,
@@ -246,8 +248,8 @@ class Stack(nn.Module):
         if len(self.backwards):
             if lengths is None:
                 lengths = torch.full((len(x),), x.shape[1], device=x.device)
-            back, _ = self.backwards[number](reverse(x, lengths), None)
-            outputs = torch.cat([outputs, reverse(back, lengths)], dim=-1)  # [B, T, 2H]
+            back, _ = self.backwards[number](reverse_sequences(x, lengths), None)
+            outputs = torch.cat([outputs, reverse_sequences(back, lengths)], dim=-1)  # [B, T, 2H]
         if number:
             outputs = outputs + x
         return self.norms[number](outputs) if len(self.norms) else outputs, last

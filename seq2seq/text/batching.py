@@ -11,11 +11,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from seq2seq.text.codec import Codec
 from seq2seq.text.dataset import Dataset
-from seq2seq.text.tokenizers import Tokenizers
 
-Item = TypeVar("Item")
-Made = TypeVar("Made")
+_Item = TypeVar("_Item")
+_Result = TypeVar("_Result")
 
 _POOL = 1 << 17  # pairs that are sorted by length together
 
@@ -25,22 +25,22 @@ class Batch:
     """Right-padded ids, int64, and the numbers of their pairs.
 
     source [B, S] ends with EOS, lengths [B] counts it; inputs [B, T] starts with BOS,
-    outputs [B, T] is the same moved by one and ends with EOS; real [n] says where outputs, as one
-    row of B · T, holds a token that counts and no padding. goes_on: whether each row is what
-    follows the same row of the batch before.
+    outputs [B, T] is the same moved by one and ends with EOS; target_index [n] says where outputs,
+    as one row of B · T, holds a token that counts and no padding. continues: whether each row is
+    what follows the same row of the batch before.
     """
 
-    rows: np.ndarray
+    examples: np.ndarray
     source: Tensor
     lengths: Tensor
     inputs: Tensor
     outputs: Tensor
-    real: Tensor
-    goes_on: bool = False
+    target_index: Tensor
+    continues: bool = False
 
     def to(self, device: torch.device) -> Batch:
         """The same with its tensors on a device; a GPU need not have them yet."""
-        names = ("source", "lengths", "inputs", "outputs", "real")
+        names = ("source", "lengths", "inputs", "outputs", "target_index")
         parts: dict[str, Tensor] = {name: getattr(self, name) for name in names}
         if device.type == "cuda":  # from pinned memory a GPU takes it without being waited for
             parts = {name: part.pin_memory() for name, part in parts.items()}
@@ -48,7 +48,7 @@ class Batch:
         return replace(self, **moved)  # type: ignore[arg-type]
 
 
-def plan(lengths: np.ndarray, *, budget: int, seed: int, epoch: int) -> list[np.ndarray]:
+def plan_batches(lengths: np.ndarray, *, budget: int, seed: int, epoch: int) -> list[np.ndarray]:
     """Every row once, in batches of rows.
 
     lengths [n, 2]: subwords of each side without special ids. A batch's rows times its longest
@@ -72,7 +72,7 @@ def plan(lengths: np.ndarray, *, budget: int, seed: int, epoch: int) -> list[np.
 
 def _cut(rows: np.ndarray, sizes: np.ndarray, budget: int) -> list[np.ndarray]:
     """Batches as large as the budget allows, rounded down by less than an eighth, so that few sizes
-    of batches are met (`runtime.unit_of_rows`): from 64 rows on to multiples of eight."""
+    of batches are met (`runtime.row_multiple`): from 64 rows on to multiples of eight."""
     batches, lengths = [], sizes.tolist()
     start = 0
     while start < len(rows):
@@ -89,7 +89,7 @@ def _cut(rows: np.ndarray, sizes: np.ndarray, budget: int) -> list[np.ndarray]:
     return batches
 
 
-def in_turn(
+def batches_by_length(
     lengths: Sequence[int], *, most: int, longest: int, alike: bool = False
 ) -> Iterator[slice]:
     """Texts that are sorted by length, in batches of at most `most`, and of very long ones fewer,
@@ -104,28 +104,28 @@ def in_turn(
         yield slice(start, len(lengths))
 
 
-def collate(dataset: Dataset, rows: np.ndarray, tokenizers: Tokenizers) -> Batch:
+def collate_pairs(dataset: Dataset, rows: np.ndarray, codec: Codec) -> Batch:
     """The batch of the pairs `rows`."""
-    if tokenizers.labelled_target:
-        return _collate_labelled(dataset, rows, tokenizers)
+    if not codec.task.has_target_text:
+        return _collate_labelled(dataset, rows, codec)
     source = [dataset.ids(row, 0) for row in rows.tolist()]
     target = [dataset.ids(row, 1) for row in rows.tolist()]
-    left, right = tokenizers.source, tokenizers.target
-    tokens, lengths = pad_source(source, left.pad, left.eos)
-    outputs, sizes = pad_source(target, right.pad, right.eos)
+    left, right = codec.source, codec.target
+    tokens, lengths = pad_sequences(source, left.pad, left.eos)
+    outputs, sizes = pad_sequences(target, right.pad, right.eos)
     inputs = outputs.masked_fill(outputs == right.eos, right.pad).roll(1, dims=1)
     inputs[:, 0] = right.bos
     real = (torch.arange(outputs.shape[1]) < sizes.unsqueeze(1)).flatten().nonzero().squeeze(1)
     return Batch(rows, tokens, lengths, inputs, outputs, real)
 
 
-def _collate_labelled(dataset: Dataset, rows: np.ndarray, tokenizers: Tokenizers) -> Batch:
+def _collate_labelled(dataset: Dataset, rows: np.ndarray, codec: Codec) -> Batch:
     """The same where the targets are labels: one a text, or one a word. There are no inputs, and
     outputs [B, W] has no EOS."""
-    source, words = tokenizers.source, tokenizers.shape == "tagging"
+    source, words = codec.source, codec.task.labels_each_word
     # Behind each word stands EOS already.
     texts = [dataset.ids(row, 0)[: -1 if words else None] for row in rows.tolist()]
-    tokens, lengths = pad_source(texts, source.pad, source.eos)
+    tokens, lengths = pad_sequences(texts, source.pad, source.eos)
     labels = [torch.from_numpy(dataset.ids(row, 1).astype(np.int64)) for row in rows.tolist()]
     outputs = torch.nn.utils.rnn.pad_sequence(labels, batch_first=True)
     sizes = torch.tensor([len(some) for some in labels])
@@ -133,10 +133,10 @@ def _collate_labelled(dataset: Dataset, rows: np.ndarray, tokenizers: Tokenizers
     return Batch(rows, tokens, lengths, outputs[:, :0], outputs, real)
 
 
-def ahead(make: Callable[[Item], Made], items: Iterable[Item]) -> Iterator[Made]:
+def prefetch(make: Callable[[_Item], _Result], items: Iterable[_Item]) -> Iterator[_Result]:
     """What is made of each item, in their order; the next one is made meanwhile, in a thread."""
     with ThreadPoolExecutor(max_workers=1) as maker:
-        coming: Future[Made] | None = None
+        coming: Future[_Result] | None = None
         for item in items:
             following = maker.submit(make, item)
             if coming is not None:
@@ -146,7 +146,7 @@ def ahead(make: Callable[[Item], Made], items: Iterable[Item]) -> Iterator[Made]
             yield coming.result()
 
 
-def pad_source(sequences: list[np.ndarray], pad: int, eos: int) -> tuple[Tensor, Tensor]:
+def pad_sequences(sequences: list[np.ndarray], pad: int, eos: int) -> tuple[Tensor, Tensor]:
     """Sequences of ids → tokens [B, S] int64 (EOS at each end) and lengths [B] (EOS counted)."""
     lengths = np.array([len(ids) + 1 for ids in sequences], np.int64)
     tokens = np.full((len(sequences), lengths.max()), pad, np.int64)

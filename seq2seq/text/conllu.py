@@ -12,24 +12,24 @@ from dataclasses import dataclass
 
 from seq2seq.errors import UserError
 
-COLUMNS = ("id", "form", "lemma", "upos", "xpos", "feats", "head", "deprel", "deps", "misc")
+CONLLU_COLUMNS = ("id", "form", "lemma", "upos", "xpos", "feats", "head", "deprel", "deps", "misc")
 
 
 @dataclass(frozen=True)
-class Sentence:
+class ConlluSentence:
     """The lines as they stand in the file, and which of them are words."""
 
     lines: list[str]
     words: list[int]
 
     def column(self, name: str) -> list[str]:
-        """One of COLUMNS of each word; a space inside of one is a no-break space."""
-        at = COLUMNS.index(name)
+        """One of CONLLU_COLUMNS of each word; a space inside of one is a no-break space."""
+        at = CONLLU_COLUMNS.index(name)
         return [self.lines[i].split("\t")[at].replace(" ", "\u00a0") for i in self.words]
 
     def with_column(self, name: str, values: Sequence[str]) -> str:
         """The text of the sentence with other values in a column, the blank line at its end too."""
-        lines, at = list(self.lines), COLUMNS.index(name)
+        lines, at = list(self.lines), CONLLU_COLUMNS.index(name)
         for i, value in zip(self.words, values, strict=True):
             cells = lines[i].split("\t")
             cells[at] = value
@@ -37,7 +37,7 @@ class Sentence:
         return "".join(f"{line}\n" for line in [*lines, ""])
 
 
-def sentences(lines: Iterable[str], name: str) -> Iterator[Sentence]:
+def read_conllu(lines: Iterable[str], name: str) -> Iterator[ConlluSentence]:
     """The sentences of a file, in order. Raises UserError, with `name` and line, for what is no
     CoNLL-U."""
     held: list[str] = []
@@ -48,15 +48,15 @@ def sentences(lines: Iterable[str], name: str) -> Iterator[Sentence]:
             if held and not words:
                 raise UserError(f"{name}:{number}: a sentence without a word ends here")
             if held:
-                yield Sentence(held, words)
+                yield ConlluSentence(held, words)
             held, words = [], []
             continue
         if not line.startswith("#"):
             cells = line.split("\t")
-            if len(cells) != len(COLUMNS):
+            if len(cells) != len(CONLLU_COLUMNS):
                 raise UserError(
-                    f"{name}:{number}: {len(cells)} columns where CoNLL-U has {len(COLUMNS)}, with "
-                    "tabs between them; a blank line ends a sentence"
+                    f"{name}:{number}: {len(cells)} columns where CoNLL-U has "
+                    f"{len(CONLLU_COLUMNS)}, with tabs between them; a blank line ends a sentence"
                 )
             if cells[0] == str(len(words) + 1):
                 if not cells[1].strip():
@@ -69,6 +69,6 @@ def sentences(lines: Iterable[str], name: str) -> Iterator[Sentence]:
                 )
         held.append(line)
     if words:
-        yield Sentence(held, words)
+        yield ConlluSentence(held, words)
     elif held:
         raise UserError(f"{name}: the last sentence has no word")

@@ -16,29 +16,29 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Literal
 
-from seq2seq.config import Data
+from seq2seq.config.schema import DataConfig
 from seq2seq.errors import UserError
-from seq2seq.text.lines import file_lines, read_lines
-from seq2seq.text.tables import ENDINGS, Pair, read_hub, read_table
+from seq2seq.text.lines import decode_lines, read_lines
+from seq2seq.text.tables import TABLE_SUFFIXES, Pair, read_hub, read_table
 
 __all__ = [
     "Pair",
     "Split",
-    "drop_unusable",
-    "fits",
+    "decode_lines",
+    "filter_pairs",
     "has_split",
     "input_files",
     "is_table",
+    "length_problem",
     "pair_digest",
-    "pairs_of_table",
-    "read_lines",
     "read_pairs",
+    "read_pairs_of_table",
 ]
 
 Split = Literal["train", "valid", "test"]
 
 
-def read_pairs(data: Data, split: Split) -> Iterator[Pair]:
+def read_pairs(data: DataConfig, split: Split) -> Iterator[Pair]:
     r"""The pairs of a split, (source, target), in the order of the file and with nothing dropped;
     without `data.source`, the source of each is empty.
 
@@ -58,30 +58,30 @@ def read_pairs(data: Data, split: Split) -> Iterator[Pair]:
         where = f"{files[0]} and {files[1]}"
         pairs = _parallel(*files)
     elif is_table(files[0]):
-        return pairs_of_table(data, files[0])
+        return read_pairs_of_table(data, files[0])
     else:
         where = str(files[0])
-        pairs = (("", line) for line in file_lines(files[0]))
+        pairs = (("", line) for line in read_lines(files[0]))
     return _refuse_empty(_without_source(data, pairs), where)
 
 
 def is_table(path: Path) -> bool:
     """Whether the file holds both sides, by its name."""
-    return path.name.endswith(ENDINGS)
+    return path.name.endswith(TABLE_SUFFIXES)
 
 
-def pairs_of_table(data: Data, path: Path) -> Iterator[Pair]:
+def read_pairs_of_table(data: DataConfig, path: Path) -> Iterator[Pair]:
     """The pairs of one table, from the columns that `data` names, as `read_pairs` gives them."""
     pairs = read_table(path, _columns(data))
     return _refuse_empty(_without_source(data, pairs), str(path))
 
 
-def has_split(data: Data, split: Split) -> bool:
+def has_split(data: DataConfig, split: Split) -> bool:
     """Whether the configuration names such a split: as files, or as one of its hub dataset's."""
     return getattr(data, split) is not None or (data.hub is not None and split in data.hub_splits)
 
 
-def input_files(data: Data, split: Split) -> list[Path]:
+def input_files(data: DataConfig, split: Split) -> list[Path]:
     """The local files that hold a split, to hash what artifacts were made from.
 
     Where the split is read from `data.hub`: all files of it if it is a local folder, else none.
@@ -93,7 +93,7 @@ def input_files(data: Data, split: Split) -> list[Path]:
     return files
 
 
-def drop_unusable(
+def filter_pairs(
     pairs: Iterable[Pair], *, drop_duplicates: bool, counts: Counter[str]
 ) -> Iterator[Pair]:
     """The pairs that can be learned from; a pair is dropped whole, never one side of it.
@@ -120,7 +120,7 @@ def drop_unusable(
         yield pair
 
 
-def fits(
+def length_problem(
     source_length: int, target_length: int, *, max_tokens: int, max_ratio: float
 ) -> str | None:
     """None for a pair to keep, else why not: "too long" or "length ratio".
@@ -144,17 +144,17 @@ def pair_digest(pair: Pair) -> bytes:
     return hashlib.blake2b(b"%d %b%b" % (len(source), source, target), digest_size=16).digest()
 
 
-def _columns(data: Data) -> tuple[str | int, str | int]:
+def _columns(data: DataConfig) -> tuple[str | int, str | int]:
     target = data.target if data.target_column is None else data.target_column
     source = data.source if data.source_column is None else data.source_column
     return target if source == "" else source, target
 
 
-def _without_source(data: Data, pairs: Iterator[Pair]) -> Iterator[Pair]:
+def _without_source(data: DataConfig, pairs: Iterator[Pair]) -> Iterator[Pair]:
     return pairs if data.source else (("", target) for _, target in pairs)
 
 
-def _find_files(data: Data, split: Split) -> list[Path]:
+def _find_files(data: DataConfig, split: Split) -> list[Path]:
     """Two parallel files, one table or text, or nothing where the hub is to be read."""
     value: str | list[str] | None = getattr(data, split)
     if value is None:
@@ -196,7 +196,7 @@ def _refuse_empty(pairs: Iterator[Pair], where: str) -> Iterator[Pair]:
 
 
 def _parallel(source: Path, target: Path) -> Iterator[Pair]:
-    sides = (file_lines(source), file_lines(target))
+    sides = (read_lines(source), read_lines(target))
     for read, (one, other) in enumerate(zip_longest(*sides)):
         if one is None or other is None:
             lines = [read, read]

@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from seq2seq.files import whole_file
+from seq2seq.files import atomic_file
+from seq2seq.text.codec import Codec
 from seq2seq.text.corpus import Pair
-from seq2seq.text.tokenizers import Tokenizers
 
 _CHUNK = 10_000  # pairs a record batch
 _TEXT = [("source_text", pa.large_string()), ("target_text", pa.large_string())]
@@ -20,10 +20,12 @@ _IDS = [("source", pa.large_list(pa.int32())), ("target", pa.large_list(pa.int32
 _SCHEMA = pa.schema(_TEXT + _IDS)
 
 Ids = list[list[int]]
-Encoded = tuple[list[str], list[str], Ids, Ids]  # a chunk of pairs: both texts, both sides' ids
+EncodedChunk = tuple[
+    list[str], list[str], Ids, Ids
+]  # a chunk of pairs: both texts, both sides' ids
 
 
-def chunks(pairs: Iterable[Pair]) -> Iterator[tuple[list[str], list[str]]]:
+def chunk_pairs(pairs: Iterable[Pair]) -> Iterator[tuple[list[str], list[str]]]:
     """Pairs in lists of at most 10,000, the sides apart."""
     sources: list[str] = []
     targets: list[str] = []
@@ -37,10 +39,10 @@ def chunks(pairs: Iterable[Pair]) -> Iterator[tuple[list[str], list[str]]]:
         yield sources, targets
 
 
-def encoded(pairs: Iterable[Pair], tokenizers: Tokenizers, threads: int = 1) -> Iterator[Encoded]:
+def encode_pairs(pairs: Iterable[Pair], codec: Codec, threads: int = 1) -> Iterator[EncodedChunk]:
     """The ids of each pair, in chunks, as `Dataset.write` takes them."""
-    for sources, targets in chunks(pairs):
-        yield sources, targets, *tokenizers.encode(sources, targets, threads)
+    for sources, targets in chunk_pairs(pairs):
+        yield sources, targets, *codec.encode(sources, targets, threads)
 
 
 class Dataset:
@@ -87,11 +89,11 @@ class Dataset:
             yield from zip(batch[0].to_pylist(), batch[1].to_pylist(), strict=True)
 
     @staticmethod
-    def write(path: Path, content: Iterable[Encoded]) -> int:
+    def write(path: Path, content: Iterable[EncodedChunk]) -> int:
         """Stream chunks into a file that is whole or not there; gives the number of pairs."""
         count = 0
         with (
-            whole_file(path) as aside,
+            atomic_file(path) as aside,
             pa.OSFile(str(aside), "wb") as sink,
             pa.ipc.new_file(sink, _SCHEMA) as writer,
         ):

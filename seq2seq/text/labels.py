@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from seq2seq.errors import UserError, nearest
+from seq2seq.errors import UserError, did_you_mean
 
 
-class Labels:
+class LabelSet:
     """Labels, numbered from 0 in the order of their characters.
 
     A line holds one label or several, parted by single spaces; so a label holds no space.
@@ -29,36 +29,36 @@ class Labels:
         return len(self.names)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Labels) and self.names == other.names
+        return isinstance(other, LabelSet) and self.names == other.names
 
     def __hash__(self) -> int:
         return hash(tuple(self.names))
 
     def encode(self, lines: Sequence[str]) -> list[list[int]]:
         """The numbers of the labels of each line. Raises UserError for one that is none of them."""
-        return [[self.number(name) for name in line.split(" ")] for line in lines]
+        return [[self.index(name) for name in line.split(" ")] for line in lines]
 
-    def number(self, name: str) -> int:
+    def index(self, name: str) -> int:
         """Raises UserError for a label that is none of these."""
         try:
             return self._numbers[name]
         except KeyError:
             shown = ", ".join(self.names[:20]) + (", ..." if len(self) > 20 else "")
             raise UserError(
-                f"no label {name!r}{nearest(name, self.names)}; there are: {shown}"
+                f"no label {name!r}{did_you_mean(name, self.names)}; there are: {shown}"
             ) from None
 
-    def text(self) -> bytes:
+    def to_bytes(self) -> bytes:
         """As a file: one a line."""
         return "".join(f"{name}\n" for name in self.names).encode()
 
     @classmethod
-    def parse(cls, text: bytes) -> Labels:
-        """What `text` gave."""
+    def from_bytes(cls, text: bytes) -> LabelSet:
+        """What `to_bytes` gave."""
         return cls(text.decode("utf-8", "replace").split("\n")[:-1])
 
 
-class Numbers:
+class VectorFormat:
     """A vector in the place of labels: numbers parted by spaces ("0.5 -1 2"), or a colour
     ("#c93f38": red, green and blue from 0 to 1). Kept in millionths, as whole numbers."""
 

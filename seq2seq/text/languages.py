@@ -11,7 +11,7 @@ _UNSPACED = {
 }
 
 
-def tokens_of(language: str) -> str:
+def bleu_tokenizer(language: str) -> str:
     """What sacrebleu is to part a language into for BLEU: "13a", or where no spaces part its words,
     of which 13a would make one token a sentence, "zh" or "char".
 
@@ -21,6 +21,6 @@ def tokens_of(language: str) -> str:
     return _UNSPACED.get(re.split("[-_]", language.lower())[0], "13a")
 
 
-def spaced(language: str) -> bool:
-    """Whether spaces part the words of a language; ``language`` as for `tokens_of`."""
-    return tokens_of(language) == "13a"
+def uses_spaces(language: str) -> bool:
+    """Whether spaces part the words of a language; ``language`` as for `bleu_tokenizer`."""
+    return bleu_tokenizer(language) == "13a"

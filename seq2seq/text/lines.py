@@ -12,7 +12,7 @@ from typing import IO, cast
 from seq2seq.errors import UserError
 
 
-def read_lines(stream: IO[bytes], name: str) -> Iterator[str]:
+def decode_lines(stream: IO[bytes], name: str) -> Iterator[str]:
     r"""The lines of a stream without their "\n", which alone ends a line; the last may lack it.
 
     "\r", U+2028, U+0085 and NUL stay inside a line; a byte order mark at the beginning is dropped.
@@ -34,7 +34,7 @@ def read_lines(stream: IO[bytes], name: str) -> Iterator[str]:
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[IO[bytes]]:
+def open_input(path: Path) -> Iterator[IO[bytes]]:
     """A file to be read; one that ends in `.gz` is unpacked.
 
     Raises UserError for a file that cannot be opened and, while it is read, for broken gzip.
@@ -51,13 +51,13 @@ def opened(path: Path) -> Iterator[IO[bytes]]:
             raise UserError(f"{path}: broken gzip: {error}; make or fetch it again") from None
 
 
-def file_lines(path: Path) -> Iterator[str]:
+def read_lines(path: Path) -> Iterator[str]:
     """The lines of a file, as `read_lines` gives them, of one that ends in `.gz` too.
 
     Raises UserError for a file that cannot be read, broken gzip and bytes that are not UTF-8.
     """
     try:
-        with opened(path) as stream:
-            yield from read_lines(stream, str(path))
+        with open_input(path) as stream:
+            yield from decode_lines(stream, str(path))
     except OSError as error:
         raise UserError(f"{path}: cannot be read: {error.strerror or error}") from None

@@ -13,15 +13,15 @@ from pathlib import Path
 
 import numpy as np
 
-from seq2seq.config import Config
+from seq2seq.config.schema import Config
 from seq2seq.errors import UserError
-from seq2seq.files import whole_folder
+from seq2seq.files import atomic_folder
 from seq2seq.text import corpus
+from seq2seq.text.codec import Codec, check_label_count
 from seq2seq.text.corpus import Pair
-from seq2seq.text.dataset import Dataset, Encoded, chunks, encoded
-from seq2seq.text.labels import Labels, Numbers
-from seq2seq.text.tokenizer import learn, seed_sampling
-from seq2seq.text.tokenizers import LABELLED, Tokenizers, require_count
+from seq2seq.text.dataset import Dataset, EncodedChunk, chunk_pairs, encode_pairs
+from seq2seq.text.labels import LabelSet, VectorFormat
+from seq2seq.text.tokenizer import seed_subword_sampling, train_tokenizer
 
 log = logging.getLogger(__name__)
 
@@ -29,11 +29,11 @@ _TRAIN, _VALID = "train.arrow", "valid.arrow"
 
 
 @dataclass(frozen=True)
-class Prepared:
-    """The tokenizers, and the encoded pairs to learn from and to judge by."""
+class PreparedData:
+    """The codec, and the encoded pairs to learn from and to judge by."""
 
     folder: Path
-    tokenizers: Tokenizers
+    codec: Codec
     train: Dataset
     valid: Dataset
 
@@ -41,15 +41,17 @@ class Prepared:
         """Of the vocabularies and the lengths of all pairs: equal where two machines have prepared
         the same."""
         hashed = hashlib.blake2b(digest_size=16)
-        for content in self.tokenizers.contents().values():
+        for content in self.codec.files().values():
             hashed.update(content)
         for dataset in (self.train, self.valid):
             hashed.update(np.ascontiguousarray(dataset.lengths).data)
         return hashed.hexdigest()
 
 
-def prepare(config: Config, folder: Path, threads: int = 1, *, in_use: bool = False) -> Prepared:
-    """Make the tokenizers and the encoded data in `folder`, or take those that are there.
+def prepare_data(
+    config: Config, folder: Path, threads: int = 1, *, in_use: bool = False
+) -> PreparedData:
+    """Make the codec and the encoded data in `folder`, or take those that are there.
 
     They are reused only if the settings and the content of the input files are the same.
     in_use: a model has learned from them, so they may not be made anew.
@@ -59,7 +61,7 @@ def prepare(config: Config, folder: Path, threads: int = 1, *, in_use: bool = Fa
     digest = _digest(config)
     stamp = folder / "prepared.json"
     if stamp.exists() and _made_of(stamp) == digest:
-        tokenizers = Tokenizers.load(folder, config)
+        codec = Codec.load(folder, config)
     else:
         if in_use:
             raise UserError(
@@ -73,11 +75,11 @@ def prepare(config: Config, folder: Path, threads: int = 1, *, in_use: bool = Fa
                 f"{folder} holds files that are no prepared data, and they would be lost: name "
                 "another folder with --out"
             )
-        with whole_folder(folder) as aside:
-            tokenizers, counts = _make(config, aside, threads)
+        with atomic_folder(folder) as aside:
+            codec, counts = _make(config, aside, threads)
             text = json.dumps({"digest": digest, "counts": counts}, indent=2) + "\n"
             (aside / stamp.name).write_text(text, encoding="utf-8")
-    return Prepared(folder, tokenizers, Dataset(folder / _TRAIN), Dataset(folder / _VALID))
+    return PreparedData(folder, codec, Dataset(folder / _TRAIN), Dataset(folder / _VALID))
 
 
 def _made_of(stamp: Path) -> str | None:
@@ -92,10 +94,9 @@ def _digest(config: Config) -> str:
     """Of all that the prepared data depends on."""
     hashed = hashlib.blake2b(digest_size=16)
     where = {"train", "valid", "test"}  # what is in them is hashed below
-    if config.shape in LABELLED:
-        hashed.update(f"{config.shape} {config.encoder.kind} {config.encoder.numbers}".encode())
-    if config.context.kind == "aligned":
-        hashed.update(b"aligned")
+    task = config.task
+    if task.label_side is not None or task.same_length:
+        hashed.update(f"{task.name} {config.encoder.kind} {config.encoder.vector_size}".encode())
     hashed.update(config.data.model_dump_json(exclude=where).encode())
     hashed.update(config.tokenizer.model_copy(update={"sampling": 0.0}).model_dump_json().encode())
     for split in ("train", "valid", "test"):
@@ -107,7 +108,7 @@ def _digest(config: Config) -> str:
     return hashed.hexdigest()
 
 
-def _make(config: Config, folder: Path, threads: int) -> tuple[Tokenizers, dict[str, int]]:
+def _make(config: Config, folder: Path, threads: int) -> tuple[Codec, dict[str, int]]:
     data = config.data
     counts: Counter[str] = Counter()
     valid = list(corpus.read_pairs(data, "valid"))
@@ -116,7 +117,7 @@ def _make(config: Config, folder: Path, threads: int) -> tuple[Tokenizers, dict[
     if data.source:  # of a text, every line is wanted, whatever it is
         held_out = _held_out(config, valid)
         raw = _well_labelled(raw, config)
-        raw = corpus.drop_unusable(raw, drop_duplicates=data.drop_duplicates, counts=counts)
+        raw = corpus.filter_pairs(raw, drop_duplicates=data.drop_duplicates, counts=counts)
     # The text goes to disk first: subwords are learned from it, and then it is encoded.
     text_file = folder / "text.arrow"
     Dataset.write(text_file, _without_ids(_leaks_counted(raw, held_out, counts)))
@@ -124,18 +125,18 @@ def _make(config: Config, folder: Path, threads: int) -> tuple[Tokenizers, dict[
     text_file.unlink()  # what is mapped can still be read, and nothing is left behind
     if not len(text):
         raise UserError(f"no training pairs are left after filtering: {_said(counts)}")
-    tokenizers = _learn(config, text)
-    tokenizers.save(folder)
-    content = encoded(text.pairs(), tokenizers, threads)
+    codec = _learn(config, text)
+    codec.save(folder)
+    content = encode_pairs(text.pairs(), codec, threads)
     if data.source:
         content = _fitting(content, config, counts)
     kept = Dataset.write(folder / _TRAIN, content)
     counts["kept"] = kept
     if not kept:
         raise UserError(f"no training pairs are left after filtering: {_said(counts)}")
-    if tokenizers.labels is not None:
-        _require_known(config, valid, tokenizers)
-    Dataset.write(folder / _VALID, encoded(valid, tokenizers, threads))
+    if codec.labels is not None:
+        _require_known(config, valid, codec)
+    Dataset.write(folder / _VALID, encode_pairs(valid, codec, threads))
     log.info("training pairs: %s" if data.source else "training text: %s", _said(counts))
     for name in held_out:
         if counts[f"also in {name}"]:
@@ -144,7 +145,7 @@ def _make(config: Config, folder: Path, threads: int) -> tuple[Tokenizers, dict[
                 counts[f"also in {name}"],
                 name,
             )
-    return tokenizers, dict(counts)
+    return codec, dict(counts)
 
 
 def _each(pairs: Iterable[Pair], split: str, check: Callable[[Pair], object]) -> Iterator[Pair]:
@@ -160,27 +161,27 @@ def _each(pairs: Iterable[Pair], split: str, check: Callable[[Pair], object]) ->
 def _well_labelled(train: Iterable[Pair], config: Config) -> Iterator[Pair]:
     """The pairs, each with the labels or the vector that it needs; what is blank is dropped
     later."""
-    vector = Numbers(config.encoder.numbers) if config.encoder.kind == "vector" else None
+    vector = VectorFormat(config.encoder.vector_size) if config.encoder.kind == "vector" else None
 
     def check(pair: Pair) -> None:
         if not (pair[0].strip() and pair[1].strip()):
             return
         if vector is None:
-            require_count(config.shape, *pair)
+            check_label_count(config.task, *pair)
         else:
             vector.encode([pair[0]])
 
     return _each(train, "train", check)
 
 
-def _require_known(config: Config, valid: list[Pair], tokenizers: Tokenizers) -> None:
+def _require_known(config: Config, valid: list[Pair], codec: Codec) -> None:
     """Raises UserError, naming the row, for labels that training does not have, or too few."""
-    labels = tokenizers.require_labels()
+    labels = codec.require_labels()
 
     def check(pair: Pair) -> None:
-        if isinstance(labels, Labels):
-            require_count(config.shape, *pair)
-        labels.encode([pair[LABELLED[config.shape]]])
+        if isinstance(labels, LabelSet):
+            check_label_count(config.task, *pair)
+        labels.encode([pair[codec.task.label_side or 0]])
 
     for _ in _each(valid, "valid", check):
         pass
@@ -211,13 +212,13 @@ def _leaks_counted(
         yield pair
 
 
-def _without_ids(pairs: Iterable[Pair]) -> Iterator[Encoded]:
-    for sources, targets in chunks(pairs):
+def _without_ids(pairs: Iterable[Pair]) -> Iterator[EncodedChunk]:
+    for sources, targets in chunk_pairs(pairs):
         empty: list[list[int]] = [[] for _ in sources]
         yield sources, targets, empty, empty
 
 
-def _learn(config: Config, text: Dataset) -> Tokenizers:
+def _learn(config: Config, text: Dataset) -> Codec:
     """One tokenizer from all sides that are text, or one each, from an even sample of the pairs;
     and the labels of the other side, from all of them."""
     step = -(-len(text) // config.tokenizer.sample_lines)
@@ -228,33 +229,37 @@ def _learn(config: Config, text: Dataset) -> Tokenizers:
                 for side in wanted:
                     yield pair[side]
 
-    labelled = LABELLED.get(config.shape)
+    labelled = config.task.label_side
     texts = [side for side in (0, 1) if side != labelled]
     if not config.data.source:
         texts = [1]
     if config.tokenizer.joint:
-        joint = learn(sides(*texts), config.tokenizer, "the training text")
-        labels: Labels | Numbers | None = None
+        joint = train_tokenizer(sides(*texts), config.tokenizer, "the training text")
+        labels: LabelSet | VectorFormat | None = None
         if labelled is not None:
             vector = config.encoder.kind == "vector"
             names = (name for pair in text.pairs() for name in pair[labelled].split(" "))
-            labels = Numbers(config.encoder.numbers) if vector else Labels(names)
-        return Tokenizers(joint, joint, config.shape, labels)
-    return Tokenizers(
-        learn(sides(0), config.tokenizer, f"the training text in {config.data.source}"),
-        learn(sides(1), config.tokenizer, f"the training text in {config.data.target}"),
+            labels = VectorFormat(config.encoder.vector_size) if vector else LabelSet(names)
+        return Codec(joint, joint, config.task, labels)
+    return Codec(
+        train_tokenizer(sides(0), config.tokenizer, f"the training text in {config.data.source}"),
+        train_tokenizer(sides(1), config.tokenizer, f"the training text in {config.data.target}"),
     )
 
 
-def _fitting(content: Iterable[Encoded], config: Config, counts: Counter[str]) -> Iterator[Encoded]:
+def _fitting(
+    content: Iterable[EncodedChunk], config: Config, counts: Counter[str]
+) -> Iterator[EncodedChunk]:
     """The pairs that are neither too long nor too unequal; the others are counted."""
     data = config.data
     for chunk in content:
         rows = []
         for row in zip(*chunk, strict=True):
             sizes = len(row[2]), len(row[3])
-            reason = corpus.fits(*sizes, max_tokens=data.max_tokens, max_ratio=data.max_ratio)
-            if reason is None and config.context.kind == "aligned" and sizes[0] != sizes[1]:
+            reason = corpus.length_problem(
+                *sizes, max_tokens=data.max_tokens, max_ratio=data.max_ratio
+            )
+            if reason is None and config.task.same_length and sizes[0] != sizes[1]:
                 reason = "of two lengths"
             if reason is None:
                 rows.append(row)
@@ -274,7 +279,7 @@ def _said(counts: Counter[str]) -> str:
     return kept + (f"; dropped: {said}" if said else "; none dropped")
 
 
-def sampled(prepared: Prepared, strength: float, seed: int, epoch: int) -> Dataset:
+def resample_subwords(prepared: PreparedData, strength: float, seed: int, epoch: int) -> Dataset:
     """The training pairs with subwords drawn anew for one epoch (Kudo 2018).
 
     Drawn in a fresh thread seeded by (seed, epoch): SentencePiece seeds its generator once a
@@ -285,9 +290,9 @@ def sampled(prepared: Prepared, strength: float, seed: int, epoch: int) -> Datas
     if path.exists():
         return Dataset(path)
 
-    def draw() -> Iterator[Encoded]:
-        for sources, targets in chunks(prepared.train.pairs()):
-            yield sources, targets, *prepared.tokenizers.sample(sources, targets, strength)
+    def draw() -> Iterator[EncodedChunk]:
+        for sources, targets in chunk_pairs(prepared.train.pairs()):
+            yield sources, targets, *prepared.codec.sample(sources, targets, strength)
 
     _in_fresh_thread(lambda: Dataset.write(path, draw()), seed * 1_000_003 + epoch)
     for other in prepared.folder.glob("sampled-*.arrow"):
@@ -305,7 +310,7 @@ def _in_fresh_thread(work: Callable[[], object], seed: int) -> None:
         except BaseException as error:  # handed on to the thread that waits
             failure.append(error)
 
-    seed_sampling(seed % ((1 << 32) - 1))
+    seed_subword_sampling(seed % ((1 << 32) - 1))
     thread = threading.Thread(target=run)
     thread.start()
     thread.join()

@@ -8,9 +8,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from seq2seq.errors import UserError, nearest
-from seq2seq.text.conllu import COLUMNS, sentences
-from seq2seq.text.lines import file_lines
+from seq2seq.errors import UserError, did_you_mean
+from seq2seq.text.conllu import CONLLU_COLUMNS, read_conllu
+from seq2seq.text.lines import read_lines
 
 if TYPE_CHECKING:  # both are slow to import, and many commands need neither
     import datasets
@@ -21,13 +21,13 @@ log = logging.getLogger(__name__)
 Pair = tuple[str, str]
 Columns = tuple[str | int, str | int]  # source and target, by name or counted from 1
 
-ENDINGS = (".tsv", ".tsv.gz", ".jsonl", ".jsonl.gz", ".parquet", ".conllu", ".conllu.gz")
+TABLE_SUFFIXES = (".tsv", ".tsv.gz", ".jsonl", ".jsonl.gz", ".parquet", ".conllu", ".conllu.gz")
 _SAVED_TO_DISK = ("dataset_dict.json", "state.json")  # what datasets' save_to_disk leaves
 _ROWS = 1024  # of an Arrow table that are turned into Python strings at a time
 
 
 def read_table(path: Path, columns: Columns) -> Iterator[Pair]:
-    """The pairs of one file, whose ending is one of ENDINGS and says what it is.
+    """The pairs of one file, whose ending is one of TABLE_SUFFIXES and says what it is.
 
     Raises UserError, at once or while iterating, for a file that cannot be read, columns that are
     not there, rows that lack one and values that are no text, with the file and its line or row.
@@ -67,7 +67,7 @@ def _check_columns(names: Iterable[str], there: list[str], where: str) -> None:
             raise UserError(
                 f"{where}: no column {name!r}, only {', '.join(map(repr, there)) or 'none'}; "
                 "rename one, or set data.source_column and data.target_column"
-                f"{nearest(name, there)}"
+                f"{did_you_mean(name, there)}"
             )
         if there.count(name) > 1:
             raise UserError(f"{where}: {there.count(name)} columns {name!r}; rename all but one")
@@ -85,7 +85,7 @@ def _text(value: object, column: str, where: str) -> str:
 
 
 def _tsv(path: Path, columns: Columns) -> Iterator[Pair]:
-    lines = enumerate(file_lines(path), 1)
+    lines = enumerate(read_lines(path), 1)
     ending = ""
     source, target = columns
     if isinstance(source, int) and isinstance(target, int):
@@ -114,14 +114,14 @@ def _tsv(path: Path, columns: Columns) -> Iterator[Pair]:
 
 def _conllu(path: Path, names: tuple[str, str]) -> Iterator[Pair]:
     """A sentence a pair, its words and their labels with a space between each."""
-    _check_columns(names, list(COLUMNS), str(path))
-    for sentence in sentences(file_lines(path), str(path)):
+    _check_columns(names, list(CONLLU_COLUMNS), str(path))
+    for sentence in read_conllu(read_lines(path), str(path)):
         source, target = (" ".join(sentence.column(name)) for name in names)
         yield source, target
 
 
 def _jsonl(path: Path, names: tuple[str, str]) -> Iterator[Pair]:
-    for number, line in enumerate(file_lines(path), 1):
+    for number, line in enumerate(read_lines(path), 1):
         where = f"{path}:{number}"
         try:
             record = json.loads(line)

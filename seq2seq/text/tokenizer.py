@@ -12,7 +12,7 @@ from itertools import accumulate
 
 import sentencepiece
 
-from seq2seq.config import TokenizerConfig
+from seq2seq.config.schema import TokenizerConfig
 from seq2seq.errors import UserError
 
 # Everything that some program takes for the end of a line, and the tab that separates columns.
@@ -82,7 +82,7 @@ class Tokenizer:
         """Subword regularisation (Kudo 2018): each line's pieces drawn at random.
 
         strength: the smoothing alpha of a unigram model, or the dropout of BPE (Provilkov et al.
-        2020). The generator is SentencePiece's own, one a thread: see `seed_sampling`.
+        2020). The generator is SentencePiece's own, one a thread: see `seed_subword_sampling`.
         """
         # Line by line: a list of lines is drawn in a new thread of SentencePiece's, which starts
         # the generator again at every call, and so draws both sides of a pair alike.
@@ -99,7 +99,7 @@ class Tokenizer:
         """
         return [self._line(list(row)) for row in ids]
 
-    def words(self, line: str) -> list[int]:
+    def piece_words(self, line: str) -> list[int]:
         """The whitespace word of the line, from 0, that each piece of `encode` belongs to."""
         text = self._prepared(line)
         if self._units is not None:
@@ -108,9 +108,9 @@ class Tokenizer:
             begins = [self._split is _whole_words or unit == _SPACE for unit in units]
             return [number - 1 for number in accumulate(begins)]
         encoded = self._processor.EncodeAsImmutableProto(text)
-        return word_numbers(text, [piece.begin for piece in encoded.pieces])
+        return word_indices(text, [piece.begin for piece in encoded.pieces])
 
-    def starts(self, ids: Sequence[int]) -> list[int]:
+    def piece_starts(self, ids: Sequence[int]) -> list[int]:
         """Where each id's text starts in that of `decode`, in characters."""
         if not ids:
             return []
@@ -146,7 +146,7 @@ def _whole_words(normalized: str) -> list[str]:
     return normalized.split(_SPACE)[1:]
 
 
-def word_numbers(text: str, starts: Sequence[int]) -> list[int]:
+def word_indices(text: str, starts: Sequence[int]) -> list[int]:
     """The whitespace word of `text` that each piece belongs to, by where its surface starts.
 
     starts: a character position for each piece. A piece that starts with whitespace belongs to the
@@ -162,7 +162,7 @@ def word_numbers(text: str, starts: Sequence[int]) -> list[int]:
     return [min(numbers[start], last) if start < len(numbers) else last for start in starts]
 
 
-def seed_sampling(seed: int) -> None:
+def seed_subword_sampling(seed: int) -> None:
     """Seed SentencePiece's generator, which every thread takes over at its first sample only.
 
     So seed first, then sample in a fresh thread: the result is the same in every run. A seed is
@@ -171,7 +171,9 @@ def seed_sampling(seed: int) -> None:
     sentencepiece.set_random_generator_seed(seed)
 
 
-def learn(lines: Iterable[str], config: TokenizerConfig, name: str = "the text") -> Tokenizer:
+def train_tokenizer(
+    lines: Iterable[str], config: TokenizerConfig, name: str = "the text"
+) -> Tokenizer:
     """Learn a vocabulary of `config.vocabulary` pieces from raw lines.
 
     For `char` and `word` the size is an upper limit, for `unigram` and `bpe` it is met exactly.

@@ -1,1 +1,1 @@
-"""One training loop for every shape, and what it needs."""
+"""One training loop for every task, and what it needs."""

@@ -5,26 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 import seq2seq
-from seq2seq.config import Config, Shape
+from seq2seq.config.schema import Config
 from seq2seq.evaluation.scores import bleu_signature
 from seq2seq.models.folder import Model
-from seq2seq.text.languages import tokens_of
-
-# What a model of each shape is called, and the command that it is used with.
-_KINDS: dict[Shape, tuple[str, str]] = {
-    "translation": ("recurrent translator", 'echo "..." | seq2seq translate FOLDER'),
-    "language-model": ("recurrent language model", "seq2seq generate FOLDER"),
-    "classification": ("recurrent classifier", 'echo "..." | seq2seq classify FOLDER'),
-    "tagging": ("recurrent tagger", 'echo "..." | seq2seq tag FOLDER'),
-    "generation": ("recurrent generator", 'seq2seq generate FOLDER --given "..."'),
-}
+from seq2seq.text.languages import bleu_tokenizer
 
 
 def model_card(model: Model, row: dict[str, Any], command: str) -> str:
     """Markdown; row: the validation row of the weights that the folder holds."""
     config = model.config
-    kind, use = _KINDS[config.shape]
-    if config.decoder.bidirectional:  # it sees what it is to foretell, and cannot write
+    use = config.task.example
+    if config.decoder.bidirectional:  # it sees the tokens that it predicts, so it cannot write
         use = "seq2seq perplexity FOLDER"
     parameters = sum(p.numel() for p in model.network.parameters())
     quality = "" if row["bleu"] is None else _bleu(config, row["bleu"])
@@ -33,17 +24,17 @@ def model_card(model: Model, row: dict[str, Any], command: str) -> str:
     sides = [side for side in (config.data.source, config.data.target) if side]
     return f"""# {" → ".join(sides)}
 
-A {kind} made with seq2seq {seq2seq.__version__}.
+A {config.task.title} made with seq2seq {seq2seq.__version__}.
 
 {"".join(f"- {line}" + chr(10) for line in _parts(config))}\
-- tokens: {config.tokenizer.kind}, {len(model.tokenizers.target):,}
+- tokens: {config.tokenizer.kind}, {len(model.codec.target):,}
 - parameters: {parameters:,}; weights: those at update {row["update"]}
 {quality}- validation loss: {row["loss"]:.4f} nats a token
 - training data: `{config.data.train or config.data.hub}`
 
 Made by
 
-    {command or "seq2seq.training.loop.train"}
+    {command or "seq2seq.training.trainer.train_model"}
 
 Use it with
 
@@ -52,7 +43,7 @@ Use it with
 
 
 def _bleu(config: Config, value: float) -> str:
-    settings, tokens = config.validation, tokens_of(config.data.target)
+    settings, tokens = config.validation, bleu_tokenizer(config.data.target)
     signature = bleu_signature(lowercase=config.tokenizer.lowercase, tokens=tokens)
     how = "greedy" if settings.beam == 1 else f"beam {settings.beam}"
     lines = f", of the first {settings.lines:,} lines" if settings.lines else ""
@@ -63,19 +54,18 @@ def _parts(config: Config) -> list[str]:
     encoder, decoder, context = config.encoder, config.decoder, config.context
     stack = "bidirectional " if encoder.bidirectional else ""
     of_encoder = f"encoder: {encoder.layers} × {stack}{encoder.cell.upper()} {encoder.hidden}"
-    if config.shape == "generation":
+    if config.task.source == "condition":
         of_encoder = f"given: a {encoder.kind}"
     kind = str(context.kind)
-    if context.asked:
+    if context.is_attention:
         kind += f" attention, {context.placement}"
     of_context = f"context: {kind}, {context.size}; summary: {context.pooling}"
     stack = "bidirectional " if decoder.bidirectional else ""
     of_decoder = f"decoder: {decoder.layers} × {stack}{decoder.cell.upper()} {decoder.hidden}"
-    match config.shape:
-        case "language-model":
-            return [of_decoder]
-        case "tagging":
-            return [of_encoder]
-        case "classification":
-            return [of_encoder, f"summary: {context.pooling}, {context.size}"]
+    if config.task.labels_each_word:
+        return [of_encoder]
+    if not config.task.has_source:
+        return [of_decoder]
+    if not config.task.has_target_text:
+        return [of_encoder, f"summary: {context.pooling}, {context.size}"]
     return [of_encoder, of_context, of_decoder]

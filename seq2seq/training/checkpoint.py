@@ -12,9 +12,9 @@ from typing import Any
 import torch
 
 from seq2seq.errors import UserError
-from seq2seq.files import whole_folder
+from seq2seq.files import atomic_folder
 from seq2seq.models.folder import load_weights, save_weights
-from seq2seq.models.network import Carried
+from seq2seq.models.network import HiddenState
 
 # What reading a file that is cut short, changed, or not ours raises.
 _BROKEN = (OSError, ValueError, KeyError, TypeError, EOFError, RuntimeError, pickle.UnpicklingError)
@@ -27,7 +27,7 @@ class Progress:
     update: int = 0
     epoch: int = 0  # the one under way, from 0
     position: int = 0  # batches of it that are done
-    feed: str = ""  # what they are batches of, see `Feeds.name`
+    feed: str = ""  # what they are batches of, see `BatchPlanner.name`
     seconds: float = 0.0  # of training, added up over resumes
     validated: int = -1  # the update of the last validation
     best: float | None = None  # its score by validation.metric, higher is better
@@ -63,13 +63,13 @@ class Checkpoints:
         network: torch.nn.Module,
         averaged: torch.nn.Module | None,
         optimizer: torch.optim.Optimizer,
-        carried: Carried | None = None,
+        carried: HiddenState | None = None,
     ) -> None:
         """Write one whole, then remove the older ones. Raises UserError where that fails."""
         name = f"update-{progress.update:08d}"
         text = json.dumps(asdict(progress), indent=2) + "\n"
         try:
-            with whole_folder(self.folder / name) as aside:
+            with atomic_folder(self.folder / name) as aside:
                 save_weights(aside / "weights.safetensors", network)
                 if averaged is not None:
                     save_weights(aside / "average.safetensors", averaged)
@@ -119,13 +119,13 @@ class Checkpoints:
             detail = " ".join(str(error).split())[:200]
             raise UserError(f"{folder}: the checkpoint cannot be read: {detail}") from None
 
-    def carried(self) -> Carried | None:
+    def carried(self) -> HiddenState | None:
         """The state that the text under way had left, in the last one. Raises UserError."""
         path = self._all()[-1] / "carried.pt"
         try:
             if not path.exists():
                 return None
-            found: Carried = torch.load(path, weights_only=True, map_location="cpu")
+            found: HiddenState = torch.load(path, weights_only=True, map_location="cpu")
         except _BROKEN as error:
             raise UserError(f"{path}: cannot be read: {error}") from None
         return found

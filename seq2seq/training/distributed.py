@@ -37,61 +37,63 @@ _LOST = ("gloo", "NCCL", "Connection", "connection", "Timed out", "timed out", "
 
 @dataclass(frozen=True)
 class Ranks:
-    """This process, `number` of `count`, from 0; `local`: its number on this machine; `gradients`:
-    the group that averages them, where that is not the one that shares all else; `patient`: one
-    that waits for days."""
+    """This process, `rank` of `world_size`, from 0; `local_rank`: its number on this machine;
+    `gradients`: the group that averages them, where that is not the one that shares all else;
+    `patient`: one that waits for days."""
 
-    number: int = 0
-    count: int = 1
-    local: int = 0
+    rank: int = 0
+    world_size: int = 1
+    local_rank: int = 0
     gradients: dist.ProcessGroup | None = None
     patient: dist.ProcessGroup | None = None
 
     @property
-    def first(self) -> bool:
+    def is_first(self) -> bool:
         """Whether this is the one that writes and speaks."""
-        return self.number == 0
+        return self.rank == 0
 
-    def share_of(self, items: Sequence[T] | np.ndarray | torch.Tensor) -> Any:
-        """Every `count`-th of the items: near in a sorted batch, so equal in length."""
-        return items[self.number :: self.count]
+    def shard(self, items: Sequence[T] | np.ndarray | torch.Tensor) -> Any:
+        """Every `world_size`-th of the items: near in a sorted batch, so equal in length."""
+        return items[self.rank :: self.world_size]
 
-    def all_of(self, share: list[T]) -> list[T]:
-        """The items of which each rank had `share_of`, in their order."""
-        shares = self.gather(share)
-        return [shares[i % self.count][i // self.count] for i in range(sum(map(len, shares)))]
+    def gather_shards(self, share: list[T]) -> list[T]:
+        """The items of which each rank had its `shard`, in their order."""
+        shares = self.all_gather(share)
+        return [
+            shares[i % self.world_size][i // self.world_size] for i in range(sum(map(len, shares)))
+        ]
 
-    def rows_of_all(self, rows: torch.Tensor) -> torch.Tensor:
-        """The rows [N, ...] of which each rank had `share_of`, in their order, on the CPU."""
-        return torch.stack(self.all_of(list(rows.cpu())))
+    def gather_rows(self, rows: torch.Tensor) -> torch.Tensor:
+        """The rows [N, ...] of which each rank had its `shard`, in their order, on the CPU."""
+        return torch.stack(self.gather_shards(list(rows.cpu())))
 
-    def gather(self, value: T) -> list[T]:
+    def all_gather(self, value: T) -> list[T]:
         """The value of each rank, on all ranks."""
-        if self.count == 1:
+        if self.world_size == 1:
             return [value]
-        values: list[Any] = [None] * self.count
+        values: list[Any] = [None] * self.world_size
         dist.all_gather_object(values, value)
         return values
 
-    def of_first(self, value: T) -> T:
+    def broadcast(self, value: T) -> T:
         """The first rank's value, on all ranks."""
-        if self.count == 1:
+        if self.world_size == 1:
             return value
         values = [value]
         dist.broadcast_object_list(values, src=0)
         return values[0]
 
-    def total(self, *numbers: float) -> list[float]:
+    def all_reduce(self, *numbers: float) -> list[float]:
         """The sum of each number over the ranks, the same on all of them to the bit."""
-        if self.count == 1:
+        if self.world_size == 1:
             return list(numbers)
         summed = torch.tensor(numbers, dtype=torch.float64)
         dist.all_reduce(summed)
         return list(summed.tolist())
 
-    def averaging(self, module: nn.Module) -> nn.Module:
+    def data_parallel(self, module: nn.Module) -> nn.Module:
         """The module, its gradients averaged over the ranks in every backward pass."""
-        if self.count == 1:
+        if self.world_size == 1:
             return module
         return DistributedDataParallel(
             module,
@@ -99,29 +101,29 @@ class Ranks:
             process_group=self.gradients,
         )
 
-    def apart(self, module: nn.Module) -> AbstractContextManager[None]:
-        """Within it, the gradients of a module from `averaging` add up on each rank alone."""
-        return nullcontext() if self.count == 1 else module.no_sync()  # type: ignore[operator]
+    def no_sync(self, module: nn.Module) -> AbstractContextManager[None]:
+        """Within it, the gradients of a module from `data_parallel` add up on each rank alone."""
+        return nullcontext() if self.world_size == 1 else module.no_sync()  # type: ignore[operator]
 
     @contextmanager
-    def one_after_the_other(self) -> Iterator[None]:
+    def sequentially(self) -> Iterator[None]:
         """Let the first rank of all do its work, then the first of each other machine, which finds
         it done where they share a folder, and then the rest."""
-        turn = 0 if self.first else 1 if self.local == 0 else 2
+        turn = 0 if self.is_first else 1 if self.local_rank == 0 else 2
         for _ in range(turn):
-            self._wait_for_all()
+            self._barrier()
         yield
         for _ in range(2 - turn):
-            self._wait_for_all()
+            self._barrier()
 
-    def _wait_for_all(self) -> None:
+    def _barrier(self) -> None:
         # Not monitored_barrier: its timeout is that of the first rank alone.
-        if self.count > 1:
+        if self.world_size > 1:
             dist.barrier(group=self.patient)
 
-    def same(self, value: object, what: str) -> None:
+    def require_equal(self, value: object, what: str) -> None:
         """Raises UserError, on all ranks, where they do not agree on `value`."""
-        values = self.gather(value)
+        values = self.all_gather(value)
         for number, other in enumerate(values):
             if other != values[0]:
                 raise UserError(
@@ -131,7 +133,7 @@ class Ranks:
 
 
 @contextmanager
-def joined(device: torch.device) -> Iterator[Ranks]:
+def process_group(device: torch.device) -> Iterator[Ranks]:
     """The ranks that torchrun started, joined; this process alone where it started none.
 
     Raises UserError where another rank is lost.

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from torch.profiler import ProfilerActivity, profile
 
-from seq2seq.files import whole_file
+from seq2seq.files import atomic_file
 
 log = logging.getLogger(__name__)
 
@@ -18,7 +18,7 @@ _BEFORE, _WATCHED = 10, 30  # updates: until memory and caches are warm, and the
 _OPERATIONS = 30  # the longest ones
 
 
-class Profile:
+class UpdateProfiler:
     """Watches some updates at the beginning of a training, and writes down what took how long."""
 
     def __init__(self, path: Path, device: torch.device) -> None:
@@ -72,6 +72,6 @@ class Profile:
                 f"{event.key[:47]:48}{time / watched / 1e3:14.2f}{time / total:8.1%}"
                 f"{event.count / watched:8.0f}"
             )
-        with whole_file(self.path) as aside:
+        with atomic_file(self.path) as aside:
             aside.write_text("\n".join(lines) + "\n", encoding="utf-8")
         log.info("where the time goes: %s", self.path)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from seq2seq.config import TrainingConfig
+from seq2seq.config.schema import TrainingConfig
 from seq2seq.training.checkpoint import Progress
 
 
@@ -27,7 +27,7 @@ def learning_rate(config: TrainingConfig, update: int, done: float, cuts: int) -
     return config.learning_rate * config.plateau_factor**cuts
 
 
-def meet_plateau(config: TrainingConfig, progress: Progress, gained: bool) -> None:
+def count_plateau(config: TrainingConfig, progress: Progress, gained: bool) -> None:
     """Count a validation: `plateau_patience` ones without a gain are a plateau."""
     progress.plateau_waited = 0 if gained else progress.plateau_waited + 1
     if progress.plateau_waited >= config.plateau_patience:
@@ -52,7 +52,7 @@ def fraction_done(
     return min(1.0, max(parts))
 
 
-def reached(config: TrainingConfig, progress: Progress) -> str:
+def stop_reason(config: TrainingConfig, progress: Progress) -> str:
     """Which limit ends the run here; empty where none does."""
     if config.epochs and progress.epoch >= config.epochs:
         return f"{config.epochs} epochs"

@@ -8,27 +8,27 @@ from typing import Any
 
 import torch
 
-from seq2seq.config import Config
+from seq2seq.config.schema import Config
 from seq2seq.errors import UserError
 from seq2seq.models import folder as model_folder
 from seq2seq.models.folder import Model
-from seq2seq.text.preparation import Prepared
+from seq2seq.text.preparation import PreparedData
 from seq2seq.training.card import model_card
 from seq2seq.training.checkpoint import Progress
+from seq2seq.training.display import MetricsLog, ProgressDisplay
 from seq2seq.training.distributed import Ranks
-from seq2seq.training.progress import Display, MetricsLog
-from seq2seq.training.run import Run
+from seq2seq.training.run_folder import RunFolder
 from seq2seq.training.validation import validate
 
 
-class Selection:
+class ModelSelection:
     """Validation rounds, and the model folder that always holds the best weights so far."""
 
     def __init__(
         self,
         config: Config,
-        run: Run,
-        prepared: Prepared,
+        run: RunFolder,
+        prepared: PreparedData,
         device: torch.device,
         dtype: torch.dtype,
         command: str,
@@ -37,14 +37,14 @@ class Selection:
         self.config, self.run, self.prepared = config, run, prepared
         self.device, self.dtype, self.command, self.ranks = device, dtype, command, ranks
 
-    def round(
-        self, network: Any, progress: Progress, metrics: MetricsLog, display: Display
+    def validate(
+        self, network: Any, progress: Progress, metrics: MetricsLog, display: ProgressDisplay
     ) -> bool:
         """Judge a network, take note of it everywhere; true if it is the best so far."""
         start = time.monotonic()
-        model = Model(self.config, self.prepared.tokenizers, network)
+        model = Model(self.config, self.prepared.codec, network)
         found = validate(model, self.prepared.valid, self.device, self.dtype, self.ranks)
-        (spent,) = self.ranks.total((time.monotonic() - start) / self.ranks.count)
+        (spent,) = self.ranks.all_reduce((time.monotonic() - start) / self.ranks.world_size)
         progress.seconds += spent
         progress.window_start += spent  # tokens a second are those of training alone
         if not math.isfinite(found.loss):
@@ -70,9 +70,9 @@ class Selection:
             "minutes": progress.seconds / 60,
         }
         metrics.append(row)
-        display.validated(row, metric)
+        display.show_validation(row, metric)
         if best:
             progress.best = score
-            if self.ranks.first:
-                model_folder.save(self.run.model, model, model_card(model, row, self.command))
+            if self.ranks.is_first:
+                model_folder.save_model(self.run.model, model, model_card(model, row, self.command))
         return best

@@ -14,7 +14,7 @@ log = logging.getLogger(__name__)
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
-class Stopped(Exception):  # noqa: N818 - it is no error
+class Interrupted(Exception):  # noqa: N818 - it is no error
     """A signal asked the run to stop; it has been saved. `number` is the signal's."""
 
     def __init__(self, number: int) -> None:
@@ -23,7 +23,7 @@ class Stopped(Exception):  # noqa: N818 - it is no error
 
 
 @contextmanager
-def signals() -> Iterator[list[int]]:
+def catch_signals() -> Iterator[list[int]]:
     """Collect them; a second one acts at once, as it would have without us."""
     caught: list[int] = []
     old: dict[int, Any] = {}

@@ -13,8 +13,8 @@ import pytest
 import torch
 
 import seq2seq
-from seq2seq.cli import main, streams
-from seq2seq.evaluation import results
+from seq2seq.cli import line_io, main
+from seq2seq.evaluation import result_rows
 
 _MAIN = [sys.executable, "-c", "from seq2seq.cli import main; main()"]
 _ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
@@ -432,13 +432,13 @@ def test_packed_input_is_unpacked(shell, refused, model, toy, tmp_path):
 
 def test_what_was_translated_before_an_interruption_is_kept(shell, model, tmp_path, monkeypatch):
     out = tmp_path / "out"
-    windows = streams.windows
+    windows = line_io.read_windows
 
     def interrupted(*arguments):
         yield from windows(*arguments)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(streams, "windows", interrupted)
+    monkeypatch.setattr(line_io, "read_windows", interrupted)
     said = shell("translate", model, "-o", out, *_QUICK, stdin=b"the red cat runs\nthe dog eats\n")
     assert said.code
     assert f"{out}.part holds the lines that were done" in said.err
@@ -483,8 +483,9 @@ def test_a_text_is_written(shell, speaking, toy):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["translate"], "is a model of shape 'language-model', not 'translation': it is for "
-                        "seq2seq perplexity, seq2seq generate and seq2seq evaluate"),
+        (["translate"], "is a model of task 'language-model', not 'translation' or "
+                        "'aligned': it is for seq2seq perplexity, seq2seq generate and seq2seq "
+                        "evaluate"),
         (["generate", "--prompt", " "], "the prompt is empty"),
         (["generate", "--top-p", "0"], "top-p is 0.0: it must be above 0"),
         (["generate", "--length", "0", "--temperature", "0"], "above 0; the length must"),
@@ -701,10 +702,10 @@ def test_the_pieces_of_a_model_folder_are_those_that_it_is_fed(shell, models, tm
     from seq2seq.models import folder
 
     where = tmp_path / "lower"
-    model = folder.load(models["classify"])
+    model = folder.load_model(models["classify"])
     changed = model.config.tokenizer.model_copy(update={"lowercase": True})
     config = model.config.model_copy(update={"tokenizer": changed})
-    folder.save(where, folder.Model(config, model.tokenizers, model.network), "card\n")
+    folder.save_model(where, folder.Model(config, model.codec, model.network), "card\n")
     assert shell("tokenizer", "encode", where, stdin=b"THE CAT\n").out == (
         shell("tokenizer", "encode", where, stdin=b"the cat\n").out
     )
@@ -724,7 +725,7 @@ def test_the_names_of_the_package(trained, toy):
 
 
 def test_a_bug_keeps_its_traceback(monkeypatch, tmp_path):
-    monkeypatch.setattr(results, "write_results", lambda folder: 1 / 0)
+    monkeypatch.setattr(result_rows, "write_results", lambda folder: 1 / 0)
     monkeypatch.setattr(sys, "argv", ["seq2seq", "results", str(tmp_path)])
     with pytest.raises(ZeroDivisionError):
         main()

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from seq2seq.decoding.search import Hypothesis, Limits, Specials
+from seq2seq.decoding.stepping import Hypothesis, Limits, Specials
 
 Prefix = tuple[int, ...]
 Table = Callable[[int, Prefix], Sequence[float]]

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from seq2seq.decoding.alignment import NOTHING, Alignment, Side, join
+from seq2seq.decoding.alignment import EMPTY_ALIGNMENT, Alignment, AlignmentSide, join_alignments
 from seq2seq.decoding.searcher import Search
 from seq2seq.decoding.translator import Translator
 from seq2seq.errors import UserError
@@ -126,8 +126,8 @@ def test_a_fixed_context_has_none(trained):
 @settings(max_examples=200)
 def test_each_word_has_its_pieces_in_order(translator, line):
     """Hostile text too; what a normaliser drops whole has none."""
-    tokenizer = translator.tokenizers.source
-    words = tokenizer.words(line)
+    tokenizer = translator.codec.source
+    words = tokenizer.piece_words(line)
     assert len(words) == len(tokenizer.encode([line])[0])
     assert words == sorted(words)
     assert set(words) <= set(range(max(len(line.split()), 1)))
@@ -136,8 +136,8 @@ def test_each_word_has_its_pieces_in_order(translator, line):
 
 
 def test_hard_by_hand():
-    source = Side(["▁a", "b", "▁c", "</s>"], [0, 0, 1, None])
-    target = Side(["▁x", "▁y", "z", "</s>"], [0, 1, 1, None])
+    source = AlignmentSide(["▁a", "b", "▁c", "</s>"], [0, 0, 1, None])
+    target = AlignmentSide(["▁x", "▁y", "z", "</s>"], [0, 1, 1, None])
     weights = np.array(
         [
             [0.3, 0.3, 0.4, 0.0],  # x: a and b together outweigh c
@@ -148,9 +148,9 @@ def test_hard_by_hand():
     )
     one = Alignment(source, target, weights)
     assert one.pharaoh() == "0-0 1-1"
-    assert NOTHING.pharaoh() == ""
-    shifted = Alignment(Side(["▁d"], [2]), Side(["▁w"], [2]), np.ones((1, 1)))
-    both = join([one, shifted])
+    assert EMPTY_ALIGNMENT.pharaoh() == ""
+    shifted = Alignment(AlignmentSide(["▁d"], [2]), AlignmentSide(["▁w"], [2]), np.ones((1, 1)))
+    both = join_alignments([one, shifted])
     assert both.pharaoh() == "0-0 1-1 2-2"
     assert both.weights.shape == (5, 5)
     assert (both.weights[:4, 4:] == 0).all()
@@ -159,5 +159,5 @@ def test_hard_by_hand():
 
 def test_only_the_end_to_look_at():
     """A source of no words, as one that a normaliser empties: nothing to align with."""
-    one = Alignment(Side(["</s>"], [None]), Side(["⁇"], [0]), np.ones((1, 1)))
+    one = Alignment(AlignmentSide(["</s>"], [None]), AlignmentSide(["⁇"], [0]), np.ones((1, 1)))
     assert one.pharaoh() == ""

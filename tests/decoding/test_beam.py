@@ -24,8 +24,8 @@ from tables import (
     written,
 )
 
-from seq2seq.decoding.beam import beam
-from seq2seq.decoding.greedy import greedy
+from seq2seq.decoding.beam import beam_search
+from seq2seq.decoding.greedy import greedy_search
 
 # Greedy takes A (0.6), where the best end is 0.6 · 0.4 = 0.24; B gives 0.4 · 0.9 = 0.36.
 GARDEN = {
@@ -47,7 +47,7 @@ def run(
     alpha: float = 0.0,
     n_best: int = 1,
 ) -> list[list[Hypothesis]]:
-    return beam(
+    return beam_search(
         model,
         model.start(*range(len(maximum))),
         limits(*maximum, minimum=minimum),
@@ -60,7 +60,7 @@ def run(
 
 def test_two_beams_find_what_greedy_misses() -> None:
     model = written(GARDEN)
-    [[greedily]] = greedy(model, model.start(0), limits(2), SPECIALS, 0.0)
+    [[greedily]] = greedy_search(model, model.start(0), limits(2), SPECIALS, 0.0)
     [[found]] = run(model, 2)
     assert (greedily.tokens, found.tokens) == ([A], [B])
     assert math.isclose(greedily.log_probability, math.log(0.24))
@@ -188,7 +188,7 @@ def test_as_the_plain_rule_that_never_stops_early_and_as_alone(
     for source, longest in enumerate(maximum):
         expected = plain_beam(model, source, V, minimum, longest, alpha, width)
         assert_same(together[source], expected[:n_best])
-        [alone] = beam(
+        [alone] = beam_search(
             model,
             model.start(source),
             limits(longest, minimum=minimum),

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tables import BOS, EOS, SPECIALS, A, B, TableModel, hashed, hypothesis_of, limits, written
 
-from seq2seq.decoding.greedy import greedy
-from seq2seq.decoding.search import Limits, Specials, highest, penalties
+from seq2seq.decoding.greedy import greedy_search
+from seq2seq.decoding.stepping import Limits, Specials, highest, penalties
 
 # p(A) = 0.5, then p(B | A) = 0.6, then p(EOS | A B) = 0.9: 0.27 in all.
 PATH = {
@@ -23,7 +23,7 @@ PATH = {
 
 def test_the_most_probable_token_at_every_step() -> None:
     model = written(PATH)
-    [[found]] = greedy(model, model.start(0), limits(9), SPECIALS, 1.0)
+    [[found]] = greedy_search(model, model.start(0), limits(9), SPECIALS, 1.0)
     assert found.tokens == [A, B]
     assert found.finished
     assert math.isclose(found.log_probability, math.log(0.5 * 0.6 * 0.9))
@@ -32,7 +32,7 @@ def test_the_most_probable_token_at_every_step() -> None:
 
 def test_the_maximum_cuts_each_sentence_at_its_own() -> None:
     model = written(PATH)
-    found = greedy(model, model.start(0, 0, 0), limits(2, 9, 1), SPECIALS, 0.0)
+    found = greedy_search(model, model.start(0, 0, 0), limits(2, 9, 1), SPECIALS, 0.0)
     assert [h.tokens for [h] in found] == [[A, B], [A, B], [A]]
     assert [h.finished for [h] in found] == [False, True, False]
     assert math.isclose(found[0][0].log_probability, math.log(0.5 * 0.6))
@@ -41,30 +41,30 @@ def test_the_maximum_cuts_each_sentence_at_its_own() -> None:
 
 def test_a_maximum_counts_eos() -> None:
     model = written(PATH)
-    assert greedy(model, model.start(0), limits(3), SPECIALS, 0.0)[0][0].finished
+    assert greedy_search(model, model.start(0), limits(3), SPECIALS, 0.0)[0][0].finished
 
 
 def test_eos_waits_for_the_minimum() -> None:
     model = TableModel(lambda source, prefix: [0.0, 0.8, 0.2])
     for minimum in (1, 2, 3):
-        [[found]] = greedy(model, model.start(0), limits(9, minimum=minimum), SPECIALS, 0.0)
+        [[found]] = greedy_search(model, model.start(0), limits(9, minimum=minimum), SPECIALS, 0.0)
         assert found.tokens == [A] * minimum
         assert math.isclose(found.log_probability, minimum * math.log(0.2) + math.log(0.8))
-    [[found]] = greedy(model, model.start(0), limits(2, minimum=3), SPECIALS, 0.0)
+    [[found]] = greedy_search(model, model.start(0), limits(2, minimum=3), SPECIALS, 0.0)
     assert (found.tokens, found.finished) == ([A, A], False)
 
 
 def test_forbidden_tokens_are_masked_and_the_rest_not_renormalised() -> None:
     model = TableModel(lambda source, prefix: [0.3, 0.2, 0.4, 0.1])
     specials = Specials(BOS, EOS, (BOS, A))
-    [[found]] = greedy(model, model.start(0), limits(9), specials, 0.0)
+    [[found]] = greedy_search(model, model.start(0), limits(9), specials, 0.0)
     assert found.tokens == [B]
     assert math.isclose(found.log_probability, math.log(0.1) + math.log(0.2))
 
 
 def test_of_equals_the_lowest_id() -> None:
     model = TableModel(lambda source, prefix: [0.0, 0.0, 0.25, 0.25, 0.25, 0.25])
-    assert greedy(model, model.start(0), limits(2), SPECIALS, 0.0)[0][0].tokens == [A, A]
+    assert greedy_search(model, model.start(0), limits(2), SPECIALS, 0.0)[0][0].tokens == [A, A]
 
 
 @settings(max_examples=60)
@@ -75,11 +75,13 @@ def test_of_equals_the_lowest_id() -> None:
 )
 def test_alone_as_in_a_batch(seed: int, maximum: list[int], minimum: int) -> None:
     model = hashed(seed, V=5)
-    together = greedy(
+    together = greedy_search(
         model, model.start(*range(len(maximum))), limits(*maximum, minimum=minimum), SPECIALS, 0.7
     )
     for source, longest in enumerate(maximum):
-        alone = greedy(model, model.start(source), limits(longest, minimum=minimum), SPECIALS, 0.7)
+        alone = greedy_search(
+            model, model.start(source), limits(longest, minimum=minimum), SPECIALS, 0.7
+        )
         assert alone == [together[source]]
         [found] = together[source]
         assert BOS not in found.tokens
@@ -89,14 +91,14 @@ def test_alone_as_in_a_batch(seed: int, maximum: list[int], minimum: int) -> Non
 
 def test_no_sentences_give_no_results() -> None:
     model = written({})
-    assert greedy(model, model.start(), limits(), SPECIALS, 0.0) == []
+    assert greedy_search(model, model.start(), limits(), SPECIALS, 0.0) == []
 
 
 @pytest.mark.parametrize("p", [[1.0, 0.0, 0.0], [0.0, math.nan, math.nan]])
 def test_a_model_without_a_permitted_token_is_an_error(p: list[float]) -> None:
     model = TableModel(lambda source, prefix: p if source else [0.0, 0.5, 0.5])
     with pytest.raises(ArithmeticError, match="sentence 1 of the batch"):
-        greedy(model, model.start(0, 1), limits(3, 3), SPECIALS, 0.0)
+        greedy_search(model, model.start(0, 1), limits(3, 3), SPECIALS, 0.0)
 
 
 def test_settings_out_of_range_are_refused() -> None:

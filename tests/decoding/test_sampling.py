@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tables import BOS, SPECIALS, A, B, Hypothesis, TableModel, hashed, hypothesis_of, limits
 
-from seq2seq.decoding.greedy import greedy
-from seq2seq.decoding.sampling import sample
+from seq2seq.decoding.greedy import greedy_search
+from seq2seq.decoding.sampling import sample_search
 
 C = B + 1
 DRAWS = 4000
@@ -29,7 +29,7 @@ def run(
     top_p: float = 1.0,
     minimum: int = 1,
 ) -> list[list[Hypothesis]]:
-    return sample(
+    return sample_search(
         model,
         model.start(*sources),
         limits(*maximum, minimum=minimum),
@@ -115,7 +115,7 @@ def test_seeds_differ() -> None:
 
 def test_the_likeliest_alone_is_greedy() -> None:
     model = hashed(7, V=5)
-    expected = greedy(model, model.start(*range(6)), limits(*[8] * 6), SPECIALS, 1.0)
+    expected = greedy_search(model, model.start(*range(6)), limits(*[8] * 6), SPECIALS, 1.0)
     for options in ({"top_k": 1}, {"top_p": 1e-9}, {"temperature": 1e-9}):
         assert run(model, list(range(6)), [8] * 6, list(range(6)), **options) == expected
 

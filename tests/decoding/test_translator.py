@@ -9,28 +9,29 @@ import numpy as np
 import pytest
 import torch
 
-from seq2seq.decoding.line import split
-from seq2seq.decoding.risk import expected_utilities
+from seq2seq.decoding.minimum_risk import expected_utilities
 from seq2seq.decoding.searcher import Search, _generator
+from seq2seq.decoding.source_line import split_line
 from seq2seq.decoding.translator import Translator
 from seq2seq.errors import UserError
 from seq2seq.models import folder as model_folder
-from seq2seq.models.folder import build
+from seq2seq.models.folder import build_model
+from seq2seq.tasks import ALIGNED
 from seq2seq.text import preparation
+from seq2seq.text.codec import Codec
 from seq2seq.text.tokenizer import Tokenizer
-from seq2seq.text.tokenizers import Tokenizers
 
 
 @pytest.fixture(scope="module")
 def learned(trained):
-    return model_folder.load(trained / "model")
+    return model_folder.load_model(trained / "model")
 
 
 @pytest.fixture(scope="module")
 def fresh(learned):
     """Weights as they were drawn: hypotheses lie close together, and few end early."""
     torch.manual_seed(5)
-    return build(learned.config, learned.tokenizers)
+    return build_model(learned.config, learned.codec)
 
 
 @pytest.fixture(scope="module")
@@ -181,7 +182,7 @@ def test_the_parts_of_a_line_are_the_line(size):
     for _ in range(200):
         pieces = [draw.choice(["▁a", "b", "▁c.", "▁", "!"]) for _ in range(draw.randint(1, 80))]
         ids = list(range(len(pieces)))
-        parts, joints = split(ids, pieces, size)
+        parts, joints = split_line(ids, pieces, size)
         assert np.concatenate(parts).tolist() == ids
         assert all(0 < len(part) <= size for part in parts)
         assert len(joints) == len(parts) - 1
@@ -203,14 +204,14 @@ def test_the_parts_of_a_line_are_the_line(size):
 )
 def test_where_a_line_is_cut_and_what_joins_its_parts(pieces, spaced, cut, joint):
     found = pieces.split()
-    parts, joints = split(list(range(len(found))), found, 5, spaced=spaced)
+    parts, joints = split_line(list(range(len(found))), found, 5, spaced=spaced)
     assert [len(part) for part in parts] == cut
     assert joints == [joint]
 
 
 def test_the_parts_of_a_line_are_drawn_apart(unsure):
     """Two equal parts have their own samples, and the best of the joined ones is the first."""
-    line = " ".join(["cat"] * 2 * unsure.longest)
+    line = " ".join(["cat"] * 2 * unsure.max_tokens)
     (found,) = unsure.stream([line], Search(sampling=True, n_best=5, max_length=12))
     scores = [one.score for one in found]
     assert len(set(scores)) == 5
@@ -226,7 +227,7 @@ def test_teacher_forcing_gives_the_searchs_own_score(request, which, beam, toy):
     """At the level of tokens: the ids that a search wrote, forced."""
     translator = request.getfixturevalue(which)
     texts = toy.lines("test.en")
-    sources = [np.asarray(ids) for ids in translator.tokenizers.source.encode(texts)]
+    sources = [np.asarray(ids) for ids in translator.codec.source.encode(texts)]
     search = Search(beam=beam, n_best=beam, max_length=12)
     found = translator.searcher.find(sources, texts, search)
     checked = 0
@@ -293,11 +294,13 @@ def with_config(model, **sections):
 
 def test_a_line_is_as_long_as_every_member_of_an_ensemble_has_seen(learned):
     other = with_config(learned, data={"max_tokens": 7})
-    assert Translator([learned, other]).longest == Translator([other, learned]).longest == 7
+    assert Translator([learned, other]).max_tokens == Translator([other, learned]).max_tokens == 7
 
 
 def test_an_aligned_model_searches_with_its_own_kind_alone(learned):
-    aligned = with_config(learned, context={"kind": "aligned"})
+    aligned = with_config(learned, context={"kind": "same-position"})
+    config = aligned.config.model_copy(update={"task": ALIGNED})
+    aligned = replace(aligned, config=config)
     for models in ([learned, aligned], [aligned, learned]):
         with pytest.raises(UserError, match="cannot be in an ensemble with one that does not"):
             Translator(models)
@@ -318,8 +321,8 @@ def test_a_model_twice_is_the_model(trained, translator, lines):
 
 
 def test_an_ensemble_is_the_mean_of_probabilities(learned, fresh):
-    source = [np.asarray(learned.tokenizers.source.encode(["the old dog reads"])[0])]
-    bos = torch.tensor([learned.tokenizers.target.bos])
+    source = [np.asarray(learned.codec.source.encode(["the old dog reads"])[0])]
+    bos = torch.tensor([learned.codec.target.bos])
     chances = []
     for models in ([learned], [fresh], [learned, fresh]):
         one = Translator(models, device="cpu")
@@ -331,16 +334,16 @@ def test_an_ensemble_is_the_mean_of_probabilities(learned, fresh):
 
 
 def test_an_ensemble_of_two_vocabularies_is_refused(learned, toy, tmp_path):
-    other = preparation.prepare(toy.config("tokenizer.vocabulary=380"), tmp_path / "data")
-    model = build(learned.config, other.tokenizers)
+    other = preparation.prepare_data(toy.config("tokenizer.vocabulary=380"), tmp_path / "data")
+    model = build_model(learned.config, other.codec)
     with pytest.raises(UserError, match="must have one vocabulary, and that of model 3 is not"):
         Translator([learned, learned, model])
 
 
 def test_an_ensemble_of_two_cases_is_refused(learned):
     """The same pieces, but one of them reads what was lower-cased."""
-    lower = Tokenizer(learned.tokenizers.source.model, lowercase=True)
-    model = build(learned.config, Tokenizers(lower, lower))
+    lower = Tokenizer(learned.codec.source.model, lowercase=True)
+    model = build_model(learned.config, Codec(lower, lower))
     with pytest.raises(UserError, match="must have one vocabulary"):
         Translator([learned, model])
 
@@ -349,7 +352,7 @@ def test_an_ensemble_of_two_cases_is_refused(learned):
 @pytest.mark.parametrize(("shortest", "longest"), [(1, 1), (1, 4), (7, 9), (12, None)])
 def test_lengths_are_kept(translator, toy, beam, shortest, longest):
     texts = toy.lines("test.en")
-    sources = [np.asarray(ids) for ids in translator.tokenizers.source.encode(texts)]
+    sources = [np.asarray(ids) for ids in translator.codec.source.encode(texts)]
     search = Search(beam=beam, min_length=shortest, max_length=longest)
     for source, (best,) in zip(
         sources, translator.searcher.find(sources, texts, search), strict=True
@@ -442,7 +445,7 @@ def that_writes(model, *pieces):
     with torch.no_grad():
         model.network.decoder.output.weight.zero_()
         model.network.decoder.output.bias.fill_(-100.0)
-        for piece in model.tokenizers.target.piece_ids(pieces):
+        for piece in model.codec.target.piece_ids(pieces):
             model.network.decoder.output.bias[piece] = 100.0
     return Translator([model], device="cpu")
 

@@ -18,11 +18,11 @@ CPU, FP32 = torch.device("cpu"), torch.float32
 
 @pytest.fixture(scope="module")
 def model(speaking):
-    return folder.load(speaking / "model")
+    return folder.load_model(speaking / "model")
 
 
 def by_steps(model, ids: list[int]) -> float:
-    tokens = [model.tokenizers.target.bos, *ids]
+    tokens = [model.codec.target.bos, *ids]
     state, nll = model.network.start(1), 0.0
     with torch.no_grad():
         for before, token in zip(tokens, ids, strict=False):
@@ -38,8 +38,8 @@ def test_it_is_that_of_one_step_after_the_other(model, toy, monkeypatch, window,
     data = model.config.data.model_copy(update={"line_ends": line_ends})
     changed = replace(model, config=model.config.model_copy(update={"data": data}))
     ids: list[int] = []
-    for line in model.tokenizers.target.encode(lines):
-        ids += [*line, model.tokenizers.target.eos] if line_ends else line
+    for line in model.codec.target.encode(lines):
+        ids += [*line, model.codec.target.eos] if line_ends else line
     monkeypatch.setattr(module, "_WINDOW", window)
     monkeypatch.setattr(module, "_LINES", 3)
     found = perplexity_of_lines(changed, lines, CPU, FP32, "text")

@@ -9,7 +9,7 @@ import pytest
 
 from seq2seq.errors import UserError
 from seq2seq.evaluation import plots
-from seq2seq.evaluation.lengths import Bucket
+from seq2seq.evaluation.lengths import LengthBucket
 from seq2seq.evaluation.plots import plot_curves, plot_lengths
 
 TRAIN = {"kind": "train", "update": 50, "epoch": 1, "loss": 6.1, "perplexity": 445.9}
@@ -26,8 +26,10 @@ def run(tmp_path, *rows, end="\n"):
 def drawn(monkeypatch):
     """The figures that were saved, so that a test can ask what stands in them."""
     figures = []
-    save = plots.save
-    monkeypatch.setattr(plots, "save", lambda *given: (figures.append(given[0]), save(*given)))
+    save = plots.save_figure
+    monkeypatch.setattr(
+        plots, "save_figure", lambda *given: (figures.append(given[0]), save(*given))
+    )
     return figures
 
 
@@ -110,7 +112,7 @@ def test_places_that_cannot_be_read_or_written_are_named(tmp_path):
 
 
 def test_lengths_of_several_systems(tmp_path, drawn):
-    short, long = Bucket(0, 5, 40, 30.0, 1, 1), Bucket(61, None, 1, 10.0, 1, 1)
+    short, long = LengthBucket(0, 5, 40, 30.0, 1, 1), LengthBucket(61, None, 1, 10.0, 1, 1)
     systems = {"a $x$": [short, long], "b_1": [short], "none": []}
     plot_lengths(systems, tmp_path / "lengths.png")
     (axes,) = drawn[0].axes
@@ -122,7 +124,7 @@ def test_lengths_of_several_systems(tmp_path, drawn):
 
 def test_names_do_not_stand_on_each_other(tmp_path, drawn):
     plot_lengths(
-        {f"system {n}": [Bucket(0, 5, 4, 30.0, 1, 1)] for n in range(9)}, tmp_path / "a.png"
+        {f"system {n}": [LengthBucket(0, 5, 4, 30.0, 1, 1)] for n in range(9)}, tmp_path / "a.png"
     )
     levels = sorted(text.get_window_extent().y0 for text in drawn[0].axes[0].texts)
     heights = [text.get_window_extent().height for text in drawn[0].axes[0].texts]

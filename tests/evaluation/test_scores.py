@@ -9,10 +9,10 @@ import pytest
 
 from seq2seq.decoding.searcher import Search
 from seq2seq.errors import UserError
-from seq2seq.evaluation.evaluate import evaluate
-from seq2seq.evaluation.scores import bleu, corpus_scores
+from seq2seq.evaluation.evaluate import evaluate_models
+from seq2seq.evaluation.scores import corpus_bleu, corpus_scores
 from seq2seq.models import folder
-from seq2seq.text.languages import tokens_of
+from seq2seq.text.languages import bleu_tokenizer
 
 HYPOTHESES = ["The cat sat on the mat.", "a Dog barks, loudly!", "", "trois petits chats sont là"]
 REFERENCES = ["The cat is on the mat.", "A dog barks loudly!", "Hm.", "trois petits chats sont là"]
@@ -31,13 +31,13 @@ def test_scores_and_signatures_are_those_of_the_sacrebleu_command(tmp_path):
         assert score.value == pytest.approx(theirs["score"], abs=1e-8)
         assert 10 < score.value < 90
         assert theirs["signature"] == score.signature
-    assert bleu(HYPOTHESES, REFERENCES) == scores[0].value
+    assert corpus_bleu(HYPOTHESES, REFERENCES) == scores[0].value
 
 
 def test_bleu_says_nothing_of_tiny_or_tokenized_text():
     # In a process of its own: what logging does with no handler set up is what a user sees.
     script = """
-from seq2seq.evaluation.scores import bleu
+from seq2seq.evaluation.scores import corpus_bleu as bleu
 print(bleu(["a ."] * 150, ["b ."] * 150), bleu(["a"], ["b"]), bleu([""], [""]))
 """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
@@ -45,7 +45,7 @@ print(bleu(["a ."] * 150, ["b ."] * 150), bleu(["a"], ["b"]), bleu([""], [""]))
     assert done.stderr == ""
 
 
-@pytest.mark.parametrize("count", [bleu, corpus_scores])
+@pytest.mark.parametrize("count", [corpus_bleu, corpus_scores])
 def test_unpaired_and_empty_texts_are_refused(count):
     with pytest.raises(UserError, match=r"3 hypotheses .* 2 references"):
         count(["a", "b", "c"], ["a", "b"])
@@ -54,7 +54,7 @@ def test_unpaired_and_empty_texts_are_refused(count):
 
 
 def test_case_counts():
-    assert bleu(["the cat sat on the mat"], ["The Cat Sat On The Mat"]) == 0.0
+    assert corpus_bleu(["the cat sat on the mat"], ["The Cat Sat On The Mat"]) == 0.0
 
 
 @pytest.mark.parametrize(
@@ -62,10 +62,10 @@ def test_case_counts():
     [("de", "13a"), ("", "13a"), ("zh", "zh"), ("zh-CN", "zh"), ("zho_Hans", "zh"), ("JA", "char")],
 )
 def test_languages_without_spaces_are_parted(language, tokens):
-    assert tokens_of(language) == tokens
+    assert bleu_tokenizer(language) == tokens
     lines = ["我喜欢在公园里看书和跑步", "他昨天买了三本新书"]
     wanted = ["我喜欢在公园里看书和散步", "他昨天买了两本新书"]
-    found = bleu(lines, wanted, tokens=tokens)
+    found = corpus_bleu(lines, wanted, tokens=tokens)
     assert (found == 0) == (tokens == "13a")  # one token a sentence
     (score, _) = corpus_scores(lines, wanted, tokens=tokens)
     assert score.value == pytest.approx(found)
@@ -73,13 +73,15 @@ def test_languages_without_spaces_are_parted(language, tokens):
 
 
 def test_the_target_says_how_a_translator_is_scored(trained, toy):
-    model = folder.load(trained / "model")
+    model = folder.load_model(trained / "model")
     data = model.config.data.model_copy(update={"target": "ja"})
     config = model.config.model_copy(update={"data": data})
     sides = (toy.lines("test.en")[:5], toy.lines("test.fr")[:5])
     pairs = [(source, f"{target}!") for source, target in zip(*sides, strict=True)]
-    done = evaluate([replace(model, config=config)], pairs, Search(beam=1), "cpu", "fp32", "test")
+    done = evaluate_models(
+        [replace(model, config=config)], pairs, Search(beam=1), "cpu", "fp32", "test"
+    )
     assert "tok:char" in done.scores[0].signature
     references = [target for _, target in pairs]
-    assert done.scores[0].value == bleu(done.outputs, references, tokens="char")
+    assert done.scores[0].value == corpus_bleu(done.outputs, references, tokens="char")
     assert done.by_length[0].bleu > 0

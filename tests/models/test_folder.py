@@ -12,12 +12,12 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from seq2seq import config_file
-from seq2seq.config import TokenizerConfig
+from seq2seq.config import toml
+from seq2seq.config.schema import TokenizerConfig
 from seq2seq.errors import UserError
-from seq2seq.models.folder import Model, build, load, load_config, save
-from seq2seq.text.tokenizer import learn
-from seq2seq.text.tokenizers import Tokenizers
+from seq2seq.models.folder import Model, build_model, load_model, load_model_config, save_model
+from seq2seq.text.codec import Codec
+from seq2seq.text.tokenizer import train_tokenizer
 
 TEXT = ["ein Haus am See", "a house by the lake", "zwei Boote", "two boats"]
 
@@ -33,30 +33,30 @@ def make(**sections: dict[str, Any]) -> Model:
     }
     for name, section in sections.items():
         values[name] = {**values[name], **section}
-    parsed = config_file.parse(values, "test")
+    parsed = toml.parse_config(values, "test")
     sides = [TEXT, TEXT] if parsed.tokenizer.joint else [TEXT[::2], TEXT[1::2]]
-    learned = [learn(side, parsed.tokenizer) for side in sides]
-    tokenizers = Tokenizers(learned[0], learned[0] if parsed.tokenizer.joint else learned[1])
+    learned = [train_tokenizer(side, parsed.tokenizer) for side in sides]
+    codec = Codec(learned[0], learned[0] if parsed.tokenizer.joint else learned[1])
     torch.manual_seed(0)
-    return build(parsed, tokenizers)
+    return build_model(parsed, codec)
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    save(tmp_path / "model", make(), "# A card\n")
+    save_model(tmp_path / "model", make(), "# A card\n")
     return tmp_path / "model"
 
 
 def complaint(folder: Path) -> str:
     with pytest.raises(UserError) as caught:
-        load(folder)
+        load_model(folder)
     assert "\n" not in str(caught.value)
     return str(caught.value)
 
 
 def log_probabilities(model: Model) -> list[torch.Tensor]:
     """Of a few steps after a sentence; from the raw text on, so that tokenizers count too."""
-    left, right = model.tokenizers.source, model.tokenizers.target
+    left, right = model.codec.source, model.codec.target
     ids = [*left.encode(["ein Boot"])[0], left.eos]
     model.network.eval()
     state = model.network.start(torch.tensor([ids]), torch.tensor([len(ids)]))
@@ -79,10 +79,10 @@ def log_probabilities(model: Model) -> list[torch.Tensor]:
 )
 def test_saved_moved_and_loaded_it_is_the_same_model(tmp_path: Path, sections: Any) -> None:
     model = make(**sections)
-    save(tmp_path / "model", model, "# A card\n")
+    save_model(tmp_path / "model", model, "# A card\n")
     (tmp_path / "elsewhere").mkdir()
     moved = (tmp_path / "model").rename(tmp_path / "elsewhere" / "other")
-    loaded = load(moved)
+    loaded = load_model(moved)
     assert loaded.config == model.config
     assert not loaded.network.training
     for one, other in zip(log_probabilities(model), log_probabilities(loaded), strict=True):
@@ -104,7 +104,7 @@ def test_what_is_in_it(folder: Path) -> None:
 
 
 def test_separate_vocabularies_are_two_files(tmp_path: Path) -> None:
-    save(tmp_path / "model", make(tokenizer={"joint": False}), "")
+    save_model(tmp_path / "model", make(tokenizer={"joint": False}), "")
     names = {path.name for path in (tmp_path / "model").glob("tokenizer*")}
     assert names == {"tokenizer.source.model", "tokenizer.target.model"}
     (tmp_path / "model" / "tokenizer.target.model").unlink()
@@ -114,8 +114,8 @@ def test_separate_vocabularies_are_two_files(tmp_path: Path) -> None:
 def test_a_model_takes_the_place_of_another(folder: Path) -> None:
     other = make(encoder={"hidden": 9})
     (folder / "left over").touch()
-    save(folder, other, "")
-    assert load(folder).config.encoder.hidden == 9
+    save_model(folder, other, "")
+    assert load_model(folder).config.encoder.hidden == 9
     assert not (folder / "left over").exists()
 
 
@@ -164,8 +164,8 @@ def test_weights_of_another_shape(folder: Path, key: str) -> None:
     values = tomllib.loads((folder / "config.toml").read_text())
     section, name = key.split(".")
     values[section][name] += 2  # and parted among two heads still
-    changed = config_file.parse(values, "test")
-    (folder / "config.toml").write_text(config_file.dumps(changed))
+    changed = toml.parse_config(values, "test")
+    (folder / "config.toml").write_text(toml.dump_config(changed))
     said = complaint(folder)
     assert str(folder / "model.safetensors") in said
     assert "does not fit its config.toml" in said
@@ -189,7 +189,7 @@ def test_weights_of_other_networks(folder: Path, metadata: dict[str, str] | None
 
 
 def test_a_tokenizer_of_another_size(folder: Path) -> None:
-    other = learn(TEXT, TokenizerConfig(kind="char", vocabulary=15))
+    other = train_tokenizer(TEXT, TokenizerConfig(kind="char", vocabulary=15))
     (folder / "tokenizer.model").write_bytes(other.model)
     assert "does not fit" in complaint(folder)
 
@@ -206,4 +206,4 @@ def test_mistakes_in_its_configuration(folder: Path) -> None:
 def test_no_folder_and_the_folder_of_a_run(tmp_path: Path, folder: Path) -> None:
     assert complaint(tmp_path / "nowhere") == f"{tmp_path / 'nowhere'}: no such model folder"
     assert f"did you mean {folder}?" in complaint(folder.parent)
-    assert load_config(folder) == make().config
+    assert load_model_config(folder) == make().config

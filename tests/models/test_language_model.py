@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from seq2seq.config import Config
-from seq2seq.config_file import parse
-from seq2seq.models.language_model import LanguageModel
+from seq2seq.config.schema import Config
+from seq2seq.config.toml import parse_config
+from seq2seq.models.language_model import LanguageModelNetwork
 from seq2seq.text.batching import Batch
 
 V, CELLS = 11, ["rnn", "rnn-relu", "lstm", "gru"]
@@ -15,25 +15,25 @@ V, CELLS = 11, ["rnn", "rnn-relu", "lstm", "gru"]
 
 def config(**decoder: object) -> Config:
     values = {
-        "shape": "language-model",
+        "task": "language-model",
         "data": {"train": "x"},
         "decoder": {"embedding": 6, "hidden": 6, "layers": 2} | decoder,
         "training": {"epochs": 1},
     }
-    return parse(values, "here")
+    return parse_config(values, "here")
 
 
-def model(**decoder: object) -> LanguageModel:
+def model(**decoder: object) -> LanguageModelNetwork:
     torch.manual_seed(0)
-    made = LanguageModel(config(**decoder), V, 0).double().eval()
+    made = LanguageModelNetwork(config(**decoder), V, 0).double().eval()
     for parameter in made.parameters():
         torch.nn.init.normal_(parameter, std=0.4)
     return made
 
 
-def batch(tokens: torch.Tensor, *, goes_on: bool = False) -> Batch:
+def batch(tokens: torch.Tensor, *, continues: bool = False) -> Batch:
     none = torch.zeros(len(tokens), dtype=torch.int64)
-    return Batch(none.numpy(), none[:, None], none, tokens, tokens, none, goes_on)
+    return Batch(none.numpy(), none[:, None], none, tokens, tokens, none, continues)
 
 
 TOKENS = torch.tensor([[2, 5, 7, 3, 9, 1, 4], [2, 8, 8, 1, 10, 6, 5]])
@@ -56,7 +56,7 @@ def test_windows_that_carry_their_state_are_one_text(cell: str) -> None:
     made = model(cell=cell)
     whole, _ = made.readouts(batch(TOKENS), None)
     first, carried = made.readouts(batch(TOKENS[:, :3]), None)
-    second, _ = made.readouts(batch(TOKENS[:, 3:], goes_on=True), carried)
+    second, _ = made.readouts(batch(TOKENS[:, 3:], continues=True), carried)
     torch.testing.assert_close(torch.cat([first, second], 1), whole, rtol=0, atol=1e-10)
     fresh, _ = made.readouts(batch(TOKENS[:, 3:]), None)
     assert not torch.allclose(fresh, second)

@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import nn
 
-from seq2seq import config_file
-from seq2seq.models.translation import Translation
+from seq2seq.config import toml
+from seq2seq.models.translation import TranslationNetwork
 
 CONTEXT = pytest.mark.parametrize(
     "context",
@@ -26,7 +26,7 @@ SOURCE = torch.tensor([[4, 5, 6, 7, 3], [8, 3, 9, 9, 9], [5, 5, 3, 10, 10]])
 TARGET = torch.tensor([[2, 4, 5, 6], [2, 7, 7, 0], [2, 9, 0, 0]])
 
 
-def network(sizes: tuple[int, int] = (12, 12), **sections: dict[str, Any]) -> Translation:
+def network(sizes: tuple[int, int] = (12, 12), **sections: dict[str, Any]) -> TranslationNetwork:
     values: dict[str, Any] = {
         "data": {"source": "de", "target": "en", "train": "train"},
         "training": {"epochs": 1},
@@ -37,7 +37,7 @@ def network(sizes: tuple[int, int] = (12, 12), **sections: dict[str, Any]) -> Tr
     for name, section in sections.items():
         values[name] = {**values.get(name, {}), **section}
     torch.manual_seed(0)
-    return Translation(config_file.parse(values, "test"), *sizes, 0).eval()
+    return TranslationNetwork(toml.parse_config(values, "test"), *sizes, 0).eval()
 
 
 @pytest.mark.parametrize(

@@ -10,18 +10,25 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from seq2seq.nn.attention import Additive, Attention, Cosine, Dot, General, MultiHead
+from seq2seq.nn.attention import (
+    AdditiveAttention,
+    Attention,
+    CosineAttention,
+    DotAttention,
+    GeneralAttention,
+    MultiHeadAttention,
+)
 from seq2seq.nn.encoder import Memory
 
 B, S, T, D, M, Q, C = 3, 6, 4, 8, 9, 8, 10
 LENGTHS = torch.tensor([6, 1, 4])
 MASK = torch.arange(S) < LENGTHS.unsqueeze(1)
 KINDS: dict[str, Callable[[], Attention]] = {
-    "additive": lambda: Additive(D, M, Q, C),
-    "dot": lambda: Dot(M, C),
-    "general": lambda: General(D, M, Q, C),
-    "cosine": lambda: Cosine(D, M, Q, C),
-    "multi-head": lambda: MultiHead(D, M, Q, C, 5),
+    "additive": lambda: AdditiveAttention(D, M, Q, C),
+    "dot": lambda: DotAttention(M, C),
+    "general": lambda: GeneralAttention(D, M, Q, C),
+    "cosine": lambda: CosineAttention(D, M, Q, C),
+    "multi-head": lambda: MultiHeadAttention(D, M, Q, C, 5),
 }
 KIND = pytest.mark.parametrize("kind", KINDS)
 
@@ -57,16 +64,16 @@ def queries(rows: int = B) -> Tensor:
 
 def score(made: Attention, q: Tensor, h: Tensor, head: int) -> Tensor:
     """Of one query [Q] and one state [D], as the paper writes it."""
-    if isinstance(made, Additive):
+    if isinstance(made, AdditiveAttention):
         return made.score.weight[0] @ torch.tanh(
             made.query.weight @ q + made.key.weight @ h + made.key.bias
         )
-    if isinstance(made, Cosine):
+    if isinstance(made, CosineAttention):
         k = made.key.weight @ h
         return made.sharpness[0] * (q @ k) / (q @ q * (k @ k)) ** 0.5
-    if isinstance(made, General):
+    if isinstance(made, GeneralAttention):
         return q @ made.key.weight @ h
-    if isinstance(made, MultiHead):
+    if isinstance(made, MultiHeadAttention):
         part = slice(head * 2, head * 2 + 2)
         asked = (made.query.weight @ q + made.query.bias)[part]
         return asked @ (made.key.weight @ h)[part] / 2**0.5

@@ -11,8 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from seq2seq.nn.attention import Additive, Cosine, Dot, General, MultiHead
-from seq2seq.nn.context import Aligned, Context, Fixed, Prepared
+from seq2seq.nn.attention import (
+    AdditiveAttention,
+    CosineAttention,
+    DotAttention,
+    GeneralAttention,
+    MultiHeadAttention,
+)
+from seq2seq.nn.context import AlignedContext, Context, FixedContext, PreparedContext
 from seq2seq.nn.decoder import Decoder
 from seq2seq.nn.encoder import Memory
 
@@ -22,13 +28,13 @@ DEPTH = pytest.mark.parametrize("layers", [1, 2, 3])
 
 
 CONTEXTS: dict[str, Callable[[], Context]] = {
-    "fixed": lambda: Fixed(C),
-    "aligned": lambda: Aligned(D, C),
-    "additive": lambda: Additive(D, D, H, C),
-    "dot": lambda: Dot(D, C),
-    "general": lambda: General(D, D, H, C),
-    "cosine": lambda: Cosine(D, D, H, C),
-    "multi-head": lambda: MultiHead(D, D, H, C, 2),
+    "fixed": lambda: FixedContext(C),
+    "aligned": lambda: AlignedContext(D, C),
+    "additive": lambda: AdditiveAttention(D, D, H, C),
+    "dot": lambda: DotAttention(D, C),
+    "general": lambda: GeneralAttention(D, D, H, C),
+    "cosine": lambda: CosineAttention(D, D, H, C),
+    "multi-head": lambda: MultiHeadAttention(D, D, H, C, 2),
 }
 CONTEXT = pytest.mark.parametrize("context", CONTEXTS)
 PLACEMENT = pytest.mark.parametrize("classic", [False, True], ids=["parallel", "classic"])
@@ -133,11 +139,11 @@ def test_a_beam_shares_the_memory_of_each_source(context: str) -> None:
     """Which is copied where a source has left, and then only."""
     state = decoder(context).start(memory(summaries(3)))
     beam = state.select(torch.arange(3).repeat_interleave(4))
-    assert (beam.prepared, beam.each) == (state.prepared, 4)
+    assert (beam.prepared, beam.rows_per_source) == (state.prepared, 4)
     after = beam.select(torch.tensor([3, 0, 0, 1, 6, 6, 6, 6, 9, 8, 11, 8]))
-    assert (after.prepared, after.each) == (state.prepared, 4)
+    assert (after.prepared, after.rows_per_source) == (state.prepared, 4)
     fewer = after.select(torch.tensor([0, 1, 2, 3, 9, 8, 8, 8]))
-    assert fewer.each == 4
+    assert fewer.rows_per_source == 4
     for part, whole in zip(fewer.prepared, state.prepared, strict=True):
         assert torch.equal(part, whole[[0, 2]])
     assert fewer.select(torch.arange(8)).prepared is fewer.prepared
@@ -159,10 +165,12 @@ class Given(Context):
         super().__init__(c.shape[-1])
         self.c = c
 
-    def prepare(self, memory: Memory) -> Prepared:
+    def prepare(self, memory: Memory) -> PreparedContext:
         return ()
 
-    def forward(self, prepared: Prepared, query: Tensor, each: int) -> tuple[Tensor, None]:
+    def forward(
+        self, prepared: PreparedContext, query: Tensor, rows_per_source: int
+    ) -> tuple[Tensor, None]:
         return self.c, None
 
 
@@ -262,14 +270,14 @@ def test_the_query_is_the_first_layers_state(classic: bool) -> None:
     """Parallel: that of the step itself; classic: the one before."""
     asked: list[Tensor] = []
 
-    class Asking(Fixed):
-        constant = False
+    class Asking(FixedContext):
+        query_independent = False
 
         def forward(
-            self, prepared: Prepared, query: Tensor, each: int
+            self, prepared: PreparedContext, query: Tensor, rows_per_source: int
         ) -> tuple[Tensor, Tensor | None]:
             asked.append(query)
-            return super().forward(prepared, query, each)
+            return super().forward(prepared, query, rows_per_source)
 
     made = decoder(Asking(C), cell="lstm", classic=classic)
     state = made.start(memory(summaries(2)))

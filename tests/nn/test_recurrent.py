@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from seq2seq.nn.recurrent import Dropout, Layer, Stack, reverse
+from seq2seq.nn.recurrent import RecurrentLayer, RecurrentStack, SequenceDropout, reverse_sequences
 
 CELLS = {
     "rnn": nn.RNN,
@@ -35,8 +35,8 @@ def _seeded() -> None:
     torch.manual_seed(0)
 
 
-def stack(cell: str, layers: int = 1, **settings: Any) -> Stack:
-    made = Stack(cell, 5, 4, layers, **settings).double()
+def stack(cell: str, layers: int = 1, **settings: Any) -> RecurrentStack:
+    made = RecurrentStack(cell, 5, 4, layers, **settings).double()
     for parameter in made.parameters():  # biases too, which begin at zero
         nn.init.normal_(parameter, std=0.4)
     return made
@@ -113,7 +113,7 @@ def test_a_layer_that_gives_nothing_passes_its_input_on(cell: str, bidirectional
 def test_layer_norm_is_of_what_leaves_each_layer(
     cell: str, bidirectional: bool, layers: int
 ) -> None:
-    made = Stack(cell, 5, 4, layers, bidirectional=bidirectional, layer_norm=True).double()
+    made = RecurrentStack(cell, 5, 4, layers, bidirectional=bidirectional, layer_norm=True).double()
     plain = copy.deepcopy(made)
     plain.norms = nn.ModuleList()
     x = torch.randn(4, 7, 5, dtype=torch.float64)
@@ -182,12 +182,12 @@ def test_weight_dropout_is_drawn_once_for_all_steps_and_only_in_training(
     cell: str, steps: int
 ) -> None:
     """One step and many take two ways through the layer: both must drop the same weights."""
-    layer = Layer(cell, 3, 4, weight_dropout=0.5).double()
+    layer = RecurrentLayer(cell, 3, 4, weight_dropout=0.5).double()
     for parameter in layer.parameters():
         nn.init.normal_(parameter, std=0.4)
     x = torch.randn(2, steps, 3, dtype=torch.float64)
     state = tuple(torch.randn(2, 4, dtype=torch.float64) for _ in range(layer.parts))
-    other = Layer(cell, 3, 4).double()
+    other = RecurrentLayer(cell, 3, 4).double()
     other.load_state_dict(layer.state_dict())
     torch.manual_seed(5)
     dropped = layer(x, state)[0]
@@ -202,7 +202,7 @@ def test_weight_dropout_is_drawn_once_for_all_steps_and_only_in_training(
 
 @CELL
 def test_first_weights(cell: str) -> None:
-    layer = Layer(cell, 3, 4)
+    layer = RecurrentLayer(cell, 3, 4)
     for block in layer.run.weight_hh_l0.split(4):
         torch.testing.assert_close(block @ block.T, torch.eye(4))
     bias = torch.zeros(len(layer.run.bias_ih_l0))
@@ -219,14 +219,14 @@ def test_reverse(lengths: list[int], padding: int) -> None:
     for row, length in enumerate(lengths):
         for step in range(length):
             expected[row, step] = x[row, length - 1 - step]
-    assert torch.equal(reverse(x, torch.tensor(lengths)), expected)
+    assert torch.equal(reverse_sequences(x, torch.tensor(lengths)), expected)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
 @pytest.mark.parametrize("variational", [False, True])
 def test_dropout_keeps_the_expectation(dtype: torch.dtype, variational: bool) -> None:
     x = torch.ones(100, 10, 200, dtype=dtype)
-    dropped = Dropout(0.2, variational)(x)
+    dropped = SequenceDropout(0.2, variational)(x)
     assert dropped.dtype == dtype
     assert set(dropped.unique().tolist()) == {0.0, 1.25}
     # 20,000 independent draws at least: 0.01 is more than three standard deviations.
@@ -234,17 +234,17 @@ def test_dropout_keeps_the_expectation(dtype: torch.dtype, variational: bool) ->
 
 
 def test_variational_dropout_has_one_mask_for_all_steps() -> None:
-    masks = Dropout(0.5, variational=True)(torch.ones(8, 6, 50))
+    masks = SequenceDropout(0.5, variational=True)(torch.ones(8, 6, 50))
     assert (masks == masks[:, :1]).all()
     assert not torch.equal(masks[0], masks[1])  # one a sentence
-    masks = Dropout(0.5, variational=False)(torch.ones(8, 6, 50))
+    masks = SequenceDropout(0.5, variational=False)(torch.ones(8, 6, 50))
     assert not (masks == masks[:, :1]).all()
 
 
 @pytest.mark.parametrize("rate", [0.0, 0.9])
 def test_no_dropout_in_eval_or_at_zero(rate: float) -> None:
     x = torch.randn(2, 3, 4)
-    dropout = Dropout(rate)
+    dropout = SequenceDropout(rate)
     assert dropout.train(rate == 0)(x) is x
 
 
@@ -262,7 +262,7 @@ def test_dropout_keeps_the_dtype_that_a_layer_gives(cell: str) -> None:
     """Under autocast an LSTM gives bf16: what is dropped from it must not become float32."""
     given = []
     for rate in (0.0, 0.5):
-        made = Stack(cell, 8, 8, 3, dropout=rate).train()
+        made = RecurrentStack(cell, 8, 8, 3, dropout=rate).train()
         seen: list[torch.dtype] = []
         for layer in made.forwards:
             layer.register_forward_pre_hook(lambda _, inputs, to=seen: to.append(inputs[0].dtype))

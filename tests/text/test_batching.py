@@ -11,12 +11,18 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from seq2seq.config import TokenizerConfig
+from seq2seq.config.schema import TokenizerConfig
 from seq2seq.text import batching
-from seq2seq.text.batching import Batch, collate, in_turn, pad_source, plan
+from seq2seq.text.batching import (
+    Batch,
+    batches_by_length,
+    collate_pairs,
+    pad_sequences,
+    plan_batches,
+)
+from seq2seq.text.codec import Codec
 from seq2seq.text.dataset import Dataset
-from seq2seq.text.tokenizer import learn
-from seq2seq.text.tokenizers import Tokenizers
+from seq2seq.text.tokenizer import train_tokenizer
 
 LENGTHS = st.lists(st.tuples(st.integers(0, 30), st.integers(0, 30)), max_size=60)
 
@@ -43,8 +49,8 @@ def test_every_pair_once_within_the_budget(
     table = np.array(lengths, np.int32).reshape(-1, 2)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(batching, "_POOL", pool)
-        made = plan(table, budget=budget, seed=seed, epoch=epoch)
-        again = plan(table, budget=budget, seed=seed, epoch=epoch)
+        made = plan_batches(table, budget=budget, seed=seed, epoch=epoch)
+        again = plan_batches(table, budget=budget, seed=seed, epoch=epoch)
     assert sorted(row for rows in made for row in rows) == list(range(len(lengths)))
     for rows in made:
         assert len(rows)
@@ -53,7 +59,7 @@ def test_every_pair_once_within_the_budget(
 
 
 def test_batches_are_as_full_as_the_budget_allows() -> None:
-    made = plan(np.full((100, 2), 9), budget=75, seed=1, epoch=0)
+    made = plan_batches(np.full((100, 2), 9), budget=75, seed=1, epoch=0)
     assert sorted(len(rows) for rows in made) == [2] + [7] * 14
 
 
@@ -61,8 +67,8 @@ def test_batches_are_as_full_as_the_budget_allows() -> None:
 def test_another_epoch_and_another_seed_have_another_order(other: dict[str, int]) -> None:
     table = like_multi30k(3_000)
     settings = {"budget": 500, "seed": 1, "epoch": 0}
-    one = [rows.tolist() for rows in plan(table, **settings)]
-    two = [rows.tolist() for rows in plan(table, **{**settings, **other})]
+    one = [rows.tolist() for rows in plan_batches(table, **settings)]
+    two = [rows.tolist() for rows in plan_batches(table, **{**settings, **other})]
     assert one != two
     # Other batches too, and not the same ones in another order.
     shared = {tuple(sorted(rows)) for rows in one} & {tuple(sorted(rows)) for rows in two}
@@ -79,7 +85,7 @@ def test_one_is_made_ahead_and_mistakes_are_raised_in_their_turn() -> None:
         begun.append(item)
         return 6 / item
 
-    coming = batching.ahead(make, [3, 2, 0, 1])
+    coming = batching.prefetch(make, [3, 2, 0, 1])
     assert next(coming) == 2
     deadline = time.monotonic() + 10
     while len(begun) < 2 and time.monotonic() < deadline:
@@ -88,13 +94,13 @@ def test_one_is_made_ahead_and_mistakes_are_raised_in_their_turn() -> None:
     assert next(coming) == 3
     with pytest.raises(ZeroDivisionError):
         next(coming)
-    assert list(batching.ahead(make, [])) == []
-    assert list(batching.ahead(make, [1, 2])) == [6, 3]
+    assert list(batching.prefetch(make, [])) == []
+    assert list(batching.prefetch(make, [1, 2])) == [6, 3]
 
 
 def test_few_sizes_of_batches() -> None:
     table = like_multi30k()
-    made = [len(rows) for rows in plan(table, budget=2048, seed=1, epoch=0)]
+    made = [len(rows) for rows in plan_batches(table, budget=2048, seed=1, epoch=0)]
     assert sum(size % (8 if size >= 64 else 4) != 0 for size in made) <= 1
     assert max(made) > 100
 
@@ -102,9 +108,9 @@ def test_few_sizes_of_batches() -> None:
 @pytest.mark.parametrize("budget", [100, 224, 1000, 4000])
 def test_batches_are_hardly_smaller_than_they_may_be(budget: int) -> None:
     table = np.full((5000, 2), 16)  # 17 with EOS
-    for rows in plan(table, budget=budget, seed=1, epoch=0)[:-1]:
+    for rows in plan_batches(table, budget=budget, seed=1, epoch=0)[:-1]:
         assert 17 * len(rows) <= budget
-    largest = max(len(rows) for rows in plan(table, budget=budget, seed=1, epoch=0))
+    largest = max(len(rows) for rows in plan_batches(table, budget=budget, seed=1, epoch=0))
     assert largest > budget // 17 * 7 / 8
 
 
@@ -112,20 +118,20 @@ def test_little_padding() -> None:
     table = like_multi30k()
     padded = sum(
         len(rows) * (table[rows].max(axis=0) + 1).sum()
-        for rows in plan(table, budget=2048, seed=1, epoch=0)
+        for rows in plan_batches(table, budget=2048, seed=1, epoch=0)
     )
     assert 1 - (table + 1).sum() / padded < 0.05  # half of it is padding in batches at random
 
 
-def tokenizers() -> Tokenizers:
-    one = learn(["a b c d e f g h"], TokenizerConfig(kind="char"))
-    return Tokenizers(one, learn(["stuvwxyz"], TokenizerConfig(kind="char")))
+def codec() -> Codec:
+    one = train_tokenizer(["a b c d e f g h"], TokenizerConfig(kind="char"))
+    return Codec(one, train_tokenizer(["stuvwxyz"], TokenizerConfig(kind="char")))
 
 
 @given(lengths=st.lists(st.tuples(st.integers(0, 6), st.integers(0, 6)), min_size=1, max_size=5))
 @settings(max_examples=50)
 def test_collate(tmp_path_factory: pytest.TempPathFactory, lengths: list[tuple[int, int]]) -> None:
-    both = tokenizers()
+    both = codec()
     left, right = both.source, both.target
     sources = [[5 + i for i in range(source)] for source, _ in lengths]
     targets = [[6 + i for i in range(target)] for _, target in lengths]
@@ -133,12 +139,12 @@ def test_collate(tmp_path_factory: pytest.TempPathFactory, lengths: list[tuple[i
     blank = [""] * len(lengths)
     Dataset.write(path, [(blank, blank, sources, targets)])
     rows = np.arange(len(lengths))[::-1]
-    batch = collate(Dataset(path), rows, both)
+    batch = collate_pairs(Dataset(path), rows, both)
     size = max(map(len, sources)) + 1
     width = max(map(len, targets)) + 1
     assert batch.source.shape == (len(lengths), size)
     assert batch.inputs.shape == batch.outputs.shape == (len(lengths), width)
-    assert np.array_equal(batch.rows, rows)
+    assert np.array_equal(batch.examples, rows)
     for place, row in enumerate(rows):
         source, target = sources[row], targets[row]
         blank_s, blank_t = [left.pad] * size, [right.pad] * width
@@ -151,7 +157,7 @@ def test_collate(tmp_path_factory: pytest.TempPathFactory, lengths: list[tuple[i
 
 
 def test_source_alone() -> None:
-    tokens, lengths = pad_source([np.array([4, 5]), np.array([], np.int32)], pad=0, eos=3)
+    tokens, lengths = pad_sequences([np.array([4, 5]), np.array([], np.int32)], pad=0, eos=3)
     assert tokens.tolist() == [[4, 5, 3], [3, 0, 0]]
     assert lengths.tolist() == [3, 1]
     assert tokens.dtype == lengths.dtype == torch.int64
@@ -159,13 +165,13 @@ def test_source_alone() -> None:
 
 def test_to_a_device(tmp_path: Path) -> None:
     Dataset.write(tmp_path / "one.arrow", [([""], [""], [[4, 5]], [[6]])])
-    batch = collate(Dataset(tmp_path / "one.arrow"), np.array([0]), tokenizers())
+    batch = collate_pairs(Dataset(tmp_path / "one.arrow"), np.array([0]), codec())
     moved = batch.to(torch.device("meta"))
     for name in ("source", "lengths", "inputs", "outputs"):
         assert getattr(moved, name).device.type == "meta"
         assert getattr(moved, name).shape == getattr(batch, name).shape
     assert isinstance(moved, Batch)
-    assert moved.rows is batch.rows
+    assert moved.examples is batch.examples
 
 
 @given(
@@ -175,7 +181,9 @@ def test_to_a_device(tmp_path: Path) -> None:
     alike=st.booleans(),
 )
 def test_in_turn_is_every_text_once_in_batches_that_fit(lengths, most, longest, alike):
-    batches = [lengths[now] for now in in_turn(lengths, most=most, longest=longest, alike=alike)]
+    batches = [
+        lengths[now] for now in batches_by_length(lengths, most=most, longest=longest, alike=alike)
+    ]
     assert [length for batch in batches for length in batch] == lengths
     for batch in batches:
         assert 0 < len(batch) <= most

@@ -5,7 +5,7 @@ import gzip
 import pytest
 
 from seq2seq.errors import UserError
-from seq2seq.text.conllu import sentences
+from seq2seq.text.conllu import read_conllu
 from seq2seq.text.tables import read_table
 
 TEXT = """# sent_id = 1
@@ -22,7 +22,7 @@ TEXT = """# sent_id = 1
 
 
 def test_sentences_and_their_columns():
-    one, other = sentences(TEXT.split("\n")[:-1], "x")
+    one, other = read_conllu(TEXT.split("\n")[:-1], "x")
     assert one.column("form") == ["do", "n't", "1\u00a0000"]
     assert other.column("upos") == ["INTJ"]
     assert (
@@ -30,7 +30,9 @@ def test_sentences_and_their_columns():
         == TEXT
     )
     assert "3\t1 000\t_\tX\t" in one.with_column("upos", ["A", "B", "X"])
-    assert len(list(sentences(TEXT.rstrip("\n").split("\n"), "x"))) == 2  # no blank line at the end
+    assert (
+        len(list(read_conllu(TEXT.rstrip("\n").split("\n"), "x"))) == 2
+    )  # no blank line at the end
 
 
 @pytest.mark.parametrize(
@@ -46,7 +48,7 @@ def test_sentences_and_their_columns():
 )
 def test_mistakes(text, said):
     with pytest.raises(UserError, match=said):
-        list(sentences(text.split("\n"), "x"))
+        list(read_conllu(text.split("\n"), "x"))
 
 
 @pytest.mark.parametrize("ending", [".conllu", ".conllu.gz"])

@@ -20,16 +20,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyarrow import parquet
 
-from seq2seq.config import Data
+from seq2seq.config.schema import DataConfig
 from seq2seq.errors import UserError
 from seq2seq.text.corpus import (
     Pair,
-    drop_unusable,
-    fits,
+    decode_lines,
+    filter_pairs,
     has_split,
     input_files,
+    length_problem,
     pair_digest,
-    read_lines,
     read_pairs,
 )
 
@@ -48,8 +48,8 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Mon
     monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", cache)
 
 
-def data(**values: Any) -> Data:
-    return Data.model_validate({"source": "de", "target": "en", **values})
+def data(**values: Any) -> DataConfig:
+    return DataConfig.model_validate({"source": "de", "target": "en", **values})
 
 
 def read(**values: Any) -> list[Pair]:
@@ -169,9 +169,9 @@ def test_more_rows_than_are_converted_at_a_time(tmp_path: Path) -> None:
 def test_only_a_newline_ends_a_line(text: str) -> None:
     *lines, last = text.removeprefix("\ufeff").split("\n")
     expected = [*lines, last] if last else lines  # after the last "\n" there is no line
-    assert list(read_lines(io.BytesIO(text.encode()), "in")) == expected
+    assert list(decode_lines(io.BytesIO(text.encode()), "in")) == expected
     if not text.startswith("\ufeff"):
-        assert list(read_lines(io.BytesIO(text.encode("utf-8-sig")), "in")) == expected
+        assert list(decode_lines(io.BytesIO(text.encode("utf-8-sig")), "in")) == expected
 
 
 def test_line_ends_of_other_systems_stay_in_the_line(tmp_path: Path) -> None:
@@ -283,7 +283,7 @@ def test_bad_utf8_is_named_to_the_byte(tmp_path: Path) -> None:
     write(tmp_path / "train.en", b"one\nd\xc3\xa9j\xe0\n")
     assert "train.en:2: not UTF-8 at byte 5 " in complaint(train=str(tmp_path / "train"))
     with pytest.raises(UserError, match=r"stdin:1: not UTF-8 at byte 4 .*0xff"):
-        list(read_lines(io.BytesIO(b"\xef\xbb\xbf\xff\n"), "stdin"))
+        list(decode_lines(io.BytesIO(b"\xef\xbb\xbf\xff\n"), "stdin"))
 
 
 @pytest.mark.parametrize("damage", ["cut", "bits", "plain"])
@@ -422,7 +422,7 @@ SHORT = st.text(string.whitespace + "ab\xa0\u2028", max_size=3)
 @given(st.lists(st.tuples(SHORT, SHORT)), st.booleans())
 def test_pairs_are_dropped_whole_and_counted(pairs: list[Pair], drop_duplicates: bool) -> None:
     counts: Counter[str] = Counter()
-    kept = list(drop_unusable(iter(pairs), drop_duplicates=drop_duplicates, counts=counts))
+    kept = list(filter_pairs(iter(pairs), drop_duplicates=drop_duplicates, counts=counts))
     usable = [pair for pair in pairs if pair[0].strip() and pair[1].strip()]
     assert kept == (list(dict.fromkeys(usable)) if drop_duplicates else usable)
     assert counts["read"] == len(pairs)
@@ -461,4 +461,4 @@ def test_digests_are_the_same_everywhere() -> None:
 def test_lengths_that_fit(
     source: int, target: int, max_tokens: int, max_ratio: float, reason: str | None
 ) -> None:
-    assert fits(source, target, max_tokens=max_tokens, max_ratio=max_ratio) == reason
+    assert length_problem(source, target, max_tokens=max_tokens, max_ratio=max_ratio) == reason

@@ -12,17 +12,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from seq2seq.config import TokenizerConfig
-from seq2seq.text.dataset import Dataset, Encoded, chunks, encoded
-from seq2seq.text.tokenizer import learn
-from seq2seq.text.tokenizers import Tokenizers
+from seq2seq.config.schema import TokenizerConfig
+from seq2seq.text.codec import Codec
+from seq2seq.text.dataset import Dataset, EncodedChunk, chunk_pairs, encode_pairs
+from seq2seq.text.tokenizer import train_tokenizer
 
 IDS = st.lists(st.integers(0, 2**31 - 1), max_size=5)
 TEXT = st.text(st.characters(codec="utf-8"), max_size=5)
 ROWS = st.lists(st.tuples(TEXT, TEXT, IDS, IDS), max_size=4)
 
 
-def as_chunks(content: list[list[tuple[str, str, list[int], list[int]]]]) -> Iterator[Encoded]:
+def as_chunks(content: list[list[tuple[str, str, list[int], list[int]]]]) -> Iterator[EncodedChunk]:
     for rows in content:
         yield tuple(list(column) for column in zip(*rows, strict=True)) if rows else ([],) * 4
 
@@ -48,19 +48,19 @@ def test_written_and_read(tmp_path_factory: pytest.TempPathFactory, content: lis
 
 def test_chunks_lose_nothing() -> None:
     pairs = [(f"s{i}", f"t{i}") for i in range(25_000)]
-    made = list(chunks(iter(pairs)))
+    made = list(chunk_pairs(iter(pairs)))
     assert [len(sources) for sources, _ in made] == [10_000, 10_000, 5_000]
     assert [pair for chunk in made for pair in zip(*chunk, strict=True)] == pairs
-    assert list(chunks([])) == []
-    assert [len(sources) for sources, _ in chunks(pairs[:10_000])] == [10_000]
+    assert list(chunk_pairs([])) == []
+    assert [len(sources) for sources, _ in chunk_pairs(pairs[:10_000])] == [10_000]
 
 
 def test_several_chunks_on_disk(tmp_path: Path) -> None:
-    one = learn(["a b c d"], TokenizerConfig(kind="word"))
-    other = learn(["w x y z"], TokenizerConfig(kind="word"))
+    one = train_tokenizer(["a b c d"], TokenizerConfig(kind="word"))
+    other = train_tokenizer(["w x y z"], TokenizerConfig(kind="word"))
     pairs = [("abcd"[i % 4], " ".join("wxyz"[: i % 5])) for i in range(20_003)]
     path = tmp_path / "pairs.arrow"
-    Dataset.write(path, encoded(pairs, Tokenizers(one, other)))
+    Dataset.write(path, encode_pairs(pairs, Codec(one, other)))
     made = Dataset(path)
     assert list(made.pairs()) == pairs
     for number in (0, 9_999, 10_000, 10_001, 19_999, 20_000, 20_002):
@@ -94,7 +94,7 @@ def test_a_writer_that_fails_leaves_nothing_of_it(tmp_path: Path, there: bool) -
     if there:
         Dataset.write(path, [(["old"], ["pair"], [[1]], [[2]])])
 
-    def content() -> Iterator[Encoded]:
+    def content() -> Iterator[EncodedChunk]:
         yield ["a"], ["b"], [[1]], [[2]]
         raise RuntimeError("half way")
 

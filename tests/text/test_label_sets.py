@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from seq2seq.errors import UserError
-from seq2seq.text.labels import Labels, Numbers
+from seq2seq.text.labels import LabelSet, VectorFormat
 
 NAMES = st.sets(
     st.text(st.characters(exclude_characters=" \n", exclude_categories=["Cs"]), min_size=1),
@@ -16,36 +16,36 @@ NAMES = st.sets(
 
 @given(NAMES, st.data())
 def test_numbers_are_names(names, draw):
-    labels = Labels(names)
+    labels = LabelSet(names)
     line = draw.draw(st.lists(st.sampled_from(sorted(names)), min_size=1))
     (numbers,) = labels.encode([" ".join(line)])
     assert [labels.names[number] for number in numbers] == line
-    assert sorted({labels.number(name) for name in names}) == list(range(len(labels)))
-    assert Labels.parse(labels.text()) == labels
-    assert Labels(sorted(names, reverse=True)) == labels
+    assert sorted({labels.index(name) for name in names}) == list(range(len(labels)))
+    assert LabelSet.from_bytes(labels.to_bytes()) == labels
+    assert LabelSet(sorted(names, reverse=True)) == labels
 
 
 def test_mistakes():
-    labels = Labels(["NOUN", "VERB", "ADJ"])
+    labels = LabelSet(["NOUN", "VERB", "ADJ"])
     with pytest.raises(UserError, match=r"no label 'NOUNS'; did you mean 'NOUN'.; there are: ADJ"):
         labels.encode(["VERB NOUNS"])
     with pytest.raises(UserError, match="no label ''"):
         labels.encode(["VERB  NOUN"])
     with pytest.raises(UserError, match="there is only one label, 'x'"):
-        Labels(["x", "x"])
+        LabelSet(["x", "x"])
     with pytest.raises(UserError, match="there are no labels"):
-        Labels([])
+        LabelSet([])
 
 
 @given(st.lists(st.floats(-2000, 2000), min_size=1, max_size=5))
 def test_vectors_keep_six_decimals(values):
-    (found,) = Numbers(len(values)).encode([" ".join(map(str, values))])
+    (found,) = VectorFormat(len(values)).encode([" ".join(map(str, values))])
     for one, value in zip(found, values, strict=True):
-        assert one * Numbers.unit == pytest.approx(value, abs=1e-6)
+        assert one * VectorFormat.unit == pytest.approx(value, abs=1e-6)
 
 
 def test_colours():
-    (found,) = Numbers(3).encode(["#ff8000"])
-    assert [round(255 * one * Numbers.unit) for one in found] == [255, 128, 0]
+    (found,) = VectorFormat(3).encode(["#ff8000"])
+    assert [round(255 * one * VectorFormat.unit) for one in found] == [255, 128, 0]
     with pytest.raises(UserError, match="'#ff8000' is no vector of 2: write numbers"):
-        Numbers(2).encode(["#ff8000"])
+        VectorFormat(2).encode(["#ff8000"])

@@ -12,12 +12,12 @@ from typing import Any
 
 import pytest
 
-from seq2seq import config_file
-from seq2seq.config import Config
+from seq2seq.config import toml
+from seq2seq.config.schema import Config
 from seq2seq.errors import UserError
+from seq2seq.text.codec import Codec
 from seq2seq.text.dataset import Dataset
-from seq2seq.text.preparation import Prepared, prepare, sampled
-from seq2seq.text.tokenizers import Tokenizers
+from seq2seq.text.preparation import PreparedData, prepare_data, resample_subwords
 
 Pair = tuple[str, str]
 
@@ -65,10 +65,10 @@ def settings(corpus: Path, **sections: dict[str, Any]) -> Config:
     }
     for name, section in sections.items():
         values[name] = {**values.get(name, {}), **section}
-    return config_file.parse(values, "test")
+    return toml.parse_config(values, "test")
 
 
-def counts(prepared: Prepared) -> dict[str, int]:
+def counts(prepared: PreparedData) -> dict[str, int]:
     written = json.loads((prepared.folder / "prepared.json").read_text())["counts"]
     return {name: count for name, count in written.items() if count}
 
@@ -82,14 +82,14 @@ def state(folder: Path) -> dict[str, tuple[int, int]]:
 
 
 def test_what_is_made(corpus: Path, tmp_path: Path) -> None:
-    made = prepare(settings(corpus), tmp_path / "new" / "data")
+    made = prepare_data(settings(corpus), tmp_path / "new" / "data")
     assert list(made.train.pairs()) == TRAIN
     assert list(made.valid.pairs()) == VALID
-    assert made.tokenizers.source is made.tokenizers.target
+    assert made.codec.source is made.codec.target
     for dataset, pairs in ((made.train, TRAIN), (made.valid, VALID)):
         for row, (source, target) in enumerate(pairs):
-            assert made.tokenizers.source.decode([dataset.ids(row, 0).tolist()]) == [source]
-            assert made.tokenizers.target.decode([dataset.ids(row, 1).tolist()]) == [target]
+            assert made.codec.source.decode([dataset.ids(row, 0).tolist()]) == [source]
+            assert made.codec.target.decode([dataset.ids(row, 1).tolist()]) == [target]
     assert set(state(made.folder)) == {
         "prepared.json",
         "tokenizer.model",
@@ -108,7 +108,9 @@ def test_pairs_are_dropped_whole_and_counted(
         "train",
         [pair for one, pair in zip(extra, TRAIN, strict=False) for pair in (one, pair)] + TRAIN[5:],
     )
-    made = prepare(settings(corpus, data={"max_tokens": 40, "max_ratio": 3}), tmp_path / "data")
+    made = prepare_data(
+        settings(corpus, data={"max_tokens": 40, "max_ratio": 3}), tmp_path / "data"
+    )
     assert list(made.train.pairs()) == TRAIN
     assert counts(made) == {
         "read": 17,
@@ -127,7 +129,7 @@ def test_pairs_are_dropped_whole_and_counted(
 def test_nothing_dropped_is_said_too(
     corpus: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    prepare(settings(corpus), tmp_path / "data")
+    prepare_data(settings(corpus), tmp_path / "data")
     assert "training pairs: 12 read, 12 kept; none dropped" in said(caplog)
 
 
@@ -147,14 +149,14 @@ def test_limits_are_kept_exactly(
 ) -> None:
     write(corpus, "train", [("ab", "dc"), ("abcd", "dc"), ("abcdabcd", "dc")])
     write(corpus, "valid", [("abcd" * 9, "d")])  # never dropped
-    made = prepare(settings(corpus, data=data), tmp_path / "data")
+    made = prepare_data(settings(corpus, data=data), tmp_path / "data")
     assert [source for source, _ in made.train.pairs()] == kept
     assert len(made.valid) == 1
 
 
 def test_duplicates_may_stay(corpus: Path, tmp_path: Path) -> None:
     write(corpus, "train", TRAIN + TRAIN[:3])
-    made = prepare(settings(corpus, data={"drop_duplicates": False}), tmp_path / "data")
+    made = prepare_data(settings(corpus, data={"drop_duplicates": False}), tmp_path / "data")
     assert list(made.train.pairs()) == TRAIN + TRAIN[:3]
 
 
@@ -162,7 +164,7 @@ def test_pairs_of_other_sets_are_counted_with_a_warning(
     corpus: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     write(corpus, "train", [*TRAIN, *VALID, *TEST, (VALID[0][0], "another side")])
-    made = prepare(settings(corpus), tmp_path / "data")
+    made = prepare_data(settings(corpus), tmp_path / "data")
     assert (counts(made)["also in valid"], counts(made)["also in test"]) == (2, 1)
     warnings = [each.getMessage() for each in caplog.records if each.levelname == "WARNING"]
     assert warnings == [
@@ -175,7 +177,7 @@ def test_pairs_of_other_sets_are_counted_with_a_warning(
 def test_no_warning_without_leaks_nor_without_a_test_set(
     corpus: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    prepare(settings(corpus, data={"test": None}), tmp_path / "data")
+    prepare_data(settings(corpus, data={"test": None}), tmp_path / "data")
     assert not [each for each in caplog.records if each.levelname == "WARNING"]
 
 
@@ -190,22 +192,22 @@ SAME: dict[str, dict[str, Any]] = {
 def test_reused_when_nothing_that_matters_changed(
     corpus: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture, changed: dict[str, Any]
 ) -> None:
-    made = prepare(settings(corpus), tmp_path / "data")
+    made = prepare_data(settings(corpus), tmp_path / "data")
     before = state(made.folder)
     caplog.clear()
     for path in corpus.iterdir():  # an older or a newer file with the same content is the same
         path.write_bytes(path.read_bytes())
-    again = prepare(settings(corpus, **changed), tmp_path / "data", in_use=True)
+    again = prepare_data(settings(corpus, **changed), tmp_path / "data", in_use=True)
     assert state(made.folder) == before
     assert said(caplog) == ""
     assert list(again.train.pairs()) == TRAIN
-    assert again.tokenizers.source.model == made.tokenizers.source.model
+    assert again.codec.source.model == made.codec.source.model
 
 
 def test_the_strength_of_sampling_changes_nothing_on_disk(corpus: Path, tmp_path: Path) -> None:
     bpe: dict[str, Any] = {"kind": "bpe", "vocabulary": 300}
-    before = state(prepare(settings(corpus, tokenizer=bpe), tmp_path / "data").folder)
-    made = prepare(settings(corpus, tokenizer={**bpe, "sampling": 0.1}), tmp_path / "data")
+    before = state(prepare_data(settings(corpus, tokenizer=bpe), tmp_path / "data").folder)
+    made = prepare_data(settings(corpus, tokenizer={**bpe, "sampling": 0.1}), tmp_path / "data")
     assert state(made.folder) == before
 
 
@@ -230,54 +232,54 @@ CHANGED: dict[str, Callable[[Path], dict[str, Any]]] = {
 def test_made_again_when_something_changed(
     corpus: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture, change: Any
 ) -> None:
-    made = prepare(settings(corpus), tmp_path / "data")
+    made = prepare_data(settings(corpus), tmp_path / "data")
     before = state(made.folder)
     changed = settings(corpus, **change(corpus))
     with pytest.raises(UserError, match="has changed since the run began"):
-        prepare(changed, tmp_path / "data", in_use=True)
+        prepare_data(changed, tmp_path / "data", in_use=True)
     assert state(made.folder) == before
-    made = prepare(changed, tmp_path / "data")
+    made = prepare_data(changed, tmp_path / "data")
     assert all(
         state(made.folder)[name] != before[name] for name in ("prepared.json", "train.arrow")
     )
     assert "preparing" in said(caplog)
-    fresh = prepare(changed, tmp_path / "fresh")
+    fresh = prepare_data(changed, tmp_path / "fresh")
     for name in ("train.arrow", "valid.arrow", "prepared.json"):
         assert (made.folder / name).read_bytes() == (fresh.folder / name).read_bytes()
 
 
-def test_made_again_for_another_shape(corpus: Path, tmp_path: Path) -> None:
+def test_made_again_for_another_task(corpus: Path, tmp_path: Path) -> None:
     for split in ("train", "valid", "test"):
         write(corpus, split, [("ein Haus", "house"), ("ein Tor", "gate")])
-    made = prepare(settings(corpus), tmp_path / "data")
+    made = prepare_data(settings(corpus), tmp_path / "data")
     values = settings(corpus).model_dump(exclude={"decoder", "context", "validation"})
-    labelled = config_file.parse({**values, "shape": "classification"}, "test")
-    again = prepare(labelled, tmp_path / "data")
-    assert made.tokenizers.labels is None
-    assert again.tokenizers.labels is not None
+    labelled = toml.parse_config({**values, "task": "classification"}, "test")
+    again = prepare_data(labelled, tmp_path / "data")
+    assert made.codec.labels is None
+    assert again.codec.labels is not None
     assert again.train.ids(0, 1).tolist() == [1]  # "house", after "gate"
 
 
 def test_where_the_corpus_lies_may_change(corpus: Path, tmp_path: Path) -> None:
-    before = state(prepare(settings(corpus), tmp_path / "data").folder)
+    before = state(prepare_data(settings(corpus), tmp_path / "data").folder)
     moved = corpus.rename(tmp_path / "elsewhere")
-    assert state(prepare(settings(moved), tmp_path / "data", in_use=True).folder) == before
+    assert state(prepare_data(settings(moved), tmp_path / "data", in_use=True).folder) == before
 
 
 def test_a_folder_of_other_files_is_left_alone(corpus: Path, tmp_path: Path) -> None:
     before = state(corpus)
     with pytest.raises(UserError, match="holds files that are no prepared data"):
-        prepare(settings(corpus), corpus)
+        prepare_data(settings(corpus), corpus)
     assert state(corpus) == before
     (tmp_path / "empty").mkdir()
-    assert list(prepare(settings(corpus), tmp_path / "empty").train.pairs()) == TRAIN
+    assert list(prepare_data(settings(corpus), tmp_path / "empty").train.pairs()) == TRAIN
 
 
 @pytest.mark.parametrize("name", ["train.arrow", "valid.arrow"])
 def test_made_again_when_a_piece_is_gone(corpus: Path, tmp_path: Path, name: str) -> None:
-    made = prepare(settings(corpus), tmp_path / "data")
+    made = prepare_data(settings(corpus), tmp_path / "data")
     (made.folder / name).unlink()
-    assert list(prepare(settings(corpus), tmp_path / "data").train.pairs()) == TRAIN
+    assert list(prepare_data(settings(corpus), tmp_path / "data").train.pairs()) == TRAIN
 
 
 BROKEN: dict[str, tuple[dict[str, Any], Callable[[Path], object], str]] = {
@@ -327,12 +329,12 @@ def test_a_mistake_is_told_and_changes_nothing_on_disk(
     corpus: Path, tmp_path: Path, sections: Any, harm: Any, expected: str, before: bool
 ) -> None:
     if before:
-        prepare(settings(corpus), tmp_path / "data")
+        prepare_data(settings(corpus), tmp_path / "data")
     old = state(tmp_path / "data") if before else None
     harm(corpus)
     for _ in range(2):  # what was there before is no answer, neither now nor when asked again
         with pytest.raises(UserError) as caught:
-            prepare(settings(corpus, **sections), tmp_path / "data")
+            prepare_data(settings(corpus, **sections), tmp_path / "data")
         assert expected in str(caught.value)
         assert "\n" not in str(caught.value)
     there = {path.name for path in tmp_path.iterdir()}
@@ -341,8 +343,8 @@ def test_a_mistake_is_told_and_changes_nothing_on_disk(
 
 
 def test_vocabularies_of_their_own(corpus: Path, tmp_path: Path) -> None:
-    made = prepare(settings(corpus, tokenizer={"joint": False}), tmp_path / "data")
-    source, target = made.tokenizers.source, made.tokenizers.target
+    made = prepare_data(settings(corpus, tokenizer={"joint": False}), tmp_path / "data")
+    source, target = made.codec.source, made.codec.target
     assert source is not target
     # S is in the German text alone, y in the English alone.
     assert source.unk not in source.piece_ids(["S"])
@@ -350,23 +352,23 @@ def test_vocabularies_of_their_own(corpus: Path, tmp_path: Path) -> None:
     assert source.unk in source.piece_ids(["y"])
     assert target.unk not in target.piece_ids(["y"])
     assert target.decode([made.train.ids(3, 1).tolist()]) == [TRAIN[3][1]]
-    again = prepare(settings(corpus, tokenizer={"joint": False}), tmp_path / "data")
-    assert again.tokenizers.target.model == target.model
+    again = prepare_data(settings(corpus, tokenizer={"joint": False}), tmp_path / "data")
+    assert again.codec.target.model == target.model
 
 
 def test_learned_from_a_sample(corpus: Path, tmp_path: Path) -> None:
     """Pairs evenly over the corpus; what none of them holds is not learned."""
     write(corpus, "train", [("a b", "c d"), ("x y", "z w")] * 4)
     values = {"data": {"drop_duplicates": False}, "tokenizer": {"sample_lines": 4}}
-    made = prepare(settings(corpus, **values), tmp_path / "data").tokenizers.source
+    made = prepare_data(settings(corpus, **values), tmp_path / "data").codec.source
     assert made.unk not in made.piece_ids(list("abcd"))
     assert set(made.piece_ids(list("xyzw"))) == {made.unk}
 
 
 def test_threads_change_nothing(corpus: Path, tmp_path: Path) -> None:
     config = settings(corpus, tokenizer={"kind": "bpe", "vocabulary": 300})
-    one = prepare(config, tmp_path / "one", threads=1)
-    two = prepare(config, tmp_path / "two", threads=2)
+    one = prepare_data(config, tmp_path / "one", threads=1)
+    two = prepare_data(config, tmp_path / "two", threads=2)
     for name in state(one.folder):
         assert (one.folder / name).read_bytes() == (two.folder / name).read_bytes()
 
@@ -379,37 +381,37 @@ def drawn(dataset: Dataset) -> list[list[list[int]]]:
 def test_sampling_depends_on_seed_and_epoch_alone(corpus: Path, tmp_path: Path, kind: str) -> None:
     write(corpus, "train", [*TRAIN, ("ein altes Boot am See",) * 2])
     tokenizer = {"kind": kind, "vocabulary": {"bpe": 330, "unigram": 284}[kind]}
-    made = prepare(settings(corpus, tokenizer=tokenizer), tmp_path / "data")
-    first = sampled(made, 0.3, seed=1, epoch=2)
+    made = prepare_data(settings(corpus, tokenizer=tokenizer), tmp_path / "data")
+    first = resample_subwords(made, 0.3, seed=1, epoch=2)
     ids = drawn(first)
     assert list(first.pairs()) == list(made.train.pairs())
-    assert made.tokenizers.source.decode([row[0] for row in ids]) == [
+    assert made.codec.source.decode([row[0] for row in ids]) == [
         source for source, _ in made.train.pairs()
     ]
     assert ids != drawn(made.train)
-    others = [drawn(sampled(made, 0.3, *each)) for each in ((1, 3), (2, 2), (1, 2**40))]
-    made.tokenizers.source.sample(["ein Haus"] * 50, 0.3)  # in this thread, meanwhile
-    assert drawn(sampled(made, 0.3, seed=1, epoch=2)) == ids
+    others = [drawn(resample_subwords(made, 0.3, *each)) for each in ((1, 3), (2, 2), (1, 2**40))]
+    made.codec.source.sample(["ein Haus"] * 50, 0.3)  # in this thread, meanwhile
+    assert drawn(resample_subwords(made, 0.3, seed=1, epoch=2)) == ids
     assert ids not in others
     assert len({json.dumps(each) for each in others}) == 3
     assert drawn(first) == ids  # a newer file takes nothing from one that is open
     # The two sides of a pair are drawn apart: the last pair has the same text twice.
-    pairs = [drawn(sampled(made, 0.3, 1, epoch))[-1] for epoch in range(8)]
+    pairs = [drawn(resample_subwords(made, 0.3, 1, epoch))[-1] for epoch in range(8)]
     assert any(source != target for source, target in pairs)
 
 
 def test_what_fails_in_sampling_is_raised(corpus: Path, tmp_path: Path) -> None:
-    made = prepare(settings(corpus), tmp_path / "data")
-    sampled(made, 0.3, seed=1, epoch=1)
+    made = prepare_data(settings(corpus), tmp_path / "data")
+    resample_subwords(made, 0.3, seed=1, epoch=1)
     before = state(made.folder)
 
     class Broken:
         def sample(self, lines: list[str], strength: float) -> list[list[int]]:
             raise ZeroDivisionError
 
-    broken: Any = Tokenizers(Broken(), Broken())
+    broken: Any = Codec(Broken(), Broken())
     with pytest.raises(ZeroDivisionError):
-        sampled(replace(made, tokenizers=broken), 0.3, seed=1, epoch=2)
+        resample_subwords(replace(made, codec=broken), 0.3, seed=1, epoch=2)
     assert state(made.folder) == before
 
 
@@ -422,6 +424,6 @@ def test_a_hub_dataset_need_not_have_a_test_set(
         lines = [json.dumps({"de": de, "en": en}) + "\n" for de, en in pairs]
         (hub / f"{name}.jsonl").write_text("".join(lines))
     none: dict[str, Any] = dict.fromkeys(("train", "valid", "test"))
-    made = prepare(settings(corpus, data={"hub": str(hub), **none}), tmp_path / "data")
+    made = prepare_data(settings(corpus, data={"hub": str(hub), **none}), tmp_path / "data")
     assert len(made.train)
     assert "without a test set" in caplog.text

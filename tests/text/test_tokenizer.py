@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from seq2seq.config import TokenizerConfig
+from seq2seq.config.schema import TokenizerConfig
 from seq2seq.errors import UserError
-from seq2seq.text.tokenizer import Tokenizer, learn, seed_sampling
+from seq2seq.text.tokenizer import Tokenizer, seed_subword_sampling, train_tokenizer
 
 WORDS = (
     ["big", "small", "red", "green", "old"],
@@ -38,13 +38,13 @@ def tokenizer(kind: str = "bpe", **changed: Any) -> Tokenizer:
     name = f"{kind} {changed}"
     if name not in _learned:
         values = {"kind": kind, "vocabulary": SIZES[kind], **changed}
-        _learned[name] = learn(LINES, TokenizerConfig.model_validate(values))
+        _learned[name] = train_tokenizer(LINES, TokenizerConfig.model_validate(values))
     return _learned[name]
 
 
 def complaint(lines: list[str], **values: Any) -> str:
     with pytest.raises(UserError) as caught:
-        learn(lines, TokenizerConfig.model_validate(values), "corpus.txt")
+        train_tokenizer(lines, TokenizerConfig.model_validate(values), "corpus.txt")
     assert "\n" not in str(caught.value)
     return str(caught.value)
 
@@ -115,7 +115,7 @@ def test_breaks_in_the_pieces_are_spaces(kind: str) -> None:
         byte_fallback=False,
         character_coverage=1.0,
     )
-    made = learn(lines, values)
+    made = train_tokenizer(lines, values)
     known = [row for row in made.encode(lines) if made.unk not in row]  # some are never learned
     assert len(known) > 4
     assert set(made.decode(known)) == {"one two   three"}
@@ -139,7 +139,7 @@ def test_every_word_has_an_id_of_its_own() -> None:
     known = made.piece_ids(["▁the"])[0]
     line = "the zzyx <unk> the  qqq\u00a0qqq <s> the"
     assert made.encode([line])[0] == [known, *[made.unk] * 2, known, *[made.unk] * 3, known]
-    assert made.words(line) == list(range(8))
+    assert made.piece_words(line) == list(range(8))
     assert made.encode(["", " "]) == [[], []]
 
 
@@ -157,7 +157,7 @@ def test_lowercase(kind: str) -> None:
     assert made.encode(["THE Big CAT"]) == made.encode(["the big cat"])
     assert made.decode(made.encode(["THE Big CAT"])) == ["the big cat"]
     assert tokenizer(kind).encode(["THE Big CAT"]) != tokenizer(kind).encode(["the big cat"])
-    learned = learn(
+    learned = train_tokenizer(
         map(str.upper, LINES), TokenizerConfig(kind=kind, vocabulary=SIZES[kind], lowercase=True)
     )
     assert learned.model == made.model
@@ -180,7 +180,7 @@ def test_pieces_and_ids_name_each_other(kind: str) -> None:
 @KIND
 def test_learned_twice_it_is_the_same(kind: str) -> None:
     values = TokenizerConfig(kind=kind, vocabulary=SIZES[kind])
-    assert learn(LINES, values).model == learn(iter(LINES), values).model
+    assert train_tokenizer(LINES, values).model == train_tokenizer(iter(LINES), values).model
 
 
 @pytest.mark.parametrize("kind", ["unigram", "bpe"])
@@ -198,14 +198,14 @@ def test_a_size_that_does_not_fit_is_told_what_does(
     # At the limit it goes, one piece beyond it does not.
     limit, step = int(match[1]), -1 if vocabulary == 8 else 1
     values["vocabulary"] = limit
-    assert len(learn(LINES, TokenizerConfig.model_validate(values))) == limit
+    assert len(train_tokenizer(LINES, TokenizerConfig.model_validate(values))) == limit
     complaint(LINES, **{**values, "vocabulary": limit + step})
 
 
 @pytest.mark.parametrize("kind", ["char", "word"])
 def test_characters_and_words_may_be_fewer(kind: str) -> None:
-    assert len(learn(LINES, TokenizerConfig(kind=kind, vocabulary=20_000))) < 40
-    assert len(learn(LINES, TokenizerConfig(kind=kind, vocabulary=10))) == 10
+    assert len(train_tokenizer(LINES, TokenizerConfig(kind=kind, vocabulary=20_000))) < 40
+    assert len(train_tokenizer(LINES, TokenizerConfig(kind=kind, vocabulary=10))) == 10
 
 
 @KIND
@@ -235,7 +235,7 @@ def test_what_goes_wrong_with_the_lines_is_told_as_it_is(
         raise error
 
     with pytest.raises(type(error)) as caught:
-        learn(lines(), TokenizerConfig(kind=kind, vocabulary=SIZES[kind]))
+        train_tokenizer(lines(), TokenizerConfig(kind=kind, vocabulary=SIZES[kind]))
     assert caught.value is error
 
 
@@ -255,7 +255,7 @@ def test_a_model_without_our_special_pieces() -> None:
 def drawn(made: Tokenizer, strength: float, seed: int, times: int = 1) -> list[list[list[int]]]:
     """What a fresh thread draws for the lines, one time after the other."""
     found: list[list[list[int]]] = []
-    seed_sampling(seed)
+    seed_subword_sampling(seed)
     thread = threading.Thread(
         target=lambda: found.extend(made.sample(LINES, strength) for _ in range(times))
     )
@@ -277,8 +277,8 @@ def test_sampling(kind: str) -> None:
 
 @pytest.mark.parametrize("line", ["a\u200bb", "a\x1cb", " a  b ", "a\u3000b"])
 def test_each_whole_word_that_has_an_id_is_a_word(line: str) -> None:
-    made = learn(["a b"], TokenizerConfig(kind="word", vocabulary=20))
-    assert made.words(line) == list(range(len(made.encode([line])[0])))
+    made = train_tokenizer(["a b"], TokenizerConfig(kind="word", vocabulary=20))
+    assert made.piece_words(line) == list(range(len(made.encode([line])[0])))
 
 
 @given(line=st.text(st.sampled_from("abcdefghij 日本語éü▁\u200b\x1c\u3000")))
@@ -292,6 +292,6 @@ def test_each_character_has_an_id(line: str) -> None:
         if one != before or one != made.unk
     ]
     assert merged == made._processor.EncodeAsIds(line)
-    assert len(made.words(line)) == len(ids)
+    assert len(made.piece_words(line)) == len(ids)
     assert made.encode(["日本語 a"])[0][1:4] == [made.unk] * 3
-    assert made.words("日本語 a") == [0, 0, 0, 0, 1, 1]
+    assert made.piece_words("日本語 a") == [0, 0, 0, 0, 1, 1]

@@ -107,7 +107,7 @@ def test_killed_at_any_point_of_a_save(saved, update, swaps, monkeypatch):
     progress.update = update
     for call in range(1, 20):
         alive = not killed_at(call, lambda: Checkpoints(folder).save(progress, *one))
-        files.put_back(folder)  # as a run that goes on does
+        files.finish_interrupted_swap(folder)  # as a run that goes on does
         found = Checkpoints(folder).load(*parts(2))
         assert found is not None
         assert found.update in (1, update)
@@ -164,7 +164,7 @@ def test_a_folder_of_the_same_name_is_replaced_as_a_whole(tmp_path):
     """What `save` stands on when it writes the same update again."""
     folder = tmp_path / "f"
     for content in ("old", "new"):
-        with files.whole_folder(folder) as aside:
+        with files.atomic_folder(folder) as aside:
             (aside / "a").write_text(content)
             assert folder.exists() == (content == "new")
     assert (folder / "a").read_text() == "new"

@@ -33,13 +33,13 @@ import torch
 from seq2seq import cli
 
 torch.set_default_dtype(torch.float64)
-with mock.patch("seq2seq.training.loop.plot_curves"):
+with mock.patch("seq2seq.training.trainer.plot_curves"):
     cli.main()
 """
 _SETTINGS = (
     "training.updates=50",
     "training.log_every=10",
-    "training.average_decay=0.9",
+    "training.ema_decay=0.9",
     "validation.every=20",
     "validation.lines=7",
 )
@@ -289,14 +289,14 @@ def test_a_host_that_is_cut_off_ends_the_run(script, toy, tmp_path, hosts):
         assert "has lost another one" in log.read_text()
 
 
-@pytest.mark.parametrize("shape", ["pairs", "text"])
-def test_more_ranks_than_there_is_work_for(shape, toy, tmp_path):
+@pytest.mark.parametrize("task", ["pairs", "text"])
+def test_more_ranks_than_there_is_work_for(task, toy, tmp_path):
     few = tmp_path / "few"
     few.with_suffix(".en").write_text("the red cat runs here\n")
     few.with_suffix(".fr").write_text("le chat rouge court ici\n")
     settings = [f"data.train={few}", "tokenizer.kind=char"]
     said = "1 training pairs cannot be shared out over 2 ranks"
-    if shape == "text":
+    if task == "text":
         toy = SimpleNamespace(path=toy.folder / "language.toml")
         settings = ["training.batch_tokens=10"]
         said = "1 windows a batch (training.batch_tokens / training.window)"
@@ -313,10 +313,10 @@ def test_more_ranks_than_there_is_work_for(shape, toy, tmp_path):
 
 def test_shares_are_whole_and_near_in_length():
     items = list(range(11))
-    shares = [Ranks(number, 3).share_of(items) for number in range(3)]
+    shares = [Ranks(number, 3).shard(items) for number in range(3)]
     assert sorted(item for share in shares for item in share) == items
     assert shares[1] == [1, 4, 7, 10]
-    assert Ranks().all_of(Ranks().share_of(items)) == items
+    assert Ranks().gather_shards(Ranks().shard(items)) == items
 
 
 # The first rank prepares for longer than a lost rank is waited for.
@@ -327,9 +327,10 @@ from unittest import mock
 
 from seq2seq import cli
 from seq2seq.text import preparation
-from seq2seq.training import distributed, loop
+from seq2seq.training import distributed
+from seq2seq.training import trainer
 
-plain = preparation.prepare
+plain = preparation.prepare_data
 
 
 def slow(*arguments, **named):
@@ -339,8 +340,8 @@ def slow(*arguments, **named):
 
 
 distributed._PATIENCE = timedelta(seconds=4)
-loop.plot_curves = lambda *_: None
-loop.preparation = mock.Mock(prepare=slow)
+trainer.plot_curves = lambda *_: None
+trainer.preparation = mock.Mock(prepare_data=slow)
 cli.main()
 """
 

@@ -16,12 +16,12 @@ import torch
 
 from seq2seq.errors import UserError
 from seq2seq.text import preparation
-from seq2seq.training import loop
+from seq2seq.training import trainer
 from seq2seq.training.checkpoint import Checkpoints
 from seq2seq.training.distributed import Ranks
-from seq2seq.training.feed import Feeds
-from seq2seq.training.run import alone
-from seq2seq.training.stopping import Stopped
+from seq2seq.training.epoch_batches import BatchPlanner
+from seq2seq.training.run_folder import lock_folder
+from seq2seq.training.stopping import Interrupted
 
 _TIMES = {"seconds", "window_start", "minutes", "tokens_per_second"}
 # Sizes for speed; everything random is switched on.
@@ -31,7 +31,7 @@ _SMALL = (
     "encoder.dropout=0.2",
     "decoder.embedding_dropout=0.2",
     "training.word_dropout=0.1",
-    "training.average_decay=0.9",
+    "training.ema_decay=0.9",
     "training.log_every=7",
     "validation.lines=5",
     "validation.metric=loss",
@@ -64,21 +64,21 @@ _KINDS = {
         "validation.metric=bleu",
     ),
     "a language model, its state carried on, accumulated, validated at each epoch": (
-        "shape=language-model",
+        "task=language-model",
         "decoder.cell=lstm",
         "decoder.layers=2",
         "decoder.weight_dropout=0.3",
         "training.accumulate=2",
-        "training.average_decay=0.9",
+        "training.ema_decay=0.9",
         "training.word_dropout=0.1",
         "training.log_every=7",
         "training.epochs=3",
     ),
     "a language model, validated inside epochs, SGD": (
-        "shape=language-model",
+        "task=language-model",
         "decoder.cell=gru",
         "decoder.dropout=0.2",
-        "training.average_decay=0.9",
+        "training.ema_decay=0.9",
         "training.optimizer=sgd",
         "training.log_every=7",
         "training.epochs=2",
@@ -88,7 +88,7 @@ _KINDS = {
 
 
 def configured(toy, settings):
-    if "shape=language-model" in settings:
+    if "task=language-model" in settings:
         return toy.language(*settings)
     return toy.config(*_SMALL, *settings)
 
@@ -134,14 +134,14 @@ def same(one: object, other: object, where: str = "") -> None:
 
 def stop_at(monkeypatch, update: int) -> None:
     """Let SIGTERM arrive in the middle of that update."""
-    plain = loop.Trainer.update
+    plain = trainer.Trainer.update
 
     def stopping(self, *arguments):
         if self.progress.update + 1 == update:
             signal.raise_signal(signal.SIGTERM)
         plain(self, *arguments)
 
-    monkeypatch.setattr(loop.Trainer, "update", stopping)
+    monkeypatch.setattr(trainer.Trainer, "update", stopping)
 
 
 @pytest.fixture(scope="module", params=_KINDS.values(), ids=_KINDS.keys())
@@ -149,15 +149,15 @@ def kind(request, toy, tmp_path_factory):
     """A configuration, how an uninterrupted run of it ends, and the last update of its epoch."""
     config = configured(toy, request.param)
     run = tmp_path_factory.mktemp("whole") / "run"
-    loop.train(config, run)
+    trainer.train_model(config, run)
     ended = ends_as(run)
     epochs = [row["epoch"] for row in ended["rows"] if row["kind"] == "train"]
     assert max(epochs) >= 1, "too short a run to show anything"
     judged = {row["update"] for row in ended["rows"] if row["kind"] == "valid"}
     assert len(judged) >= 2
     assert any(update % 7 for update in judged)  # with a log window half full
-    prepared = preparation.prepare(config, run / "data", in_use=True)
-    batches = len(Feeds(config, prepared, Ranks())(0).plan)
+    prepared = preparation.prepare_data(config, run / "data", in_use=True)
+    batches = len(BatchPlanner(config, prepared, Ranks())(0).plan)
     return config, ended, -(-batches // config.training.accumulate)
 
 
@@ -177,9 +177,9 @@ def test_a_stopped_run_goes_on_as_if_it_had_not(kind, random_seed, tmp_path, mon
     for stop in stops:
         with monkeypatch.context() as patch:
             stop_at(patch, stop)
-            with pytest.raises(Stopped):
-                loop.train(config, tmp_path / "run", resume=stop != stops[0])
-    loop.train(config, tmp_path / "run", resume=True)
+            with pytest.raises(Interrupted):
+                trainer.train_model(config, tmp_path / "run", resume=stop != stops[0])
+    trainer.train_model(config, tmp_path / "run", resume=True)
     same(ends_as(tmp_path / "run"), ended)
 
 
@@ -188,41 +188,41 @@ def test_what_was_logged_after_the_checkpoint_is_cut_off(kind, tmp_path, monkeyp
     run = tmp_path / "run"
     with monkeypatch.context() as patch:
         stop_at(patch, 8)
-        with pytest.raises(Stopped):
-            loop.train(config, run)
+        with pytest.raises(Interrupted):
+            trainer.train_model(config, run)
     with (run / "metrics.jsonl").open("ab") as log:  # what a killed run may leave
         log.write(b'{"kind": "train", "update": 14, "loss": 1.0}\n{"kind": "tra')
     for left in (".data.1.part", "checkpoints/.update-00000009.1.part"):
         (run / left).mkdir()
         (run / left / "half").write_bytes(b"half")
     (run / ".config.toml.1.part").write_bytes(b"half")
-    loop.train(config, run, resume=True)
+    trainer.train_model(config, run, resume=True)
     same(ends_as(run), ended)
     assert not list(run.rglob("*.part"))
 
 
 def test_a_finished_run_resumed_changes_nothing_and_may_be_extended(toy, tmp_path, monkeypatch):
     short = (*_SMALL, "training.schedule=inverse-sqrt", "validation.every=0")
-    loop.train(toy.config(*short, "training.epochs=1"), tmp_path / "run")
+    trainer.train_model(toy.config(*short, "training.epochs=1"), tmp_path / "run")
     before = ends_as(tmp_path / "run")
     with monkeypatch.context() as patch:
-        patch.setattr(loop.Trainer, "update", lambda *_: pytest.fail("trained on"))
-        loop.train(toy.config(*short, "training.epochs=1"), tmp_path / "run", resume=True)
+        patch.setattr(trainer.Trainer, "update", lambda *_: pytest.fail("trained on"))
+        trainer.train_model(toy.config(*short, "training.epochs=1"), tmp_path / "run", resume=True)
     same(ends_as(tmp_path / "run"), before)
     longer = toy.config(*short, "training.epochs=2")
-    loop.train(longer, tmp_path / "run", resume=True)
-    loop.train(longer, tmp_path / "whole")
+    trainer.train_model(longer, tmp_path / "run", resume=True)
+    trainer.train_model(longer, tmp_path / "whole")
     same(ends_as(tmp_path / "run"), ends_as(tmp_path / "whole"))
 
 
 def test_an_update_limit_at_an_epochs_end_validates_once(toy, tmp_path):
     short = (*_SMALL, "training.schedule=inverse-sqrt", "validation.every=0", "training.epochs=2")
     whole = tmp_path / "whole"
-    loop.train(toy.config(*short), whole)
+    trainer.train_model(toy.config(*short), whole)
     rows = ends_as(whole)["rows"]
     first = next(row["update"] for row in rows if row["kind"] == "valid")
-    loop.train(toy.config(*short, f"training.updates={first}"), tmp_path / "run")
-    loop.train(toy.config(*short), tmp_path / "run", resume=True)
+    trainer.train_model(toy.config(*short, f"training.updates={first}"), tmp_path / "run")
+    trainer.train_model(toy.config(*short), tmp_path / "run", resume=True)
     found = ends_as(tmp_path / "run")["rows"]
     assert [(r["kind"], r["update"], r["loss"]) for r in found] == [
         (r["kind"], r["update"], r["loss"]) for r in rows
@@ -233,10 +233,12 @@ def test_the_thread_count_of_the_beginning_is_set_again(kind, tmp_path, monkeypa
     config, _, _ = kind
     with monkeypatch.context() as patch:
         stop_at(patch, 2)
-        with pytest.raises(Stopped):
-            loop.train(config, tmp_path / "run")
+        with pytest.raises(Interrupted):
+            trainer.train_model(config, tmp_path / "run")
     training = config.training.model_copy(update={"threads": 2, "updates": 3, "epochs": None})
-    loop.train(config.model_copy(update={"training": training}), tmp_path / "run", resume=True)
+    trainer.train_model(
+        config.model_copy(update={"training": training}), tmp_path / "run", resume=True
+    )
     assert torch.get_num_threads() == 1
     assert ends_as(tmp_path / "run")["progress"]["threads"] == 1
 
@@ -249,32 +251,32 @@ def test_other_data_under_a_begun_run_is_refused(toy, tmp_path, monkeypatch):
     config = type(toy)(tmp_path).config(*_SMALL)
     with monkeypatch.context() as patch:
         stop_at(patch, 1)
-        with pytest.raises(Stopped):
-            loop.train(config, tmp_path / "run")
+        with pytest.raises(Interrupted):
+            trainer.train_model(config, tmp_path / "run")
     (tmp_path / "train.en").write_bytes((tmp_path / "train.fr").read_bytes())
     with pytest.raises(UserError, match="has changed since the run began"):
-        loop.train(config, tmp_path / "run", resume=True)
+        trainer.train_model(config, tmp_path / "run", resume=True)
 
 
 def test_one_process_alone_trains_in_a_run(toy, tmp_path, no_picture):
     run, config = tmp_path / "run", toy.config("training.updates=1", "training.epochs=1")
-    with alone(run):
+    with lock_folder(run):
         with pytest.raises(UserError, match="another process is training here"):
-            loop.train(config, run)
+            trainer.train_model(config, run)
         assert run.is_dir()  # the folder is the one's that is in it
     assert not run.exists()  # nothing came of it
-    loop.train(config, run)
+    trainer.train_model(config, run)
     shutil.rmtree(run / "checkpoints")
     weights = (run / "model" / "model.safetensors").read_bytes()
     with pytest.raises(UserError, match="holds a model, and no checkpoints to go on from"):
-        loop.train(config, run, resume=True)
+        trainer.train_model(config, run, resume=True)
     assert (run / "model" / "model.safetensors").read_bytes() == weights
 
 
 def test_each_start_is_written_down_where_something_is_left_to_do(toy, tmp_path, no_picture):
     for updates in (1, 1, 2):
         config = toy.config(f"training.updates={updates}")
-        loop.train(config, tmp_path / "run", resume=True)
+        trainer.train_model(config, tmp_path / "run", resume=True)
     starts = (tmp_path / "run" / "starts.jsonl").read_text().splitlines()
     assert [json.loads(line).keys() for line in starts] == [{"hardware", "commit"}] * 2
 
@@ -296,7 +298,7 @@ def test_processes_stopped_and_killed_end_as_one_that_was_not(toy, tmp_path):
     often = ("training.epochs=6", "training.log_every=1", "validation.every=0")
     settings = (*_SMALL, *_KINDS[list(_KINDS)[1]], *often)
     whole, run = tmp_path / "whole", tmp_path / "run"
-    loop.train(toy.config(*settings), whole)
+    trainer.train_model(toy.config(*settings), whole)
     moment = random.Random(7)
     for number, rows in ((signal.SIGTERM, 4), (signal.SIGKILL, 24)):
         process = begin(toy, run, settings)
@@ -311,7 +313,7 @@ def test_processes_stopped_and_killed_end_as_one_that_was_not(toy, tmp_path):
         assert ("saved: go on with --resume" in said.decode()) == (number == signal.SIGTERM)
         assert (run / "curves.png").read_bytes().startswith(b"\x89PNG")
     assert ends_as_far(run) < ends_as_far(whole)
-    loop.train(toy.config(*settings), run, resume=True)
+    trainer.train_model(toy.config(*settings), run, resume=True)
     same(ends_as(run), ends_as(whole))
 
 
@@ -327,26 +329,26 @@ def stands_at(run):
 def stopped_in_the_first_epoch(config, run, monkeypatch):
     with monkeypatch.context() as patch:
         stop_at(patch, 3)
-        with pytest.raises(Stopped):
-            loop.train(config, run)
+        with pytest.raises(Interrupted):
+            trainer.train_model(config, run)
     assert (stands_at(run)["epoch"], stands_at(run)["position"]) == (0, 3)
 
 
 @pytest.mark.parametrize(
-    ("shape", "changed"),
+    ("task", "changed"),
     [("pairs", "batch_tokens=60"), ("text", "batch_tokens=40"), ("text", "window=5")],
 )
 def test_other_batches_begin_the_epoch_anew(
-    shape, changed, toy, tmp_path, monkeypatch, no_picture, caplog
+    task, changed, toy, tmp_path, monkeypatch, no_picture, caplog
 ):
-    made = toy.config if shape == "pairs" else toy.language
+    made = toy.config if task == "pairs" else toy.language
     settings = ("validation.metric=loss", "training.epochs=1")
     stopped_in_the_first_epoch(made(*settings), tmp_path / "run", monkeypatch)
     with caplog.at_level("INFO"):
-        loop.train(made(*settings, f"training.{changed}"), tmp_path / "run", resume=True)
+        trainer.train_model(made(*settings, f"training.{changed}"), tmp_path / "run", resume=True)
     assert "other batches than before: the epoch under way is begun anew" in caplog.text
     whole = made(*settings, f"training.{changed}")
-    loop.train(whole, tmp_path / "whole")
+    trainer.train_model(whole, tmp_path / "whole")
     assert stands_at(tmp_path / "run")["update"] == stands_at(tmp_path / "whole")["update"] + 3
 
 
@@ -361,12 +363,29 @@ def test_what_a_run_cannot_change(changed, toy, tmp_path, monkeypatch, no_pictur
     settings = ("training.epochs=1", "validation.every=100")
     stopped_in_the_first_epoch(toy.config(*settings), tmp_path / "run", monkeypatch)
     with pytest.raises(UserError, match=f"another configuration: {changed.split('=')[0]} was"):
-        loop.train(toy.config(*settings, changed), tmp_path / "run", resume=True)
+        trainer.train_model(toy.config(*settings, changed), tmp_path / "run", resume=True)
+
+
+def test_a_run_that_was_configured_with_older_keys_goes_on(
+    toy, tmp_path, monkeypatch, no_picture, caplog
+):
+    run, config = tmp_path / "run", toy.config("training.epochs=1", "training.ema_decay=0.9")
+    stopped_in_the_first_epoch(config, run, monkeypatch)
+    written = (run / "config.toml").read_text()
+    older = (("task = ", "shape = "), ("ema_decay = ", "average_decay = "))
+    for new, old in (*older, ("vector_size = ", "numbers = ")):
+        assert written.count(new) == 1
+        written = written.replace(new, old)
+    (run / "config.toml").write_text(written)
+    with caplog.at_level("INFO"):
+        trainer.train_model(config, run, resume=True)
+    assert "resumed with a changed setting" not in caplog.text
+    assert "shape is now task" in caplog.text
 
 
 def test_a_damaged_configuration_is_named(toy, tmp_path, monkeypatch, no_picture):
     run = tmp_path / "run"
     stopped_in_the_first_epoch(toy.config("training.epochs=1"), run, monkeypatch)
-    (run / "config.toml").write_text("shape = [")
+    (run / "config.toml").write_text("task = [")
     with pytest.raises(UserError, match=r"config\.toml: cannot be read as TOML"):
-        loop.train(toy.config("training.epochs=1"), run, resume=True)
+        trainer.train_model(toy.config("training.epochs=1"), run, resume=True)

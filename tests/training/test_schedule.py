@@ -4,9 +4,9 @@ import math
 
 import pytest
 
-from seq2seq.config import TrainingConfig
+from seq2seq.config.schema import TrainingConfig
 from seq2seq.training.checkpoint import Progress
-from seq2seq.training.schedule import fraction_done, learning_rate, meet_plateau, reached
+from seq2seq.training.schedule import count_plateau, fraction_done, learning_rate, stop_reason
 
 
 def settings(**values):
@@ -42,7 +42,7 @@ def test_a_plateau_is_patience_validations_without_a_gain():
     config, progress = settings(plateau_patience=2), Progress()
     cuts = []
     for gained in (True, False, True, False, False, False, False, False):
-        meet_plateau(config, progress, gained)
+        count_plateau(config, progress, gained)
         cuts.append(progress.cuts)
     assert cuts == [0, 0, 0, 0, 1, 1, 2, 2]
 
@@ -66,9 +66,9 @@ def test_the_nearest_limit_says_how_much_is_done():
     ],
 )
 def test_ends(progress, why):
-    assert reached(settings(epochs=4, updates=1000, minutes=10, patience=5), progress) == why
+    assert stop_reason(settings(epochs=4, updates=1000, minutes=10, patience=5), progress) == why
 
 
 def test_patience_0_waits_for_ever():
-    assert reached(settings(patience=0), Progress(waited=10**6)) == ""
+    assert stop_reason(settings(patience=0), Progress(waited=10**6)) == ""
     assert math.isclose(learning_rate(settings(), 10**6, 0.5, 0), 0.01)

@@ -1,0 +1,176 @@
+"""Configurations as TOML: read, checked and written.
+
+Unknown keys and wrong values are refused, all of them at once, each with its key and, where one is
+close, the right name.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+from collections.abc import Iterable
+from copy import deepcopy
+from pathlib import Path
+from typing import Any, TypeVar
+
+import tomli_w
+from pydantic import ValidationError
+
+from seq2seq.config.migration import migrate
+from seq2seq.config.schema import Config, DataConfig, Section
+from seq2seq.errors import UserError, did_you_mean
+
+_MEANT = re.compile("'(.+)'")
+AnySection = TypeVar("AnySection", bound=Section)
+
+
+def load_config(path: Path, settings: Iterable[str] = ()) -> Config:
+    """Read a configuration file and lay `section.key=value` settings over it.
+
+    Paths in `[data]` are made absolute: against the file's folder, then `$SEQ2SEQ_DATA`.
+
+    Raises UserError for a file that is missing or no TOML, and for all unknown keys and wrong
+    values together.
+    """
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file; give the path of a configuration") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+        raise UserError(f"{path}: cannot be read as TOML: {error}") from None
+    for setting in settings:
+        _lay_over(values, setting)
+    config = parse_config(values, where=str(path))
+    return config.model_copy(update={"data": _with_found_paths(config.data, path.parent)})
+
+
+def parse_config(values: dict[str, Any], where: str) -> Config:
+    """Check a whole configuration, one with older keys too; `where` names it in messages.
+
+    Raises UserError.
+    """
+    return validate_section(Config, migrate(values, where), where)
+
+
+def validate_section(section: type[AnySection], values: dict[str, Any], where: str) -> AnySection:
+    """Check the values of one section, all of them at once. Raises UserError."""
+    try:
+        return section.model_validate(values)
+    except ValidationError as error:
+        said = _complaints(error, section)
+        # What does not fit together is looked for in sound values alone: so once more without the
+        # unsound ones, of which nothing is to be said twice.
+        rest, taken = _without(values, error, section)
+        try:
+            section.model_validate(rest)
+        except ValidationError as other:
+            named = re.compile(rf"\b({'|'.join(map(re.escape, taken))})\b") if taken else None
+            said += [
+                one for one in _complaints(other, section) if named is None or not named.search(one)
+            ]
+        raise UserError(f"{where}: " + "; ".join(dict.fromkeys(said))) from None
+
+
+def dump_config(config: Config) -> str:
+    """The configuration as TOML, with every value that its task uses."""
+    unused = config.unused_sections
+    return tomli_w.dumps(config.model_dump(mode="json", exclude_none=True, exclude=unused))
+
+
+def _without(
+    values: dict[str, Any], error: ValidationError, schema: type[Section]
+) -> tuple[dict[str, Any], set[str]]:
+    """The values but for those that are wrong by themselves; and the names of these, those too that
+    were meant."""
+    rest, taken = deepcopy(values), set()
+    for item in error.errors():
+        if item["type"] == "value_error":  # of a section as a whole
+            continue
+        *sections, last = item["loc"]
+        inner: Any = rest
+        while sections and isinstance(inner.get(sections[0]), dict):
+            inner = inner[sections.pop(0)]
+        name = sections[0] if sections else last  # a member of a list or a union goes with it
+        if name in inner:
+            del inner[name]
+            known = _keys(schema, [str(part) for part in item["loc"][:-1]])
+            taken |= {str(name), *_MEANT.findall(did_you_mean(str(name), known))}
+    return rest, taken
+
+
+def _complaints(error: ValidationError, schema: type[Section]) -> list[str]:
+    lines = []
+    for item in error.errors():
+        # A union's members are named in the location; the key is what a user wrote.
+        location = [str(part) for part in item["loc"]]
+        key = ".".join(part for part in location if part not in ("str", "int", "list[str]"))
+        if item["type"] == "extra_forbidden":
+            hint = did_you_mean(location[-1], _keys(schema, location[:-1]))
+            lines.append(f"unknown key {key}{hint}")
+        elif item["type"] == "missing":
+            lines.append(f"{key} is missing")
+        else:
+            message = item["msg"].removeprefix("Value error, ")
+            message = message[0].lower() + message[1:]
+            lines.append(f"{key}: {message}" if key else message)
+            if item["type"] not in ("value_error",) and not isinstance(item["input"], dict):
+                lines[-1] += f", not {item['input']!r}"
+    return list(dict.fromkeys(lines))
+
+
+def _keys(schema: type[Section], location: list[str]) -> list[str]:
+    section: Any = schema
+    for part in location:
+        field = section.model_fields.get(part)
+        if field is None or not isinstance(field.annotation, type):
+            return []
+        section = field.annotation
+    return list(section.model_fields)
+
+
+def _lay_over(values: dict[str, Any], setting: str) -> None:
+    key, equals, text = setting.partition("=")
+    if not equals or not key.strip():
+        raise UserError(f"--set {setting}: write section.key=value")
+    *sections, name = key.strip().split(".")
+    try:
+        value = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        value = text  # a bare word is a string
+    for section in sections:
+        inner = values.setdefault(section, {})
+        if not isinstance(inner, dict):
+            raise UserError(f"--set {setting}: {section} is no section")
+        values = inner
+    values[name] = value
+
+
+def _with_found_paths(data: DataConfig, folder: Path) -> DataConfig:
+    folders = [folder.resolve()]
+    if os.environ.get("SEQ2SEQ_DATA"):
+        folders.append(Path(os.environ["SEQ2SEQ_DATA"]).resolve())
+
+    # What a prefix is completed with; a table and each of two files stand there as they are.
+    endings = ["", ".gz"]
+    endings += [f".{side}{gz}" for side in (data.source, data.target) for gz in ("", ".gz")]
+
+    def find(name: str) -> str:
+        for base in folders:
+            if any(Path(f"{base / name}{ending}").is_file() for ending in endings):
+                return str(base / name)
+        return str(folders[0] / name)
+
+    def find_all(value: str | list[str] | None) -> str | list[str] | None:
+        if value is None:
+            return None
+        return [find(name) for name in value] if isinstance(value, list) else find(value)
+
+    found: dict[str, Any] = {
+        name: find_all(getattr(data, name)) for name in ("train", "valid", "test")
+    }
+    # A hub id has the form owner/name; a folder beside the configuration is one on this disk.
+    if data.hub is not None:
+        here = [str(base / data.hub) for base in folders if (base / data.hub).is_dir()]
+        found["hub"] = here[0] if here else data.hub
+    return data.model_copy(update=found)

@@ -1,0 +1,159 @@
+"""A picture of attention: which source pieces each target piece looked at."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeGuard
+
+import numpy as np
+
+from seq2seq.errors import UserError
+from seq2seq.evaluation.figures import QUIET, new_figure, save_figure
+from seq2seq.files import read_jsonl
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+log = logging.getLogger(__name__)
+
+MAX_PIECES = 100  # pieces of a side; more cannot be read in one picture
+_CELL = 0.24  # inches
+_FONT = "DejaVu Sans"  # comes with matplotlib: Latin, Greek, Cyrillic, Arabic, Hebrew
+
+
+def plot_attention(alignments: Path, line: int, picture: Path) -> None:
+    """Draws one line of a file that `seq2seq translate --alignments FILE.jsonl` wrote.
+
+    Source pieces stand at the top, target pieces at the left; the darker, the more weight. Text of
+    every script is drawn with whatever installed font has it; where none does, a warning says so.
+
+    Raises UserError for a file that cannot be read or is none of that kind, for a line that is not
+    in it, a blank one, or one of more than 100 pieces a side, and for a picture that is not png,
+    svg or pdf.
+    """
+    source, target, weights = _read(alignments, line)
+    figure = new_figure(_CELL * len(source) + 2.4, _CELL * len(target) + 1.8)
+    axes = figure.subplots()
+    image = axes.imshow(weights, cmap="Blues", vmin=0, vmax=1, interpolation="nearest")
+    scale = figure.colorbar(image, ax=axes, ticks=[0, 0.5, 1], fraction=0.04, aspect=30, pad=0.02)
+    scale.set_label("weight", color=QUIET)
+    scale.ax.tick_params(length=0, labelsize=8, labelcolor=QUIET)
+    scale.outline.set_visible(False)
+    axes.xaxis.tick_top()
+    family = [_FONT, *_fonts_for({*"".join(source), *"".join(target)})]
+    _name(axes.set_xticks(range(len(source)), source, rotation=90), family)
+    _name(axes.set_yticks(range(len(target)), target), family)
+    _grid(axes, weights.shape)
+    with warnings.catch_warnings():
+        # What no font has was said once, and need not be glyph by glyph.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+        save_figure(figure, picture)
+
+
+def _read(path: Path, line: int) -> tuple[list[str], list[str], np.ndarray]:
+    """Pieces of both sides, legible, and weights [T, S] of one line."""
+    if path.suffix != ".jsonl":
+        raise UserError(
+            f"{path}: a picture is drawn from weights: give the .jsonl file that seq2seq translate "
+            "--alignments FILE.jsonl wrote"
+        )
+    rows = read_jsonl(path)
+    found = [(number, row) for number, row in rows if row.get("line") == line]
+    if not found:
+        raise UserError(f"{path}: no alignment of line {line}: it holds {len(rows):,} lines")
+    number, row = found[0]
+    source, target, weights = row.get("source"), row.get("target"), row.get("weights")
+    if not (_is_text(source) and _is_text(target) and _is_table(weights, len(target), len(source))):
+        raise UserError(
+            f"{path}:{number}: no alignment: it needs source and target pieces and a weight for "
+            "each pair, from 0 to 1; make the file with seq2seq translate --alignments FILE.jsonl"
+        )
+    if not source or not target:
+        raise UserError(f"{path}:{number}: line {line} has no pieces: there is nothing to draw")
+    if max(len(source), len(target)) > MAX_PIECES:
+        raise UserError(
+            f"{path}:{number}: line {line} has {len(source)} source and {len(target)} target "
+            f"pieces: at most {MAX_PIECES} can be read in a picture; draw a shorter line"
+        )
+    return (
+        [_legible(piece) for piece in source],
+        [_legible(piece) for piece in target],
+        np.array(weights, np.float64),
+    )
+
+
+def _is_text(value: Any) -> TypeGuard[list[str]]:
+    return isinstance(value, list) and all(isinstance(piece, str) for piece in value)
+
+
+def _is_table(value: Any, rows: int, columns: int) -> bool:
+    return (
+        isinstance(value, list)
+        and len(value) == rows
+        and all(isinstance(row, list) and len(row) == columns for row in value)
+        and all(isinstance(weight, int | float) for row in value for weight in row)
+        and all(0 <= weight <= 1 for row in value for weight in row)  # and so no NaN
+    )
+
+
+def _legible(piece: str) -> str:
+    return "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in piece)
+
+
+def _name(ticks: Iterable[Any], family: list[str]) -> None:
+    for tick in ticks:
+        tick.label1.set(family=family, parse_math=False)
+        tick.label2.set(family=family, parse_math=False)
+
+
+def _grid(axes: Axes, shape: tuple[int, ...]) -> None:
+    """Thin lines between the cells, nothing else."""
+    axes.set_xticks(np.arange(1, shape[1]) - 0.5, minor=True)
+    axes.set_yticks(np.arange(1, shape[0]) - 0.5, minor=True)
+    axes.grid(which="minor", color="#EEEEEE", linewidth=0.8)
+    axes.tick_params(which="both", length=0)
+    axes.tick_params(labelsize=9, labelcolor="#222222")
+    axes.spines[:].set_color(QUIET)
+
+
+def _fonts_for(characters: set[str]) -> list[str]:
+    """Installed fonts that together have what the usual one lacks, the most useful first."""
+    from matplotlib import font_manager
+
+    manager = font_manager.fontManager
+    usual = font_manager.findfont(_FONT)
+    missing = {ord(c) for c in characters} - _characters_of(usual)
+    names: list[str] = []
+    if not missing:
+        return names
+    for file in {*font_manager.findSystemFonts()} - {font.fname for font in manager.ttflist}:
+        with suppress(Exception):  # a broken font must not end a picture that can do without it
+            manager.addfont(file)  # installed since matplotlib last looked
+    upright = [f for f in manager.ttflist if f.style == "normal" and f.weight in (400, "normal")]
+    having = {f.name: _characters_of(f.fname) for f in upright if "Last Resort" not in f.name}
+    while missing:
+        best = max(sorted(having), key=lambda name: len(having[name] & missing), default=None)
+        if best is None or not having[best] & missing:
+            lacking = "".join(map(chr, sorted(missing)))
+            log.warning(
+                "no installed font has %s: drawn as boxes; install one that does, such as Noto "
+                "Sans CJK for Chinese, Japanese and Korean",
+                lacking[:20] + (" ..." if len(lacking) > 20 else ""),
+            )
+            break
+        names.append(best)
+        missing -= having[best]
+    return names
+
+
+def _characters_of(file: str) -> set[int]:
+    from matplotlib.ft2font import FT2Font
+
+    try:
+        return set(FT2Font(file).get_charmap())
+    except (OSError, RuntimeError):  # removed since matplotlib last looked, or broken
+        return set()

@@ -1,0 +1,169 @@
+"""What a score costs: the variants of a study against their minutes or their parameters."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from seq2seq.errors import UserError, did_you_mean
+from seq2seq.evaluation.figures import COLOURS, QUIET, new_figure, save_figure, style_axes
+from seq2seq.evaluation.results_page import ResultRow, describe_decoding
+
+if TYPE_CHECKING:
+    from matplotlib.text import Annotation
+
+Cost = Literal["minutes", "parameters"]
+_AXES: dict[Cost, str] = {
+    "minutes": "minutes of training",
+    "parameters": "parameters (millions)",
+}
+_LABEL: dict[str, Any] = {
+    "xytext": (0, 0),
+    "textcoords": "offset points",
+    "fontsize": 8,
+    "parse_math": False,
+}
+_POINT = 6  # pixels from the middle of the largest point to its edge
+# Where a label may stand beside its point, the first that is free: how far away, and aligned how.
+_PLACES = [
+    ((6, 4), "left", "bottom"),
+    ((6, -4), "left", "top"),
+    ((-6, 4), "right", "bottom"),
+    ((-6, -4), "right", "top"),
+    ((0, 7), "center", "bottom"),
+    ((0, -7), "center", "top"),
+]
+
+
+@dataclass(frozen=True)
+class VariantCost:
+    """Means over the seeds of a variant. cost: minutes, or millions of parameters."""
+
+    name: str
+    cost: float
+    score: float
+
+
+def select_variants(
+    rows: Iterable[ResultRow], *, prefix: str, split: str, decoding: str, metric: str, cost: Cost
+) -> list[VariantCost]:
+    """The variants whose names begin with `prefix`, which is left out of them, cheapest first.
+
+    decoding: in the words of RESULTS.md ("greedy"). Of rows of one seed the last counts. Raises
+    UserError where there is none, with what there is instead, and for a training without minutes.
+    """
+    known: dict[str, None] = {}  # a set in order
+    found: dict[str, dict[int, tuple[float, float]]] = {}
+    for row in rows:
+        values = {one["name"]: one["value"] for one in row["metrics"]}
+        if not row["variant"].startswith(prefix):
+            continue
+        there = (row["split"], describe_decoding(row["decoding"]))
+        known |= {f"{name} on {there[0]}, {there[1]}": None for name in values}
+        if there != (split, decoding) or metric not in values:
+            continue
+        minutes = row["training_minutes"]
+        if cost == "minutes" and minutes is None:
+            raise UserError(f"{row['variant']}: its row does not say how long it was trained")
+        price = minutes if cost == "minutes" else row["parameters"] / 1e6
+        found.setdefault(row["variant"], {})[row["seed"]] = (price, values[metric])
+    if not found:
+        wanted = f"{metric} on {split}, {decoding}"
+        has = f"they have {'; '.join(known)}" if known else "no variant begins so"
+        raise UserError(f"no row of a variant {prefix}… has {wanted}: {has}")
+    means = [
+        VariantCost(
+            name.removeprefix(prefix), *map(statistics.fmean, zip(*seeds.values(), strict=True))
+        )
+        for name, seeds in found.items()
+    ]
+    return sorted(means, key=lambda one: (one.cost, -one.score))
+
+
+def pareto_frontier(sorted_variants: Sequence[VariantCost]) -> list[VariantCost]:
+    """Those that no cheaper one is as good as; what is given is sorted by cost."""
+    best: list[VariantCost] = []
+    for one in sorted_variants:
+        if not best or one.score > best[-1].score:
+            best.append(one)
+    return best
+
+
+def plot_costs(
+    found: Sequence[VariantCost],
+    picture: Path,
+    *,
+    metric: str,
+    cost: Cost,
+    named: Sequence[str] = (),
+    lowest: float | None = None,
+) -> None:
+    """A point for each variant. What lies on the frontier is joined and named, `named` ones too.
+
+    With `lowest` the axis begins there; a variant below it stands on its foot, with its score.
+
+    Raises UserError for a name that no variant has, and for a picture that is not png, svg or pdf.
+    """
+    names = {one.name for one in found}
+    for name in named:
+        if name not in names:
+            raise UserError(f"no variant is called {name!r}{did_you_mean(name, names)}")
+    figure = new_figure(width=7.2, height=4.4)
+    axes = figure.subplots()
+    style_axes(axes, metric)
+    axes.set_xlabel(_AXES[cost], color=QUIET)
+    axes.margins(x=0.12, y=0.12)
+    best = pareto_frontier(found)
+    line = [(one.cost, one.score) for one in best]
+    axes.plot(*zip(*line, strict=True), color=COLOURS[0], lw=1.2)
+    labels, places = [], []
+    for one in found:
+        ours = one in best
+        colour = COLOURS[0] if ours else COLOURS[1] if one.name in named else QUIET
+        if below := lowest is not None and one.score < lowest:
+            where, text, mark = (one.cost, lowest), f"{one.name} {one.score:.1f}", "v"
+        else:
+            where, text, mark = (one.cost, one.score), one.name, "o"
+        size = 6 if ours else 4.5
+        above = 2 if colour == QUIET else 3  # what is named is not hidden
+        axes.plot(
+            where[0], where[1], mark, color=colour, markersize=size, clip_on=False, zorder=above
+        )
+        if ours or below or one.name in named:
+            labels.append(axes.annotate(text, where, **_LABEL, color=colour))
+        places.append(where)
+    axes.set_ylim(bottom=lowest)
+    figure.draw_without_rendering()  # where things are is known now
+    pixels = axes.transData.transform
+    _set_apart(labels, pixels(places), pixels(line), axes.get_window_extent().y0)
+    save_figure(figure, picture)
+
+
+def _set_apart(
+    labels: Sequence[Annotation], points: np.ndarray, line: np.ndarray, foot: float
+) -> None:
+    """Each label goes where it covers no point, no label before it and not the line, and is above
+    the foot, if there is such a place.
+
+    points, line: [N, 2], in pixels.
+    """
+    from matplotlib.path import Path as Line
+    from matplotlib.transforms import Bbox
+
+    taken = [Bbox([(x - _POINT, y - _POINT), (x + _POINT, y + _POINT)]) for x, y in points]
+    joined = Line(line)
+    for label in labels:
+        for away, horizontal, vertical in _PLACES:
+            label.xyann = away
+            label.set(ha=horizontal, va=vertical)
+            box = label.get_window_extent()
+            if box.y0 < foot or joined.intersects_bbox(box, filled=False):
+                continue
+            if not any(box.overlaps(other) for other in taken):
+                break
+        taken.append(box)

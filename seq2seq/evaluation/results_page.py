@@ -1,0 +1,153 @@
+"""Rows of results as a page of markdown."""
+
+from __future__ import annotations
+
+import re
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import groupby
+from typing import Any
+
+ResultRow = dict[str, Any]
+Values = dict[str, float]
+
+
+def render_results(rows: Sequence[ResultRow], title: str) -> str:
+    """The page: a table of all rows, the signatures of its metrics, and the command of each row.
+
+    Rows of the same variant, split and decoding stand together, in the order in which the first
+    of them was recorded. Where such a group has several seeds, a line under it gives mean ±
+    sample standard deviation over the seeds, each seed by its latest row with that metric.
+    """
+    page = [f"# {_plain(title)}", ""]
+    if not rows:
+        return "\n".join([*page, "No results yet.", ""])
+    first = {_group(row): place for place, row in reversed(list(enumerate(rows)))}
+    ordered = sorted(rows, key=lambda row: first[_group(row)])
+    page += _table(ordered)
+    page += ["", *_signatures(ordered), "## Commands", ""]
+    for number, row in enumerate(ordered, start=1):
+        name = _plain(", ".join((*_group(row), f"seed {row['seed']}")))
+        page += [f"Row {number}: {name} ({_plain(row['date'][:10])})", ""]
+        page += [*_code(row["command"]), ""]
+    return "\n".join(page)
+
+
+def describe_decoding(decoding: Mapping[str, object]) -> str:
+    """The settings of a search in a few words: "greedy", "beam 5, α 1.0", "–" for none.
+
+    A length penalty does not change a greedy search and is left out there.
+    """
+    rest = {key: value for key, value in decoding.items() if value is not None}
+    beam, alpha = rest.pop("beam", None), rest.pop("length_penalty", None)
+    words = []
+    if beam == 1:
+        words.append("greedy")
+    elif beam is not None:
+        words.append(f"beam {beam}")
+    if alpha is not None and beam != 1:
+        words.append(f"α {float(str(alpha))}")
+    words += [f"{key.replace('_', ' ')} {value}" for key, value in rest.items()]
+    return ", ".join(words) or "–"
+
+
+def _group(row: ResultRow) -> tuple[str, str, str]:
+    return row["variant"], row["split"], describe_decoding(row["decoding"])
+
+
+def _values(row: ResultRow) -> Values:
+    return {metric["name"]: metric["value"] for metric in row["metrics"]}
+
+
+def _table(rows: Sequence[ResultRow]) -> list[str]:
+    values = [_values(row) for row in rows]
+    names = list(dict.fromkeys(name for one in values for name in one))
+    # One number of decimals a column: two suit BLEU, a column of fractions needs four.
+    decimals = {
+        name: 2 if max(abs(one.get(name, 0.0)) for one in values) >= 1 else 4 for name in names
+    }
+    head = ["#", "variant", "split", "decoding", *names]
+    head += ["seed", "parameters (M)", "training (min)", "lines/s", "hardware", "commit"]
+    right = {"#", "parameters (M)", "training (min)", "lines/s", "seed", *names}
+    lines = [_line(head), _line(("---:" if name in right else "---" for name in head), plain=False)]
+    number = 0
+    for group, members in groupby(rows, key=_group):
+        together = list(members)
+        for row in together:
+            number += 1
+            one = _values(row)
+            metrics = [f"{one[name]:.{decimals[name]}f}" if name in one else "–" for name in names]
+            lines.append(_line([str(number), *group, *metrics, *_about(row)]))
+        # A seed that was run twice counts once, and one that was scored in two ways in both.
+        seeds: dict[int, Values] = {}
+        for row in together:
+            seeds.setdefault(row["seed"], {}).update(_values(row))
+        if len(seeds) > 1:
+            spreads = [_spread(list(seeds.values()), name, decimals[name]) for name in names]
+            about = [f"mean of {len(seeds)}", "", "", "", "", ""]
+            lines.append(_line(["", *group, *spreads, *about]))
+    return lines
+
+
+def _about(row: ResultRow) -> list[str]:
+    """The last columns. What a model was trained on, and at which commit, is said where it is
+    known; of an older row, what it was scored on."""
+    minutes, seconds = row["training_minutes"], row["seconds"]
+    made = row.get("training", row)
+    return [
+        str(row["seed"]),
+        f"{row['parameters'] / 1e6:.2f}",
+        "–" if minutes is None else f"{minutes:,.1f}",
+        f"{row['lines'] / seconds:,.1f}" if seconds > 0 else "–",
+        _hardware(made["hardware"]),
+        # A commit is found by its first letters; that it was not all is said.
+        made["commit"][:10] + ("+changes" if made["commit"].endswith("+changes") else ""),
+    ]
+
+
+def _hardware(machine: Mapping[str, object]) -> str:
+    name = re.sub(r"\((?:R|TM)\)|\bCPU\b", "", str(machine.get("gpu") or machine.get("cpu", "?")))
+    threads, cores = machine.get("threads", "?"), machine.get("cores", "?")
+    torch = machine.get("torch", "?")
+    return f"{' '.join(name.split())}, {threads} of {cores} cores, torch {torch}"
+
+
+def _spread(seeds: Sequence[Values], name: str, decimals: int) -> str:
+    values = [one[name] for one in seeds if name in one]
+    if len(values) < 2:
+        return "–"
+    mean, deviation = statistics.fmean(values), statistics.stdev(values)
+    return f"{mean:.{decimals}f} ± {deviation:.{decimals}f}"
+
+
+def _signatures(rows: Sequence[ResultRow]) -> list[str]:
+    """One line a metric; where rows were counted differently, one line for each way."""
+    found: dict[str, dict[str, list[int]]] = {}
+    for number, row in enumerate(rows, start=1):
+        for metric in row["metrics"]:
+            if metric["signature"]:
+                ways = found.setdefault(metric["name"], {})
+                ways.setdefault(metric["signature"], []).append(number)
+    lines = []
+    for name, ways in found.items():
+        for signature, numbers in ways.items():
+            noun = "row" if len(numbers) == 1 else "rows"
+            which = f" ({noun} {', '.join(map(str, numbers))})" if len(ways) > 1 else ""
+            lines.append(f"- {_plain(name)}{which}: `{signature}`")
+    return ["Signatures:", "", *lines, ""] if lines else []
+
+
+def _line(cells: Iterable[str], *, plain: bool = True) -> str:
+    return f"| {' | '.join(_plain(cell) if plain else cell for cell in cells)} |"
+
+
+def _plain(text: str) -> str:
+    """Text that markdown shows as it is, in a table too."""
+    return re.sub(r"([\\|*`<>\[\]])", r"\\\1", " ".join(text.split()))
+
+
+def _code(text: str) -> list[str]:
+    """A block of code, fenced by more backticks than the text has in a row."""
+    longest = max(map(len, re.findall("`+", text)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return [f"{fence}sh", text.strip("\n"), fence]

@@ -1,0 +1,87 @@
+"""The parts of `seq2seq.nn` as a configuration wants them, for the networks to join."""
+
+from __future__ import annotations
+
+from torch import nn
+
+from seq2seq.config.schema import Config
+from seq2seq.nn.attention import (
+    AdditiveAttention,
+    CosineAttention,
+    DotAttention,
+    GeneralAttention,
+    MultiHeadAttention,
+)
+from seq2seq.nn.context import AlignedContext, Context, FixedContext
+from seq2seq.nn.decoder import Decoder
+from seq2seq.nn.encoder import Encoder
+
+
+def build_embedding(vocabulary: int, size: int, pad: int) -> nn.Embedding:
+    """Fresh vectors of V tokens; that of `pad` is zero at first."""
+    made = nn.Embedding(vocabulary, size, padding_idx=pad)
+    # Small enough that a tied output starts near the uniform distribution.
+    nn.init.normal_(made.weight, std=size**-0.5)
+    nn.init.zeros_(made.weight[pad].data)
+    return made
+
+
+def build_encoder(config: Config, vectors: nn.Embedding) -> Encoder:
+    """The recurrent one, over tokens with these embeddings."""
+    settings, context = config.encoder, config.context
+    return Encoder(
+        vectors,
+        cell=settings.cell,
+        hidden=settings.hidden,
+        layers=settings.layers,
+        bidirectional=settings.bidirectional,
+        dropout=settings.dropout,
+        embedding_dropout=settings.embedding_dropout,
+        variational=settings.variational,
+        layer_norm=settings.layer_norm,
+        pooling=context.pooling,
+        heads=context.heads,
+        context_size=context.size,
+        shortcut=context.shortcut,
+    )
+
+
+def build_decoder(config: Config, vectors: nn.Embedding, fed: Context) -> Decoder:
+    """Over tokens with these embeddings, fed from this context."""
+    settings = config.decoder
+    return Decoder(
+        vectors,
+        fed,
+        cell=settings.cell,
+        hidden=settings.hidden,
+        layers=settings.layers,
+        dropout=settings.dropout,
+        embedding_dropout=settings.embedding_dropout,
+        variational=settings.variational,
+        tied=settings.tied != "none",
+        classic=config.context.placement == "classic",
+        bidirectional=settings.bidirectional,
+        weight_dropout=settings.weight_dropout,
+        layer_norm=settings.layer_norm,
+    )
+
+
+def build_context(config: Config) -> Context:
+    """How the source reaches the decoder."""
+    settings, state, query = config.context, config.encoder.state_size, config.decoder.hidden
+    value = state + (config.encoder.embedding if settings.shortcut else 0)
+    match settings.kind:
+        case "fixed":
+            return FixedContext(settings.size)
+        case "same-position":
+            return AlignedContext(state, settings.size)
+        case "additive":
+            return AdditiveAttention(state, value, query, settings.size)
+        case "dot":
+            return DotAttention(value, settings.size)
+        case "general":
+            return GeneralAttention(state, value, query, settings.size)
+        case "cosine":
+            return CosineAttention(state, value, query, settings.size)
+        case "multi-head":
+            return MultiHeadAttention(state, value, query, settings.size, settings.heads)

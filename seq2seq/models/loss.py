@@ -1,0 +1,226 @@
+"""What training makes small."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.autograd import Function
+from torch.autograd.function import once_differentiable
+from torch.profiler import record_function
+
+from seq2seq import runtime
+from seq2seq.models.network import HiddenState, Network
+from seq2seq.nn.linear import softmax_dtype
+from seq2seq.text.batching import Batch
+
+_LOGITS = 1 << 22  # how many, about, are in memory together
+_LOGITS_ON_GPU = 1 << 25  # which is slowed down by many small operations
+_LOGITS_IN_CACHE = 1 << 18  # what a core walks over many times
+
+
+@dataclass(frozen=True)
+class Loss:
+    """Sums over the real target tokens of a batch, in nats, scalars.
+
+    total: with label smoothing and times `scale`, what is differentiated; nll: the plain negative
+    log-likelihood. hidden: the state that the batch leaves behind, see `Network.readouts`.
+    """
+
+    total: Tensor
+    nll: Tensor
+    tokens: int
+    hidden: HiddenState | None = None
+
+
+def cross_entropy(
+    network: Network,
+    batch: Batch,
+    hidden: HiddenState | None = None,
+    *,
+    smoothing: float = 0.0,
+    scale: float = 1.0,
+    r_drop: float = 0.0,
+) -> Loss:
+    """Cross-entropy of teacher forcing, smoothed towards the uniform distribution (Szegedy 2016).
+
+    The output layer runs over real tokens only: padding costs it nothing.
+    r_drop: α of Liang et al. 2021. The batch goes through the network twice, under two draws of
+    dropout; total is then the mean of both passes, and α/2 times the mean of the two divergences
+    of one from the other beside it. nll is the mean of both.
+    """
+    readouts, hidden = network.readouts(
+        duplicate_batch(batch) if r_drop else batch, hidden
+    )  # [..., E]
+    with record_function("output and loss"):
+        output, rows, real = network.output, readouts.flatten(0, -2), batch.target_index
+        wanted = batch.outputs.flatten()[real]
+        if r_drop:  # both passes of a token beside each other
+            real = torch.stack([real, real + len(rows) // 2], dim=1).flatten()
+            wanted, scale = wanted.repeat_interleave(2), scale / 2
+        dtype = runtime.matmul_dtype(output.weight)
+        # What is computed in which dtype is said there; autocast has other ideas on a GPU.
+        with torch.autocast(rows.device.type, enabled=False):
+            total, nll = _OutputLoss.apply(  # type: ignore[no-untyped-call]
+                rows,
+                output.weight,
+                output.bias,
+                dtype,
+                real,
+                wanted,
+                smoothing,
+                scale,
+                r_drop,
+                torch.is_grad_enabled(),
+            )
+    return Loss(total, nll / 2 if r_drop else nll, len(batch.target_index), hidden)
+
+
+def duplicate_batch(batch: Batch) -> Batch:
+    """The rows of the batch, and once more; `target_index` and `outputs` stay those of the first
+    half."""
+    source, lengths, inputs = (
+        torch.cat([part, part]) for part in (batch.source, batch.lengths, batch.inputs)
+    )
+    return replace(batch, source=source, lengths=lengths, inputs=inputs)
+
+
+class _OutputLoss(Function):
+    """The output layer and its cross-entropy, in pieces: a batch's logits are never whole in
+    memory, and nothing but softmax walks over them.
+
+    With p = softmax(W r + b) and the smoothed target q = (1 - ε) onehot(y) + ε / V, the gradient of
+    the logits is p - q. Only p has V numbers a token worth multiplying: what q adds to the products
+    is in closed form, and exact where p is in bf16.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        readouts: Tensor,
+        weight: Tensor,
+        bias: Tensor,
+        dtype: torch.dtype,
+        real: Tensor,
+        wanted: Tensor,
+        smoothing: float,
+        scale: float,
+        r_drop: float,
+        learning: bool,
+    ) -> tuple[Tensor, Tensor]:
+        """readouts [N, E]; weight [V, E], bias [V]; dtype: of the products; real [n], the rows that
+        count; wanted [n], ids. r_drop: each two of those rows are of one token.
+
+        Gives the total, smoothed and scaled, and the nll.
+        """
+        V = len(weight)
+        # With r_drop, `real` says what stands beside what, too.
+        n, whole = len(real), len(real) == len(readouts) and not r_drop
+        rows, ids = (readouts if whole else readouts[real]).to(dtype), wanted.unsqueeze(1)  # [n, E]
+        # Rows of zeros fill it up to n', and take part in nothing.
+        if extra := -n % (unit := runtime.row_multiple(weight, dtype)):
+            rows, ids = F.pad(rows, (0, 0, 0, extra)), F.pad(ids, (0, 0, 0, extra))
+        matrix, offset = weight.to(dtype), bias.to(dtype)
+        at, p_at = weight.new_empty(2, n + extra)  # logit and probability of what is wanted
+        counts = rows.new_zeros(n + extra)
+        counts[:n] = 1
+        d_rows, d_matrix = torch.empty_like(rows), torch.empty_like(matrix)
+        d_bias, apart = torch.zeros_like(bias), weight.new_zeros(())
+        size = _LOGITS_ON_GPU if weight.is_cuda else _LOGITS
+        for piece in _pieces(n + extra, V, size, max(unit, 2 if r_drop else 1)):
+            logits = torch.addmm(offset, rows[piece], matrix.t())  # [rows, V]
+            if smoothing:
+                at[piece] = logits.gather(1, ids[piece]).squeeze(1)
+            p = logits.softmax(dim=1)
+            p_at[piece] = p.gather(1, ids[piece]).squeeze(1)
+            if r_drop:
+                apart += r_drop / 2 * _add_r_drop(logits, p, r_drop / 2)
+            if learning:
+                torch.mm(p, matrix, out=d_rows[piece])
+                # beta 0: whatever the memory held before is not read
+                beta = float(piece.start > 0)
+                d_matrix.addmm_(p.t(), rows[piece], beta=beta, alpha=scale)
+                d_bias += counts[piece] @ p
+        # A probability that no float holds counts as the smallest one: 87 nats in float32.
+        log_p = p_at[:n].clamp_min(torch.finfo(p_at.dtype).tiny).log()
+        nll = -log_p.sum()
+        total = scale * ((1 - smoothing) * nll + apart)
+        if smoothing:
+            sum_of_weights = weight.sum(dim=0)  # [E]
+            sum_of_rows = rows.sum(dim=0, dtype=weight.dtype)
+            logits_of_all = sum_of_rows.dot(sum_of_weights) / V + n * bias.mean()
+            total += scale * smoothing * ((at[:n] - log_p).sum() - logits_of_all)
+        ctx.mark_non_differentiable(nll)
+        if learning:
+            d_some = torch.add(d_rows[:n], weight[wanted], alpha=smoothing - 1)
+            d_weight, d_bias = d_matrix.to(weight.dtype), d_bias * scale
+            d_weight.index_add_(0, wanted, rows[:n].to(weight.dtype), alpha=scale * (smoothing - 1))
+            d_bias.index_add_(0, wanted, bias.new_full((n,), scale * (smoothing - 1)))
+            if smoothing:
+                d_some -= smoothing / V * sum_of_weights
+                d_weight -= scale * smoothing / V * sum_of_rows
+                d_bias -= scale * smoothing / V * n
+            d_some = d_some.mul_(scale).to(readouts.dtype)
+            if not whole:
+                d_some = torch.zeros_like(readouts).index_copy_(0, real, d_some)
+            ctx.save_for_backward(d_some, d_weight, d_bias)
+        return total, nll
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, d_total: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
+        gradients = ctx.saved_tensors
+        if d_total.is_cuda or float(d_total) != 1:  # asking a GPU would wait for it
+            gradients = tuple(gradient * d_total.to(gradient.dtype) for gradient in gradients)
+        return *gradients, None, None, None, None, None, None, None
+
+
+def _add_r_drop(logits: Tensor, p: Tensor, weight: float) -> Tensor:
+    """The sum over tokens of KL(p₁ ‖ p₂) + KL(p₂ ‖ p₁); `weight` times its gradient, that of the
+    logits, is added to p. logits, p [2 m, V]: rows 2 i and 2 i + 1 are of one token."""
+    total = p.new_zeros((), dtype=softmax_dtype(p))
+    size = _LOGITS_ON_GPU if p.is_cuda else _LOGITS_IN_CACHE
+    for piece in _pieces(len(p), p.shape[1], size, 2):
+        log_p = logits[piece].log_softmax(dim=1, dtype=total.dtype)
+        of_first, of_second = log_p.view(-1, 2, p.shape[1]).unbind(dim=1)  # [rows / 2, V]
+        first, second = p[piece].view(-1, 2, p.shape[1]).unbind(dim=1)
+        ratio = of_first - of_second  # log p₁ / p₂
+        forth = (first * ratio).sum(dim=1, keepdim=True)  # KL(p₁ ‖ p₂)
+        back = -(second * ratio).sum(dim=1, keepdim=True)
+        # p₁ + weight (p₁ (ratio - forth) + p₁ - p₂), and so for p₂: rounded to p's dtype once
+        ratio *= weight
+        new_first = (ratio + (1 + weight - weight * forth)).mul_(first).sub_(second, alpha=weight)
+        new_second = ratio.neg_().add_(1 + weight - weight * back).mul_(second)
+        second.copy_(new_second.sub_(first, alpha=weight))
+        first.copy_(new_first)
+        total += (forth + back).sum()
+    return total
+
+
+def _pieces(rows: int, columns: int, size: int, unit: int) -> list[slice]:
+    """Rows with about `size` logits a piece, as equal as multiples of `unit` can be."""
+    units = rows // unit
+    count = min(max(1, round(rows * columns / size)), max(1, units))
+    return [
+        slice(first * unit, last * unit)
+        for first, last in pairwise(units * i // count for i in range(count + 1))
+    ]
+
+
+def apply_word_dropout(batch: Batch, rate: float, keep: int, unk: tuple[int | None, int]) -> Batch:
+    """Replace input tokens on both sides by <unk> at random (Gal and Ghahramani 2016; Bowman
+    et al. 2016). Ids up to `keep` (the special ones) stay; outputs stay, and a side without one."""
+    if rate == 0:
+        return batch
+
+    def blank(tokens: Tensor, unknown: int | None) -> Tensor:
+        if unknown is None:
+            return tokens
+        hit = (torch.rand(tokens.shape, device=tokens.device) < rate) & (tokens > keep)
+        return tokens.masked_fill(hit, unknown)
+
+    return replace(batch, source=blank(batch.source, unk[0]), inputs=blank(batch.inputs, unk[1]))

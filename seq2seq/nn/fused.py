@@ -1,0 +1,123 @@
+"""RNN and GRU over all time steps, with a backward pass of their own (CPU).
+
+Left to autograd, the way back walks through every operation of every step and makes one small
+product for the weight's gradient at each. Here the backward pass first makes, for all steps at
+once, what the gradient of a state is multiplied by to become that of the gates; three to five
+operations a step are left then (backpropagation through time, Werbos 1990), and the weight's
+gradient is one product over all steps. Equations: those of torch.nn.RNN and GRU. (For an LSTM,
+torch has oneDNN's fused layer, which is faster still.)
+
+All is time-major. x [T, B, G] is what the input gives to the gates, biases included; weight [G, H]
+is W_hh; G is H or 3H. Both passes keep the dtype of x. A leading d names a gradient.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd import Function
+from torch.autograd.function import once_differentiable
+
+
+def fused_recurrence(mode: str, x: Tensor, state: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """mode, as torch calls it: RNN_TANH, RNN_RELU or GRU; state [B, H]; bias [H]: that of a GRU's n
+    → all h [T, B, H]."""
+    if mode == "GRU":
+        found: Tensor = _GRU.apply(x, state, weight, bias)  # type: ignore[no-untyped-call]
+    else:
+        found = _RNN.apply(x, state, weight, mode == "RNN_RELU")  # type: ignore[no-untyped-call]
+    return found
+
+
+class _RNN(Function):
+    """h_t = tanh(x_t + W h_{t-1}), or max(0, ...) with `relu`."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, h: Tensor, weight: Tensor, relu: bool) -> Tensor:
+        T, B, H = x.shape
+        states = x.new_empty(T + 1, B, H)
+        states[0], states[1:] = h, x
+        hs, transposed = states.unbind(), weight.t()
+        squash = torch.relu_ if relu else torch.tanh_
+        for t in range(T):
+            squash(hs[t + 1].addmm_(hs[t], transposed))
+        ctx.save_for_backward(states, weight)
+        ctx.relu = relu
+        return states[1:]
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, d_states: Tensor) -> tuple[Tensor | None, ...]:
+        states, weight = ctx.saved_tensors
+        after = states[1:]
+        factors = (after > 0).to(after.dtype) if ctx.relu else 1 - after * after
+        d_all = torch.empty_like(states)  # d h, whole; then that of the gates
+        d_all[0], d_all[1:] = 0, d_states
+        d_hs, fs = d_all.unbind(), factors.unbind()
+        for t in reversed(range(len(fs))):
+            d_hs[t].addmm_(d_hs[t + 1].mul_(fs[t]), weight)
+        d_gates = d_all[1:]
+        return d_gates, d_hs[0], _d_weight(d_gates, states), None
+
+
+class _GRU(Function):
+    """r, z = σ(x_t + W h_{t-1}), n = tanh(x_t + r (W h_{t-1} + b)), each with rows of its own;
+    h_t = (1 - z) n + z h_{t-1}."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, h: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        T, B, H = x.shape[0], *h.shape
+        states = x.new_empty(T + 1, B, H)
+        states[0] = h
+        r_z = x.new_empty(T, B, 2 * H)
+        n, inner = x.new_empty(2, T, B, H)  # inner: W h_{t-1} + b
+        hs, xs = states.unbind(), torch.split(x, [2 * H, H], dim=2)
+        x_rz, x_n = xs[0].unbind(), xs[1].unbind()
+        w_rz, w_n = weight[: 2 * H].t(), weight[2 * H :].t()
+        for t, (rz, n_t, inner_t) in enumerate(
+            zip(r_z.unbind(), n.unbind(), inner.unbind(), strict=True)
+        ):
+            r, z = torch.addmm(x_rz[t], hs[t], w_rz, out=rz).sigmoid_().chunk(2, dim=1)
+            torch.addmm(bias, hs[t], w_n, out=inner_t)
+            torch.addcmul(x_n[t], r, inner_t, out=n_t).tanh_()
+            torch.lerp(n_t, hs[t], z, out=hs[t + 1])
+        ctx.save_for_backward(states, r_z, n, inner, weight)
+        return states[1:]
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, d_states: Tensor) -> tuple[Tensor, ...]:
+        states, r_z, n, inner, weight = ctx.saved_tensors
+        T, B, H = n.shape
+        r, z = r_z.chunk(2, dim=2)
+        of_n = (1 - z) * (1 - n * n)
+        factors = n.new_empty(T, B, 3, H)  # what d h_t is multiplied by for W h_{t-1} + b
+        torch.mul(of_n * inner, r - r * r, out=factors[:, :, 0])
+        torch.mul(states[:-1] - n, z - z * z, out=factors[:, :, 1])
+        torch.mul(of_n, r, out=factors[:, :, 2])
+        parted = torch.empty_like(factors)
+        d_gates = parted.view(T, B, 3 * H)
+        d_all = torch.empty_like(n)  # d h_t, whole
+        d_all[-1] = d_states[-1]
+        d_first = torch.empty_like(n[0])
+        d_s, d_hs, d_gs = d_all.unbind(), d_states.unbind(), d_gates.unbind()
+        d_parts, fs, zs = parted.unbind(), factors.unbind(), z.unbind()
+        for t in reversed(range(T)):
+            torch.mul(d_s[t].unsqueeze(1), fs[t], out=d_parts[t])
+            if t:
+                d_before = torch.addcmul(d_hs[t - 1], d_s[t], zs[t], out=d_s[t - 1])
+            else:
+                d_before = torch.mul(d_s[t], zs[t], out=d_first)
+            d_before.addmm_(d_gs[t], weight)
+        d_weight = _d_weight(d_gates, states)
+        d_bias = parted[:, :, 2].sum(dim=(0, 1))
+        # x's share of n stands outside the bracket that r multiplies; r and z are the same.
+        torch.mul(d_all, of_n, out=parted[:, :, 2])
+        return d_gates, d_first, d_weight, d_bias
+
+
+def _d_weight(d_gates: Tensor, states: Tensor) -> Tensor:
+    """d_gates [T, B, G], states [T + 1, B, H] → Σ_t d_gates_t ᵀ h_{t-1}, [G, H]."""
+    return d_gates.flatten(0, 1).t() @ states[:-1].flatten(0, 1)

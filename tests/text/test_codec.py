@@ -1,0 +1,124 @@
+"""What turns a pair into ids: saved and loaded, and each task's own way."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from seq2seq.config.schema import Config, TokenizerConfig
+from seq2seq.config.toml import parse_config
+from seq2seq.errors import UserError
+from seq2seq.tasks import CLASSIFICATION, GENERATION, TAGGING, TRANSLATION, Task
+from seq2seq.text.codec import Codec
+from seq2seq.text.labels import LabelSet, VectorFormat
+from seq2seq.text.tokenizer import train_tokenizer
+
+TEXT = ["the red cat runs here", "a dog sleeps", "THE END"]
+
+
+def config(task: Task = TRANSLATION, **sections: object) -> Config:
+    values = {
+        "task": task.name,
+        "data": {"train": "x", "source": "a", "target": "b"},
+        "training": {"epochs": 1},
+    }
+    return parse_config(values | sections, "here")
+
+
+def codec(task: Task, labels: LabelSet | VectorFormat | None = None) -> Codec:
+    one = train_tokenizer(TEXT, TokenizerConfig(kind="char"))
+    return Codec(one, one, task, labels)
+
+
+@pytest.mark.parametrize("joint", [True, False])
+def test_saved_and_loaded(tmp_path: Path, joint: bool) -> None:
+    kinds = (TokenizerConfig(kind="char", lowercase=True), TokenizerConfig(kind="word"))
+    one, other = (train_tokenizer(TEXT, kind) for kind in kinds)
+    made = Codec(one, one if joint else other)
+    made.save(tmp_path)
+    settings = {"joint": joint, "lowercase": True}
+    loaded = Codec.load(tmp_path, config(tokenizer=settings))
+    assert (loaded.source is loaded.target) is joint
+    assert (loaded.source.model, loaded.target.model) == (made.source.model, made.target.model)
+    assert loaded.source.encode(["The CAT"]) == one.encode(["the cat"])
+    assert len(list(tmp_path.iterdir())) == (1 if joint else 2)
+    with pytest.raises(UserError, match=r"tokenizer.*\.model is missing"):
+        Codec.load(tmp_path, config(tokenizer=settings | {"joint": not joint}))
+
+
+def test_labels_are_saved_beside(tmp_path: Path) -> None:
+    made = codec(TAGGING, LabelSet(["NOUN", "VERB"]))
+    made.save(tmp_path)
+    tagging = config(TAGGING, tokenizer={"kind": "char"})
+    assert Codec.load(tmp_path, tagging) == made
+    (tmp_path / "labels.txt").unlink()
+    with pytest.raises(UserError, match=r"labels\.txt is missing"):
+        Codec.load(tmp_path, tagging)
+
+
+@pytest.mark.parametrize("content", [b"", b"no model", b"cut"])
+def test_a_broken_file(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "tokenizer.model"
+    made = codec(TRANSLATION).source.model
+    path.write_bytes(made[:100] if content == b"cut" else content)
+    with pytest.raises(UserError, match=f"^{re.escape(str(path))}: .*no SentencePiece model"):
+        Codec.load(tmp_path, config())
+
+
+def test_each_task_in_its_own_way() -> None:
+    labels = LabelSet(["x", "y"])
+    made = codec(CLASSIFICATION, labels)
+    plain = made.source.encode(["a cat"])
+    assert made.encode(["a cat"], ["y"]) == (plain, [[1]])
+    assert made.task.label_side == 1
+    made = codec(GENERATION, labels)
+    assert made.encode(["y"], ["a cat"]) == ([[1]], plain)
+    assert made.task.label_side != 1
+    made = codec(GENERATION, VectorFormat(2))
+    assert made.encode(["1 -0.5"], ["a cat"]) == ([[1_000_000, -500_000]], plain)
+    made = codec(TAGGING, labels)
+    ((*ids,),), tags = made.encode(["a cat"], ["x y"])
+    eos = made.source.eos
+    one, other = made.source.encode(["a", "cat"])
+    assert ids == [*one, eos, *other, eos]
+    assert tags == [[0, 1]]
+
+
+@pytest.mark.parametrize("task", [CLASSIFICATION, TAGGING, GENERATION])
+def test_sampled_pieces_spell_the_same_text(task: Task) -> None:
+    one = train_tokenizer(
+        [*TEXT, "cats red runs sleeps ended"], TokenizerConfig(kind="bpe", vocabulary=300)
+    )
+    made = Codec(one, one, task, LabelSet(["x", "y"]))
+    texts, labels = ["the red cat"], ["x x y"] if task is TAGGING else ["x"]
+    sides = (labels, texts) if task is GENERATION else (texts, labels)
+    side = 1 if task is GENERATION else 0
+    for _ in range(5):
+        drawn, plain = made.sample(*sides, 0.5), made.encode(*sides)
+        assert drawn[1 - side] == plain[1 - side]
+        kept = [i for i in drawn[side][0] if i != one.eos]
+        assert one.decode([kept]) == texts
+
+
+@pytest.mark.parametrize(
+    ("task", "text", "labels", "said"),
+    [
+        (TAGGING, "the red cat", "x y", "'x y' is not 3 labels, as 'the red cat' needs"),
+        (CLASSIFICATION, "the red cat", "x y", "'x y' is not 1 label, as"),
+    ],
+)
+def test_as_many_labels_as_are_wanted(task: Task, text: str, labels: str, said: str) -> None:
+    made = codec(task, LabelSet(["x", "y"]))
+    with pytest.raises(UserError, match=said):
+        made.encode(["a dog", text], ["x x" if task is TAGGING else "x", labels])
+
+
+def test_what_is_written_for_has_one_label() -> None:
+    one = train_tokenizer(["a b"], TokenizerConfig(kind="char", vocabulary=20))
+    made = Codec(one, one, GENERATION, LabelSet(["very", "happy"]))
+    with pytest.raises(UserError, match="'very happy' is not 1 label"):
+        made.encode(["very happy"], ["a"])
+    vectors = Codec(one, one, GENERATION, VectorFormat(2))
+    assert vectors.encode(["0 1"], ["a"])[0] == [[0, 1_000_000]]
