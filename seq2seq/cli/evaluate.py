@@ -3,19 +3,30 @@
 from __future__ import annotations
 
 import json
-import re
 import shlex
 import sys
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from seq2seq.cli import line_io
-from seq2seq.cli.options import model_folders, model_options, search_options
+from seq2seq.cli.options import (
+    MODEL_OPTIONS,
+    model_folders,
+    with_model_options,
+    with_search_options,
+)
 from seq2seq.errors import UserError
+
+if TYPE_CHECKING:
+    import torch
+
+    from seq2seq.evaluation.evaluate import EvaluationResult
+    from seq2seq.models.folder import Model
 
 
 @click.command()
@@ -35,7 +46,7 @@ from seq2seq.errors import UserError
     type=click.Path(path_type=Path),
     help="Write the translations to a file as well.",
 )
-@search_options
+@with_search_options
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.option("--plot", type=click.Path(path_type=Path), help="Draw BLEU by source length.")
 @click.option(
@@ -47,7 +58,7 @@ from seq2seq.errors import UserError
     "--command",
     help="What makes the figure again, for the row  [default: this command line]",
 )
-@model_options
+@with_model_options
 def evaluate_command(
     model: str,
     source_file: Path | None,
@@ -58,10 +69,7 @@ def evaluate_command(
     plot: Path | None,
     record: Path | None,
     command: str | None,
-    device: str,
-    precision: str,
-    threads: int,
-    **search: Any,
+    **options: Any,
 ) -> None:
     """Score MODEL on a test set: SOURCE and REFERENCE (or a table of both, as in training), or what
     its configuration names. The figures are added to the results.jsonl of MODEL's run, too.
@@ -72,48 +80,44 @@ def evaluate_command(
     perplexity of REFERENCE, also with the sources shuffled.
     """
     from seq2seq import runtime
-    from seq2seq.decoding.searcher import Search
-    from seq2seq.evaluation.evaluate import evaluate_models as evaluated
-    from seq2seq.evaluation.result_rows import append_row, require_clean_tree
-    from seq2seq.models import folder
+    from seq2seq.decoding.options import search_options
+    from seq2seq.evaluation.evaluate import evaluate_models
+    from seq2seq.models.folder import load_model
 
-    chosen = Search(**search)
-    # Before the work, so that it is not done for nothing.
-    if split is not None and source_file is not None:
-        raise UserError(f"--split {split}: {source_file} is scored: leave out either of them")
-    if record is not None:
-        require_clean_tree(record, record.resolve().parent)
-    if plot is not None:
-        from seq2seq.evaluation.figures import picture_format
-
-        picture_format(plot)
+    machine = {name: options.pop(name) for name in MODEL_OPTIONS}
+    search = search_options(**options)
+    _refuse_early(source_file, split, record, plot)
     runtime.keep_freed_memory()
-    runtime.set_threads(threads)
-    models = [folder.load_model(one) for one in model_folders(model)]
-    _refuse_unused(model, models[0].config, chosen, output, plot)
-    files = [source_file, target_file]
+    runtime.set_threads(machine["threads"])
+    device = runtime.select_device(machine["device"])
+    dtype = runtime.select_dtype(machine["precision"], device)
+    models = [load_model(one) for one in model_folders(model)]
+    _refuse_unused(model, models[0].config, search, output, plot)
     pairs, name = _pairs(models[0].config, source_file, target_file, split or "test")
     with ExitStack() as opened:
+        files = [source_file, target_file]
         sink = output and opened.enter_context(line_io.open_sink(output, files))
-        done = evaluated(models, pairs, chosen, device, precision, name)
+        result = evaluate_models(
+            models,
+            pairs,
+            search,
+            name=name,
+            device=device,
+            dtype=dtype,
+            batch_size=machine["batch_size"],
+        )
         if sink:
-            sink.writelines(line.encode("utf-8", "replace") + b"\n" for line in done.outputs)
+            sink.writelines(line.encode("utf-8", "replace") + b"\n" for line in result.outputs)
     if plot is not None:
-        _draw(done, _runs_of(model)[0].name, plot)
-    parameters = sum(p.numel() for one in models for p in one.network.parameters())
+        _draw(result, _runs_of(model)[0].name, plot)
     command = command or shlex.join(["seq2seq", *sys.argv[1:]])
-    row = _row(model, models[0].config.seed, name, done, len(pairs), parameters, command, device)
-    run = _runs_of(model)[0]
     try:
-        if (run / "metrics.jsonl").exists():
-            append_row(run / "results.jsonl", row, require_clean=None)
-        if record is not None:
-            append_row(record, row, require_clean=record.resolve().parent)
+        _record(model, models, name, result, len(pairs), command, device, record)
     finally:  # what reads this may leave early (`| head`): nothing is left to be done by then
         if as_json:
-            click.echo(json.dumps(_as_json(name, done, len(pairs))))
+            click.echo(json.dumps(_as_json(name, result, len(pairs))))
         else:
-            _print(name, done, len(pairs))
+            _print(name, result, len(pairs))
 
 
 @click.command()
@@ -147,14 +151,28 @@ def _pairs(
     return list(zip(*both, strict=True)), source_file.stem
 
 
+def _refuse_early(
+    source_file: Path | None, split: str | None, record: Path | None, plot: Path | None
+) -> None:
+    """Raises UserError, before the work, for what would be refused after it."""
+    from seq2seq.evaluation.figures import picture_format
+    from seq2seq.evaluation.result_rows import require_clean_tree
+
+    if split is not None and source_file is not None:
+        raise UserError(f"--split {split}: {source_file} is scored: leave out either of them")
+    if record is not None:
+        require_clean_tree(record, record.resolve().parent)
+    if plot is not None:
+        picture_format(plot)
+
+
 def _refuse_unused(
     model: str, config: Any, search: Any, output: Path | None, plot: Path | None
 ) -> None:
     """Raises UserError for what is asked of a model that has no use for it."""
-    from seq2seq.decoding.searcher import Search
-    from seq2seq.evaluation.evaluate import scored_by_perplexity
+    from seq2seq.decoding.options import search_options
 
-    writes = not scored_by_perplexity(config)
+    writes = config.task.report != "perplexity"
     for option, wanted in (("-o", output), ("--plot", plot)):
         if wanted is not None and not writes:
             raise UserError(
@@ -162,7 +180,7 @@ def _refuse_unused(
                 "to write or to draw"
             )
     searches = config.task.report == "translation scores"
-    if not searches and search != Search(batch_size=search.batch_size):
+    if not searches and search != search_options():
         raise UserError(f"{model} is scored without a search: leave its options out")
 
 
@@ -180,53 +198,43 @@ def _runs_of(model: str) -> list[Path]:
     return [one.resolve().parent for one in model_folders(model)]
 
 
-def _row(
+def _record(
     model: str,
-    seed: int,
+    models: Sequence[Model],
     name: str,
-    done: Any,
+    result: EvaluationResult,
     lines: int,
-    parameters: int,
     command: str,
-    device: str,
-) -> dict[str, Any]:
-    """The row of results.jsonl; a run's folder is named <recipe>/<variant>[-seed-<n>]. An ensemble
-    is named by its first member, and was trained as long as all of them."""
-    from seq2seq import runtime
-    from seq2seq.evaluation.result_rows import make_row
-    from seq2seq.training.run_folder import STARTS_FILE
+    device: torch.device,
+    record: Path | None,
+) -> None:
+    """Append a row to the results of MODEL's run, and to `record`. An ensemble is named by its
+    first member, and was trained as long as all of them."""
+    from seq2seq.evaluation.result_rows import append_row, make_row
+    from seq2seq.training.run_folder import read_run_record
 
     runs = _runs_of(model)
-    run, minutes = runs[0], [_minutes(one / "metrics.jsonl") for one in runs]
-    return make_row(
-        recipe=run.parent.name,
-        variant=re.sub(r"-seed-\d+$", "", run.name),
-        seed=seed,
+    records = [read_run_record(run) for run in runs]
+    minutes = [one.minutes for one in records if one.minutes is not None]
+    row = make_row(
+        recipe=records[0].recipe,
+        variant=records[0].variant,
+        seed=models[0].config.seed,
         split=name,
-        decoding=done.decoding,
-        scores=done.scores,
-        parameters=parameters,
-        training_minutes=None if None in minutes else sum(filter(None, minutes)),
-        seconds=done.seconds,
+        decoding=result.decoding,
+        scores=result.scores,
+        parameters=sum(p.numel() for one in models for p in one.network.parameters()),
+        training_minutes=sum(minutes) if len(minutes) == len(records) else None,
+        seconds=result.seconds,
         lines=lines,
         command=command,
-        device=str(runtime.select_device(device)),
-        training=_last(run / STARTS_FILE),  # the last time that it was gone on with
+        device=device,
+        training=records[0].last_start,
     )
-
-
-def _last(log: Path) -> dict[str, Any] | None:
-    """The last row of a log that the run has kept, if it has."""
-    from seq2seq.files import read_jsonl
-
-    rows = read_jsonl(log, growing=True) if log.exists() else []
-    return rows[-1][1] if rows else None
-
-
-def _minutes(metrics: Path) -> float | None:
-    """How long the run was trained, by its log."""
-    row = _last(metrics)
-    return float(row["minutes"]) if row else None
+    if (runs[0] / "metrics.jsonl").exists():
+        append_row(runs[0] / "results.jsonl", row, require_clean=None)
+    if record is not None:
+        append_row(record, row, require_clean=record.resolve().parent)
 
 
 def _as_json(name: str, done: Any, lines: int) -> dict[str, object]:

@@ -11,7 +11,7 @@ from typing import IO, TYPE_CHECKING, Any
 import click
 
 from seq2seq.cli import line_io
-from seq2seq.cli.options import model_options
+from seq2seq.cli.options import with_model_options
 from seq2seq.errors import UserError
 from seq2seq.tasks import CLASSIFICATION, TAGGING, Task
 
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 _WINDOW = 2048  # texts that are read ahead and sorted by length together
 
 
-def label_options(command: Callable[..., Any]) -> Callable[..., Any]:
+def with_label_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """What both commands take."""
     for option in (
-        model_options,
+        with_model_options,
         click.option("--probabilities", is_flag=True, help="Write JSONL, with those of all."),
         click.option(
             "-o", "--output", type=click.Path(path_type=Path), help="A file  [default: stdout]"
@@ -39,7 +39,7 @@ def label_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 @click.command()
-@label_options
+@with_label_options
 def classify_command(
     model: str, input_file: Path | None, output: Path | None, probabilities: bool, **machine: Any
 ) -> None:
@@ -59,7 +59,7 @@ def classify_command(
 
 
 @click.command()
-@label_options
+@with_label_options
 @click.option("--conllu", is_flag=True, help="CoNLL-U in, and out with the tags as UPOS.")
 def tag_command(
     model: str,

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from seq2seq.cli import line_io
-from seq2seq.cli.options import device_options
+from seq2seq.cli.options import with_device_options
 from seq2seq.errors import UserError
 from seq2seq.tasks import GENERATION, LANGUAGE_MODEL
+
+if TYPE_CHECKING:
+    from seq2seq.decoding.options import SamplingOptions
 
 
 @click.command()
 @click.argument("model")
 @click.argument("text_file", metavar="[TEXT]", required=False, type=click.Path(path_type=Path))
-@device_options
+@with_device_options
 def perplexity_command(
     model: str, text_file: Path | None, device: str, precision: str, threads: int
 ) -> None:
@@ -62,12 +65,13 @@ def perplexity_command(
 @click.option("--top-k", type=int, default=0, help="Draw from the k likeliest alone; 1: no chance.")
 @click.option("--top-p", type=float, default=1.0, help="Draw from this mass alone.")
 @click.option("--seed", type=int, default=1, show_default=True)
-@device_options
+@with_device_options
 def generate_command(
     model: str,
     prompt: str | None,
     given: str | None,
     number: int,
+    length: int,
     device: str,
     precision: str,
     threads: int,
@@ -79,26 +83,27 @@ def generate_command(
     model of task generation writes what fits the label or the vector that is given.
     """
     from seq2seq import runtime
-    from seq2seq.decoding.language_model import LanguageModel, Sampling
+    from seq2seq.decoding.language_model import LanguageModel
+    from seq2seq.decoding.options import SamplingOptions
     from seq2seq.models.folder import load_model_config
 
-    chosen = Sampling(**sampling)
+    options = SamplingOptions(n_best=number, max_length=length, **sampling)
     runtime.set_threads(threads)
     if load_model_config(Path(model)).task.source == "condition":
         if prompt is not None:
             raise UserError(f"{model} writes for a label or a vector: --prompt is not for it")
         if given is None:
             raise UserError(f"{model} writes for a label or a vector: name it with --given")
-        for line in _written(model, given, number, chosen, device, precision):
+        for line in _written(model, given, options, device, precision):
             click.echo(line)
         return
-    generator = LanguageModel.load(model, device=device, precision=precision)
+    writer = LanguageModel.load(model, device=device, precision=precision)
     for option, said in (("--given", given is not None), ("--number", number != 1)):
         if said:
             raise UserError(
                 f"{option}: {model} is a language model, which writes one text on from a --prompt"
             )
-    text = generator.generate(prompt, chosen)
+    text = writer.generate(prompt, options)
     first = next(text)  # a mistake in the prompt is told before anything is written
     click.echo((prompt or "") + first, nl=False)
     for piece in text:
@@ -108,21 +113,11 @@ def generate_command(
 
 
 def _written(
-    model: str, given: str, number: int, chosen: Any, device: str, precision: str
+    model: str, given: str, options: SamplingOptions, device: str, precision: str
 ) -> list[str]:
-    """The likeliest of the samples first."""
-    from seq2seq.decoding.searcher import Search
+    """What a model writes for a label or a vector, the likeliest sample first."""
     from seq2seq.decoding.translator import Translator
 
     translator = Translator.load(model, device=device, precision=precision, tasks=[GENERATION])
-    search = Search(
-        n_best=number,
-        sampling=True,
-        max_length=chosen.length,
-        temperature=chosen.temperature,
-        top_k=chosen.top_k,
-        top_p=chosen.top_p,
-        seed=chosen.seed,
-    )
-    (found,) = translator.stream([given], search)
-    return [one.text for one in found]
+    (result,) = translator.stream([given], options)
+    return [one.text for one in result.translations]

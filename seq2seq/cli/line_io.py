@@ -10,10 +10,10 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from itertools import islice
 from pathlib import Path
 from typing import IO
 
+from seq2seq.decoding.micro_batches import waiting_windows, windows
 from seq2seq.errors import UserError
 
 log = logging.getLogger(__name__)
@@ -41,9 +41,8 @@ def read_windows(stream: IO[bytes], size: int) -> Iterator[list[str]]:
     so that someone who types one line, or a program that waits for its answer, gets it now.
     """
     if is_regular_file(stream):
-        numbered = (decode_line(line, number) for number, line in enumerate(stream, start=1))
-        while window := list(islice(numbered, size)):
-            yield window
+        numbered = enumerate(stream, start=1)
+        yield from windows((decode_line(line, number) for number, line in numbered), size)
         return
     waiting: queue.Queue[str | BaseException | None] = queue.Queue(maxsize=size)
     # A file object of the thread's own: one that the main thread knows (stdin) would be closed
@@ -59,24 +58,8 @@ def read_windows(stream: IO[bytes], size: int) -> Iterator[list[str]]:
             waiting.put(error)
 
     threading.Thread(target=read, daemon=True).start()
-    ended = False
-    while not ended:
-        window = []
-        wait: float | None = None
-        while len(window) < size:
-            try:
-                item = waiting.get(timeout=wait)
-            except queue.Empty:
-                break
-            if isinstance(item, BaseException):
-                raise item
-            if item is None:
-                ended = True
-                break
-            window.append(item)
-            wait = 0.02  # seconds: what a program writes in one go comes as one window
-        if window:
-            yield window
+    # What a program writes in one go comes as one window.
+    yield from waiting_windows(waiting, size, patience=0.02)
 
 
 @contextmanager

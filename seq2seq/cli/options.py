@@ -19,7 +19,11 @@ def model_folders(models: str) -> list[Path]:
     return [Path(name) for name in names]
 
 
-def device_options(command: Callable[..., Any]) -> Callable[..., Any]:
+# The names that `with_model_options` adds.
+MODEL_OPTIONS = ("device", "precision", "threads", "batch_size")
+
+
+def with_device_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Where a model runs, and how."""
     for option in (
         click.option(
@@ -40,9 +44,9 @@ def device_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-def model_options(command: Callable[..., Any]) -> Callable[..., Any]:
+def with_model_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """The same, and how many lines at once."""
-    return device_options(
+    return with_device_options(
         click.option(
             "--batch-size",
             type=int,
@@ -53,8 +57,8 @@ def model_options(command: Callable[..., Any]) -> Callable[..., Any]:
     )
 
 
-def search_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The options of a search; their names are the fields of `Search`."""
+def with_search_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options of a search: the arguments of `decoding.options.search_options`."""
     for option in (
         click.option(
             "--utility",

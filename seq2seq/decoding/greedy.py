@@ -1,30 +1,23 @@
-"""Greedy search: the most probable token at every step."""
+"""Greedy search: the most likely token at every step."""
 
 from __future__ import annotations
 
-from torch import Tensor
+import numpy as np
 
-from seq2seq.decoding.stepping import (
-    AnyState,
-    Hypothesis,
-    Limits,
-    Model,
-    Specials,
-    follow,
-    highest,
-)
+from seq2seq.decoding.engine import Engine, LogProbabilities, State
+from seq2seq.decoding.stepping import Hypothesis, Limits, Specials, follow
 
 
 def greedy_search(
-    model: Model[AnyState], state: AnyState, limits: Limits, specials: Specials, alpha: float
+    engine: Engine[State], state: State, limits: Limits, specials: Specials, alpha: float
 ) -> list[list[Hypothesis]]:
     """y_t = argmax p(y | y_<t), the lowest id of equals.
 
-    state: B rows, one per source sentence. Gives B lists of one hypothesis each; alpha only
-    enters its score. Errors: those of `stepping.follow`.
+    state: B rows, one per source sentence. Returns B lists of one hypothesis each; alpha only
+    enters its score. Raises the errors of `stepping.follow`.
     """
-    return follow(model, state, limits, specials, alpha, _most_probable)
+    return follow(engine, state, limits, specials, alpha, _most_likely)
 
 
-def _most_probable(log_p: Tensor, rows: Tensor) -> Tensor:
-    return highest(log_p, 1)[1].squeeze(1)  # [N]
+def _most_likely(log_p: LogProbabilities, rows: np.ndarray) -> np.ndarray:
+    return log_p.top(1)[1][:, 0]  # [N]

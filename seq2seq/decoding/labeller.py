@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from seq2seq import runtime
+from seq2seq.decoding.micro_batches import batches_by_length, windows
 from seq2seq.errors import UserError
-from seq2seq.models import folder as model_folder
-from seq2seq.models.folder import Model
+from seq2seq.models.folder import Model, load_model
 from seq2seq.tasks import Task
-from seq2seq.text.batching import Batch, batches_by_length, pad_sequences
+from seq2seq.text.batching import Batch, pad_sequences
 from seq2seq.text.labels import LabelSet
 
 _WINDOW = 2048  # texts that are sorted by length together
@@ -34,13 +33,18 @@ class Labeller:
     """A classifier or a tagger, ready to label."""
 
     def __init__(
-        self, model: Model, *, device: str = "cpu", precision: str = "fp32", batch_size: int = 64
+        self,
+        model: Model,
+        *,
+        device: torch.device | None = None,
+        dtype: torch.dtype | None = None,
+        batch_size: int = 64,
     ) -> None:
-        """Raises UserError where the device is not there, or for a batch of none."""
+        """device: the CPU if None. dtype: of the matrix products, float32 if None. batch_size:
+        texts that are labelled together. Raises UserError for a batch size below 1."""
         if batch_size < 1:
             raise UserError("the batch size must be at least 1")
-        self.device = runtime.select_device(device)
-        self.dtype = runtime.select_dtype(precision, self.device)
+        self.device, self.dtype = device or torch.device("cpu"), dtype or torch.float32
         self.codec, self.batch_size = model.codec, batch_size
         self.max_tokens = model.config.data.max_tokens
         labels = model.codec.require_labels()
@@ -59,14 +63,15 @@ class Labeller:
         batch_size: int = 64,
     ) -> Labeller:
         """Open a model folder of that task. Raises UserError."""
-        model = model_folder.load_model(Path(folder), [task])
-        return cls(model, device=device, precision=precision, batch_size=batch_size)
+        chosen = runtime.select_device(device)
+        dtype = runtime.select_dtype(precision, chosen)
+        model = load_model(Path(folder), [task])
+        return cls(model, device=chosen, dtype=dtype, batch_size=batch_size)
 
     def stream(self, texts: Iterable[str]) -> Iterator[Labelling]:
         """The labels of each text, in order. Of a tagger's text, words are what stands between
         single spaces."""
-        waiting = iter(texts)
-        while window := list(islice(waiting, _WINDOW)):
+        for window in windows(texts, _WINDOW):
             yield from self._window(window)
 
     def _window(self, texts: list[str]) -> list[Labelling]:

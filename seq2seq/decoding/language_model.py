@@ -1,71 +1,74 @@
-"""A language model writes on from a prompt."""
+"""A language model continues a prompt."""
 
 from __future__ import annotations
 
 import logging
-import math
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import TYPE_CHECKING, Any
 
-import torch
+import numpy as np
 
-from seq2seq import runtime
-from seq2seq.decoding.sampling import make_sampler, sampling_problems
+from seq2seq.config.schema import Config
+from seq2seq.decoding.engine import Engine
+from seq2seq.decoding.options import SamplingOptions
+from seq2seq.decoding.sampling import make_sampler, uniform_numbers
 from seq2seq.errors import UserError
-from seq2seq.models import folder as model_folder
-from seq2seq.models.folder import Model
-from seq2seq.models.language_model import LanguageModelNetwork
 from seq2seq.tasks import LANGUAGE_MODEL
+from seq2seq.text.codec import Codec
 
-log = logging.getLogger(__name__)
+if TYPE_CHECKING:  # an engine need not be PyTorch's
+    import torch
+
+    from seq2seq.models.folder import Model
+
+_log = logging.getLogger(__name__)
 
 _BROKEN = "\ufffd"  # what bytes that are no whole character yet are decoded to
-
-
-@dataclass(frozen=True)
-class Sampling:
-    """How a text is drawn: see `sampling.sample_search`. length: of what is written, in tokens."""
-
-    length: int = 200
-    temperature: float = 1.0
-    top_k: int = 0
-    top_p: float = 1.0
-    seed: int = 1
-
-    def __post_init__(self) -> None:
-        wrong = sampling_problems(self.temperature, self.top_k, self.top_p)
-        if self.length < 1:
-            wrong.append("the length must be at least 1")
-        if wrong:
-            raise UserError("; ".join(wrong))
+_LENGTH = 200  # tokens, where the options do not limit them
 
 
 class LanguageModel:
-    """A language model, ready to write."""
+    """An engine and the codec of its model, ready to write."""
 
-    def __init__(self, model: Model, *, device: str = "cpu", precision: str = "fp32") -> None:
-        """Raises UserError where the device is not there."""
-        self.device = runtime.select_device(device)
-        self.dtype = runtime.select_dtype(precision, self.device)
-        self.config, self.tokenizer = model.config, model.codec.target
-        self.network = cast(LanguageModelNetwork, model.network.to(self.device).eval())
-        if self.config.decoder.bidirectional:
-            log.warning(
+    def __init__(self, engine: Engine[Any], codec: Codec, config: Config) -> None:
+        """config: of the model. Warns where the model cannot write well."""
+        self.engine, self.config, self.tokenizer = engine, config, codec.target
+        if config.decoder.bidirectional:
+            _log.warning(
                 "the model is bidirectional: it has learned to see what comes, and what it writes "
                 "without seeing it is no language"
             )
+
+    @classmethod
+    def from_model(
+        cls,
+        model: Model,
+        *,
+        device: torch.device | None = None,
+        dtype: torch.dtype | None = None,
+    ) -> LanguageModel:
+        """A model on PyTorch: by default on the CPU, in float32."""
+        from seq2seq.decoding.torch_engine import TorchEngine
+
+        engine = TorchEngine([model.network], model.codec, device, dtype)
+        return cls(engine, model.codec, model.config)
 
     @classmethod
     def load(
         cls, folder: str | Path, *, device: str = "auto", precision: str = "fp32"
     ) -> LanguageModel:
         """Open a model folder. Raises UserError."""
-        model = model_folder.load_model(Path(folder), [LANGUAGE_MODEL])
-        return cls(model, device=device, precision=precision)
+        from seq2seq import runtime
+        from seq2seq.models.folder import load_model
 
-    def generate(self, prompt: str | None, sampling: Sampling) -> Iterator[str]:
+        chosen = runtime.select_device(device)
+        dtype = runtime.select_dtype(precision, chosen)
+        return cls.from_model(
+            load_model(Path(folder), [LANGUAGE_MODEL]), device=chosen, dtype=dtype
+        )
+
+    def generate(self, prompt: str | None, options: SamplingOptions) -> Iterator[str]:
         """The text behind the prompt, piece by piece as it is written; None: from the beginning.
 
         A line that ends is a newline; <unk> is never written. Raises UserError for a prompt that
@@ -80,7 +83,7 @@ class LanguageModel:
         line = context
         text = tokenizer.decode([line])[0]
         shown = len(text)
-        for token in self.tokens(context, sampling):
+        for token in self.tokens(context, options):
             if token == tokenizer.eos:
                 yield text[shown:] + "\n"
                 line, text, shown = [], "", 0
@@ -93,24 +96,19 @@ class LanguageModel:
             shown = max(shown, end)
         yield text[shown:]
 
-    @torch.inference_mode()
-    def tokens(self, context: list[int], sampling: Sampling) -> Iterator[int]:
-        """The ids that follow BOS and `context`."""
+    def tokens(self, context: list[int], options: SamplingOptions) -> Iterator[int]:
+        """The ids that follow BOS and `context`: `options.max_length` of them, or 200."""
         tokenizer = self.tokenizer
         # A text whose lines run on has no end, either.
         forbidden = [tokenizer.pad, tokenizer.unk, tokenizer.bos]
         forbidden += [] if self.config.data.line_ends else [tokenizer.eos]
-        random = torch.Generator().manual_seed(sampling.seed)
-        choose = make_sampler(sampling.temperature, sampling.top_k, sampling.top_p, [random])
-        row = torch.zeros(1, dtype=torch.int64, device=self.device)
-        state = self.network.start(1)
-        for token in [tokenizer.bos, *context][:-1]:
-            with runtime.autocast(self.device, self.dtype):
-                _, state = self.network.step(state, torch.full_like(row, token))
-        last = torch.full_like(row, ([tokenizer.bos, *context])[-1])
-        for _ in range(sampling.length):
-            with runtime.autocast(self.device, self.dtype):
-                log_p, state = self.network.step(state, last)
-            log_p[:, forbidden] = -math.inf
-            last = choose(log_p, row)
-            yield int(last)
+        sampler = make_sampler(options.temperature, options.top_k, options.top_p)
+        state = self.engine.start([np.zeros(0, np.int64)])
+        *read, last = (np.array([token]) for token in (tokenizer.bos, *context))
+        for token in read:
+            _, state = self.engine.step(state, token)
+        for number in uniform_numbers(options.seed, options.max_length or _LENGTH):
+            log_p, state = self.engine.step(state, last)
+            log_p.exclude(forbidden)
+            last = sampler(log_p, np.array([number]))
+            yield int(last[0])

@@ -10,9 +10,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Literal
 
-Utility = Literal["chrf", "bleu"]
+from seq2seq.decoding.options import Utility
 
 
 def expected_utilities(

@@ -2,78 +2,102 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from itertools import islice
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from seq2seq import runtime
-from seq2seq.decoding.alignment import EMPTY_ALIGNMENT, Alignment, AlignmentSide, join_alignments
+from seq2seq.config.schema import Config
+from seq2seq.decoding.beam import beam_search
+from seq2seq.decoding.engine import Engine
+from seq2seq.decoding.greedy import greedy_search
+from seq2seq.decoding.micro_batches import batches_by_length, windows
 from seq2seq.decoding.minimum_risk import expected_utilities
-from seq2seq.decoding.searcher import Search, Searcher
-from seq2seq.decoding.source_line import SourceLine, split_line
-from seq2seq.decoding.stepping import Hypothesis
+from seq2seq.decoding.options import (
+    AnySearch,
+    BeamOptions,
+    GreedyOptions,
+    MinimumRiskOptions,
+    PlainSearch,
+    SamplingOptions,
+    search_options,
+)
+from seq2seq.decoding.results import LineResult, Translation, log_notes
+from seq2seq.decoding.sampling import sample_search, seed_of
+from seq2seq.decoding.source_line import UNKNOWN_TEXT, SourceLine, encode_line
+from seq2seq.decoding.stepping import Hypothesis, Limits, Specials, force
 from seq2seq.errors import UserError
-from seq2seq.models import folder as model_folder
-from seq2seq.models.folder import Model
-from seq2seq.models.translation import TranslationNetwork
 from seq2seq.tasks import ALIGNED, TRANSLATION, Task
-from seq2seq.text.batching import batches_by_length
+from seq2seq.text.codec import Codec
 from seq2seq.text.languages import bleu_tokenizer, uses_spaces
-from seq2seq.text.tokenizer import word_indices
 
-log = logging.getLogger(__name__)
+if TYPE_CHECKING:  # an engine need not be PyTorch's
+    import torch
 
-_UNKNOWN = "⁇"  # what SentencePiece writes for <unk>, too
+    from seq2seq.models.folder import Model
+
 _WINDOW = 32  # batches of lines that are sorted by length together
 
-
-@dataclass(frozen=True)
-class Translation:
-    """One translation. log_probability: Σ log p in nats, EOS counted where it was written; score:
-    that over length^penalty. Of a line that was split, the sums over its parts. alignment: of the
-    best of a line, where it was asked for."""
-
-    text: str
-    log_probability: float
-    score: float
-    alignment: Alignment | None = None
+Found = list[list[Hypothesis]]
 
 
 class Translator:
-    """Models with one vocabulary (several make an ensemble), ready to translate."""
+    """An engine and the codec of its models, ready to translate raw lines."""
 
     def __init__(
-        self, models: Sequence[Model], *, device: str = "cpu", precision: str = "fp32"
+        self,
+        engine: Engine[Any],
+        codec: Codec,
+        configs: Sequence[Config],
+        *,
+        batch_size: int = 64,
     ) -> None:
-        """Raises UserError where the vocabularies differ, where one context is aligned and another
-        is not, or where the device is not there."""
-        found = runtime.select_device(device)
-        first = models[0]
-        self.codec = first.codec
+        """configs: of the models in the engine. batch_size: lines that are searched together.
+
+        Raises UserError for models of different tasks and for a batch size below 1.
+        """
+        if batch_size < 1:
+            raise UserError(f"batch size {batch_size} must be at least 1")
+        if len({config.task.same_length for config in configs}) > 1:
+            raise UserError(
+                f"a model of task {ALIGNED.name!r} writes as many tokens as its source has: it "
+                "cannot be in an ensemble with one that does not"
+            )
+        self.engine, self.codec, self.configs = engine, codec, list(configs)
+        self.batch_size = batch_size
+        self.task = configs[0].task
+        self.max_tokens = min(config.data.max_tokens for config in configs)
+        self.lowercase = configs[0].tokenizer.lowercase
+        self.bleu_tokens = bleu_tokenizer(configs[0].data.target)
+        target = codec.target
+        self.specials = Specials(target.bos, target.eos, (target.pad, target.unk, target.bos))
+
+    @classmethod
+    def from_models(
+        cls,
+        models: Sequence[Model],
+        *,
+        device: torch.device | None = None,
+        dtype: torch.dtype | None = None,
+        batch_size: int = 64,
+    ) -> Translator:
+        """Models with one vocabulary, several as an ensemble, on PyTorch: by default on the CPU, in
+        float32. Raises UserError where the vocabularies differ."""
+        from seq2seq.decoding.torch_engine import TorchEngine
+
+        codec = models[0].codec
         for number, model in enumerate(models[1:], start=2):
-            if model.codec != self.codec:
+            if model.codec != codec:
                 raise UserError(
                     "the models of an ensemble must have one vocabulary, and that of model "
                     f"{number} is not that of model 1: train them on the same tokenizer"
                 )
-        self.configs = [model.config for model in models]
-        if len({config.task.same_length for config in self.configs}) > 1:
-            raise UserError(
-                "a model with an aligned context writes as many subwords as its source has: it "
-                "cannot be in an ensemble with one that does not"
-            )
-        self.max_tokens = min(config.data.max_tokens for config in self.configs)
-        self.lowercase = first.config.tokenizer.lowercase
-        self.bleu_tokens = bleu_tokenizer(first.config.data.target)  # for BLEU
-        networks = [cast(TranslationNetwork, model.network) for model in models]
-        self.searcher = Searcher(
-            networks, first.codec, first.config, found, runtime.select_dtype(precision, found)
-        )
+        networks = [model.network for model in models]
+        engine = TorchEngine(networks, codec, device, dtype)
+        return cls(engine, codec, [model.config for model in models], batch_size=batch_size)
 
     @classmethod
     def load(
@@ -81,109 +105,106 @@ class Translator:
         *folders: str | Path,
         device: str = "auto",
         precision: str = "fp32",
+        batch_size: int = 64,
         tasks: Sequence[Task] = (TRANSLATION, ALIGNED),
     ) -> Translator:
         """Open one model folder, or several as an ensemble. Raises UserError."""
-        models = [model_folder.load_model(Path(folder), tasks) for folder in folders]
-        return cls(models, device=device, precision=precision)
+        from seq2seq import runtime
+        from seq2seq.models.folder import load_model
 
-    def translate(self, lines: Iterable[str], **options: Any) -> list[str]:
-        """One translation for each line, in order; options: the fields of `Search`.
+        chosen = runtime.select_device(device)
+        dtype = runtime.select_dtype(precision, chosen)
+        models = [load_model(Path(folder), tasks) for folder in folders]
+        return cls.from_models(models, device=chosen, dtype=dtype, batch_size=batch_size)
 
-        Raises TypeError for one string, each character of which would be a line.
+    def translate(
+        self, lines: Iterable[str], options: AnySearch | None = None, **flat: Any
+    ) -> list[str]:
+        """One translation for each line, in order; notes are logged as warnings.
+
+        options: the search; or, instead, the keyword arguments of `options.search_options`. Raises
+        TypeError for one string, each character of which would be a line.
         """
         if isinstance(lines, str):
             raise TypeError("lines is one string: give a list of lines")
-        return [best[0].text for best in self.stream(lines, Search(**options))]
+        texts = []
+        for result in self.stream(lines, options or search_options(**flat)):
+            log_notes(result.notes)
+            texts.append(result.best.text)
+        return texts
 
-    def stream(self, lines: Iterable[str], search: Search) -> Iterator[list[Translation]]:
-        """The n best of each line, in order, as soon as all lines before it are done.
+    def stream(self, lines: Iterable[str], options: AnySearch) -> Iterator[LineResult]:
+        """The result of each line, in order, as soon as all lines before it are done. Reads ahead
+        no further than a window of lines, so that memory does not grow."""
+        return self.translate_windows(windows(lines, _WINDOW * self.batch_size), options)
 
-        Reads ahead no further than a window of lines, so that memory does not grow. A blank line
-        gives one empty translation, and a line of which the tokenizer keeps nothing (U+200B alone)
-        one "⁇". A line with more subwords than `data.max_tokens`, so than any in training, is
-        split, translated in parts and joined. A warning names either.
-        """
-        waiting = iter(lines)
-        number = 0
-        while window := list(islice(waiting, _WINDOW * search.batch_size)):
-            yield from self.window(window, search, first=number + 1)
-            number += len(window)
+    def translate_windows(
+        self, windows: Iterable[Sequence[str]], options: AnySearch, *, align: bool = False
+    ) -> Iterator[LineResult]:
+        """The result of each line of each window, in order; a window is sorted by length as a
+        whole.
 
-    def window(
-        self, texts: Sequence[str], search: Search, first: int = 1, *, align: bool = False
-    ) -> Iterator[list[Translation]]:
-        """The same for a list of lines that is sorted by length as a whole; `first` is the number
-        that its first line has in warnings.
+        A blank line gives one empty translation, and a line of which the tokenizer keeps nothing
+        (U+200B alone) one "⁇". A line with more subwords than `data.max_tokens`, so than any in
+        training, is split, translated in parts and joined. A note says either.
 
         align: the best translation of each line comes with its alignment. Raises UserError where
         a model has no attention that is asked for one, and where something else than the search
         says which translation is the best, or how long it is.
         """
-        if align:
-            self.require_attention()
-            if search.mbr or (search.sampling and search.n_best > 1):
-                raise UserError("alignments are of a search's own best: leave out either of them")
-        aligned = not self.searcher.writes_eos
-        if aligned and (search.min_length > 1 or search.max_length is not None):
-            raise UserError(
-                "a model with an aligned context writes as many subwords as its source has: leave "
-                "out the minimum and the maximum length"
-            )
-        if search.mbr:
-            yield from self._minimum_risk(texts, search, first)
+        self._require_fitting(options, align)
+        if isinstance(options, MinimumRiskOptions):
+            for result in self.translate_windows(windows, options.candidates):
+                yield self._rerank(result, options)
             return
-        lines = [
-            self._line(text, ids, first + offset)
-            for offset, (text, ids) in enumerate(
-                zip(texts, self.codec.source_ids(texts), strict=True)
-            )
-        ]
-        work = [(line, part) for line in lines for part in range(len(line.parts))]
-        work.sort(key=lambda item: len(item[0].parts[item[1]]))  # stable: like lengths together
-        done = 0
-        sizes = [len(line.parts[part]) + 1 for line, part in work]
-        for now in batches_by_length(
-            sizes, most=search.batch_size, longest=self.max_tokens, alike=aligned
-        ):
-            batch = work[now]
-            sources = [line.parts[part] for line, part in batch]
-            drawn_by = [f"{part} {line.text}" if part else line.text for line, part in batch]
-            results = self.searcher.find(sources, drawn_by, search)
-            for (line, part), hypotheses in zip(batch, results, strict=True):
-                line.hypotheses[part] = hypotheses
-            if align:
-                best = [hypotheses[0] for hypotheses in results]
-                for (line, part), weights in zip(
-                    batch, self.searcher.attended(sources, best), strict=True
-                ):
-                    line.attention[part] = weights
-            while done < len(lines) and len(lines[done].hypotheses) == len(lines[done].parts):
-                yield self._finish(lines[done], align=align)
-                done += 1
-        for line in lines[done:]:
-            yield self._finish(line, align=align)
+        before = 0
+        for texts in windows:
+            lines = self._encode(texts, first=before + 1)
+            before += len(lines)
+            work = [(line, part) for line in lines for part in range(len(line.parts))]
+            work.sort(key=lambda item: len(item[0].parts[item[1]]))  # stable: like lengths together
+            sizes = [len(line.parts[part]) + 1 for line, part in work]
+            done = 0
+            for now in batches_by_length(
+                sizes, most=self.batch_size, longest=self.max_tokens, alike=self.task.same_length
+            ):
+                batch = work[now]
+                sources = [line.parts[part] for line, part in batch]
+                state = self.engine.start(sources)
+                search = self._search(options, [line.key(part) for line, part in batch])
+                hypotheses = search(
+                    self.engine, state, self._limits(sources, options), self.specials
+                )
+                for (line, part), found in zip(batch, hypotheses, strict=True):
+                    line.hypotheses[part] = found
+                if align:
+                    self._attend(batch, state)
+                while done < len(lines) and lines[done].is_done:
+                    yield lines[done].result(self.codec, align=align)
+                    done += 1
+            for line in lines[done:]:
+                yield line.result(self.codec, align=align)
 
     def score(
-        self, sources: Sequence[str], targets: Sequence[str], search: Search
+        self, sources: Sequence[str], targets: Sequence[str], length_penalty: float = 1.0
     ) -> list[Translation]:
         """Log-probabilities of given targets by teacher forcing: what the search itself says of
         them. A source that a search would split is taken whole."""
         scored: dict[int, Translation] = {}
         encoded = self.codec.source_ids(sources)
-        wanted = self.codec.target.encode(targets)
+        end = [] if self.task.same_length else [self.specials.eos]
+        wanted = [[*ids, *end] for ids in self.codec.target.encode(targets)]
         order = sorted(range(len(sources)), key=lambda i: (len(wanted[i]), len(encoded[i])))
-        for start in range(0, len(order), search.batch_size):
-            rows = order[start : start + search.batch_size]
-            totals = self.searcher.forced(
-                [np.asarray(encoded[i]) for i in rows], [wanted[i] for i in rows]
-            )
+        for start in range(0, len(order), self.batch_size):
+            rows = order[start : start + self.batch_size]
+            state = self.engine.start([np.asarray(encoded[i], np.int64) for i in rows])
+            totals = force(self.engine, state, [wanted[i] for i in rows], self.specials.bos)
             for i, total in zip(rows, totals, strict=True):
-                certain = _UNKNOWN if sources[i].strip() else ""
+                certain = UNKNOWN_TEXT if sources[i].strip() else ""
                 if not encoded[i] and targets[i].strip() == certain:
                     total = 0.0  # what a line without a token becomes is no model's to say
-                length = max(1, len(wanted[i]) + self.searcher.writes_eos)
-                scored[i] = Translation(targets[i], total, total / length**search.length_penalty)
+                length = max(1, len(wanted[i]))
+                scored[i] = Translation(targets[i], total, total / length**length_penalty)
         return [scored[i] for i in range(len(sources))]
 
     def require_attention(self) -> None:
@@ -198,90 +219,80 @@ class Translator:
 
     # The steps of the above.
 
-    def _minimum_risk(
-        self, texts: Sequence[str], search: Search, first: int
-    ) -> Iterator[list[Translation]]:
-        plain = replace(search, n_best=search.mbr, mbr=0, utility=Search.utility)
-        for found in self.window(texts, plain, first):
-            # Samples come as often as they are likely.
-            weights = [0.0 if search.sampling else one.log_probability for one in found]
-            gains = expected_utilities(
-                [one.text for one in found],
-                weights,
-                search.utility,
-                lowercase=self.lowercase,
-                tokens=self.bleu_tokens,
+    def _require_fitting(self, options: AnySearch, align: bool) -> None:
+        """Raises UserError for options that the models have no use for."""
+        plain = options.candidates if isinstance(options, MinimumRiskOptions) else options
+        if align:
+            self.require_attention()
+            if plain is not options or (isinstance(plain, SamplingOptions) and plain.n_best > 1):
+                raise UserError("alignments are of a search's own best: leave out either of them")
+        if self.task.same_length and (plain.min_length > 1 or plain.max_length is not None):
+            raise UserError(
+                f"a model of task {ALIGNED.name!r} writes as many tokens as its source has: leave "
+                "out the minimum and the maximum length"
             )
-            scored = [replace(one, score=gain) for one, gain in zip(found, gains, strict=True)]
-            yield sorted(scored, key=lambda one: -one.score)[: search.n_best]
 
-    def _line(self, text: str, ids: list[int], number: int) -> SourceLine:
-        if not text.strip():
-            return SourceLine("", [], [])
-        if not ids:  # what a model writes for no token at all is made up
-            log.warning(
-                "line %d holds no character that the tokenizer keeps: written as %s",
-                number,
-                _UNKNOWN,
-            )
-            return SourceLine(_UNKNOWN, [], [])
-        if len(ids) <= self.max_tokens:
-            return SourceLine(text, [np.asarray(ids, np.int64)], [])
-        data = self.configs[0].data
-        pieces = self.codec.source.pieces(ids)
-        sides = uses_spaces(data.source), uses_spaces(data.target)
-        parts, joints = split_line(ids, pieces, self.max_tokens, spaced=sides)
-        log.warning(
-            "line %d has %d subwords, more than the %d that data.max_tokens let a line have in "
-            "training: translated in %d parts",
-            number,
-            len(ids),
-            self.max_tokens,
-            len(parts),
-        )
-        return SourceLine(text, parts, joints)
-
-    def _finish(self, line: SourceLine, *, align: bool) -> list[Translation]:
-        if not line.parts:
-            return [Translation(line.text, 0.0, 0.0, EMPTY_ALIGNMENT if align else None)]
-        parts = [line.hypotheses[part] for part in range(len(line.parts))]
-        found = [
-            self._join_parts(
-                line, [hypotheses[rank] for hypotheses in parts], align=align and rank == 0
-            )
-            for rank in range(min(map(len, parts)))
+    def _search(self, options: PlainSearch, keys: Sequence[str]) -> Callable[..., Found]:
+        """The search of one batch; keys: what the draws of each source depend on."""
+        alpha = options.length_penalty
+        if isinstance(options, GreedyOptions):
+            return partial(greedy_search, alpha=alpha)
+        if isinstance(options, BeamOptions):
+            return partial(beam_search, beam=options.beam, alpha=alpha, n_best=options.n_best)
+        seeds = [
+            [seed_of(options.seed, number, key) for number in range(options.n_best)] for key in keys
         ]
-        return sorted(found, key=lambda one: -one.score)  # samples have not been yet
-
-    def _join_parts(
-        self, line: SourceLine, chosen: list[Hypothesis], *, align: bool
-    ) -> Translation:
-        """One hypothesis for each part of the line → one translation."""
-        texts = self.codec.target.decode([hypothesis.tokens for hypothesis in chosen])
-        text = line.join(texts)
-        if not text.strip():  # pieces that spell no text at all must not make a line disappear
-            text = _UNKNOWN
-        return Translation(
-            text,
-            sum(hypothesis.log_probability for hypothesis in chosen),
-            sum(hypothesis.score for hypothesis in chosen),
-            self._alignment(line, chosen, texts, text) if align else None,
+        return partial(
+            sample_search,
+            temperature=options.temperature,
+            top_k=options.top_k,
+            top_p=options.top_p,
+            seeds=seeds,
+            alpha=alpha,
         )
 
-    def _alignment(
-        self, line: SourceLine, chosen: list[Hypothesis], texts: list[str], text: str
-    ) -> Alignment:
-        """texts: of the parts; text: that which they became together."""
-        source, target = self.codec.source, self.codec.target
-        source_words = iter(source.piece_words(line.text))
-        ends = (source.pieces([source.eos]), target.pieces([target.eos]))
-        parts, before = [], 0
-        for number, (ids, hypothesis) in enumerate(zip(line.parts, chosen, strict=True)):
-            starts = [before + start for start in target.piece_starts(hypothesis.tokens)]
-            left = AlignmentSide(source.pieces(ids.tolist()), list(islice(source_words, len(ids))))
-            right = AlignmentSide(target.pieces(hypothesis.tokens), word_indices(text, starts))
-            if hypothesis.finished:
-                right = right.with_end(ends[1])
-            parts.append(Alignment(left.with_end(ends[0]), right, line.attention[number]))
-            before += len(texts[number]) + len([*line.joints, ""][number])
-        return join_alignments(parts)
+    def _limits(self, sources: Sequence[np.ndarray], options: PlainSearch) -> Limits:
+        lengths = np.array([len(ids) + 1 for ids in sources])  # EOS counted
+        if self.task.same_length:  # the lengths of a batch are all the same
+            return Limits(max(1, int(lengths[0]) - 1), np.maximum(lengths - 1, 1))
+        if options.max_length is not None:
+            return Limits(options.min_length, np.full_like(lengths, options.max_length))
+        if self.task.source == "condition":
+            longest = self.configs[0].data.max_tokens
+            return Limits(options.min_length, np.full_like(lengths, longest))
+        return Limits(options.min_length, 2 * lengths + 10)
+
+    def _attend(self, batch: Sequence[tuple[SourceLine, int]], state: Any) -> None:
+        """Keep the attention of each source's best hypothesis, by teacher forcing from `state`."""
+        best = [line.hypotheses[part][0] for line, part in batch]
+        written = [
+            [self.specials.bos, *one.tokens][: len(one.tokens) + one.finished] for one in best
+        ]
+        weights = self.engine.weights(state, written)
+        for (line, part), rows in zip(batch, weights, strict=True):
+            line.attention[part] = rows[:, : len(line.parts[part]) + 1].copy()
+
+    def _rerank(self, result: LineResult, options: MinimumRiskOptions) -> LineResult:
+        """The candidates of a line by falling expected utility."""
+        candidates = result.translations
+        # Samples come as often as they are likely.
+        drawn = isinstance(options.candidates, SamplingOptions)
+        gains = expected_utilities(
+            [one.text for one in candidates],
+            [0.0 if drawn else one.log_probability for one in candidates],
+            options.utility,
+            lowercase=self.lowercase,
+            tokens=self.bleu_tokens,
+        )
+        scored = [replace(one, score=gain) for one, gain in zip(candidates, gains, strict=True)]
+        ranked = sorted(scored, key=lambda one: -one.score)
+        return LineResult(ranked[: options.n_best], result.notes)
+
+    def _encode(self, texts: Sequence[str], first: int) -> list[SourceLine]:
+        data = self.configs[0].data
+        spaced = uses_spaces(data.source), uses_spaces(data.target)
+        encoded = zip(texts, self.codec.source_ids(texts), strict=True)
+        return [
+            encode_line(number, text, ids, self.codec, self.max_tokens, spaced=spaced)
+            for number, (text, ids) in enumerate(encoded, start=first)
+        ]

@@ -12,10 +12,15 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 
-from seq2seq import runtime
-from seq2seq.config.schema import Config, DataConfig
+from seq2seq.config.schema import DataConfig
 from seq2seq.decoding.labeller import Labeller
-from seq2seq.decoding.searcher import Search
+from seq2seq.decoding.options import (
+    AnySearch,
+    BeamOptions,
+    MinimumRiskOptions,
+    SamplingOptions,
+)
+from seq2seq.decoding.results import log_notes
 from seq2seq.decoding.translator import Translator
 from seq2seq.errors import UserError
 from seq2seq.evaluation.classification import classification_scores, confusion_matrix
@@ -44,50 +49,54 @@ class EvaluationResult:
     decoding: dict[str, object] = field(default_factory=dict)
 
 
-def scored_by_perplexity(config: Config) -> bool:
-    """Whether perplexity is all that a model is scored by: then it writes nothing."""
-    return config.task.report == "perplexity"
-
-
 def evaluate_models(
     models: Sequence[Model],
     pairs: Sequence[Pair],
-    search: Search,
-    device: str,
-    precision: str,
+    search: AnySearch,
+    *,
     name: str,
+    device: torch.device | None = None,
+    dtype: torch.dtype = torch.float32,
+    batch_size: int = 64,
 ) -> EvaluationResult:
     """models: one, or the members of an ensemble of translators; pairs: raw sources and targets,
-    sources empty for a language model; name: of the set, in what is said.
+    sources empty for a language model; name: of the set, in messages; device: the CPU if None;
+    dtype: of the matrix products; batch_size: lines that are worked on together.
 
-    Raises UserError for an ensemble of what is no translator, and for labels that do not fit.
+    Raises UserError for an ensemble of other models, and for labels that do not fit.
     """
     first = models[0]
     task = first.config.task
+    device = device or torch.device("cpu")
     if task.report == "translation scores":
-        done = _evaluate_translator(
-            Translator(models, device=device, precision=precision), pairs, search
+        translator = Translator.from_models(
+            models, device=device, dtype=dtype, batch_size=batch_size
         )
+        result = _evaluate_translator(translator, pairs, search)
+        if dtype != torch.float32:
+            result.decoding["precision"] = str(dtype).removeprefix("torch.")
         if len(models) > 1:
-            done.decoding["ensemble"] = len(models)
-        return done
+            result.decoding["ensemble"] = len(models)
+        return result
     if len(models) > 1:
         raise UserError("an ensemble is for translators: name one model")
     if task.report == "label scores":
-        return _evaluate_labels(first, pairs, device, precision, name)
-    chosen = runtime.select_device(device)
-    dtype = runtime.select_dtype(precision, chosen)
+        labeller = Labeller(first, device=device, dtype=dtype, batch_size=batch_size)
+        return _evaluate_labels(labeller, first.config.data, pairs, name)
     if not task.has_source:
-        return _evaluate_language_model(first, [line for _, line in pairs], chosen, dtype, name)
-    return _evaluate_with_shuffled_sources(first, pairs, chosen, dtype)
+        return _evaluate_language_model(first, [line for _, line in pairs], device, dtype, name)
+    return _evaluate_with_shuffled_sources(first, pairs, device, dtype)
 
 
 def _evaluate_translator(
-    translator: Translator, pairs: Sequence[Pair], search: Search
+    translator: Translator, pairs: Sequence[Pair], search: AnySearch
 ) -> EvaluationResult:
     sources, references = _sides(pairs)
     start = time.perf_counter()
-    outputs = [ranked[0].text for ranked in translator.window(sources, search)]
+    outputs = []
+    for result in translator.translate_windows([sources], search):
+        log_notes(result.notes)
+        outputs.append(result.best.text)
     seconds = time.perf_counter() - start
     lowercase, tokens = translator.lowercase, translator.bleu_tokens
     return EvaluationResult(
@@ -95,24 +104,30 @@ def _evaluate_translator(
         seconds,
         by_length=bleu_by_length(sources, outputs, references, lowercase=lowercase, tokens=tokens),
         outputs=outputs,
-        decoding=_settings(search, translator.searcher.dtype),
+        decoding=_settings(search),
     )
 
 
-def _settings(search: Search, precision: torch.dtype) -> dict[str, object]:
-    """Of a search, what a result is to say of it: all that may change what is found."""
-    said: dict[str, object] = {"beam": search.beam, "length_penalty": search.length_penalty}
-    if search.sampling:
-        said = {name: getattr(search, name) for name in ("temperature", "top_k", "top_p")}
-    if search.mbr:
-        said |= {"mbr": search.mbr, "utility": search.utility}
-    usual = Search()
-    for name in ("min_length", "max_length", *(["seed"] if search.sampling else [])):
-        if getattr(search, name) != getattr(usual, name):
-            said[name] = getattr(search, name)
-    if precision != torch.float32:
-        said["precision"] = str(precision).removeprefix("torch.")
-    return said
+def _settings(search: AnySearch) -> dict[str, object]:
+    """What a result says of its search: all that may change what is found."""
+    risk: dict[str, object] = {}
+    if isinstance(search, MinimumRiskOptions):
+        risk = {"mbr": search.candidates.n_best, "utility": search.utility}
+        search = search.candidates
+    optional = ["min_length", "max_length"]
+    if isinstance(search, SamplingOptions):
+        names = ("temperature", "top_k", "top_p")
+        settings = {name: getattr(search, name) for name in names}
+        optional.append("seed")
+    else:
+        beam = search.beam if isinstance(search, BeamOptions) else 1
+        settings = {"beam": beam, "length_penalty": search.length_penalty}
+    changed = {
+        name: getattr(search, name)
+        for name in optional
+        if getattr(search, name) != getattr(type(search), name)
+    }
+    return settings | risk | changed
 
 
 def _evaluate_language_model(
@@ -147,9 +162,8 @@ def _evaluate_with_shuffled_sources(
 
 
 def _evaluate_labels(
-    model: Model, pairs: Sequence[Pair], device: str, precision: str, name: str
+    labeller: Labeller, data: DataConfig, pairs: Sequence[Pair], name: str
 ) -> EvaluationResult:
-    labeller = Labeller(model, device=device, precision=precision)
     texts, references = _sides(pairs)
     start = time.perf_counter()
     found = [one.labels for one in labeller.stream(texts)]
@@ -166,8 +180,8 @@ def _evaluate_labels(
     names = sorted({*labeller.names, *right, *told})  # one that training had not is never found
     counts = confusion_matrix(right, told, names)
     scores = classification_scores(counts)
-    if model.config.task.labels_each_word:
-        scores += _unknown_word_accuracy(model.config.data, texts, right, told)
+    if labeller.codec.task.labels_each_word:
+        scores += _unknown_word_accuracy(data, texts, right, told)
     outputs = [" ".join(labels) for labels in found]
     return EvaluationResult(scores, seconds, outputs=outputs, confusion=counts, names=names)
 

@@ -6,8 +6,6 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import islice
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 import torch
@@ -64,11 +62,8 @@ def perplexity_of_pairs(
     model: Model, pairs: Iterable[Pair], device: torch.device, dtype: torch.dtype
 ) -> Perplexity:
     """Of the targets, EOS counted, given their sources. Raises UserError for an unknown label."""
-    with TemporaryDirectory() as folder:
-        path = Path(folder) / "pairs.arrow"
-        Dataset.write(path, encode_pairs(pairs, model.codec))
-        dataset = Dataset(path)
-        return perplexity_of_batches(model, dataset, evaluation_batches(dataset), device, dtype)
+    dataset = Dataset.in_memory(encode_pairs(pairs, model.codec))
+    return perplexity_of_batches(model, dataset, evaluation_batches(dataset), device, dtype)
 
 
 def evaluation_batches(dataset: Dataset) -> list[np.ndarray]:

@@ -6,17 +6,21 @@ import os
 import platform
 import subprocess
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from seq2seq.errors import UserError
+
+if TYPE_CHECKING:
+    import torch
 
 # Rows are recorded one after the other, before the commit that adds them.
 RESULT_FILES = ("results.jsonl", "RESULTS.md")
 
 
-def describe_hardware(device: str = "cpu") -> dict[str, str | int]:
+def describe_hardware(device: torch.device | None = None) -> dict[str, str | int]:
     """The machine: cpu (model name), cores (usable by us), threads (torch's), torch (version).
 
-    With a ``device`` that torch calls "cuda" or "cuda:N" there is also gpu, its name.
+    With a ``device`` that is a GPU there is also gpu, its name.
     """
     import torch
 
@@ -28,7 +32,7 @@ def describe_hardware(device: str = "cpu") -> dict[str, str | int]:
         "threads": torch.get_num_threads(),
         "torch": torch.__version__,
     }
-    if device.startswith("cuda"):
+    if device is not None and device.type == "cuda":
         machine["gpu"] = torch.cuda.get_device_name(device)
     return machine
 

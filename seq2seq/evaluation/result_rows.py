@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from seq2seq.errors import UserError
 from seq2seq.evaluation.provenance import (
@@ -20,6 +21,9 @@ from seq2seq.evaluation.provenance import (
 from seq2seq.evaluation.results_page import ResultRow, render_results
 from seq2seq.evaluation.scores import Score
 from seq2seq.files import append_line, read_jsonl, write_atomically
+
+if TYPE_CHECKING:
+    import torch
 
 __all__ = ["ResultRow", "append_row", "make_row", "read_rows", "render_results", "write_results"]
 
@@ -55,7 +59,7 @@ def make_row(
     seconds: float,
     lines: int,
     command: str,
-    device: str = "cpu",
+    device: torch.device | None = None,
     training: Mapping[str, object] | None = None,
 ) -> ResultRow:
     """One result, ready for `append_row`: what is given, and the hardware, commit and date of now.

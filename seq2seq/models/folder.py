@@ -1,8 +1,9 @@
 """A model folder: complete, and can be moved.
 
-    config.toml  tokenizer.model  model.safetensors  README.md (the model card)
+    config.toml  tokenizer.model  model.safetensors  README.md (the model card)  manifest.json
 
-Opening one runs nobody's code: text, a SentencePiece model and safetensors.
+Opening one runs nobody's code: text, a SentencePiece model and safetensors, each as the manifest
+lists it. (The card may be changed: nothing reads it.)
 """
 
 from __future__ import annotations
@@ -24,14 +25,15 @@ from seq2seq.errors import UserError
 from seq2seq.files import atomic_folder
 from seq2seq.models.classifier import ClassifierNetwork
 from seq2seq.models.language_model import LanguageModelNetwork
+from seq2seq.models.manifest import read_manifest, write_manifest
 from seq2seq.models.network import Network
 from seq2seq.models.tagger import TaggerNetwork
 from seq2seq.models.translation import TranslationNetwork
 from seq2seq.tasks import Task
 from seq2seq.text.codec import Codec
 
-# Of the weights: another number where networks compute something else of the same weights.
-_FORMAT = "3"
+# Another number where networks compute something else of the same weights.
+_WEIGHTS_VERSION = "3"
 
 _CONFIG, _WEIGHTS, _CARD = "config.toml", "model.safetensors", "README.md"
 
@@ -71,16 +73,18 @@ def save_model(folder: Path, model: Model, card: str) -> None:
         model.codec.save(aside)
         save_weights(aside / _WEIGHTS, model.network)
         (aside / _CARD).write_text(card, encoding="utf-8")
+        write_manifest(aside)
 
 
 def load_model_config(folder: Path) -> Config:
     """The configuration in a model folder. Raises UserError where the folder is not complete."""
     if not folder.is_dir():
         raise UserError(f"{folder}: no such model folder")
+    hint = f"; did you mean {folder / 'model'}?" if (folder / "model").is_dir() else ""
     for name in (_CONFIG, _WEIGHTS):
         if not (folder / name).is_file():
-            hint = f"; did you mean {folder / 'model'}?" if (folder / "model").is_dir() else ""
             raise UserError(f"{folder / name} is missing: the model folder is not complete{hint}")
+    read_manifest(folder).check(folder, [_CONFIG])
     try:
         values = tomllib.loads((folder / _CONFIG).read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
@@ -102,6 +106,8 @@ def load_model(folder: Path, tasks: Sequence[Task] = ()) -> Model:
             f"{folder} is a model of task {config.task.name!r}, not {wanted}: it is for "
             f"{', '.join(first)} and {last}"
         )
+    manifest = read_manifest(folder)
+    manifest.check(folder, manifest.sha256.keys() - {_CARD})
     model = build_model(config, Codec.load(folder, config))
     load_weights(folder / _WEIGHTS, model.network)
     model.network.eval()
@@ -114,7 +120,7 @@ def save_weights(path: Path, network: torch.nn.Module) -> None:
     # take for tied ones.
     weights = {name: weight.detach().cpu() for name, weight in network.named_parameters()}
     try:
-        safetensors.torch.save_file(weights, str(path), metadata={"seq2seq": _FORMAT})
+        safetensors.torch.save_file(weights, str(path), metadata={"seq2seq": _WEIGHTS_VERSION})
     except SafetensorError as error:
         raise OSError(errno.EIO, f"cannot be written: {error}", str(path)) from None
 
@@ -125,9 +131,9 @@ def load_weights(path: Path, network: torch.nn.Module) -> None:
     try:
         with safe_open(str(path), "pt") as file:
             found = (file.metadata() or {}).get("seq2seq", "1")
-            if found != _FORMAT:
+            if found != _WEIGHTS_VERSION:
                 raise UserError(
-                    f"{path}: of networks of version {found}, and these are of version {_FORMAT}, "
+                    f"{path}: of networks of version {found}, and these are of version {_WEIGHTS_VERSION}, "
                     "which compute something else of the same weights: train anew, or use the "
                     "seq2seq that wrote it"
                 )

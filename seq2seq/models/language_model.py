@@ -33,13 +33,9 @@ class LanguageModelNetwork(Network):
             state = self.decoder.start_without_source(len(batch.inputs))
             if hidden is not None:
                 state = replace(state, recurrent=hidden)
-            r, after = self.decoder.read(state, batch.inputs)  # [B, T, E]
+            r, _, after = self.decoder.read(state, batch.inputs)  # [B, T, E]
         return r, after.recurrent
 
-    def start(self, rows: int) -> DecoderState:
-        """The state before the first token of `rows` texts."""
-        return self.decoder.start_without_source(rows)
-
-    def step(self, state: DecoderState, tokens: Tensor) -> tuple[Tensor, DecoderState]:
-        """tokens [N] int64 → log-probabilities [N, V], and the next state."""
-        return self.decoder.step(state, tokens)
+    def start(self, source: Tensor, lengths: Tensor) -> DecoderState:
+        """The state before the first token of as many texts as `source` has rows."""
+        return self.decoder.start_without_source(len(source))

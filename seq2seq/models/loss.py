@@ -57,25 +57,17 @@ def cross_entropy(
         duplicate_batch(batch) if r_drop else batch, hidden
     )  # [..., E]
     with record_function("output and loss"):
-        output, rows, real = network.output, readouts.flatten(0, -2), batch.target_index
-        wanted = batch.outputs.flatten()[real]
+        output, rows, index = network.output, readouts.flatten(0, -2), batch.target_index
+        wanted = batch.outputs.flatten()[index]
         if r_drop:  # both passes of a token beside each other
-            real = torch.stack([real, real + len(rows) // 2], dim=1).flatten()
+            index = torch.stack([index, index + len(rows) // 2], dim=1).flatten()
             wanted, scale = wanted.repeat_interleave(2), scale / 2
-        dtype = runtime.matmul_dtype(output.weight)
+        dtype, learning = runtime.matmul_dtype(output.weight), torch.is_grad_enabled()
+        settings = _Settings(dtype, smoothing, scale, r_drop, learning)
         # What is computed in which dtype is said there; autocast has other ideas on a GPU.
         with torch.autocast(rows.device.type, enabled=False):
             total, nll = _OutputLoss.apply(  # type: ignore[no-untyped-call]
-                rows,
-                output.weight,
-                output.bias,
-                dtype,
-                real,
-                wanted,
-                smoothing,
-                scale,
-                r_drop,
-                torch.is_grad_enabled(),
+                rows, output.weight, output.bias, index, wanted, settings
             )
     return Loss(total, nll / 2 if r_drop else nll, len(batch.target_index), hidden)
 
@@ -87,6 +79,18 @@ def duplicate_batch(batch: Batch) -> Batch:
         torch.cat([part, part]) for part in (batch.source, batch.lengths, batch.inputs)
     )
     return replace(batch, source=source, lengths=lengths, inputs=inputs)
+
+
+@dataclass(frozen=True)
+class _Settings:
+    """dtype: of the products. smoothing: ε. scale: of the total. r_drop: α. learning: whether
+    gradients are wanted."""
+
+    dtype: torch.dtype
+    smoothing: float
+    scale: float
+    r_drop: float
+    learning: bool
 
 
 class _OutputLoss(Function):
@@ -104,23 +108,20 @@ class _OutputLoss(Function):
         readouts: Tensor,
         weight: Tensor,
         bias: Tensor,
-        dtype: torch.dtype,
-        real: Tensor,
+        index: Tensor,
         wanted: Tensor,
-        smoothing: float,
-        scale: float,
-        r_drop: float,
-        learning: bool,
+        settings: _Settings,
     ) -> tuple[Tensor, Tensor]:
-        """readouts [N, E]; weight [V, E], bias [V]; dtype: of the products; real [n], the rows that
-        count; wanted [n], ids. r_drop: each two of those rows are of one token.
+        """readouts [N, E]; weight [V, E], bias [V]; index [n], the rows that count; wanted [n], ids.
+        With r_drop, each two of those rows are of one token.
 
-        Gives the total, smoothed and scaled, and the nll.
+        Returns the total, smoothed and scaled, and the nll.
         """
-        V = len(weight)
-        # With r_drop, `real` says what stands beside what, too.
-        n, whole = len(real), len(real) == len(readouts) and not r_drop
-        rows, ids = (readouts if whole else readouts[real]).to(dtype), wanted.unsqueeze(1)  # [n, E]
+        V, dtype, r_drop = len(weight), settings.dtype, settings.r_drop
+        smoothing, scale = settings.smoothing, settings.scale
+        # With r_drop, `index` says what stands beside what, too.
+        n, whole = len(index), len(index) == len(readouts) and not r_drop
+        rows, ids = (readouts if whole else readouts[index]).to(dtype), wanted.unsqueeze(1)
         # Rows of zeros fill it up to n', and take part in nothing.
         if extra := -n % (unit := runtime.row_multiple(weight, dtype)):
             rows, ids = F.pad(rows, (0, 0, 0, extra)), F.pad(ids, (0, 0, 0, extra))
@@ -129,7 +130,7 @@ class _OutputLoss(Function):
         counts = rows.new_zeros(n + extra)
         counts[:n] = 1
         d_rows, d_matrix = torch.empty_like(rows), torch.empty_like(matrix)
-        d_bias, apart = torch.zeros_like(bias), weight.new_zeros(())
+        d_bias, divergence = torch.zeros_like(bias), weight.new_zeros(())
         size = _LOGITS_ON_GPU if weight.is_cuda else _LOGITS
         for piece in _pieces(n + extra, V, size, max(unit, 2 if r_drop else 1)):
             logits = torch.addmm(offset, rows[piece], matrix.t())  # [rows, V]
@@ -138,8 +139,8 @@ class _OutputLoss(Function):
             p = logits.softmax(dim=1)
             p_at[piece] = p.gather(1, ids[piece]).squeeze(1)
             if r_drop:
-                apart += r_drop / 2 * _add_r_drop(logits, p, r_drop / 2)
-            if learning:
+                divergence += r_drop / 2 * _add_r_drop(logits, p, r_drop / 2)
+            if settings.learning:
                 torch.mm(p, matrix, out=d_rows[piece])
                 # beta 0: whatever the memory held before is not read
                 beta = float(piece.start > 0)
@@ -148,25 +149,18 @@ class _OutputLoss(Function):
         # A probability that no float holds counts as the smallest one: 87 nats in float32.
         log_p = p_at[:n].clamp_min(torch.finfo(p_at.dtype).tiny).log()
         nll = -log_p.sum()
-        total = scale * ((1 - smoothing) * nll + apart)
+        total = scale * ((1 - smoothing) * nll + divergence)
         if smoothing:
-            sum_of_weights = weight.sum(dim=0)  # [E]
             sum_of_rows = rows.sum(dim=0, dtype=weight.dtype)
-            logits_of_all = sum_of_rows.dot(sum_of_weights) / V + n * bias.mean()
+            logits_of_all = sum_of_rows.dot(weight.sum(dim=0)) / V + n * bias.mean()
             total += scale * smoothing * ((at[:n] - log_p).sum() - logits_of_all)
         ctx.mark_non_differentiable(nll)
-        if learning:
-            d_some = torch.add(d_rows[:n], weight[wanted], alpha=smoothing - 1)
-            d_weight, d_bias = d_matrix.to(weight.dtype), d_bias * scale
-            d_weight.index_add_(0, wanted, rows[:n].to(weight.dtype), alpha=scale * (smoothing - 1))
-            d_bias.index_add_(0, wanted, bias.new_full((n,), scale * (smoothing - 1)))
-            if smoothing:
-                d_some -= smoothing / V * sum_of_weights
-                d_weight -= scale * smoothing / V * sum_of_rows
-                d_bias -= scale * smoothing / V * n
+        if settings.learning:
+            of_p = (d_rows[:n], d_matrix.to(weight.dtype), d_bias * scale)
+            d_some, d_weight, d_bias = _subtract_target(of_p, rows[:n], weight, wanted, settings)
             d_some = d_some.mul_(scale).to(readouts.dtype)
             if not whole:
-                d_some = torch.zeros_like(readouts).index_copy_(0, real, d_some)
+                d_some = torch.zeros_like(readouts).index_copy_(0, index, d_some)
             ctx.save_for_backward(d_some, d_weight, d_bias)
         return total, nll
 
@@ -176,7 +170,28 @@ class _OutputLoss(Function):
         gradients = ctx.saved_tensors
         if d_total.is_cuda or float(d_total) != 1:  # asking a GPU would wait for it
             gradients = tuple(gradient * d_total.to(gradient.dtype) for gradient in gradients)
-        return *gradients, None, None, None, None, None, None, None
+        return *gradients, None, None, None
+
+
+def _subtract_target(
+    of_p: tuple[Tensor, Tensor, Tensor],
+    rows: Tensor,
+    weight: Tensor,
+    wanted: Tensor,
+    settings: _Settings,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The gradients of p - q from those of p, in place: of the rows [n, E], not yet times `scale`,
+    of the weight [V, E] and of the bias [V]."""
+    of_rows, d_weight, d_bias = of_p
+    n, V, smoothing, scale = len(rows), len(weight), settings.smoothing, settings.scale
+    d_rows = torch.add(of_rows, weight[wanted], alpha=smoothing - 1)
+    d_weight.index_add_(0, wanted, rows.to(weight.dtype), alpha=scale * (smoothing - 1))
+    d_bias.index_add_(0, wanted, d_bias.new_full((n,), scale * (smoothing - 1)))
+    if smoothing:
+        d_rows -= smoothing / V * weight.sum(dim=0)
+        d_weight -= scale * smoothing / V * rows.sum(dim=0, dtype=weight.dtype)
+        d_bias -= scale * smoothing / V * n
+    return d_rows, d_weight, d_bias
 
 
 def _add_r_drop(logits: Tensor, p: Tensor, weight: float) -> Tensor:

@@ -48,20 +48,12 @@ class TranslationNetwork(Network):
         with record_function("encoder"):
             memory = self.encoder(batch.source, batch.lengths)
         with record_function("decoder"):
-            return self.decoder.readouts(memory, batch.inputs), None  # [B, T, E]
+            r, _, _ = self.decoder.read(self.decoder.start(memory), batch.inputs)  # [B, T, E]
+        return r, None
 
     def start(self, source: Tensor, lengths: Tensor) -> DecoderState:
         """source [B, S] int64, lengths [B] int64 → the state of a search, one row a source."""
         return self.decoder.start(self.encoder(source, lengths))
-
-    def step(self, state: DecoderState, tokens: Tensor) -> tuple[Tensor, DecoderState]:
-        """tokens [N] int64 → log-probabilities [N, V], and the next state."""
-        return self.decoder.step(state, tokens)
-
-    def weights(self, source: Tensor, lengths: Tensor, target: Tensor) -> Tensor | None:
-        """source [B, S], lengths [B], target [B, T] (BOS first), int64 → what each step looks at,
-        [B, T, S] float32; None where the context has none."""
-        return self.decoder.weights(self.encoder(source, lengths), target)
 
     def forward(self, source: Tensor, lengths: Tensor, target: Tensor) -> Tensor:
         """source [B, S], lengths [B], target [B, T] (BOS first), int64 → logits [B, T, V]."""

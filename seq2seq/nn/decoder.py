@@ -29,8 +29,8 @@ from seq2seq.nn.recurrent import LayerState, RecurrentStack, SequenceDropout
 class DecoderState:
     """A decoder between two steps: a value that is passed along.
 
-    recurrent: the parts of each layer, [N, H]; prepared: the context's, one row a source;
-    rows_per_source: how many rows belong to each source, side by side.
+    recurrent: the parts of each layer, [N, H]; prepared: the context's, one row a source; each: how
+    many rows belong to each source, side by side.
     """
 
     recurrent: list[LayerState]
@@ -131,21 +131,22 @@ class Decoder(nn.Module):
             tuple(first[start : start + self.parts]) for start in range(0, len(first), self.parts)
         ]
 
-    def _run(
-        self, tokens: Tensor, state: DecoderState
-    ) -> tuple[Tensor, Tensor | None, list[LayerState]]:
-        """tokens [N, T] → r [N, T, E], the context's weights [N, T, S] if it has any, last state.
-
-        All that training and search share.
-        """
+    def read(
+        self, state: DecoderState, tokens: Tensor
+    ) -> tuple[Tensor, Tensor | None, DecoderState]:
+        """Any number of steps, of training and of search: tokens [N, T] int64, BOS first → r
+        [N, T, E], the context's weights [N, T, S] float32 (zero over padding; None where it has
+        none), and the state after them."""
         embedded = self.embedding_dropout(self.embedding(tokens))  # [N, T, E]
         run = self._classic if self.classic else self._parallel
         hidden, c, weights, last = run(embedded, state)
+        prepared = self.context.advance(state.prepared, tokens.shape[1])
+        after = replace(state, recurrent=last, prepared=prepared)
         if not self.context.size:
-            return self.dropout(hidden), weights, last
+            return self.dropout(hidden), weights, after
         x = torch.cat([self.dropout(hidden), embedded], dim=-1)
         r = torch.tanh(linear_with_context(x, c, self.readout.weight, self.readout.bias))
-        return self.dropout(r), weights, last
+        return self.dropout(r), weights, after
 
     def _parallel(self, embedded: Tensor, state: DecoderState) -> _Ran:
         """The parallel placement: h [N, T, H], c [N, T or 1, C], weights, last state."""
@@ -194,28 +195,14 @@ class Decoder(nn.Module):
         recurrent: list[LayerState] = [(zeros,) * self.parts for _ in self.stack.forwards]
         return DecoderState(recurrent, ())
 
-    def read(self, state: DecoderState, tokens: Tensor) -> tuple[Tensor, DecoderState]:
-        """Several steps at once: tokens [N, T] int64 → r [N, T, E], and the state behind them."""
-        r, _, last = self._run(tokens, state)
-        prepared = self.context.advance(state.prepared, tokens.shape[1])
-        return r, replace(state, recurrent=last, prepared=prepared)
-
-    def readouts(self, memory: Memory, target: Tensor) -> Tensor:
-        """Teacher forcing: target [B, T] int64 (BOS first) → r [B, T, E]."""
-        return self._run(target, self.start(memory))[0]
-
-    def weights(self, memory: Memory, target: Tensor) -> Tensor | None:
-        """What each step of teacher forcing looks at: target [B, T] int64 (BOS first) → weights
-        [B, T, S] float32, zero over padding; None where the context has none."""
-        return self._run(target, self.start(memory))[1]
-
     def forward(self, memory: Memory, target: Tensor) -> Tensor:
         """Teacher forcing: target [B, T] int64 (BOS first) → logits [B, T, V]."""
-        logits: Tensor = self.output(self.readouts(memory, target))
+        r, _, _ = self.read(self.start(memory), target)
+        logits: Tensor = self.output(r)
         return logits
 
     def step(self, state: DecoderState, tokens: Tensor) -> tuple[Tensor, DecoderState]:
         """tokens [N] int64 → log-probabilities [N, V] float32 (or wider), and the next state."""
-        r, after = self.read(state, tokens.unsqueeze(1))
+        r, _, after = self.read(state, tokens.unsqueeze(1))
         logits = self.output(r.squeeze(1))
         return logits.log_softmax(dim=-1, dtype=softmax_dtype(logits)), after

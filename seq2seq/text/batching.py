@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TypeVar
@@ -87,21 +87,6 @@ def _cut(rows: np.ndarray, sizes: np.ndarray, budget: int) -> list[np.ndarray]:
         batches.append(rows[start:end])
         start = end
     return batches
-
-
-def batches_by_length(
-    lengths: Sequence[int], *, most: int, longest: int, alike: bool = False
-) -> Iterator[slice]:
-    """Texts that are sorted by length, in batches of at most `most`, and of very long ones fewer,
-    so that no batch needs more memory than sixteen of `longest`; alike: of one length."""
-    start = 0
-    for end, length in enumerate(lengths):
-        many = end - start == most or (end - start + 1) * length > max(16 * longest, 2048)
-        if end > start and (many or (alike and lengths[start] != length)):
-            yield slice(start, end)
-            start = end
-    if start < len(lengths):
-        yield slice(start, len(lengths))
 
 
 def collate_pairs(dataset: Dataset, rows: np.ndarray, codec: Codec) -> Batch:

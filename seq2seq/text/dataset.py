@@ -3,7 +3,7 @@ larger than the memory."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -51,13 +51,21 @@ class Dataset:
     Numbers of subwords are without special ids; `lengths` is [n, 2] int32, source first.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._file = pa.memory_map(str(path), "r")
-        reader = pa.ipc.open_file(self._file)
-        batches = [reader.get_batch(i) for i in range(reader.num_record_batches)]
+    def __init__(self, batches: Sequence[pa.RecordBatch]) -> None:
         self._batches = batches
         self._starts = np.cumsum([0] + [len(batch) for batch in batches])
         self._ids = [tuple(_views(batch, name) for name, _ in _IDS) for batch in batches]
+
+    @classmethod
+    def open(cls, path: Path) -> Dataset:
+        """What `write` wrote, memory-mapped."""
+        reader = pa.ipc.open_file(pa.memory_map(str(path), "r"))
+        return cls([reader.get_batch(i) for i in range(reader.num_record_batches)])
+
+    @classmethod
+    def in_memory(cls, content: Iterable[EncodedChunk]) -> Dataset:
+        """The same of chunks that need not be kept."""
+        return cls([_record_batch(chunk) for chunk in content if chunk[0]])
 
     def __len__(self) -> int:
         return int(self._starts[-1])
@@ -99,9 +107,13 @@ class Dataset:
         ):
             for chunk in content:
                 if chunk[0]:
-                    writer.write_batch(pa.record_batch(list(chunk), schema=_SCHEMA))
+                    writer.write_batch(_record_batch(chunk))
                     count += len(chunk[0])
         return count
+
+
+def _record_batch(chunk: EncodedChunk) -> pa.RecordBatch:
+    return pa.record_batch(list(chunk), schema=_SCHEMA)
 
 
 def _views(batch: pa.RecordBatch, name: str) -> tuple[np.ndarray, np.ndarray]:

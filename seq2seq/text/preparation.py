@@ -79,7 +79,7 @@ def prepare_data(
             codec, counts = _make(config, aside, threads)
             text = json.dumps({"digest": digest, "counts": counts}, indent=2) + "\n"
             (aside / stamp.name).write_text(text, encoding="utf-8")
-    return PreparedData(folder, codec, Dataset(folder / _TRAIN), Dataset(folder / _VALID))
+    return PreparedData(folder, codec, Dataset.open(folder / _TRAIN), Dataset.open(folder / _VALID))
 
 
 def _made_of(stamp: Path) -> str | None:
@@ -121,7 +121,7 @@ def _make(config: Config, folder: Path, threads: int) -> tuple[Codec, dict[str, 
     # The text goes to disk first: subwords are learned from it, and then it is encoded.
     text_file = folder / "text.arrow"
     Dataset.write(text_file, _without_ids(_leaks_counted(raw, held_out, counts)))
-    text = Dataset(text_file)
+    text = Dataset.open(text_file)
     text_file.unlink()  # what is mapped can still be read, and nothing is left behind
     if not len(text):
         raise UserError(f"no training pairs are left after filtering: {_said(counts)}")
@@ -288,7 +288,7 @@ def resample_subwords(prepared: PreparedData, strength: float, seed: int, epoch:
     """
     path = prepared.folder / f"sampled-{strength}-{seed}-{epoch}.arrow"
     if path.exists():
-        return Dataset(path)
+        return Dataset.open(path)
 
     def draw() -> Iterator[EncodedChunk]:
         for sources, targets in chunk_pairs(prepared.train.pairs()):
@@ -298,7 +298,7 @@ def resample_subwords(prepared: PreparedData, strength: float, seed: int, epoch:
     for other in prepared.folder.glob("sampled-*.arrow"):
         if other != path:
             other.unlink()
-    return Dataset(path)
+    return Dataset.open(path)
 
 
 def _in_fresh_thread(work: Callable[[], object], seed: int) -> None:

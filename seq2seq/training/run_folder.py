@@ -9,18 +9,23 @@ import fcntl
 import json
 import logging
 import os
+import re
 import shutil
 import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from seq2seq.config import toml
 from seq2seq.config.schema import Config
 from seq2seq.errors import UserError
 from seq2seq.evaluation.provenance import current_commit, describe_hardware
-from seq2seq.files import append_line, atomic_file, finish_interrupted_swap
+from seq2seq.files import append_line, atomic_file, finish_interrupted_swap, read_jsonl
+
+if TYPE_CHECKING:
+    import torch
 
 log = logging.getLogger(__name__)
 
@@ -102,10 +107,41 @@ class RunFolder:
         for left in [*_leftovers(self.folder), *_leftovers(self.checkpoints)]:
             shutil.rmtree(left) if left.is_dir() else left.unlink()
 
-    def record_start(self, device: str) -> None:
+    def record_start(self, device: torch.device) -> None:
         """Write down on what, and at which commit, the training begins or goes on."""
         start = {"hardware": describe_hardware(device), "commit": current_commit(Path.cwd())}
         append_line(self.starts, json.dumps(start))
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """What a run folder says of its training; a folder is named <recipe>/<variant>[-seed-<n>].
+
+    minutes: how long it was trained, None where its log does not say. last_start: the hardware and
+    the commit of the last time that it was started or resumed, where they are known.
+    """
+
+    recipe: str
+    variant: str
+    minutes: float | None
+    last_start: dict[str, Any] | None
+
+
+def read_run_record(folder: Path) -> RunRecord:
+    """The record of a run folder, or of what is left of one. Raises UserError for a broken log."""
+
+    def last(name: str) -> dict[str, Any] | None:
+        log = folder / name
+        rows = read_jsonl(log, growing=True) if log.exists() else []
+        return rows[-1][1] if rows else None
+
+    metrics = last("metrics.jsonl")
+    return RunRecord(
+        recipe=folder.parent.name,
+        variant=re.sub(r"-seed-\d+$", "", folder.name),
+        minutes=float(metrics["minutes"]) if metrics else None,
+        last_start=last(STARTS_FILE),
+    )
 
 
 def _leftovers(folder: Path) -> list[Path]:

@@ -191,7 +191,7 @@ class Trainer:
     def run_to_the_end(self, display: ProgressDisplay, caught: list[int]) -> None:
         """Update until a limit is reached, validating on the way. Raises Stopped."""
         if self.ranks.is_first and not stop_reason(self.settings, self.progress):
-            self.run.record_start(str(self.learner.device))
+            self.run.record_start(self.learner.device)
         try:
             while not stop_reason(self.settings, self.progress):
                 self.run_epoch(self.feeds(self.progress.epoch), display, caught)

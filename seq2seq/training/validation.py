@@ -8,7 +8,8 @@ from itertools import islice
 import torch
 
 from seq2seq.decoding.labeller import Labeller
-from seq2seq.decoding.searcher import Search
+from seq2seq.decoding.options import BeamOptions, GreedyOptions
+from seq2seq.decoding.results import log_notes
 from seq2seq.decoding.translator import Translator
 from seq2seq.evaluation.perplexity import (
     evaluation_batches,
@@ -55,23 +56,26 @@ def validate(
     loss = _loss(model, pairs, device, dtype, ranks)
     if settings.metric == "loss":
         return ValidationResult(loss)
-    precision = "bf16" if dtype == torch.bfloat16 else "fp32"
     if settings.metric == "accuracy":
-        return ValidationResult(
-            loss, accuracy=_accuracy(model, pairs, str(device), precision, ranks)
-        )
-    translator = Translator([model], device=str(device), precision=precision)
+        return ValidationResult(loss, accuracy=_accuracy(model, pairs, device, dtype, ranks))
+    translator = Translator.from_models([model], device=device, dtype=dtype)
     sources, references = zip(*islice(pairs.pairs(), settings.lines or None), strict=True)
-    translated = translator.stream(ranks.shard(sources), Search(beam=settings.beam))
-    lines = ranks.gather_shards([best[0].text for best in translated])
+    search = GreedyOptions() if settings.beam == 1 else BeamOptions(beam=settings.beam)
+    texts = []
+    for result in translator.stream(ranks.shard(sources), search):
+        log_notes(result.notes)
+        texts.append(result.best.text)
+    lines = ranks.gather_shards(texts)
     tokens = bleu_tokenizer(model.config.data.target)
     return ValidationResult(
         loss, corpus_bleu(lines, references, lowercase=translator.lowercase, tokens=tokens)
     )
 
 
-def _accuracy(model: Model, pairs: Dataset, device: str, precision: str, ranks: Ranks) -> float:
-    labeller = Labeller(model, device=device, precision=precision)
+def _accuracy(
+    model: Model, pairs: Dataset, device: torch.device, dtype: torch.dtype, ranks: Ranks
+) -> float:
+    labeller = Labeller(model, device=device, dtype=dtype)
     share = ranks.shard(list(pairs.pairs()))
     right = total = 0
     for found, pair in zip(labeller.stream(source for source, _ in share), share, strict=True):

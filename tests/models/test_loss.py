@@ -113,9 +113,8 @@ def test_bf16_is_as_near_as_its_products_are(model):
     parts = [part.requires_grad_() for part in (r, weight, bias)]
     exact = F.cross_entropy(r @ weight.T + bias, wanted, label_smoothing=0.1)
     with torch.autocast("cpu", torch.bfloat16):
-        total, _ = loss._OutputLoss.apply(
-            *parts, torch.bfloat16, torch.arange(n), wanted, 0.1, 1 / n, 0.0, True
-        )
+        settings = loss._Settings(torch.bfloat16, 0.1, 1 / n, 0.0, learning=True)
+        total, _ = loss._OutputLoss.apply(*parts, torch.arange(n), wanted, settings)
     torch.testing.assert_close(total, exact, rtol=2e-3, atol=0)
     for one, other in zip(
         torch.autograd.grad(total, parts), torch.autograd.grad(exact, parts), strict=True
