@@ -133,7 +133,8 @@ def load_weights(path: Path, network: torch.nn.Module) -> None:
             found = (file.metadata() or {}).get("seq2seq", "1")
             if found != _WEIGHTS_VERSION:
                 raise UserError(
-                    f"{path}: of networks of version {found}, and these are of version {_WEIGHTS_VERSION}, "
+                    f"{path}: of networks of version {found}, and these are of version "
+                    f"{_WEIGHTS_VERSION}, "
                     "which compute something else of the same weights: train anew, or use the "
                     "seq2seq that wrote it"
                 )

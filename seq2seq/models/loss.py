@@ -112,8 +112,8 @@ class _OutputLoss(Function):
         wanted: Tensor,
         settings: _Settings,
     ) -> tuple[Tensor, Tensor]:
-        """readouts [N, E]; weight [V, E], bias [V]; index [n], the rows that count; wanted [n], ids.
-        With r_drop, each two of those rows are of one token.
+        """readouts [N, E]; weight [V, E], bias [V]; index [n], the rows that count; wanted [n],
+        their ids. With r_drop, each two of those rows are of one token.
 
         Returns the total, smoothed and scaled, and the nll.
         """

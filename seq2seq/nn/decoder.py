@@ -29,8 +29,8 @@ from seq2seq.nn.recurrent import LayerState, RecurrentStack, SequenceDropout
 class DecoderState:
     """A decoder between two steps: a value that is passed along.
 
-    recurrent: the parts of each layer, [N, H]; prepared: the context's, one row a source; each: how
-    many rows belong to each source, side by side.
+    recurrent: the parts of each layer, [N, H]; prepared: the context's, one row a source;
+    rows_per_source: how many rows belong to each source, side by side.
     """
 
     recurrent: list[LayerState]

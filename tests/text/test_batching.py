@@ -139,7 +139,7 @@ def test_collate(tmp_path_factory: pytest.TempPathFactory, lengths: list[tuple[i
     blank = [""] * len(lengths)
     Dataset.write(path, [(blank, blank, sources, targets)])
     rows = np.arange(len(lengths))[::-1]
-    batch = collate_pairs(Dataset(path), rows, both)
+    batch = collate_pairs(Dataset.open(path), rows, both)
     size = max(map(len, sources)) + 1
     width = max(map(len, targets)) + 1
     assert batch.source.shape == (len(lengths), size)
@@ -165,7 +165,7 @@ def test_source_alone() -> None:
 
 def test_to_a_device(tmp_path: Path) -> None:
     Dataset.write(tmp_path / "one.arrow", [([""], [""], [[4, 5]], [[6]])])
-    batch = collate_pairs(Dataset(tmp_path / "one.arrow"), np.array([0]), codec())
+    batch = collate_pairs(Dataset.open(tmp_path / "one.arrow"), np.array([0]), codec())
     moved = batch.to(torch.device("meta"))
     for name in ("source", "lengths", "inputs", "outputs"):
         assert getattr(moved, name).device.type == "meta"

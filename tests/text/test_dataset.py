@@ -33,7 +33,7 @@ def test_written_and_read(tmp_path_factory: pytest.TempPathFactory, content: lis
     path = tmp_path_factory.getbasetemp() / "round-trip.arrow"
     rows = [row for chunk in content for row in chunk]
     assert Dataset.write(path, as_chunks(content)) == len(rows)
-    made = Dataset(path)
+    made = Dataset.open(path)
     assert len(made) == len(rows)
     assert list(made.pairs()) == [row[:2] for row in rows]
     assert made.lengths.tolist() == [[len(row[2]), len(row[3])] for row in rows]
@@ -61,7 +61,7 @@ def test_several_chunks_on_disk(tmp_path: Path) -> None:
     pairs = [("abcd"[i % 4], " ".join("wxyz"[: i % 5])) for i in range(20_003)]
     path = tmp_path / "pairs.arrow"
     Dataset.write(path, encode_pairs(pairs, Codec(one, other)))
-    made = Dataset(path)
+    made = Dataset.open(path)
     assert list(made.pairs()) == pairs
     for number in (0, 9_999, 10_000, 10_001, 19_999, 20_000, 20_002):
         assert made.ids(number, 0).tolist() == one.encode([pairs[number][0]])[0]
@@ -74,7 +74,7 @@ def test_memory_mapped(tmp_path: Path) -> None:
     Dataset.write(path, [(["a"], ["b"], [list(range(100_000))], [[]])])
     before = pa.total_allocated_bytes()
     tracemalloc.start()
-    made = Dataset(path)
+    made = Dataset.open(path)
     ids = made.ids(0, 0)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
@@ -102,4 +102,4 @@ def test_a_writer_that_fails_leaves_nothing_of_it(tmp_path: Path, there: bool) -
         Dataset.write(path, content())
     assert [each.name for each in tmp_path.iterdir()] == [path.name] * there
     if there:
-        assert list(Dataset(path).pairs()) == [("old", "pair")]
+        assert list(Dataset.open(path).pairs()) == [("old", "pair")]
