@@ -15,6 +15,7 @@ import sys
 from pathlib import Path
 
 from seq2seq.decoding.searcher import Search
+
 from seq2seq.decoding.translator import Translation, Translator
 
 BOUND = 1e-4

@@ -10,9 +10,10 @@ ensemble for a teacher (Freitag et al. 2017).
 import sys
 from pathlib import Path
 
+from seq2seq.decoding.searcher import Search
+
 import seq2seq
 from seq2seq.config.toml import load_config
-from seq2seq.decoding.searcher import Search
 from seq2seq.files import write_atomically
 from seq2seq.text.corpus import read_pairs
 

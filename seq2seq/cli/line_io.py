@@ -16,7 +16,7 @@ from typing import IO
 from seq2seq.decoding.micro_batches import waiting_windows, windows
 from seq2seq.errors import UserError
 
-log = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
 
 def decode_line(line: bytes, number: int) -> str:
@@ -25,7 +25,7 @@ def decode_line(line: bytes, number: int) -> str:
     try:
         return line.decode("utf-8")
     except UnicodeDecodeError:
-        log.warning("line %d is not valid UTF-8: its invalid bytes are read as U+FFFD", number)
+        _log.warning("line %d is not valid UTF-8: its invalid bytes are read as U+FFFD", number)
         return line.decode("utf-8", errors="replace")
 
 
@@ -112,7 +112,7 @@ def open_sink(path: Path | None, inputs: list[Path | None]) -> Iterator[IO[bytes
             if aside.exists() and aside.stat().st_size:
                 part = path.with_name(f"{path.name}.part")
                 aside.replace(part)
-                log.warning("%s holds the lines that were done", part)
+                _log.warning("%s holds the lines that were done", part)
             raise
 
 

@@ -85,8 +85,8 @@ def _without(
     were meant."""
     rest, taken = deepcopy(values), set()
     for item in error.errors():
-        if item["type"] == "value_error":  # of a section as a whole
-            continue
+        if item["type"] == "value_error" and not isinstance(item["input"], str):
+            continue  # of a section as a whole
         *sections, last = item["loc"]
         inner: Any = rest
         while sections and isinstance(inner.get(sections[0]), dict):

@@ -37,7 +37,7 @@ class SearchOptions:
         if self.min_length < 1:
             problems.append(f"minimum length {self.min_length} must be at least 1")
         if self.max_length is not None and self.max_length < self.min_length:
-            problems.append(f"maximum length {self.max_length} is below the minimum")
+            problems.append(f"maximum length {self.max_length} is below the minimum length {self.min_length}")
         if not 0 <= self.length_penalty < math.inf:
             problems.append(f"length penalty {self.length_penalty} must be finite and at least 0")
         return problems
@@ -65,7 +65,7 @@ class BeamOptions(SearchOptions):
         problems = super().problems()
         if min(self.beam, self.n_best) < 1:
             problems.append("beam and n-best must be at least 1")
-        elif self.n_best > self.beam:
+        if self.n_best > self.beam:
             problems.append(f"n-best {self.n_best} needs a beam of at least {self.n_best}")
         return problems
 

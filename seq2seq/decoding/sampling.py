@@ -38,7 +38,8 @@ def sample_search(
     per token from its own stream, so it does not depend on the batch.
 
     Returns B lists of n hypotheses each, in the order of the seeds; the log-probability is the
-    model's own, not the tempered one. Raises ValueError for a setting out of range, and the errors of `stepping.follow`.
+    model's own, not the tempered one. Raises ValueError for a setting out of range, and the
+    errors of `stepping.follow`.
     """
     if len(seeds) != len(limits.maximum):
         raise ValueError(f"{len(seeds)} seeds for {len(limits.maximum)} sentences")

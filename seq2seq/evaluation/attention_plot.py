@@ -18,7 +18,7 @@ from seq2seq.files import read_jsonl
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-log = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
 MAX_PIECES = 100  # pieces of a side; more cannot be read in one picture
 _CELL = 0.24  # inches
@@ -139,7 +139,7 @@ def _fonts_for(characters: set[str]) -> list[str]:
         best = max(sorted(having), key=lambda name: len(having[name] & missing), default=None)
         if best is None or not having[best] & missing:
             lacking = "".join(map(chr, sorted(missing)))
-            log.warning(
+            _log.warning(
                 "no installed font has %s: drawn as boxes; install one that does, such as Noto "
                 "Sans CJK for Chinese, Japanese and Korean",
                 lacking[:20] + (" ..." if len(lacking) > 20 else ""),

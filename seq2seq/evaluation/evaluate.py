@@ -30,7 +30,7 @@ from seq2seq.evaluation.scores import Score, corpus_scores
 from seq2seq.models.folder import Model
 from seq2seq.text.corpus import Pair, read_pairs
 
-log = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -193,7 +193,7 @@ def _unknown_word_accuracy(
     try:
         known = {word for text, _ in read_pairs(data, "train") for word in text.split(" ")}
     except UserError as error:  # a model may be far from what it has learned from
-        log.warning("which words are unknown cannot be told: %s", error)
+        _log.warning("which words are unknown cannot be told: %s", error)
         return []
     words = (word for text in texts for word in text.split(" "))
     told = zip(words, wanted, found, strict=True)

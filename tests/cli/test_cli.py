@@ -488,7 +488,7 @@ def test_a_text_is_written(shell, speaking, toy):
                         "evaluate"),
         (["generate", "--prompt", " "], "the prompt is empty"),
         (["generate", "--top-p", "0"], "top-p is 0.0: it must be above 0"),
-        (["generate", "--length", "0", "--temperature", "0"], "above 0; the length must"),
+        (["generate", "--length", "0", "--temperature", "0"], "maximum length 0 is below"),
         (["perplexity"], "stdin: no text"),
         (["evaluate", "-o", "x"], "is scored by perplexity alone, and leaves nothing to write"),
         (["evaluate", "--plot", "x.png"], "--plot x.png: "),

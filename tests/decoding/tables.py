@@ -8,9 +8,9 @@ import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import torch
-from torch import Tensor
+import numpy as np
 
+from seq2seq.decoding.engine import LogProbabilities
 from seq2seq.decoding.stepping import Hypothesis, Limits, Specials
 
 Prefix = tuple[int, ...]
@@ -28,19 +28,35 @@ class TableState:
     sources: tuple[int, ...]
     prefixes: tuple[Prefix, ...]
 
-    def select(self, rows: Tensor) -> TableState:
-        at = rows.tolist()
-        return TableState(
-            tuple(self.sources[row] for row in at), tuple(self.prefixes[row] for row in at)
-        )
+
+class TableLogProbabilities:
+    """The log-probabilities of a step, [N, V]."""
+
+    def __init__(self, values: np.ndarray) -> None:
+        self.values = values
+
+    def exclude(self, tokens: Sequence[int]) -> None:
+        self.values[:, list(tokens)] = -math.inf
+
+    def at(self, tokens: np.ndarray) -> np.ndarray:
+        return self.values[np.arange(len(tokens)), tokens].astype(np.float64)
+
+    def top(self, k: int) -> tuple[np.ndarray, np.ndarray]:
+        ids = np.argsort(-self.values, axis=1, kind="stable")[:, :k]
+        return np.take_along_axis(self.values, ids, axis=1).astype(np.float64), ids
+
+    def all(self) -> np.ndarray:
+        return self.values
 
 
 class TableModel:
-    """Gives log p from a table; `steps` holds the number of rows of each step."""
+    """An engine that gives log p from a table; `steps` holds the number of rows of each step."""
 
-    def __init__(self, table: Table, dtype: torch.dtype = torch.float64) -> None:
+    def __init__(
+        self, table: Table, wrap: Callable[[np.ndarray], LogProbabilities] = TableLogProbabilities
+    ) -> None:
         self.table = table
-        self.dtype = dtype
+        self.wrap = wrap
         self.steps: list[int] = []
         self.known: dict[tuple[int, Prefix], list[float]] = {}
 
@@ -53,21 +69,25 @@ class TableModel:
             self.known[key] = [math.log(p) if p else -math.inf for p in self.table(source, prefix)]
         return self.known[key]
 
-    def step(self, state: TableState, tokens: Tensor) -> tuple[Tensor, TableState]:
+    def select(self, state: TableState, rows: np.ndarray) -> TableState:
+        at = rows.tolist()
+        return TableState(
+            tuple(state.sources[row] for row in at), tuple(state.prefixes[row] for row in at)
+        )
+
+    def step(self, state: TableState, tokens: np.ndarray) -> tuple[LogProbabilities, TableState]:
         assert len(tokens) == len(state.sources)
         self.steps.append(len(tokens))
         pairs = zip(state.prefixes, tokens.tolist(), strict=True)
         prefixes = tuple((*prefix, token) for prefix, token in pairs)
         assert all(prefix[0] == BOS for prefix in prefixes)
         rows = zip(state.sources, prefixes, strict=True)
-        log_p = torch.tensor(
-            [self.log_p(source, prefix[1:]) for source, prefix in rows], dtype=self.dtype
-        )
-        return log_p, TableState(state.sources, prefixes)
+        log_p = np.array([self.log_p(source, prefix[1:]) for source, prefix in rows])
+        return self.wrap(log_p), TableState(state.sources, prefixes)
 
 
 def limits(*maximum: int, minimum: int = 1) -> Limits:
-    return Limits(minimum, torch.tensor(maximum, dtype=torch.int64))
+    return Limits(minimum, np.array(maximum, np.int64))
 
 
 def written(table: dict[Prefix, Sequence[float]]) -> TableModel:

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from seq2seq.decoding.alignment import EMPTY_ALIGNMENT, Alignment, AlignmentSide, join_alignments
-from seq2seq.decoding.searcher import Search
+from seq2seq.decoding.options import search_options
 from seq2seq.decoding.translator import Translator
 from seq2seq.errors import UserError
 
@@ -35,8 +35,11 @@ def lines(toy):
     ]
 
 
-def aligned(translator, lines, **options):
-    return [best[0] for best in translator.window(lines, Search(**options), align=True)]
+def aligned(translator, lines, batch_size=64, **options):
+    parts = (translator.engine, translator.codec, translator.configs)
+    sized = Translator(*parts, batch_size=batch_size)
+    results = sized.translate_windows([lines], search_options(**options), align=True)
+    return [result.best for result in results]
 
 
 def test_it_finds_the_words(translator, toy):
@@ -95,18 +98,29 @@ def test_a_line_in_parts_looks_at_its_own_part(translator, lines):
 
 
 def test_only_the_best_has_one_and_only_when_asked(translator, lines):
-    ranked = list(translator.window(lines[:3], Search(beam=3, n_best=3), align=True))
-    assert all([one.alignment is not None for one in n] == [True, False, False] for n in ranked)
-    ranked = list(translator.window([*lines[:3], ""], Search(beam=3)))
-    assert all(n[0].alignment is None for n in ranked)
+    three = search_options(beam=3, n_best=3)
+    for result in translator.translate_windows([lines[:3]], three, align=True):
+        present = [one.alignment is not None for one in result.translations]
+        assert present == [True, False, False]
+    for result in translator.translate_windows([[*lines[:3], ""]], search_options(beam=3)):
+        assert result.best.alignment is None
 
 
 def test_a_few_rows_at_a_time_are_all_of_them(translator, lines, monkeypatch):
     """What attention scores at once is bounded, so that long lines cannot take all the memory."""
     base = aligned(translator, lines, beam=1)
-    monkeypatch.setattr("seq2seq.decoding.searcher._PAIRS", 100)
+    monkeypatch.setattr("seq2seq.decoding.torch_engine._PAIRS", 100)
     for one, other in zip(aligned(translator, lines, beam=1), base, strict=True):
         np.testing.assert_allclose(one.alignment.weights, other.alignment.weights, atol=1e-5)
+
+
+def test_the_source_is_encoded_once(attending, lines, monkeypatch):
+    translator = Translator.load(attending / "model", device="cpu")
+    encoder, rows = translator.engine.networks[0].encoder, []
+    encoder.register_forward_hook(lambda module, given, memory: rows.append(len(given[0])))
+    whole = [line for line in lines if line.strip() and len(line) < 60]
+    found = aligned(translator, whole, beam=2)
+    assert sum(rows) == sum(bool(one.alignment.source.pieces) for one in found) > 15
 
 
 def test_an_ensembles_weights_are_the_mean(translator, attending, lines):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -26,6 +27,7 @@ from tables import (
 
 from seq2seq.decoding.beam import beam_search
 from seq2seq.decoding.greedy import greedy_search
+from seq2seq.decoding.torch_engine import TensorLogProbabilities
 
 # Greedy takes A (0.6), where the best end is 0.6 · 0.4 = 0.24; B gives 0.4 · 0.9 = 0.36.
 GARDEN = {
@@ -215,9 +217,13 @@ def test_equals_are_ordered_alike_in_every_batch() -> None:
 @pytest.mark.parametrize(("dtype", "within"), [(torch.float64, 1e-12), (torch.float32, 1e-5)])
 def test_a_vocabulary_large_enough_to_be_cut_in_chunks(dtype: torch.dtype, within: float) -> None:
     V, generator = 1000, torch.Generator().manual_seed(1)
+
+    def wrap(values: np.ndarray) -> TensorLogProbabilities:
+        return TensorLogProbabilities(torch.from_numpy(values).to(dtype))
+
     drawn = torch.rand(V, V, generator=generator).pow(4)
     drawn = (drawn / drawn.sum(dim=1, keepdim=True)).tolist()
-    model = TableModel(lambda source, prefix: drawn[prefix[-1] if prefix else 0], dtype)
+    model = TableModel(lambda source, prefix: drawn[prefix[-1] if prefix else 0], wrap)
     [found] = run(model, 4, width=3, n_best=3, alpha=0.5)
     assert_same(found, plain_beam(model, 0, V, 1, 4, 0.5, 3)[:3], within)
 

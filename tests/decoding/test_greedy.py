@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -11,7 +12,8 @@ from hypothesis import strategies as st
 from tables import BOS, EOS, SPECIALS, A, B, TableModel, hashed, hypothesis_of, limits, written
 
 from seq2seq.decoding.greedy import greedy_search
-from seq2seq.decoding.stepping import Limits, Specials, highest, penalties
+from seq2seq.decoding.stepping import Limits, Specials, penalties
+from seq2seq.decoding.torch_engine import highest
 
 # p(A) = 0.5, then p(B | A) = 0.6, then p(EOS | A B) = 0.9: 0.27 in all.
 PATH = {
@@ -107,12 +109,12 @@ def test_settings_out_of_range_are_refused() -> None:
     with pytest.raises(ValueError, match="maximum"):
         limits(3, 0)
     with pytest.raises(ValueError, match="maximum"):
-        Limits(1, torch.tensor([3.0]))
+        Limits(1, np.array([3.0]))
     with pytest.raises(ValueError, match="EOS"):
         Specials(BOS, EOS, (EOS,))
     for alpha in (-0.1, math.inf, math.nan):
         with pytest.raises(ValueError, match="alpha"):
-            penalties(3, alpha, torch.device("cpu"))
+            penalties(3, alpha)
 
 
 @pytest.mark.parametrize("V", [5, 64, 255, 256, 320, 1000, 1024])

@@ -5,14 +5,16 @@ from __future__ import annotations
 import math
 from collections import Counter
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tables import BOS, SPECIALS, A, B, Hypothesis, TableModel, hashed, hypothesis_of, limits
 
+from seq2seq.decoding import sampling
 from seq2seq.decoding.greedy import greedy_search
-from seq2seq.decoding.sampling import sample_search
+from seq2seq.decoding.sampling import sample_search, uniform_numbers
 
 C = B + 1
 DRAWS = 4000
@@ -37,7 +39,7 @@ def run(
         temperature=temperature,
         top_k=top_k,
         top_p=top_p,
-        generators=[torch.Generator().manual_seed(seed) for seed in seeds],
+        seeds=[[seed] for seed in seeds],
         alpha=1.0,
     )
 
@@ -107,6 +109,33 @@ def test_a_seed_fixes_its_line_whatever_the_batch(
         assert math.isclose(found.score, forced.score)
 
 
+@given(st.integers(0, 2**63 - 1), st.integers(0, 50))
+def test_uniform_numbers_are_those_of_torch(seed: int, size: int) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    drawn = torch.stack(
+        [torch.rand((), generator=generator, dtype=torch.float64) for _ in range(size + 1)]
+    )
+    assert uniform_numbers(seed, size).tolist() == drawn[:size].tolist()
+
+
+def test_several_samples_of_a_sentence_are_those_of_their_seeds() -> None:
+    model = hashed(3, V=5)
+    together = sample_search(
+        model,
+        model.start(0, 1),
+        limits(6, 9),
+        SPECIALS,
+        temperature=1.0,
+        top_k=0,
+        top_p=1.0,
+        seeds=[[4, 5, 6], [7, 8, 9]],
+        alpha=1.0,
+    )
+    for number in range(3):
+        alone = run(model, [0, 1], [6, 9], [4 + number, 7 + number])
+        assert [[samples[number]] for samples in together] == alone
+
+
 def test_seeds_differ() -> None:
     model = TableModel(lambda source, prefix: [0.0, 0.01, 0.33, 0.33, 0.33])
     found = run(model, [0] * 10, [30] * 10, list(range(10)))
@@ -125,7 +154,7 @@ def test_the_likeliest_alone_is_greedy() -> None:
 def test_the_ends_of_the_unit_interval_choose_no_impossible_token(
     uniform: float, options: dict[str, float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(torch, "rand", lambda *a, **k: torch.tensor(uniform, dtype=torch.float64))
+    monkeypatch.setattr(sampling, "uniform_numbers", lambda seed, size: np.full(size, uniform))
     model = TableModel(lambda source, prefix: [0.5, 0.0, 0.2, 0.3, 0.0])
     [[found]] = run(model, [0], [3], [0], **options)
     assert set(found.tokens) <= {A, B}
@@ -146,7 +175,7 @@ def test_the_ends_of_the_unit_interval_choose_no_impossible_token(
     ],
 )
 def test_settings_out_of_range_are_refused(wrong: dict[str, object]) -> None:
-    with pytest.raises(ValueError, match=r"temperature is|top-k is|top-p is|generators"):
+    with pytest.raises(ValueError, match=r"temperature is|top-k is|top-p is|seeds for"):
         run(hashed(1, V=4), **{"sources": [0], "maximum": [3], "seeds": [1], **wrong})
 
 

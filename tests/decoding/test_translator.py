@@ -10,8 +10,15 @@ import pytest
 import torch
 
 from seq2seq.decoding.minimum_risk import expected_utilities
-from seq2seq.decoding.searcher import Search, _generator
+from seq2seq.decoding.options import (
+    BeamOptions,
+    GreedyOptions,
+    SamplingOptions,
+    search_options,
+)
+from seq2seq.decoding.sampling import seed_of, uniform_numbers
 from seq2seq.decoding.source_line import split_line
+from seq2seq.decoding.stepping import force
 from seq2seq.decoding.translator import Translator
 from seq2seq.errors import UserError
 from seq2seq.models import folder as model_folder
@@ -36,12 +43,12 @@ def fresh(learned):
 
 @pytest.fixture(scope="module")
 def translator(learned):
-    return Translator([learned], device="cpu")
+    return Translator.from_models([learned])
 
 
 @pytest.fixture(scope="module")
 def unsure(fresh):
-    return Translator([fresh], device="cpu")
+    return Translator.from_models([fresh])
 
 
 @pytest.fixture(scope="module")
@@ -68,6 +75,19 @@ def test_it_translates(translator, toy):
     assert right >= 20  # of 25; measured: 25
 
 
+def in_batches_of(translator, size):
+    parts = (translator.engine, translator.codec, translator.configs)
+    return Translator(*parts, batch_size=size)
+
+
+def hypotheses_of(translator, sources, search):
+    """What a search finds for ids, without the way from text and back."""
+    find = translator._search(search, [""] * len(sources))
+    limits = translator._limits(sources, search)
+    engine = translator.engine
+    return find(engine, engine.start(sources), limits, translator.specials)
+
+
 SEARCHES = {
     "greedy": {"beam": 1},
     "beam 5": {"beam": 5},
@@ -83,7 +103,8 @@ SEARCHES = {
 def test_a_line_does_not_depend_on_its_company(request, which, options, lines):
     """Batches of 1, 7 and 64, shuffled, and alone: equal, or shown to tie within 1e-4."""
     translator = request.getfixturevalue(which)
-    base = list(translator.stream(lines, Search(batch_size=64, **options)))
+    search = search_options(**options)
+    base = [result.translations for result in translator.stream(lines, search)]
     assert len(base) == len(lines)
     order = random.Random(1).sample(range(len(lines)), len(lines))
     company = {
@@ -93,8 +114,8 @@ def test_a_line_does_not_depend_on_its_company(request, which, options, lines):
         "others left out": (order[::3], 7),
     }
     for name, (chosen, size) in company.items():
-        search = Search(batch_size=size, **options)
-        found = list(translator.stream([lines[i] for i in chosen], search))
+        results = in_batches_of(translator, size).stream([lines[i] for i in chosen], search)
+        found = [result.translations for result in results]
         for i, ranked in zip(chosen, found, strict=True):
             assert len(ranked) == len(base[i])
             for one, other in zip(ranked, base[i], strict=True):
@@ -114,10 +135,11 @@ def test_a_line_does_not_depend_on_its_company(request, which, options, lines):
     "options", [{"beam": 6}, {"sampling": True, "temperature": 1.5}], ids=["n best", "samples"]
 )
 def test_least_risk_is_of_the_searchs_own_candidates(unsure, lines, options):
-    candidates = unsure.stream(lines, Search(n_best=6, **options))
-    chosen = unsure.stream(lines, Search(mbr=6, n_best=3, utility="bleu", **options))
+    candidates = unsure.stream(lines, search_options(n_best=6, **options))
+    risk = search_options(mbr=6, n_best=3, utility="bleu", **options)
     changed = 0
-    for line, given, ranked in zip(lines, candidates, chosen, strict=True):
+    for line, candidate, result in zip(lines, candidates, unsure.stream(lines, risk), strict=True):
+        given, ranked = candidate.translations, result.translations
         weights = [0.0 if "sampling" in options else one.log_probability for one in given]
         texts = [one.text for one in given]
         gains = sorted(expected_utilities(texts, weights, "bleu"), reverse=True)
@@ -130,11 +152,11 @@ def test_least_risk_is_of_the_searchs_own_candidates(unsure, lines, options):
 @pytest.mark.parametrize("which", ["translator", "unsure", "looking"])
 def test_a_line_does_not_depend_on_the_threads(request, which, lines):
     translator = request.getfixturevalue(which)
-    search = Search(beam=5, n_best=2)
-    base = list(translator.stream(lines, search))
+    search = BeamOptions(beam=5, n_best=2)
+    base = [result.translations for result in translator.stream(lines, search)]
     torch.set_num_threads(3)
     try:
-        found = list(translator.stream(lines, search))
+        found = [result.translations for result in translator.stream(lines, search)]
     finally:
         torch.set_num_threads(1)
     for line, ranked, alone in zip(lines, found, base, strict=True):
@@ -157,11 +179,11 @@ def test_samples_follow_the_seed_and_the_line(unsure, lines):
     assert drawn[1] == unsure.translate(words, sampling=True, seed=1, max_length=20)
     same = sum(a == b for a, b in zip(drawn[1], drawn[2], strict=True))
     assert same < len(words) / 10
-    first = [float(torch.rand((), generator=_generator(1, 0, line))) for line in set(words)]
+    first = [float(uniform_numbers(seed_of(1, 0, line), 1)[0]) for line in set(words)]
     assert len(set(first)) == len(first)  # a line's numbers are its own
-    one, other = unsure.stream(words[:1] * 2, Search(sampling=True, n_best=2, max_length=20))
-    assert [a.text for a in one] == [b.text for b in other]
-    assert one[0].text != one[1].text
+    one, other = unsure.stream(words[:1] * 2, SamplingOptions(n_best=2, max_length=20))
+    assert [a.text for a in one.translations] == [b.text for b in other.translations]
+    assert one.translations[0].text != one.translations[1].text
 
 
 def test_a_long_line_is_split_and_named(translator, caplog):
@@ -212,7 +234,8 @@ def test_where_a_line_is_cut_and_what_joins_its_parts(pieces, spaced, cut, joint
 def test_the_parts_of_a_line_are_drawn_apart(unsure):
     """Two equal parts have their own samples, and the best of the joined ones is the first."""
     line = " ".join(["cat"] * 2 * unsure.max_tokens)
-    (found,) = unsure.stream([line], Search(sampling=True, n_best=5, max_length=12))
+    (result,) = unsure.stream([line], SamplingOptions(n_best=5, max_length=12))
+    found = result.translations
     scores = [one.score for one in found]
     assert len(set(scores)) == 5
     assert scores == sorted(scores, reverse=True)
@@ -228,8 +251,9 @@ def test_teacher_forcing_gives_the_searchs_own_score(request, which, beam, toy):
     translator = request.getfixturevalue(which)
     texts = toy.lines("test.en")
     sources = [np.asarray(ids) for ids in translator.codec.source.encode(texts)]
-    search = Search(beam=beam, n_best=beam, max_length=12)
-    found = translator.searcher.find(sources, texts, search)
+    search = search_options(beam=beam, n_best=beam, max_length=12)
+    found = hypotheses_of(translator, sources, search)
+    engine, specials = translator.engine, translator.specials
     checked = 0
     for source, hypotheses in zip(sources, found, strict=True):
         assert len({tuple(h.tokens) for h in hypotheses}) == len(hypotheses) == beam
@@ -237,7 +261,8 @@ def test_teacher_forcing_gives_the_searchs_own_score(request, which, beam, toy):
         assert scores == sorted(scores, reverse=True)
         ended = [h for h in hypotheses if h.finished]
         if ended:
-            forced = translator.searcher.forced([source] * len(ended), [h.tokens for h in ended])
+            targets = [[*h.tokens, specials.eos] for h in ended]
+            forced = force(engine, engine.start([source] * len(ended)), targets, specials.bos)
             assert forced == pytest.approx([h.log_probability for h in ended], abs=1e-4)
             for h in ended:
                 assert h.score == pytest.approx(h.log_probability / (len(h.tokens) + 1))
@@ -246,40 +271,46 @@ def test_teacher_forcing_gives_the_searchs_own_score(request, which, beam, toy):
 
 
 def test_score_is_the_score_of_the_search(translator, toy):
-    search = Search(beam=4, length_penalty=0.7)
+    search = BeamOptions(beam=4, length_penalty=0.7)
     sources = toy.lines("test.en")
-    found = [ranked[0] for ranked in translator.stream(sources, search)]
-    scored = translator.score(sources, [one.text for one in found], search)
+    found = [result.best for result in translator.stream(sources, search)]
+    scored = translator.score(sources, [one.text for one in found], 0.7)
     for one, other in zip(found, scored, strict=True):
         # Pieces of a translation that spell it as the tokenizer would.
         assert other.log_probability == pytest.approx(one.log_probability, abs=1e-4)
         assert other.score == pytest.approx(one.score, abs=1e-4)
-    wrong = translator.score(sources, [one.text for one in found[1:] + found[:1]], search)
+    wrong = translator.score(sources, [one.text for one in found[1:] + found[:1]], 0.7)
     assert sum(a.score > b.score + 1 for a, b in zip(scored, wrong, strict=True)) >= 24
 
 
 def test_a_blank_line_is_certain(translator):
-    (found,) = translator.stream([" "], Search())
-    (scored,) = translator.score([" "], [""], Search())
+    (found,) = translator.stream([" "], BeamOptions())
+    (scored,) = translator.score([" "], [""])
     assert (scored.log_probability, scored.score) == (0.0, 0.0)
-    assert (found[0].log_probability, found[0].score) == (0.0, 0.0)
-    (wrong,) = translator.score([" "], ["le chat"], Search())
+    assert (found.best.log_probability, found.best.score) == (0.0, 0.0)
+    (wrong,) = translator.score([" "], ["le chat"])
     assert wrong.score < 0
 
 
 @pytest.mark.parametrize("text", ["\u200b", "\ufeff", "\ufffd \u200b"])
 def test_a_line_of_which_nothing_is_left_is_not_made_up(looking, caplog, text):
     lines = ["the red cat runs", text, "a dog"]
-    found = list(looking.window(lines, Search(beam=4, n_best=3), align=True))
-    alone = list(looking.window([lines[0], lines[2]], Search(beam=4, n_best=3)))
-    assert [[one.text for one in best] for best in found] == [
-        [one.text for one in alone[0]],
+    search = BeamOptions(beam=4, n_best=3)
+    found = list(looking.translate_windows([lines], search, align=True))
+    alone = list(looking.translate_windows([[lines[0], lines[2]]], search))
+    assert [[one.text for one in result.translations] for result in found] == [
+        [one.text for one in alone[0].translations],
         ["⁇"],
-        [one.text for one in alone[1]],
+        [one.text for one in alone[1].translations],
     ]
-    assert (found[1][0].log_probability, found[1][0].alignment.pharaoh()) == (0.0, "")
-    assert "line 2 holds no character that the tokenizer keeps" in caplog.text
-    (scored, other) = looking.score([text, text], ["⁇", "le chat"], Search())
+    assert (found[1].best.log_probability, found[1].best.alignment.pharaoh()) == (0.0, "")
+    assert [len(result.notes) for result in found] == [0, 1, 0]
+    (note,) = found[1].notes
+    assert (note.line, note.kind) == (2, "no tokens")
+    assert "line 2 holds no character that the tokenizer keeps" in note.text
+    looking.translate(lines)
+    assert caplog.messages == [note.text]
+    (scored, other) = looking.score([text, text], ["⁇", "le chat"])
     assert scored.score == 0
     assert other.score < 0
 
@@ -294,7 +325,11 @@ def with_config(model, **sections):
 
 def test_a_line_is_as_long_as_every_member_of_an_ensemble_has_seen(learned):
     other = with_config(learned, data={"max_tokens": 7})
-    assert Translator([learned, other]).max_tokens == Translator([other, learned]).max_tokens == 7
+    assert (
+        Translator.from_models([learned, other]).max_tokens
+        == Translator.from_models([other, learned]).max_tokens
+        == 7
+    )
 
 
 def test_an_aligned_model_searches_with_its_own_kind_alone(learned):
@@ -303,41 +338,41 @@ def test_an_aligned_model_searches_with_its_own_kind_alone(learned):
     aligned = replace(aligned, config=config)
     for models in ([learned, aligned], [aligned, learned]):
         with pytest.raises(UserError, match="cannot be in an ensemble with one that does not"):
-            Translator(models)
+            Translator.from_models(models)
     for options in ({"min_length": 2}, {"max_length": 9}):
         with pytest.raises(UserError, match="leave out the minimum and the maximum length"):
-            Translator([aligned]).translate(["the cat"], **options)
+            Translator.from_models([aligned]).translate(["the cat"], **options)
 
 
 def test_a_model_twice_is_the_model(trained, translator, lines):
     folder = trained / "model"
     twice = Translator.load(folder, folder, device="cpu")
-    search = Search(beam=3, n_best=2)
+    search = BeamOptions(beam=3, n_best=2)
     for one, other in zip(
         twice.stream(lines, search), translator.stream(lines, search), strict=True
     ):
-        assert [a.score for a in one] == pytest.approx([b.score for b in other], abs=1e-4)
-        assert one[0].text == other[0].text
+        scores = [a.score for a in one.translations]
+        assert scores == pytest.approx([b.score for b in other.translations], abs=1e-4)
+        assert one.best.text == other.best.text
 
 
 def test_an_ensemble_is_the_mean_of_probabilities(learned, fresh):
     source = [np.asarray(learned.codec.source.encode(["the old dog reads"])[0])]
-    bos = torch.tensor([learned.codec.target.bos])
+    bos = np.array([learned.codec.target.bos])
     chances = []
     for models in ([learned], [fresh], [learned, fresh]):
-        one = Translator(models, device="cpu")
-        state, _ = one.searcher._start(source)
-        with torch.no_grad():
-            chances.append(one.searcher.network.step(state, bos)[0].exp())
-    torch.testing.assert_close(chances[2], (chances[0] + chances[1]) / 2)
-    assert not torch.allclose(chances[0], chances[1], atol=0.01)
+        engine = Translator.from_models(models).engine
+        log_p, _ = engine.step(engine.start(source), bos)
+        chances.append(np.exp(log_p.all()))
+    np.testing.assert_allclose(chances[2], (chances[0] + chances[1]) / 2, rtol=1e-5, atol=1e-7)
+    assert not np.allclose(chances[0], chances[1], atol=0.01)
 
 
 def test_an_ensemble_of_two_vocabularies_is_refused(learned, toy, tmp_path):
     other = preparation.prepare_data(toy.config("tokenizer.vocabulary=380"), tmp_path / "data")
     model = build_model(learned.config, other.codec)
     with pytest.raises(UserError, match="must have one vocabulary, and that of model 3 is not"):
-        Translator([learned, learned, model])
+        Translator.from_models([learned, learned, model])
 
 
 def test_an_ensemble_of_two_cases_is_refused(learned):
@@ -345,7 +380,7 @@ def test_an_ensemble_of_two_cases_is_refused(learned):
     lower = Tokenizer(learned.codec.source.model, lowercase=True)
     model = build_model(learned.config, Codec(lower, lower))
     with pytest.raises(UserError, match="must have one vocabulary"):
-        Translator([learned, model])
+        Translator.from_models([learned, model])
 
 
 @pytest.mark.parametrize("beam", [1, 3])
@@ -353,17 +388,15 @@ def test_an_ensemble_of_two_cases_is_refused(learned):
 def test_lengths_are_kept(translator, toy, beam, shortest, longest):
     texts = toy.lines("test.en")
     sources = [np.asarray(ids) for ids in translator.codec.source.encode(texts)]
-    search = Search(beam=beam, min_length=shortest, max_length=longest)
-    for source, (best,) in zip(
-        sources, translator.searcher.find(sources, texts, search), strict=True
-    ):
+    search = search_options(beam=beam, min_length=shortest, max_length=longest)
+    for source, (best,) in zip(sources, hypotheses_of(translator, sources, search), strict=True):
         assert shortest <= len(best.tokens)
         assert len(best.tokens) <= (2 * (len(source) + 1) + 10 if longest is None else longest)
 
 
 def test_all_that_is_wrong_with_a_search_is_said_at_once():
     with pytest.raises(UserError) as refusal:
-        Search(
+        search_options(
             beam=0,
             n_best=3,
             min_length=5,
@@ -388,7 +421,7 @@ def test_all_that_is_wrong_with_a_search_is_said_at_once():
 )
 def test_settings_of_sampling_that_mean_nothing_are_refused(options):
     with pytest.raises(UserError, match="it must be"):
-        Search(sampling=True, **options)
+        search_options(sampling=True, **options)
 
 
 @pytest.mark.parametrize(
@@ -402,12 +435,12 @@ def test_settings_of_sampling_that_mean_nothing_are_refused(options):
 )
 def test_a_risk_that_cannot_be_weighed_is_refused(options, said):
     with pytest.raises(UserError, match=said):
-        Search(**options)
+        search_options(**options)
 
 
 def test_least_risk_has_no_alignments(looking, toy):
     with pytest.raises(UserError, match="leave out either"):
-        list(looking.window(toy.lines("test.en"), Search(mbr=3), align=True))
+        list(looking.translate_windows([toy.lines("test.en")], search_options(mbr=3), align=True))
 
 
 def test_one_string_is_not_a_list_of_lines(translator):
@@ -419,7 +452,7 @@ def test_a_full_memory_is_said_in_one_line(translator, monkeypatch):
     def full(*_):
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20 GiB. GPU 0 has")
 
-    monkeypatch.setattr(translator.searcher, "_found", full)
+    monkeypatch.setattr(translator.engine.networks[0].decoder, "step", full)
     with pytest.raises(UserError, match=r"out of memory \(CUDA out of memory\): .*--batch-size"):
         translator.translate(["the red cat"])
 
@@ -433,8 +466,8 @@ def test_an_endless_stream_is_served(translator, toy):
             taken += 1
             yield line
 
-    served = translator.stream(endless(), Search(beam=1, batch_size=2))
-    first = [ranked[0].text for ranked in itertools.islice(served, 100)]
+    served = in_batches_of(translator, 2).stream(endless(), GreedyOptions())
+    first = [result.best.text for result in itertools.islice(served, 100)]
     assert first == translator.translate(toy.lines("test.en") * 4, beam=1)
     assert taken == 128  # two windows of 32 batches of 2
 
@@ -447,7 +480,7 @@ def that_writes(model, *pieces):
         model.network.decoder.output.bias.fill_(-100.0)
         for piece in model.codec.target.piece_ids(pieces):
             model.network.decoder.output.bias[piece] = 100.0
-    return Translator([model], device="cpu")
+    return Translator.from_models([model])
 
 
 @pytest.mark.parametrize("piece", ["▁", "<0x0A>", "<0x09>", "<0x00>"])

@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from seq2seq.config.schema import TokenizerConfig
-from seq2seq.decoding.language_model import LanguageModel, Sampling
+from seq2seq.decoding.language_model import LanguageModel
+from seq2seq.decoding.options import SamplingOptions
 from seq2seq.errors import UserError
 from seq2seq.models import folder
 from seq2seq.text.codec import Codec
@@ -17,18 +18,18 @@ from seq2seq.text.tokenizer import train_tokenizer
 
 @pytest.fixture(scope="module")
 def generator(speaking):
-    return LanguageModel(folder.load_model(speaking / "model"))
+    return LanguageModel.from_model(folder.load_model(speaking / "model"))
 
 
 def test_the_prompt_is_read(generator):
     """What follows it is the likeliest continuation, by teacher forcing over all of it."""
     (prompt,) = generator.tokenizer.encode(["le chat rouge"])
-    written = list(generator.tokens(prompt, Sampling(length=9, top_k=1)))
-    network, tokens = generator.network, [generator.tokenizer.bos, *prompt]
+    written = list(generator.tokens(prompt, SamplingOptions(max_length=9, top_k=1)))
+    network, tokens = generator.engine.networks[0], [generator.tokenizer.bos, *prompt]
     for token in written:
-        state = network.start(1)
+        state = network.decoder.start_without_source(1)
         with torch.no_grad():
-            r, _ = network.decoder.read(state, torch.tensor([tokens]))
+            r, _, _ = network.decoder.read(state, torch.tensor([tokens]))
             logits = network.output(r[0, -1])
         logits[[generator.tokenizer.pad, generator.tokenizer.unk, generator.tokenizer.bos]] = -1e9
         assert token == int(logits.argmax())
@@ -36,7 +37,7 @@ def test_the_prompt_is_read(generator):
 
 
 def test_pieces_make_the_text(generator):
-    sampling = Sampling(length=40, seed=3)
+    sampling = SamplingOptions(max_length=40, seed=3)
     pieces = list(generator.generate("le chien", sampling))
     ids = list(generator.tokens(generator.tokenizer.encode(["le chien"])[0], sampling))
     lines: list[list[int]] = [[]]
@@ -53,7 +54,7 @@ def test_pieces_make_the_text(generator):
 
 def test_seeds(generator):
     def text(seed: int) -> str:
-        return "".join(generator.generate(None, Sampling(seed=seed, length=60)))
+        return "".join(generator.generate(None, SamplingOptions(seed=seed, max_length=60)))
 
     assert text(1) == text(1)
     assert len({text(seed) for seed in range(5)}) == 5
@@ -62,8 +63,10 @@ def test_seeds(generator):
 def test_a_text_that_runs_on_never_ends_a_line(speaking):
     model = folder.load_model(speaking / "model")
     data = model.config.data.model_copy(update={"line_ends": False})
-    running = LanguageModel(replace(model, config=model.config.model_copy(update={"data": data})))
-    text = "".join(running.generate(None, Sampling(length=80)))
+    running = LanguageModel.from_model(
+        replace(model, config=model.config.model_copy(update={"data": data}))
+    )
+    text = "".join(running.generate(None, SamplingOptions(max_length=80)))
     assert "\n" not in text
     assert len(text.split()) == 80
 
@@ -72,26 +75,28 @@ def test_a_character_of_several_bytes_is_shown_whole(speaking):
     """A vocabulary of bytes writes ü as two tokens; nothing broken is shown between them."""
     model = folder.load_model(speaking / "model")
     made = train_tokenizer(["a b ab ba"], TokenizerConfig(kind="bpe", vocabulary=264))
-    writer = LanguageModel(replace(model, codec=Codec(made, made)))
+    writer = LanguageModel.from_model(replace(model, codec=Codec(made, made)))
     (wanted,) = made.encode(["aü€ b"])
     writer.tokens = lambda *_: iter(wanted)  # type: ignore[method-assign]
-    pieces = list(writer.generate(None, Sampling()))
+    pieces = list(writer.generate(None, SamplingOptions()))
     assert "".join(pieces) == "aü€ b"
     assert not any("\ufffd" in piece for piece in pieces)
 
 
 def test_a_model_that_sees_both_ways_says_that_it_cannot_write(speaking, caplog):
     model = folder.load_model(speaking / "model")
-    LanguageModel(model)
+    LanguageModel.from_model(model)
     assert not caplog.messages
     decoder = model.config.decoder.model_copy(update={"bidirectional": True})
-    LanguageModel(replace(model, config=model.config.model_copy(update={"decoder": decoder})))
+    LanguageModel.from_model(
+        replace(model, config=model.config.model_copy(update={"decoder": decoder}))
+    )
     (said,) = caplog.messages
     assert "the model is bidirectional" in said
 
 
 def test_mistakes(generator):
     with pytest.raises(UserError, match="the prompt is empty"):
-        next(generator.generate("  ", Sampling()))
-    with pytest.raises(UserError, match=r"top-k is -1: it must be .*; the length must be"):
-        Sampling(length=0, top_k=-1)
+        next(generator.generate("  ", SamplingOptions()))
+    with pytest.raises(UserError, match=r"maximum length 0 is below .*; top-k is -1: it must be"):
+        SamplingOptions(max_length=0, top_k=-1)

@@ -23,10 +23,10 @@ def model(speaking):
 
 def by_steps(model, ids: list[int]) -> float:
     tokens = [model.codec.target.bos, *ids]
-    state, nll = model.network.start(1), 0.0
+    state, nll = model.network.decoder.start_without_source(1), 0.0
     with torch.no_grad():
         for before, token in zip(tokens, ids, strict=False):
-            log_p, state = model.network.step(state, torch.tensor([before]))
+            log_p, state = model.network.decoder.step(state, torch.tensor([before]))
             nll -= float(log_p[0, token])
     return nll
 

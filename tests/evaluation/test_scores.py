@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from seq2seq.decoding.searcher import Search
+from seq2seq.decoding.options import search_options
 from seq2seq.errors import UserError
 from seq2seq.evaluation.evaluate import evaluate_models
 from seq2seq.evaluation.scores import corpus_bleu, corpus_scores
@@ -79,7 +79,7 @@ def test_the_target_says_how_a_translator_is_scored(trained, toy):
     sides = (toy.lines("test.en")[:5], toy.lines("test.fr")[:5])
     pairs = [(source, f"{target}!") for source, target in zip(*sides, strict=True)]
     done = evaluate_models(
-        [replace(model, config=config)], pairs, Search(beam=1), "cpu", "fp32", "test"
+        [replace(model, config=config)], pairs, search_options(beam=1), name="test"
     )
     assert "tok:char" in done.scores[0].signature
     references = [target for _, target in pairs]

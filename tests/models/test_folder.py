@@ -48,6 +48,8 @@ def folder(tmp_path: Path) -> Path:
 
 
 def complaint(folder: Path) -> str:
+    """What is wrong with a folder whose checksums are not asked: see test_manifest."""
+    (folder / "manifest.json").unlink(missing_ok=True)
     with pytest.raises(UserError) as caught:
         load_model(folder)
     assert "\n" not in str(caught.value)
@@ -62,7 +64,7 @@ def log_probabilities(model: Model) -> list[torch.Tensor]:
     state = model.network.start(torch.tensor([ids]), torch.tensor([len(ids)]))
     found = []
     for token in [right.bos, *right.encode(["a boat"])[0]]:
-        scores, state = model.network.step(state, torch.tensor([token]))
+        scores, state = model.network.decoder.step(state, torch.tensor([token]))
         found.append(scores)
     return found
 
@@ -94,7 +96,13 @@ def test_saved_moved_and_loaded_it_is_the_same_model(tmp_path: Path, sections: A
 
 def test_what_is_in_it(folder: Path) -> None:
     names = {path.name for path in folder.iterdir()}
-    assert names == {"config.toml", "tokenizer.model", "model.safetensors", "README.md"}
+    assert names == {
+        "config.toml",
+        "tokenizer.model",
+        "model.safetensors",
+        "README.md",
+        "manifest.json",
+    }
     assert [path.name for path in folder.parent.iterdir()] == ["model"]  # nothing beside it
     assert (folder / "README.md").read_text() == "# A card\n"
     weights = load_file(folder / "model.safetensors")

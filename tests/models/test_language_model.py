@@ -45,9 +45,9 @@ def test_stepping_is_teacher_forcing(cell: str, layers: int) -> None:
     made = model(cell=cell, layers=layers)
     r, _ = made.readouts(batch(TOKENS), None)
     wanted = made.output(r).log_softmax(dim=-1)
-    state = made.start(2)
+    state = made.start(TOKENS, TOKENS[:, 0])
     for t in range(TOKENS.shape[1]):
-        log_p, state = made.step(state, TOKENS[:, t])
+        log_p, state = made.decoder.step(state, TOKENS[:, t])
         torch.testing.assert_close(log_p, wanted[:, t], rtol=0, atol=1e-10)
 
 

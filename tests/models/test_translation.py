@@ -81,7 +81,7 @@ def test_a_translation_depends_on_its_source_alone(
     logits = made(SOURCE, LENGTHS, TARGET)
     state = made.start(SOURCE, LENGTHS)
     for step in range(4):
-        found, state = made.step(state, TARGET[:, step])
+        found, state = made.decoder.step(state, TARGET[:, step])
         expected = logits[:, step].log_softmax(dim=-1)
         torch.testing.assert_close(found, expected, rtol=0, atol=1e-10)
     for row, length in enumerate(LENGTHS.tolist()):

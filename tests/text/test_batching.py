@@ -15,7 +15,6 @@ from seq2seq.config.schema import TokenizerConfig
 from seq2seq.text import batching
 from seq2seq.text.batching import (
     Batch,
-    batches_by_length,
     collate_pairs,
     pad_sequences,
     plan_batches,
@@ -172,20 +171,3 @@ def test_to_a_device(tmp_path: Path) -> None:
         assert getattr(moved, name).shape == getattr(batch, name).shape
     assert isinstance(moved, Batch)
     assert moved.examples is batch.examples
-
-
-@given(
-    lengths=st.lists(st.integers(1, 3000), max_size=40).map(sorted),
-    most=st.integers(1, 9),
-    longest=st.integers(1, 200),
-    alike=st.booleans(),
-)
-def test_in_turn_is_every_text_once_in_batches_that_fit(lengths, most, longest, alike):
-    batches = [
-        lengths[now] for now in batches_by_length(lengths, most=most, longest=longest, alike=alike)
-    ]
-    assert [length for batch in batches for length in batch] == lengths
-    for batch in batches:
-        assert 0 < len(batch) <= most
-        assert len(batch) == 1 or len(batch) * max(batch) <= max(16 * longest, 2048)
-        assert not alike or len(set(batch)) == 1

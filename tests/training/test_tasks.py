@@ -10,7 +10,7 @@ import torch
 
 from seq2seq.config import toml
 from seq2seq.decoding.labeller import Labeller
-from seq2seq.decoding.searcher import Search
+from seq2seq.decoding.options import BeamOptions, SamplingOptions, search_options
 from seq2seq.decoding.translator import Translator
 from seq2seq.errors import UserError
 from seq2seq.evaluation.evaluate import evaluate_models
@@ -141,7 +141,7 @@ def pairs_of(model: Path, split: str = "test") -> list[tuple[str, str]]:
 
 def figures(model: Path) -> dict[str, float]:
     loaded = model_folder.load_model(model)
-    found = evaluate_models([loaded], pairs_of(model), Search(), "cpu", "fp32", "test")
+    found = evaluate_models([loaded], pairs_of(model), search_options(), name="test")
     return {score.name: score.value for score in found.scores}
 
 
@@ -188,10 +188,10 @@ def test_a_label_makes_a_text(learned):
     assert found["perplexity"] < 0.9 * found["perplexity, sources shuffled"]
     translator = Translator.load(model, device="cpu", tasks=[GENERATION])
     for noun in ("chat", "homme"):
-        (written,) = translator.stream([noun], Search(n_best=6, sampling=True))
-        assert all(one.text.split()[1] == noun for one in written)
+        (result,) = translator.stream([noun], SamplingOptions(n_best=6))
+        assert all(one.text.split()[1] == noun for one in result.translations)
     with pytest.raises(UserError, match="no label 'chatt'; did you mean 'chat'"):
-        list(translator.stream(["chatt"], Search()))
+        list(translator.stream(["chatt"], search_options()))
 
 
 def test_a_vector_makes_a_text(learned):
@@ -200,11 +200,11 @@ def test_a_vector_makes_a_text(learned):
     assert found["perplexity"] < 0.7 * found["perplexity, sources shuffled"]
     translator = Translator.load(model, device="cpu", tasks=[GENERATION])
     for code, name in [*_COLOURS, ("0 0.1 0.95", "blue")]:
-        (written,) = translator.stream([code], Search(beam=2))
-        assert written[0].text.split()[0] == name
+        (result,) = translator.stream([code], BeamOptions(beam=2))
+        assert result.best.text.split()[0] == name
     for wrong in ("#ff00", "1 2", "red", "1 2 nan", "0 0 9999"):
         with pytest.raises(UserError, match="is no vector of 3: write numbers"):
-            list(translator.stream([wrong], Search()))
+            list(translator.stream([wrong], search_options()))
 
 
 @pytest.mark.parametrize("beam", [1, 3])
@@ -269,8 +269,8 @@ def test_perplexity_is_that_of_the_targets_alone(learned, name):
     model = model_folder.load_model(learned(name))
     pairs = pairs_of(learned(name))[:7]
     found = perplexity_of_pairs(model, pairs, torch.device("cpu"), torch.float32)
-    scored = Translator([model]).score(
-        [one for one, _ in pairs], [other for _, other in pairs], Search()
+    scored = Translator.from_models([model]).score(
+        [one for one, _ in pairs], [other for _, other in pairs]
     )
     said = -sum(one.log_probability for one in scored)
     assert found.nll == pytest.approx(said, rel=1e-4) if name == "write" else found.nll > said
@@ -278,10 +278,10 @@ def test_perplexity_is_that_of_the_targets_alone(learned, name):
 
 
 def test_an_aligned_model_is_scored_as_its_search_scores(learned):
-    translator = Translator([model_folder.load_model(learned("align"))])
+    translator = Translator.from_models([model_folder.load_model(learned("align"))])
     sources = [one for one, _ in pairs_of(learned("align"))[:7]]
-    found = [best for (best,) in translator.stream(sources, Search(beam=3))]
-    scored = translator.score(sources, [one.text for one in found], Search(beam=3))
+    found = [result.best for result in translator.stream(sources, BeamOptions(beam=3))]
+    scored = translator.score(sources, [one.text for one in found])
     for one, other in zip(found, scored, strict=True):
         assert other.log_probability == pytest.approx(one.log_probability, abs=1e-4)
         assert other.score == pytest.approx(one.score, abs=1e-4)

@@ -1,0 +1,70 @@
+"""Micro-batches: nothing lost, nothing moved, and nobody waits for a neighbour who is not there."""
+
+import queue
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from seq2seq.decoding.micro_batches import batches_by_length, waiting_windows, windows
+
+
+@given(st.lists(st.integers()), st.integers(1, 9))
+def test_windows_are_the_items(items, size):
+    parts = list(windows(iter(items), size))
+    assert [item for part in parts for item in part] == items
+    assert all(len(part) == size for part in parts[:-1])
+    assert all(0 < len(part) <= size for part in parts)
+
+
+def test_windows_read_no_further_than_they_give():
+    taken = []
+    stream = windows((taken.append(number) or number for number in range(100)), 7)
+    assert next(stream) == list(range(7))
+    assert len(taken) == 7
+
+
+@given(st.lists(st.integers()), st.integers(1, 9))
+def test_what_waits_comes_in_whole_windows(items, size):
+    waiting = queue.Queue()
+    for item in [*items, None]:
+        waiting.put(item)
+    assert list(waiting_windows(waiting, size, 0.0)) == list(windows(items, size))
+
+
+def test_one_item_is_not_kept_for_others():
+    waiting = queue.Queue()
+    waiting.put("first")
+    stream = waiting_windows(waiting, 100, patience=0.01)
+    start = time.monotonic()
+    assert next(stream) == ["first"]
+    assert time.monotonic() - start < 5  # it would wait for ever
+    waiting.put("second")
+    waiting.put(None)
+    assert list(stream) == [["second"]]
+
+
+def test_an_error_reaches_who_waits():
+    waiting = queue.Queue()
+    waiting.put(1)
+    waiting.put(OSError("gone"))
+    with pytest.raises(OSError, match="gone"):
+        list(waiting_windows(waiting, 1, 0.0))
+
+
+@given(
+    lengths=st.lists(st.integers(1, 3000), max_size=40).map(sorted),
+    most=st.integers(1, 9),
+    longest=st.integers(1, 200),
+    alike=st.booleans(),
+)
+def test_batches_hold_every_text_once_in_batches_that_fit(lengths, most, longest, alike):
+    batches = [
+        lengths[now] for now in batches_by_length(lengths, most=most, longest=longest, alike=alike)
+    ]
+    assert [length for batch in batches for length in batch] == lengths
+    for batch in batches:
+        assert 0 < len(batch) <= most
+        assert len(batch) == 1 or len(batch) * max(batch) <= max(16 * longest, 2048)
+        assert not alike or len(set(batch)) == 1
