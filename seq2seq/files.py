@@ -68,21 +68,21 @@ def atomic_folder(path: Path) -> Iterator[Path]:
                 path.parent.rmdir()
 
 
-def _swap(one: Path, other: Path) -> None:
+def _swap(path: Path, target: Path) -> None:
     """Swap two names in one step, so that neither is missing at any moment (Linux)."""
     rename = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
     here, exchange = -100, 2  # AT_FDCWD, RENAME_EXCHANGE
     if rename is not None and (
-        rename(here, os.fsencode(one), here, os.fsencode(other), exchange) == 0
+        rename(here, os.fsencode(path), here, os.fsencode(target), exchange) == 0
     ):
         return
     # Elsewhere (on a network's file system) there is a moment without the name, which
     # `finish_interrupted_swap` ends for one that was killed in it, never one with half a folder
     # under it.
-    old = other.with_name(f".{other.name}.{os.getpid()}.old")
-    other.replace(old)
-    one.replace(other)
-    old.replace(one)
+    old = target.with_name(f".{target.name}.{os.getpid()}.old")
+    target.replace(old)
+    path.replace(target)
+    old.replace(path)
 
 
 def finish_interrupted_swap(folder: Path) -> None:

@@ -91,7 +91,7 @@ def evaluate_command(
     runtime.set_threads(machine["threads"])
     device = runtime.select_device(machine["device"])
     dtype = runtime.select_dtype(machine["precision"], device)
-    models = [load_model(one) for one in model_folders(model)]
+    models = [load_model(folder) for folder in model_folders(model)]
     _refuse_unused(model, models[0].config, search, output, plot)
     pairs, name = _pairs(models[0].config, source_file, target_file, split or "test")
     with ExitStack() as opened:
@@ -184,18 +184,18 @@ def _refuse_unused(
         raise UserError(f"{model} is scored without a search: leave its options out")
 
 
-def _draw(done: Any, label: str, picture: Path) -> None:
+def _draw(result: Any, label: str, picture: Path) -> None:
     from seq2seq.evaluation import plots
 
-    if done.confusion is not None:
-        plots.plot_confusion(done.confusion, done.names, picture)
+    if result.confusion is not None:
+        plots.plot_confusion(result.confusion, result.names, picture)
     else:
-        plots.plot_lengths({label: done.by_length}, picture)
+        plots.plot_lengths({label: result.by_length}, picture)
 
 
 def _runs_of(model: str) -> list[Path]:
     """The run folder that a model lies in, or that each of an ensemble does."""
-    return [one.resolve().parent for one in model_folders(model)]
+    return [folder.resolve().parent for folder in model_folders(model)]
 
 
 def _record(
@@ -215,7 +215,7 @@ def _record(
 
     runs = _runs_of(model)
     records = [read_run_record(run) for run in runs]
-    minutes = [one.minutes for one in records if one.minutes is not None]
+    minutes = [run.minutes for run in records if run.minutes is not None]
     row = make_row(
         recipe=records[0].recipe,
         variant=records[0].variant,
@@ -223,7 +223,7 @@ def _record(
         split=name,
         decoding=result.decoding,
         scores=result.scores,
-        parameters=sum(p.numel() for one in models for p in one.network.parameters()),
+        parameters=sum(p.numel() for member in models for p in member.network.parameters()),
         training_minutes=sum(minutes) if len(minutes) == len(records) else None,
         seconds=result.seconds,
         lines=lines,
@@ -237,34 +237,34 @@ def _record(
         append_row(record, row, require_clean=record.resolve().parent)
 
 
-def _as_json(name: str, done: Any, lines: int) -> dict[str, object]:
-    found: dict[str, object] = {
+def _as_json(name: str, result: Any, lines: int) -> dict[str, object]:
+    values: dict[str, object] = {
         "set": name,
         "lines": lines,
-        "seconds": done.seconds,
-        "scores": [asdict(score) for score in done.scores],
+        "seconds": result.seconds,
+        "scores": [asdict(score) for score in result.scores],
     }
-    if done.by_length:
-        found["by_length"] = [asdict(bucket) for bucket in done.by_length]
-    if done.confusion is not None:
-        found |= {"labels": done.names, "confusion": done.confusion.tolist()}
-    return found
+    if result.by_length:
+        values["by_length"] = [asdict(bucket) for bucket in result.by_length]
+    if result.confusion is not None:
+        values |= {"labels": result.names, "confusion": result.confusion.tolist()}
+    return values
 
 
-def _print(name: str, done: Any, lines: int) -> None:
+def _print(name: str, result: Any, lines: int) -> None:
     from rich.console import Console
     from rich.table import Table
 
     console = Console(highlight=False, soft_wrap=True)
-    console.print(f"{name}: {lines:,} lines, {lines / done.seconds:,.0f} lines a second")
-    for score in done.scores:
+    console.print(f"{name}: {lines:,} lines, {lines / result.seconds:,.0f} lines a second")
+    for score in result.scores:
         console.print(f"{score.name} {score.value:.2f}   {score.signature}", markup=False)
-    if not done.by_length:
+    if not result.by_length:
         return
     table = Table(title="BLEU by source length", title_justify="left")
     for heading in ("words", "lines", "BLEU", "length ratio"):
         table.add_column(heading, justify="right")
-    for bucket in done.by_length:
+    for bucket in result.by_length:
         words = f"{bucket.low}+" if bucket.high is None else f"{bucket.low}-{bucket.high}"
         table.add_row(
             words, f"{bucket.lines:,}", f"{bucket.bleu:.2f}", f"{bucket.length_ratio:.3f}"

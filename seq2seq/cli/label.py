@@ -50,10 +50,10 @@ def classify_command(
     with line_io.open_source(input_file) as source, line_io.open_sink(output, [input_file]) as sink:
         labeller = _opened(model, CLASSIFICATION, **machine)
         for window in line_io.read_windows(source, _WINDOW):
-            for found in labeller.stream(window):
-                line = _text(found)
+            for labelling in labeller.stream(window):
+                line = _text(labelling)
                 if probabilities:
-                    line = _json(next(iter(_rows(labeller, found)), None))
+                    line = _json(next(iter(_rows(labeller, labelling)), None))
                 sink.write(line)
             sink.flush()
 
@@ -83,8 +83,8 @@ def tag_command(
             _tag_conllu(labeller, source, sink, "stdin" if input_file is None else str(input_file))
             return
         for window in line_io.read_windows(source, _WINDOW):
-            for found in labeller.stream(" ".join(line.split()) for line in window):
-                sink.write(_json(_rows(labeller, found)) if probabilities else _text(found))
+            for labelling in labeller.stream(" ".join(line.split()) for line in window):
+                sink.write(_json(_rows(labeller, labelling)) if probabilities else _text(labelling))
             sink.flush()
 
 
@@ -97,8 +97,8 @@ def _tag_conllu(labeller: Labeller, source: IO[bytes], sink: IO[bytes], name: st
     size = _WINDOW if line_io.is_regular_file(source) else 1
     while window := list(islice(waiting, size)):
         texts = [" ".join(sentence.column("form")) for sentence in window]
-        for sentence, found in zip(window, labeller.stream(texts), strict=True):
-            sink.write(sentence.with_column("upos", found.labels).encode())
+        for sentence, labelling in zip(window, labeller.stream(texts), strict=True):
+            sink.write(sentence.with_column("upos", labelling.labels).encode())
         sink.flush()
 
 
@@ -112,20 +112,20 @@ def _opened(
     return Labeller.load(model, task, device=device, precision=precision, batch_size=batch_size)
 
 
-def _text(found: Labelling) -> bytes:
-    return " ".join(found.labels).encode() + b"\n"
+def _text(labelling: Labelling) -> bytes:
+    return " ".join(labelling.labels).encode() + b"\n"
 
 
 def _json(value: object) -> bytes:
     return json.dumps(value, ensure_ascii=False).encode() + b"\n"
 
 
-def _rows(labeller: Labeller, found: Labelling) -> list[dict[str, object]]:
+def _rows(labeller: Labeller, labelling: Labelling) -> list[dict[str, object]]:
     """What JSONL says of the text, or of each of its words."""
     return [
         {
             "label": label,
             "probabilities": dict(zip(labeller.names, map(float, values.round(6)), strict=True)),
         }
-        for label, values in zip(found.labels, found.probabilities, strict=True)
+        for label, values in zip(labelling.labels, labelling.probabilities, strict=True)
     ]

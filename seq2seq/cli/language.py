@@ -36,18 +36,18 @@ def perplexity_command(
 
     runtime.set_threads(threads)
     loaded = folder.load_model(Path(model), [LANGUAGE_MODEL])
-    chosen = runtime.select_device(device)
+    selected = runtime.select_device(device)
     name = "stdin" if text_file is None else str(text_file)
     with line_io.open_source(text_file) as source:
-        found = perplexity_of_lines(
+        result = perplexity_of_lines(
             loaded,
             decode_lines(source, name),
-            chosen,
-            runtime.select_dtype(precision, chosen),
+            selected,
+            runtime.select_dtype(precision, selected),
             name,
         )
     click.echo(
-        f"perplexity {found.value:.3f}   {found.loss:.4f} nats a token, {found.tokens:,} tokens"
+        f"perplexity {result.value:.3f}   {result.loss:.4f} nats a token, {result.tokens:,} tokens"
     )
 
 
@@ -98,8 +98,8 @@ def generate_command(
             click.echo(line)
         return
     writer = LanguageModel.load(model, device=device, precision=precision)
-    for option, said in (("--given", given is not None), ("--number", number != 1)):
-        if said:
+    for option, is_set in (("--given", given is not None), ("--number", number != 1)):
+        if is_set:
             raise UserError(
                 f"{option}: {model} is a language model, which writes one text on from a --prompt"
             )
@@ -113,11 +113,11 @@ def generate_command(
 
 
 def _written(
-    model: str, given: str, options: SamplingOptions, device: str, precision: str
+    model: str, condition: str, options: SamplingOptions, device: str, precision: str
 ) -> list[str]:
     """What a model writes for a label or a vector, the likeliest sample first."""
     from seq2seq.decoding.translator import Translator
 
     translator = Translator.load(model, device=device, precision=precision, tasks=[GENERATION])
-    (result,) = translator.stream([given], options)
-    return [one.text for one in result.translations]
+    (result,) = translator.stream([condition], options)
+    return [translation.text for translation in result.translations]

@@ -85,16 +85,25 @@ def open_sink(path: Path | None, inputs: list[Path | None]) -> Iterator[IO[bytes
     """
     if path is None or _is_stdout(path):
         output = os.fstat(sys.stdout.fileno())
-        for one in inputs:
-            given = one.stat() if one and str(one) != "-" else os.fstat(sys.stdin.fileno())
-            if stat.S_ISREG(output.st_mode) and os.path.samestat(given, output):
+        for input_path in inputs:
+            status = (
+                input_path.stat()
+                if input_path and str(input_path) != "-"
+                else os.fstat(sys.stdin.fileno())
+            )
+            if stat.S_ISREG(output.st_mode) and os.path.samestat(status, output):
                 raise UserError("the output is the input itself: write to another file")
         yield sys.stdout.buffer
         return
     from seq2seq.files import atomic_file
 
-    for one in inputs:
-        if one is not None and path.exists() and one.exists() and path.samefile(one):
+    for input_path in inputs:
+        if (
+            input_path is not None
+            and path.exists()
+            and input_path.exists()
+            and path.samefile(input_path)
+        ):
             raise UserError(f"{path}: the output is the input itself: name another file with -o")
     if path.suffix == ".gz":
         raise UserError(f"{path}: lines are written as they are: name a file without .gz")

@@ -72,7 +72,7 @@ def costs(
     from seq2seq.evaluation import cost_plot as study
     from seq2seq.evaluation.result_rows import read_rows
 
-    found = study.select_variants(
+    variant_costs = study.select_variants(
         read_rows(results),
         prefix=variants,
         split=split,
@@ -81,7 +81,12 @@ def costs(
         cost=against,
     )
     study.plot_costs(
-        found, output, metric=f"{metric} on {split}", cost=against, named=named, lowest=lowest
+        variant_costs,
+        output,
+        metric=f"{metric} on {split}",
+        cost=against,
+        named=named,
+        lowest=lowest,
     )
 
 

@@ -95,8 +95,8 @@ def translate_command(
 
 def _scored(translations: Iterable[Translation], number: int) -> Iterator[bytes]:
     """The translations of line `number` as lines of JSONL."""
-    for rank, one in enumerate(translations, start=1):
-        row = {"line": number, "rank": rank, "text": one.text, "score": one.score}
+    for rank, translation in enumerate(translations, start=1):
+        row = {"line": number, "rank": rank, "text": translation.text, "score": translation.score}
         yield json.dumps(row, ensure_ascii=False).encode() + b"\n"
 
 
@@ -145,5 +145,5 @@ def score_command(
     sources, targets = line_io.read_parallel_lines(source_file, target_file)
     with line_io.open_sink(output, [source_file, target_file]) as sink:
         translator = open_translator(model, **machine)
-        for one in translator.score(sources, targets, length_penalty):
-            sink.write(f"{one.score:.6f}\n".encode())
+        for translation in translator.score(sources, targets, length_penalty):
+            sink.write(f"{translation.score:.6f}\n".encode())

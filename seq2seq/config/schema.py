@@ -262,7 +262,7 @@ class Config(Section):
             value = getattr(getattr(self, section), name)
             if value in allowed:
                 continue
-            known = " or ".join(_as_toml(one) for one in allowed)
+            known = " or ".join(_as_toml(choice) for choice in allowed)
             yield f"{key} = {_as_toml(value)} is not for task {task.name!r}: use {known}"
         if task.has_source and not self.data.source:
             yield "data.source: say what the source is, its language or its column"

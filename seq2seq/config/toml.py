@@ -58,18 +58,24 @@ def validate_section(section: type[AnySection], values: dict[str, Any], where: s
     try:
         return section.model_validate(values)
     except ValidationError as error:
-        said = _complaints(error, section)
+        problems = _complaints(error, section)
         # What does not fit together is looked for in sound values alone: so once more without the
         # unsound ones, of which nothing is to be said twice.
-        rest, taken = _without(values, error, section)
+        rest, named_already = _without(values, error, section)
         try:
             section.model_validate(rest)
-        except ValidationError as other:
-            named = re.compile(rf"\b({'|'.join(map(re.escape, taken))})\b") if taken else None
-            said += [
-                one for one in _complaints(other, section) if named is None or not named.search(one)
+        except ValidationError as remaining:
+            named = (
+                re.compile(rf"\b({'|'.join(map(re.escape, named_already))})\b")
+                if named_already
+                else None
+            )
+            problems += [
+                problem
+                for problem in _complaints(remaining, section)
+                if named is None or not named.search(problem)
             ]
-        raise UserError(f"{where}: " + "; ".join(dict.fromkeys(said))) from None
+        raise UserError(f"{where}: " + "; ".join(dict.fromkeys(problems))) from None
 
 
 def dump_config(config: Config) -> str:
@@ -166,11 +172,11 @@ def _with_found_paths(data: DataConfig, folder: Path) -> DataConfig:
             return None
         return [find(name) for name in value] if isinstance(value, list) else find(value)
 
-    found: dict[str, Any] = {
+    paths: dict[str, Any] = {
         name: find_all(getattr(data, name)) for name in ("train", "valid", "test")
     }
     # A hub id has the form owner/name; a folder beside the configuration is one on this disk.
     if data.hub is not None:
         here = [str(base / data.hub) for base in folders if (base / data.hub).is_dir()]
-        found["hub"] = here[0] if here else data.hub
-    return data.model_copy(update=found)
+        paths["hub"] = here[0] if here else data.hub
+    return data.model_copy(update=paths)

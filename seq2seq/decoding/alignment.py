@@ -41,7 +41,7 @@ class Alignment:
         pieces; the heaviest source word is taken, of equals the first.
         """
         sources = [word for word in self.source.words if word is not None]
-        found = []
+        pairs = []
         for target in sorted({word for word in self.target.words if word is not None}):
             rows = [row for row, word in enumerate(self.target.words) if word == target]
             mass = np.zeros(max(sources, default=-1) + 1)
@@ -51,8 +51,8 @@ class Alignment:
                 if word is not None:
                     mass[word] += weight
             if len(mass):
-                found.append((int(mass.argmax()), target))
-        return found
+                pairs.append((int(mass.argmax()), target))
+        return pairs
 
     def pharaoh(self) -> str:
         """The hard alignment as `i-j i-j`: source word i, target word j."""

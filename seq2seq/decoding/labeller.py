@@ -76,7 +76,7 @@ class Labeller:
 
     def _window(self, texts: list[str]) -> list[Labelling]:
         ids = self.codec.source_ids(texts)
-        found = [Labelling([], np.zeros((0, len(self.names)), np.float32)) for _ in texts]
+        labellings = [Labelling([], np.zeros((0, len(self.names)), np.float32)) for _ in texts]
         order = sorted(
             (i for i, text in enumerate(texts) if text.strip()), key=lambda i: len(ids[i])
         )
@@ -87,8 +87,8 @@ class Labeller:
                 rows, self._probabilities([ids[i] for i in rows]), strict=True
             ):
                 likeliest = probabilities.argmax(axis=1)
-                found[row] = Labelling([self.names[i] for i in likeliest], probabilities)
-        return found
+                labellings[row] = Labelling([self.names[i] for i in likeliest], probabilities)
+        return labellings
 
     @torch.inference_mode()
     def _probabilities(self, ids: Sequence[list[int]]) -> list[np.ndarray]:
@@ -105,4 +105,4 @@ class Labeller:
         if not words:
             return list(probabilities[:, None])
         counts = [row.count(source.eos) for row in ids]
-        return [one[:count] for one, count in zip(probabilities, counts, strict=True)]
+        return [rows[:count] for rows, count in zip(probabilities, counts, strict=True)]

@@ -37,7 +37,9 @@ class SearchOptions:
         if self.min_length < 1:
             problems.append(f"minimum length {self.min_length} must be at least 1")
         if self.max_length is not None and self.max_length < self.min_length:
-            problems.append(f"maximum length {self.max_length} is below the minimum length {self.min_length}")
+            problems.append(
+                f"maximum length {self.max_length} is below the minimum length {self.min_length}"
+            )
         if not 0 <= self.length_penalty < math.inf:
             problems.append(f"length penalty {self.length_penalty} must be finite and at least 0")
         return problems

@@ -58,7 +58,8 @@ class SourceLine:
             self._join([hypotheses[rank] for hypotheses in parts], codec, align and rank == 0)
             for rank in range(min(map(len, parts)))
         ]
-        translations.sort(key=lambda one: -one.score)  # samples are not yet in order
+        # Samples are not yet in order.
+        translations.sort(key=lambda translation: -translation.score)
         return LineResult(translations, self.notes)
 
     def _join(self, chosen: list[Hypothesis], codec: Codec, align: bool) -> Translation:

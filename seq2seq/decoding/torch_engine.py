@@ -69,7 +69,7 @@ class TorchEngine:
             ]
             log_p = stepped[0][0]  # [N, V]
             if len(stepped) > 1:
-                together = torch.stack([one for one, _ in stepped])  # [M, N, V]
+                together = torch.stack([values for values, _ in stepped])  # [M, N, V]
                 log_p = together.logsumexp(dim=0) - math.log(len(stepped))
         return TensorLogProbabilities(log_p), EnsembleState([member for _, member in stepped])
 

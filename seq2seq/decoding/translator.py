@@ -175,8 +175,8 @@ class Translator:
                 hypotheses = search(
                     self.engine, state, self._limits(sources, options), self.specials
                 )
-                for (line, part), found in zip(batch, hypotheses, strict=True):
-                    line.hypotheses[part] = found
+                for (line, part), ranked in zip(batch, hypotheses, strict=True):
+                    line.hypotheses[part] = ranked
                 if align:
                     self._attend(batch, state)
                 while done < len(lines) and lines[done].is_done:
@@ -266,7 +266,8 @@ class Translator:
         """Keep the attention of each source's best hypothesis, by teacher forcing from `state`."""
         best = [line.hypotheses[part][0] for line, part in batch]
         written = [
-            [self.specials.bos, *one.tokens][: len(one.tokens) + one.finished] for one in best
+            [self.specials.bos, *hypothesis.tokens][: len(hypothesis.tokens) + hypothesis.finished]
+            for hypothesis in best
         ]
         weights = self.engine.weights(state, written)
         for (line, part), rows in zip(batch, weights, strict=True):
@@ -278,14 +279,17 @@ class Translator:
         # Samples come as often as they are likely.
         drawn = isinstance(options.candidates, SamplingOptions)
         gains = expected_utilities(
-            [one.text for one in candidates],
-            [0.0 if drawn else one.log_probability for one in candidates],
+            [candidate.text for candidate in candidates],
+            [0.0 if drawn else candidate.log_probability for candidate in candidates],
             options.utility,
             lowercase=self.lowercase,
             tokens=self.bleu_tokens,
         )
-        scored = [replace(one, score=gain) for one, gain in zip(candidates, gains, strict=True)]
-        ranked = sorted(scored, key=lambda one: -one.score)
+        scored = [
+            replace(candidate, score=gain)
+            for candidate, gain in zip(candidates, gains, strict=True)
+        ]
+        ranked = sorted(scored, key=lambda candidate: -candidate.score)
         return LineResult(ranked[: options.n_best], result.notes)
 
     def _encode(self, texts: Sequence[str], first: int) -> list[SourceLine]:

@@ -62,10 +62,10 @@ def _read(path: Path, line: int) -> tuple[list[str], list[str], np.ndarray]:
             "--alignments FILE.jsonl wrote"
         )
     rows = read_jsonl(path)
-    found = [(number, row) for number, row in rows if row.get("line") == line]
-    if not found:
+    rows_of_line = [(number, row) for number, row in rows if row.get("line") == line]
+    if not rows_of_line:
         raise UserError(f"{path}: no alignment of line {line}: it holds {len(rows):,} lines")
-    number, row = found[0]
+    number, row = rows_of_line[0]
     source, target, weights = row.get("source"), row.get("target"), row.get("weights")
     if not (_is_text(source) and _is_text(target) and _is_table(weights, len(target), len(source))):
         raise UserError(

@@ -11,13 +11,13 @@ from seq2seq.evaluation.scores import Score
 
 
 def confusion_matrix(
-    wanted: Sequence[str], found: Sequence[str], names: Sequence[str]
+    wanted: Sequence[str], predicted: Sequence[str], names: Sequence[str]
 ) -> np.ndarray:
     """[labels, labels] int64: how often row was wanted and column found."""
     numbers = {name: number for number, name in enumerate(names)}
     counts = np.zeros((len(names), len(names)), np.int64)
-    for one, other in zip(wanted, found, strict=True):
-        counts[numbers[one], numbers[other]] += 1
+    for wanted_label, predicted_label in zip(wanted, predicted, strict=True):
+        counts[numbers[wanted_label], numbers[predicted_label]] += 1
     return counts
 
 
@@ -30,8 +30,8 @@ def classification_scores(counts: np.ndarray) -> list[Score]:
     total = int(counts.sum())
     if not total:
         raise UserError("there are no labels to score")
-    right, asked = counts.diagonal(), counts.sum(axis=0) + counts.sum(axis=1)
-    f1 = 2 * right[asked > 0] / asked[asked > 0]
+    right, occurrences = counts.diagonal(), counts.sum(axis=0) + counts.sum(axis=1)
+    f1 = 2 * right[occurrences > 0] / occurrences[occurrences > 0]
     what = f"{total:,} labels of {len(counts)} kinds"
     return [
         Score("accuracy", 100 * float(right.sum()) / total, what),

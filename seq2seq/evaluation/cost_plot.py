@@ -58,9 +58,9 @@ def select_variants(
     UserError where there is none, with what there is instead, and for a training without minutes.
     """
     known: dict[str, None] = {}  # a set in order
-    found: dict[str, dict[int, tuple[float, float]]] = {}
+    costs: dict[str, dict[int, tuple[float, float]]] = {}
     for row in rows:
-        values = {one["name"]: one["value"] for one in row["metrics"]}
+        values = {metric_row["name"]: metric_row["value"] for metric_row in row["metrics"]}
         if not row["variant"].startswith(prefix):
             continue
         there = (row["split"], describe_decoding(row["decoding"]))
@@ -71,8 +71,8 @@ def select_variants(
         if cost == "minutes" and minutes is None:
             raise UserError(f"{row['variant']}: its row does not say how long it was trained")
         price = minutes if cost == "minutes" else row["parameters"] / 1e6
-        found.setdefault(row["variant"], {})[row["seed"]] = (price, values[metric])
-    if not found:
+        costs.setdefault(row["variant"], {})[row["seed"]] = (price, values[metric])
+    if not costs:
         wanted = f"{metric} on {split}, {decoding}"
         has = f"they have {'; '.join(known)}" if known else "no variant begins so"
         raise UserError(f"no row of a variant {prefix}… has {wanted}: {has}")
@@ -80,22 +80,22 @@ def select_variants(
         VariantCost(
             name.removeprefix(prefix), *map(statistics.fmean, zip(*seeds.values(), strict=True))
         )
-        for name, seeds in found.items()
+        for name, seeds in costs.items()
     ]
-    return sorted(means, key=lambda one: (one.cost, -one.score))
+    return sorted(means, key=lambda variant: (variant.cost, -variant.score))
 
 
 def pareto_frontier(sorted_variants: Sequence[VariantCost]) -> list[VariantCost]:
     """Those that no cheaper one is as good as; what is given is sorted by cost."""
     best: list[VariantCost] = []
-    for one in sorted_variants:
-        if not best or one.score > best[-1].score:
-            best.append(one)
+    for variant in sorted_variants:
+        if not best or variant.score > best[-1].score:
+            best.append(variant)
     return best
 
 
 def plot_costs(
-    found: Sequence[VariantCost],
+    variants: Sequence[VariantCost],
     picture: Path,
     *,
     metric: str,
@@ -109,7 +109,7 @@ def plot_costs(
 
     Raises UserError for a name that no variant has, and for a picture that is not png, svg or pdf.
     """
-    names = {one.name for one in found}
+    names = {variant.name for variant in variants}
     for name in named:
         if name not in names:
             raise UserError(f"no variant is called {name!r}{did_you_mean(name, names)}")
@@ -118,23 +118,23 @@ def plot_costs(
     style_axes(axes, metric)
     axes.set_xlabel(_AXES[cost], color=QUIET)
     axes.margins(x=0.12, y=0.12)
-    best = pareto_frontier(found)
-    line = [(one.cost, one.score) for one in best]
+    best = pareto_frontier(variants)
+    line = [(variant.cost, variant.score) for variant in best]
     axes.plot(*zip(*line, strict=True), color=COLOURS[0], lw=1.2)
     labels, places = [], []
-    for one in found:
-        ours = one in best
-        colour = COLOURS[0] if ours else COLOURS[1] if one.name in named else QUIET
-        if below := lowest is not None and one.score < lowest:
-            where, text, mark = (one.cost, lowest), f"{one.name} {one.score:.1f}", "v"
+    for variant in variants:
+        ours = variant in best
+        colour = COLOURS[0] if ours else COLOURS[1] if variant.name in named else QUIET
+        if below := lowest is not None and variant.score < lowest:
+            where, text, mark = (variant.cost, lowest), f"{variant.name} {variant.score:.1f}", "v"
         else:
-            where, text, mark = (one.cost, one.score), one.name, "o"
+            where, text, mark = (variant.cost, variant.score), variant.name, "o"
         size = 6 if ours else 4.5
         above = 2 if colour == QUIET else 3  # what is named is not hidden
         axes.plot(
             where[0], where[1], mark, color=colour, markersize=size, clip_on=False, zorder=above
         )
-        if ours or below or one.name in named:
+        if ours or below or variant.name in named:
             labels.append(axes.annotate(text, where, **_LABEL, color=colour))
         places.append(where)
     axes.set_ylim(bottom=lowest)

@@ -97,19 +97,21 @@ def plot_lengths(systems: Mapping[str, Sequence[LengthBucket]], picture: Path) -
     ranges = {(bucket.low, bucket.high) for buckets in systems.values() for bucket in buckets}
     if not ranges:
         raise UserError(f"{picture}: nothing to draw, no system has a line: give texts with lines")
-    order = sorted(ranges, key=lambda one: (one[0], math.inf if one[1] is None else one[1]))
+    order = sorted(
+        ranges, key=lambda bucket: (bucket[0], math.inf if bucket[1] is None else bucket[1])
+    )
     figure = new_figure(width=7.2)
     axes = figure.subplots()
     style_axes(axes, "BLEU by source length")
     ends = []
     for number, (name, buckets) in enumerate(systems.items()):
-        points = sorted((order.index((one.low, one.high)), one.bleu) for one in buckets)
+        points = sorted((order.index((bucket.low, bucket.high)), bucket.bleu) for bucket in buckets)
         colour = COLOURS[number % len(COLOURS)]
         dash = DASHES[number // len(COLOURS) % len(DASHES)]
         _draw(axes, [(float(x), y) for x, y in points], colour, width=1.8, dots=True, dash=dash)
         if points:
             ends.append((name, points[-1][1], colour))
-    axes.set_xticks(range(len(order)), [_tick(one, systems) for one in order])
+    axes.set_xticks(range(len(order)), [_tick(bucket, systems) for bucket in order])
     axes.set_xlim(-0.4, len(order) - 0.6)
     axes.set_xlabel("words in the source", color=QUIET)
     _from_zero(axes)
@@ -184,8 +186,8 @@ def _mark(axes: Axes, x: float, y: float, *, above: bool) -> None:
     )
 
 
-def _tick(one: tuple[int, int | None], systems: Mapping[str, Sequence[LengthBucket]]) -> str:
-    low, high = one
+def _tick(bounds: tuple[int, int | None], systems: Mapping[str, Sequence[LengthBucket]]) -> str:
+    low, high = bounds
     words = f"{low}+" if high is None else f"≤ {high}" if low == 0 else f"{low}–{high}"
     if low == high:
         words = str(low)
@@ -193,7 +195,7 @@ def _tick(one: tuple[int, int | None], systems: Mapping[str, Sequence[LengthBuck
         bucket.lines
         for buckets in systems.values()
         for bucket in buckets
-        if (bucket.low, bucket.high) == one
+        if (bucket.low, bucket.high) == bounds
     }
     if len(counts) > 1:
         return words

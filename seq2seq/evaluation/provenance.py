@@ -75,8 +75,8 @@ def _git(folder: Path, *arguments: str) -> str:
     try:
         done = subprocess.run(command, capture_output=True, env=environment, check=True)
     except (OSError, subprocess.CalledProcessError) as error:
-        said = error.stderr.decode(errors="replace") if hasattr(error, "stderr") else str(error)
-        reason = " ".join(said.split()) or "no commit yet"
+        output = error.stderr.decode(errors="replace") if hasattr(error, "stderr") else str(error)
+        reason = " ".join(output.split()) or "no commit yet"
         raise UserError(f"{folder}: git cannot say what is committed ({reason})") from error
     return os.fsdecode(done.stdout)
 

@@ -153,10 +153,10 @@ def write_results(folder: Path) -> Path:
     """
     folder = folder.resolve()
     text = render_results(read_rows(folder / "results.jsonl"), f"Results: {folder.name}")
-    made = f'<!-- made by "seq2seq results {_shown(folder)}" from results.jsonl; do not edit -->'
+    header = f'<!-- made by "seq2seq results {_shown(folder)}" from results.jsonl; do not edit -->'
     target = folder / "RESULTS.md"
     # A command may hold bytes of a file name that are no text; they must not stop the table.
-    write_atomically(target, f"{made}\n\n{text}".encode(errors="replace"))
+    write_atomically(target, f"{header}\n\n{text}".encode(errors="replace"))
     return target
 
 

@@ -61,10 +61,11 @@ def _values(row: ResultRow) -> Values:
 
 def _table(rows: Sequence[ResultRow]) -> list[str]:
     values = [_values(row) for row in rows]
-    names = list(dict.fromkeys(name for one in values for name in one))
+    names = list(dict.fromkeys(name for row_values in values for name in row_values))
     # One number of decimals a column: two suit BLEU, a column of fractions needs four.
     decimals = {
-        name: 2 if max(abs(one.get(name, 0.0)) for one in values) >= 1 else 4 for name in names
+        name: 2 if max(abs(row_values.get(name, 0.0)) for row_values in values) >= 1 else 4
+        for name in names
     }
     head = ["#", "variant", "split", "decoding", *names]
     head += ["seed", "parameters (M)", "training (min)", "lines/s", "hardware", "commit"]
@@ -75,8 +76,11 @@ def _table(rows: Sequence[ResultRow]) -> list[str]:
         together = list(members)
         for row in together:
             number += 1
-            one = _values(row)
-            metrics = [f"{one[name]:.{decimals[name]}f}" if name in one else "–" for name in names]
+            row_values = _values(row)
+            metrics = [
+                f"{row_values[name]:.{decimals[name]}f}" if name in row_values else "–"
+                for name in names
+            ]
             lines.append(_line([str(number), *group, *metrics, *_about(row)]))
         # A seed that was run twice counts once, and one that was scored in two ways in both.
         seeds: dict[int, Values] = {}
@@ -93,15 +97,15 @@ def _about(row: ResultRow) -> list[str]:
     """The last columns. What a model was trained on, and at which commit, is said where it is
     known; of an older row, what it was scored on."""
     minutes, seconds = row["training_minutes"], row["seconds"]
-    made = row.get("training", row)
+    training = row.get("training", row)
     return [
         str(row["seed"]),
         f"{row['parameters'] / 1e6:.2f}",
         "–" if minutes is None else f"{minutes:,.1f}",
         f"{row['lines'] / seconds:,.1f}" if seconds > 0 else "–",
-        _hardware(made["hardware"]),
+        _hardware(training["hardware"]),
         # A commit is found by its first letters; that it was not all is said.
-        made["commit"][:10] + ("+changes" if made["commit"].endswith("+changes") else ""),
+        training["commit"][:10] + ("+changes" if training["commit"].endswith("+changes") else ""),
     ]
 
 
@@ -113,7 +117,7 @@ def _hardware(machine: Mapping[str, object]) -> str:
 
 
 def _spread(seeds: Sequence[Values], name: str, decimals: int) -> str:
-    values = [one[name] for one in seeds if name in one]
+    values = [seed_values[name] for seed_values in seeds if name in seed_values]
     if len(values) < 2:
         return "–"
     mean, deviation = statistics.fmean(values), statistics.stdev(values)
@@ -122,14 +126,14 @@ def _spread(seeds: Sequence[Values], name: str, decimals: int) -> str:
 
 def _signatures(rows: Sequence[ResultRow]) -> list[str]:
     """One line a metric; where rows were counted differently, one line for each way."""
-    found: dict[str, dict[str, list[int]]] = {}
+    ways_by_name: dict[str, dict[str, list[int]]] = {}
     for number, row in enumerate(rows, start=1):
         for metric in row["metrics"]:
             if metric["signature"]:
-                ways = found.setdefault(metric["name"], {})
+                ways = ways_by_name.setdefault(metric["name"], {})
                 ways.setdefault(metric["signature"], []).append(number)
     lines = []
-    for name, ways in found.items():
+    for name, ways in ways_by_name.items():
         for signature, numbers in ways.items():
             noun = "row" if len(numbers) == 1 else "rows"
             which = f" ({noun} {', '.join(map(str, numbers))})" if len(ways) > 1 else ""

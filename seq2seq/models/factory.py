@@ -19,11 +19,11 @@ from seq2seq.nn.encoder import Encoder
 
 def build_embedding(vocabulary: int, size: int, pad: int) -> nn.Embedding:
     """Fresh vectors of V tokens; that of `pad` is zero at first."""
-    made = nn.Embedding(vocabulary, size, padding_idx=pad)
+    vectors = nn.Embedding(vocabulary, size, padding_idx=pad)
     # Small enough that a tied output starts near the uniform distribution.
-    nn.init.normal_(made.weight, std=size**-0.5)
-    nn.init.zeros_(made.weight[pad].data)
-    return made
+    nn.init.normal_(vectors.weight, std=size**-0.5)
+    nn.init.zeros_(vectors.weight[pad].data)
+    return vectors
 
 
 def build_encoder(config: Config, vectors: nn.Embedding) -> Encoder:

@@ -130,10 +130,10 @@ def load_weights(path: Path, network: torch.nn.Module) -> None:
     networks, or holds other shapes."""
     try:
         with safe_open(str(path), "pt") as file:
-            found = (file.metadata() or {}).get("seq2seq", "1")
-            if found != _WEIGHTS_VERSION:
+            version = (file.metadata() or {}).get("seq2seq", "1")
+            if version != _WEIGHTS_VERSION:
                 raise UserError(
-                    f"{path}: of networks of version {found}, and these are of version "
+                    f"{path}: of networks of version {version}, and these are of version "
                     f"{_WEIGHTS_VERSION}, "
                     "which compute something else of the same weights: train anew, or use the "
                     "seq2seq that wrote it"

@@ -84,6 +84,6 @@ class TaggerNetwork(Network):
         """Where each word ends, [B, W]; 0 over padding."""
         rows, at = ends.nonzero(as_tuple=True)
         number = ends.cumsum(dim=1)[rows, at] - 1
-        found = torch.zeros(len(ends), words, dtype=torch.int64, device=ends.device)
-        found[rows, number] = at
-        return found
+        positions = torch.zeros(len(ends), words, dtype=torch.int64, device=ends.device)
+        positions[rows, number] = at
+        return positions

@@ -25,10 +25,10 @@ def fused_recurrence(mode: str, x: Tensor, state: Tensor, weight: Tensor, bias: 
     """mode, as torch calls it: RNN_TANH, RNN_RELU or GRU; state [B, H]; bias [H]: that of a GRU's n
     → all h [T, B, H]."""
     if mode == "GRU":
-        found: Tensor = _GRU.apply(x, state, weight, bias)  # type: ignore[no-untyped-call]
+        states: Tensor = _GRU.apply(x, state, weight, bias)  # type: ignore[no-untyped-call]
     else:
-        found = _RNN.apply(x, state, weight, mode == "RNN_RELU")  # type: ignore[no-untyped-call]
-    return found
+        states = _RNN.apply(x, state, weight, mode == "RNN_RELU")  # type: ignore[no-untyped-call]
+    return states
 
 
 class _RNN(Function):

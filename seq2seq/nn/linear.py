@@ -47,7 +47,7 @@ def softmax_dtype(x: Tensor) -> torch.dtype:
     return torch.promote_types(x.dtype, torch.float32)
 
 
-def matmul_as(one: Tensor, other: Tensor) -> Tensor:
+def matmul_as(left: Tensor, right: Tensor) -> Tensor:
     """The matrix product, in the dtype of `other`."""
-    with torch.autocast(one.device.type, enabled=False):
-        return one.to(other.dtype) @ other
+    with torch.autocast(left.device.type, enabled=False):
+        return left.to(right.dtype) @ right
