@@ -153,9 +153,9 @@ def frames_of_the_package() -> list[str]:
 
 
 @pytest.mark.parametrize("placement", ["parallel", "classic"])
-@pytest.mark.parametrize("beam", [1, 4])
+@pytest.mark.parametrize("search", [["--beam", 1], ["--beam", 4], ["--sample"]], ids=str)
 def test_few_calls_from_translate_to_attention(
-    placement, beam, attending, toy, shell, tmp_path, monkeypatch
+    placement, search, attending, toy, shell, tmp_path, monkeypatch
 ) -> None:
     from seq2seq.models.folder import build_model, load_model, save_model
 
@@ -172,7 +172,7 @@ def test_few_calls_from_translate_to_attention(
             return plain(self, *given)
 
         monkeypatch.setattr(kind, "forward", noted)
-    said = shell("translate", tmp_path / "model", "--beam", beam, stdin=b"the red cat runs\n")
+    said = shell("translate", tmp_path / "model", *search, stdin=b"the red cat runs\n")
     assert said.code == 0
     # The stacks were noted one call above attention itself.
     assert {frames[0] for frames in stacks} == {"__init__.main"}

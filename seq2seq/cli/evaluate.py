@@ -7,7 +7,6 @@ import shlex
 import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -47,7 +46,7 @@ if TYPE_CHECKING:
     help="Write the translations to a file as well.",
 )
 @with_search_options
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.option("--json", "json_wanted", is_flag=True, help="Print one JSON object.")
 @click.option("--plot", type=click.Path(path_type=Path), help="Draw BLEU by source length.")
 @click.option(
     "--record",
@@ -65,7 +64,7 @@ def evaluate_command(
     target_file: Path | None,
     split: str | None,
     output: Path | None,
-    as_json: bool,
+    json_wanted: bool,
     plot: Path | None,
     record: Path | None,
     command: str | None,
@@ -82,6 +81,7 @@ def evaluate_command(
     from seq2seq import runtime
     from seq2seq.decoding.options import search_options
     from seq2seq.evaluation.evaluate import evaluate_models
+    from seq2seq.evaluation.report import as_json, print_report
     from seq2seq.models.folder import load_model
 
     machine = {name: options.pop(name) for name in MODEL_OPTIONS}
@@ -114,10 +114,10 @@ def evaluate_command(
     try:
         _record(model, models, name, result, len(pairs), command, device, record)
     finally:  # what reads this may leave early (`| head`): nothing is left to be done by then
-        if as_json:
-            click.echo(json.dumps(_as_json(name, result, len(pairs))))
+        if json_wanted:
+            click.echo(json.dumps(as_json(name, result, len(pairs))))
         else:
-            _print(name, result, len(pairs))
+            print_report(name, result, len(pairs))
 
 
 @click.command()
@@ -235,38 +235,3 @@ def _record(
         append_row(runs[0] / "results.jsonl", row, require_clean=None)
     if record is not None:
         append_row(record, row, require_clean=record.resolve().parent)
-
-
-def _as_json(name: str, result: Any, lines: int) -> dict[str, object]:
-    values: dict[str, object] = {
-        "set": name,
-        "lines": lines,
-        "seconds": result.seconds,
-        "scores": [asdict(score) for score in result.scores],
-    }
-    if result.by_length:
-        values["by_length"] = [asdict(bucket) for bucket in result.by_length]
-    if result.confusion is not None:
-        values |= {"labels": result.names, "confusion": result.confusion.tolist()}
-    return values
-
-
-def _print(name: str, result: Any, lines: int) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    console = Console(highlight=False, soft_wrap=True)
-    console.print(f"{name}: {lines:,} lines, {lines / result.seconds:,.0f} lines a second")
-    for score in result.scores:
-        console.print(f"{score.name} {score.value:.2f}   {score.signature}", markup=False)
-    if not result.by_length:
-        return
-    table = Table(title="BLEU by source length", title_justify="left")
-    for heading in ("words", "lines", "BLEU", "length ratio"):
-        table.add_column(heading, justify="right")
-    for bucket in result.by_length:
-        words = f"{bucket.low}+" if bucket.high is None else f"{bucket.low}-{bucket.high}"
-        table.add_row(
-            words, f"{bucket.lines:,}", f"{bucket.bleu:.2f}", f"{bucket.length_ratio:.3f}"
-        )
-    console.print(table)

@@ -1,23 +1,20 @@
-"""Greedy search: the most likely token at every step."""
+"""Greedy search: y_t = argmax p(y | y_<t), the lowest id of equals."""
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 
-from seq2seq.decoding.engine import Engine, LogProbabilities, State
-from seq2seq.decoding.stepping import Hypothesis, Limits, Specials, follow
+from seq2seq.decoding.engine import LogProbabilities
+from seq2seq.decoding.stepping import follow
 
 
-def greedy_search(
-    engine: Engine[State], state: State, limits: Limits, specials: Specials, alpha: float
-) -> list[list[Hypothesis]]:
-    """y_t = argmax p(y | y_<t), the lowest id of equals.
-
-    state: B rows, one per source sentence. Returns B lists of one hypothesis each; alpha only
-    enters its score. Raises the errors of `stepping.follow`.
-    """
-    return follow(engine, state, limits, specials, alpha, _most_likely)
+def most_likely(log_p: LogProbabilities, rows: np.ndarray) -> np.ndarray:
+    """The most likely token of each row, [N] int64."""
+    return log_p.top(1)[1][:, 0]
 
 
-def _most_likely(log_p: LogProbabilities, rows: np.ndarray) -> np.ndarray:
-    return log_p.top(1)[1][:, 0]  # [N]
+greedy_search = partial(follow, choose=most_likely)
+"""`stepping.follow` with that choice: (engine, state, limits, specials, alpha) → B lists of one
+hypothesis each; alpha only enters its score."""

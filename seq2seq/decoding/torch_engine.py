@@ -62,16 +62,16 @@ class TorchEngine:
     ) -> tuple[TensorLogProbabilities, EnsembleState]:
         """The log of the members' mean probabilities: see `Engine.step`."""
         last = torch.from_numpy(tokens).to(self.device)
+        rows, members = [], []
         with self._running():
-            stepped = [
-                network.decoder.step(member, last)
-                for network, member in zip(self.networks, state.members, strict=True)
-            ]
-            log_p = stepped[0][0]  # [N, V]
-            if len(stepped) > 1:
-                together = torch.stack([values for values, _ in stepped])  # [M, N, V]
-                log_p = together.logsumexp(dim=0) - math.log(len(stepped))
-        return TensorLogProbabilities(log_p), EnsembleState([member for _, member in stepped])
+            for network, member in zip(self.networks, state.members, strict=True):
+                values, following = network.decoder.step(member, last)  # [N, V]
+                rows.append(values)
+                members.append(following)
+            log_p = rows[0]
+            if len(rows) > 1:
+                log_p = torch.stack(rows).logsumexp(dim=0) - math.log(len(rows))
+        return TensorLogProbabilities(log_p), EnsembleState(members)
 
     def select(self, state: EnsembleState, rows: np.ndarray) -> EnsembleState:
         """These rows of each member's state: see `Engine.select`."""

@@ -9,8 +9,9 @@ from torch.profiler import record_function
 from seq2seq.config.schema import Config
 from seq2seq.models import factory
 from seq2seq.models.network import Network
+from seq2seq.nn.dropout import SequenceDropout
 from seq2seq.nn.encoder import token_mask
-from seq2seq.nn.recurrent import RecurrentStack, SequenceDropout
+from seq2seq.nn.recurrent import RecurrentStack
 from seq2seq.text.batching import Batch
 
 

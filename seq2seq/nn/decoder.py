@@ -15,14 +15,16 @@ network. Without a source there is no c, and the decoder is a language model.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from seq2seq.nn.context import Context, PreparedContext
+from seq2seq.nn.dropout import SequenceDropout
 from seq2seq.nn.encoder import Memory
 from seq2seq.nn.linear import linear_with_context, softmax_dtype
-from seq2seq.nn.recurrent import LayerState, RecurrentStack, SequenceDropout
+from seq2seq.nn.recurrent import LayerState, RecurrentStack
 
 
 @dataclass(frozen=True)
@@ -56,10 +58,6 @@ class DecoderState:
         if not torch.equal(sources, everything):
             prepared = tuple(part[sources] for part in prepared)
         return DecoderState(picked, prepared, each)
-
-
-# Outputs [N, T, H], c [N, T or 1, C], weights [N, T, S] or None, last state.
-_Ran = tuple[Tensor, Tensor, Tensor | None, list[LayerState]]
 
 
 class Decoder(nn.Module):
@@ -138,52 +136,37 @@ class Decoder(nn.Module):
         [N, T, E], the context's weights [N, T, S] float32 (zero over padding; None where it has
         none), and the state after them."""
         embedded = self.embedding_dropout(self.embedding(tokens))  # [N, T, E]
-        run = self._classic if self.classic else self._parallel
-        hidden, c, weights, last = run(embedded, state)
-        prepared = self.context.advance(state.prepared, tokens.shape[1])
-        after = replace(state, recurrent=last, prepared=prepared)
+        masks = self.stack.masks(embedded)
+        T, recurrent, spans = tokens.shape[1], state.recurrent, []
+        # The classic placement goes step by step, all others run over all steps at once.
+        for span in [slice(t, t + 1) for t in range(T)] if self.classic else [slice(0, T)]:
+            x = embedded[:, span]
+            now = [None if mask is None else mask[:, span] for mask in masks]
+            if self.classic or self.context.query_independent:
+                query = recurrent[0][0].unsqueeze(1) if self.classic else x
+                c, weights = self.context(state.prepared, query, state.rows_per_source)
+                fed = c if self.context.size else None
+                x, recurrent = self.stack(x, state=recurrent, context=fed, masks=now)
+            else:
+                x, first = self.stack.layer(0, x, mask=now[0], state=recurrent[0])
+                c, weights = self.context(state.prepared, x, state.rows_per_source)
+                after = [first]
+                for number in range(1, len(now)):
+                    x, last = self.stack.layer(
+                        number, x, mask=now[number], state=recurrent[number], context=c
+                    )
+                    after.append(last)
+                recurrent = after
+            spans.append((x, c, weights))
+        hidden, c, weights = (_join(parts) for parts in zip(*spans, strict=True))
+        prepared = self.context.advance(state.prepared, T)
+        following = replace(state, recurrent=recurrent, prepared=prepared)
+        hidden = self.dropout(hidden)  # [N, T, H]
         if not self.context.size:
-            return self.dropout(hidden), weights, after
-        x = torch.cat([self.dropout(hidden), embedded], dim=-1)
+            return hidden, weights, following
+        x = torch.cat([hidden, embedded], dim=-1)
         r = torch.tanh(linear_with_context(x, c, self.readout.weight, self.readout.bias))
-        return self.dropout(r), weights, after
-
-    def _parallel(self, embedded: Tensor, state: DecoderState) -> _Ran:
-        """The parallel placement: h [N, T, H], c [N, T or 1, C], weights, last state."""
-        if self.context.query_independent:
-            c, weights = self.context(state.prepared, embedded, state.rows_per_source)
-            fed = c if self.context.size else None
-            x, last = self.stack(embedded, state=state.recurrent, context=fed)
-            return x, c, weights, last
-        masks = self.stack.masks(embedded)
-        x, after = self.stack.layer(0, embedded, mask=masks[0], state=state.recurrent[0])
-        last = [after]
-        c, weights = self.context(state.prepared, x, state.rows_per_source)
-        for number in range(1, len(masks)):
-            before = state.recurrent[number]
-            x, after = self.stack.layer(number, x, mask=masks[number], state=before, context=c)
-            last.append(after)
-        return x, c, weights, last
-
-    def _classic(self, embedded: Tensor, state: DecoderState) -> _Ran:
-        """The classic placement: the same."""
-        masks = self.stack.masks(embedded)
-        recurrent = state.recurrent
-        steps = []
-        for t in range(embedded.shape[1]):
-            now = slice(t, t + 1)
-            query = recurrent[0][0].unsqueeze(1)  # [N, 1, H]
-            c, weights = self.context(state.prepared, query, state.rows_per_source)
-            x, recurrent = self.stack(
-                embedded[:, now],
-                state=recurrent,
-                context=c,
-                masks=[None if mask is None else mask[:, now] for mask in masks],
-            )
-            steps.append((x, c, weights))
-        hidden, contexts, all_weights = zip(*steps, strict=True)
-        joined = None if all_weights[0] is None else torch.cat(all_weights, dim=1)
-        return torch.cat(hidden, dim=1), torch.cat(contexts, dim=1), joined, recurrent
+        return self.dropout(r), weights, following
 
     def start(self, memory: Memory) -> DecoderState:
         """Memory of B sources → the state before the first token, one row a source."""
@@ -206,3 +189,8 @@ class Decoder(nn.Module):
         r, _, after = self.read(state, tokens.unsqueeze(1))
         logits = self.output(r.squeeze(1))
         return logits.log_softmax(dim=-1, dtype=softmax_dtype(logits)), after
+
+
+def _join(parts: tuple[Any, ...]) -> Any:
+    """Parts [N, t, F] behind one another in time; None where there are none."""
+    return parts[0] if len(parts) == 1 or parts[0] is None else torch.cat(parts, dim=1)

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from seq2seq.nn.dropout import SequenceDropout
 from seq2seq.nn.linear import Linear, matmul_as, softmax_dtype, widen_bf16
-from seq2seq.nn.recurrent import RecurrentStack, SequenceDropout
+from seq2seq.nn.recurrent import RecurrentStack
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from seq2seq.nn.recurrent import RecurrentLayer, RecurrentStack, SequenceDropout, reverse_sequences
+from seq2seq.nn.dropout import SequenceDropout
+from seq2seq.nn.recurrent import RecurrentLayer, RecurrentStack, reverse_sequences
 
 CELLS = {
     "rnn": nn.RNN,

@@ -1,0 +1,44 @@
+"""What `seq2seq evaluate` prints."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+from rich.console import Console
+from rich.table import Table
+
+from seq2seq.evaluation.evaluate import EvaluationResult
+
+
+def as_json(name: str, result: EvaluationResult, lines: int) -> dict[str, object]:
+    """The result as one JSON object; name: of the set, lines: how many it has."""
+    values: dict[str, object] = {
+        "set": name,
+        "lines": lines,
+        "seconds": result.seconds,
+        "scores": [asdict(score) for score in result.scores],
+    }
+    if result.by_length:
+        values["by_length"] = [asdict(bucket) for bucket in result.by_length]
+    if result.confusion is not None:
+        values |= {"labels": result.names, "confusion": result.confusion.tolist()}
+    return values
+
+
+def print_report(name: str, result: EvaluationResult, lines: int) -> None:
+    """Print the scores, and BLEU by source length, for a reader."""
+    console = Console(highlight=False, soft_wrap=True)
+    console.print(f"{name}: {lines:,} lines, {lines / result.seconds:,.0f} lines a second")
+    for score in result.scores:
+        console.print(f"{score.name} {score.value:.2f}   {score.signature}", markup=False)
+    if not result.by_length:
+        return
+    table = Table(title="BLEU by source length", title_justify="left")
+    for heading in ("words", "lines", "BLEU", "length ratio"):
+        table.add_column(heading, justify="right")
+    for bucket in result.by_length:
+        words = f"{bucket.low}+" if bucket.high is None else f"{bucket.low}-{bucket.high}"
+        table.add_row(
+            words, f"{bucket.lines:,}", f"{bucket.bleu:.2f}", f"{bucket.length_ratio:.3f}"
+        )
+    console.print(table)
