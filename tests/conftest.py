@@ -25,6 +25,7 @@ from seq2seq.text.codec import Codec
 from seq2seq.text.labels import LabelSet, VectorFormat
 from seq2seq.text.tokenizer import train_tokenizer
 from seq2seq.training import trainer
+from seq2seq.training.run_training import train_model
 
 # A busy machine makes a slow case of any.
 hypothesis.settings.register_profile("tests", deadline=None)
@@ -161,7 +162,7 @@ def trained(toy: Toy, tmp_path_factory: pytest.TempPathFactory) -> Path:
     run = tmp_path_factory.mktemp("runs") / "toy" / "base"
     run.parent.mkdir()
     with mock.patch.object(trainer, "plot_curves"):
-        trainer.train_model(toy.config(), run)
+        train_model(toy.config(), run)
     return run
 
 
@@ -172,7 +173,7 @@ def attending(toy: Toy, tmp_path_factory: pytest.TempPathFactory) -> Path:
     run.parent.mkdir()
     settings = ("context.kind=additive", "context.pooling=mean", "training.epochs=20")
     with mock.patch.object(trainer, "plot_curves"):
-        trainer.train_model(toy.config(*settings), run)
+        train_model(toy.config(*settings), run)
     return run
 
 
@@ -182,7 +183,7 @@ def speaking(toy: Toy, tmp_path_factory: pytest.TempPathFactory) -> Path:
     run = tmp_path_factory.mktemp("runs") / "toy" / "language"
     run.parent.mkdir()
     with mock.patch.object(trainer, "plot_curves"):
-        trainer.train_model(toy.language(), run)
+        train_model(toy.language(), run)
     return run
 
 

@@ -14,8 +14,9 @@ from seq2seq import runtime
 from seq2seq.models import folder
 from seq2seq.models.loss import cross_entropy
 from seq2seq.text import preparation
-from seq2seq.training import trainer
+from seq2seq.training.distributed import Ranks
 from seq2seq.training.epoch_batches import BatchPlanner
+from seq2seq.training.run_training import train_model
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
 
@@ -44,7 +45,7 @@ _KINDS = {
 def test_loss_and_gradients_are_the_cpus(toy, tmp_path: Path, kind: str, r_drop: float) -> None:
     config = toy.config(*_KINDS[kind], "training.label_smoothing=0.1")
     prepared = preparation.prepare_data(config, tmp_path / "data")
-    feed = BatchPlanner(config, prepared, trainer.Ranks())(0)
+    feed = BatchPlanner(config, prepared, Ranks())(0)
     batch = feed.collate(feed.plan[0])
     network = folder.build_model(config, prepared.codec).network  # nothing drops
 
@@ -68,7 +69,7 @@ def test_loss_and_gradients_are_the_cpus(toy, tmp_path: Path, kind: str, r_drop:
 @pytest.mark.parametrize("kind", ["fixed, gru", "additive, classic", "multi-head, normalised"])
 def test_it_learns_and_translates(toy, tmp_path: Path, kind: str, precision: str) -> None:
     settings = ("training.device=cuda", f"training.precision={precision}", *_KINDS[kind])
-    trainer.train_model(toy.config(*settings, "decoder.dropout=0.1"), tmp_path / "run")
+    train_model(toy.config(*settings, "decoder.dropout=0.1"), tmp_path / "run")
     model, wanted = tmp_path / "run" / "model", toy.lines("test.fr")
     for search in ({"beam": 1}, {"beam": 4}):
         said = {
@@ -93,11 +94,9 @@ def test_a_language_model_goes_on_from_the_state_that_it_left(toy, tmp_path: Pat
         rows = map(json.loads, (run / "metrics.jsonl").read_text().splitlines())
         return [row["loss"] for row in rows]
 
-    trainer.train_model(toy.language(*settings, "training.updates=20"), tmp_path / "whole")
-    trainer.train_model(toy.language(*settings, "training.updates=10"), tmp_path / "parts")
-    trainer.train_model(
-        toy.language(*settings, "training.updates=20"), tmp_path / "parts", resume=True
-    )
+    train_model(toy.language(*settings, "training.updates=20"), tmp_path / "whole")
+    train_model(toy.language(*settings, "training.updates=10"), tmp_path / "parts")
+    train_model(toy.language(*settings, "training.updates=20"), tmp_path / "parts", resume=True)
     whole, parts = losses(tmp_path / "whole"), losses(tmp_path / "parts")
     assert len(whole) < len(parts) + 2
     assert parts[-1] == pytest.approx(whole[-1], rel=0.02)

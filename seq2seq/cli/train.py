@@ -35,14 +35,14 @@ def train_command(
     torchrun --nproc-per-node N -m seq2seq train CONFIG.
     """
     from seq2seq.config import toml
-    from seq2seq.training import trainer
+    from seq2seq.training.run_training import train_model
     from seq2seq.training.stopping import Interrupted
 
     loaded = toml.load_config(config, settings)
     folder = out or Path("runs") / config.resolve().parent.name / config.stem
     command = shlex.join(["seq2seq", *sys.argv[1:]])
     try:
-        trainer.train_model(loaded, folder, resume=resume, profiled=profile, command=command)
+        train_model(loaded, folder, resume=resume, profiled=profile, command=command)
     except Interrupted as stop:
         click.echo(str(stop), err=True)
         sys.exit(128 + stop.number)

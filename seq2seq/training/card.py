@@ -34,7 +34,7 @@ A {config.task.title} made with seq2seq {seq2seq.__version__}.
 
 Made by
 
-    {command or "seq2seq.training.trainer.train_model"}
+    {command or "seq2seq.training.run_training.train_model"}
 
 Use it with
 

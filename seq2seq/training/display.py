@@ -1,4 +1,4 @@
-"""What a run says while it runs: a live line in a terminal, plain lines elsewhere, and its log."""
+"""What a run says while it runs: a live line in a terminal, plain lines elsewhere, and its _log."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from seq2seq.files import atomic_file
 
-log = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
 
 class MetricsLog:
@@ -101,7 +101,7 @@ class ProgressDisplay:
                 left=left,
             )
         else:
-            log.info("epoch %d  update %d  %s  %s", row["epoch"] + 1, row["update"], figures, left)
+            _log.info("epoch %d  update %d  %s  %s", row["epoch"] + 1, row["update"], figures, left)
 
     def show_validation(self, row: dict[str, Any], metric: str) -> None:
         """Show a validation row, above the live line."""
@@ -113,7 +113,7 @@ class ProgressDisplay:
         if self._live:
             self._live.console.print(text, highlight=False)
         else:
-            log.info("%s", text)
+            _log.info("%s", text)
 
 
 def _quality(row: dict[str, Any]) -> str:

@@ -124,10 +124,10 @@ class Ranks:
     def require_equal(self, value: object, what: str) -> None:
         """Raises UserError, on all ranks, where they do not agree on `value`."""
         values = self.all_gather(value)
-        for number, other in enumerate(values):
-            if other != values[0]:
+        for rank, rank_value in enumerate(values):
+            if rank_value != values[0]:
                 raise UserError(
-                    f"rank {number} has another {what} than rank 0: give all of them the same "
+                    f"rank {rank} has another {what} than rank 0: give all of them the same "
                     "files and the same command"
                 )
 
@@ -144,8 +144,8 @@ def process_group(device: torch.device) -> Iterator[Ranks]:
     if device.type == "cuda":
         torch.cuda.set_device(device)
     lost = False
-    number, count = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
-    if number:
+    rank, world_size = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
+    if rank:
         logging.getLogger().setLevel(logging.WARNING)
     try:
         # What is not a gradient travels over gloo: no GPU has to be waited for.
@@ -154,17 +154,17 @@ def process_group(device: torch.device) -> Iterator[Ranks]:
         if device.type == "cuda":
             gradients = dist.new_group(backend="nccl", timeout=_PATIENCE)
         patient = dist.new_group(backend="gloo", timeout=_PREPARING)
-        yield Ranks(number, count, local_rank(), gradients, patient)
+        yield Ranks(rank, world_size, local_rank(), gradients, patient)
         dist.barrier()  # none leaves while another still speaks to it
     except RuntimeError as error:  # of gloo; NCCL's and the store's are of this kind too
-        if count == 1 or not any(sign in str(error) for sign in _LOST):
+        if world_size == 1 or not any(sign in str(error) for sign in _LOST):
             raise
         # torchrun, which misses that one too, ends this one by SIGTERM, and leaving the group may
         # wait for who is not there: it says why first.
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         lost = True
         raise UserError(
-            f"rank {number} has lost another one, so the run ends here: go on from the last "
+            f"rank {rank} has lost another one, so the run ends here: go on from the last "
             f"checkpoint with --resume ({str(error).splitlines()[0][:200]})"
         ) from error
     finally:

@@ -1,4 +1,4 @@
-"""What an epoch is fed from: batches of pairs, or windows of a text, planned from a seed."""
+"""The batches of an epoch: of pairs, or of windows of a text, planned from a seed."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ from seq2seq.training.distributed import Ranks
 
 
 class EpochBatches(ABC):
-    """`plan`: the batches of the epoch, each as an array with a row of what is in it a row."""
+    """The batches of one epoch. `plan`: an array for each batch, with an entry (a pair's number, or
+    a window) for each of its rows."""
 
     plan: list[np.ndarray]
 
@@ -28,11 +29,11 @@ class EpochBatches(ABC):
 
     @abstractmethod
     def collate(self, rows: np.ndarray) -> Batch:
-        """The batch of some of its rows, at least one."""
+        """The batch of some rows of a batch of the plan, at least one."""
 
     def local_batch(self, rows: np.ndarray, ranks: Ranks) -> Batch:
-        """This rank's share of a batch; where the rows do not suffice for all ranks, one that
-        counts for nothing."""
+        """This rank's share of a batch; where there are fewer rows than ranks, perhaps a batch
+        without target tokens."""
         share = ranks.shard(rows)
         batch = self.collate(share if len(share) else rows[:1])
         return batch if len(share) else replace(batch, target_index=batch.target_index[:0])
@@ -79,7 +80,7 @@ class WindowBatches(EpochBatches):
 
 
 class BatchPlanner:
-    """The feed of each epoch of a run."""
+    """Plans the batches of each epoch of a run."""
 
     def __init__(self, config: Config, prepared: PreparedData, ranks: Ranks) -> None:
         """Raises UserError for a text that is too short."""
@@ -104,15 +105,15 @@ class BatchPlanner:
                 )
 
     @property
-    def name(self) -> str:
-        """Of the plan: a position in one counts for nothing in another."""
+    def plan_name(self) -> str:
+        """How batches are planned: a position counts for nothing in a plan of another name."""
         settings = self.config.training
         text = not self.config.task.has_source
         windows = f" in {settings.windows} windows of {settings.window}" if text else ""
         return f"{settings.batch_tokens} tokens{windows}"
 
     def __call__(self, epoch: int) -> EpochBatches:
-        """Made from (seed, epoch) alone."""
+        """The batches of an epoch, from (seed, epoch) alone. All ranks must call it together."""
         config, prepared = self.config, self.prepared
         if not config.task.has_source:
             return WindowBatches(config, self.ids, prepared.codec, epoch)

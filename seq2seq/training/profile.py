@@ -10,7 +10,7 @@ from torch.profiler import ProfilerActivity, profile
 
 from seq2seq.files import atomic_file
 
-log = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
 # What an update consists of, each marked with record_function where it happens.
 PHASES = ("data", "encoder", "decoder", "output and loss", "backward", "optimizer")
@@ -46,26 +46,26 @@ class UpdateProfiler:
         elif watched <= 0:
             if watched == 0:
                 self.profiler.stop()
-            log.warning(
+            _log.warning(
                 "no profile: the run made %d updates, %d are for warm-up", self.count, _BEFORE
             )
 
     def _write(self, watched: int) -> None:
-        found = self.profiler.key_averages()
-        total = sum(event.self_cpu_time_total for event in found)  # microseconds
+        events = self.profiler.key_averages()
+        total = sum(event.self_cpu_time_total for event in events)  # microseconds
         lines = [
             f"{watched} updates, {total / watched / 1e3:.1f} ms each (the profiler's own work "
             "among it)",
             "",
             f"{'phase':24}{'ms an update':>14}{'share':>8}",
         ]
-        times = {event.key: event.cpu_time_total for event in found}
+        times = {event.key: event.cpu_time_total for event in events}
         phases = {name: times.get(name, 0.0) for name in PHASES}
         phases["the rest"] = total - sum(phases.values())
         for name, time in phases.items():
             lines.append(f"{name:24}{time / watched / 1e3:14.2f}{time / total:8.1%}")
         lines += ["", f"{'operation, by itself':48}{'ms an update':>14}{'share':>8}{'calls':>8}"]
-        by_time = sorted(found, key=lambda event: -event.self_cpu_time_total)
+        by_time = sorted(events, key=lambda event: -event.self_cpu_time_total)
         for event in by_time[:_OPERATIONS]:
             time = event.self_cpu_time_total
             lines.append(
@@ -74,4 +74,4 @@ class UpdateProfiler:
             )
         with atomic_file(self.path) as aside:
             aside.write_text("\n".join(lines) + "\n", encoding="utf-8")
-        log.info("where the time goes: %s", self.path)
+        _log.info("where the time goes: %s", self.path)

@@ -27,7 +27,7 @@ from seq2seq.files import append_line, atomic_file, finish_interrupted_swap, rea
 if TYPE_CHECKING:
     import torch
 
-log = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
 STARTS_FILE = "starts.jsonl"  # of a run, one line each time that it began or went on
 
@@ -92,7 +92,7 @@ class RunFolder:
         ):
             raise UserError(f"{folder} is not empty and holds no run: name another with --out")
         elif resume:
-            log.info("%s holds no run yet: starting one", folder)
+            _log.info("%s holds no run yet: starting one", folder)
 
     @property
     def has_checkpoint(self) -> bool:
@@ -175,7 +175,7 @@ def _refuse_another(config: Config, written: Path) -> None:
             "set them back, or begin another run with --out"
         )
     for text in differ.values():
-        log.info("resumed with a changed setting: %s", text)
+        _log.info("resumed with a changed setting: %s", text)
 
 
 def _differences(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> dict[str, str]:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 
 from seq2seq.config.schema import TrainingConfig
-from seq2seq.training.checkpoint import Progress
+from seq2seq.training.state import Counters
 
 
 def learning_rate(config: TrainingConfig, update: int, done: float, cuts: int) -> float:
     """The rate of update number `update` (from 1): linear warm-up, then a decay.
 
-    done: the part of the run that is behind it, 0 to 1; cuts: how often a plateau was met.
+    done: the part of the run that is behind it, 0 to 1; cuts: plateaus so far.
     - inverse-sqrt: rate · sqrt(warmup / update) (Vaswani et al. 2017)
     - cosine: from the rate to zero over the whole run (Loshchilov and Hutter 2017)
     - plateau: times `plateau_factor` at each plateau
@@ -27,39 +27,39 @@ def learning_rate(config: TrainingConfig, update: int, done: float, cuts: int) -
     return config.learning_rate * config.plateau_factor**cuts
 
 
-def count_plateau(config: TrainingConfig, progress: Progress, gained: bool) -> None:
-    """Count a validation: `plateau_patience` ones without a gain are a plateau."""
-    progress.plateau_waited = 0 if gained else progress.plateau_waited + 1
-    if progress.plateau_waited >= config.plateau_patience:
-        progress.cuts, progress.plateau_waited = progress.cuts + 1, 0
+def count_plateau(config: TrainingConfig, counters: Counters, gained: bool) -> None:
+    """Count a validation; `plateau_patience` ones in a row without a gain are a plateau."""
+    counters.plateau_waited = 0 if gained else counters.plateau_waited + 1
+    if counters.plateau_waited >= config.plateau_patience:
+        counters.cuts, counters.plateau_waited = counters.cuts + 1, 0
 
 
 def fraction_done(
-    config: TrainingConfig, progress: Progress, batches: int, *, clock: bool
+    config: TrainingConfig, counters: Counters, batches: int, *, clock: bool
 ) -> float:
-    """The part of the run that is done, 0 to 1, by the limit that is nearest.
+    """The part of the run that is done, 0 to 1, by the nearest limit.
 
-    batches: in the epoch under way; clock: count `minutes` too, which no learning rate may
-    follow, or two runs would differ.
+    batches: in the current epoch; clock: count `minutes` too, which no learning rate may follow,
+    or two runs would differ.
     """
     parts = [0.0]
     if config.epochs:
-        parts.append((progress.epoch + progress.position / batches) / config.epochs)
+        parts.append((counters.epoch + counters.position / batches) / config.epochs)
     if config.updates:
-        parts.append(progress.update / config.updates)
+        parts.append(counters.update / config.updates)
     if config.minutes and clock:
-        parts.append(progress.seconds / 60 / config.minutes)
+        parts.append(counters.seconds / 60 / config.minutes)
     return min(1.0, max(parts))
 
 
-def stop_reason(config: TrainingConfig, progress: Progress) -> str:
+def stop_reason(config: TrainingConfig, counters: Counters) -> str:
     """Which limit ends the run here; empty where none does."""
-    if config.epochs and progress.epoch >= config.epochs:
+    if config.epochs and counters.epoch >= config.epochs:
         return f"{config.epochs} epochs"
-    if config.updates and progress.update >= config.updates:
+    if config.updates and counters.update >= config.updates:
         return f"{config.updates} updates"
-    if config.minutes and progress.seconds >= config.minutes * 60:
+    if config.minutes and counters.seconds >= config.minutes * 60:
         return f"{config.minutes:g} minutes"
-    if config.patience and progress.waited >= config.patience:
-        return f"no gain in {progress.waited} validations"
+    if config.patience and counters.waited >= config.patience:
+        return f"no gain in {counters.waited} validations"
     return ""

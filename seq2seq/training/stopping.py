@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
-log = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -30,7 +30,7 @@ def catch_signals() -> Iterator[list[int]]:
 
     def note(number: int, frame: FrameType | None) -> None:
         caught.append(number)
-        log.warning("stopping after this update; once more to stop at once, unsaved")
+        _log.warning("stopping after this update; once more to stop at once, unsaved")
         signal.signal(number, old[number])
 
     for wanted in SIGNALS:

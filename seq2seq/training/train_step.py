@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,17 +25,18 @@ from seq2seq.training.distributed import Ranks
 
 @dataclass(frozen=True)
 class UpdateResult:
-    """nll: summed over this rank's target tokens, nats, no smoothing; norm: of the gradient of all
-    ranks, unclipped; both scalars on the device, which need not have made them yet."""
+    """nll: summed over this rank's target tokens, in nats, without smoothing; norm: of the gradient
+    of all ranks, unclipped; both scalars on the device, which may still be computing them."""
 
     number: int
     nll: Tensor
     norm: Tensor
-    rows: np.ndarray  # what was learned from, numbered from 0
-    unit: str = "pairs"  # what is numbered: a text is counted in tokens
+    rows: np.ndarray  # the training examples of the update, numbered from 0
+    unit: str = "pairs"  # what an example is: "pairs", or "tokens" of a text
 
     def require_finite(self) -> None:
-        """Raises UserError where loss or gradient is inf or NaN: no weight has changed then."""
+        """Wait for the device. Raises UserError where loss or gradient is inf or NaN; no weight has
+        changed then."""
         nll, norm = float(self.nll), float(self.norm)
         if math.isfinite(nll) and math.isfinite(norm):
             return
@@ -47,7 +49,7 @@ class UpdateResult:
 
 
 class LossModule(nn.Module):
-    """A network and what is wanted of it, as one module."""
+    """A network and its training loss as one module."""
 
     def __init__(self, network: Network, settings: TrainingConfig) -> None:
         super().__init__()
@@ -56,7 +58,8 @@ class LossModule(nn.Module):
     def forward(
         self, batch: Batch, hidden: HiddenState | None, scale: float
     ) -> tuple[Tensor, Tensor, HiddenState | None]:
-        """The total, smoothed and times `scale`, the nll, and what is carried on."""
+        """The loss to minimise, smoothed and times `scale`; the nll [] in nats; and the hidden
+        state that the next batch starts from, or None."""
         loss = cross_entropy(
             self.network,
             batch,
@@ -69,7 +72,7 @@ class LossModule(nn.Module):
 
 
 class TrainStep:
-    """A network, its optimiser, and the exponential average of its weights if one is wanted."""
+    """A network, its optimizer, and the exponential moving average of its weights or None."""
 
     def __init__(
         self,
@@ -86,9 +89,9 @@ class TrainStep:
         self.unit = model.config.task.unit
         self.network = model.network.to(device)
         self.objective = self.ranks.data_parallel(LossModule(self.network, settings))
-        # A network of its own: it is what is validated and kept.
+        # A whole network, since it is what is validated and kept.
         self.ema = copy.deepcopy(self.network) if settings.ema_decay else None
-        self.hidden: HiddenState | None = None  # what the last batch has left
+        self.hidden: HiddenState | None = None  # of this rank's rows, after the last batch
         groups = _groups(self.network, settings.weight_decay)
         self.optimizer: torch.optim.Optimizer
         if settings.optimizer == "sgd":
@@ -102,31 +105,46 @@ class TrainStep:
         return self.network if self.ema is None else self.ema
 
     def update(self, batches: list[Batch], tokens: int, rate: float, number: int) -> UpdateResult:
-        """Update number `number` with learning rate `rate` from this rank's share of the batches;
-        the loss is the mean over the `tokens` target tokens of all ranks' shares together.
+        """Do update number `number` with learning rate `rate` from this rank's share of the
+        batches; the loss is the mean over the `tokens` target tokens of all ranks' shares together.
 
-        Where loss or gradient is not finite, no weight changes: on a CPU this raises UserError, on
-        a GPU, which is not waited for, `UpdateResult.require_finite` does when it is asked.
+        Where loss or gradient is not finite, no weight changes: on a CPU this raises UserError; a
+        GPU is not waited for, and `UpdateResult.require_finite` raises it.
         """
+        source, target = self.codec.source, self.codec.target
+        replacements = (None if self.codec.task.source == "condition" else source.unk, target.unk)
         self.network.train()
         self.optimizer.zero_grad(set_to_none=True)
-        nll = torch.zeros((), device=self.device)
-        for batch in batches[:-1]:
-            with self.ranks.no_sync(self.objective):
-                nll += self._backward(batch, tokens)
-        nll += self._backward(batches[-1], tokens)
+        nll_sum = torch.zeros((), device=self.device)
+        for index, batch in enumerate(batches):
+            is_last = index == len(batches) - 1  # with it, the ranks average their gradients
+            with nullcontext() if is_last else self.ranks.no_sync(self.objective):
+                noisy = apply_word_dropout(
+                    batch.to(self.device), self.settings.word_dropout, target.eos, replacements
+                )
+                hidden = self.hidden if batch.continues else None
+                with runtime.autocast(self.device, self.dtype):
+                    # DDP averages over ranks, where a sum is needed.
+                    total, nll, hidden = self.objective(
+                        noisy, hidden, self.ranks.world_size / tokens
+                    )
+                if hidden is not None:  # detached: the next batch's gradient ends here
+                    self.hidden = [tuple(part.detach() for part in layer) for layer in hidden]
+                with record_function("backward"):
+                    total.backward()
+            nll_sum += nll
         with record_function("optimizer"):
-            return self._apply(nll, batches, rate, number)
+            return self._apply(nll_sum, batches, rate, number)
 
     def _apply(self, nll: Tensor, batches: list[Batch], rate: float, number: int) -> UpdateResult:
-        """Clip the gradients that were added up, check and apply them."""
+        """Clip, check and apply the gradients of all batches of an update."""
         gradients = [p.grad for p in self.network.parameters() if p.grad is not None]
         norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
         rows = np.concatenate([batch.examples for batch in batches])
-        made = UpdateResult(number, nll, norm, rows, self.unit)
+        result = UpdateResult(number, nll, norm, rows, self.unit)
         if self.device.type == "cpu":
-            made.require_finite()
-        # The fused optimiser divides the gradient by the one, and does nothing for the other:
+            result.require_finite()
+        # The fused optimizer divides gradients by `grad_scale` and skips the step at `found_inf`:
         # neither clipping nor checking takes a pass of its own, or has to wait for a GPU.
         limit = self.settings.clip or math.inf
         self.optimizer.grad_scale = (norm.float() / limit).clamp_min(1)  # type: ignore[attr-defined]
@@ -135,21 +153,24 @@ class TrainStep:
             group["lr"] = rate
         self.optimizer.step()
         self._update_ema(number)
-        return made
+        return result
 
-    def broadcast(self) -> None:
-        """Have all ranks go on from what the first one has."""
-        parts: list[Any] = [self.network, self.optimizer]
-        if self.ema is not None:
-            parts.append(self.ema)
-        # On the CPU, where what is sent would be pickled with the first rank's device.
-        states = self.ranks.broadcast([copy_to_cpu(part.state_dict()) for part in parts])
-        if not self.ranks.is_first:
-            for part, state in zip(parts, states, strict=True):
-                part.load_state_dict(state)
+    def gather_hidden(self) -> HiddenState | None:
+        """The hidden state of all ranks' rows, on the CPU; every rank must call this."""
+        if self.hidden is None:
+            return None
+        return [tuple(map(self.ranks.gather_rows, layer)) for layer in self.hidden]
+
+    def shard_hidden(self, hidden: HiddenState | None) -> None:
+        """Start the next batch from this rank's rows of `hidden`, which `gather_hidden` gave."""
+        self.hidden = None
+        if hidden is not None:
+            self.hidden = [
+                tuple(self.ranks.shard(part).to(self.device) for part in layer) for layer in hidden
+            ]
 
     def require_finite(self, number: int) -> None:
-        """Raises UserError where update `number` left what must not be saved: inf or NaN."""
+        """Raises UserError where update `number` left inf or NaN in what is saved."""
         networks = [self.network] if self.ema is None else [self.network, self.ema]
         tensors = [p.detach() for network in networks for p in network.parameters()]
         for state in self.optimizer.state.values():
@@ -160,30 +181,10 @@ class TrainStep:
                 "from the last checkpoint (--resume) with a smaller training.learning_rate"
             )
 
-    def _backward(self, batch: Batch, tokens: int) -> Tensor:
-        """Add up the gradient of one batch's part of the loss; gives the batch's nll."""
-        source, target = self.codec.source, self.codec.target
-        noisy = apply_word_dropout(
-            batch.to(self.device),
-            self.settings.word_dropout,
-            target.eos,
-            (None if self.codec.task.source == "condition" else source.unk, target.unk),
-        )
-        before = self.hidden if batch.continues else None
-        with runtime.autocast(self.device, self.dtype):
-            # Ranks are averaged over, where a sum is wanted.
-            total, nll, after = self.objective(noisy, before, self.ranks.world_size / tokens)
-        if after is not None:  # what comes is not learned through what was
-            self.hidden = [tuple(part.detach() for part in layer) for layer in after]
-        with record_function("backward"):
-            total.backward()
-        made: Tensor = nll
-        return made
-
     @torch.no_grad()
     def _update_ema(self, number: int) -> None:
-        """Move the average towards the weights (Polyak and Juditsky 1992); it keeps less of the
-        past early on, when the past is worth little."""
+        """Move the average towards the weights (Polyak and Juditsky 1992), faster early on, when
+        past weights are worth little."""
         if self.ema is not None:
             decay = min(self.settings.ema_decay, (1 + number) / (10 + number))
             torch._foreach_lerp_(
@@ -191,17 +192,8 @@ class TrainStep:
             )
 
 
-def copy_to_cpu(value: Any) -> Any:
-    """A state, with copies on the CPU of what is elsewhere."""
-    if isinstance(value, Tensor):
-        return value.cpu()
-    if isinstance(value, dict):
-        return {key: copy_to_cpu(one) for key, one in value.items()}
-    return [copy_to_cpu(one) for one in value] if isinstance(value, list) else value
-
-
 def _groups(network: nn.Module, decay: float) -> list[dict[str, Any]]:
-    """Weight decay for matrices, none for biases."""
+    """The optimizer's parameter groups: weight decay for matrices, none for biases."""
     matrices = [p for p in network.parameters() if p.dim() > 1]
     others = [p for p in network.parameters() if p.dim() <= 1]
     return [

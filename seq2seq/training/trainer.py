@@ -7,9 +7,7 @@ import logging
 import math
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,320 +15,230 @@ import torch
 from torch.profiler import record_function
 
 from seq2seq import runtime
-from seq2seq.config.schema import Config
-from seq2seq.errors import UserError
 from seq2seq.evaluation.plots import plot_curves
 from seq2seq.models import folder as model_folder
-from seq2seq.text import batching, preparation
+from seq2seq.text import batching
 from seq2seq.text.batching import Batch
-from seq2seq.text.preparation import PreparedData
-from seq2seq.training.checkpoint import Checkpoints, Progress
+from seq2seq.training.checkpoint import Checkpoints
+from seq2seq.training.context import TrainingContext
 from seq2seq.training.display import MetricsLog, ProgressDisplay
-from seq2seq.training.distributed import Ranks, local_rank, process_group
 from seq2seq.training.epoch_batches import BatchPlanner, EpochBatches
 from seq2seq.training.profile import UpdateProfiler
-from seq2seq.training.run_folder import RunFolder, lock_folder
 from seq2seq.training.schedule import count_plateau, fraction_done, learning_rate, stop_reason
 from seq2seq.training.selection import ModelSelection
-from seq2seq.training.stopping import SIGNALS, Interrupted, catch_signals
+from seq2seq.training.state import TrainState
+from seq2seq.training.stopping import SIGNALS, Interrupted
 from seq2seq.training.train_step import TrainStep, UpdateResult
 
-log = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class _Work:
-    """This rank's shares of the batches of an update, and the target tokens of all ranks'."""
+    """The batches of one update: this rank's share, and the target tokens of all ranks' shares."""
 
     batches: list[Batch]
     tokens: int
 
 
-def train_model(
-    config: Config,
-    folder: Path,
-    *,
-    resume: bool = False,
-    profiled: bool = False,
-    command: str = "",
-) -> Path:
-    """Train a model as `config` says in the run folder `folder`; gives the model folder.
-
-    profiled: write down where the time of the first updates goes, in profile.txt; command: what
-    the model card names as having made the model. Raises UserError for mistakes in
-    the configuration or the corpus, and for a loss that is not finite; Stopped after a signal.
-    """
-    device = runtime.select_device(config.training.device)
-    if device == torch.device("cuda"):
-        if local_rank() >= torch.cuda.device_count():
-            raise UserError(
-                f"this machine has {torch.cuda.device_count()} GPUs: start no more processes on it"
-            )
-        device = torch.device("cuda", local_rank())
-    dtype = runtime.select_dtype(config.training.precision, device)
-    threads = runtime.set_threads(config.training.threads)
-    with process_group(device) as ranks, ExitStack() as held:
-        _require_one_config(config, ranks)
-        with ranks.sequentially():
-            if ranks.is_first:
-                held.enter_context(lock_folder(folder))
-            # The others find what the first has made, a run and its data.
-            run = RunFolder(folder, config, resume=resume or not ranks.is_first)
-            prepared = preparation.prepare_data(
-                config, run.data, threads, in_use=run.has_checkpoint
-            )
-        ranks.require_equal(prepared.digest(), "training text or vocabulary")
-        if not config.data.line_ends and not prepared.valid.lengths.any():
-            raise UserError("data.valid: no text: there is nothing to judge a model by")
-        if config.data.source and len(prepared.train) < ranks.world_size:
-            raise UserError(
-                f"{len(prepared.train)} training pairs cannot be shared out over "
-                f"{ranks.world_size} ranks: start fewer of them"
-            )
-        runtime.keep_freed_memory()  # of training; what preparing took is given back
-        trainer = Trainer(config, run, prepared, device, dtype, command, ranks)
-        if ranks.is_first:  # nothing is left that the configuration could be refused for
-            run.create(config)
-        trainer.restore(threads)
-        if profiled and ranks.is_first:
-            trainer.profile = UpdateProfiler(run.profile, device)
-        with (
-            catch_signals() as caught,
-            ProgressDisplay(quiet=not ranks.is_first) as display,
-            runtime.explain_out_of_memory(
-                "set a smaller training.batch_tokens, and training.accumulate"
-            ),
-        ):
-            trainer.run_to_the_end(display, caught)
-        if trainer.profile is not None:
-            trainer.profile.end()
-        log.info("the model is in %s", run.model)
-    return run.model
-
-
-def _require_one_config(config: Config, ranks: Ranks) -> None:
-    """Raises UserError where the ranks differ, but for paths, which are each machine's own."""
-    values = config.model_dump(mode="json")
-    for name in ("train", "valid", "test"):
-        values["data"].pop(name)
-    ranks.require_equal(values, "configuration")
-
-
 class Trainer:
-    """One run: where it stands, and the loop over epochs and updates."""
+    """One run: its state, and the loop over epochs and updates."""
 
-    def __init__(
-        self,
-        config: Config,
-        run: RunFolder,
-        prepared: PreparedData,
-        device: torch.device,
-        dtype: torch.dtype,
-        command: str,
-        ranks: Ranks,
-    ) -> None:
-        self.config, self.settings = config, config.training
-        self.run, self.prepared, self.ranks = run, prepared, ranks
+    def __init__(self, context: TrainingContext) -> None:
+        """Build the network, with fresh weights. Raises UserError for a text that is too short."""
+        config, ranks, device = context.config, context.ranks, context.device
+        self.context, self.config, self.ranks = context, config, ranks
+        self.settings = config.training
         torch.manual_seed(config.seed)
-        model = model_folder.build_model(config, prepared.codec)
-        self.learner = TrainStep(model, config.training, device, dtype, ranks)
-        self.feeds = BatchPlanner(config, prepared, ranks)
-        self.checkpoints = Checkpoints(run.checkpoints)
-        self.selection = ModelSelection(config, run, prepared, device, dtype, command, ranks)
-        self.progress = Progress()
-        self.made: list[UpdateResult] = []  # updates that progress has not heard of yet
-        self.patience = 1 if device.type == "cpu" else 10  # a GPU is not waited for every time
-        self.profile: UpdateProfiler | None = None
+        model = model_folder.build_model(config, context.prepared.codec)
+        self.step = TrainStep(model, config.training, device, context.dtype, ranks)
+        self.state = TrainState(self.step.network, self.step.ema, self.step.optimizer)
+        self.planner = BatchPlanner(config, context.prepared, ranks)
+        self.checkpoints = Checkpoints(context.run.checkpoints)
+        self.selection = ModelSelection(context)
+        self.pending: list[UpdateResult] = []  # updates since the last `synchronize`
+        self.sync_every = 1 if device.type == "cpu" else 10  # updates; waiting for a GPU costs time
+        self.profiler: UpdateProfiler | None = None
         self.metrics: MetricsLog
 
     def restore(self, threads: int) -> None:
-        """Go on from the last checkpoint, if there is one."""
-        learner, ranks = self.learner, self.ranks
-        found = None
-        if ranks.is_first:
-            found = self.checkpoints.load(learner.network, learner.ema, learner.optimizer)
-        found = ranks.broadcast(found)
-        if found is not None:
-            learner.broadcast()
-            carried = ranks.broadcast(self.checkpoints.carried() if ranks.is_first else None)
-            if carried is not None:
-                learner.hidden = [
-                    tuple(ranks.shard(part).to(learner.device) for part in layer)
-                    for layer in carried
-                ]
-            self.progress = found
-            if found.feed not in ("", self.feeds.name):
-                log.info("other batches than before: the epoch under way is begun anew")
-                found.position, learner.hidden = 0, None
-            if found.threads != threads:
-                log.info("set to %d threads, as the run was begun", found.threads)
-                runtime.set_threads(found.threads)
-            if found.ranks != ranks.world_size:
-                log.info(
-                    "resumed with %d processes, where there were %d: from the same position, not "
-                    "to the same bits",
-                    ranks.world_size,
-                    found.ranks,
-                )
-            log.info("resumed at update %d", found.update)
+        """Load the last checkpoint, if there is one, and open the log; `threads`: of a new run."""
+        ranks = self.ranks
+        if ranks.broadcast(ranks.is_first and self.checkpoints.load(self.state)):
+            self.state.broadcast(ranks)
+            self._adapt_to_changes(threads)
+            self.step.shard_hidden(self.state.hidden)
+            _log.info("resumed at update %d", self.state.counters.update)
         else:
-            self.progress.threads = threads
-            log.info(
+            self.state.counters.threads = threads
+            _log.info(
                 "%s parameters; %s training %s; %s, %s, %d threads%s",
-                f"{sum(p.numel() for p in learner.network.parameters()):,}",
-                f"{len(self.prepared.train):,}",
+                f"{sum(p.numel() for p in self.step.network.parameters()):,}",
+                f"{len(self.context.prepared.train):,}",
                 "pairs" if self.config.data.source else "lines",
-                learner.device,
-                str(learner.dtype).removeprefix("torch."),
+                self.step.device,
+                str(self.step.dtype).removeprefix("torch."),
                 threads,
                 f" in each of {ranks.world_size} processes" if ranks.world_size > 1 else "",
             )
-        self.progress.ranks, self.progress.feed = ranks.world_size, self.feeds.name
-        self.metrics = MetricsLog(self.run.metrics if ranks.is_first else None, self.progress.rows)
+        counters = self.state.counters
+        counters.ranks, counters.plan_name = ranks.world_size, self.planner.plan_name
+        path = self.context.run.metrics if ranks.is_first else None
+        self.metrics = MetricsLog(path, counters.rows)
 
-    def run_to_the_end(self, display: ProgressDisplay, caught: list[int]) -> None:
-        """Update until a limit is reached, validating on the way. Raises Stopped."""
-        if self.ranks.is_first and not stop_reason(self.settings, self.progress):
-            self.run.record_start(self.learner.device)
+    def _adapt_to_changes(self, threads: int) -> None:
+        """Adapt a loaded state to batches, threads and ranks that are not those of its run."""
+        counters = self.state.counters
+        if counters.plan_name not in ("", self.planner.plan_name):
+            _log.info("other batches than before: the epoch under way is begun anew")
+            counters.position, self.state.hidden = 0, None
+        if counters.threads != threads:
+            _log.info("set to %d threads, as the run was begun", counters.threads)
+            runtime.set_threads(counters.threads)
+        if counters.ranks != self.ranks.world_size:
+            _log.info(
+                "resumed with %d processes, where there were %d: from the same position, not "
+                "to the same bits",
+                self.ranks.world_size,
+                counters.ranks,
+            )
+
+    def run(self, display: ProgressDisplay, caught: list[int]) -> None:
+        """Update until a limit is reached, validating on the way. caught: the signals so far, of
+        `catch_signals`. Raises Interrupted after one, UserError for an update that is not finite.
+        """
+        settings, counters, every = self.settings, self.state.counters, self.config.validation.every
+        if self.ranks.is_first and not stop_reason(settings, counters):
+            self.context.run.record_start(self.step.device)
         try:
-            while not stop_reason(self.settings, self.progress):
-                self.run_epoch(self.feeds(self.progress.epoch), display, caught)
-            if self.progress.validated != self.progress.update:
+            while not stop_reason(settings, counters):
+                epoch = self.planner(counters.epoch)
+                upcoming, batches = self.upcoming_work(epoch), len(epoch.plan)
+                while counters.position < batches:
+                    self.update(upcoming, batches)
+                    log_due = counters.update % settings.log_every == 0
+                    validation_due = every and counters.update % every == 0
+                    ended = counters.position == batches or settings.updates == counters.update
+                    sync_due = counters.update % self.sync_every == 0
+                    if not (log_due or validation_due or ended or sync_due):
+                        continue
+                    signal = self.synchronize(caught)
+                    if log_due:
+                        self.log_window(display, batches)
+                    if validation_due:
+                        self.validate(display)
+                        self.save()
+                    if signal:
+                        self.save()
+                        raise Interrupted(signal)
+                    if stop_reason(settings, counters):
+                        break
+                else:
+                    counters.epoch, counters.position = counters.epoch + 1, 0
+                    if not every and counters.validated != counters.update:
+                        self.validate(display)
+                        self.save()
+                del epoch, upcoming  # before the next epoch's take memory
+            if counters.validated != counters.update:
                 self.validate(display)
             self.save()
-            log.info("finished: %s", stop_reason(self.settings, self.progress))
+            _log.info("finished: %s", stop_reason(settings, counters))
         finally:
             self.metrics.close()
 
-    def run_epoch(self, feed: EpochBatches, display: ProgressDisplay, caught: list[int]) -> None:
-        """From the position under way to the end of the epoch, or to a limit."""
-        progress, every, plan = self.progress, self.config.validation.every, feed.plan
-        coming = self.coming(feed)
-        while progress.position < len(plan):
-            self.update(coming, len(plan))
-            due = progress.update % self.settings.log_every == 0
-            judged = every and progress.update % every == 0
-            ended = progress.position == len(plan) or self.settings.updates == progress.update
-            if not (due or judged or ended or progress.update % self.patience == 0):
-                continue
-            stop = self.settle(caught)
-            if due:
-                self.log_window(display, len(plan))
-            if judged:
-                self.validate(display)
-                self.save()
-            if stop:
-                self.save()
-                raise Interrupted(stop)
-            if stop_reason(self.settings, progress):
-                return
-        progress.epoch, progress.position = progress.epoch + 1, 0
-        if not every and progress.validated != progress.update:
-            self.validate(display)
-            self.save()
+    def upcoming_work(self, epoch: EpochBatches) -> Iterator[_Work]:
+        """The work of each update that is left in the epoch.
 
-    def coming(self, feed: EpochBatches) -> Iterator[_Work]:
-        """The work of each update that is left in the epoch; for a GPU, ready before it is asked
-        for. On a CPU, whose cores are all at work, another thread only gets in their way: small
-        updates took a quarter longer."""
-        size, plan = self.settings.accumulate, feed.plan
-        groups = [plan[at : at + size] for at in range(self.progress.position, len(plan), size)]
+        For a GPU, a thread prepares the next one during an update; on a CPU that thread takes a
+        core from the update, and small updates took a quarter longer."""
+        size, plan = self.settings.accumulate, epoch.plan
+        start = self.state.counters.position
+        groups = [plan[first : first + size] for first in range(start, len(plan), size)]
 
-        def made(group: list[np.ndarray]) -> _Work:
-            batches = [feed.local_batch(rows, self.ranks) for rows in group]
-            return _Work(batches, sum(map(feed.target_tokens, group)))
+        def collate(group: list[np.ndarray]) -> _Work:
+            batches = [epoch.local_batch(rows, self.ranks) for rows in group]
+            return _Work(batches, sum(map(epoch.target_tokens, group)))
 
-        return (
-            batching.prefetch(made, groups)
-            if self.learner.device.type == "cuda"
-            else map(made, groups)
-        )
+        if self.step.device.type == "cuda":
+            return batching.prefetch(collate, groups)
+        return map(collate, groups)
 
-    def update(self, coming: Iterator[_Work], plan: int) -> None:
-        """One update; plan: the number of batches in the epoch."""
-        progress, settings = self.progress, self.settings
+    def update(self, upcoming: Iterator[_Work], batches: int) -> None:
+        """Do one update and count it; batches: in the epoch."""
+        counters, settings = self.state.counters, self.settings
         start = time.monotonic()
         with record_function("data"):
-            work = next(coming)
-        done = fraction_done(settings, progress, plan, clock=False)
-        rate = learning_rate(settings, progress.update + 1, done, progress.cuts)
-        # What is drawn depends on where the run stands alone: nothing has to be kept of it.
-        torch.manual_seed(_seed(self.config.seed, progress.update, self.ranks.rank))
-        made = self.learner.update(work.batches, work.tokens, rate, progress.update + 1)
-        self.made.append(made)
-        progress.update += 1
-        progress.position += len(work.batches)
-        progress.window_tokens += work.tokens
-        progress.window_updates += 1
-        progress.seconds += time.monotonic() - start
-        if self.profile is not None:
-            self.profile.updated()
+            work = next(upcoming)
+        done = fraction_done(settings, counters, batches, clock=False)
+        rate = learning_rate(settings, counters.update + 1, done, counters.cuts)
+        # Random numbers follow from the update's number alone: no generator state has to be saved.
+        torch.manual_seed(_seed(self.config.seed, counters.update, self.ranks.rank))
+        result = self.step.update(work.batches, work.tokens, rate, counters.update + 1)
+        self.pending.append(result)
+        counters.update += 1
+        counters.position += len(work.batches)
+        counters.window_tokens += work.tokens
+        counters.window_updates += 1
+        counters.seconds += time.monotonic() - start
+        if self.profiler is not None:
+            self.profiler.updated()
 
-    def settle(self, caught: list[int]) -> int:
-        """Hear of the updates that were made since the last time, and of the other ranks; gives the
-        signal that stops the run, on whichever rank it came, or 0.
-
-        Raises UserError for an update that was not finite.
-        """
-        progress, ranks = self.progress, self.ranks
+    def synchronize(self, caught: list[int]) -> int:
+        """Add up the results of the pending updates, over all ranks; return the signal that stops
+        the run, on whichever rank it came, or 0. Raises UserError for an update that was not
+        finite."""
+        counters, ranks = self.state.counters, self.ranks
         start = time.monotonic()
-        for made in self.made:
-            made.require_finite()
-            progress.window_norm += float(made.norm)
-        nll = sum(float(made.nll) for made in self.made)
-        self.made.clear()
-        mean = (progress.seconds + time.monotonic() - start) / ranks.world_size
-        nll, progress.seconds, *signals = ranks.all_reduce(
-            nll, mean, *(float(number in caught) for number in SIGNALS)
-        )
-        progress.window_nll += nll
+        for result in self.pending:
+            result.require_finite()
+            counters.window_norm += float(result.norm)
+        nll = sum(float(result.nll) for result in self.pending)
+        self.pending.clear()
+        mean = (counters.seconds + time.monotonic() - start) / ranks.world_size
+        received = [float(number in caught) for number in SIGNALS]
+        nll, counters.seconds, *signals = ranks.all_reduce(nll, mean, *received)
+        counters.window_nll += nll
         return next((n for n, count in zip(SIGNALS, signals, strict=True) if count), 0)
 
     def validate(self, display: ProgressDisplay) -> None:
-        """Judge the weights as they are, and let the learning rate hear of it."""
-        self.learner.require_finite(self.progress.update)
-        best = self.selection.validate(
-            self.learner.validated_network, self.progress, self.metrics, display
-        )
-        count_plateau(self.settings, self.progress, best)
+        """Judge the current weights; a plateau cuts the learning rate."""
+        counters = self.state.counters
+        self.step.require_finite(counters.update)
+        best = self.selection.validate(self.step.validated_network, counters, self.metrics, display)
+        count_plateau(self.settings, counters, best)
 
     def log_window(self, display: ProgressDisplay, batches: int) -> None:
-        """Write and show the mean over the updates since the last row."""
-        progress = self.progress
-        loss = progress.window_nll / progress.window_tokens
-        seconds = max(progress.seconds - progress.window_start, 1e-9)
+        """Write and show the means over the updates since the last row; batches: in the epoch."""
+        counters = self.state.counters
+        loss = counters.window_nll / counters.window_tokens
+        seconds = max(counters.seconds - counters.window_start, 1e-9)
         row: dict[str, Any] = {
             "kind": "train",
-            "update": progress.update,
-            "epoch": progress.epoch,
+            "update": counters.update,
+            "epoch": counters.epoch,
             "loss": loss,
             "perplexity": math.exp(min(loss, 700)),
-            "gradient_norm": progress.window_norm / progress.window_updates,
-            "learning_rate": self.learner.optimizer.param_groups[0]["lr"],
-            "tokens_per_second": progress.window_tokens / seconds,
-            "minutes": progress.seconds / 60,
+            "gradient_norm": counters.window_norm / counters.window_updates,
+            "learning_rate": self.step.optimizer.param_groups[0]["lr"],
+            "tokens_per_second": counters.window_tokens / seconds,
+            "minutes": counters.seconds / 60,
         }
         self.metrics.append(row)
-        done = fraction_done(self.settings, progress, batches, clock=True)
-        display.show_training(row, done, progress.seconds * (1 - done) / done if done else None)
-        progress.clear_window()
+        done = fraction_done(self.settings, counters, batches, clock=True)
+        display.show_training(row, done, counters.seconds * (1 - done) / done if done else None)
+        counters.clear_window()
 
     def save(self) -> None:
         """Write a checkpoint, and the picture of the curves."""
-        self.learner.require_finite(self.progress.update)
-        self.progress.rows = self.metrics.rows
-        learner = self.learner
-        carried = learner.hidden
-        if carried is not None:
-            carried = [tuple(map(self.ranks.gather_rows, layer)) for layer in carried]
+        self.step.require_finite(self.state.counters.update)
+        self.state.counters.rows = self.metrics.rows
+        self.state.hidden = self.step.gather_hidden()
         if not self.ranks.is_first:
             return
         self.metrics.sync()
-        self.checkpoints.save(
-            self.progress, learner.network, learner.ema, learner.optimizer, carried
-        )
+        self.checkpoints.save(self.state)
         if self.metrics.rows:
-            plot_curves(self.run.metrics, self.run.curves)
+            plot_curves(self.context.run.metrics, self.context.run.curves)
 
 
 def _seed(*numbers: int) -> int:

@@ -1,5 +1,6 @@
 """Promise 4: whatever happens while one is written, the last complete checkpoint loads."""
 
+import dataclasses
 import itertools
 import os
 import pickle
@@ -12,33 +13,39 @@ from torch import nn
 
 from seq2seq import files
 from seq2seq.errors import UserError
-from seq2seq.training.checkpoint import Checkpoints, Progress
+from seq2seq.training.checkpoint import Checkpoints
+from seq2seq.training.state import Counters, TrainState
 
 
-def parts(seed=0):
+def a_state(seed=0, **counters):
     """A network that has made an update, its average, and its optimiser."""
     torch.manual_seed(seed)
-    network, averaged = nn.Linear(200, 50), nn.Linear(200, 50)
+    network, ema = nn.Linear(200, 50), nn.Linear(200, 50)
     optimizer = torch.optim.AdamW(network.parameters(), fused=True)
     network(torch.ones(1, 200)).sum().backward()
     optimizer.step()
-    return network, averaged, optimizer
+    return TrainState(network, ema, optimizer, counters=Counters(**counters))
 
 
 @pytest.fixture
 def saved(tmp_path):
     """A folder that holds update 1, and what was saved there."""
-    one = parts(1)
-    progress = Progress(update=1, epoch=2, position=3, best=-1.25)
-    Checkpoints(tmp_path / "c").save(progress, *one)
-    return tmp_path / "c", one, progress
+    state = a_state(1, update=1, epoch=2, position=3, best=-1.25)
+    Checkpoints(tmp_path / "c").save(state)
+    return tmp_path / "c", state
 
 
-def is_update_1(folder, one, progress):
-    other = parts(2)
-    found = Checkpoints(folder).load(*other)
-    assert found == progress
-    for wanted, got in zip(one, other, strict=True):
+def as_update(state, update):
+    """The same, some updates later."""
+    return dataclasses.replace(state, counters=Counters(update=update))
+
+
+def is_update_1(folder, state):
+    loaded = a_state(2)
+    assert Checkpoints(folder).load(loaded)
+    assert loaded.counters == state.counters
+    for name in ("network", "ema", "optimizer"):
+        wanted, got = getattr(state, name), getattr(loaded, name)
         torch.testing.assert_close(got.state_dict(), wanted.state_dict(), rtol=0, atol=0)
 
 
@@ -47,30 +54,30 @@ def test_round_trip(saved):
 
 
 def test_a_newer_one_takes_its_place(saved):
-    folder, one, _ = saved
-    Checkpoints(folder).save(Progress(update=2), *one)
+    folder, state = saved
+    Checkpoints(folder).save(as_update(state, 2))
     assert [path.name for path in folder.iterdir()] == ["update-00000002"]
 
 
 def test_there_is_none_yet(tmp_path):
-    assert Checkpoints(tmp_path / "none").load(*parts()) is None
+    assert not Checkpoints(tmp_path / "none").load(a_state())
 
 
 # Sizes of files at which the disk is full: inside each file of a checkpoint.
 @pytest.mark.parametrize("room", [0, 1000, 41_000, 80_000])
 def test_a_full_disk(saved, room):
-    folder, one, progress = saved
+    folder, state = saved
     sizes = [path.stat().st_size for path in folder.rglob("*") if path.is_file()]
     assert room < max(sizes)
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (room, hard))
     try:
         with pytest.raises(UserError, match=r"update-00000002: the checkpoint cannot be written"):
-            Checkpoints(folder).save(Progress(update=2), *one)
+            Checkpoints(folder).save(as_update(state, 2))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert [path.name for path in folder.iterdir()] == ["update-00000001"]
-    is_update_1(folder, one, progress)
+    is_update_1(folder, state)
 
 
 def killed_at(call: int, work) -> bool:
@@ -103,18 +110,18 @@ def test_killed_at_any_point_of_a_save(saved, update, swaps, monkeypatch):
     system can swap two names, which that of a network may not."""
     if not swaps:
         monkeypatch.setattr(files.ctypes, "CDLL", lambda *_, **__: None)
-    folder, one, progress = saved
-    progress.update = update
+    folder, state = saved
+    state.counters.update = update
     for call in range(1, 20):
-        alive = not killed_at(call, lambda: Checkpoints(folder).save(progress, *one))
+        alive = not killed_at(call, lambda: Checkpoints(folder).save(state))
         files.finish_interrupted_swap(folder)  # as a run that goes on does
-        found = Checkpoints(folder).load(*parts(2))
-        assert found is not None
-        assert found.update in (1, update)
+        loaded = a_state(2)
+        assert Checkpoints(folder).load(loaded)
+        assert loaded.counters.update in (1, update)
         if alive:
             break
     assert call > 4
-    is_update_1(folder, one, progress)
+    is_update_1(folder, state)
 
 
 BROKEN = {
@@ -126,21 +133,28 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("damage", BROKEN.values(), ids=BROKEN.keys())
-@pytest.mark.parametrize("name", ["weights.safetensors", "optimizer.pt", "progress.json"])
+@pytest.mark.parametrize("name", ["weights.safetensors", "optimizer.pt", "counters.json"])
 def test_a_broken_file_is_named_in_one_line(saved, name, damage):
-    folder, _, _ = saved
+    folder, _ = saved
     damage(folder / "update-00000001" / name)
     with pytest.raises(UserError, match="update-00000001") as refusal:
-        Checkpoints(folder).load(*parts())
+        Checkpoints(folder).load(a_state())
     assert "\n" not in str(refusal.value)
 
 
 @pytest.mark.parametrize("values", ['{"update": 1, "novelty": 1}', "{}", "[]"])
-def test_progress_of_another_making_is_refused(saved, values):
-    folder, _, _ = saved
-    (folder / "update-00000001/progress.json").write_text(values)
+def test_counters_of_another_making_is_refused(saved, values):
+    folder, _ = saved
+    (folder / "update-00000001/counters.json").write_text(values)
     with pytest.raises(UserError, match="cannot be read"):
-        Checkpoints(folder).load(*parts())
+        Checkpoints(folder).load(a_state())
+
+
+def test_a_checkpoint_of_an_older_version_is_refused(saved):
+    folder, _ = saved
+    (folder / "update-00000001/counters.json").rename(folder / "update-00000001/progress.json")
+    with pytest.raises(UserError, match="of another version"):
+        Checkpoints(folder).load(a_state())
 
 
 class Trap:
@@ -152,11 +166,11 @@ class Trap:
     "write", [torch.save, lambda trap, path: path.write_bytes(pickle.dumps(trap, 2))]
 )
 def test_a_strangers_pickle_runs_nothing(saved, write, monkeypatch, tmp_path):
-    folder, _, _ = saved
+    folder, _ = saved
     monkeypatch.chdir(tmp_path)
     write({"optimizer": Trap(), "cpu": Trap()}, folder / "update-00000001/optimizer.pt")
     with pytest.raises(UserError, match="cannot be read"):
-        Checkpoints(folder).load(*parts())
+        Checkpoints(folder).load(a_state())
     assert not (tmp_path / "sprung").exists()
 
 
@@ -173,23 +187,27 @@ def test_a_folder_of_the_same_name_is_replaced_as_a_whole(tmp_path):
 
 @pytest.mark.parametrize("damage", ["empty", "cut", "noise", "trap"])
 def test_a_broken_state_of_a_text_is_named_and_runs_nothing(saved, damage, monkeypatch, tmp_path):
-    folder, _, _ = saved
+    folder, _ = saved
     monkeypatch.chdir(tmp_path)
-    path = folder / "update-00000001/carried.pt"
+    path = folder / "update-00000001/hidden.pt"
     torch.save(Trap() if damage == "trap" else [(torch.zeros(2, 3),)], path)
     if damage != "trap":
-        assert torch.equal(Checkpoints(folder).carried()[0][0], torch.zeros(2, 3))
+        loaded = a_state()
+        Checkpoints(folder).load(loaded)
+        assert torch.equal(loaded.hidden[0][0], torch.zeros(2, 3))
         BROKEN[damage](path)
-    with pytest.raises(UserError, match=r"carried\.pt: cannot be read"):
-        Checkpoints(folder).carried()
+    with pytest.raises(UserError, match=r"hidden\.pt: cannot be read"):
+        Checkpoints(folder).load(a_state())
     assert not (tmp_path / "sprung").exists()
 
 
 def test_how_to_go_on_is_said_by_the_optimiser_that_is_filled(saved):
-    folder, _, _ = saved
-    network, averaged, _ = parts(2)
-    other = torch.optim.AdamW(network.parameters(), betas=(0.5, 0.6), weight_decay=0.5, fused=True)
-    Checkpoints(folder).load(network, averaged, other)
-    (group,) = other.param_groups
+    folder, _ = saved
+    state = a_state(2)
+    state.optimizer = torch.optim.AdamW(
+        state.network.parameters(), betas=(0.5, 0.6), weight_decay=0.5, fused=True
+    )
+    Checkpoints(folder).load(state)
+    (group,) = state.optimizer.param_groups
     assert (group["betas"], group["weight_decay"]) == ((0.5, 0.6), 0.5)
-    assert len(other.state) == 2
+    assert len(state.optimizer.state) == 2

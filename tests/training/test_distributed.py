@@ -328,7 +328,7 @@ from unittest import mock
 from seq2seq import cli
 from seq2seq.text import preparation
 from seq2seq.training import distributed
-from seq2seq.training import trainer
+from seq2seq.training import run_training, trainer
 
 plain = preparation.prepare_data
 
@@ -341,7 +341,7 @@ def slow(*arguments, **named):
 
 distributed._PATIENCE = timedelta(seconds=4)
 trainer.plot_curves = lambda *_: None
-trainer.preparation = mock.Mock(prepare_data=slow)
+run_training.preparation = mock.Mock(prepare_data=slow)
 cli.main()
 """
 

@@ -8,7 +8,7 @@ import torch
 
 from seq2seq.errors import UserError
 from seq2seq.models import folder as model_folder
-from seq2seq.training import trainer
+from seq2seq.training.run_training import train_model
 
 pytestmark = pytest.mark.usefixtures("no_picture")
 _SMALL = ("encoder.hidden=16", "decoder.hidden=24", "validation.metric=loss", "validation.every=0")
@@ -44,7 +44,7 @@ def test_a_language_model_learns(speaking):
 @pytest.mark.parametrize("windows", ["contiguous", "random"])
 def test_every_cell_learns_a_language(toy, tmp_path, cell, windows):
     settings = (f"decoder.cell={cell}", f"training.windows={windows}", "training.epochs=3")
-    trainer.train_model(toy.language(*settings), tmp_path / "run")
+    train_model(toy.language(*settings), tmp_path / "run")
     judged = rows(tmp_path / "run", "valid")
     assert judged[-1]["perplexity"] < 6
 
@@ -52,15 +52,15 @@ def test_every_cell_learns_a_language(toy, tmp_path, cell, windows):
 def test_a_text_shorter_than_a_window(toy, tmp_path):
     config = toy.language("training.window=5000", "training.batch_tokens=5000")
     with pytest.raises(UserError, match=r"has [\d,]+ tokens, fewer than one window of 5000"):
-        trainer.train_model(config, tmp_path / "run")
-    trainer.train_model(toy.language("training.updates=1"), tmp_path / "run")  # as it is told
+        train_model(config, tmp_path / "run")
+    train_model(toy.language("training.updates=1"), tmp_path / "run")  # as it is told
 
 
 def test_a_text_that_has_nothing_to_judge_by(toy, tmp_path):
     (tmp_path / "blank").write_text("\n \n")
     config = toy.language("data.line_ends=false", f"data.valid={tmp_path / 'blank'}")
     with pytest.raises(UserError, match=r"data\.valid: no text"):
-        trainer.train_model(config, tmp_path / "run")
+        train_model(config, tmp_path / "run")
 
 
 def test_the_model_folder_is_complete(trained):
@@ -88,23 +88,21 @@ def test_limits(toy, tmp_path, caplog, limit, why):
         config = config.model_copy(
             update={"validation": config.validation.model_copy(update={"metric": "bleu"})}
         )
-    model = trainer.train_model(config, tmp_path / "run")
+    model = train_model(config, tmp_path / "run")
     assert f"finished: {why}" in caplog.messages
     model_folder.load_model(model)
     assert rows(tmp_path / "run", "valid")
 
 
 def test_the_average_is_what_is_judged_and_kept(toy, tmp_path):
-    trainer.train_model(
-        toy.config(*_SMALL, "training.ema_decay=0.9", "training.epochs=2"), tmp_path / "r"
-    )
+    train_model(toy.config(*_SMALL, "training.ema_decay=0.9", "training.epochs=2"), tmp_path / "r")
     assert rows(tmp_path / "r", "valid")[-1]["best"]
     (checkpoint,) = (tmp_path / "r/checkpoints").glob("update-*")
     kept, average, weights = (
         safetensors.torch.load_file(path)
         for path in (
             tmp_path / "r/model/model.safetensors",
-            checkpoint / "average.safetensors",
+            checkpoint / "ema.safetensors",
             checkpoint / "weights.safetensors",
         )
     )

@@ -21,6 +21,7 @@ from seq2seq.training.checkpoint import Checkpoints
 from seq2seq.training.distributed import Ranks
 from seq2seq.training.epoch_batches import BatchPlanner
 from seq2seq.training.run_folder import lock_folder
+from seq2seq.training.run_training import train_model
 from seq2seq.training.stopping import Interrupted
 
 _TIMES = {"seconds", "window_start", "minutes", "tokens_per_second"}
@@ -99,15 +100,16 @@ pytestmark = pytest.mark.usefixtures("no_picture")
 def ends_as(run: Path) -> dict[str, object]:
     """All that a run leaves, but for times."""
     (checkpoint,) = (run / "checkpoints").glob("update-*")
-    progress = json.loads((checkpoint / "progress.json").read_text())
+    counters = json.loads((checkpoint / "counters.json").read_text())
+    hidden = checkpoint / "hidden.pt"
     rows = [json.loads(line) for line in (run / "metrics.jsonl").read_bytes().splitlines()]
     return {
-        "progress": {k: v for k, v in progress.items() if k not in _TIMES},
+        "counters": {k: v for k, v in counters.items() if k not in _TIMES},
         "rows": [{k: v for k, v in row.items() if k not in _TIMES} for row in rows],
         "weights": safetensors.torch.load_file(checkpoint / "weights.safetensors"),
-        "average": safetensors.torch.load_file(checkpoint / "average.safetensors"),
+        "ema": safetensors.torch.load_file(checkpoint / "ema.safetensors"),
         "optimizer": torch.load(checkpoint / "optimizer.pt", weights_only=True),
-        "carried": Checkpoints(run / "checkpoints").carried(),
+        "hidden": torch.load(hidden, weights_only=True) if hidden.exists() else None,
         "model": safetensors.torch.load_file(run / "model/model.safetensors"),
         "files": sorted(path.name for path in (run / "checkpoints").iterdir()),
     }
@@ -137,7 +139,7 @@ def stop_at(monkeypatch, update: int) -> None:
     plain = trainer.Trainer.update
 
     def stopping(self, *arguments):
-        if self.progress.update + 1 == update:
+        if self.state.counters.update + 1 == update:
             signal.raise_signal(signal.SIGTERM)
         plain(self, *arguments)
 
@@ -149,7 +151,7 @@ def kind(request, toy, tmp_path_factory):
     """A configuration, how an uninterrupted run of it ends, and the last update of its epoch."""
     config = configured(toy, request.param)
     run = tmp_path_factory.mktemp("whole") / "run"
-    trainer.train_model(config, run)
+    train_model(config, run)
     ended = ends_as(run)
     epochs = [row["epoch"] for row in ended["rows"] if row["kind"] == "train"]
     assert max(epochs) >= 1, "too short a run to show anything"
@@ -164,7 +166,7 @@ def kind(request, toy, tmp_path_factory):
 @pytest.mark.parametrize("random_seed", [None, 1, 2])
 def test_a_stopped_run_goes_on_as_if_it_had_not(kind, random_seed, tmp_path, monkeypatch):
     config, ended, epoch = kind
-    updates = ended["progress"]["update"]
+    updates = ended["counters"]["update"]
     if random_seed is None:
         # At the first update, inside a log window, at its end, around a validation, at an epoch's
         # last update and the one after: one run that is stopped at each of them.
@@ -178,8 +180,8 @@ def test_a_stopped_run_goes_on_as_if_it_had_not(kind, random_seed, tmp_path, mon
         with monkeypatch.context() as patch:
             stop_at(patch, stop)
             with pytest.raises(Interrupted):
-                trainer.train_model(config, tmp_path / "run", resume=stop != stops[0])
-    trainer.train_model(config, tmp_path / "run", resume=True)
+                train_model(config, tmp_path / "run", resume=stop != stops[0])
+    train_model(config, tmp_path / "run", resume=True)
     same(ends_as(tmp_path / "run"), ended)
 
 
@@ -189,40 +191,40 @@ def test_what_was_logged_after_the_checkpoint_is_cut_off(kind, tmp_path, monkeyp
     with monkeypatch.context() as patch:
         stop_at(patch, 8)
         with pytest.raises(Interrupted):
-            trainer.train_model(config, run)
+            train_model(config, run)
     with (run / "metrics.jsonl").open("ab") as log:  # what a killed run may leave
         log.write(b'{"kind": "train", "update": 14, "loss": 1.0}\n{"kind": "tra')
     for left in (".data.1.part", "checkpoints/.update-00000009.1.part"):
         (run / left).mkdir()
         (run / left / "half").write_bytes(b"half")
     (run / ".config.toml.1.part").write_bytes(b"half")
-    trainer.train_model(config, run, resume=True)
+    train_model(config, run, resume=True)
     same(ends_as(run), ended)
     assert not list(run.rglob("*.part"))
 
 
 def test_a_finished_run_resumed_changes_nothing_and_may_be_extended(toy, tmp_path, monkeypatch):
     short = (*_SMALL, "training.schedule=inverse-sqrt", "validation.every=0")
-    trainer.train_model(toy.config(*short, "training.epochs=1"), tmp_path / "run")
+    train_model(toy.config(*short, "training.epochs=1"), tmp_path / "run")
     before = ends_as(tmp_path / "run")
     with monkeypatch.context() as patch:
         patch.setattr(trainer.Trainer, "update", lambda *_: pytest.fail("trained on"))
-        trainer.train_model(toy.config(*short, "training.epochs=1"), tmp_path / "run", resume=True)
+        train_model(toy.config(*short, "training.epochs=1"), tmp_path / "run", resume=True)
     same(ends_as(tmp_path / "run"), before)
     longer = toy.config(*short, "training.epochs=2")
-    trainer.train_model(longer, tmp_path / "run", resume=True)
-    trainer.train_model(longer, tmp_path / "whole")
+    train_model(longer, tmp_path / "run", resume=True)
+    train_model(longer, tmp_path / "whole")
     same(ends_as(tmp_path / "run"), ends_as(tmp_path / "whole"))
 
 
 def test_an_update_limit_at_an_epochs_end_validates_once(toy, tmp_path):
     short = (*_SMALL, "training.schedule=inverse-sqrt", "validation.every=0", "training.epochs=2")
     whole = tmp_path / "whole"
-    trainer.train_model(toy.config(*short), whole)
+    train_model(toy.config(*short), whole)
     rows = ends_as(whole)["rows"]
     first = next(row["update"] for row in rows if row["kind"] == "valid")
-    trainer.train_model(toy.config(*short, f"training.updates={first}"), tmp_path / "run")
-    trainer.train_model(toy.config(*short), tmp_path / "run", resume=True)
+    train_model(toy.config(*short, f"training.updates={first}"), tmp_path / "run")
+    train_model(toy.config(*short), tmp_path / "run", resume=True)
     found = ends_as(tmp_path / "run")["rows"]
     assert [(r["kind"], r["update"], r["loss"]) for r in found] == [
         (r["kind"], r["update"], r["loss"]) for r in rows
@@ -234,13 +236,11 @@ def test_the_thread_count_of_the_beginning_is_set_again(kind, tmp_path, monkeypa
     with monkeypatch.context() as patch:
         stop_at(patch, 2)
         with pytest.raises(Interrupted):
-            trainer.train_model(config, tmp_path / "run")
+            train_model(config, tmp_path / "run")
     training = config.training.model_copy(update={"threads": 2, "updates": 3, "epochs": None})
-    trainer.train_model(
-        config.model_copy(update={"training": training}), tmp_path / "run", resume=True
-    )
+    train_model(config.model_copy(update={"training": training}), tmp_path / "run", resume=True)
     assert torch.get_num_threads() == 1
-    assert ends_as(tmp_path / "run")["progress"]["threads"] == 1
+    assert ends_as(tmp_path / "run")["counters"]["threads"] == 1
 
 
 def test_other_data_under_a_begun_run_is_refused(toy, tmp_path, monkeypatch):
@@ -252,31 +252,31 @@ def test_other_data_under_a_begun_run_is_refused(toy, tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
         stop_at(patch, 1)
         with pytest.raises(Interrupted):
-            trainer.train_model(config, tmp_path / "run")
+            train_model(config, tmp_path / "run")
     (tmp_path / "train.en").write_bytes((tmp_path / "train.fr").read_bytes())
     with pytest.raises(UserError, match="has changed since the run began"):
-        trainer.train_model(config, tmp_path / "run", resume=True)
+        train_model(config, tmp_path / "run", resume=True)
 
 
 def test_one_process_alone_trains_in_a_run(toy, tmp_path, no_picture):
     run, config = tmp_path / "run", toy.config("training.updates=1", "training.epochs=1")
     with lock_folder(run):
         with pytest.raises(UserError, match="another process is training here"):
-            trainer.train_model(config, run)
+            train_model(config, run)
         assert run.is_dir()  # the folder is the one's that is in it
     assert not run.exists()  # nothing came of it
-    trainer.train_model(config, run)
+    train_model(config, run)
     shutil.rmtree(run / "checkpoints")
     weights = (run / "model" / "model.safetensors").read_bytes()
     with pytest.raises(UserError, match="holds a model, and no checkpoints to go on from"):
-        trainer.train_model(config, run, resume=True)
+        train_model(config, run, resume=True)
     assert (run / "model" / "model.safetensors").read_bytes() == weights
 
 
 def test_each_start_is_written_down_where_something_is_left_to_do(toy, tmp_path, no_picture):
     for updates in (1, 1, 2):
         config = toy.config(f"training.updates={updates}")
-        trainer.train_model(config, tmp_path / "run", resume=True)
+        train_model(config, tmp_path / "run", resume=True)
     starts = (tmp_path / "run" / "starts.jsonl").read_text().splitlines()
     assert [json.loads(line).keys() for line in starts] == [{"hardware", "commit"}] * 2
 
@@ -298,7 +298,7 @@ def test_processes_stopped_and_killed_end_as_one_that_was_not(toy, tmp_path):
     often = ("training.epochs=6", "training.log_every=1", "validation.every=0")
     settings = (*_SMALL, *_KINDS[list(_KINDS)[1]], *often)
     whole, run = tmp_path / "whole", tmp_path / "run"
-    trainer.train_model(toy.config(*settings), whole)
+    train_model(toy.config(*settings), whole)
     moment = random.Random(7)
     for number, rows in ((signal.SIGTERM, 4), (signal.SIGKILL, 24)):
         process = begin(toy, run, settings)
@@ -313,7 +313,7 @@ def test_processes_stopped_and_killed_end_as_one_that_was_not(toy, tmp_path):
         assert ("saved: go on with --resume" in said.decode()) == (number == signal.SIGTERM)
         assert (run / "curves.png").read_bytes().startswith(b"\x89PNG")
     assert ends_as_far(run) < ends_as_far(whole)
-    trainer.train_model(toy.config(*settings), run, resume=True)
+    train_model(toy.config(*settings), run, resume=True)
     same(ends_as(run), ends_as(whole))
 
 
@@ -322,7 +322,7 @@ def ends_as_far(run: Path) -> str:
 
 
 def stands_at(run):
-    (found,) = run.glob("checkpoints/update-*/progress.json")
+    (found,) = run.glob("checkpoints/update-*/counters.json")
     return json.loads(found.read_text())
 
 
@@ -330,7 +330,7 @@ def stopped_in_the_first_epoch(config, run, monkeypatch):
     with monkeypatch.context() as patch:
         stop_at(patch, 3)
         with pytest.raises(Interrupted):
-            trainer.train_model(config, run)
+            train_model(config, run)
     assert (stands_at(run)["epoch"], stands_at(run)["position"]) == (0, 3)
 
 
@@ -345,10 +345,10 @@ def test_other_batches_begin_the_epoch_anew(
     settings = ("validation.metric=loss", "training.epochs=1")
     stopped_in_the_first_epoch(made(*settings), tmp_path / "run", monkeypatch)
     with caplog.at_level("INFO"):
-        trainer.train_model(made(*settings, f"training.{changed}"), tmp_path / "run", resume=True)
+        train_model(made(*settings, f"training.{changed}"), tmp_path / "run", resume=True)
     assert "other batches than before: the epoch under way is begun anew" in caplog.text
     whole = made(*settings, f"training.{changed}")
-    trainer.train_model(whole, tmp_path / "whole")
+    train_model(whole, tmp_path / "whole")
     assert stands_at(tmp_path / "run")["update"] == stands_at(tmp_path / "whole")["update"] + 3
 
 
@@ -363,7 +363,7 @@ def test_what_a_run_cannot_change(changed, toy, tmp_path, monkeypatch, no_pictur
     settings = ("training.epochs=1", "validation.every=100")
     stopped_in_the_first_epoch(toy.config(*settings), tmp_path / "run", monkeypatch)
     with pytest.raises(UserError, match=f"another configuration: {changed.split('=')[0]} was"):
-        trainer.train_model(toy.config(*settings, changed), tmp_path / "run", resume=True)
+        train_model(toy.config(*settings, changed), tmp_path / "run", resume=True)
 
 
 def test_a_run_that_was_configured_with_older_keys_goes_on(
@@ -378,7 +378,7 @@ def test_a_run_that_was_configured_with_older_keys_goes_on(
         written = written.replace(new, old)
     (run / "config.toml").write_text(written)
     with caplog.at_level("INFO"):
-        trainer.train_model(config, run, resume=True)
+        train_model(config, run, resume=True)
     assert "resumed with a changed setting" not in caplog.text
     assert "shape is now task" in caplog.text
 
@@ -388,4 +388,4 @@ def test_a_damaged_configuration_is_named(toy, tmp_path, monkeypatch, no_picture
     stopped_in_the_first_epoch(toy.config("training.epochs=1"), run, monkeypatch)
     (run / "config.toml").write_text("task = [")
     with pytest.raises(UserError, match=r"config\.toml: cannot be read as TOML"):
-        trainer.train_model(toy.config("training.epochs=1"), run, resume=True)
+        train_model(toy.config("training.epochs=1"), run, resume=True)

@@ -5,8 +5,8 @@ import math
 import pytest
 
 from seq2seq.config.schema import TrainingConfig
-from seq2seq.training.checkpoint import Progress
 from seq2seq.training.schedule import count_plateau, fraction_done, learning_rate, stop_reason
+from seq2seq.training.state import Counters
 
 
 def settings(**values):
@@ -39,36 +39,36 @@ def test_without_a_warm_up_the_first_rate_is_the_whole_one(schedule):
 
 
 def test_a_plateau_is_patience_validations_without_a_gain():
-    config, progress = settings(plateau_patience=2), Progress()
+    config, counters = settings(plateau_patience=2), Counters()
     cuts = []
     for gained in (True, False, True, False, False, False, False, False):
-        count_plateau(config, progress, gained)
-        cuts.append(progress.cuts)
+        count_plateau(config, counters, gained)
+        cuts.append(counters.cuts)
     assert cuts == [0, 0, 0, 0, 1, 1, 2, 2]
 
 
 def test_the_nearest_limit_says_how_much_is_done():
     config = settings(epochs=4, updates=1000, minutes=10)
-    progress = Progress(update=100, epoch=1, position=10, seconds=540)
-    assert fraction_done(config, progress, 20, clock=False) == 1.5 / 4
-    assert fraction_done(config, progress, 20, clock=True) == 0.9
-    assert fraction_done(config, Progress(update=2000), 20, clock=False) == 1.0
+    counters = Counters(update=100, epoch=1, position=10, seconds=540)
+    assert fraction_done(config, counters, 20, clock=False) == 1.5 / 4
+    assert fraction_done(config, counters, 20, clock=True) == 0.9
+    assert fraction_done(config, Counters(update=2000), 20, clock=False) == 1.0
 
 
 @pytest.mark.parametrize(
-    ("progress", "why"),
+    ("counters", "why"),
     [
-        (Progress(epoch=3, update=999, seconds=599, waited=4), ""),
-        (Progress(epoch=4), "4 epochs"),
-        (Progress(update=1000), "1000 updates"),
-        (Progress(seconds=600), "10 minutes"),
-        (Progress(waited=5), "no gain in 5 validations"),
+        (Counters(epoch=3, update=999, seconds=599, waited=4), ""),
+        (Counters(epoch=4), "4 epochs"),
+        (Counters(update=1000), "1000 updates"),
+        (Counters(seconds=600), "10 minutes"),
+        (Counters(waited=5), "no gain in 5 validations"),
     ],
 )
-def test_ends(progress, why):
-    assert stop_reason(settings(epochs=4, updates=1000, minutes=10, patience=5), progress) == why
+def test_ends(counters, why):
+    assert stop_reason(settings(epochs=4, updates=1000, minutes=10, patience=5), counters) == why
 
 
 def test_patience_0_waits_for_ever():
-    assert stop_reason(settings(patience=0), Progress(waited=10**6)) == ""
+    assert stop_reason(settings(patience=0), Counters(waited=10**6)) == ""
     assert math.isclose(learning_rate(settings(), 10**6, 0.5, 0), 0.01)

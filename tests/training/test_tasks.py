@@ -18,7 +18,7 @@ from seq2seq.evaluation.perplexity import perplexity_of_pairs
 from seq2seq.models import folder as model_folder
 from seq2seq.tasks import CLASSIFICATION, GENERATION, LANGUAGE_MODEL, TAGGING
 from seq2seq.text.corpus import read_pairs
-from seq2seq.training import trainer
+from seq2seq.training.run_training import train_model
 
 pytestmark = pytest.mark.usefixtures("no_picture")
 
@@ -129,7 +129,7 @@ def learned(data, tmp_path_factory):
 
     def run(name: str) -> Path:
         if not (runs / name).exists():
-            trainer.train_model(toml.load_config(data / f"{name}.toml"), runs / name)
+            train_model(toml.load_config(data / f"{name}.toml"), runs / name)
         return runs / name / "model"
 
     return run
@@ -233,8 +233,8 @@ def test_a_stopped_tagger_goes_on_as_if_it_had_not(data, learned, tmp_path):
     model = learned("tag")
     config = toml.load_config(data / "tag.toml")
     short = toml.load_config(data / "tag.toml", ["training.epochs=2"])
-    trainer.train_model(short, tmp_path / "run")
-    trainer.train_model(config, tmp_path / "run", resume=True)
+    train_model(short, tmp_path / "run")
+    train_model(config, tmp_path / "run", resume=True)
     one, other = (model_folder.load_model(path).network for path in (model, tmp_path / "run/model"))
     for name, weight in one.state_dict().items():
         assert torch.equal(weight, other.state_dict()[name])
@@ -259,7 +259,7 @@ def test_labels_that_cannot_be(data, tmp_path, name, split, line, said):
     lines = table.read_text().splitlines()[:26]
     write(table, [*lines, line])
     with pytest.raises(UserError, match=said):
-        trainer.train_model(toml.load_config(tmp_path / f"{name}.toml"), tmp_path / "run")
+        train_model(toml.load_config(tmp_path / f"{name}.toml"), tmp_path / "run")
 
 
 @pytest.mark.parametrize("name", ["write", "align"])
@@ -294,5 +294,5 @@ def test_an_aligned_model_learns_from_sides_of_one_length(data, tmp_path, caplog
     write(table, [*table.read_text().splitlines(), "the red cat\tle chat"])
     config = toml.load_config(tmp_path / "align.toml", ["training.updates=1"])
     with caplog.at_level("INFO"):
-        trainer.train_model(config, tmp_path / "run")
+        train_model(config, tmp_path / "run")
     assert "dropped: 1 of two lengths" in caplog.text

@@ -11,6 +11,7 @@ from seq2seq.models.folder import build_model
 from seq2seq.text import preparation
 from seq2seq.text.batching import collate_pairs
 from seq2seq.training import trainer
+from seq2seq.training.run_training import train_model
 from seq2seq.training.train_step import TrainStep
 
 
@@ -180,14 +181,14 @@ def test_no_checkpoint_and_no_model_holds_a_nan(toy, tmp_path, monkeypatch, no_p
         plain = trainer.Trainer.update
 
         def poisoned(self, *arguments):
-            if self.progress.update == 3:
+            if self.state.counters.update == 3:
                 with torch.no_grad():
-                    self.learner.network.decoder.output.bias[5] = float("nan")
+                    self.step.network.decoder.output.bias[5] = float("nan")
             plain(self, *arguments)
 
         monkeypatch.setattr(trainer.Trainer, "update", poisoned)
     with pytest.raises(UserError, match=said):
-        trainer.train_model(toy.config(*settings), tmp_path / "run")
+        train_model(toy.config(*settings), tmp_path / "run")
     for file in (tmp_path / "run").rglob("*.safetensors"):
         assert all(t.isfinite().all() for t in safetensors.torch.load_file(file).values())
     for file in (tmp_path / "run").rglob("optimizer.pt"):
