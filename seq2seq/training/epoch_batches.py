@@ -1,4 +1,4 @@
-"""What an epoch is fed from: batches of pairs, or windows of a text, planned from a seed."""
+"""The batches of an epoch: of pairs, or of windows of a text, planned from a seed."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from seq2seq.config.schema import Config
 from seq2seq.errors import UserError
-from seq2seq.text import batching, bptt, preparation
+from seq2seq.text import batching, bptt, resampling
 from seq2seq.text.batching import Batch
 from seq2seq.text.codec import Codec
 from seq2seq.text.dataset import Dataset
@@ -18,7 +18,8 @@ from seq2seq.training.distributed import Ranks
 
 
 class EpochBatches(ABC):
-    """`plan`: the batches of the epoch, each as an array with a row of what is in it a row."""
+    """The batches of one epoch. `plan`: an array for each batch, with an entry (a pair's number, or
+    a window) for each of its rows."""
 
     plan: list[np.ndarray]
 
@@ -28,18 +29,18 @@ class EpochBatches(ABC):
 
     @abstractmethod
     def collate(self, rows: np.ndarray) -> Batch:
-        """The batch of some of its rows, at least one."""
+        """The batch of some rows of a batch of the plan, at least one."""
 
     def local_batch(self, rows: np.ndarray, ranks: Ranks) -> Batch:
-        """This rank's share of a batch; where the rows do not suffice for all ranks, one that
-        counts for nothing."""
+        """This rank's share of a batch; where there are fewer rows than ranks, perhaps a batch
+        without target tokens."""
         share = ranks.shard(rows)
         batch = self.collate(share if len(share) else rows[:1])
         return batch if len(share) else replace(batch, target_index=batch.target_index[:0])
 
 
-class PairBatches(EpochBatches):
-    """Pairs of like lengths, as many as the budget of tokens allows."""
+class ExampleBatches(EpochBatches):
+    """Examples of like lengths, as many as the budget of tokens allows."""
 
     def __init__(self, config: Config, dataset: Dataset, codec: Codec, epoch: int) -> None:
         self.dataset, self.codec = dataset, codec
@@ -53,7 +54,7 @@ class PairBatches(EpochBatches):
         return int(self.dataset.lengths[rows, 1].sum()) + ends
 
     def collate(self, rows: np.ndarray) -> Batch:
-        return batching.collate_pairs(self.dataset, rows, self.codec)
+        return batching.collate_examples(self.dataset, rows, self.codec)
 
 
 class WindowBatches(EpochBatches):
@@ -79,22 +80,22 @@ class WindowBatches(EpochBatches):
 
 
 class BatchPlanner:
-    """The feed of each epoch of a run."""
+    """Plans the batches of each epoch of a run."""
 
     def __init__(self, config: Config, prepared: PreparedData, ranks: Ranks) -> None:
         """Raises UserError for a text that is too short."""
         self.config, self.prepared, self.ranks = config, prepared, ranks
         if not config.task.has_source:
             self.ids = bptt.concatenate_lines(
-                prepared.train.columns(1),
+                prepared.train.columns("target"),
                 prepared.codec.target,
                 line_ends=config.data.line_ends,
             )
             window = config.training.window
-            streams_wanted = config.training.batch_tokens // window
-            if streams_wanted < ranks.world_size:
+            streams = config.training.batch_tokens // window
+            if streams < ranks.world_size:
                 raise UserError(
-                    f"{streams_wanted} windows a batch (training.batch_tokens / training.window) "
+                    f"{streams} windows a batch (training.batch_tokens / training.window) "
                     f"cannot be shared out over {ranks.world_size} ranks: start fewer of them"
                 )
             if len(self.ids) < window:
@@ -119,5 +120,5 @@ class BatchPlanner:
         dataset, strength = prepared.train, config.tokenizer.sampling
         if strength:
             with self.ranks.sequentially():
-                dataset = preparation.resample_subwords(prepared, strength, config.seed, epoch)
-        return PairBatches(config, dataset, prepared.codec, epoch)
+                dataset = resampling.resample_subwords(prepared, strength, config.seed, epoch)
+        return ExampleBatches(config, dataset, prepared.codec, epoch)

@@ -10,14 +10,15 @@ import torch
 
 from seq2seq.config import toml
 from seq2seq.decoding.labeller import Labeller
-from seq2seq.decoding.searcher import Search
+from seq2seq.decoding.options import BeamOptions, SamplingOptions, search_options
 from seq2seq.decoding.translator import Translator
 from seq2seq.errors import UserError
 from seq2seq.evaluation.evaluate import evaluate_models
-from seq2seq.evaluation.perplexity import perplexity_of_pairs
+from seq2seq.evaluation.perplexity import perplexity_of_examples
 from seq2seq.models import folder as model_folder
 from seq2seq.tasks import CLASSIFICATION, GENERATION, LANGUAGE_MODEL, TAGGING
-from seq2seq.text.corpus import read_pairs
+from seq2seq.text.corpus import read_examples
+from seq2seq.text.example import Example
 from seq2seq.training import trainer
 
 pytestmark = pytest.mark.usefixtures("no_picture")
@@ -135,13 +136,13 @@ def learned(data, tmp_path_factory):
     return run
 
 
-def pairs_of(model: Path, split: str = "test") -> list[tuple[str, str]]:
-    return list(read_pairs(model_folder.load_model_config(model).data, split))
+def pairs_of(model: Path, split: str = "test") -> list[Example]:
+    return list(read_examples(model_folder.load_model_config(model).data, split))
 
 
 def figures(model: Path) -> dict[str, float]:
     loaded = model_folder.load_model(model)
-    found = evaluate_models([loaded], pairs_of(model), Search(), "cpu", "fp32", "test")
+    found = evaluate_models([loaded], pairs_of(model), search_options(), name="test")
     return {score.name: score.value for score in found.scores}
 
 
@@ -150,10 +151,10 @@ def test_a_classifier(learned):
     assert figures(model)["accuracy"] == figures(model)["macro F1"] == 100
     labeller = Labeller.load(model, CLASSIFICATION, device="cpu")
     pairs = pairs_of(model)
-    together = list(labeller.stream([text for text, _ in pairs]))
-    assert [one.labels for one in together] == [[label] for _, label in pairs]
-    for (text, _), one in zip(pairs[:9], together, strict=False):  # promise 2
-        (alone,) = labeller.stream([text])
+    together = list(labeller.stream([example.source for example in pairs]))
+    assert [one.labels for one in together] == [[example.target] for example in pairs]
+    for example, one in zip(pairs[:9], together, strict=False):  # promise 2
+        (alone,) = labeller.stream([example.source])
         assert abs(alone.probabilities - one.probabilities).max() < 1e-6
         assert alone.probabilities.sum() == pytest.approx(1, abs=1e-5)
     (blank,) = labeller.stream(["  "])
@@ -172,7 +173,10 @@ def test_a_tagger(learned):
     assert found["accuracy"] == 100
     assert "accuracy, unknown words" not in found  # there are none
     labeller = Labeller.load(model, TAGGING, device="cpu", batch_size=5)
-    texts = [text for text, _ in pairs_of(model)] + ["cat", "the old dog sleeps well now here"]
+    texts = [example.source for example in pairs_of(model)] + [
+        "cat",
+        "the old dog sleeps well now here",
+    ]
     together = list(labeller.stream(texts))
     assert [len(one.labels) for one in together] == [len(text.split()) for text in texts]
     for text, one in zip(texts, together, strict=True):
@@ -188,10 +192,10 @@ def test_a_label_makes_a_text(learned):
     assert found["perplexity"] < 0.9 * found["perplexity, sources shuffled"]
     translator = Translator.load(model, device="cpu", tasks=[GENERATION])
     for noun in ("chat", "homme"):
-        (written,) = translator.stream([noun], Search(n_best=6, sampling=True))
-        assert all(one.text.split()[1] == noun for one in written)
+        (result,) = translator.stream([noun], SamplingOptions(n_best=6))
+        assert all(one.text.split()[1] == noun for one in result.translations)
     with pytest.raises(UserError, match="no label 'chatt'; did you mean 'chat'"):
-        list(translator.stream(["chatt"], Search()))
+        list(translator.stream(["chatt"], search_options()))
 
 
 def test_a_vector_makes_a_text(learned):
@@ -200,11 +204,11 @@ def test_a_vector_makes_a_text(learned):
     assert found["perplexity"] < 0.7 * found["perplexity, sources shuffled"]
     translator = Translator.load(model, device="cpu", tasks=[GENERATION])
     for code, name in [*_COLOURS, ("0 0.1 0.95", "blue")]:
-        (written,) = translator.stream([code], Search(beam=2))
-        assert written[0].text.split()[0] == name
+        (result,) = translator.stream([code], BeamOptions(beam=2))
+        assert result.best.text.split()[0] == name
     for wrong in ("#ff00", "1 2", "red", "1 2 nan", "0 0 9999"):
         with pytest.raises(UserError, match="is no vector of 3: write numbers"):
-            list(translator.stream([wrong], Search()))
+            list(translator.stream([wrong], search_options()))
 
 
 @pytest.mark.parametrize("beam", [1, 3])
@@ -213,7 +217,7 @@ def test_as_many_tokens_as_the_source_has(learned, beam):
     found = figures(model)
     assert found["perplexity"] < 0.5 * found["perplexity, sources shuffled"]
     translator = Translator.load(model, device="cpu")
-    sources, targets = zip(*pairs_of(model), strict=True)
+    sources, targets, *_ = zip(*pairs_of(model), strict=True)
     sources = [*sources, "the", "the cat runs here now well the red old"]
     outputs = translator.translate(sources, beam=beam)
     assert [len(line.split()) for line in outputs] == [len(line.split()) for line in sources]
@@ -268,20 +272,20 @@ def test_perplexity_is_that_of_the_targets_alone(learned, name):
     model learns and does not write."""
     model = model_folder.load_model(learned(name))
     pairs = pairs_of(learned(name))[:7]
-    found = perplexity_of_pairs(model, pairs, torch.device("cpu"), torch.float32)
-    scored = Translator([model]).score(
-        [one for one, _ in pairs], [other for _, other in pairs], Search()
+    found = perplexity_of_examples(model, pairs, torch.device("cpu"), torch.float32)
+    scored = Translator.from_models([model]).score(
+        [one.source for one in pairs], [other.target for other in pairs]
     )
     said = -sum(one.log_probability for one in scored)
     assert found.nll == pytest.approx(said, rel=1e-4) if name == "write" else found.nll > said
-    assert found.tokens == sum(len(other.split()) + 1 for _, other in pairs)
+    assert found.tokens == sum(len(other.target.split()) + 1 for other in pairs)
 
 
 def test_an_aligned_model_is_scored_as_its_search_scores(learned):
-    translator = Translator([model_folder.load_model(learned("align"))])
-    sources = [one for one, _ in pairs_of(learned("align"))[:7]]
-    found = [best for (best,) in translator.stream(sources, Search(beam=3))]
-    scored = translator.score(sources, [one.text for one in found], Search(beam=3))
+    translator = Translator.from_models([model_folder.load_model(learned("align"))])
+    sources = [one.source for one in pairs_of(learned("align"))[:7]]
+    found = [result.best for result in translator.stream(sources, BeamOptions(beam=3))]
+    scored = translator.score(sources, [one.text for one in found])
     for one, other in zip(found, scored, strict=True):
         assert other.log_probability == pytest.approx(one.log_probability, abs=1e-4)
         assert other.score == pytest.approx(one.score, abs=1e-4)
