@@ -21,7 +21,7 @@ import sentencepiece
 from seq2seq import runtime
 from seq2seq.config import toml
 from seq2seq.text import preparation
-from seq2seq.text.dataset import Dataset, encode_pairs
+from seq2seq.text.dataset import Dataset, encode_examples
 
 
 def main() -> None:
@@ -40,11 +40,12 @@ def main() -> None:
         if prepared.codec.target is not tokenizer:
             raise SystemExit("the configuration's vocabulary is to be joint")
         alone = sentencepiece.SentencePieceProcessor(model_proto=tokenizer.model)
-        lines = [side for pair in prepared.train.pairs() for side in pair]
+        examples = prepared.train.examples()
+        lines = [side for example in examples for side in (example.source, example.target)]
         pairs, rates = len(prepared.train), (list[float](), list[float]())
         for number in range(arguments.rounds + 1):
             start = time.perf_counter()
-            content = encode_pairs(prepared.train.pairs(), prepared.codec, threads)
+            content = encode_examples(prepared.train.examples(), prepared.codec, threads)
             Dataset.write(Path(folder) / f"{number}.arrow", content)
             between = time.perf_counter()
             alone.EncodeAsIds(lines, num_threads=threads)

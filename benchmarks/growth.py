@@ -145,7 +145,7 @@ def planned(config: Config, prepared: PreparedData) -> list[Batch]:
     budget = config.training.batch_tokens
     plan = batching.plan_batches(prepared.train.lengths, budget=budget, seed=1, epoch=0)
     return [
-        batching.collate_pairs(prepared.train, rows, prepared.codec)
+        batching.collate_examples(prepared.train, rows, prepared.codec)
         for rows in plan[: 2 * _UPDATES]
     ]
 
@@ -154,7 +154,8 @@ def cut(config: Config, prepared: PreparedData, length: int) -> list[Batch]:
     """Batches of sentences that all have `length` subwords, EOS counted: the corpus end to end."""
     target = prepared.codec.target
     sides = [
-        np.concatenate([values for _, values in prepared.train.columns(side)]) for side in (0, 1)
+        np.concatenate([values for _, values in prepared.train.columns(side)])
+        for side in ("source", "target")
     ]
     rows = max(1, config.training.batch_tokens // length)
     size, batches = rows * (length - 1), []
@@ -193,7 +194,8 @@ def updated(
 def recombined(config: Config, times: int, prefix: Path) -> str:
     """Write the files; gives what data.train is set to."""
     pairs = [
-        tuple(side.split() for side in pair) for pair in corpus.read_pairs(config.data, "train")
+        (example.source.split(), example.target.split())
+        for example in corpus.read_examples(config.data, "train")
     ]
     with ExitStack() as stack:
         sides = [

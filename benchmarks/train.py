@@ -80,7 +80,9 @@ def sample(config: Config, prepared: PreparedData, updates: int) -> list[Batch]:
     plan = batching.plan_batches(
         prepared.train.lengths, budget=config.training.batch_tokens, seed=1, epoch=0
     )
-    return [batching.collate_pairs(prepared.train, rows, prepared.codec) for rows in plan[:updates]]
+    return [
+        batching.collate_examples(prepared.train, rows, prepared.codec) for rows in plan[:updates]
+    ]
 
 
 def learner(config: Config, prepared: PreparedData) -> TrainStep:

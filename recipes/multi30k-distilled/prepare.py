@@ -15,7 +15,7 @@ from seq2seq.decoding.searcher import Search
 import seq2seq
 from seq2seq.config.toml import load_config
 from seq2seq.files import write_atomically
-from seq2seq.text.corpus import read_pairs
+from seq2seq.text.corpus import read_examples
 
 
 def main() -> None:
@@ -24,14 +24,14 @@ def main() -> None:
     data = load_config(Path(sys.argv[1])).data
     output = Path(sys.argv[2])
     output.mkdir(parents=True, exist_ok=True)
-    pairs = list(read_pairs(data, "train"))
-    sources = [source for source, _ in pairs]
+    examples = list(read_examples(data, "train"))
+    sources = [example.source for example in examples]
     translations: list[str] = []
     for best in seq2seq.load(*sys.argv[3:]).stream(sources, Search()):
         translations.append(best[0].text)
         if len(translations) % 1000 == 0:
             print(f"{len(translations):,} of {len(sources):,} lines", file=sys.stderr)
-    targets = [target for _, target in pairs]
+    targets = [example.target for example in examples]
     for language, lines in (
         (data.source, sources + sources),
         (data.target, targets + translations),

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from seq2seq.evaluation.evaluate import EvaluationResult
     from seq2seq.models.folder import Model
+    from seq2seq.text.example import Example
 
 
 @click.command()
@@ -93,7 +94,7 @@ def evaluate_command(
     dtype = runtime.select_dtype(machine["precision"], device)
     models = [load_model(folder) for folder in model_folders(model)]
     _refuse_unused(model, models[0].config, search, output, plot)
-    pairs, name = _pairs(models[0].config, source_file, target_file, split or "test")
+    pairs, name = _read_examples(models[0].config, source_file, target_file, split or "test")
     with ExitStack() as opened:
         files = [source_file, target_file]
         sink = output and opened.enter_context(line_io.open_sink(output, files))
@@ -129,26 +130,28 @@ def results_command(folder: Path) -> None:
     click.echo(f"wrote {write_results(folder)}", err=True)
 
 
-def _pairs(
+def _read_examples(
     config: Any, source_file: Path | None, target_file: Path | None, split: Any
-) -> tuple[list[tuple[str, str]], str]:
-    """Sources and references, and what the set is called."""
-    from seq2seq.text.corpus import is_table, read_pairs, read_pairs_of_table
+) -> tuple[list[Example], str]:
+    """Read the set to be scored; also gives its name."""
+    from seq2seq.text.corpus import is_table, read_examples, read_table_file
+    from seq2seq.text.example import Example
 
     if source_file is None:
         named = getattr(config.data, split)
         name = Path(named).name if isinstance(named, str) else split
-        return list(read_pairs(config.data, split)), name
+        return list(read_examples(config.data, split)), name
     if target_file is None and is_table(source_file):
-        return list(read_pairs_of_table(config.data, source_file)), source_file.stem
+        return list(read_table_file(config.data, source_file)), source_file.stem
     if not config.task.has_source:
         if target_file is not None:
             raise UserError(f"a language model is scored on one text: leave {target_file} out")
-        return [("", line) for line in line_io.read_all_lines(source_file)], source_file.stem
+        lines = line_io.read_all_lines(source_file)
+        return [Example("", line) for line in lines], source_file.stem
     if target_file is None:
         raise UserError(f"{source_file} alone cannot be scored: give a REFERENCE file too")
-    both = line_io.read_parallel_lines(source_file, target_file)
-    return list(zip(*both, strict=True)), source_file.stem
+    sources, targets = line_io.read_parallel_lines(source_file, target_file)
+    return list(map(Example, sources, targets)), source_file.stem
 
 
 def _refuse_early(

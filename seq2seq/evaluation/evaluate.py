@@ -25,20 +25,21 @@ from seq2seq.decoding.translator import Translator
 from seq2seq.errors import UserError
 from seq2seq.evaluation.classification import classification_scores, confusion_matrix
 from seq2seq.evaluation.lengths import LengthBucket, bleu_by_length
-from seq2seq.evaluation.perplexity import perplexity_of_lines, perplexity_of_pairs
+from seq2seq.evaluation.perplexity import perplexity_of_examples, perplexity_of_lines
 from seq2seq.evaluation.scores import Score, corpus_scores
 from seq2seq.models.folder import Model
-from seq2seq.text.corpus import Pair, read_pairs
+from seq2seq.text.corpus import read_examples
+from seq2seq.text.example import Example
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class EvaluationResult:
-    """scores: the figures; by_length: BLEU by source length, of a translator; outputs: what it
-    wrote for each row of the set, empty where nothing was written; confusion: [labels, labels] of
-    `names`, of a classifier or a tagger; decoding: the settings of the search; seconds: how long
-    the set took."""
+    """scores: the figures; by_length: BLEU by source length, of a translator; outputs: the text
+    that the model wrote for each row of the set, empty where it writes none; confusion: [labels,
+    labels] of `names`, of a classifier or a tagger; decoding: the settings of the search; seconds:
+    the time that the set took."""
 
     scores: list[Score]
     seconds: float
@@ -51,7 +52,7 @@ class EvaluationResult:
 
 def evaluate_models(
     models: Sequence[Model],
-    pairs: Sequence[Pair],
+    examples: Sequence[Example],
     search: AnySearch,
     *,
     name: str,
@@ -59,11 +60,11 @@ def evaluate_models(
     dtype: torch.dtype = torch.float32,
     batch_size: int = 64,
 ) -> EvaluationResult:
-    """models: one, or the members of an ensemble of translators; pairs: raw sources and targets,
-    sources empty for a language model; name: of the set, in messages; device: the CPU if None;
-    dtype: of the matrix products; batch_size: lines that are worked on together.
+    """Score what a model makes of a set, with the figures of its task.
 
-    Raises UserError for an ensemble of other models, and for labels that do not fit.
+    models: one, or the members of an ensemble of translators; name: of the set, in messages;
+    device: the CPU if None; dtype: of the matrix products; batch_size: lines that are worked on
+    together. Raises UserError for an ensemble of other models, and for labels that do not fit.
     """
     first = models[0]
     task = first.config.task
@@ -72,7 +73,7 @@ def evaluate_models(
         translator = Translator.from_models(
             models, device=device, dtype=dtype, batch_size=batch_size
         )
-        result = _evaluate_translator(translator, pairs, search)
+        result = _evaluate_translator(translator, examples, search)
         if dtype != torch.float32:
             result.decoding["precision"] = str(dtype).removeprefix("torch.")
         if len(models) > 1:
@@ -82,16 +83,17 @@ def evaluate_models(
         raise UserError("an ensemble is for translators: name one model")
     if task.report == "label scores":
         labeller = Labeller(first, device=device, dtype=dtype, batch_size=batch_size)
-        return _evaluate_labels(labeller, first.config.data, pairs, name)
+        return _evaluate_labels(labeller, first.config.data, examples, name)
     if not task.has_source:
-        return _evaluate_language_model(first, [line for _, line in pairs], device, dtype, name)
-    return _evaluate_with_shuffled_sources(first, pairs, device, dtype)
+        lines = [example.target for example in examples]
+        return _evaluate_language_model(first, lines, device, dtype, name)
+    return _evaluate_with_shuffled_sources(first, examples, device, dtype)
 
 
 def _evaluate_translator(
-    translator: Translator, pairs: Sequence[Pair], search: AnySearch
+    translator: Translator, examples: Sequence[Example], search: AnySearch
 ) -> EvaluationResult:
-    sources, references = _sides(pairs)
+    sources, references = _sides(examples)
     start = time.perf_counter()
     outputs = []
     for result in translator.translate_windows([sources], search):
@@ -109,7 +111,7 @@ def _evaluate_translator(
 
 
 def _settings(search: AnySearch) -> dict[str, object]:
-    """What a result says of its search: all that may change what is found."""
+    """The settings of a search that may change its result."""
     risk: dict[str, object] = {}
     if isinstance(search, MinimumRiskOptions):
         risk = {"mbr": search.candidates.n_best, "utility": search.utility}
@@ -134,75 +136,81 @@ def _evaluate_language_model(
     model: Model, lines: list[str], device: torch.device, dtype: torch.dtype, name: str
 ) -> EvaluationResult:
     start = time.perf_counter()
-    found = perplexity_of_lines(model, lines, device, dtype, name)
-    score = Score("perplexity", found.value, f"{found.tokens:,} tokens, state carried")
+    perplexity = perplexity_of_lines(model, lines, device, dtype, name)
+    signature = f"{perplexity.tokens:,} tokens, state carried"
+    score = Score("perplexity", perplexity.value, signature)
     return EvaluationResult([score], time.perf_counter() - start)
 
 
 def _evaluate_with_shuffled_sources(
-    model: Model, pairs: Sequence[Pair], device: torch.device, dtype: torch.dtype
+    model: Model, examples: Sequence[Example], device: torch.device, dtype: torch.dtype
 ) -> EvaluationResult:
-    """What the source is worth shows where another row's is given: then targets are foretold worse
-    by as much."""
-    sources, targets = _sides(pairs)
+    """Also gives each target the source of another row: the worse perplexity shows what the source
+    is worth."""
+    sources, targets = _sides(examples)
     shuffled = random.Random(1).sample(sources, len(sources))
     start = time.perf_counter()
-    true, other = (
-        perplexity_of_pairs(model, zip(given, targets, strict=True), device, dtype)
-        for given in (sources, shuffled)
+    with_own_source, with_shuffled = (
+        perplexity_of_examples(model, map(Example, column, targets), device, dtype)
+        for column in (sources, shuffled)
     )
-    said = f"{true.tokens:,} tokens"
+    signature = f"{with_own_source.tokens:,} tokens"
     return EvaluationResult(
         [
-            Score("perplexity", true.value, said),
-            Score("perplexity, sources shuffled", other.value, said),
+            Score("perplexity", with_own_source.value, signature),
+            Score("perplexity, sources shuffled", with_shuffled.value, signature),
         ],
         time.perf_counter() - start,
     )
 
 
 def _evaluate_labels(
-    labeller: Labeller, data: DataConfig, pairs: Sequence[Pair], name: str
+    labeller: Labeller, data: DataConfig, examples: Sequence[Example], name: str
 ) -> EvaluationResult:
-    texts, references = _sides(pairs)
+    texts, references = _sides(examples)
     start = time.perf_counter()
-    found = [one.labels for one in labeller.stream(texts)]
+    predictions = [labelling.labels for labelling in labeller.stream(texts)]
     seconds = time.perf_counter() - start
-    wanted = [line.split(" ") for line in references]
-    # A blank text has no labels, which is wrong.
-    found = [one or [""] * len(other) for one, other in zip(found, wanted, strict=True)]
-    for number, (one, other) in enumerate(zip(found, wanted, strict=True), start=1):
-        if len(one) != len(other):
+    truths = [line.split(" ") for line in references]
+    # A blank text has no labels, which counts as wrong.
+    predictions = [
+        predicted or [""] * len(true) for predicted, true in zip(predictions, truths, strict=True)
+    ]
+    for number, (predicted, true) in enumerate(zip(predictions, truths, strict=True), start=1):
+        if len(predicted) != len(true):
             raise UserError(
-                f"{name}, row {number}: {len(other)} labels where {len(one)} are to be told"
+                f"{name}, row {number}: {len(true)} labels where {len(predicted)} are to be told"
             )
-    told, right = list(itertools.chain(*found)), list(itertools.chain(*wanted))
-    names = sorted({*labeller.names, *right, *told})  # one that training had not is never found
-    counts = confusion_matrix(right, told, names)
+    all_predicted = list(itertools.chain(*predictions))
+    all_true = list(itertools.chain(*truths))
+    # A label that training does not have is never predicted.
+    names = sorted({*labeller.names, *all_true, *all_predicted})
+    counts = confusion_matrix(all_true, all_predicted, names)
     scores = classification_scores(counts)
     if labeller.codec.task.labels_each_word:
-        scores += _unknown_word_accuracy(data, texts, right, told)
-    outputs = [" ".join(labels) for labels in found]
+        scores += _unknown_word_accuracy(data, texts, all_true, all_predicted)
+    outputs = [" ".join(labels) for labels in predictions]
     return EvaluationResult(scores, seconds, outputs=outputs, confusion=counts, names=names)
 
 
 def _unknown_word_accuracy(
-    data: DataConfig, texts: list[str], wanted: list[str], found: list[str]
+    data: DataConfig, texts: list[str], true: list[str], predicted: list[str]
 ) -> list[Score]:
     """Accuracy over the words that the training text does not hold."""
     try:
-        known = {word for text, _ in read_pairs(data, "train") for word in text.split(" ")}
+        training_texts = (example.source for example in read_examples(data, "train"))
+        known = {word for text in training_texts for word in text.split(" ")}
     except UserError as error:  # a model may be far from what it has learned from
         _log.warning("which words are unknown cannot be told: %s", error)
         return []
     words = (word for text in texts for word in text.split(" "))
-    told = zip(words, wanted, found, strict=True)
-    right = [one == other for word, one, other in told if word not in known]
-    if not right:
+    labelled = zip(words, true, predicted, strict=True)
+    hits = [label == prediction for word, label, prediction in labelled if word not in known]
+    if not hits:
         return []
-    share = 100 * sum(right) / len(right)
-    return [Score("accuracy, unknown words", share, f"{len(right):,} words")]
+    accuracy = 100 * sum(hits) / len(hits)
+    return [Score("accuracy, unknown words", accuracy, f"{len(hits):,} words")]
 
 
-def _sides(pairs: Sequence[Pair]) -> tuple[list[str], list[str]]:
-    return [source for source, _ in pairs], [target for _, target in pairs]
+def _sides(examples: Sequence[Example]) -> tuple[list[str], list[str]]:
+    return [example.source for example in examples], [example.target for example in examples]

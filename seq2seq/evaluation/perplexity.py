@@ -1,4 +1,4 @@
-"""How well a model foretells: a text, over the whole of it and never over fragments, or targets."""
+"""Perplexity: of a text, over the whole of it and never over fragments, or of targets."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from seq2seq.models.folder import Model
 from seq2seq.models.loss import cross_entropy
 from seq2seq.models.network import HiddenState
 from seq2seq.text import batching, bptt
-from seq2seq.text.corpus import Pair
-from seq2seq.text.dataset import Dataset, encode_pairs
+from seq2seq.text.dataset import Dataset, encode_examples
+from seq2seq.text.example import Example
 
 _WINDOW = 512  # tokens that are read at once; the state is carried on
-_BUDGET = 4096  # tokens a batch of pairs
+_BUDGET = 4096  # tokens a batch of examples
 _LINES = 10_000  # that are encoded together
 
 
@@ -45,7 +45,8 @@ class Perplexity:
 def perplexity_of_lines(
     model: Model, lines: Iterable[str], device: torch.device, dtype: torch.dtype, name: str
 ) -> Perplexity:
-    """Of a text given as raw lines; `name` names it. Raises UserError for one without a token."""
+    """Perplexity of a text given as raw lines; `name` names it. Raises UserError for a text without
+    a token."""
     tokenizer, waiting = model.codec.target, iter(lines)
     parts = []
     while chunk := list(islice(waiting, _LINES)):
@@ -58,16 +59,17 @@ def perplexity_of_lines(
     return perplexity_of_ids(model, ids, device, dtype)
 
 
-def perplexity_of_pairs(
-    model: Model, pairs: Iterable[Pair], device: torch.device, dtype: torch.dtype
+def perplexity_of_examples(
+    model: Model, examples: Iterable[Example], device: torch.device, dtype: torch.dtype
 ) -> Perplexity:
-    """Of the targets, EOS counted, given their sources. Raises UserError for an unknown label."""
-    dataset = Dataset.in_memory(encode_pairs(pairs, model.codec))
+    """Perplexity of the targets, EOS counted, given their sources. Raises UserError for an unknown
+    label."""
+    dataset = Dataset.in_memory(encode_examples(examples, model.codec))
     return perplexity_of_batches(model, dataset, evaluation_batches(dataset), device, dtype)
 
 
 def evaluation_batches(dataset: Dataset) -> list[np.ndarray]:
-    """All rows of encoded pairs, in batches to be judged."""
+    """Put all rows of a dataset into batches for `perplexity_of_batches`."""
     return batching.plan_batches(dataset.lengths, budget=_BUDGET, seed=0, epoch=0)
 
 
@@ -79,10 +81,10 @@ def perplexity_of_batches(
     device: torch.device,
     dtype: torch.dtype,
 ) -> Perplexity:
-    """The same for some rows of encoded pairs; of labels, too."""
+    """Perplexity of the targets of some rows of a dataset; of labels, too."""
     network, nll, tokens = model.network.to(device).eval(), 0.0, 0
     for rows in batches:
-        batch = batching.collate_pairs(dataset, rows, model.codec).to(device)
+        batch = batching.collate_examples(dataset, rows, model.codec).to(device)
         with runtime.autocast(device, dtype):
             loss = cross_entropy(network, batch)
         nll, tokens = nll + float(loss.nll), tokens + loss.tokens
@@ -93,10 +95,11 @@ def perplexity_of_batches(
 def perplexity_of_ids(
     model: Model, ids: np.ndarray, device: torch.device, dtype: torch.dtype
 ) -> Perplexity:
-    """Of a stream of ids [n], from BOS to its end, the state carried from window to window.
+    """Perplexity of a stream of ids [n], from BOS to its end, the state carried from window to
+    window.
 
-    A bidirectional model sees the tokens that it is asked for: as many at once as in training,
-    and what comes of it is no language model's perplexity.
+    A bidirectional model sees the tokens that it predicts: it reads as many at once as in training,
+    and the figure is no language model's perplexity.
     """
     network = model.network.to(device).eval()
     config = model.config

@@ -17,12 +17,12 @@ from seq2seq.text.dataset import Dataset
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
 
-_POOL = 1 << 17  # pairs that are sorted by length together
+_POOL = 1 << 17  # examples that are sorted by length together
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Right-padded ids, int64, and the numbers of their pairs.
+    """Right-padded ids, int64, and the row numbers of their examples.
 
     source [B, S] ends with EOS, lengths [B] counts it; inputs [B, T] starts with BOS,
     outputs [B, T] is the same moved by one and ends with EOS; target_index [n] says where outputs,
@@ -39,7 +39,7 @@ class Batch:
     continues: bool = False
 
     def to(self, device: torch.device) -> Batch:
-        """The same with its tensors on a device; a GPU need not have them yet."""
+        """Move the tensors to a device; a GPU need not have them yet."""
         names = ("source", "lengths", "inputs", "outputs", "target_index")
         parts: dict[str, Tensor] = {name: getattr(self, name) for name in names}
         if device.type == "cuda":  # from pinned memory a GPU takes it without being waited for
@@ -49,30 +49,31 @@ class Batch:
 
 
 def plan_batches(lengths: np.ndarray, *, budget: int, seed: int, epoch: int) -> list[np.ndarray]:
-    """Every row once, in batches of rows.
+    """Put every row once into a batch of rows.
 
-    lengths [n, 2]: subwords of each side without special ids. A batch's rows times its longest
-    side (EOS counted) is at most `budget`; a pair longer than that is a batch of its own.
+    lengths [n, 2]: subwords of source and target, without special ids. A batch's rows times its
+    longest side (EOS counted) is at most `budget`; an example longer than that is a batch of its
+    own.
     """
     random = np.random.default_rng([seed, epoch])
     order = random.permutation(np.arange(len(lengths), dtype=np.int32))
     batches: list[np.ndarray] = []
     for start in range(0, len(order), _POOL):
         pool = order[start : start + _POOL]
-        # Sorted after the shuffle: pairs of equal lengths meet in a new order in every epoch. By
-        # the target, then by the source, up and down in turn: neighbours are near in both.
+        # Sorting after the shuffle: examples of equal lengths meet in a new order in every epoch.
+        # By the target, then by the source, up and down in turn: neighbours are near in both.
         source, target = lengths[pool].T
-        # Which way is drawn: other batches, too, where few pairs have a length.
-        first, way = random.integers(2), random.choice([-1, 1])
-        up = target % 2 == first
-        pool = pool[np.lexsort((np.where(up, source, -source), way * target))]
+        # The direction is drawn: it makes other batches, too, where few examples have a length.
+        parity, direction = random.integers(2), random.choice([-1, 1])
+        ascending = target % 2 == parity
+        pool = pool[np.lexsort((np.where(ascending, source, -source), direction * target))]
         batches.extend(_cut(pool, lengths[pool].max(axis=1) + 1, budget))
     return [batches[i] for i in random.permutation(len(batches))]
 
 
 def _cut(rows: np.ndarray, sizes: np.ndarray, budget: int) -> list[np.ndarray]:
-    """Batches as large as the budget allows, rounded down by less than an eighth, so that few sizes
-    of batches are met (`runtime.row_multiple`): from 64 rows on to multiples of eight."""
+    """Cut batches as large as the budget allows, rounded down by less than an eighth, so that they
+    have few sizes (`runtime.row_multiple`): from 64 rows on to multiples of eight."""
     batches, lengths = [], sizes.tolist()
     start = 0
     while start < len(rows):
@@ -89,50 +90,56 @@ def _cut(rows: np.ndarray, sizes: np.ndarray, budget: int) -> list[np.ndarray]:
     return batches
 
 
-def collate_pairs(dataset: Dataset, rows: np.ndarray, codec: Codec) -> Batch:
-    """The batch of the pairs `rows`."""
+def collate_examples(dataset: Dataset, rows: np.ndarray, codec: Codec) -> Batch:
+    """Make the batch of the examples `rows`."""
     if not codec.task.has_target_text:
         return _collate_labelled(dataset, rows, codec)
-    source = [dataset.ids(row, 0) for row in rows.tolist()]
-    target = [dataset.ids(row, 1) for row in rows.tolist()]
-    left, right = codec.source, codec.target
-    tokens, lengths = pad_sequences(source, left.pad, left.eos)
-    outputs, sizes = pad_sequences(target, right.pad, right.eos)
-    inputs = outputs.masked_fill(outputs == right.eos, right.pad).roll(1, dims=1)
-    inputs[:, 0] = right.bos
-    real = (torch.arange(outputs.shape[1]) < sizes.unsqueeze(1)).flatten().nonzero().squeeze(1)
-    return Batch(rows, tokens, lengths, inputs, outputs, real)
+    source = [dataset.ids(row, "source") for row in rows.tolist()]
+    target = [dataset.ids(row, "target") for row in rows.tolist()]
+    tokens, lengths = pad_sequences(source, codec.source.pad, codec.source.eos)
+    pad, bos, eos = codec.target.pad, codec.target.bos, codec.target.eos
+    outputs, target_lengths = pad_sequences(target, pad, eos)
+    inputs = outputs.masked_fill(outputs == eos, pad).roll(1, dims=1)
+    inputs[:, 0] = bos
+    return Batch(rows, tokens, lengths, inputs, outputs, _target_index(outputs, target_lengths))
 
 
 def _collate_labelled(dataset: Dataset, rows: np.ndarray, codec: Codec) -> Batch:
-    """The same where the targets are labels: one a text, or one a word. There are no inputs, and
-    outputs [B, W] has no EOS."""
-    source, words = codec.source, codec.task.labels_each_word
-    # Behind each word stands EOS already.
-    texts = [dataset.ids(row, 0)[: -1 if words else None] for row in rows.tolist()]
-    tokens, lengths = pad_sequences(texts, source.pad, source.eos)
-    labels = [torch.from_numpy(dataset.ids(row, 1).astype(np.int64)) for row in rows.tolist()]
+    """Make a batch whose targets are labels: one per text, or one per word. There are no inputs,
+    and outputs [B, W] has no EOS."""
+    # A source of words has EOS behind each of them, so behind the last one already.
+    end = -1 if codec.task.labels_each_word else None
+    texts = [dataset.ids(row, "source")[:end] for row in rows.tolist()]
+    tokens, lengths = pad_sequences(texts, codec.source.pad, codec.source.eos)
+    labels = [
+        torch.from_numpy(dataset.ids(row, "target").astype(np.int64)) for row in rows.tolist()
+    ]
     outputs = torch.nn.utils.rnn.pad_sequence(labels, batch_first=True)
-    sizes = torch.tensor([len(some) for some in labels])
-    real = (torch.arange(outputs.shape[1]) < sizes.unsqueeze(1)).flatten().nonzero().squeeze(1)
-    return Batch(rows, tokens, lengths, outputs[:, :0], outputs, real)
+    target_lengths = torch.tensor([len(row) for row in labels])
+    target_index = _target_index(outputs, target_lengths)
+    return Batch(rows, tokens, lengths, outputs[:, :0], outputs, target_index)
+
+
+def _target_index(outputs: Tensor, lengths: Tensor) -> Tensor:
+    counted = torch.arange(outputs.shape[1]) < lengths.unsqueeze(1)
+    return counted.flatten().nonzero().squeeze(1)
 
 
 def prefetch(make: Callable[[_Item], _Result], items: Iterable[_Item]) -> Iterator[_Result]:
-    """What is made of each item, in their order; the next one is made meanwhile, in a thread."""
-    with ThreadPoolExecutor(max_workers=1) as maker:
-        coming: Future[_Result] | None = None
+    """Call `make` on each item, in order; makes the next result meanwhile, in a thread."""
+    with ThreadPoolExecutor(max_workers=1) as executor:
+        current: Future[_Result] | None = None
         for item in items:
-            following = maker.submit(make, item)
-            if coming is not None:
-                yield coming.result()
-            coming = following
-        if coming is not None:
-            yield coming.result()
+            following = executor.submit(make, item)
+            if current is not None:
+                yield current.result()
+            current = following
+        if current is not None:
+            yield current.result()
 
 
 def pad_sequences(sequences: list[np.ndarray], pad: int, eos: int) -> tuple[Tensor, Tensor]:
-    """Sequences of ids → tokens [B, S] int64 (EOS at each end) and lengths [B] (EOS counted)."""
+    """Pad lists of ids: tokens [B, S] int64 (EOS at each end) and lengths [B] (EOS counted)."""
     lengths = np.array([len(ids) + 1 for ids in sequences], np.int64)
     tokens = np.full((len(sequences), lengths.max()), pad, np.int64)
     tokens[np.arange(tokens.shape[1]) < lengths[:, None] - 1] = np.concatenate(sequences)

@@ -49,8 +49,8 @@ def plan_windows(
         for first in range(0, length, window):
             steps = min(window, length - first)
             counts = np.clip(ends - starts - first, 0, steps)
-            goes_on = np.full(streams, int(first > 0))
-            batches.append(np.stack([starts + first + offset, counts, goes_on], axis=1))
+            continues = np.full(streams, int(first > 0))
+            batches.append(np.stack([starts + first + offset, counts, continues], axis=1))
         return batches
     starts = np.arange(0, size, window)
     counts = np.minimum(window, size - starts)
@@ -62,17 +62,17 @@ def plan_windows(
 def collate_windows(ids: np.ndarray, rows: np.ndarray, window: int, tokenizer: Tokenizer) -> Batch:
     """The batch of some windows; what comes before the first id of all is BOS."""
     steps = min(window, int(rows[:, 1].max(initial=1)))
-    at = (rows[:, :1] + np.arange(-1, steps)) % len(ids)  # [B, T + 1]
-    tokens = ids[at].astype(np.int64)
-    inputs = np.where(at[:, 1:] == 0, tokenizer.bos, tokens[:, :-1])
-    real = np.flatnonzero(np.arange(steps) < rows[:, 1:2])
+    positions = (rows[:, :1] + np.arange(-1, steps)) % len(ids)  # [B, T + 1]
+    tokens = ids[positions].astype(np.int64)
+    inputs = np.where(positions[:, 1:] == 0, tokenizer.bos, tokens[:, :-1])
+    target_index = np.flatnonzero(np.arange(steps) < rows[:, 1:2])
     return Batch(
         rows[:, 0] % len(ids),
         torch.zeros(len(rows), 0, dtype=torch.int64),
         torch.zeros(len(rows), dtype=torch.int64),
         torch.from_numpy(inputs),
         torch.from_numpy(tokens[:, 1:].copy()),
-        torch.from_numpy(real),
+        torch.from_numpy(target_index),
         continues=bool(rows[0, 2]),
     )
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from seq2seq.config.schema import Config
 from seq2seq.errors import UserError
 from seq2seq.tasks import TRANSLATION, Task
+from seq2seq.text.example import Example
 from seq2seq.text.labels import LabelSet, VectorFormat
 from seq2seq.text.tokenizer import Tokenizer
 
@@ -31,41 +32,41 @@ class Codec:
     task: Task = TRANSLATION
     labels: LabelSet | VectorFormat | None = None
 
-    def encode(
-        self, sources: Sequence[str], targets: Sequence[str], threads: int = 1
-    ) -> tuple[Ids, Ids]:
-        """The ids of the most likely pieces, and of labels, of each pair.
+    def encode(self, examples: Sequence[Example], threads: int = 1) -> dict[str, Ids]:
+        """Encode each example: the ids of the most likely pieces, and of labels, in the columns
+        "source" and "target".
 
-        Raises UserError for a label that is none, and where there are not as many as are wanted.
+        Raises UserError for an unknown label, and for a wrong number of labels.
         """
-        return self._ids(lambda side, lines: side.encode(lines, threads), sources, targets)
+        return self._ids(lambda tokenizer, lines: tokenizer.encode(lines, threads), examples)
 
-    def sample(
-        self, sources: Sequence[str], targets: Sequence[str], strength: float
-    ) -> tuple[Ids, Ids]:
-        """The same with pieces that are drawn at random: see `Tokenizer.sample`."""
-        return self._ids(lambda side, lines: side.sample(lines, strength), sources, targets)
-
-    def _ids(
-        self, pieces: _Encode, sources: Sequence[str], targets: Sequence[str]
-    ) -> tuple[Ids, Ids]:
-        if isinstance(self.labels, LabelSet):  # a model in use has the one side alone
-            texts = [""] * len(sources) if self.task.has_target_text else targets
-            for source, target in zip(sources, texts, strict=False):
-                check_label_count(self.task, source, target)
-        if self.task.source == "condition":
-            return self.require_labels().encode(sources), pieces(self.target, targets)
-        if self.task.labels_each_word:
-            ids = self._words(lambda words: pieces(self.source, words), sources)
-        else:
-            ids = pieces(self.source, sources)
-        if self.labels is None:
-            return ids, pieces(self.target, targets)
-        return ids, self.labels.encode(targets)
+    def sample(self, examples: Sequence[Example], strength: float) -> dict[str, Ids]:
+        """Encode with pieces drawn at random: see `Tokenizer.sample`."""
+        return self._ids(lambda tokenizer, lines: tokenizer.sample(lines, strength), examples)
 
     def source_ids(self, sources: Sequence[str]) -> Ids:
-        """Of sources alone: what a model in use is given."""
-        return self.encode(sources, [])[0]
+        """Encode sources without targets, for a model in use."""
+        return self._source_ids(lambda tokenizer, lines: tokenizer.encode(lines), sources)
+
+    def _ids(self, pieces: _Encode, examples: Sequence[Example]) -> dict[str, Ids]:
+        if not self.task.has_target_text:
+            for example in examples:
+                check_label_count(self.task, example)
+        targets = [example.target for example in examples]
+        source = self._source_ids(pieces, [example.source for example in examples])
+        if self.task.has_target_text:
+            return {"source": source, "target": pieces(self.target, targets)}
+        return {"source": source, "target": self.require_labels().encode(targets)}
+
+    def _source_ids(self, pieces: _Encode, sources: Sequence[str]) -> Ids:
+        if self.task.source == "condition":
+            if isinstance(self.labels, LabelSet):
+                for source in sources:
+                    check_label_count(self.task, Example(source, ""))
+            return self.require_labels().encode(sources)
+        if self.task.labels_each_word:
+            return self._words(lambda words: pieces(self.source, words), sources)
+        return pieces(self.source, sources)
 
     def require_labels(self) -> LabelSet | VectorFormat:
         """The labels. Raises ValueError for a task without labels."""
@@ -97,26 +98,25 @@ class Codec:
         names = ["tokenizer.model"]
         if not config.tokenizer.joint:
             names = ["tokenizer.source.model", "tokenizer.target.model"]
-        loaded = []
+        tokenizers = []
         for name in names:
             path = folder / name
             model = _read(path)
             try:
-                made = Tokenizer(
+                tokenizer = Tokenizer(
                     model, lowercase=config.tokenizer.lowercase, kind=config.tokenizer.kind
                 )
             except UserError as error:
                 raise UserError(f"{path}: {error}") from None
-            loaded.append(made)
+            tokenizers.append(tokenizer)
         labels: LabelSet | VectorFormat | None = None
         if config.task.label_side is not None:
-            numbers = config.encoder.kind == "vector"
             labels = (
                 VectorFormat(config.encoder.vector_size)
-                if numbers
+                if config.encoder.kind == "vector"
                 else LabelSet.from_bytes(_read(folder / _LABELS))
             )
-        return cls(loaded[0], loaded[-1], config.task, labels)
+        return cls(tokenizers[0], tokenizers[-1], config.task, labels)
 
     def _words(self, encode: Callable[[Sequence[str]], Ids], lines: Sequence[str]) -> Ids:
         """Word by word, EOS behind each: pieces never cross the words that are to be tagged."""
@@ -127,15 +127,23 @@ class Codec:
         return rows
 
 
-def check_label_count(task: Task, source: str, target: str) -> None:
-    """Raises UserError where the side with labels does not hold as many labels as the other side
-    needs: one, or one a word. Does nothing for a task without labels."""
-    if task.label_side is None:
+def label_column(task: Task) -> str | None:
+    """The column of an example that holds labels or a vector; None for a task without labels."""
+    return None if task.label_side is None else ("source", "target")[task.label_side]
+
+
+def check_label_count(task: Task, example: Example) -> None:
+    """Raises UserError where the column with labels does not hold as many labels as the other one
+    needs: one, or one per word. Does nothing for a task without labels."""
+    column = label_column(task)
+    if column is None:
         return
-    line, text = (source, target) if task.label_side == 0 else (target, source)
-    wanted = len(text.split(" ")) if task.labels_each_word else 1
-    if len(line.split(" ")) != wanted:
-        number = f"{wanted} label{'s' * (wanted > 1)}"
+    line, text = example.source, example.target
+    if column == "target":
+        line, text = text, line
+    expected = len(text.split(" ")) if task.labels_each_word else 1
+    if len(line.split(" ")) != expected:
+        number = f"{expected} label{'s' * (expected > 1)}"
         needed = f", as {text[:60]!r} needs" if text else ""
         raise UserError(
             f"{line!r} is not {number}{needed}: a label holds no space, and one stands between two "

@@ -1,4 +1,4 @@
-"""Pairs out of tables: TSV, JSON lines, Parquet, CoNLL-U, and datasets of the Hugging Face hub."""
+"""Reads examples from TSV, JSON lines, Parquet, CoNLL-U, and datasets of the Hugging Face hub."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 from seq2seq.errors import UserError, did_you_mean
 from seq2seq.text.conllu import CONLLU_COLUMNS, read_conllu
+from seq2seq.text.example import Example
 from seq2seq.text.lines import read_lines
 
 if TYPE_CHECKING:  # both are slow to import, and many commands need neither
     import datasets
     import pyarrow as pa
 
-log = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
-Pair = tuple[str, str]
 Columns = tuple[str | int, str | int]  # source and target, by name or counted from 1
 
 TABLE_SUFFIXES = (".tsv", ".tsv.gz", ".jsonl", ".jsonl.gz", ".parquet", ".conllu", ".conllu.gz")
@@ -26,11 +26,11 @@ _SAVED_TO_DISK = ("dataset_dict.json", "state.json")  # what datasets' save_to_d
 _ROWS = 1024  # of an Arrow table that are turned into Python strings at a time
 
 
-def read_table(path: Path, columns: Columns) -> Iterator[Pair]:
-    """The pairs of one file, whose ending is one of TABLE_SUFFIXES and says what it is.
+def read_table(path: Path, columns: Columns) -> Iterator[Example]:
+    """Read one file, whose ending is one of TABLE_SUFFIXES and names its format.
 
-    Raises UserError, at once or while iterating, for a file that cannot be read, columns that are
-    not there, rows that lack one and values that are no text, with the file and its line or row.
+    Raises UserError, at once or while iterating, for a file that cannot be read, missing columns,
+    rows that lack one and values that are no text, with the file and its line or row.
     """
     if path.name.endswith((".tsv", ".tsv.gz")):
         return _tsv(path, columns)
@@ -41,50 +41,54 @@ def read_table(path: Path, columns: Columns) -> Iterator[Pair]:
 
 
 def read_hub(
-    hub: str, config: str | None, split: str, columns: Columns, where: str
-) -> Iterator[Pair]:
-    """The pairs of one split of a dataset: an id on the Hugging Face hub, or a local folder.
+    hub: str, config: str | None, split: str, columns: Columns, location: str
+) -> Iterator[Example]:
+    """Read one split of a dataset: an id on the Hugging Face hub, or a local folder.
 
-    `where` names it in what is said. Raises UserError, at once or while iterating, for a dataset
-    or a split that cannot be had, and as `read_table` does.
+    location: its name in messages. Raises UserError, at once or while iterating, for a dataset
+    or a split that cannot be loaded, and as `read_table` does.
     """
-    return _hub(hub, config, split, _names(columns, where), where)
+    return _hub(hub, config, split, _names(columns, location), location)
 
 
-def _names(columns: Columns, where: str) -> tuple[str, str]:
+def _names(columns: Columns, location: str) -> tuple[str, str]:
     source, target = columns
     if isinstance(source, str) and isinstance(target, str):
         return source, target
     raise UserError(
-        f"{where}: data.source_column and data.target_column must both be names; "
+        f"{location}: data.source_column and data.target_column must both be names; "
         "numbers are for TSV without a header, and then for both"
     )
 
 
-def _check_columns(names: Iterable[str], there: list[str], where: str) -> None:
+def _check_columns(names: Iterable[str], columns: list[str], location: str) -> None:
     for name in names:
-        if name not in there:
+        if name not in columns:
             raise UserError(
-                f"{where}: no column {name!r}, only {', '.join(map(repr, there)) or 'none'}; "
+                f"{location}: no column {name!r}, only {', '.join(map(repr, columns)) or 'none'}; "
                 "rename one, or set data.source_column and data.target_column"
-                f"{did_you_mean(name, there)}"
+                f"{did_you_mean(name, columns)}"
             )
-        if there.count(name) > 1:
-            raise UserError(f"{where}: {there.count(name)} columns {name!r}; rename all but one")
+        if columns.count(name) > 1:
+            raise UserError(
+                f"{location}: {columns.count(name)} columns {name!r}; rename all but one"
+            )
 
 
-def _text(value: object, column: str, where: str) -> str:
+def _text(value: object, column: str, location: str) -> str:
     if not isinstance(value, str):
         kind = "null" if value is None else type(value).__name__
-        raise UserError(f"{where}: column {column!r} is {kind}, not text; mend or remove the row")
+        raise UserError(
+            f"{location}: column {column!r} is {kind}, not text; mend or remove the row"
+        )
     try:
         value.encode()
     except UnicodeEncodeError:  # JSON can spell half a character: "\ud83d"
-        raise UserError(f"{where}: column {column!r} holds half a surrogate pair") from None
+        raise UserError(f"{location}: column {column!r} holds half a surrogate pair") from None
     return value.replace("\n", " ")
 
 
-def _tsv(path: Path, columns: Columns) -> Iterator[Pair]:
+def _tsv(path: Path, columns: Columns) -> Iterator[Example]:
     lines = enumerate(read_lines(path), 1)
     ending = ""
     source, target = columns
@@ -98,9 +102,9 @@ def _tsv(path: Path, columns: Columns) -> Iterator[Pair]:
         if header is None:
             return
         ending = "\r" if header.endswith("\r") else ""  # of a file from Windows
-        there = header.removesuffix(ending).split("\t")
-        _check_columns(names, there, str(path))
-        first, second = map(there.index, names)
+        header_cells = header.removesuffix(ending).split("\t")
+        _check_columns(names, header_cells, str(path))
+        first, second = map(header_cells.index, names)
     needed = max(first, second) + 1
     for number, line in lines:
         row = line.removesuffix(ending).split("\t")
@@ -109,41 +113,41 @@ def _tsv(path: Path, columns: Columns) -> Iterator[Pair]:
                 f"{path}:{number}: {len(row)} columns where at least {needed} are needed; "
                 "one tab separates two columns"
             )
-        yield row[first], row[second]
+        yield Example(row[first], row[second])
 
 
-def _conllu(path: Path, names: tuple[str, str]) -> Iterator[Pair]:
-    """A sentence a pair, its words and their labels with a space between each."""
+def _conllu(path: Path, names: tuple[str, str]) -> Iterator[Example]:
+    """One example per sentence: its words and their labels, separated by spaces."""
     _check_columns(names, list(CONLLU_COLUMNS), str(path))
     for sentence in read_conllu(read_lines(path), str(path)):
         source, target = (" ".join(sentence.column(name)) for name in names)
-        yield source, target
+        yield Example(source, target)
 
 
-def _jsonl(path: Path, names: tuple[str, str]) -> Iterator[Pair]:
+def _jsonl(path: Path, names: tuple[str, str]) -> Iterator[Example]:
     for number, line in enumerate(read_lines(path), 1):
-        where = f"{path}:{number}"
+        location = f"{path}:{number}"
         try:
             record = json.loads(line)
         except (ValueError, RecursionError) as error:
-            raise UserError(f"{where}: invalid JSON: {error}; write one object a line") from None
+            raise UserError(f"{location}: invalid JSON: {error}; write one object a line") from None
         if not isinstance(record, dict):
-            raise UserError(f"{where}: a JSON {type(record).__name__}; write one object a line")
+            raise UserError(f"{location}: a JSON {type(record).__name__}; write one object a line")
         values = dict(_dotted(record))
-        _check_columns(names, list(values), where)
-        source, target = (_text(values[name], name, where) for name in names)
-        yield source, target
+        _check_columns(names, list(values), location)
+        source, target = (_text(values[name], name, location) for name in names)
+        yield Example(source, target)
 
 
 def _dotted(record: dict[str, Any]) -> Iterator[tuple[str, object]]:
     for key, value in record.items():
         if isinstance(value, dict):
-            yield from ((f"{key}.{inner}", below) for inner, below in _dotted(value))
+            yield from ((f"{key}.{inner}", content) for inner, content in _dotted(value))
         else:
             yield key, value
 
 
-def _parquet(path: Path, names: tuple[str, str]) -> Iterator[Pair]:
+def _parquet(path: Path, names: tuple[str, str]) -> Iterator[Example]:
     import pyarrow as pa
     from pyarrow import parquet
 
@@ -152,45 +156,45 @@ def _parquet(path: Path, names: tuple[str, str]) -> Iterator[Pair]:
             _check_columns(names, _flat(file.schema_arrow.empty_table()).column_names, str(path))
             batches = file.iter_batches(_ROWS, columns=list(names))
             tables = (pa.Table.from_batches([batch]) for batch in batches)
-            yield from _table_pairs(tables, names, str(path))
+            yield from _read_arrow(tables, names, str(path))
     except (pa.ArrowException, OSError) as error:
         raise UserError(f"{path}: cannot be read as Parquet: {_first_line(error)}") from None
 
 
 def _hub(
-    hub: str, config: str | None, split: str, names: tuple[str, str], where: str
-) -> Iterator[Pair]:
-    dataset = _load_hub(hub, config, split, where)
+    hub: str, config: str | None, split: str, names: tuple[str, str], location: str
+) -> Iterator[Example]:
+    dataset = _load_hub(hub, config, split, location)
     schema = dataset.features.arrow_schema
-    _check_columns(names, _flat(schema.empty_table()).column_names, where)
+    _check_columns(names, _flat(schema.empty_table()).column_names, location)
     # As Arrow tables: rows come from the memory-mapped file, other columns are never decoded.
-    yield from _table_pairs(dataset.with_format("arrow").iter(_ROWS), names, where)
+    yield from _read_arrow(dataset.with_format("arrow").iter(_ROWS), names, location)
 
 
-def _load_hub(hub: str, config: str | None, split: str, where: str) -> datasets.Dataset:
+def _load_hub(hub: str, config: str | None, split: str, location: str) -> datasets.Dataset:
     import datasets
 
     try:
         if not any((Path(hub) / mark).is_file() for mark in _SAVED_TO_DISK):
             if not Path(hub).exists():
-                log.info("%s: from the Hugging Face hub, or what was kept of it", where)
+                _log.info("%s: from the Hugging Face hub, or what was kept of it", location)
             return datasets.load_dataset(hub, config, split=split)
         saved = datasets.load_from_disk(hub)
     except ConnectionError:
         raise UserError(
-            f"{where}: the Hugging Face hub cannot be reached; check the network, or put the "
+            f"{location}: the Hugging Face hub cannot be reached; check the network, or put the "
             "files under $SEQ2SEQ_DATA and name them in [data]"
         ) from None
     # The library lets through whatever its network, file systems and formats raise; nearly all
     # of it is about the name that the user gave, and the cause stays attached for the rest.
     except Exception as error:
         causes = [_first_line(cause) for cause in (error, error.__cause__) if cause is not None]
-        raise UserError(f"{where}: cannot be loaded: {': '.join(causes)}") from error
+        raise UserError(f"{location}: cannot be loaded: {': '.join(causes)}") from error
     if isinstance(saved, datasets.Dataset):
         saved = {str(saved.split or "train"): saved}
     if split not in saved:
-        there = ", ".join(map(repr, saved))
-        raise UserError(f"{where}: no such split, only {there}; set data.hub_splits")
+        names = ", ".join(map(repr, saved))
+        raise UserError(f"{location}: no such split, only {names}; set data.hub_splits")
     return saved[split]
 
 
@@ -207,16 +211,20 @@ def _flat(table: pa.Table) -> pa.Table:
     return table
 
 
-def _table_pairs(tables: Iterable[pa.Table], names: Sequence[str], where: str) -> Iterator[Pair]:
-    before = 0
+def _read_arrow(
+    tables: Iterable[pa.Table], names: Sequence[str], location: str
+) -> Iterator[Example]:
+    rows_before = 0
     for table in map(_flat, tables):
         try:
-            sides = [table.column(name).to_pylist() for name in names]
+            columns = [table.column(name).to_pylist() for name in names]
         except UnicodeDecodeError:
-            rows = f"rows {before + 1} to {before + table.num_rows}"
-            raise UserError(f"{where}: not UTF-8 somewhere in {rows}") from None
-        for row, values in enumerate(zip(*sides, strict=True), before + 1):
-            place = f"{where}, row {row}"
-            source, target = (_text(*each, place) for each in zip(values, names, strict=True))
-            yield source, target
-        before += table.num_rows
+            rows = f"rows {rows_before + 1} to {rows_before + table.num_rows}"
+            raise UserError(f"{location}: not UTF-8 somewhere in {rows}") from None
+        for row, values in enumerate(zip(*columns, strict=True), rows_before + 1):
+            row_location = f"{location}, row {row}"
+            source, target = (
+                _text(value, name, row_location) for value, name in zip(values, names, strict=True)
+            )
+            yield Example(source, target)
+        rows_before += table.num_rows

@@ -9,7 +9,7 @@ import numpy as np
 
 from seq2seq.config.schema import Config
 from seq2seq.errors import UserError
-from seq2seq.text import batching, bptt, preparation
+from seq2seq.text import batching, bptt, resampling
 from seq2seq.text.batching import Batch
 from seq2seq.text.codec import Codec
 from seq2seq.text.dataset import Dataset
@@ -39,8 +39,8 @@ class EpochBatches(ABC):
         return batch if len(share) else replace(batch, target_index=batch.target_index[:0])
 
 
-class PairBatches(EpochBatches):
-    """Pairs of like lengths, as many as the budget of tokens allows."""
+class ExampleBatches(EpochBatches):
+    """Examples of like lengths, as many as the budget of tokens allows."""
 
     def __init__(self, config: Config, dataset: Dataset, codec: Codec, epoch: int) -> None:
         self.dataset, self.codec = dataset, codec
@@ -54,7 +54,7 @@ class PairBatches(EpochBatches):
         return int(self.dataset.lengths[rows, 1].sum()) + ends
 
     def collate(self, rows: np.ndarray) -> Batch:
-        return batching.collate_pairs(self.dataset, rows, self.codec)
+        return batching.collate_examples(self.dataset, rows, self.codec)
 
 
 class WindowBatches(EpochBatches):
@@ -87,15 +87,15 @@ class BatchPlanner:
         self.config, self.prepared, self.ranks = config, prepared, ranks
         if not config.task.has_source:
             self.ids = bptt.concatenate_lines(
-                prepared.train.columns(1),
+                prepared.train.columns("target"),
                 prepared.codec.target,
                 line_ends=config.data.line_ends,
             )
             window = config.training.window
-            streams_wanted = config.training.batch_tokens // window
-            if streams_wanted < ranks.world_size:
+            streams = config.training.batch_tokens // window
+            if streams < ranks.world_size:
                 raise UserError(
-                    f"{streams_wanted} windows a batch (training.batch_tokens / training.window) "
+                    f"{streams} windows a batch (training.batch_tokens / training.window) "
                     f"cannot be shared out over {ranks.world_size} ranks: start fewer of them"
                 )
             if len(self.ids) < window:
@@ -120,5 +120,5 @@ class BatchPlanner:
         dataset, strength = prepared.train, config.tokenizer.sampling
         if strength:
             with self.ranks.sequentially():
-                dataset = preparation.resample_subwords(prepared, strength, config.seed, epoch)
-        return PairBatches(config, dataset, prepared.codec, epoch)
+                dataset = resampling.resample_subwords(prepared, strength, config.seed, epoch)
+        return ExampleBatches(config, dataset, prepared.codec, epoch)

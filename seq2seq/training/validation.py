@@ -1,4 +1,4 @@
-"""Judging a model while it is trained: through the product's own translator."""
+"""Validates a model while it is trained, through the product's own translator."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from seq2seq.training.distributed import Ranks
 @dataclass(frozen=True)
 class ValidationResult:
     """loss: nats a target token, no smoothing; bleu: 0 to 100; accuracy: 0 to 1, of labels; None
-    where they were not asked for."""
+    where the metric does not need them."""
 
     loss: float
     bleu: float | None = None
@@ -35,31 +35,33 @@ class ValidationResult:
 
     def score(self, metric: str) -> float:
         """Higher is better."""
-        found = {"bleu": self.bleu, "accuracy": self.accuracy, "loss": -self.loss}[metric]
-        assert found is not None
-        return found
+        score = {"bleu": self.bleu, "accuracy": self.accuracy, "loss": -self.loss}[metric]
+        assert score is not None
+        return score
 
 
 def validate(
-    model: Model, pairs: Dataset, device: torch.device, dtype: torch.dtype, ranks: Ranks
+    model: Model, dataset: Dataset, device: torch.device, dtype: torch.dtype, ranks: Ranks
 ) -> ValidationResult:
-    """The loss over all pairs, and the BLEU of their translations against the raw targets; the work
-    is shared out over the ranks, and the result is the same on all."""
+    """Compute the loss over all examples, and the BLEU of their translations against the raw
+    targets; the ranks share the work, and the result is the same on all."""
     settings = model.config.validation
     model.network.eval()
-    if not model.config.task.has_source:  # a text is one: it cannot be shared out
+    if not model.config.task.has_source:  # one running text cannot be shared out
         ids = bptt.concatenate_lines(
-            pairs.columns(1), model.codec.target, line_ends=model.config.data.line_ends
+            dataset.columns("target"), model.codec.target, line_ends=model.config.data.line_ends
         )
-        # Each rank's own differs in a bit where the machines do; all must go the same way.
+        # The ranks' own values may differ in a bit on different machines; all need the same one.
         return ValidationResult(ranks.broadcast(perplexity_of_ids(model, ids, device, dtype).loss))
-    loss = _loss(model, pairs, device, dtype, ranks)
+    loss = _loss(model, dataset, device, dtype, ranks)
     if settings.metric == "loss":
         return ValidationResult(loss)
     if settings.metric == "accuracy":
-        return ValidationResult(loss, accuracy=_accuracy(model, pairs, device, dtype, ranks))
+        return ValidationResult(loss, accuracy=_accuracy(model, dataset, device, dtype, ranks))
     translator = Translator.from_models([model], device=device, dtype=dtype)
-    sources, references = zip(*islice(pairs.pairs(), settings.lines or None), strict=True)
+    examples = list(islice(dataset.examples(), settings.lines or None))
+    sources = [example.source for example in examples]
+    references = [example.target for example in examples]
     search = GreedyOptions() if settings.beam == 1 else BeamOptions(beam=settings.beam)
     texts = []
     for result in translator.stream(ranks.shard(sources), search):
@@ -73,24 +75,26 @@ def validate(
 
 
 def _accuracy(
-    model: Model, pairs: Dataset, device: torch.device, dtype: torch.dtype, ranks: Ranks
+    model: Model, dataset: Dataset, device: torch.device, dtype: torch.dtype, ranks: Ranks
 ) -> float:
     labeller = Labeller(model, device=device, dtype=dtype)
-    share = ranks.shard(list(pairs.pairs()))
-    right = total = 0
-    for found, pair in zip(labeller.stream(source for source, _ in share), share, strict=True):
-        wanted = pair[1].split(" ")
-        # A blank text has no labels, which is wrong.
-        right += sum(one == other for one, other in zip(found.labels, wanted, strict=False))
-        total += len(wanted)
-    right_in_all, in_all = ranks.all_reduce(right, total)
-    return right_in_all / in_all
+    share = ranks.shard(list(dataset.examples()))
+    hits = total = 0
+    labellings = labeller.stream(example.source for example in share)
+    for labelling, example in zip(labellings, share, strict=True):
+        labels = example.target.split(" ")
+        # A blank text has no labels, which counts as wrong.
+        predictions = zip(labelling.labels, labels, strict=False)
+        hits += sum(predicted == label for predicted, label in predictions)
+        total += len(labels)
+    all_hits, all_labels = ranks.all_reduce(hits, total)
+    return all_hits / all_labels
 
 
 def _loss(
-    model: Model, pairs: Dataset, device: torch.device, dtype: torch.dtype, ranks: Ranks
+    model: Model, dataset: Dataset, device: torch.device, dtype: torch.dtype, ranks: Ranks
 ) -> float:
-    share = ranks.shard(evaluation_batches(pairs))
-    found = perplexity_of_batches(model, pairs, share, device, dtype)
-    nll, tokens = ranks.all_reduce(found.nll, found.tokens)
+    share = ranks.shard(evaluation_batches(dataset))
+    perplexity = perplexity_of_batches(model, dataset, share, device, dtype)
+    nll, tokens = ranks.all_reduce(perplexity.nll, perplexity.tokens)
     return nll / tokens

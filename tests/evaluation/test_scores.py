@@ -12,6 +12,7 @@ from seq2seq.errors import UserError
 from seq2seq.evaluation.evaluate import evaluate_models
 from seq2seq.evaluation.scores import corpus_bleu, corpus_scores
 from seq2seq.models import folder
+from seq2seq.text.example import Example
 from seq2seq.text.languages import bleu_tokenizer
 
 HYPOTHESES = ["The cat sat on the mat.", "a Dog barks, loudly!", "", "trois petits chats sont là"]
@@ -77,11 +78,11 @@ def test_the_target_says_how_a_translator_is_scored(trained, toy):
     data = model.config.data.model_copy(update={"target": "ja"})
     config = model.config.model_copy(update={"data": data})
     sides = (toy.lines("test.en")[:5], toy.lines("test.fr")[:5])
-    pairs = [(source, f"{target}!") for source, target in zip(*sides, strict=True)]
+    pairs = [Example(source, f"{target}!") for source, target in zip(*sides, strict=True)]
     done = evaluate_models(
         [replace(model, config=config)], pairs, search_options(beam=1), name="test"
     )
     assert "tok:char" in done.scores[0].signature
-    references = [target for _, target in pairs]
+    references = [example.target for example in pairs]
     assert done.scores[0].value == corpus_bleu(done.outputs, references, tokens="char")
     assert done.by_length[0].bleu > 0

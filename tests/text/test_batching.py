@@ -15,12 +15,17 @@ from seq2seq.config.schema import TokenizerConfig
 from seq2seq.text import batching
 from seq2seq.text.batching import (
     Batch,
+<<<<<<< HEAD
     collate_pairs,
+=======
+    collate_examples,
+>>>>>>> text
     pad_sequences,
     plan_batches,
 )
 from seq2seq.text.codec import Codec
-from seq2seq.text.dataset import Dataset
+from seq2seq.text.dataset import Dataset, EncodedChunk
+from seq2seq.text.example import Example
 from seq2seq.text.tokenizer import train_tokenizer
 
 LENGTHS = st.lists(st.tuples(st.integers(0, 30), st.integers(0, 30)), max_size=60)
@@ -135,10 +140,10 @@ def test_collate(tmp_path_factory: pytest.TempPathFactory, lengths: list[tuple[i
     sources = [[5 + i for i in range(source)] for source, _ in lengths]
     targets = [[6 + i for i in range(target)] for _, target in lengths]
     path = tmp_path_factory.getbasetemp() / "collate.arrow"
-    blank = [""] * len(lengths)
-    Dataset.write(path, [(blank, blank, sources, targets)])
+    blank = [Example("", "")] * len(lengths)
+    Dataset.write(path, [EncodedChunk(blank, {"source": sources, "target": targets})])
     rows = np.arange(len(lengths))[::-1]
-    batch = collate_pairs(Dataset.open(path), rows, both)
+    batch = collate_examples(Dataset.open(path), rows, both)
     size = max(map(len, sources)) + 1
     width = max(map(len, targets)) + 1
     assert batch.source.shape == (len(lengths), size)
@@ -163,8 +168,9 @@ def test_source_alone() -> None:
 
 
 def test_to_a_device(tmp_path: Path) -> None:
-    Dataset.write(tmp_path / "one.arrow", [([""], [""], [[4, 5]], [[6]])])
-    batch = collate_pairs(Dataset.open(tmp_path / "one.arrow"), np.array([0]), codec())
+    chunk = EncodedChunk([Example("", "")], {"source": [[4, 5]], "target": [[6]]})
+    Dataset.write(tmp_path / "one.arrow", [chunk])
+    batch = collate_examples(Dataset.open(tmp_path / "one.arrow"), np.array([0]), codec())
     moved = batch.to(torch.device("meta"))
     for name in ("source", "lengths", "inputs", "outputs"):
         assert getattr(moved, name).device.type == "meta"

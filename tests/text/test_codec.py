@@ -1,4 +1,4 @@
-"""What turns a pair into ids: saved and loaded, and each task's own way."""
+"""What turns an example into ids: saved and loaded, and each task's own way."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from seq2seq.config.toml import parse_config
 from seq2seq.errors import UserError
 from seq2seq.tasks import CLASSIFICATION, GENERATION, TAGGING, TRANSLATION, Task
 from seq2seq.text.codec import Codec
+from seq2seq.text.example import Example
 from seq2seq.text.labels import LabelSet, VectorFormat
 from seq2seq.text.tokenizer import train_tokenizer
 
@@ -71,15 +72,17 @@ def test_each_task_in_its_own_way() -> None:
     labels = LabelSet(["x", "y"])
     made = codec(CLASSIFICATION, labels)
     plain = made.source.encode(["a cat"])
-    assert made.encode(["a cat"], ["y"]) == (plain, [[1]])
+    assert made.encode([Example("a cat", "y")]) == {"source": plain, "target": [[1]]}
     assert made.task.label_side == 1
     made = codec(GENERATION, labels)
-    assert made.encode(["y"], ["a cat"]) == ([[1]], plain)
+    assert made.encode([Example("y", "a cat")]) == {"source": [[1]], "target": plain}
     assert made.task.label_side != 1
     made = codec(GENERATION, VectorFormat(2))
-    assert made.encode(["1 -0.5"], ["a cat"]) == ([[1_000_000, -500_000]], plain)
+    encoded = made.encode([Example("1 -0.5", "a cat")])
+    assert encoded == {"source": [[1_000_000, -500_000]], "target": plain}
     made = codec(TAGGING, labels)
-    ((*ids,),), tags = made.encode(["a cat"], ["x y"])
+    encoded = made.encode([Example("a cat", "x y")])
+    ((*ids,),), tags = encoded["source"], encoded["target"]
     eos = made.source.eos
     one, other = made.source.encode(["a", "cat"])
     assert ids == [*one, eos, *other, eos]
@@ -94,10 +97,11 @@ def test_sampled_pieces_spell_the_same_text(task: Task) -> None:
     made = Codec(one, one, task, LabelSet(["x", "y"]))
     texts, labels = ["the red cat"], ["x x y"] if task is TAGGING else ["x"]
     sides = (labels, texts) if task is GENERATION else (texts, labels)
-    side = 1 if task is GENERATION else 0
+    examples = list(map(Example, *sides))
+    side, other = ("target", "source") if task is GENERATION else ("source", "target")
     for _ in range(5):
-        drawn, plain = made.sample(*sides, 0.5), made.encode(*sides)
-        assert drawn[1 - side] == plain[1 - side]
+        drawn, plain = made.sample(examples, 0.5), made.encode(examples)
+        assert drawn[other] == plain[other]
         kept = [i for i in drawn[side][0] if i != one.eos]
         assert one.decode([kept]) == texts
 
@@ -112,13 +116,16 @@ def test_sampled_pieces_spell_the_same_text(task: Task) -> None:
 def test_as_many_labels_as_are_wanted(task: Task, text: str, labels: str, said: str) -> None:
     made = codec(task, LabelSet(["x", "y"]))
     with pytest.raises(UserError, match=said):
-        made.encode(["a dog", text], ["x x" if task is TAGGING else "x", labels])
+        made.encode([Example("a dog", "x x" if task is TAGGING else "x"), Example(text, labels)])
 
 
 def test_what_is_written_for_has_one_label() -> None:
     one = train_tokenizer(["a b"], TokenizerConfig(kind="char", vocabulary=20))
     made = Codec(one, one, GENERATION, LabelSet(["very", "happy"]))
     with pytest.raises(UserError, match="'very happy' is not 1 label"):
-        made.encode(["very happy"], ["a"])
+        made.encode([Example("very happy", "a")])
+    with pytest.raises(UserError, match="'very happy' is not 1 label"):
+        made.source_ids(["very happy"])
     vectors = Codec(one, one, GENERATION, VectorFormat(2))
-    assert vectors.encode(["0 1"], ["a"])[0] == [[0, 1_000_000]]
+    assert vectors.encode([Example("0 1", "a")])["source"] == [[0, 1_000_000]]
+    assert vectors.source_ids(["0 1"]) == [[0, 1_000_000]]

@@ -6,6 +6,7 @@ import pytest
 
 from seq2seq.errors import UserError
 from seq2seq.text.conllu import read_conllu
+from seq2seq.text.example import Example
 from seq2seq.text.tables import read_table
 
 TEXT = """# sent_id = 1
@@ -52,11 +53,11 @@ def test_mistakes(text, said):
 
 
 @pytest.mark.parametrize("ending", [".conllu", ".conllu.gz"])
-def test_as_pairs(tmp_path, ending):
+def test_as_examples(tmp_path, ending):
     path = tmp_path / f"a{ending}"
     data = TEXT.encode()
     path.write_bytes(gzip.compress(data) if ending.endswith("gz") else data)
-    pairs = list(read_table(path, ("form", "upos")))
-    assert pairs == [("do n't 1\u00a0000", "AUX PART NUM"), ("Hi", "INTJ")]
+    examples = list(read_table(path, ("form", "upos")))
+    assert examples == [Example("do n't 1\u00a0000", "AUX PART NUM"), Example("Hi", "INTJ")]
     with pytest.raises(UserError, match=r"no column 'upo', only .* did you mean 'upos'"):
         list(read_table(path, ("form", "upo")))

@@ -1,15 +1,13 @@
-"""What must hold of reading pairs: nothing lost, nothing shifted, every mistake named in a line."""
+"""What must hold of reading: nothing lost, nothing shifted, every mistake named in a line."""
 
 from __future__ import annotations
 
 import gzip
 import io
 import json
-import string
 import subprocess
 import sys
 import tempfile
-from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -22,24 +20,24 @@ from pyarrow import parquet
 
 from seq2seq.config.schema import DataConfig
 from seq2seq.errors import UserError
-from seq2seq.text.corpus import (
-    Pair,
-    decode_lines,
-    filter_pairs,
-    has_split,
-    input_files,
-    length_problem,
-    pair_digest,
-    read_pairs,
-)
+from seq2seq.text.corpus import has_split, input_files, read_examples
+from seq2seq.text.example import Example
+from seq2seq.text.lines import decode_lines
 
 # Characters that other readers take for the end of a line, or trip over.
 ODD = "\r\t\0\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029\ufeff\"'\\{}, é日🎈"
 LINE = st.text(st.characters(exclude_characters="\n", codec="utf-8") | st.sampled_from(ODD))
-PAIRS = st.lists(st.tuples(LINE, LINE), min_size=1, max_size=6)
 CELL = LINE.map(lambda text: text.replace("\t", ""))
+
+
+def examples_of(side: st.SearchStrategy[str]) -> st.SearchStrategy[list[Example]]:
+    example = st.tuples(side, side).map(lambda sides: Example(*sides))
+    return st.lists(example, min_size=1, max_size=6)
+
+
+EXAMPLES = examples_of(LINE)
 WITH_FILES = settings(max_examples=50)
-PARALLEL = [("a", "b"), ("c", "d"), ("e", "f")]
+PARALLEL = [Example("a", "b"), Example("c", "d"), Example("e", "f")]
 
 
 @pytest.fixture(autouse=True)
@@ -52,8 +50,8 @@ def data(**values: Any) -> DataConfig:
     return DataConfig.model_validate({"source": "de", "target": "en", **values})
 
 
-def read(**values: Any) -> list[Pair]:
-    return list(read_pairs(data(**values), "train"))
+def read(**values: Any) -> list[Example]:
+    return list(read_examples(data(**values), "train"))
 
 
 def complaint(**values: Any) -> str:
@@ -70,96 +68,107 @@ def write(path: Path, content: str | bytes) -> Path:
     return path
 
 
-def write_parallel(folder: Path, pairs: list[Pair], ending: str = "", last: str = "\n") -> str:
+def write_parallel(
+    folder: Path, examples: list[Example], ending: str = "", last: str = "\n"
+) -> str:
     for side, language in enumerate(("de", "en")):
-        lines = "\n".join(pair[side] for pair in pairs) + last
+        lines = "\n".join(example[side] for example in examples) + last
         write(folder / f"train.{language}{ending}", lines)
     return str(folder / "train")
 
 
-def translations(pairs: list[Pair]) -> dict[str, list[dict[str, str]]]:
-    return {"translation": [{"de": source, "en": target} for source, target in pairs]}
+def translations(examples: list[Example]) -> dict[str, list[dict[str, str]]]:
+    return {"translation": [{"de": source, "en": target} for source, target, *_ in examples]}
 
 
-def unmarked(pairs: list[Pair]) -> list[Pair]:
+def unmarked(examples: list[Example]) -> list[Example]:
     """As a file without a byte order mark of its own begins: the first line loses one."""
-    return [(pairs[0][0].removeprefix("\ufeff"), pairs[0][1].removeprefix("\ufeff")), *pairs[1:]]
+    first = Example(*(text.removeprefix("\ufeff") for text in examples[0][:2]))
+    return [first, *examples[1:]]
 
 
 # --- what is written is read
 
 
 @WITH_FILES
-@given(PAIRS, st.sampled_from(["", ".gz"]))
-def test_parallel_files_round_trip(pairs: list[Pair], ending: str) -> None:
+@given(EXAMPLES, st.sampled_from(["", ".gz"]))
+def test_parallel_files_round_trip(examples: list[Example], ending: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        train = write_parallel(Path(folder), pairs, ending)
-        assert read(train=train) == unmarked(pairs)
-        assert read(train=[f"{train}.de{ending}", f"{train}.en{ending}"]) == unmarked(pairs)
+        train = write_parallel(Path(folder), examples, ending)
+        assert read(train=train) == unmarked(examples)
+        assert read(train=[f"{train}.de{ending}", f"{train}.en{ending}"]) == unmarked(examples)
 
 
 @WITH_FILES
 @given(
-    st.lists(st.tuples(CELL, CELL), min_size=1, max_size=6),
+    examples_of(CELL),
     st.sampled_from(["t.tsv", "t.tsv.gz"]),
     st.booleans(),
 )
-def test_tsv_round_trips(pairs: list[Pair], name: str, header: bool) -> None:
-    rows = [f"{number}\t{target}\t{source}" for number, (source, target) in enumerate(pairs)]
+def test_tsv_round_trips(examples: list[Example], name: str, header: bool) -> None:
+    rows = [f"{number}\t{target}\t{source}" for number, (source, target, *_) in enumerate(examples)]
     with tempfile.TemporaryDirectory() as folder:
         table = Path(folder, name)
         if header:
             write(table, "\n".join(["id\ten\tde", *rows]))
-            assert read(train=str(table)) == pairs
+            assert read(train=str(table)) == examples
         else:
             write(table, "\n".join(rows) + "\n")
-            assert read(train=str(table), source_column=3, target_column=2) == pairs
+            assert read(train=str(table), source_column=3, target_column=2) == examples
 
 
 @WITH_FILES
-@given(PAIRS, st.sampled_from(["t.jsonl", "t.jsonl.gz"]), st.booleans())
-def test_jsonl_round_trips(pairs: list[Pair], name: str, ascii_only: bool) -> None:
+@given(EXAMPLES, st.sampled_from(["t.jsonl", "t.jsonl.gz"]), st.booleans())
+def test_jsonl_round_trips(examples: list[Example], name: str, ascii_only: bool) -> None:
     rows = [
         json.dumps({"id": 1, "pair": {"de": source}, "en": target}, ensure_ascii=ascii_only)
-        for source, target in pairs
+        for source, target, *_ in examples
     ]
     with tempfile.TemporaryDirectory() as folder:
         table = write(Path(folder, name), "\n".join(rows))
-        assert read(train=str(table), source_column="pair.de") == pairs
+        assert read(train=str(table), source_column="pair.de") == examples
 
 
 @WITH_FILES
-@given(PAIRS)
-def test_parquet_round_trips(pairs: list[Pair]) -> None:
-    sides = {"de": [pair[0] for pair in pairs], "en": [pair[1] for pair in pairs]}
+@given(EXAMPLES)
+def test_parquet_round_trips(examples: list[Example]) -> None:
+    sides = {
+        "de": [example.source for example in examples],
+        "en": [example.target for example in examples],
+    }
     nested = {"source_column": "translation.de", "target_column": "translation.en"}
     with tempfile.TemporaryDirectory() as folder:
         table = str(Path(folder, "t.parquet"))
-        parquet.write_table(pa.table({"id": list(range(len(pairs))), **sides}), table)
-        assert read(train=table) == pairs
-        parquet.write_table(pa.table(translations(pairs)), table, row_group_size=2)
-        assert read(train=table, **nested) == pairs
+        parquet.write_table(pa.table({"id": list(range(len(examples))), **sides}), table)
+        assert read(train=table) == examples
+        parquet.write_table(pa.table(translations(examples)), table, row_group_size=2)
+        assert read(train=table, **nested) == examples
 
 
 @settings(max_examples=8)
-@given(pairs=PAIRS)
-def test_a_local_dataset_round_trips(pairs: list[Pair]) -> None:
+@given(examples=EXAMPLES)
+def test_a_local_dataset_round_trips(examples: list[Example]) -> None:
     nested = {"source_column": "translation.de", "target_column": "translation.en"}
     with tempfile.TemporaryDirectory() as folder:
-        parquet.write_table(pa.table(translations(pairs)), Path(folder, "train.parquet"))
-        assert read(hub=folder, **nested) == pairs
+        parquet.write_table(pa.table(translations(examples)), Path(folder, "train.parquet"))
+        assert read(hub=folder, **nested) == examples
     with tempfile.TemporaryDirectory() as folder:
-        dataset = datasets.Dataset.from_dict(translations(pairs))
+        dataset = datasets.Dataset.from_dict(translations(examples))
         datasets.DatasetDict({"train": dataset}).save_to_disk(folder)
-        assert read(hub=folder, **nested) == pairs
+        assert read(hub=folder, **nested) == examples
 
 
 def test_more_rows_than_are_converted_at_a_time(tmp_path: Path) -> None:
-    pairs = [(f"s {row}", f"t {row}") for row in range(2500)]
-    table = pa.table({"de": [pair[0] for pair in pairs], "en": [pair[1] for pair in pairs]})
+    examples = [Example(f"s {row}", f"t {row}") for row in range(2500)]
+    table = pa.table(
+        {
+            "de": [example.source for example in examples],
+            "en": [example.target for example in examples],
+        }
+    )
     parquet.write_table(table, tmp_path / "train.parquet")
-    assert read(train=str(tmp_path / "train.parquet")) == pairs
-    assert read(hub=str(tmp_path)) == pairs
+    assert read(train=str(tmp_path / "train.parquet")) == examples
+    assert read(hub=str(tmp_path)) == examples
     bad = table.append_column("fr", pa.array(["x"] * 2400 + [None] + ["x"] * 99))
     parquet.write_table(bad, tmp_path / "train.parquet")
     assert "row 2401" in complaint(train=str(tmp_path / "train.parquet"), target_column="fr")
@@ -175,17 +184,17 @@ def test_only_a_newline_ends_a_line(text: str) -> None:
 
 
 def test_line_ends_of_other_systems_stay_in_the_line(tmp_path: Path) -> None:
-    train = write_parallel(tmp_path, [("a\r", "b\x85c\r"), ("\u2028", "\0")], last="")
-    assert read(train=train) == [("a\r", "b\x85c\r"), ("\u2028", "\0")]
+    train = write_parallel(tmp_path, [Example("a\r", "b\x85c\r"), Example("\u2028", "\0")], last="")
+    assert read(train=train) == [Example("a\r", "b\x85c\r"), Example("\u2028", "\0")]
     write(tmp_path / "dos.tsv", "de\ten\r\na\tb\r\n")
-    assert read(train=str(tmp_path / "dos.tsv")) == [("a", "b")]
+    assert read(train=str(tmp_path / "dos.tsv")) == [Example("a", "b")]
     write(tmp_path / "half.tsv", "de\ten\na\tb\r\n")
-    assert read(train=str(tmp_path / "half.tsv")) == [("a", "b\r")]
+    assert read(train=str(tmp_path / "half.tsv")) == [Example("a", "b\r")]
 
 
 def test_a_newline_in_a_value_becomes_a_space(tmp_path: Path) -> None:
     write(tmp_path / "t.jsonl", '{"de": "a\\nb", "en": "c"}')
-    assert read(train=str(tmp_path / "t.jsonl")) == [("a b", "c")]
+    assert read(train=str(tmp_path / "t.jsonl")) == [Example("a b", "c")]
 
 
 # --- where a split is looked for
@@ -197,10 +206,10 @@ def test_files_come_before_the_hub(tmp_path: Path) -> None:
     write(hub / "train.jsonl", '{"de": "from", "en": "the hub"}\n')
     train = str(tmp_path / "train")
     both = data(train=train, hub=str(hub))
-    assert list(read_pairs(both, "train")) == [("from", "the hub")]
+    assert list(read_examples(both, "train")) == [Example("from", "the hub")]
     assert input_files(both, "train") == [hub / "train.jsonl"]
     write_parallel(tmp_path, PARALLEL)
-    assert list(read_pairs(both, "train")) == PARALLEL
+    assert list(read_examples(both, "train")) == PARALLEL
     assert input_files(both, "train") == [tmp_path / "train.de", tmp_path / "train.en"]
     assert input_files(data(hub="owner/name"), "train") == []
 
@@ -227,14 +236,14 @@ def test_which_splits_there_are() -> None:
     files = data(train="x")
     assert has_split(files, "train")
     assert not has_split(files, "test")
-    for refuses in (read_pairs, input_files):
+    for refuses in (read_examples, input_files):
         with pytest.raises(UserError, match=r"data\.test is not set; .*data\.hub"):
             refuses(files, "test")
     hub = data(hub="owner/name", hub_splits={"train": "train[:90%]"})
     assert has_split(hub, "train")
     assert not has_split(hub, "valid")
     with pytest.raises(UserError, match=r"data\.valid is not set; .*data\.hub_splits\.valid"):
-        read_pairs(hub, "valid")
+        read_examples(hub, "valid")
 
 
 # --- mistakes in files
@@ -252,10 +261,10 @@ def test_unequal_files_name_both_counts(tmp_path: Path, de: int, en: int) -> Non
 def test_all_pairs_before_the_missing_line_are_read(tmp_path: Path) -> None:
     write(tmp_path / "train.de", "a\nb\nc\n")
     write(tmp_path / "train.en", "d\ne\n")
-    pairs = read_pairs(data(train=str(tmp_path / "train")), "train")
-    assert [next(pairs), next(pairs)] == [("a", "d"), ("b", "e")]
+    examples = read_examples(data(train=str(tmp_path / "train")), "train")
+    assert [next(examples), next(examples)] == [Example("a", "d"), Example("b", "e")]
     with pytest.raises(UserError, match="3 lines"):
-        next(pairs)
+        next(examples)
 
 
 @pytest.mark.parametrize(
@@ -363,12 +372,12 @@ def test_a_jsonl_folder_and_its_mistakes(tmp_path: Path) -> None:
     write(tmp_path / "train.jsonl", rows[0] + "\n")
     write(tmp_path / "test.jsonl", "\n".join(rows) + "\n")
     folder = data(hub=str(tmp_path), source_column="translation.de", target_column="translation.en")
-    assert list(read_pairs(folder, "train")) == [("a", "b")]
+    assert list(read_examples(folder, "train")) == [Example("a", "b")]
     assert input_files(folder, "train") == [tmp_path / "test.jsonl", tmp_path / "train.jsonl"]
     with pytest.raises(UserError, match=r"'test', row 2: column 'translation\.de' is null"):
-        list(read_pairs(folder, "test"))
+        list(read_examples(folder, "test"))
     with pytest.raises(UserError, match=r"'validation'.* one of \['train', 'test'\]"):
-        list(read_pairs(folder, "valid"))
+        list(read_examples(folder, "valid"))
     told = complaint(hub=str(tmp_path), source_column="translation.dee")
     for part in (str(tmp_path), "split 'train'", "'translation.dee'", "mean 'translation.de'?"):
         assert part in told
@@ -379,14 +388,18 @@ def test_saved_datasets_and_their_mistakes(tmp_path: Path) -> None:
     dataset = datasets.Dataset.from_dict({"de": ["a", "b", "c"], "en": ["d", "e", "f"]})
     dataset.select([2, 0]).save_to_disk(tmp_path / "one")
     one = data(hub=str(tmp_path / "one"))
-    assert list(read_pairs(one, "train")) == [("c", "f"), ("a", "d")]
+    assert list(read_examples(one, "train")) == [Example("c", "f"), Example("a", "d")]
     with pytest.raises(UserError, match="'validation': no such split, only 'train'"):
-        list(read_pairs(one, "valid"))
+        list(read_examples(one, "valid"))
     parts = datasets.DatasetDict({"dev": dataset, "heldout": dataset.select([1])})
     parts.save_to_disk(tmp_path / "two")
     two = data(hub=str(tmp_path / "two"), hub_splits={"valid": "dev", "test": "heldout"})
-    assert list(read_pairs(two, "valid")) == [("a", "d"), ("b", "e"), ("c", "f")]
-    assert list(read_pairs(two, "test")) == [("b", "e")]
+    assert list(read_examples(two, "valid")) == [
+        Example("a", "d"),
+        Example("b", "e"),
+        Example("c", "f"),
+    ]
+    assert list(read_examples(two, "test")) == [Example("b", "e")]
     told = complaint(hub=str(tmp_path / "two"))
     assert "only 'dev', 'heldout'" in told
 
@@ -412,53 +425,3 @@ def test_the_slow_libraries_are_imported_when_needed() -> None:
     code = "import sys, seq2seq.text.corpus; print({'datasets', 'pyarrow'} & {*sys.modules})"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert out.stdout.strip() == "set()"
-
-
-# --- which pairs are kept
-
-SHORT = st.text(string.whitespace + "ab\xa0\u2028", max_size=3)
-
-
-@given(st.lists(st.tuples(SHORT, SHORT)), st.booleans())
-def test_pairs_are_dropped_whole_and_counted(pairs: list[Pair], drop_duplicates: bool) -> None:
-    counts: Counter[str] = Counter()
-    kept = list(filter_pairs(iter(pairs), drop_duplicates=drop_duplicates, counts=counts))
-    usable = [pair for pair in pairs if pair[0].strip() and pair[1].strip()]
-    assert kept == (list(dict.fromkeys(usable)) if drop_duplicates else usable)
-    assert counts["read"] == len(pairs)
-    assert counts["empty"] == len(pairs) - len(usable)
-    assert counts["duplicate"] == len(usable) - len(kept)
-
-
-@given(st.text(max_size=4), st.text(max_size=4), st.text(max_size=4))
-def test_digests_tell_pairs_apart(a: str, b: str, c: str) -> None:
-    assert len(pair_digest((a, b))) == 16
-    assert pair_digest((a, b)) == pair_digest((a, b))
-    assert (pair_digest((a + b, c)) == pair_digest((a, b + c))) == (not b)
-    assert (pair_digest((a, b)) == pair_digest((b, a))) == (a == b)
-
-
-def test_digests_are_the_same_everywhere() -> None:
-    assert pair_digest(("ein Haus", "a house")).hex() == "e7b5dd85a6be0ac6bdc54594b8f407f7"
-
-
-@pytest.mark.parametrize(
-    ("source", "target", "max_tokens", "max_ratio", "reason"),
-    [
-        (5, 5, 5, 1.0, None),
-        (6, 1, 5, 1.5, "too long"),
-        (1, 6, 5, 0, "too long"),
-        (1, 5, 5, 0, None),
-        (2, 3, 5, 1.5, None),
-        (3, 2, 5, 1.5, None),
-        (2, 4, 5, 1.5, "length ratio"),
-        (4, 2, 5, 1.5, "length ratio"),
-        (100, 115, 256, 1.15, None),  # 1.15 * 100 < 115 in floating point
-        (0, 3, 5, 100, "length ratio"),
-        (0, 3, 5, 0, None),
-    ],
-)
-def test_lengths_that_fit(
-    source: int, target: int, max_tokens: int, max_ratio: float, reason: str | None
-) -> None:
-    assert length_problem(source, target, max_tokens=max_tokens, max_ratio=max_ratio) == reason

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,20 +17,20 @@ from seq2seq.config.schema import Config
 from seq2seq.errors import UserError
 from seq2seq.text.codec import Codec
 from seq2seq.text.dataset import Dataset
-from seq2seq.text.preparation import PreparedData, prepare_data, resample_subwords
-
-Pair = tuple[str, str]
+from seq2seq.text.example import Example
+from seq2seq.text.preparation import PreparedData, prepare_data
+from seq2seq.text.resampling import resample_subwords
 
 TRAIN = [
-    (f"ein {a[0]}es {b[0]} am {c[0]}", f"a {a[1]} {b[1]} by the {c[1]}")
+    Example(f"ein {a[0]}es {b[0]} am {c[0]}", f"a {a[1]} {b[1]} by the {c[1]}")
     for a, b, c in itertools.product(
         [("rot", "red"), ("alt", "old"), ("neu", "new")],
         [("Haus", "house"), ("Boot", "boat")],
         [("See", "lake"), ("Tor", "gate")],
     )
 ]
-VALID = [("ein Tor", "a gate"), ("ein See", "a lake")]
-TEST = [("ein Haus", "a house")]
+VALID = [Example("ein Tor", "a gate"), Example("ein See", "a lake")]
+TEST = [Example("ein Haus", "a house")]
 
 
 @pytest.fixture(autouse=True)
@@ -38,7 +38,7 @@ def _told(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, logger="seq2seq")
 
 
-def write(folder: Path, split: str, pairs: list[Pair]) -> None:
+def write(folder: Path, split: str, pairs: Sequence[tuple[Any, ...]]) -> None:
     for side, language in enumerate(("de", "en")):
         lines = "".join(pair[side] + "\n" for pair in pairs)
         (folder / f"{split}.{language}").write_text(lines)
@@ -83,13 +83,13 @@ def state(folder: Path) -> dict[str, tuple[int, int]]:
 
 def test_what_is_made(corpus: Path, tmp_path: Path) -> None:
     made = prepare_data(settings(corpus), tmp_path / "new" / "data")
-    assert list(made.train.pairs()) == TRAIN
-    assert list(made.valid.pairs()) == VALID
+    assert list(made.train.examples()) == TRAIN
+    assert list(made.valid.examples()) == VALID
     assert made.codec.source is made.codec.target
     for dataset, pairs in ((made.train, TRAIN), (made.valid, VALID)):
-        for row, (source, target) in enumerate(pairs):
-            assert made.codec.source.decode([dataset.ids(row, 0).tolist()]) == [source]
-            assert made.codec.target.decode([dataset.ids(row, 1).tolist()]) == [target]
+        for row, (source, target, *_) in enumerate(pairs):
+            assert made.codec.source.decode([dataset.ids(row, "source").tolist()]) == [source]
+            assert made.codec.target.decode([dataset.ids(row, "target").tolist()]) == [target]
     assert set(state(made.folder)) == {
         "prepared.json",
         "tokenizer.model",
@@ -111,7 +111,7 @@ def test_pairs_are_dropped_whole_and_counted(
     made = prepare_data(
         settings(corpus, data={"max_tokens": 40, "max_ratio": 3}), tmp_path / "data"
     )
-    assert list(made.train.pairs()) == TRAIN
+    assert list(made.train.examples()) == TRAIN
     assert counts(made) == {
         "read": 17,
         "empty": 2,
@@ -150,20 +150,20 @@ def test_limits_are_kept_exactly(
     write(corpus, "train", [("ab", "dc"), ("abcd", "dc"), ("abcdabcd", "dc")])
     write(corpus, "valid", [("abcd" * 9, "d")])  # never dropped
     made = prepare_data(settings(corpus, data=data), tmp_path / "data")
-    assert [source for source, _ in made.train.pairs()] == kept
+    assert [example.source for example in made.train.examples()] == kept
     assert len(made.valid) == 1
 
 
 def test_duplicates_may_stay(corpus: Path, tmp_path: Path) -> None:
     write(corpus, "train", TRAIN + TRAIN[:3])
     made = prepare_data(settings(corpus, data={"drop_duplicates": False}), tmp_path / "data")
-    assert list(made.train.pairs()) == TRAIN + TRAIN[:3]
+    assert list(made.train.examples()) == TRAIN + TRAIN[:3]
 
 
 def test_pairs_of_other_sets_are_counted_with_a_warning(
     corpus: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    write(corpus, "train", [*TRAIN, *VALID, *TEST, (VALID[0][0], "another side")])
+    write(corpus, "train", [*TRAIN, *VALID, *TEST, (VALID[0].source, "another side")])
     made = prepare_data(settings(corpus), tmp_path / "data")
     assert (counts(made)["also in valid"], counts(made)["also in test"]) == (2, 1)
     warnings = [each.getMessage() for each in caplog.records if each.levelname == "WARNING"]
@@ -200,7 +200,7 @@ def test_reused_when_nothing_that_matters_changed(
     again = prepare_data(settings(corpus, **changed), tmp_path / "data", in_use=True)
     assert state(made.folder) == before
     assert said(caplog) == ""
-    assert list(again.train.pairs()) == TRAIN
+    assert list(again.train.examples()) == TRAIN
     assert again.codec.source.model == made.codec.source.model
 
 
@@ -248,6 +248,17 @@ def test_made_again_when_something_changed(
         assert (made.folder / name).read_bytes() == (fresh.folder / name).read_bytes()
 
 
+def test_made_again_for_another_schema(
+    corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = prepare_data(settings(corpus), tmp_path / "data")
+    before = state(made.folder)
+    monkeypatch.setattr("seq2seq.text.preparation.SCHEMA_VERSION", 1)
+    with pytest.raises(UserError, match="has changed since the run began"):
+        prepare_data(settings(corpus), tmp_path / "data", in_use=True)
+    assert state(prepare_data(settings(corpus), tmp_path / "data").folder) != before
+
+
 def test_made_again_for_another_task(corpus: Path, tmp_path: Path) -> None:
     for split in ("train", "valid", "test"):
         write(corpus, split, [("ein Haus", "house"), ("ein Tor", "gate")])
@@ -257,7 +268,7 @@ def test_made_again_for_another_task(corpus: Path, tmp_path: Path) -> None:
     again = prepare_data(labelled, tmp_path / "data")
     assert made.codec.labels is None
     assert again.codec.labels is not None
-    assert again.train.ids(0, 1).tolist() == [1]  # "house", after "gate"
+    assert again.train.ids(0, "target").tolist() == [1]  # "house", after "gate"
 
 
 def test_where_the_corpus_lies_may_change(corpus: Path, tmp_path: Path) -> None:
@@ -272,14 +283,14 @@ def test_a_folder_of_other_files_is_left_alone(corpus: Path, tmp_path: Path) -> 
         prepare_data(settings(corpus), corpus)
     assert state(corpus) == before
     (tmp_path / "empty").mkdir()
-    assert list(prepare_data(settings(corpus), tmp_path / "empty").train.pairs()) == TRAIN
+    assert list(prepare_data(settings(corpus), tmp_path / "empty").train.examples()) == TRAIN
 
 
 @pytest.mark.parametrize("name", ["train.arrow", "valid.arrow"])
 def test_made_again_when_a_piece_is_gone(corpus: Path, tmp_path: Path, name: str) -> None:
     made = prepare_data(settings(corpus), tmp_path / "data")
     (made.folder / name).unlink()
-    assert list(prepare_data(settings(corpus), tmp_path / "data").train.pairs()) == TRAIN
+    assert list(prepare_data(settings(corpus), tmp_path / "data").train.examples()) == TRAIN
 
 
 BROKEN: dict[str, tuple[dict[str, Any], Callable[[Path], object], str]] = {
@@ -351,7 +362,7 @@ def test_vocabularies_of_their_own(corpus: Path, tmp_path: Path) -> None:
     assert target.unk in target.piece_ids(["S"])
     assert source.unk in source.piece_ids(["y"])
     assert target.unk not in target.piece_ids(["y"])
-    assert target.decode([made.train.ids(3, 1).tolist()]) == [TRAIN[3][1]]
+    assert target.decode([made.train.ids(3, "target").tolist()]) == [TRAIN[3].target]
     again = prepare_data(settings(corpus, tokenizer={"joint": False}), tmp_path / "data")
     assert again.codec.target.model == target.model
 
@@ -374,7 +385,8 @@ def test_threads_change_nothing(corpus: Path, tmp_path: Path) -> None:
 
 
 def drawn(dataset: Dataset) -> list[list[list[int]]]:
-    return [[dataset.ids(row, side).tolist() for side in (0, 1)] for row in range(len(dataset))]
+    sides = ("source", "target")
+    return [[dataset.ids(row, side).tolist() for side in sides] for row in range(len(dataset))]
 
 
 @pytest.mark.parametrize("kind", ["bpe", "unigram"])
@@ -384,9 +396,9 @@ def test_sampling_depends_on_seed_and_epoch_alone(corpus: Path, tmp_path: Path, 
     made = prepare_data(settings(corpus, tokenizer=tokenizer), tmp_path / "data")
     first = resample_subwords(made, 0.3, seed=1, epoch=2)
     ids = drawn(first)
-    assert list(first.pairs()) == list(made.train.pairs())
+    assert list(first.examples()) == list(made.train.examples())
     assert made.codec.source.decode([row[0] for row in ids]) == [
-        source for source, _ in made.train.pairs()
+        example.source for example in made.train.examples()
     ]
     assert ids != drawn(made.train)
     others = [drawn(resample_subwords(made, 0.3, *each)) for each in ((1, 3), (2, 2), (1, 2**40))]
@@ -421,7 +433,7 @@ def test_a_hub_dataset_need_not_have_a_test_set(
     hub = tmp_path / "hub"
     hub.mkdir()
     for name, pairs in (("train", TRAIN), ("validation", VALID)):
-        lines = [json.dumps({"de": de, "en": en}) + "\n" for de, en in pairs]
+        lines = [json.dumps({"de": de, "en": en}) + "\n" for de, en, *_ in pairs]
         (hub / f"{name}.jsonl").write_text("".join(lines))
     none: dict[str, Any] = dict.fromkeys(("train", "valid", "test"))
     made = prepare_data(settings(corpus, data={"hub": str(hub), **none}), tmp_path / "data")

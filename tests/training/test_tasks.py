@@ -14,11 +14,17 @@ from seq2seq.decoding.options import BeamOptions, SamplingOptions, search_option
 from seq2seq.decoding.translator import Translator
 from seq2seq.errors import UserError
 from seq2seq.evaluation.evaluate import evaluate_models
-from seq2seq.evaluation.perplexity import perplexity_of_pairs
+from seq2seq.evaluation.perplexity import perplexity_of_examples
 from seq2seq.models import folder as model_folder
 from seq2seq.tasks import CLASSIFICATION, GENERATION, LANGUAGE_MODEL, TAGGING
+<<<<<<< HEAD
 from seq2seq.text.corpus import read_pairs
 from seq2seq.training.run_training import train_model
+=======
+from seq2seq.text.corpus import read_examples
+from seq2seq.text.example import Example
+from seq2seq.training import trainer
+>>>>>>> text
 
 pytestmark = pytest.mark.usefixtures("no_picture")
 
@@ -135,8 +141,8 @@ def learned(data, tmp_path_factory):
     return run
 
 
-def pairs_of(model: Path, split: str = "test") -> list[tuple[str, str]]:
-    return list(read_pairs(model_folder.load_model_config(model).data, split))
+def pairs_of(model: Path, split: str = "test") -> list[Example]:
+    return list(read_examples(model_folder.load_model_config(model).data, split))
 
 
 def figures(model: Path) -> dict[str, float]:
@@ -150,10 +156,10 @@ def test_a_classifier(learned):
     assert figures(model)["accuracy"] == figures(model)["macro F1"] == 100
     labeller = Labeller.load(model, CLASSIFICATION, device="cpu")
     pairs = pairs_of(model)
-    together = list(labeller.stream([text for text, _ in pairs]))
-    assert [one.labels for one in together] == [[label] for _, label in pairs]
-    for (text, _), one in zip(pairs[:9], together, strict=False):  # promise 2
-        (alone,) = labeller.stream([text])
+    together = list(labeller.stream([example.source for example in pairs]))
+    assert [one.labels for one in together] == [[example.target] for example in pairs]
+    for example, one in zip(pairs[:9], together, strict=False):  # promise 2
+        (alone,) = labeller.stream([example.source])
         assert abs(alone.probabilities - one.probabilities).max() < 1e-6
         assert alone.probabilities.sum() == pytest.approx(1, abs=1e-5)
     (blank,) = labeller.stream(["  "])
@@ -172,7 +178,10 @@ def test_a_tagger(learned):
     assert found["accuracy"] == 100
     assert "accuracy, unknown words" not in found  # there are none
     labeller = Labeller.load(model, TAGGING, device="cpu", batch_size=5)
-    texts = [text for text, _ in pairs_of(model)] + ["cat", "the old dog sleeps well now here"]
+    texts = [example.source for example in pairs_of(model)] + [
+        "cat",
+        "the old dog sleeps well now here",
+    ]
     together = list(labeller.stream(texts))
     assert [len(one.labels) for one in together] == [len(text.split()) for text in texts]
     for text, one in zip(texts, together, strict=True):
@@ -213,7 +222,7 @@ def test_as_many_tokens_as_the_source_has(learned, beam):
     found = figures(model)
     assert found["perplexity"] < 0.5 * found["perplexity, sources shuffled"]
     translator = Translator.load(model, device="cpu")
-    sources, targets = zip(*pairs_of(model), strict=True)
+    sources, targets, *_ = zip(*pairs_of(model), strict=True)
     sources = [*sources, "the", "the cat runs here now well the red old"]
     outputs = translator.translate(sources, beam=beam)
     assert [len(line.split()) for line in outputs] == [len(line.split()) for line in sources]
@@ -268,18 +277,28 @@ def test_perplexity_is_that_of_the_targets_alone(learned, name):
     model learns and does not write."""
     model = model_folder.load_model(learned(name))
     pairs = pairs_of(learned(name))[:7]
+<<<<<<< HEAD
     found = perplexity_of_pairs(model, pairs, torch.device("cpu"), torch.float32)
     scored = Translator.from_models([model]).score(
         [one for one, _ in pairs], [other for _, other in pairs]
+=======
+    found = perplexity_of_examples(model, pairs, torch.device("cpu"), torch.float32)
+    scored = Translator.from_models([model]).score(
+        [one.source for one in pairs], [other.target for other in pairs]
+>>>>>>> text
     )
     said = -sum(one.log_probability for one in scored)
     assert found.nll == pytest.approx(said, rel=1e-4) if name == "write" else found.nll > said
-    assert found.tokens == sum(len(other.split()) + 1 for _, other in pairs)
+    assert found.tokens == sum(len(other.target.split()) + 1 for other in pairs)
 
 
 def test_an_aligned_model_is_scored_as_its_search_scores(learned):
     translator = Translator.from_models([model_folder.load_model(learned("align"))])
+<<<<<<< HEAD
     sources = [one for one, _ in pairs_of(learned("align"))[:7]]
+=======
+    sources = [one.source for one in pairs_of(learned("align"))[:7]]
+>>>>>>> text
     found = [result.best for result in translator.stream(sources, BeamOptions(beam=3))]
     scored = translator.score(sources, [one.text for one in found])
     for one, other in zip(found, scored, strict=True):

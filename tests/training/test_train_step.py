@@ -9,7 +9,7 @@ import torch
 from seq2seq.errors import UserError
 from seq2seq.models.folder import build_model
 from seq2seq.text import preparation
-from seq2seq.text.batching import collate_pairs
+from seq2seq.text.batching import collate_examples
 from seq2seq.training import trainer
 from seq2seq.training.run_training import train_model
 from seq2seq.training.train_step import TrainStep
@@ -37,7 +37,7 @@ def batch(prepared):
     def make(*rows):
         import numpy as np
 
-        return collate_pairs(prepared.train, np.array(rows), prepared.codec)
+        return collate_examples(prepared.train, np.array(rows), prepared.codec)
 
     return make
 
