@@ -16,6 +16,7 @@ from seq2seq.errors import UserError, did_you_mean
 
 # Commands by the module that holds them, imported when called: `--help` need not wait for torch.
 _COMMANDS = {
+    "config": "config",
     "train": "train",
     "translate": "translate",
     "score": "translate",

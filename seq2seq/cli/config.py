@@ -1,0 +1,40 @@
+"""seq2seq config"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from seq2seq.errors import UserError
+
+
+@click.command()
+@click.argument("task", required=False)
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), help="Write a new file  [default: stdout]"
+)
+@click.option("--markdown", is_flag=True, help="Print the reference page of all tasks instead.")
+def config_command(task: str | None, output: Path | None, markdown: bool) -> None:
+    """Print a complete configuration of TASK, translation by default, with every key explained.
+
+    Change its [data] section, then give it to `seq2seq train`.
+    """
+    from seq2seq.config import reference
+    from seq2seq.files import write_atomically
+    from seq2seq.tasks import TRANSLATION, find_task
+
+    if markdown and task is not None:
+        raise UserError(f"--markdown describes all tasks: leave {task} out")
+    try:
+        wanted = TRANSLATION if task is None else find_task(task)
+    except ValueError as error:
+        raise UserError(str(error)) from None
+    text = reference.render_page() if markdown else reference.render_toml(wanted)
+    if output is None:
+        click.echo(text, nl=False)
+        return
+    if output.exists() or output.is_symlink():
+        raise UserError(f"{output} already exists: delete it, or choose another name")
+    write_atomically(output, text.encode())
+    click.echo(f"wrote {output}", err=True)
