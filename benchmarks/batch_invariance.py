@@ -14,19 +14,22 @@ import random
 import sys
 from pathlib import Path
 
-from seq2seq.decoding.searcher import Search
-
 from seq2seq.decoding.translator import Translation, Translator
 
 BOUND = 1e-4
 SIZES = (7, 64, 512)
 
 
-def translate(translator: Translator, lines: list[str], search: Search) -> list[Translation]:
-    return [ranked[0] for ranked in translator.window(lines, search)]
+def translate(translator: Translator, lines: list[str], search: AnySearch) -> list[Translation]:
+    return [result.best for result in translator.translate_windows([lines], search)]
 
 
-def shuffled(translator: Translator, lines: list[str], search: Search) -> list[Translation]:
+def in_batches_of(translator: Translator, size: int) -> Translator:
+    parts = (translator.engine, translator.codec, translator.configs)
+    return Translator(*parts, batch_size=size)
+
+
+def shuffled(translator: Translator, lines: list[str], search: AnySearch) -> list[Translation]:
     order = list(range(len(lines)))
     random.Random(1).shuffle(order)
     found = translate(translator, [lines[i] for i in order], search)
@@ -51,10 +54,11 @@ def main() -> None:
     print("search   batch            lines that differ   widest difference (equal, differing)")
     for beam in (1, 5):
         name = "greedy" if beam == 1 else f"beam {beam}"
-        alone = translate(translator, lines, Search(beam=beam, batch_size=1))
+        search = search_options(beam=beam)
+        alone = translate(in_batches_of(translator, 1), lines, search)
         for size in SIZES:
             for way in (translate, shuffled):
-                found = way(translator, lines, Search(beam=beam, batch_size=size))
+                found = way(in_batches_of(translator, size), lines, search)
                 count, equal, other = compare(alone, found)
                 worst = max(worst, equal, other)
                 print(

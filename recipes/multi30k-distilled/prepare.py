@@ -10,10 +10,9 @@ ensemble for a teacher (Freitag et al. 2017).
 import sys
 from pathlib import Path
 
-from seq2seq.decoding.searcher import Search
-
 import seq2seq
 from seq2seq.config.toml import load_config
+from seq2seq.decoding.options import BeamOptions
 from seq2seq.files import write_atomically
 from seq2seq.text.corpus import read_examples
 
@@ -27,8 +26,8 @@ def main() -> None:
     examples = list(read_examples(data, "train"))
     sources = [example.source for example in examples]
     translations: list[str] = []
-    for best in seq2seq.load(*sys.argv[3:]).stream(sources, Search()):
-        translations.append(best[0].text)
+    for result in seq2seq.load(*sys.argv[3:]).stream(sources, BeamOptions(beam=5)):
+        translations.append(result.best.text)
         if len(translations) % 1000 == 0:
             print(f"{len(translations):,} of {len(sources):,} lines", file=sys.stderr)
     targets = [example.target for example in examples]

@@ -114,11 +114,11 @@ def uses_key(task: Task, section: str, name: str) -> bool:
 
 def _sections() -> dict[str, type[Section]]:
     """The schema of each section by its name, that of the keys above them first."""
-    found: dict[str, type[Section]] = {_TOP: Config}
+    sections: dict[str, type[Section]] = {_TOP: Config}
     for name, field in Config.model_fields.items():
         if isinstance(field.annotation, type) and issubclass(field.annotation, Section):
-            found[name] = field.annotation
-    return found
+            sections[name] = field.annotation
+    return sections
 
 
 def _fields(schema: type[Section]) -> dict[str, FieldInfo]:

@@ -179,11 +179,11 @@ def _refuse_another(config: Config, written: Path) -> None:
 
 
 def _differences(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> dict[str, str]:
-    found: dict[str, str] = {}
+    differences: dict[str, str] = {}
     for key in sorted(old.keys() | new.keys()):
         was, now = old.get(key), new.get(key)
         if isinstance(was, dict) and isinstance(now, dict):
-            found.update(_differences(was, now, f"{prefix}{key}."))
+            differences.update(_differences(was, now, f"{prefix}{key}."))
         elif was != now:
-            found[prefix + key] = f"{prefix}{key} was {was!r}, is {now!r}"
-    return found
+            differences[prefix + key] = f"{prefix}{key} was {was!r}, is {now!r}"
+    return differences

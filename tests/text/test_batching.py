@@ -15,11 +15,7 @@ from seq2seq.config.schema import TokenizerConfig
 from seq2seq.text import batching
 from seq2seq.text.batching import (
     Batch,
-<<<<<<< HEAD
-    collate_pairs,
-=======
     collate_examples,
->>>>>>> text
     pad_sequences,
     plan_batches,
 )

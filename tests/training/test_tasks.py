@@ -17,14 +17,9 @@ from seq2seq.evaluation.evaluate import evaluate_models
 from seq2seq.evaluation.perplexity import perplexity_of_examples
 from seq2seq.models import folder as model_folder
 from seq2seq.tasks import CLASSIFICATION, GENERATION, LANGUAGE_MODEL, TAGGING
-<<<<<<< HEAD
-from seq2seq.text.corpus import read_pairs
-from seq2seq.training.run_training import train_model
-=======
 from seq2seq.text.corpus import read_examples
 from seq2seq.text.example import Example
-from seq2seq.training import trainer
->>>>>>> text
+from seq2seq.training.run_training import train_model
 
 pytestmark = pytest.mark.usefixtures("no_picture")
 
@@ -277,15 +272,9 @@ def test_perplexity_is_that_of_the_targets_alone(learned, name):
     model learns and does not write."""
     model = model_folder.load_model(learned(name))
     pairs = pairs_of(learned(name))[:7]
-<<<<<<< HEAD
-    found = perplexity_of_pairs(model, pairs, torch.device("cpu"), torch.float32)
-    scored = Translator.from_models([model]).score(
-        [one for one, _ in pairs], [other for _, other in pairs]
-=======
     found = perplexity_of_examples(model, pairs, torch.device("cpu"), torch.float32)
     scored = Translator.from_models([model]).score(
         [one.source for one in pairs], [other.target for other in pairs]
->>>>>>> text
     )
     said = -sum(one.log_probability for one in scored)
     assert found.nll == pytest.approx(said, rel=1e-4) if name == "write" else found.nll > said
@@ -294,11 +283,7 @@ def test_perplexity_is_that_of_the_targets_alone(learned, name):
 
 def test_an_aligned_model_is_scored_as_its_search_scores(learned):
     translator = Translator.from_models([model_folder.load_model(learned("align"))])
-<<<<<<< HEAD
-    sources = [one for one, _ in pairs_of(learned("align"))[:7]]
-=======
     sources = [one.source for one in pairs_of(learned("align"))[:7]]
->>>>>>> text
     found = [result.best for result in translator.stream(sources, BeamOptions(beam=3))]
     scored = translator.score(sources, [one.text for one in found])
     for one, other in zip(found, scored, strict=True):
