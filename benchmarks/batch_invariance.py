@@ -14,7 +14,9 @@ import random
 import sys
 from pathlib import Path
 
-from seq2seq.decoding.translator import Translation, Translator
+from seq2seq.decoding.options import AnySearch, search_options
+from seq2seq.decoding.results import Translation
+from seq2seq.decoding.translator import Translator
 
 BOUND = 1e-4
 SIZES = (7, 64, 512)
