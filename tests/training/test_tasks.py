@@ -161,6 +161,7 @@ def test_a_classifier(learned):
     assert blank.labels == []
     assert {path.name for path in model.iterdir()} == {
         "config.toml", "labels.txt", "tokenizer.model", "model.safetensors", "README.md",
+        "manifest.json",
     }  # fmt: skip
     rows = map(json.loads, (model.parent / "metrics.jsonl").read_text().splitlines())
     assert [row["accuracy"] for row in rows if row["kind"] == "valid"][-1] == 1
