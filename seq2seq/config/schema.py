@@ -573,6 +573,13 @@ class Config(Section):
         ge=0,
         description="Seed of all that is random: initial weights, order of the batches, dropout.",
     )
+    license: str | None = Field(
+        None,
+        pattern=r"^[a-z0-9][a-z0-9.+-]*$",
+        description="Licence of the model, for its card: an identifier that the Hugging Face hub "
+        "knows, such as `mit` or `apache-2.0`. It has no effect on training.",
+        examples=["cc-by-4.0"],
+    )
     data: DataConfig
     tokenizer: TokenizerConfig = TokenizerConfig()
     encoder: EncoderConfig = EncoderConfig()

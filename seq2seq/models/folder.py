@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import errno
 import json
+import stat
 import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,7 +21,8 @@ import torch
 from safetensors import SafetensorError, safe_open
 
 from seq2seq.config import toml
-from seq2seq.config.schema import Config
+from seq2seq.config.data_paths import are_names_of, find_data, name_data
+from seq2seq.config.schema import Config, DataConfig
 from seq2seq.errors import UserError
 from seq2seq.files import atomic_folder
 from seq2seq.models.classifier import ClassifierNetwork
@@ -67,9 +69,13 @@ def build_model(config: Config, codec: Codec) -> Model:
 
 
 def save_model(folder: Path, model: Model, card: str) -> None:
-    """Write the folder whole; one that has the name already is replaced."""
+    """Write the folder whole; one that has the name already is replaced.
+
+    Its configuration names the data sets without absolute paths: see `find_model_data`.
+    """
+    named = model.config.model_copy(update={"data": name_data(model.config.data)})
     with atomic_folder(folder) as aside:
-        (aside / _CONFIG).write_text(toml.dump_config(model.config), encoding="utf-8")
+        (aside / _CONFIG).write_text(toml.dump_config(named), encoding="utf-8")
         model.codec.save(aside)
         save_weights(aside / _WEIGHTS, model.network)
         (aside / _CARD).write_text(card, encoding="utf-8")
@@ -114,15 +120,36 @@ def load_model(folder: Path, tasks: Sequence[Task] = ()) -> Model:
     return model
 
 
+def find_model_data(folder: Path, config: Config) -> DataConfig:
+    """The data sets that the configuration of a model folder names, with the paths of this machine.
+
+    A model that still lies in the run folder that made it: the paths that the run read. Otherwise,
+    and for files that are no longer there, names are looked up from the model folder, then from
+    `$SEQ2SEQ_DATA`.
+    """
+    beside = folder.resolve().parent / _CONFIG
+    made_with = None
+    try:
+        run = toml.parse_config(tomllib.loads(beside.read_text(encoding="utf-8")), str(beside))
+        if are_names_of(config.data, run.data):
+            made_with = run.data
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, UserError):
+        pass  # it is not the configuration of a run
+    return find_data(config.data, folder, made_with)
+
+
 def save_weights(path: Path, network: torch.nn.Module) -> None:
     """All weights as safetensors; tied ones once. Raises OSError where they cannot be written."""
     # On a GPU, cuDNN keeps the weights of a layer in one piece of memory, which safetensors would
     # take for tied ones.
     weights = {name: weight.detach().cpu() for name, weight in network.named_parameters()}
+    path.touch()
+    mode = stat.S_IMODE(path.stat().st_mode)  # what the umask allows
     try:
         safetensors.torch.save_file(weights, str(path), metadata={"seq2seq": _WEIGHTS_VERSION})
     except SafetensorError as error:
         raise OSError(errno.EIO, f"cannot be written: {error}", str(path)) from None
+    path.chmod(mode)  # safetensors 0.8 leaves a file that its owner alone may read
 
 
 def load_weights(path: Path, network: torch.nn.Module) -> None:
