@@ -7,7 +7,6 @@ import shlex
 import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -84,6 +83,7 @@ def evaluate_command(
     from seq2seq.decoding.options import search_options
     from seq2seq.evaluation.evaluate import evaluate_models
     from seq2seq.evaluation.report import as_json, print_report
+    from seq2seq.models.folder import load_model
 
     machine = {name: options.pop(name) for name in MODEL_OPTIONS}
     search = search_options(**options)
@@ -92,7 +92,7 @@ def evaluate_command(
     runtime.set_threads(machine["threads"])
     device = runtime.select_device(machine["device"])
     dtype = runtime.select_dtype(machine["precision"], device)
-    models = _load_models(model)
+    models = [load_model(folder, locate_data=True) for folder in model_folders(model)]
     _refuse_unused(model, models[0].config, search, output, plot)
     pairs, name = _read_examples(models[0].config, source_file, target_file, split or "test")
     with ExitStack() as opened:
@@ -128,18 +128,6 @@ def results_command(folder: Path) -> None:
     from seq2seq.evaluation.result_rows import write_results
 
     click.echo(f"wrote {write_results(folder)}", err=True)
-
-
-def _load_models(names: str) -> list[Model]:
-    """The models of these folders, each with the paths of its data sets on this machine."""
-    from seq2seq.models.folder import find_model_data, load_model
-
-    models = []
-    for folder in model_folders(names):
-        model = load_model(folder)
-        data = find_model_data(folder, model.config)
-        models.append(replace(model, config=model.config.model_copy(update={"data": data})))
-    return models
 
 
 def _read_examples(

@@ -12,7 +12,8 @@ import errno
 import json
 import stat
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -82,8 +83,26 @@ def save_model(folder: Path, model: Model, card: str) -> None:
         write_manifest(aside)
 
 
+@contextmanager
+def _explain_unreadable(folder: Path) -> Iterator[None]:
+    """Within it, a file that may not be read raises UserError."""
+    try:
+        yield
+    except OSError as error:
+        raise UserError(
+            f"{error.filename or folder}: cannot be read ({error.strerror or error}): ask its "
+            "owner for the right to read it, or copy the folder again"
+        ) from None
+
+
 def load_model_config(folder: Path) -> Config:
-    """The configuration in a model folder. Raises UserError where the folder is not complete."""
+    """The configuration in a model folder. Raises UserError where the folder is not complete, or
+    may not be read."""
+    with _explain_unreadable(folder):
+        return _load_config(folder)
+
+
+def _load_config(folder: Path) -> Config:
     if not folder.is_dir():
         raise UserError(f"{folder}: no such model folder")
     hint = f"; did you mean {folder / 'model'}?" if (folder / "model").is_dir() else ""
@@ -98,24 +117,28 @@ def load_model_config(folder: Path) -> Config:
     return toml.parse_config(values, where=str(folder / _CONFIG))
 
 
-def load_model(folder: Path, tasks: Sequence[Task] = ()) -> Model:
-    """Read a model folder onto the CPU, ready to be run. tasks: those that it may have, or any.
+def load_model(folder: Path, tasks: Sequence[Task] = (), *, locate_data: bool = False) -> Model:
+    """Read a model folder onto the CPU, ready to be run. tasks: those that it may have, or any;
+    locate_data: give its data sets the paths that they have on this machine.
 
     Raises UserError for a folder that is not a model folder, that lacks a file or whose files do
-    not fit each other, and for a model of another task.
+    not fit each other or may not be read, and for a model of another task.
     """
-    config = load_model_config(folder)
-    if tasks and config.task not in tasks:
-        wanted = " or ".join(repr(task.name) for task in tasks)
-        *first, last = (f"seq2seq {command}" for command in config.task.commands)
-        raise UserError(
-            f"{folder} is a model of task {config.task.name!r}, not {wanted}: it is for "
-            f"{', '.join(first)} and {last}"
-        )
-    manifest = read_manifest(folder)
-    manifest.check(folder, manifest.sha256.keys() - {_CARD})
-    model = build_model(config, Codec.load(folder, config))
-    load_weights(folder / _WEIGHTS, model.network)
+    with _explain_unreadable(folder):
+        config = _load_config(folder)
+        if tasks and config.task not in tasks:
+            wanted = " or ".join(repr(task.name) for task in tasks)
+            *first, last = (f"seq2seq {command}" for command in config.task.commands)
+            raise UserError(
+                f"{folder} is a model of task {config.task.name!r}, not {wanted}: it is for "
+                f"{', '.join(first)} and {last}"
+            )
+        manifest = read_manifest(folder)
+        manifest.check(folder, manifest.sha256.keys() - {_CARD})
+        if locate_data:
+            config = config.model_copy(update={"data": find_model_data(folder, config)})
+        model = build_model(config, Codec.load(folder, config))
+        load_weights(folder / _WEIGHTS, model.network)
     model.network.eval()
     return model
 
@@ -154,7 +177,9 @@ def save_weights(path: Path, network: torch.nn.Module) -> None:
 
 def load_weights(path: Path, network: torch.nn.Module) -> None:
     """Fill `network`. Raises UserError where the file is broken, is of another version of the
-    networks, or holds other shapes."""
+    networks, or holds other shapes; OSError where it cannot be read."""
+    with path.open("rb"):  # safetensors says of a file that may not be read that it is missing
+        pass
     try:
         with safe_open(str(path), "pt") as file:
             version = (file.metadata() or {}).get("seq2seq", "1")
