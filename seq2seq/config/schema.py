@@ -432,7 +432,9 @@ class TrainingConfig(Section):
     schedule: Literal["inverse-sqrt", "cosine", "plateau", "constant"] = Field(
         "inverse-sqrt",
         description="The learning rate after warm-up: it falls as 1 / sqrt(update), falls to 0 at "
-        "the end of `epochs` or `updates`, is cut when validation stops improving, or stays.",
+        "the end of `epochs` or `updates`, is cut when validation stops improving, or stays. If "
+        "`minutes` is the only limit, `cosine` follows the time of training; then no two runs are "
+        "the same to the bit, a resumed run included.",
     )
     warmup: int = Field(
         400, ge=0, description="Updates of linear warm-up of the learning rate. 0: off."
@@ -519,8 +521,6 @@ class TrainingConfig(Section):
     def _ends(self) -> TrainingConfig:
         if self.epochs is None and self.updates is None and self.minutes is None:
             raise ValueError("set a limit: epochs, updates or minutes")
-        if self.schedule == "cosine" and self.updates is None and self.epochs is None:
-            raise ValueError("schedule 'cosine' needs to know its end: set updates or epochs")
         return self
 
 
