@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import errno
 import json
+import logging
 import stat
 import tomllib
 from collections.abc import Iterator, Sequence
@@ -34,6 +35,8 @@ from seq2seq.models.tagger import TaggerNetwork
 from seq2seq.models.translation import TranslationNetwork
 from seq2seq.tasks import Task
 from seq2seq.text.codec import Codec
+
+_log = logging.getLogger(__name__)
 
 # Another number where networks compute something else of the same weights.
 _WEIGHTS_VERSION = "3"
@@ -140,6 +143,9 @@ def load_model(folder: Path, tasks: Sequence[Task] = (), *, locate_data: bool = 
         model = build_model(config, Codec.load(folder, config))
         load_weights(folder / _WEIGHTS, model.network)
     model.network.eval()
+    parameters = sum(p.numel() for p in model.network.parameters())
+    name = config.task.name
+    _log.debug("%s: task %r, format %d, %d parameters", folder, name, manifest.format, parameters)
     return model
 
 
@@ -158,6 +164,7 @@ def find_model_data(folder: Path, config: Config) -> DataConfig:
             made_with = run.data
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, UserError):
         pass  # it is not the configuration of a run
+    _log.debug("%s: data sets %s", folder, f"as in {beside}" if made_with else "by their names")
     return find_data(config.data, folder, made_with)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import os
-import sys
 import time
 from pathlib import Path
 from types import TracebackType
@@ -16,6 +15,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from seq2seq.config.schema import TrainingConfig
 from seq2seq.files import atomic_file
+from seq2seq.progress import is_terminal
 from seq2seq.training.schedule import fraction_done
 from seq2seq.training.state import Counters
 
@@ -68,7 +68,7 @@ class ProgressDisplay:
         self._live: Progress | None = None
         self._next_refresh = 0.0  # on the monotonic clock
         self._start: tuple[int, float, float] | None = None  # update, seconds and part done
-        if sys.stderr.isatty() and not quiet and _log.isEnabledFor(logging.INFO):
+        if is_terminal() and not quiet:
             self._live = Progress(
                 TextColumn("{task.description}"),
                 BarColumn(),
