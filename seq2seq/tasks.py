@@ -28,6 +28,7 @@ class Task:
     that differ from those of the schema. allowed: the values that a key may have, where the task
     does not allow all; keys are written `section.key`.
     report: what `seq2seq evaluate` prints. commands: those that use a model, with an example.
+    pipeline_tag: the task as the Hugging Face hub names it.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Task:
     report: Literal["translation scores", "perplexity", "label scores"]
     commands: tuple[str, ...]
     example: str
+    pipeline_tag: str
     unit: Literal["pairs", "tokens"] = "pairs"
     same_length: bool = False
     sections: tuple[str, ...] = ("encoder", "context", "decoder")
@@ -89,6 +91,7 @@ TRANSLATION = Task(
     report="translation scores",
     commands=("translate", "score", "evaluate"),
     example='echo "..." | seq2seq translate FOLDER',
+    pipeline_tag="translation",
     allowed={
         **_ENCODED,
         **_NO_TEXT_MODEL,
@@ -104,6 +107,7 @@ ALIGNED = Task(
     report="perplexity",
     commands=("translate", "score", "evaluate"),
     example='echo "..." | seq2seq translate FOLDER',
+    pipeline_tag="text-generation",
     same_length=True,
     defaults={"context": {"kind": "same-position"}},
     allowed={
@@ -121,6 +125,7 @@ LANGUAGE_MODEL = Task(
     report="perplexity",
     commands=("perplexity", "generate", "evaluate"),
     example="seq2seq generate FOLDER",
+    pipeline_tag="text-generation",
     unit="tokens",
     sections=("decoder",),
     defaults={
@@ -144,6 +149,7 @@ CLASSIFICATION = Task(
     report="label scores",
     commands=("classify", "evaluate"),
     example='echo "..." | seq2seq classify FOLDER',
+    pipeline_tag="text-classification",
     sections=("encoder", "context"),
     defaults={
         "data": {"source": "text", "target": "label"},
@@ -166,6 +172,7 @@ TAGGING = Task(
     report="label scores",
     commands=("tag", "evaluate"),
     example='echo "..." | seq2seq tag FOLDER',
+    pipeline_tag="token-classification",
     sections=("encoder",),
     defaults={
         "data": {"source": "form", "target": "upos"},
@@ -186,6 +193,7 @@ GENERATION = Task(
     report="perplexity",
     commands=("generate", "evaluate"),
     example='seq2seq generate FOLDER --given "..."',
+    pipeline_tag="text-generation",
     defaults={
         "encoder": {"kind": "label"},
         "context": {"kind": "fixed"},

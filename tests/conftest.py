@@ -227,6 +227,7 @@ def shell(
         finally:
             root.handlers = handlers
             root.setLevel(level)
+            logging.getLogger("seq2seq").setLevel(logging.NOTSET)  # which -v and -q set
             torch.set_num_threads(1)
             given.unlink()
         out, err = capfd.readouterr()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import logging
 import os
 import signal
 import sys
@@ -12,6 +11,7 @@ from pathlib import Path
 import click
 
 from seq2seq import __version__
+from seq2seq.cli.verbosity import add_verbosity_options, set_up_logging
 from seq2seq.errors import UserError, did_you_mean
 
 # Commands by the module that holds them, imported when called: `--help` need not wait for torch.
@@ -41,7 +41,7 @@ class _Commands(click.Group):
             return None
         module = importlib.import_module(f"seq2seq.cli.{_COMMANDS[name]}")
         command: click.Command = getattr(module, f"{name}_{_KINDS.get(name, 'command')}")
-        return command
+        return add_verbosity_options(command)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -57,14 +57,15 @@ def cli() -> None:
     """Recurrent sequence-to-sequence models and language models: train, use, score."""
 
 
+add_verbosity_options(cli)
+
+
 def main() -> None:
     """Run the command line: 0 done, 2 a mistake of the user's, 128 + n stopped by signal n, 1 a
     reader that has left (`| head`), of which click says nothing more."""
     if sys.stderr is None:  # closed: else what is said would go to stdout
         sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115 - as long as the program
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
-    for chatty in ("datasets", "httpx", "fsspec", "sacrebleu"):
-        logging.getLogger(chatty).setLevel(logging.ERROR)
+    set_up_logging()
     os.environ.setdefault("HF_HUB_VERBOSITY", "error")  # it sets its logger up when it is imported
     if sys.stdin is None:  # closed: there is nothing to read
         sys.stdin = Path(os.devnull).open()  # noqa: SIM115 - as long as the program

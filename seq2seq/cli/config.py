@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 import click
 
 from seq2seq.errors import UserError
+
+_log = logging.getLogger(__name__)
 
 
 @click.command()
@@ -37,4 +40,4 @@ def config_command(task: str | None, output: Path | None, markdown: bool) -> Non
     if output.exists() or output.is_symlink():
         raise UserError(f"{output} already exists: delete it, or choose another name")
     write_atomically(output, text.encode())
-    click.echo(f"wrote {output}", err=True)
+    _log.info("wrote %s", output)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import shlex
 import sys
 from collections.abc import Sequence
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from seq2seq.evaluation.evaluate import EvaluationResult
     from seq2seq.models.folder import Model
     from seq2seq.text.example import Example
+
+_log = logging.getLogger(__name__)
 
 
 @click.command()
@@ -92,7 +95,7 @@ def evaluate_command(
     runtime.set_threads(machine["threads"])
     device = runtime.select_device(machine["device"])
     dtype = runtime.select_dtype(machine["precision"], device)
-    models = [load_model(folder) for folder in model_folders(model)]
+    models = [load_model(folder, locate_data=True) for folder in model_folders(model)]
     _refuse_unused(model, models[0].config, search, output, plot)
     pairs, name = _read_examples(models[0].config, source_file, target_file, split or "test")
     with ExitStack() as opened:
@@ -127,7 +130,7 @@ def results_command(folder: Path) -> None:
     """Make RESULTS.md from the results.jsonl of FOLDER."""
     from seq2seq.evaluation.result_rows import write_results
 
-    click.echo(f"wrote {write_results(folder)}", err=True)
+    _log.info("wrote %s", write_results(folder))
 
 
 def _read_examples(

@@ -49,13 +49,15 @@ def classify_command(
     """
     with line_io.open_source(input_file) as source, line_io.open_sink(output, [input_file]) as sink:
         labeller = _opened(model, CLASSIFICATION, **machine)
-        for window in line_io.read_windows(source, _WINDOW):
-            for labelling in labeller.stream(window):
-                line = _text(labelling)
-                if probabilities:
-                    line = _json(next(iter(_rows(labeller, labelling)), None))
-                sink.write(line)
-            sink.flush()
+        with line_io.show_line_progress("labelling", source, sink) as advance:
+            for window in line_io.read_windows(source, _WINDOW):
+                for labelling in labeller.stream(window):
+                    line = _text(labelling)
+                    if probabilities:
+                        line = _json(next(iter(_rows(labeller, labelling)), None))
+                    sink.write(line)
+                    advance(1)
+                sink.flush()
 
 
 @click.command()
@@ -82,10 +84,13 @@ def tag_command(
         if conllu or of_treebank:
             _tag_conllu(labeller, source, sink, "stdin" if input_file is None else str(input_file))
             return
-        for window in line_io.read_windows(source, _WINDOW):
-            for labelling in labeller.stream(" ".join(line.split()) for line in window):
-                sink.write(_json(_rows(labeller, labelling)) if probabilities else _text(labelling))
-            sink.flush()
+        with line_io.show_line_progress("labelling", source, sink) as advance:
+            for window in line_io.read_windows(source, _WINDOW):
+                for labelling in labeller.stream(" ".join(line.split()) for line in window):
+                    row = _json(_rows(labeller, labelling)) if probabilities else _text(labelling)
+                    sink.write(row)
+                    advance(1)
+                sink.flush()
 
 
 def _tag_conllu(labeller: Labeller, source: IO[bytes], sink: IO[bytes], name: str) -> None:

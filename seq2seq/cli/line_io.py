@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import logging
 import os
 import queue
@@ -11,10 +12,11 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, cast
 
 from seq2seq.decoding.micro_batches import waiting_windows, windows
 from seq2seq.errors import UserError
+from seq2seq.progress import Advance, is_terminal, show_progress
 
 _log = logging.getLogger(__name__)
 
@@ -32,6 +34,27 @@ def decode_line(line: bytes, number: int) -> str:
 def is_regular_file(stream: IO[bytes]) -> bool:
     """Whether all of it is there to be read, which is not said of a pipe or a terminal."""
     return stat.S_ISREG(os.fstat(stream.fileno()).st_mode)
+
+
+@contextmanager
+def show_line_progress(what: str, source: IO[bytes], sink: IO[bytes]) -> Iterator[Advance]:
+    """On a terminal, show how many of the lines of `source` are done, unless `sink` writes to it
+    too; yields a function to call with the number of lines that were just done."""
+    wanted = is_terminal() and not sink.isatty()
+    with show_progress(what, _count_lines(source) if wanted else None, wanted=wanted) as advance:
+        yield advance
+
+
+def _count_lines(stream: IO[bytes]) -> int | None:
+    """The lines that are left in a file, without reading on in it; None for a pipe or a packed
+    file, where nobody can tell."""
+    if isinstance(cast(object, stream), gzip.GzipFile) or not is_regular_file(stream):
+        return None
+    file, count, last = stream.fileno(), 0, b"\n"
+    position = os.lseek(file, 0, os.SEEK_CUR)
+    while chunk := os.pread(file, 1 << 20, position):
+        count, position, last = count + chunk.count(b"\n"), position + len(chunk), chunk[-1:]
+    return count + (last != b"\n")
 
 
 def read_windows(stream: IO[bytes], size: int) -> Iterator[list[str]]:

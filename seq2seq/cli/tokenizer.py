@@ -62,12 +62,17 @@ def encode(
     MODEL is a file of `tokenizer train`, or a model folder: then pieces are those of its source.
     """
     loaded = _load(model, "source", lowercase=lowercase)
-    with line_io.open_source(input_file) as source, line_io.open_sink(output, [input_file]) as sink:
+    with (
+        line_io.open_source(input_file) as source,
+        line_io.open_sink(output, [input_file]) as sink,
+        line_io.show_line_progress("encoding", source, sink) as advance,
+    ):
         for window in line_io.read_windows(source, _WINDOW):
             for row in loaded.encode(window):
                 line = " ".join(map(str, row) if ids else loaded.pieces(row))
                 sink.write(line.encode("utf-8", "replace") + b"\n")
             sink.flush()
+            advance(len(window))
 
 
 @tokenizer_group.command()

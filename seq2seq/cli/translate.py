@@ -81,7 +81,10 @@ def translate_command(
         if beside:
             translator.require_attention()
         windows = line_io.read_windows(source, _WINDOW)
-        results = translator.translate_windows(windows, search, align=beside is not None)
+        advance = opened.enter_context(line_io.show_line_progress("translating", source, sink))
+        results = translator.translate_windows(
+            windows, search, align=beside is not None, advance=advance
+        )
         for number, result in enumerate(results, start=1):
             log_notes(result.notes)
             if beside:

@@ -432,7 +432,9 @@ class TrainingConfig(Section):
     schedule: Literal["inverse-sqrt", "cosine", "plateau", "constant"] = Field(
         "inverse-sqrt",
         description="The learning rate after warm-up: it falls as 1 / sqrt(update), falls to 0 at "
-        "the end of `epochs` or `updates`, is cut when validation stops improving, or stays.",
+        "the end of `epochs` or `updates`, is cut when validation stops improving, or stays. If "
+        "`minutes` is the only limit, `cosine` follows the time of training; then no two runs are "
+        "the same to the bit, a resumed run included.",
     )
     warmup: int = Field(
         400, ge=0, description="Updates of linear warm-up of the learning rate. 0: off."
@@ -519,8 +521,6 @@ class TrainingConfig(Section):
     def _ends(self) -> TrainingConfig:
         if self.epochs is None and self.updates is None and self.minutes is None:
             raise ValueError("set a limit: epochs, updates or minutes")
-        if self.schedule == "cosine" and self.updates is None and self.epochs is None:
-            raise ValueError("schedule 'cosine' needs to know its end: set updates or epochs")
         return self
 
 
@@ -572,6 +572,13 @@ class Config(Section):
         1,
         ge=0,
         description="Seed of all that is random: initial weights, order of the batches, dropout.",
+    )
+    license: str | None = Field(
+        None,
+        pattern=r"^[a-z0-9][a-z0-9.+-]*$",
+        description="Licence of the model, for its card: an identifier that the Hugging Face hub "
+        "knows, such as `mit` or `apache-2.0`. It has no effect on training.",
+        examples=["cc-by-4.0"],
     )
     data: DataConfig
     tokenizer: TokenizerConfig = TokenizerConfig()

@@ -6,7 +6,6 @@ close, the right name.
 
 from __future__ import annotations
 
-import os
 import re
 import tomllib
 from collections.abc import Iterable
@@ -17,8 +16,9 @@ from typing import Any, TypeVar
 import tomli_w
 from pydantic import ValidationError
 
+from seq2seq.config.data_paths import find_data
 from seq2seq.config.migration import migrate
-from seq2seq.config.schema import Config, DataConfig, Section
+from seq2seq.config.schema import Config, Section
 from seq2seq.errors import UserError, did_you_mean
 
 _MEANT = re.compile("'(.+)'")
@@ -42,7 +42,7 @@ def load_config(path: Path, settings: Iterable[str] = ()) -> Config:
     for setting in settings:
         _lay_over(values, setting)
     config = parse_config(values, where=str(path))
-    return config.model_copy(update={"data": _with_found_paths(config.data, path.parent)})
+    return config.model_copy(update={"data": find_data(config.data, path.parent)})
 
 
 def parse_config(values: dict[str, Any], where: str) -> Config:
@@ -150,33 +150,3 @@ def _lay_over(values: dict[str, Any], setting: str) -> None:
             raise UserError(f"--set {setting}: {section} is no section")
         values = inner
     values[name] = value
-
-
-def _with_found_paths(data: DataConfig, folder: Path) -> DataConfig:
-    folders = [folder.resolve()]
-    if os.environ.get("SEQ2SEQ_DATA"):
-        folders.append(Path(os.environ["SEQ2SEQ_DATA"]).resolve())
-
-    # What a prefix is completed with; a table and each of two files stand there as they are.
-    endings = ["", ".gz"]
-    endings += [f".{side}{gz}" for side in (data.source, data.target) for gz in ("", ".gz")]
-
-    def find(name: str) -> str:
-        for base in folders:
-            if any(Path(f"{base / name}{ending}").is_file() for ending in endings):
-                return str(base / name)
-        return str(folders[0] / name)
-
-    def find_all(value: str | list[str] | None) -> str | list[str] | None:
-        if value is None:
-            return None
-        return [find(name) for name in value] if isinstance(value, list) else find(value)
-
-    paths: dict[str, Any] = {
-        name: find_all(getattr(data, name)) for name in ("train", "valid", "test")
-    }
-    # A hub id has the form owner/name; a folder beside the configuration is one on this disk.
-    if data.hub is not None:
-        here = [str(base / data.hub) for base in folders if (base / data.hub).is_dir()]
-        paths["hub"] = here[0] if here else data.hub
-    return data.model_copy(update=paths)

@@ -30,6 +30,7 @@ from seq2seq.decoding.sampling import sample_search, seed_of
 from seq2seq.decoding.source_line import UNKNOWN_TEXT, SourceLine, encode_line
 from seq2seq.decoding.stepping import Hypothesis, Limits, Specials, force
 from seq2seq.errors import UserError
+from seq2seq.progress import Advance
 from seq2seq.tasks import ALIGNED, TRANSLATION, Task
 from seq2seq.text.codec import Codec
 from seq2seq.text.languages import bleu_tokenizer, uses_spaces
@@ -139,7 +140,12 @@ class Translator:
         return self.translate_windows(windows(lines, _WINDOW * self.batch_size), options)
 
     def translate_windows(
-        self, windows: Iterable[Sequence[str]], options: AnySearch, *, align: bool = False
+        self,
+        windows: Iterable[Sequence[str]],
+        options: AnySearch,
+        *,
+        align: bool = False,
+        advance: Advance | None = None,
     ) -> Iterator[LineResult]:
         """The result of each line of each window, in order; a window is sorted by length as a
         whole.
@@ -148,13 +154,14 @@ class Translator:
         (U+200B alone) one "⁇". A line with more subwords than `data.max_tokens`, so than any in
         training, is split, translated in parts and joined. A note says either.
 
-        align: the best translation of each line comes with its alignment. Raises UserError where
-        a model has no attention that is asked for one, and where something else than the search
-        says which translation is the best, or how long it is.
+        align: the best translation of each line comes with its alignment. advance: is told how many
+        lines were searched, batch by batch. Raises UserError where a model has no attention that is
+        asked for one, and where something else than the search says which translation is the best,
+        or how long it is.
         """
         self._require_fitting(options, align)
         if isinstance(options, MinimumRiskOptions):
-            for result in self.translate_windows(windows, options.candidates):
+            for result in self.translate_windows(windows, options.candidates, advance=advance):
                 yield self._rerank(result, options)
             return
         before = 0
@@ -177,6 +184,8 @@ class Translator:
                 )
                 for (line, part), ranked in zip(batch, hypotheses, strict=True):
                     line.hypotheses[part] = ranked
+                if advance:
+                    advance(sum(1 / len(line.parts) for line, _ in batch))
                 if align:
                     self._attend(batch, state)
                 while done < len(lines) and lines[done].is_done:

@@ -28,6 +28,7 @@ from seq2seq.evaluation.lengths import LengthBucket, bleu_by_length
 from seq2seq.evaluation.perplexity import perplexity_of_examples, perplexity_of_lines
 from seq2seq.evaluation.scores import Score, corpus_scores
 from seq2seq.models.folder import Model
+from seq2seq.progress import show_progress, track
 from seq2seq.text.corpus import read_examples
 from seq2seq.text.example import Example
 
@@ -96,9 +97,10 @@ def _evaluate_translator(
     sources, references = _sides(examples)
     start = time.perf_counter()
     outputs = []
-    for result in translator.translate_windows([sources], search):
-        log_notes(result.notes)
-        outputs.append(result.best.text)
+    with show_progress("translating", len(sources)) as advance:
+        for result in translator.translate_windows([sources], search, advance=advance):
+            log_notes(result.notes)
+            outputs.append(result.best.text)
     seconds = time.perf_counter() - start
     lowercase, tokens = translator.lowercase, translator.bleu_tokens
     return EvaluationResult(
@@ -169,7 +171,8 @@ def _evaluate_labels(
 ) -> EvaluationResult:
     texts, references = _sides(examples)
     start = time.perf_counter()
-    predictions = [labelling.labels for labelling in labeller.stream(texts)]
+    labellings = track(labeller.stream(texts), "labelling", len(texts))
+    predictions = [labelling.labels for labelling in labellings]
     seconds = time.perf_counter() - start
     truths = [line.split(" ") for line in references]
     # A blank text has no labels, which counts as wrong.

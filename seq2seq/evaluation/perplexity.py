@@ -15,6 +15,7 @@ from seq2seq.errors import UserError
 from seq2seq.models.folder import Model
 from seq2seq.models.loss import cross_entropy
 from seq2seq.models.network import HiddenState
+from seq2seq.progress import track
 from seq2seq.text import batching, bptt
 from seq2seq.text.dataset import Dataset, encode_examples
 from seq2seq.text.example import Example
@@ -56,7 +57,7 @@ def perplexity_of_lines(
     ids = bptt.concatenate_lines(parts, tokenizer, line_ends=model.config.data.line_ends)
     if not len(ids):
         raise UserError(f"{name}: no text: there is nothing to measure perplexity on")
-    return perplexity_of_ids(model, ids, device, dtype)
+    return perplexity_of_ids(model, ids, device, dtype, shown=True)
 
 
 def perplexity_of_examples(
@@ -65,7 +66,8 @@ def perplexity_of_examples(
     """Perplexity of the targets, EOS counted, given their sources. Raises UserError for an unknown
     label."""
     dataset = Dataset.in_memory(encode_examples(examples, model.codec))
-    return perplexity_of_batches(model, dataset, evaluation_batches(dataset), device, dtype)
+    batches = evaluation_batches(dataset)
+    return perplexity_of_batches(model, dataset, batches, device, dtype, shown=True)
 
 
 def evaluation_batches(dataset: Dataset) -> list[np.ndarray]:
@@ -80,10 +82,13 @@ def perplexity_of_batches(
     batches: list[np.ndarray],
     device: torch.device,
     dtype: torch.dtype,
+    *,
+    shown: bool = False,
 ) -> Perplexity:
-    """Perplexity of the targets of some rows of a dataset; of labels, too."""
+    """Perplexity of the targets of some rows of a dataset; of labels, too. shown: with a bar on a
+    terminal."""
     network, nll, tokens = model.network.to(device).eval(), 0.0, 0
-    for rows in batches:
+    for rows in track(batches, "measuring", len(batches), wanted=shown):
         batch = batching.collate_examples(dataset, rows, model.codec).to(device)
         with runtime.autocast(device, dtype):
             loss = cross_entropy(network, batch)
@@ -93,10 +98,10 @@ def perplexity_of_batches(
 
 @torch.no_grad()
 def perplexity_of_ids(
-    model: Model, ids: np.ndarray, device: torch.device, dtype: torch.dtype
+    model: Model, ids: np.ndarray, device: torch.device, dtype: torch.dtype, *, shown: bool = False
 ) -> Perplexity:
     """Perplexity of a stream of ids [n], from BOS to its end, the state carried from window to
-    window.
+    window. shown: with a bar on a terminal.
 
     A bidirectional model sees the tokens that it predicts: it reads as many at once as in training,
     and the figure is no language model's perplexity.
@@ -106,7 +111,8 @@ def perplexity_of_ids(
     window = config.training.window if config.decoder.bidirectional else _WINDOW
     nll = 0.0
     carried: HiddenState | None = None
-    for batch in bptt.consecutive_windows(ids, window, model.codec.target):
+    batches = bptt.consecutive_windows(ids, window, model.codec.target)
+    for batch in track(batches, "measuring", -(-len(ids) // window), wanted=shown):
         with runtime.autocast(device, dtype):
             loss = cross_entropy(network, batch.to(device), carried)
         nll, carried = nll + float(loss.nll), loss.hidden

@@ -52,19 +52,21 @@ def write_manifest(folder: Path) -> None:
 def read_manifest(folder: Path) -> Manifest:
     """The manifest, or that of format 3 where there is none.
 
-    Raises UserError for a file that is not a manifest, and for a format that is not known.
+    Raises UserError for a file that is not a manifest, and for a format that is not known; OSError
+    for one that may not be read.
     """
     path = folder / _NAME
     if not path.exists():
         return Manifest(_OLDEST, {})
+    content = path.read_bytes()
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
+        values = json.loads(content.decode("utf-8"))
         number, sums = values["format"], values["sha256"]
         if not (isinstance(number, int) and isinstance(sums, dict)):
             raise TypeError("format must be a number and sha256 an object")
         if any(Path(name).name != name for name in sums):
             raise ValueError("sha256 must hold plain file names")
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise UserError(f"{path}: not a manifest ({error}): fetch the folder again") from None
     if not _OLDEST <= number <= FORMAT:
         raise UserError(

@@ -16,6 +16,7 @@ import numpy as np
 from seq2seq.config.schema import Config
 from seq2seq.errors import UserError
 from seq2seq.files import atomic_folder
+from seq2seq.progress import show_progress, track
 from seq2seq.text import corpus, filtering
 from seq2seq.text.codec import Codec, label_column
 from seq2seq.text.dataset import (
@@ -67,6 +68,7 @@ def prepare_data(
     digest = _digest(config)
     stamp = folder / "prepared.json"
     if stamp.exists() and _stamped_digest(stamp) == digest:
+        _log.debug("%s: the prepared data is used again", folder)
         codec = Codec.load(folder, config)
     else:
         if in_use:
@@ -119,7 +121,7 @@ def _prepare(config: Config, folder: Path, threads: int) -> tuple[Codec, dict[st
     counts: Counter[str] = Counter()
     valid = list(corpus.read_examples(data, "valid"))
     held_out: dict[str, set[bytes]] = {}
-    train = corpus.read_examples(data, "train")
+    train = iter(track(corpus.read_examples(data, "train"), "reading the corpus"))
     if data.source:  # a running text keeps every line, whatever it is
         held_out = filtering.held_out_digests(config, valid)
         train = filtering.check_training_labels(train, config)
@@ -132,9 +134,11 @@ def _prepare(config: Config, folder: Path, threads: int) -> tuple[Codec, dict[st
     text = Dataset.open(text_file)
     text_file.unlink()  # the mapped file can still be read, and nothing is left behind
     _require_some(len(text), counts)
-    codec = _learn_codec(config, text)
+    with show_progress("learning the vocabulary"):
+        codec = _learn_codec(config, text)
     codec.save(folder)
-    chunks = encode_examples(text.examples(), codec, threads)
+    examples = track(text.examples(), "encoding the corpus", len(text))
+    chunks = encode_examples(examples, codec, threads)
     if data.source:
         chunks = filtering.filter_lengths(chunks, config, counts)
     counts["kept"] = Dataset.write(folder / _TRAIN, chunks)

@@ -1,19 +1,28 @@
-"""The model card: what a stranger who opens a model folder reads first."""
+"""The model card: what a stranger who opens a model folder reads first.
+
+It begins with YAML that the Hugging Face hub reads, and it names no path of this machine.
+"""
 
 from __future__ import annotations
 
+import math
+import shlex
+from collections.abc import Iterator
 from typing import Any
 
 import seq2seq
-from seq2seq.config.schema import Config
+from seq2seq.config.data_paths import name_data, shorten_paths
+from seq2seq.config.schema import Config, DataConfig
 from seq2seq.evaluation.scores import bleu_signature
 from seq2seq.models.folder import Model
-from seq2seq.text.languages import bleu_tokenizer
+from seq2seq.text.languages import bleu_tokenizer, language_code
 
 
 def model_card(model: Model, row: dict[str, Any], command: str) -> str:
-    """Markdown; row: the validation row of the weights that the folder holds."""
+    """Markdown with YAML front matter; row: the validation row of the weights that the folder
+    holds."""
     config = model.config
+    data = name_data(config.data)
     use = config.task.example
     if config.decoder.bidirectional:  # it sees the tokens that it predicts, so it cannot write
         use = "seq2seq perplexity FOLDER"
@@ -21,8 +30,12 @@ def model_card(model: Model, row: dict[str, Any], command: str) -> str:
     quality = "" if row["bleu"] is None else _bleu(config, row["bleu"])
     if row["accuracy"] is not None:
         quality = f"- validation accuracy: {100 * row['accuracy']:.2f} %\n"
-    sides = [side for side in (config.data.source, config.data.target) if side]
-    return f"""# {" → ".join(sides)}
+    sides = [side for side in (data.source, data.target) if side]
+    return f"""---
+{_front_matter(config, data, row)}
+---
+
+# {" → ".join(sides)}
 
 A {config.task.title} made with seq2seq {seq2seq.__version__}.
 
@@ -30,16 +43,75 @@ A {config.task.title} made with seq2seq {seq2seq.__version__}.
 - tokens: {config.tokenizer.kind}, {len(model.codec.target):,}
 - parameters: {parameters:,}; weights: those at update {row["update"]}
 {quality}- validation loss: {row["loss"]:.4f} nats a token
-- training data: `{config.data.train or config.data.hub}`
+- training data: `{data.train or data.hub}`
 
 Made by
 
-    {command or "seq2seq.training.run_training.train_model"}
+    {_portable_command(command) or "seq2seq.training.run_training.train_model"}
 
 Use it with
 
     {use}
 """
+
+
+def _front_matter(config: Config, data: DataConfig, row: dict[str, Any]) -> str:
+    """The metadata of the card as YAML; data: without absolute paths."""
+    from huggingface_hub import EvalResult, ModelCardData  # slow to import
+
+    task = config.task
+    hub_id = data.hub if data.hub and not data.hub.startswith("./") else None
+    valid = data.valid or data.hub
+    dataset = ", ".join(valid) if isinstance(valid, list) else str(valid)
+    results = [
+        EvalResult(
+            task_type=task.pipeline_tag,
+            dataset_type=hub_id or "custom",
+            dataset_name=dataset,
+            dataset_split="validation",
+            metric_type=name,
+            metric_name=f"validation {title}",
+            metric_value=value,
+        )
+        for name, title, value in _metrics(row)
+    ]
+    sides = [data.source, data.target]
+    if task.label_side is not None:
+        del sides[task.label_side]
+    languages = [code for side in sides if (code := language_code(side))]
+    parts = [getattr(config, name) for name in ("encoder", "decoder") if name in task.sections]
+    cells = {part.cell for part in parts if getattr(part, "kind", "recurrent") == "recurrent"}
+    metadata = ModelCardData(
+        language=list(dict.fromkeys(languages)) or None,
+        license=config.license,
+        library_name="seq2seq",
+        pipeline_tag=task.pipeline_tag,
+        tags=["seq2seq", task.name, "recurrent-neural-network", *sorted(cells)],
+        datasets=[hub_id] if hub_id else None,
+        metrics=[result.metric_type for result in results],
+        model_name=" → ".join(side for side in (data.source, data.target) if side),
+        eval_results=results,
+    )
+    return metadata.to_yaml()
+
+
+def _metrics(row: dict[str, Any]) -> Iterator[tuple[str, str, float]]:
+    """The figures of a validation row: name on the hub, title, value."""
+    if row["bleu"] is not None:
+        yield "bleu", "BLEU", row["bleu"]
+    if row["accuracy"] is not None:
+        yield "accuracy", "accuracy", row["accuracy"]
+    else:
+        yield "perplexity", "perplexity of tokens", math.exp(min(row["loss"], 700))
+
+
+def _portable_command(command: str) -> str:
+    """The command line without absolute paths."""
+    try:
+        arguments = shlex.split(command)
+    except ValueError:  # not a shell's: taken as one argument
+        return shorten_paths(command)
+    return shlex.join(map(shorten_paths, arguments))
 
 
 def _bleu(config: Config, value: float) -> str:

@@ -1,11 +1,11 @@
-"""What a run says while it runs: a live line in a terminal, plain lines elsewhere, and its _log."""
+"""What a run says while it runs: a live line in a terminal, plain lines elsewhere, and its log."""
 
 from __future__ import annotations
 
 import json
 import logging
 import os
-import sys
+import time
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -13,9 +13,16 @@ from typing import Any, Self
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
+from seq2seq.config.schema import TrainingConfig
 from seq2seq.files import atomic_file
+from seq2seq.progress import is_terminal
+from seq2seq.training.schedule import fraction_done
+from seq2seq.training.state import Counters
 
 _log = logging.getLogger(__name__)
+
+_REFRESHES = 5  # of the live line a second
+_FEW_UPDATES = 5  # that the time left is estimated from
 
 
 class MetricsLog:
@@ -59,7 +66,9 @@ class ProgressDisplay:
 
     def __init__(self, *, quiet: bool = False) -> None:
         self._live: Progress | None = None
-        if sys.stderr.isatty() and not quiet:
+        self._next_refresh = 0.0  # on the monotonic clock
+        self._start: tuple[int, float, float] | None = None  # update, seconds and part done
+        if is_terminal() and not quiet:
             self._live = Progress(
                 TextColumn("{task.description}"),
                 BarColumn(),
@@ -68,6 +77,7 @@ class ProgressDisplay:
                 TextColumn("{task.fields[left]}"),
                 console=Console(stderr=True),
                 transient=True,
+                refresh_per_second=_REFRESHES,
             )
             self._task = self._live.add_task("training", total=1.0, figures="", left="")
 
@@ -85,23 +95,47 @@ class ProgressDisplay:
         if self._live:
             self._live.stop()
 
-    def show_training(self, row: dict[str, Any], done: float, seconds_left: float | None) -> None:
-        """Show a training row; done: the part of the run that is behind, from 0 to 1."""
+    def show_position(self, settings: TrainingConfig, counters: Counters, batches: int) -> None:
+        """Move the bar; called after every update, so it returns at once between two refreshes.
+        batches: in the epoch."""
+        if self._start is None:
+            done = fraction_done(settings, counters, batches, clock=True)
+            self._start = counters.update, counters.seconds, done
+        if self._live is None or time.monotonic() < self._next_refresh:
+            return
+        self._next_refresh = time.monotonic() + 1 / _REFRESHES
+        self._live.update(
+            self._task,
+            completed=fraction_done(settings, counters, batches, clock=True),
+            description=f"epoch {counters.epoch + 1}  update {counters.update:,}",
+            left=self._time_left(settings, counters, batches),
+        )
+
+    def show_training(
+        self, row: dict[str, Any], settings: TrainingConfig, counters: Counters, batches: int
+    ) -> None:
+        """Show a training row. batches: in the epoch."""
         figures = (
             f"loss {row['loss']:.3f}  ppl {row['perplexity']:.2f}  "
             f"{row['tokens_per_second']:,.0f} tokens/s"
         )
-        left = "" if seconds_left is None else f"{_span(seconds_left)} left"
         if self._live:
-            self._live.update(
-                self._task,
-                completed=done,
-                description=f"epoch {row['epoch'] + 1}  update {row['update']:,}",
-                figures=figures,
-                left=left,
-            )
+            self._live.update(self._task, figures=figures)
         else:
+            left = self._time_left(settings, counters, batches)
             _log.info("epoch %d  update %d  %s  %s", row["epoch"] + 1, row["update"], figures, left)
+
+    def _time_left(self, settings: TrainingConfig, counters: Counters, batches: int) -> str:
+        """An estimate from the updates since this process began, but for the first one, which is
+        slow; empty before there are a few."""
+        if self._start is None or counters.update < self._start[0] + _FEW_UPDATES:
+            return ""
+        _, seconds, before = self._start
+        done = fraction_done(settings, counters, batches, clock=True)
+        if done <= before:
+            return ""
+        rate = (counters.seconds - seconds) / (done - before)
+        return f"{_span(rate * (1 - done))} left"
 
     def show_validation(self, row: dict[str, Any], metric: str) -> None:
         """Show a validation row, above the live line."""
@@ -124,6 +158,6 @@ def _quality(row: dict[str, Any]) -> str:
 
 
 def _span(seconds: float) -> str:
-    minutes, seconds = divmod(int(seconds), 60)
+    minutes, seconds = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes}:{seconds:02d}"

@@ -34,13 +34,28 @@ def count_plateau(config: TrainingConfig, counters: Counters, gained: bool) -> N
         counters.cuts, counters.plateau_waited = counters.cuts + 1, 0
 
 
+def follows_clock(config: TrainingConfig) -> bool:
+    """Whether the learning rate depends on the time that training takes. Two such runs differ, and
+    so does a resumed run from an uninterrupted one."""
+    return config.schedule == "cosine" and not (config.epochs or config.updates)
+
+
+def schedule_position(
+    config: TrainingConfig, counters: Counters, batches: int, seconds: float
+) -> float:
+    """The `done` of `learning_rate`: by `epochs` and `updates`, or by `minutes` if that is the only
+    limit. batches: in the current epoch; seconds: of training, the same on all ranks."""
+    if not follows_clock(config):
+        return fraction_done(config, counters, batches, clock=False)
+    return min(1.0, seconds / 60 / (config.minutes or math.inf))
+
+
 def fraction_done(
     config: TrainingConfig, counters: Counters, batches: int, *, clock: bool
 ) -> float:
     """The part of the run that is done, 0 to 1, by the nearest limit.
 
-    batches: in the current epoch; clock: count `minutes` too, which no learning rate may follow,
-    or two runs would differ.
+    batches: in the current epoch; clock: count `minutes` too.
     """
     parts = [0.0]
     if config.epochs:

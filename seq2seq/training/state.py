@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import pickle
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
@@ -45,6 +46,21 @@ class Counters:
     window_norm: float = 0.0
     window_updates: int = 0
     window_start: float = 0.0  # `seconds` at the window's beginning
+
+    def window_row(self, learning_rate: float) -> dict[str, Any]:
+        """A row of the log: the means over the updates since the last row."""
+        loss = self.window_nll / self.window_tokens
+        return {
+            "kind": "train",
+            "update": self.update,
+            "epoch": self.epoch,
+            "loss": loss,
+            "perplexity": math.exp(min(loss, 700)),
+            "gradient_norm": self.window_norm / self.window_updates,
+            "learning_rate": learning_rate,
+            "tokens_per_second": self.window_tokens / max(self.seconds - self.window_start, 1e-9),
+            "minutes": self.seconds / 60,
+        }
 
     def clear_window(self) -> None:
         """Begin a new row of the log."""

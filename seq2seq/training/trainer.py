@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import math
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -24,7 +22,13 @@ from seq2seq.training.context import TrainingContext
 from seq2seq.training.display import MetricsLog, ProgressDisplay
 from seq2seq.training.epoch_batches import BatchPlanner, EpochBatches
 from seq2seq.training.profile import UpdateProfiler
-from seq2seq.training.schedule import count_plateau, fraction_done, learning_rate, stop_reason
+from seq2seq.training.schedule import (
+    count_plateau,
+    follows_clock,
+    learning_rate,
+    schedule_position,
+    stop_reason,
+)
 from seq2seq.training.selection import ModelSelection
 from seq2seq.training.state import TrainState
 from seq2seq.training.stopping import SIGNALS, Interrupted
@@ -57,6 +61,7 @@ class Trainer:
         self.checkpoints = Checkpoints(context.run.checkpoints)
         self.selection = ModelSelection(context)
         self.pending: list[UpdateResult] = []  # updates since the last `synchronize`
+        self.clock = 0.0  # `seconds` at that time, which a learning rate may follow
         self.sync_every = 1 if device.type == "cpu" else 10  # updates; waiting for a GPU costs time
         self.profiler: UpdateProfiler | None = None
         self.metrics: MetricsLog
@@ -81,6 +86,8 @@ class Trainer:
                 threads,
                 f" in each of {ranks.world_size} processes" if ranks.world_size > 1 else "",
             )
+        if follows_clock(self.settings):
+            _log.info("the learning rate follows the clock: no two runs are the same to the bit")
         counters = self.state.counters
         counters.ranks, counters.plan_name = ranks.world_size, self.planner.plan_name
         path = self.context.run.metrics if ranks.is_first else None
@@ -116,6 +123,7 @@ class Trainer:
                 upcoming, batches = self.upcoming_work(epoch), len(epoch.plan)
                 while counters.position < batches:
                     self.update(upcoming, batches)
+                    display.show_position(settings, counters, batches)
                     log_due = counters.update % settings.log_every == 0
                     validation_due = every and counters.update % every == 0
                     ended = counters.position == batches or settings.updates == counters.update
@@ -169,7 +177,9 @@ class Trainer:
         start = time.monotonic()
         with record_function("data"):
             work = next(upcoming)
-        done = fraction_done(settings, counters, batches, clock=False)
+        if not self.pending:  # all ranks have added up the same seconds
+            self.clock = counters.seconds
+        done = schedule_position(settings, counters, batches, self.clock)
         rate = learning_rate(settings, counters.update + 1, done, counters.cuts)
         # Random numbers follow from the update's number alone: no generator state has to be saved.
         torch.manual_seed(_seed(self.config.seed, counters.update, self.ranks.rank))
@@ -210,22 +220,9 @@ class Trainer:
     def log_window(self, display: ProgressDisplay, batches: int) -> None:
         """Write and show the means over the updates since the last row; batches: in the epoch."""
         counters = self.state.counters
-        loss = counters.window_nll / counters.window_tokens
-        seconds = max(counters.seconds - counters.window_start, 1e-9)
-        row: dict[str, Any] = {
-            "kind": "train",
-            "update": counters.update,
-            "epoch": counters.epoch,
-            "loss": loss,
-            "perplexity": math.exp(min(loss, 700)),
-            "gradient_norm": counters.window_norm / counters.window_updates,
-            "learning_rate": self.step.optimizer.param_groups[0]["lr"],
-            "tokens_per_second": counters.window_tokens / seconds,
-            "minutes": counters.seconds / 60,
-        }
+        row = counters.window_row(self.step.optimizer.param_groups[0]["lr"])
         self.metrics.append(row)
-        done = fraction_done(self.settings, counters, batches, clock=True)
-        display.show_training(row, done, counters.seconds * (1 - done) / done if done else None)
+        display.show_training(row, self.settings, counters, batches)
         counters.clear_window()
 
     def save(self) -> None:

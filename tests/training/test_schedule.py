@@ -5,7 +5,14 @@ import math
 import pytest
 
 from seq2seq.config.schema import TrainingConfig
-from seq2seq.training.schedule import count_plateau, fraction_done, learning_rate, stop_reason
+from seq2seq.training.schedule import (
+    count_plateau,
+    follows_clock,
+    fraction_done,
+    learning_rate,
+    schedule_position,
+    stop_reason,
+)
 from seq2seq.training.state import Counters
 
 
@@ -72,3 +79,22 @@ def test_ends(counters, why):
 def test_patience_0_waits_for_ever():
     assert stop_reason(settings(patience=0), Counters(waited=10**6)) == ""
     assert math.isclose(learning_rate(settings(), 10**6, 0.5, 0), 0.01)
+
+
+def test_cosine_follows_the_clock_where_minutes_are_the_only_limit():
+    config = settings(schedule="cosine", epochs=None, minutes=10)
+    assert follows_clock(config)
+    counters = Counters(update=7, seconds=1e9)  # this rank's own count, which others do not have
+    for seconds, done in ((0, 0), (150, 0.25), (600, 1), (700, 1)):
+        assert schedule_position(config, counters, 20, seconds) == done
+    assert learning_rate(config, 500, 0.5, 0) == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [{"schedule": "cosine", "minutes": 10}, {"schedule": "inverse-sqrt", "minutes": 10}],
+)
+def test_no_other_run_follows_the_clock(values):
+    config = settings(**values)
+    assert not follows_clock(config)
+    assert schedule_position(config, Counters(epoch=1, seconds=540), 20, 540) == 0.1
