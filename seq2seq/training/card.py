@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import seq2seq
 from seq2seq.config.schema import Config
 from seq2seq.evaluation.scores import bleu_signature
 from seq2seq.models.folder import Model
 from seq2seq.text.languages import bleu_tokenizer
+from seq2seq.training.callbacks import ValidationRow
 
 
-def model_card(model: Model, row: dict[str, Any], command: str) -> str:
+def model_card(model: Model, row: ValidationRow, command: str) -> str:
     """Markdown; row: the validation row of the weights that the folder holds."""
     config = model.config
     use = config.task.example
@@ -30,16 +29,21 @@ A {config.task.title} made with seq2seq {seq2seq.__version__}.
 - tokens: {config.tokenizer.kind}, {len(model.codec.target):,}
 - parameters: {parameters:,}; weights: those at update {row["update"]}
 {quality}- validation loss: {row["loss"]:.4f} nats a token
-- training data: `{config.data.train or config.data.hub}`
+- training data: {_data(config)}
 
 Made by
 
-    {command or "seq2seq.training.run_training.train_model"}
+    {command or "seq2seq.train(...)"}
 
 Use it with
 
     {use}
 """
+
+
+def _data(config: Config) -> str:
+    name = config.data.train or config.data.hub
+    return f"`{name}`" if name else "given in Python"
 
 
 def _bleu(config: Config, value: float) -> str:

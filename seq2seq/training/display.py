@@ -1,19 +1,24 @@
-"""What a run says while it runs: a live line in a terminal, plain lines elsewhere, and its _log."""
+"""What a run says while it runs: a live line in a terminal or a notebook, plain lines elsewhere,
+and its metrics log."""
 
 from __future__ import annotations
 
+import html
 import json
 import logging
 import os
 import sys
+from collections.abc import Mapping
+from importlib import import_module
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from seq2seq.files import atomic_file
+from seq2seq.training.callbacks import TrainingRow, ValidationRow
 
 _log = logging.getLogger(__name__)
 
@@ -35,7 +40,7 @@ class MetricsLog:
         self.rows = len(kept)
         self._file = path.open("ab")
 
-    def append(self, row: dict[str, Any]) -> None:
+    def append(self, row: Mapping[str, object]) -> None:
         """Write a row, seen by others at once. ValueError for a number that is not finite."""
         line = json.dumps(row, allow_nan=False).encode() + b"\n"
         if self._file is not None:
@@ -54,26 +59,94 @@ class MetricsLog:
             self._file.close()
 
 
+class Bar(Protocol):
+    """A live line: `show` draws it anew, `say` writes a line of text above it."""
+
+    def start(self) -> None: ...
+
+    def show(self, done: float, name: str, figures: str, left: str) -> None: ...
+
+    def say(self, text: str) -> None: ...
+
+    def stop(self) -> None: ...
+
+
+class TerminalBar:
+    """A live line in a terminal."""
+
+    def __init__(self) -> None:
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.fields[figures]}"),
+            TimeElapsedColumn(),
+            TextColumn("{task.fields[left]}"),
+            console=Console(stderr=True),
+            transient=True,
+        )
+        self._task = self._progress.add_task("training", total=1.0, figures="", left="")
+
+    def start(self) -> None:
+        self._progress.start()
+
+    def show(self, done: float, name: str, figures: str, left: str) -> None:
+        self._progress.update(
+            self._task, completed=done, description=name, figures=figures, left=left
+        )
+
+    def say(self, text: str) -> None:
+        self._progress.console.print(text, highlight=False)
+
+    def stop(self) -> None:
+        self._progress.stop()
+
+
+class NotebookBar:
+    """A live line in the output of a notebook's cell, drawn by IPython alone: rich's own needs
+    ipywidgets there. It stays when the run ends."""
+
+    def __init__(self) -> None:
+        self._display: Any = import_module("IPython.display")
+        self._handle: Any = None
+
+    def start(self) -> None:
+        self._handle = self._display.display(self._html(0.0, "training"), display_id=True)
+
+    def show(self, done: float, name: str, figures: str, left: str) -> None:
+        if self._handle is not None:
+            self._handle.update(self._html(done, f"{name}  {figures}  {left}"))
+
+    def say(self, text: str) -> None:
+        print(text)
+
+    def stop(self) -> None:
+        self._handle = None
+
+    def _html(self, done: float, text: str) -> Any:
+        return self._display.HTML(
+            f'<progress max="1" value="{done:.4f}"></progress> {html.escape(text)}'
+        )
+
+
+def live_bar() -> Bar | None:
+    """The bar that fits where stderr goes: a terminal, a notebook; None for anything else."""
+    if sys.stderr.isatty():
+        return TerminalBar()
+    # Only a program that IPython runs has imported it.
+    ipython: Any = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython is not None else None
+    return NotebookBar() if hasattr(shell, "kernel") else None
+
+
 class ProgressDisplay:
-    """Progress on stderr."""
+    """Progress: a live line in a terminal and in a notebook, lines of the log elsewhere."""
 
     def __init__(self, *, quiet: bool = False) -> None:
-        self._live: Progress | None = None
-        if sys.stderr.isatty() and not quiet:
-            self._live = Progress(
-                TextColumn("{task.description}"),
-                BarColumn(),
-                TextColumn("{task.fields[figures]}"),
-                TimeElapsedColumn(),
-                TextColumn("{task.fields[left]}"),
-                console=Console(stderr=True),
-                transient=True,
-            )
-            self._task = self._live.add_task("training", total=1.0, figures="", left="")
+        self._bar = None if quiet else live_bar()
 
     def __enter__(self) -> Self:
-        if self._live:
-            self._live.start()
+        if self._bar:
+            self._bar.start()
         return self
 
     def __exit__(
@@ -82,41 +155,36 @@ class ProgressDisplay:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._live:
-            self._live.stop()
+        if self._bar:
+            self._bar.stop()
 
-    def show_training(self, row: dict[str, Any], done: float, seconds_left: float | None) -> None:
+    def show_training(self, row: TrainingRow, done: float, seconds_left: float | None) -> None:
         """Show a training row; done: the part of the run that is behind, from 0 to 1."""
         figures = (
             f"loss {row['loss']:.3f}  ppl {row['perplexity']:.2f}  "
             f"{row['tokens_per_second']:,.0f} tokens/s"
         )
         left = "" if seconds_left is None else f"{_span(seconds_left)} left"
-        if self._live:
-            self._live.update(
-                self._task,
-                completed=done,
-                description=f"epoch {row['epoch'] + 1}  update {row['update']:,}",
-                figures=figures,
-                left=left,
-            )
+        if self._bar:
+            name = f"epoch {row['epoch'] + 1}  update {row['update']:,}"
+            self._bar.show(done, name, figures, left)
         else:
             _log.info("epoch %d  update %d  %s  %s", row["epoch"] + 1, row["update"], figures, left)
 
-    def show_validation(self, row: dict[str, Any], metric: str) -> None:
+    def show_validation(self, row: ValidationRow, metric: str) -> None:
         """Show a validation row, above the live line."""
         text = (
             f"validation at update {row['update']:,}: loss {row['loss']:.3f}  "
             f"ppl {row['perplexity']:.2f}{_quality(row)}"
             + (f"  (best by {metric})" if row["best"] else "")
         )
-        if self._live:
-            self._live.console.print(text, highlight=False)
+        if self._bar:
+            self._bar.say(text)
         else:
             _log.info("%s", text)
 
 
-def _quality(row: dict[str, Any]) -> str:
+def _quality(row: ValidationRow) -> str:
     """What a validation row says beside the loss, to be put behind it."""
     if row["bleu"] is not None:
         return f"  BLEU {row['bleu']:.2f}"

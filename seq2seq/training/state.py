@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import pickle
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
@@ -14,6 +15,7 @@ from torch import Tensor, nn
 from seq2seq.errors import UserError
 from seq2seq.models.folder import load_weights, save_weights
 from seq2seq.models.network import HiddenState
+from seq2seq.training.callbacks import TrainingRow
 from seq2seq.training.distributed import Ranks
 
 _COUNTERS, _OPTIMIZER, _HIDDEN = "counters.json", "optimizer.pt", "hidden.pt"
@@ -45,6 +47,21 @@ class Counters:
     window_norm: float = 0.0
     window_updates: int = 0
     window_start: float = 0.0  # `seconds` at the window's beginning
+
+    def window_row(self, learning_rate: float) -> TrainingRow:
+        """The row of the log for the updates since the last one, of which there is at least one."""
+        loss = self.window_nll / self.window_tokens
+        return {
+            "kind": "train",
+            "update": self.update,
+            "epoch": self.epoch,
+            "loss": loss,
+            "perplexity": math.exp(min(loss, 700)),
+            "gradient_norm": self.window_norm / self.window_updates,
+            "learning_rate": learning_rate,
+            "tokens_per_second": self.window_tokens / max(self.seconds - self.window_start, 1e-9),
+            "minutes": self.seconds / 60,
+        }
 
     def clear_window(self) -> None:
         """Begin a new row of the log."""
