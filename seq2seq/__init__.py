@@ -29,8 +29,10 @@ __all__ = [
     "StopTraining",
     "Tagger",
     "TrainingResult",
+    "TrainingRow",
     "Translator",
     "UserError",
+    "ValidationRow",
     "__version__",
     "load",
     "train",
@@ -52,7 +54,12 @@ if TYPE_CHECKING:
     from seq2seq.decoding.tagger import Tagger
     from seq2seq.decoding.translator import Translator
     from seq2seq.errors import UserError
-    from seq2seq.training.callbacks import Callback, StopTraining
+    from seq2seq.training.callbacks import (
+        Callback,
+        StopTraining,
+        TrainingRow,
+        ValidationRow,
+    )
     from seq2seq.training.run_training import TrainingResult
     from seq2seq.training.train import train
 else:
@@ -72,7 +79,7 @@ else:
         "decoding.tagger": ("Tagger",),
         "decoding.translator": ("Translator",),
         "errors": ("UserError",),
-        "training.callbacks": ("Callback", "StopTraining"),
+        "training.callbacks": ("Callback", "StopTraining", "TrainingRow", "ValidationRow"),
         "training.run_training": ("TrainingResult",),
         "training.train": ("train",),
     }

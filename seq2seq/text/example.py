@@ -57,6 +57,6 @@ def join_words(words: Iterable[str], where: str) -> str:
 def join_numbers(numbers: Iterable[float], where: str) -> str:
     """Write a vector as a line of text. Raises TypeError, with `where`, for what is no number."""
     try:
-        return " ".join(repr(float(number)) for number in numbers)
+        return " ".join(f"{float(number):.15g}" for number in numbers)
     except (TypeError, ValueError):
         raise TypeError(f"{where}: give a label or a vector of numbers") from None
