@@ -36,7 +36,13 @@ def test_a_language_model_learns(speaking):
     assert judged[0]["perplexity"] > 2.6
     assert judged[-1]["bleu"] is None
     names = {path.name for path in (speaking / "model").iterdir()}
-    assert names == {"config.toml", "tokenizer.model", "model.safetensors", "README.md"}
+    assert names == {
+        "config.toml",
+        "manifest.json",
+        "tokenizer.model",
+        "model.safetensors",
+        "README.md",
+    }
     assert "seq2seq generate FOLDER" in (speaking / "model/README.md").read_text()
 
 
@@ -65,7 +71,13 @@ def test_a_text_that_has_nothing_to_judge_by(toy, tmp_path):
 
 def test_the_model_folder_is_complete(trained):
     names = {path.name for path in (trained / "model").iterdir()}
-    assert names == {"config.toml", "tokenizer.model", "model.safetensors", "README.md"}
+    assert names == {
+        "config.toml",
+        "manifest.json",
+        "tokenizer.model",
+        "model.safetensors",
+        "README.md",
+    }
     best = max(row["bleu"] for row in rows(trained, "valid"))
     assert f"validation BLEU: {best:.2f}" in (trained / "model/README.md").read_text()
 
