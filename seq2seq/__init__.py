@@ -1,37 +1,95 @@
 """Recurrent sequence-to-sequence models: readable, fast, and they never lose a line.
 
 >>> import seq2seq
->>> translator = seq2seq.load("runs/quickstart/base/model")
+>>> translator = seq2seq.Translator.load("runs/quickstart/base/model")
 >>> translator.translate(["The baker buys fresh bread."])
+
+This module is the public interface. `train` trains a model, `load` opens one, and each task has a
+class of its own. A mistake in what you pass raises `UserError` (values and files) or TypeError
+(types), with one line that says what is wrong and what to do.
 """
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 __version__ = "0.1.0"
-__all__ = ["Translator", "__version__", "load"]
+__all__ = [
+    "BeamOptions",
+    "Callback",
+    "Classifier",
+    "Config",
+    "Generator",
+    "GreedyOptions",
+    "LanguageModel",
+    "MinimumRiskOptions",
+    "SamplingOptions",
+    "SearchOptions",
+    "StopTraining",
+    "Tagger",
+    "TrainingResult",
+    "TrainingRow",
+    "Translator",
+    "UserError",
+    "ValidationRow",
+    "__version__",
+    "load",
+    "train",
+]
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
+    from seq2seq.config.schema import Config
+    from seq2seq.decoding.classifier import Classifier
+    from seq2seq.decoding.generator import Generator
+    from seq2seq.decoding.language_model import LanguageModel
+    from seq2seq.decoding.load import load
+    from seq2seq.decoding.options import (
+        BeamOptions,
+        GreedyOptions,
+        MinimumRiskOptions,
+        SamplingOptions,
+        SearchOptions,
+    )
+    from seq2seq.decoding.tagger import Tagger
     from seq2seq.decoding.translator import Translator
+    from seq2seq.errors import UserError
+    from seq2seq.training.callbacks import (
+        Callback,
+        StopTraining,
+        TrainingRow,
+        ValidationRow,
+    )
+    from seq2seq.training.run_training import TrainingResult
+    from seq2seq.training.train import train
+else:
+    _MODULES = {
+        "config.schema": ("Config",),
+        "decoding.classifier": ("Classifier",),
+        "decoding.generator": ("Generator",),
+        "decoding.language_model": ("LanguageModel",),
+        "decoding.load": ("load",),
+        "decoding.options": (
+            "BeamOptions",
+            "GreedyOptions",
+            "MinimumRiskOptions",
+            "SamplingOptions",
+            "SearchOptions",
+        ),
+        "decoding.tagger": ("Tagger",),
+        "decoding.translator": ("Translator",),
+        "errors": ("UserError",),
+        "training.callbacks": ("Callback", "StopTraining", "TrainingRow", "ValidationRow"),
+        "training.run_training": ("TrainingResult",),
+        "training.train": ("train",),
+    }
+    _HOMES = {name: module for module, names in _MODULES.items() for name in names}
 
+    def __getattr__(name: str) -> object:
+        # torch takes seconds to import; nobody waits for it who only asks for the version.
+        if name not in _HOMES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
 
-def load(*folders: str | Path, device: str = "auto", precision: str = "fp32") -> Translator:
-    """Open a model folder, or several with one vocabulary as an ensemble.
-
-    Raises seq2seq.errors.UserError for a folder that is none or is not complete.
-    """
-    from seq2seq.decoding.translator import Translator
-
-    return Translator.load(*folders, device=device, precision=precision)
-
-
-def __getattr__(name: str) -> object:
-    # torch takes seconds to import; nobody waits for it who only asks for the version.
-    if name == "Translator":
-        from seq2seq.decoding.translator import Translator
-
-        return Translator
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    def __dir__() -> list[str]:
+        return __all__

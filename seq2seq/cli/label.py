@@ -13,10 +13,10 @@ import click
 from seq2seq.cli import line_io
 from seq2seq.cli.options import with_model_options
 from seq2seq.errors import UserError
-from seq2seq.tasks import CLASSIFICATION, TAGGING, Task
 
 if TYPE_CHECKING:
     from seq2seq.decoding.labeller import Labeller, Labelling
+    from seq2seq.decoding.tagger import Tagger
 
 _WINDOW = 2048  # texts that are read ahead and sorted by length together
 
@@ -47,14 +47,16 @@ def classify_command(
 
     One line out for every line in; a blank line gets an empty one.
     """
+    from seq2seq.decoding.classifier import Classifier
+
     with line_io.open_source(input_file) as source, line_io.open_sink(output, [input_file]) as sink:
-        labeller = _opened(model, CLASSIFICATION, **machine)
+        classifier = Classifier.load(model, **_machine(**machine))
         with line_io.show_line_progress("labelling", source, sink) as advance:
             for window in line_io.read_windows(source, _WINDOW):
-                for labelling in labeller.stream(window):
+                for labelling in classifier.stream(window):
                     line = _text(labelling)
                     if probabilities:
-                        line = _json(next(iter(_rows(labeller, labelling)), None))
+                        line = _json(next(iter(_rows(classifier, labelling)), None))
                     sink.write(line)
                     advance(1)
                 sink.flush()
@@ -76,24 +78,26 @@ def tag_command(
     Words are what stands between white space. A file that ends in .conllu (or .conllu.gz) is
     CoNLL-U, and so is what is written then.
     """
+    from seq2seq.decoding.tagger import Tagger
+
     of_treebank = input_file is not None and input_file.name.endswith((".conllu", ".conllu.gz"))
     if probabilities and (conllu or of_treebank):
         raise UserError("--probabilities: CoNLL-U has no place for them: leave it out")
     with line_io.open_source(input_file) as source, line_io.open_sink(output, [input_file]) as sink:
-        labeller = _opened(model, TAGGING, **machine)
+        tagger = Tagger.load(model, **_machine(**machine))
         if conllu or of_treebank:
-            _tag_conllu(labeller, source, sink, "stdin" if input_file is None else str(input_file))
+            _tag_conllu(tagger, source, sink, "stdin" if input_file is None else str(input_file))
             return
         with line_io.show_line_progress("labelling", source, sink) as advance:
             for window in line_io.read_windows(source, _WINDOW):
-                for labelling in labeller.stream(" ".join(line.split()) for line in window):
-                    row = _json(_rows(labeller, labelling)) if probabilities else _text(labelling)
+                for labelling in tagger.stream(window):
+                    row = _json(_rows(tagger, labelling)) if probabilities else _text(labelling)
                     sink.write(row)
                     advance(1)
                 sink.flush()
 
 
-def _tag_conllu(labeller: Labeller, source: IO[bytes], sink: IO[bytes], name: str) -> None:
+def _tag_conllu(tagger: Tagger, source: IO[bytes], sink: IO[bytes], name: str) -> None:
     from seq2seq.text.conllu import read_conllu
     from seq2seq.text.lines import decode_lines
 
@@ -101,20 +105,18 @@ def _tag_conllu(labeller: Labeller, source: IO[bytes], sink: IO[bytes], name: st
     # Who writes into a pipe may wait for the answer to a sentence.
     size = _WINDOW if line_io.is_regular_file(source) else 1
     while window := list(islice(waiting, size)):
-        texts = [" ".join(sentence.column("form")) for sentence in window]
-        for sentence, labelling in zip(window, labeller.stream(texts), strict=True):
+        sentences = [sentence.column("form") for sentence in window]
+        for sentence, labelling in zip(window, tagger.stream(sentences), strict=True):
             sink.write(sentence.with_column("upos", labelling.labels).encode())
         sink.flush()
 
 
-def _opened(
-    model: str, task: Task, device: str, precision: str, threads: int, batch_size: int
-) -> Labeller:
+def _machine(threads: int, **options: Any) -> dict[str, Any]:
+    """Set the threads; gives the options that are left, those of `load`."""
     from seq2seq import runtime
-    from seq2seq.decoding.labeller import Labeller
 
     runtime.set_threads(threads)
-    return Labeller.load(model, task, device=device, precision=precision, batch_size=batch_size)
+    return options
 
 
 def _text(labelling: Labelling) -> bytes:

@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from seq2seq.cli import line_io
 from seq2seq.cli.options import with_device_options
 from seq2seq.errors import UserError
-from seq2seq.tasks import GENERATION, LANGUAGE_MODEL
-
-if TYPE_CHECKING:
-    from seq2seq.decoding.options import SamplingOptions
 
 
 @click.command()
@@ -30,22 +26,14 @@ def perplexity_command(
     where the model has learned them.
     """
     from seq2seq import runtime
-    from seq2seq.evaluation.perplexity import perplexity_of_lines
-    from seq2seq.models import folder
+    from seq2seq.decoding.language_model import LanguageModel
     from seq2seq.text.lines import decode_lines
 
     runtime.set_threads(threads)
-    loaded = folder.load_model(Path(model), [LANGUAGE_MODEL])
-    selected = runtime.select_device(device)
+    loaded = LanguageModel.load(model, device=device, precision=precision)
     name = "stdin" if text_file is None else str(text_file)
     with line_io.open_source(text_file) as source:
-        result = perplexity_of_lines(
-            loaded,
-            decode_lines(source, name),
-            selected,
-            runtime.select_dtype(precision, selected),
-            name,
-        )
+        result = loaded.measure(decode_lines(source, name), name)
     click.echo(
         f"perplexity {result.value:.3f}   {result.loss:.4f} nats a token, {result.tokens:,} tokens"
     )
@@ -83,6 +71,7 @@ def generate_command(
     model of task generation writes what fits the label or the vector that is given.
     """
     from seq2seq import runtime
+    from seq2seq.decoding.generator import Generator
     from seq2seq.decoding.language_model import LanguageModel
     from seq2seq.decoding.options import SamplingOptions
     from seq2seq.models.folder import load_model_config
@@ -94,7 +83,8 @@ def generate_command(
             raise UserError(f"{model} writes for a label or a vector: --prompt is not for it")
         if given is None:
             raise UserError(f"{model} writes for a label or a vector: name it with --given")
-        for line in _written(model, given, options, device, precision):
+        generator = Generator.load(model, device=device, precision=precision)
+        for line in generator.generate(given, options=options):
             click.echo(line)
         return
     writer = LanguageModel.load(model, device=device, precision=precision)
@@ -103,21 +93,10 @@ def generate_command(
             raise UserError(
                 f"{option}: {model} is a language model, which writes one text on from a --prompt"
             )
-    text = writer.generate(prompt, options)
+    text = writer.stream(prompt, options)
     first = next(text)  # a mistake in the prompt is told before anything is written
     click.echo((prompt or "") + first, nl=False)
     for piece in text:
         click.echo(piece, nl=False)
         sys.stdout.flush()
     click.echo()
-
-
-def _written(
-    model: str, condition: str, options: SamplingOptions, device: str, precision: str
-) -> list[str]:
-    """What a model writes for a label or a vector, the likeliest sample first."""
-    from seq2seq.decoding.translator import Translator
-
-    translator = Translator.load(model, device=device, precision=precision, tasks=[GENERATION])
-    (result,) = translator.stream([condition], options)
-    return [translation.text for translation in result.translations]

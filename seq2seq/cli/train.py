@@ -35,11 +35,12 @@ def train_command(
     torchrun --nproc-per-node N -m seq2seq train CONFIG.
     """
     from seq2seq.config import toml
+    from seq2seq.training.run_folder import default_folder
     from seq2seq.training.run_training import train_model
     from seq2seq.training.stopping import Interrupted
 
     loaded = toml.load_config(config, settings)
-    folder = out or Path("runs") / config.resolve().parent.name / config.stem
+    folder = out or default_folder(config)
     command = shlex.join(["seq2seq", *sys.argv[1:]])
     try:
         train_model(loaded, folder, resume=resume, profiled=profile, command=command)

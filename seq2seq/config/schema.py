@@ -17,10 +17,15 @@ from pydantic import (
     Field,
     InstanceOf,
     PlainSerializer,
+    ValidationInfo,
     model_validator,
 )
 
 from seq2seq.tasks import TASKS, TRANSLATION, Task, find_task
+
+# The key of a validation context that demands `data.train` or `data.hub`: true where a training set
+# is to be read from what the configuration names.
+NEEDS_FILES = "needs_files"
 
 Cell = Literal["rnn", "rnn-relu", "lstm", "gru"]
 Precision = Literal["auto", "fp32", "bf16"]
@@ -135,8 +140,10 @@ class DataConfig(Section):
     )
 
     @model_validator(mode="after")
-    def _has_training_pairs(self) -> DataConfig:
-        if self.train is None and self.hub is None:
+    def _has_training_pairs(self, info: ValidationInfo) -> DataConfig:
+        # A model folder, and data in memory, need none: see `NEEDS_FILES`.
+        files_needed = (info.context or {}).get(NEEDS_FILES, False)
+        if files_needed and self.train is None and self.hub is None:
             raise ValueError("set train (files) or hub (a Hugging Face dataset)")
         for name in ("train", "valid", "test"):
             value = getattr(self, name)

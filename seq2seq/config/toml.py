@@ -18,17 +18,18 @@ from pydantic import ValidationError
 
 from seq2seq.config.data_paths import find_data
 from seq2seq.config.migration import migrate
-from seq2seq.config.schema import Config, Section
+from seq2seq.config.schema import NEEDS_FILES, Config, Section
 from seq2seq.errors import UserError, did_you_mean
 
 _MEANT = re.compile("'(.+)'")
 AnySection = TypeVar("AnySection", bound=Section)
 
 
-def load_config(path: Path, settings: Iterable[str] = ()) -> Config:
+def load_config(path: Path, settings: Iterable[str] = (), *, needs_files: bool = True) -> Config:
     """Read a configuration file and lay `section.key=value` settings over it.
 
     Paths in `[data]` are made absolute: against the file's folder, then `$SEQ2SEQ_DATA`.
+    needs_files: it has to name a training set.
 
     Raises UserError for a file that is missing or no TOML, and for all unknown keys and wrong
     values together.
@@ -41,29 +42,39 @@ def load_config(path: Path, settings: Iterable[str] = ()) -> Config:
         raise UserError(f"{path}: cannot be read as TOML: {error}") from None
     for setting in settings:
         _lay_over(values, setting)
-    config = parse_config(values, where=str(path))
-    return config.model_copy(update={"data": find_data(config.data, path.parent)})
+    return find_files(parse_config(values, str(path), needs_files=needs_files), path.parent)
 
 
-def parse_config(values: dict[str, Any], where: str) -> Config:
+def parse_config(values: dict[str, Any], where: str, *, needs_files: bool = True) -> Config:
     """Check a whole configuration, one with older keys too; `where` names it in messages.
 
-    Raises UserError.
+    needs_files: it has to name a training set. Raises UserError.
     """
-    return validate_section(Config, migrate(values, where), where)
+    return validate_section(Config, migrate(values, where), where, {NEEDS_FILES: needs_files})
 
 
-def validate_section(section: type[AnySection], values: dict[str, Any], where: str) -> AnySection:
-    """Check the values of one section, all of them at once. Raises UserError."""
+def find_files(config: Config, folder: Path) -> Config:
+    """The configuration with absolute paths in `data`: against `folder`, then `$SEQ2SEQ_DATA`."""
+    return config.model_copy(update={"data": find_data(config.data, folder)})
+
+
+def validate_section(
+    section: type[AnySection],
+    values: dict[str, Any],
+    where: str,
+    context: dict[str, bool] | None = None,
+) -> AnySection:
+    """Check the values of one section, all of them at once; context: of the schema's validators.
+    Raises UserError."""
     try:
-        return section.model_validate(values)
+        return section.model_validate(values, context=context)
     except ValidationError as error:
         problems = _complaints(error, section)
         # What does not fit together is looked for in sound values alone: so once more without the
         # unsound ones, of which nothing is to be said twice.
         rest, named_already = _without(values, error, section)
         try:
-            section.model_validate(rest)
+            section.model_validate(rest, context=context)
         except ValidationError as remaining:
             named = (
                 re.compile(rf"\b({'|'.join(map(re.escape, named_already))})\b")

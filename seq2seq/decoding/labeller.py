@@ -1,10 +1,11 @@
-"""Texts in, labels out: one a text (classification) or one a word (tagging)."""
+"""What a classifier and a tagger share: texts in, labels with their probabilities out."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar, Self
 
 import numpy as np
 import torch
@@ -13,7 +14,7 @@ from seq2seq import runtime
 from seq2seq.decoding.micro_batches import batches_by_length, windows
 from seq2seq.errors import UserError
 from seq2seq.models.folder import Model, load_model
-from seq2seq.tasks import Task
+from seq2seq.tasks import CLASSIFICATION, TAGGING, Task
 from seq2seq.text.batching import Batch, pad_sequences
 from seq2seq.text.labels import LabelSet
 
@@ -22,15 +23,25 @@ _WINDOW = 2048  # texts that are sorted by length together
 
 @dataclass(frozen=True)
 class Labelling:
-    """labels: the likeliest, of the text or of each of its words; probabilities [W, labels]
-    float32, in the order of `Labeller.names`. Both are empty for a blank text."""
+    """The labels of one text.
+
+    labels: the most likely label of the text, or of each of its words. probabilities [W, labels]
+    float32: a row for each entry of `labels`, in the order of `Labeller.names`. Both are empty for
+    a blank text.
+    """
 
     labels: list[str]
     probabilities: np.ndarray
 
 
 class Labeller:
-    """A classifier or a tagger, ready to label."""
+    """The base of `Classifier` and `Tagger`: a model that labels raw text.
+
+    names: all labels that the model knows, in the order of the probabilities. An object keeps no
+    state between calls, so several threads may use it.
+    """
+
+    tasks: ClassVar[tuple[Task, ...]] = (CLASSIFICATION, TAGGING)
 
     def __init__(
         self,
@@ -56,21 +67,24 @@ class Labeller:
     def load(
         cls,
         folder: str | Path,
-        task: Task,
         *,
         device: str = "auto",
         precision: str = "fp32",
         batch_size: int = 64,
-    ) -> Labeller:
-        """Open a model folder of that task. Raises UserError."""
+    ) -> Self:
+        """Open a model folder.
+
+        device: "auto" (a GPU if there is one), "cpu", "cuda" or "cuda:1". precision: "fp32", "bf16"
+        or "auto". batch_size: texts that are labelled together. Raises UserError for a folder that
+        is not a complete model folder, and for a model of another task.
+        """
         chosen = runtime.select_device(device)
         dtype = runtime.select_dtype(precision, chosen)
-        model = load_model(Path(folder), [task])
+        model = load_model(Path(folder), cls.tasks)
         return cls(model, device=chosen, dtype=dtype, batch_size=batch_size)
 
-    def stream(self, texts: Iterable[str]) -> Iterator[Labelling]:
-        """The labels of each text, in order. Of a tagger's text, words are what stands between
-        single spaces."""
+    def label(self, texts: Iterable[str]) -> Iterator[Labelling]:
+        """Label each text, in order. The words of a tagger's text stand between single spaces."""
         for window in windows(texts, _WINDOW):
             yield from self._window(window)
 

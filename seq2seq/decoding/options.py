@@ -200,3 +200,35 @@ def search_options(
     if problems or search is None:
         raise UserError("; ".join(problems))
     return search
+
+
+def choose_search(
+    options: AnySearch | None, flat: AnySearch, unset: AnySearch | None = None
+) -> AnySearch:
+    """The search of a call that takes either `options` or flat keywords.
+
+    flat: what the keywords ask for; unset: what they ask for by default, if not a beam search.
+    Raises TypeError where `options` is not a search, and where keywords beside it differ from their
+    defaults.
+    """
+    if options is None:
+        return flat
+    require_search(options)
+    if flat != (unset or search_options()):
+        raise TypeError("options and keywords are both given: put all settings into options")
+    return options
+
+
+def require_search(options: object) -> None:
+    """Raises TypeError for what is not a search."""
+    if not isinstance(options, AnySearch):
+        raise TypeError(
+            f"options is {type(options).__name__}: give GreedyOptions, BeamOptions, "
+            "SamplingOptions or MinimumRiskOptions"
+        )
+
+
+def require_sampling(options: object) -> None:
+    """Raises TypeError for what is not a draw of samples."""
+    if not isinstance(options, SamplingOptions):
+        raise TypeError(f"options is {type(options).__name__}: give SamplingOptions")

@@ -11,18 +11,23 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from seq2seq.config.schema import Config
+from seq2seq.decoding.arguments import each_text
 from seq2seq.decoding.beam import beam_search
 from seq2seq.decoding.engine import Engine
 from seq2seq.decoding.greedy import greedy_search
 from seq2seq.decoding.micro_batches import batches_by_length, windows
 from seq2seq.decoding.minimum_risk import expected_utilities
 from seq2seq.decoding.options import (
+    DEFAULT_BEAM,
     AnySearch,
     BeamOptions,
     GreedyOptions,
     MinimumRiskOptions,
     PlainSearch,
     SamplingOptions,
+    Utility,
+    choose_search,
+    require_search,
     search_options,
 )
 from seq2seq.decoding.results import LineResult, Translation, log_notes
@@ -46,7 +51,11 @@ Found = list[list[Hypothesis]]
 
 
 class Translator:
-    """An engine and the codec of its models, ready to translate raw lines."""
+    """An engine and the codec of its models, ready to translate raw lines.
+
+    `Translator.load(folder)` opens one. An object keeps no state between calls, so several threads
+    may use it.
+    """
 
     def __init__(
         self,
@@ -109,35 +118,80 @@ class Translator:
         batch_size: int = 64,
         tasks: Sequence[Task] = (TRANSLATION, ALIGNED),
     ) -> Translator:
-        """Open one model folder, or several as an ensemble. Raises UserError."""
+        """Open one model folder, or several with one vocabulary as an ensemble.
+
+        device: "auto" (a GPU if there is one), "cpu", "cuda" or "cuda:1". precision: "fp32", "bf16"
+        or "auto". batch_size: lines that are searched together. tasks: those that a model may have.
+        Raises UserError for a folder that is not a complete model folder, for a model of another
+        task, and for models that do not fit each other.
+        """
         from seq2seq import runtime
         from seq2seq.models.folder import load_model
 
+        if not folders:
+            raise TypeError("load() needs a model folder")
         chosen = runtime.select_device(device)
         dtype = runtime.select_dtype(precision, chosen)
         models = [load_model(Path(folder), tasks) for folder in folders]
         return cls.from_models(models, device=chosen, dtype=dtype, batch_size=batch_size)
 
     def translate(
-        self, lines: Iterable[str], options: AnySearch | None = None, **flat: Any
+        self,
+        lines: Iterable[str],
+        options: AnySearch | None = None,
+        *,
+        beam: int = DEFAULT_BEAM,
+        n_best: int = 1,
+        length_penalty: float = 1.0,
+        min_length: int = 1,
+        max_length: int | None = None,
+        sampling: bool = False,
+        temperature: float = 1.0,
+        top_k: int = 0,
+        top_p: float = 1.0,
+        seed: int = 1,
+        mbr: int = 0,
+        utility: Utility = "chrf",
     ) -> list[str]:
-        """One translation for each line, in order; notes are logged as warnings.
+        """Return one translation for each line, in order; log notes on lines as warnings.
 
-        options: the search; or, instead, the keyword arguments of `options.search_options`. Raises
-        TypeError for one string, each character of which would be a line.
+        options: the search, instead of the keywords, which `options.search_options` explains.
+        Raises TypeError for one string (give a list), for a line that is not a string, and for both
+        options and keywords; UserError, with all problems, for values that do not fit.
         """
-        if isinstance(lines, str):
-            raise TypeError("lines is one string: give a list of lines")
+        flat = search_options(
+            beam=beam,
+            n_best=n_best,
+            length_penalty=length_penalty,
+            min_length=min_length,
+            max_length=max_length,
+            sampling=sampling,
+            temperature=temperature,
+            top_k=top_k,
+            top_p=top_p,
+            seed=seed,
+            mbr=mbr,
+            utility=utility,
+        )
         texts = []
-        for result in self.stream(lines, options or search_options(**flat)):
+        for result in self.stream(lines, choose_search(options, flat)):
             log_notes(result.notes)
             texts.append(result.best.text)
         return texts
 
-    def stream(self, lines: Iterable[str], options: AnySearch) -> Iterator[LineResult]:
-        """The result of each line, in order, as soon as all lines before it are done. Reads ahead
-        no further than a window of lines, so that memory does not grow."""
-        return self.translate_windows(windows(lines, _WINDOW * self.batch_size), options)
+    def stream(
+        self, lines: Iterable[str], options: AnySearch | None = None
+    ) -> Iterator[LineResult]:
+        """Yield the result of each line, in order, as soon as all lines before it are done.
+
+        options: beam search of 5 if None. Reads ahead no further than a window of lines, so that
+        memory does not grow. Raises TypeError for one string, for a line that is not a string, and
+        for options that are no search.
+        """
+        texts = each_text(lines, "lines")
+        search = BeamOptions() if options is None else options
+        require_search(search)
+        return self.translate_windows(windows(texts, _WINDOW * self.batch_size), search)
 
     def translate_windows(
         self,
@@ -198,7 +252,16 @@ class Translator:
         self, sources: Sequence[str], targets: Sequence[str], length_penalty: float = 1.0
     ) -> list[Translation]:
         """Log-probabilities of given targets by teacher forcing: what the search itself says of
-        them. A source that a search would split is taken whole."""
+        them. A source that a search would split is taken whole.
+
+        Raises TypeError for one string and for a line that is not a string, UserError for sources
+        and targets that differ in number.
+        """
+        sources, targets = list(each_text(sources, "sources")), list(each_text(targets, "targets"))
+        if len(sources) != len(targets):
+            raise UserError(
+                f"{len(sources)} sources and {len(targets)} targets: give each source a target"
+            )
         scored: dict[int, Translation] = {}
         encoded = self.codec.source_ids(sources)
         end = [] if self.task.same_length else [self.specials.eos]

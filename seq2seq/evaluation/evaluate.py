@@ -25,9 +25,9 @@ from seq2seq.decoding.translator import Translator
 from seq2seq.errors import UserError
 from seq2seq.evaluation.classification import classification_scores, confusion_matrix
 from seq2seq.evaluation.lengths import LengthBucket, bleu_by_length
-from seq2seq.evaluation.perplexity import perplexity_of_examples, perplexity_of_lines
 from seq2seq.evaluation.scores import Score, corpus_scores
 from seq2seq.models.folder import Model
+from seq2seq.models.perplexity import perplexity_of_examples, perplexity_of_lines
 from seq2seq.progress import show_progress, track
 from seq2seq.text.corpus import read_examples
 from seq2seq.text.example import Example
@@ -171,7 +171,7 @@ def _evaluate_labels(
 ) -> EvaluationResult:
     texts, references = _sides(examples)
     start = time.perf_counter()
-    labellings = track(labeller.stream(texts), "labelling", len(texts))
+    labellings = track(labeller.label(texts), "labelling", len(texts))
     predictions = [labelling.labels for labelling in labellings]
     seconds = time.perf_counter() - start
     truths = [line.split(" ") for line in references]

@@ -117,7 +117,7 @@ def _load_config(folder: Path) -> Config:
         values = tomllib.loads((folder / _CONFIG).read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UserError(f"{folder / _CONFIG}: cannot be read as TOML: {error}") from None
-    return toml.parse_config(values, where=str(folder / _CONFIG))
+    return toml.parse_config(values, str(folder / _CONFIG), needs_files=False)
 
 
 def load_model(folder: Path, tasks: Sequence[Task] = (), *, locate_data: bool = False) -> Model:

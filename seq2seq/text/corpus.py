@@ -11,33 +11,36 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import zip_longest
 from pathlib import Path
-from typing import Literal
 
 from seq2seq.config.schema import DataConfig
 from seq2seq.errors import UserError
 from seq2seq.text.example import Example
 from seq2seq.text.lines import read_lines
+from seq2seq.text.memory import MemoryData, Split, data_columns
 from seq2seq.text.tables import TABLE_SUFFIXES, read_hub, read_table
 
-Split = Literal["train", "valid", "test"]
 
-
-def read_examples(data: DataConfig, split: Split) -> Iterator[Example]:
+def read_examples(
+    data: DataConfig, split: Split, memory: MemoryData | None = None
+) -> Iterator[Example]:
     r"""Read a split, in the order of the file and with nothing dropped; without `data.source`, the
     source of each example is empty.
 
-    Reads the files that `data.<split>` names, or `data.hub` where it names none or they are not
-    there. Neither side holds a "\n": one inside a JSON, Parquet or hub value becomes a space.
+    Reads what `memory` holds of the split. Else reads the files that `data.<split>` names, or
+    `data.hub` where it names none or they are not there. Neither side holds a "\n": one inside a
+    JSON, Parquet or hub value, or in memory, becomes a space.
 
     Raises UserError at once for a split that is not set or not found; while iterating for an
     empty or broken file, bad UTF-8, files of different length, a missing column or a value that
     is no text, and a dataset that cannot be loaded.
     """
-    files = _find_files(data, split)
+    if memory is not None and split in memory:
+        return _refuse_empty(_without_source(data, memory.read(split)), split)
+    files = _find_files(data, split, in_memory=memory is not None)
     if not files:
         hub_split = data.hub_splits[split]
         location = f"data.hub {data.hub!r}, split {hub_split!r}"
-        examples = read_hub(str(data.hub), data.hub_config, hub_split, _columns(data), location)
+        examples = read_hub(str(data.hub), data.hub_config, hub_split, data_columns(data), location)
     elif len(files) == 2:
         location = f"{files[0]} and {files[1]}"
         examples = _parallel(*files)
@@ -56,12 +59,15 @@ def is_table(path: Path) -> bool:
 
 def read_table_file(data: DataConfig, path: Path) -> Iterator[Example]:
     """Read one table from the columns that `data` names, as `read_examples` does."""
-    examples = read_table(path, _columns(data))
+    examples = read_table(path, data_columns(data))
     return _refuse_empty(_without_source(data, examples), str(path))
 
 
-def has_split(data: DataConfig, split: Split) -> bool:
-    """Whether the configuration names such a split: as files, or as one of its hub dataset's."""
+def has_split(data: DataConfig, split: Split, memory: MemoryData | None = None) -> bool:
+    """Whether there is such a split: in memory, or named by the configuration, as files or as one
+    of its hub dataset's."""
+    if memory is not None and split in memory:
+        return True
     return getattr(data, split) is not None or (data.hub is not None and split in data.hub_splits)
 
 
@@ -77,25 +83,23 @@ def input_files(data: DataConfig, split: Split) -> list[Path]:
     return files
 
 
-def _columns(data: DataConfig) -> tuple[str | int, str | int]:
-    target = data.target if data.target_column is None else data.target_column
-    source = data.source if data.source_column is None else data.source_column
-    return target if source == "" else source, target
-
-
 def _without_source(data: DataConfig, examples: Iterator[Example]) -> Iterator[Example]:
     if data.source:
         return examples
     return (example._replace(source="") if example.source else example for example in examples)
 
 
-def _find_files(data: DataConfig, split: Split) -> list[Path]:
-    """Two parallel files, one table or text, or nothing where the hub is to be read."""
+def _find_files(data: DataConfig, split: Split, *, in_memory: bool = False) -> list[Path]:
+    """Two parallel files, one table or text, or nothing where the hub is to be read. in_memory: a
+    split may be given in Python, too."""
     value: str | list[str] | None = getattr(data, split)
     if value is None:
         if not has_split(data, split):
             hub_key = "data.hub" if data.hub is None else f"data.hub_splits.{split}"
-            raise UserError(f"data.{split} is not set; name its files there, or set {hub_key}")
+            given = f"give {split}=..., or " if in_memory else ""
+            raise UserError(
+                f"data.{split} is not set; {given}name its files there, or set {hub_key}"
+            )
         return []
     if isinstance(value, list):
         candidates = [[Path(name)] for name in value]

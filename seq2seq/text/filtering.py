@@ -14,6 +14,7 @@ from seq2seq.text.codec import Codec, check_label_count, label_column
 from seq2seq.text.dataset import EncodedChunk
 from seq2seq.text.example import Example, example_digest
 from seq2seq.text.labels import LabelSet, VectorFormat
+from seq2seq.text.memory import MemoryData
 
 _log = logging.getLogger(__name__)
 
@@ -125,11 +126,13 @@ def _checked(
         yield example
 
 
-def held_out_digests(config: Config, valid: Iterable[Example]) -> dict[str, set[bytes]]:
+def held_out_digests(
+    config: Config, valid: Iterable[Example], memory: MemoryData | None = None
+) -> dict[str, set[bytes]]:
     """The digests of the examples that training should not see, by the name of their set."""
     digests = {"valid": {example_digest(example) for example in valid}}
-    if corpus.has_split(config.data, "test"):
-        test = corpus.read_examples(config.data, "test")
+    if corpus.has_split(config.data, "test", memory):
+        test = corpus.read_examples(config.data, "test", memory)
         try:
             digests["test"] = {example_digest(example) for example in test}
         except UserError as error:

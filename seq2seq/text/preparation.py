@@ -28,6 +28,7 @@ from seq2seq.text.dataset import (
 )
 from seq2seq.text.example import Example
 from seq2seq.text.labels import LabelSet, VectorFormat
+from seq2seq.text.memory import MemoryData
 from seq2seq.text.tokenizer import train_tokenizer
 
 _log = logging.getLogger(__name__)
@@ -56,16 +57,22 @@ class PreparedData:
 
 
 def prepare_data(
-    config: Config, folder: Path, threads: int = 1, *, in_use: bool = False
+    config: Config,
+    folder: Path,
+    threads: int = 1,
+    *,
+    in_use: bool = False,
+    memory: MemoryData | None = None,
 ) -> PreparedData:
     """Make the codec and the encoded data in `folder`, or reuse those that are there.
 
     Reuses them only if the settings and the content of the input files are the same.
-    in_use: a model has learned from them, so they may not be made anew.
+    in_use: a model has learned from them, so they may not be made anew. memory: the splits that are
+    not read from files.
     Raises UserError for every mistake in the corpus, for data in use that no longer fits, and for
     a folder that holds other files.
     """
-    digest = _digest(config)
+    digest = _digest(config, memory)
     stamp = folder / "prepared.json"
     if stamp.exists() and _stamped_digest(stamp) == digest:
         _log.debug("%s: the prepared data is used again", folder)
@@ -84,7 +91,7 @@ def prepare_data(
                 "another folder with --out"
             )
         with atomic_folder(folder) as temporary:
-            codec, counts = _prepare(config, temporary, threads)
+            codec, counts = _prepare(config, temporary, threads, memory)
             text = json.dumps({"digest": digest, "counts": counts}, indent=2) + "\n"
             (temporary / stamp.name).write_text(text, encoding="utf-8")
     return PreparedData(folder, codec, Dataset.open(folder / _TRAIN), Dataset.open(folder / _VALID))
@@ -98,7 +105,7 @@ def _stamped_digest(stamp: Path) -> str | None:
     return digest
 
 
-def _digest(config: Config) -> str:
+def _digest(config: Config, memory: MemoryData | None) -> str:
     """Hash all that the prepared data depends on, and the version of its own schema."""
     hashed = hashlib.blake2b(b"schema %d " % SCHEMA_VERSION, digest_size=16)
     paths = {"train", "valid", "test"}  # the content of the files is hashed below
@@ -108,7 +115,9 @@ def _digest(config: Config) -> str:
     hashed.update(config.data.model_dump_json(exclude=paths).encode())
     hashed.update(config.tokenizer.model_copy(update={"sampling": 0.0}).model_dump_json().encode())
     for split in ("train", "valid", "test"):
-        if corpus.has_split(config.data, split):
+        if memory is not None and split in memory:
+            hashed.update(split.encode() + memory.digest(split))
+        elif corpus.has_split(config.data, split):
             hashed.update(split.encode())
             for path in corpus.input_files(config.data, split):
                 with path.open("rb") as file:
@@ -116,14 +125,16 @@ def _digest(config: Config) -> str:
     return hashed.hexdigest()
 
 
-def _prepare(config: Config, folder: Path, threads: int) -> tuple[Codec, dict[str, int]]:
+def _prepare(
+    config: Config, folder: Path, threads: int, memory: MemoryData | None
+) -> tuple[Codec, dict[str, int]]:
     data = config.data
     counts: Counter[str] = Counter()
-    valid = list(corpus.read_examples(data, "valid"))
+    valid = list(corpus.read_examples(data, "valid", memory))
     held_out: dict[str, set[bytes]] = {}
-    train = iter(track(corpus.read_examples(data, "train"), "reading the corpus"))
+    train = iter(track(corpus.read_examples(data, "train", memory), "reading the corpus"))
     if data.source:  # a running text keeps every line, whatever it is
-        held_out = filtering.held_out_digests(config, valid)
+        held_out = filtering.held_out_digests(config, valid, memory)
         train = filtering.check_training_labels(train, config)
         train = filtering.filter_examples(
             train, drop_duplicates=data.drop_duplicates, counts=counts

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -75,7 +75,9 @@ def _check_columns(names: Iterable[str], columns: list[str], location: str) -> N
             )
 
 
-def _text(value: object, column: str, location: str) -> str:
+def require_line(value: object, column: str, location: str) -> str:
+    """The value as one line of text; a newline inside becomes a space. Raises UserError, naming the
+    column and the location, for a value that is not text."""
     if not isinstance(value, str):
         kind = "null" if value is None else type(value).__name__
         raise UserError(
@@ -133,15 +135,12 @@ def _jsonl(path: Path, names: tuple[str, str]) -> Iterator[Example]:
             raise UserError(f"{location}: invalid JSON: {error}; write one object a line") from None
         if not isinstance(record, dict):
             raise UserError(f"{location}: a JSON {type(record).__name__}; write one object a line")
-        values = dict(_dotted(record))
-        _check_columns(names, list(values), location)
-        source, target = (_text(values[name], name, location) for name in names)
-        yield Example(source, target)
+        yield read_record(record, names, location)
 
 
-def _dotted(record: dict[str, Any]) -> Iterator[tuple[str, object]]:
+def _dotted(record: Mapping[str, Any]) -> Iterator[tuple[str, object]]:
     for key, value in record.items():
-        if isinstance(value, dict):
+        if isinstance(value, Mapping):
             yield from ((f"{key}.{inner}", content) for inner, content in _dotted(value))
         else:
             yield key, value
@@ -164,7 +163,26 @@ def _parquet(path: Path, names: tuple[str, str]) -> Iterator[Example]:
 def _hub(
     hub: str, config: str | None, split: str, names: tuple[str, str], location: str
 ) -> Iterator[Example]:
-    dataset = _load_hub(hub, config, split, location)
+    yield from _dataset(_load_hub(hub, config, split, location), names, location)
+
+
+def read_dataset(dataset: datasets.Dataset, columns: Columns, location: str) -> Iterator[Example]:
+    """Read a dataset that is loaded; location: its name in messages. Raises UserError as
+    `read_table` does."""
+    return _dataset(dataset, _names(columns, location), location)
+
+
+def read_record(record: Mapping[str, object], columns: Columns, location: str) -> Example:
+    """Read one row given as a dictionary; a dot in a column's name enters a nested one. Raises
+    UserError as `read_table` does."""
+    values = dict(_dotted(record))
+    names = _names(columns, location)
+    _check_columns(names, list(values), location)
+    source, target = (require_line(values[name], name, location) for name in names)
+    return Example(source, target)
+
+
+def _dataset(dataset: datasets.Dataset, names: tuple[str, str], location: str) -> Iterator[Example]:
     schema = dataset.features.arrow_schema
     _check_columns(names, _flat(schema.empty_table()).column_names, location)
     # As Arrow tables: rows come from the memory-mapped file, other columns are never decoded.
@@ -224,7 +242,8 @@ def _read_arrow(
         for row, values in enumerate(zip(*columns, strict=True), rows_before + 1):
             row_location = f"{location}, row {row}"
             source, target = (
-                _text(value, name, row_location) for value, name in zip(values, names, strict=True)
+                require_line(value, name, row_location)
+                for value, name in zip(values, names, strict=True)
             )
             yield Example(source, target)
         rows_before += table.num_rows

@@ -8,7 +8,6 @@ from __future__ import annotations
 import math
 import shlex
 from collections.abc import Iterator
-from typing import Any
 
 import seq2seq
 from seq2seq.config.data_paths import name_data, shorten_paths
@@ -16,9 +15,10 @@ from seq2seq.config.schema import Config, DataConfig
 from seq2seq.evaluation.scores import bleu_signature
 from seq2seq.models.folder import Model
 from seq2seq.text.languages import bleu_tokenizer, language_code
+from seq2seq.training.callbacks import ValidationRow
 
 
-def model_card(model: Model, row: dict[str, Any], command: str) -> str:
+def model_card(model: Model, row: ValidationRow, command: str) -> str:
     """Markdown with YAML front matter; row: the validation row of the weights that the folder
     holds."""
     config = model.config
@@ -43,11 +43,11 @@ A {config.task.title} made with seq2seq {seq2seq.__version__}.
 - tokens: {config.tokenizer.kind}, {len(model.codec.target):,}
 - parameters: {parameters:,}; weights: those at update {row["update"]}
 {quality}- validation loss: {row["loss"]:.4f} nats a token
-- training data: `{data.train or data.hub}`
+- training data: {_data_name(data)}
 
 Made by
 
-    {_portable_command(command) or "seq2seq.training.run_training.train_model"}
+    {_portable_command(command) or "seq2seq.train(...)"}
 
 Use it with
 
@@ -55,7 +55,7 @@ Use it with
 """
 
 
-def _front_matter(config: Config, data: DataConfig, row: dict[str, Any]) -> str:
+def _front_matter(config: Config, data: DataConfig, row: ValidationRow) -> str:
     """The metadata of the card as YAML; data: without absolute paths."""
     from huggingface_hub import EvalResult, ModelCardData  # slow to import
 
@@ -95,7 +95,7 @@ def _front_matter(config: Config, data: DataConfig, row: dict[str, Any]) -> str:
     return metadata.to_yaml()
 
 
-def _metrics(row: dict[str, Any]) -> Iterator[tuple[str, str, float]]:
+def _metrics(row: ValidationRow) -> Iterator[tuple[str, str, float]]:
     """The figures of a validation row: name on the hub, title, value."""
     if row["bleu"] is not None:
         yield "bleu", "BLEU", row["bleu"]
@@ -112,6 +112,11 @@ def _portable_command(command: str) -> str:
     except ValueError:  # not a shell's: taken as one argument
         return shorten_paths(command)
     return shlex.join(map(shorten_paths, arguments))
+
+
+def _data_name(data: DataConfig) -> str:
+    name = data.train or data.hub
+    return f"`{name}`" if name else "given in Python"
 
 
 def _bleu(config: Config, value: float) -> str:

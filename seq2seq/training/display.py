@@ -1,4 +1,5 @@
-"""What a run says while it runs: a live line in a terminal, plain lines elsewhere, and its log."""
+"""What a run says while it runs: a live line in a terminal or a notebook, plain lines elsewhere,
+and its metrics log."""
 
 from __future__ import annotations
 
@@ -6,22 +7,20 @@ import json
 import logging
 import os
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
-
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from typing import Self
 
 from seq2seq.config.schema import TrainingConfig
 from seq2seq.files import atomic_file
-from seq2seq.progress import is_terminal
+from seq2seq.training.bars import REFRESHES, live_bar
+from seq2seq.training.callbacks import TrainingRow, ValidationRow
 from seq2seq.training.schedule import fraction_done
 from seq2seq.training.state import Counters
 
 _log = logging.getLogger(__name__)
 
-_REFRESHES = 5  # of the live line a second
 _FEW_UPDATES = 5  # that the time left is estimated from
 
 
@@ -42,7 +41,7 @@ class MetricsLog:
         self.rows = len(kept)
         self._file = path.open("ab")
 
-    def append(self, row: dict[str, Any]) -> None:
+    def append(self, row: Mapping[str, object]) -> None:
         """Write a row, seen by others at once. ValueError for a number that is not finite."""
         line = json.dumps(row, allow_nan=False).encode() + b"\n"
         if self._file is not None:
@@ -62,28 +61,17 @@ class MetricsLog:
 
 
 class ProgressDisplay:
-    """Progress on stderr."""
+    """Progress: a live line in a terminal and in a notebook, lines of the log elsewhere."""
 
     def __init__(self, *, quiet: bool = False) -> None:
-        self._live: Progress | None = None
+        self._bar = None if quiet else live_bar()
+        self._figures = ""  # of the last training row
         self._next_refresh = 0.0  # on the monotonic clock
         self._start: tuple[int, float, float] | None = None  # update, seconds and part done
-        if is_terminal() and not quiet:
-            self._live = Progress(
-                TextColumn("{task.description}"),
-                BarColumn(),
-                TextColumn("{task.fields[figures]}"),
-                TimeElapsedColumn(),
-                TextColumn("{task.fields[left]}"),
-                console=Console(stderr=True),
-                transient=True,
-                refresh_per_second=_REFRESHES,
-            )
-            self._task = self._live.add_task("training", total=1.0, figures="", left="")
 
     def __enter__(self) -> Self:
-        if self._live:
-            self._live.start()
+        if self._bar:
+            self._bar.start()
         return self
 
     def __exit__(
@@ -92,8 +80,8 @@ class ProgressDisplay:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._live:
-            self._live.stop()
+        if self._bar:
+            self._bar.stop()
 
     def show_position(self, settings: TrainingConfig, counters: Counters, batches: int) -> None:
         """Move the bar; called after every update, so it returns at once between two refreshes.
@@ -101,26 +89,28 @@ class ProgressDisplay:
         if self._start is None:
             done = fraction_done(settings, counters, batches, clock=True)
             self._start = counters.update, counters.seconds, done
-        if self._live is None or time.monotonic() < self._next_refresh:
+        if self._bar is None or time.monotonic() < self._next_refresh:
             return
-        self._next_refresh = time.monotonic() + 1 / _REFRESHES
-        self._live.update(
-            self._task,
-            completed=fraction_done(settings, counters, batches, clock=True),
-            description=f"epoch {counters.epoch + 1}  update {counters.update:,}",
-            left=self._time_left(settings, counters, batches),
+        self._next_refresh = time.monotonic() + 1 / REFRESHES
+        self._bar.show(
+            fraction_done(settings, counters, batches, clock=True),
+            f"epoch {counters.epoch + 1}  update {counters.update:,}",
+            self._figures,
+            self._time_left(settings, counters, batches),
         )
 
     def show_training(
-        self, row: dict[str, Any], settings: TrainingConfig, counters: Counters, batches: int
+        self, row: TrainingRow, settings: TrainingConfig, counters: Counters, batches: int
     ) -> None:
         """Show a training row. batches: in the epoch."""
         figures = (
             f"loss {row['loss']:.3f}  ppl {row['perplexity']:.2f}  "
             f"{row['tokens_per_second']:,.0f} tokens/s"
         )
-        if self._live:
-            self._live.update(self._task, figures=figures)
+        self._figures = figures
+        if self._bar:
+            self._next_refresh = 0.0
+            self.show_position(settings, counters, batches)
         else:
             left = self._time_left(settings, counters, batches)
             _log.info("epoch %d  update %d  %s  %s", row["epoch"] + 1, row["update"], figures, left)
@@ -137,20 +127,20 @@ class ProgressDisplay:
         rate = (counters.seconds - seconds) / (done - before)
         return f"{_span(rate * (1 - done))} left"
 
-    def show_validation(self, row: dict[str, Any], metric: str) -> None:
+    def show_validation(self, row: ValidationRow, metric: str) -> None:
         """Show a validation row, above the live line."""
         text = (
             f"validation at update {row['update']:,}: loss {row['loss']:.3f}  "
             f"ppl {row['perplexity']:.2f}{_quality(row)}"
             + (f"  (best by {metric})" if row["best"] else "")
         )
-        if self._live:
-            self._live.console.print(text, highlight=False)
+        if self._bar:
+            self._bar.say(text)
         else:
             _log.info("%s", text)
 
 
-def _quality(row: dict[str, Any]) -> str:
+def _quality(row: ValidationRow) -> str:
     """What a validation row says beside the loss, to be put behind it."""
     if row["bleu"] is not None:
         return f"  BLEU {row['bleu']:.2f}"

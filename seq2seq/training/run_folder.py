@@ -32,6 +32,11 @@ _log = logging.getLogger(__name__)
 STARTS_FILE = "starts.jsonl"  # of a run, one line each time that it began or went on
 
 
+def default_folder(config: Path) -> Path:
+    """Where the run of a configuration file goes: runs/<its folder>/<its name>."""
+    return Path("runs") / config.resolve().parent.name / config.stem
+
+
 @contextmanager
 def lock_folder(folder: Path) -> Iterator[None]:
     """Keep other processes out of a run folder, which is made, and left only if something is in it.
@@ -156,7 +161,8 @@ def _refuse_another(config: Config, written: Path) -> None:
     except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UserError(f"{written}: cannot be read as TOML: {error}") from None
     # An older run may have written older keys.
-    old = tomllib.loads(toml.dump_config(toml.parse_config(old, str(written))))
+    parsed = toml.parse_config(old, str(written), needs_files=False)
+    old = tomllib.loads(toml.dump_config(parsed))
     new = tomllib.loads(toml.dump_config(config))
     sections = ("task", "seed", "data", "tokenizer", "encoder", "context", "decoder")
     # The optimiser's state is of its kind, and the best score so far was found in one way.

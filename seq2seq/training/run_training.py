@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -12,7 +14,9 @@ from seq2seq import runtime
 from seq2seq.config.schema import Config
 from seq2seq.errors import UserError
 from seq2seq.text import preparation
+from seq2seq.text.memory import MemoryData
 from seq2seq.text.preparation import PreparedData
+from seq2seq.training.callbacks import Callback
 from seq2seq.training.context import TrainingContext
 from seq2seq.training.display import ProgressDisplay
 from seq2seq.training.distributed import Ranks, local_rank, process_group
@@ -24,6 +28,25 @@ from seq2seq.training.trainer import Trainer
 _log = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True)
+class TrainingResult:
+    """What a run has come to.
+
+    model: the model folder, which holds the best weights; run: the run folder around it.
+    best_score: the best validation by `metric` (`validation.metric`): BLEU from 0 to 100, accuracy
+    from 0 to 1, or the loss in nats a token, of which the lowest is best; None where the run was
+    never validated. updates: done in all, before a resume too. stopped_by: the limit that ended the
+    run ("10 epochs", "no gain in 10 validations") or the callback ("callback NAME: why").
+    """
+
+    model: Path
+    run: Path
+    best_score: float | None
+    metric: str
+    updates: int
+    stopped_by: str
+
+
 def train_model(
     config: Config,
     folder: Path,
@@ -31,12 +54,16 @@ def train_model(
     resume: bool = False,
     profiled: bool = False,
     command: str = "",
-) -> Path:
-    """Train a model as `config` says in the run folder `folder`; return the model folder.
+    memory: MemoryData | None = None,
+    callbacks: Sequence[Callback] = (),
+) -> TrainingResult:
+    """Train a model as `config` says in the run folder `folder`.
 
     profiled: write where the time of the first updates goes, into profile.txt; command: what the
-    model card names as having made the model. Raises UserError for mistakes in the configuration or
-    the corpus and for a loss that is not finite; Interrupted after a signal.
+    model card names as having made the model; memory: the splits that are not read from files;
+    callbacks: what hears of each row of the log, and may stop the run. Raises UserError for
+    mistakes in the configuration or the corpus and for a loss that is not finite; Interrupted after
+    a signal.
     """
     device = _rank_device(config)
     dtype = runtime.select_dtype(config.training.precision, device)
@@ -49,11 +76,13 @@ def train_model(
             # The other ranks find the run and the data that the first one has made.
             run = RunFolder(folder, config, resume=resume or not ranks.is_first)
             prepared = preparation.prepare_data(
-                config, run.data, threads, in_use=run.has_checkpoint
+                config, run.data, threads, in_use=run.has_checkpoint, memory=memory
             )
         _check_data(prepared, config, ranks)
         runtime.keep_freed_memory()  # of training; what preparing took is given back
-        trainer = Trainer(TrainingContext(config, run, prepared, device, dtype, ranks, command))
+        trainer = Trainer(
+            TrainingContext(config, run, prepared, device, dtype, ranks, command, callbacks)
+        )
         if ranks.is_first:  # nothing is left that the configuration could be refused for
             run.create(config)
         trainer.restore(threads)
@@ -70,7 +99,17 @@ def train_model(
         if trainer.profiler is not None:
             trainer.profiler.end()
         _log.info("the model is in %s", run.model)
-    return run.model
+    return _result(trainer, run)
+
+
+def _result(trainer: Trainer, run: RunFolder) -> TrainingResult:
+    counters, metric = trainer.state.counters, trainer.config.validation.metric
+    best = counters.best
+    if best is not None and metric == "loss":  # a score, of which the highest is best
+        best = -best
+    return TrainingResult(
+        run.model, run.folder, best, metric, counters.update, trainer.end_reason()
+    )
 
 
 def _rank_device(config: Config) -> torch.device:

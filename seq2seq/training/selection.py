@@ -9,6 +9,7 @@ from typing import Any
 from seq2seq.errors import UserError
 from seq2seq.models import folder as model_folder
 from seq2seq.models.folder import Model
+from seq2seq.training.callbacks import ValidationRow
 from seq2seq.training.card import model_card
 from seq2seq.training.context import TrainingContext
 from seq2seq.training.display import MetricsLog, ProgressDisplay
@@ -24,9 +25,9 @@ class ModelSelection:
 
     def validate(
         self, network: Any, counters: Counters, metrics: MetricsLog, display: ProgressDisplay
-    ) -> bool:
-        """Judge a network, count and log the result, and keep the best one as the model; true if
-        this is the best so far. Raises UserError for a loss that is not finite."""
+    ) -> ValidationRow:
+        """Judge a network, count and log the result, and keep the best one as the model; returns
+        the row of the log. Raises UserError for a loss that is not finite."""
         context = self.context
         config, ranks = context.config, context.ranks
         start = time.monotonic()
@@ -46,7 +47,7 @@ class ModelSelection:
         best = counters.best is None or score > counters.best
         counters.validated = counters.update
         counters.waited = 0 if best else counters.waited + 1
-        row = {
+        row: ValidationRow = {
             "kind": "valid",
             "update": counters.update,
             "epoch": counters.epoch,
@@ -64,4 +65,4 @@ class ModelSelection:
             if ranks.is_first:
                 card = model_card(model, row, context.command)
                 model_folder.save_model(context.run.model, model, card)
-        return best
+        return row

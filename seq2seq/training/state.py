@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from seq2seq.errors import UserError
 from seq2seq.models.folder import load_weights, save_weights
 from seq2seq.models.network import HiddenState
+from seq2seq.training.callbacks import TrainingRow
 from seq2seq.training.distributed import Ranks
 
 _COUNTERS, _OPTIMIZER, _HIDDEN = "counters.json", "optimizer.pt", "hidden.pt"
@@ -47,8 +48,8 @@ class Counters:
     window_updates: int = 0
     window_start: float = 0.0  # `seconds` at the window's beginning
 
-    def window_row(self, learning_rate: float) -> dict[str, Any]:
-        """A row of the log: the means over the updates since the last row."""
+    def window_row(self, learning_rate: float) -> TrainingRow:
+        """The row of the log for the updates since the last one, of which there is at least one."""
         loss = self.window_nll / self.window_tokens
         return {
             "kind": "train",

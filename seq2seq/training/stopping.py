@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import signal
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -24,7 +25,13 @@ class Interrupted(Exception):  # noqa: N818 - it is no error
 
 @contextmanager
 def catch_signals() -> Iterator[list[int]]:
-    """Collect them; a second one acts at once, as it would have without us."""
+    """Collect them; a second one acts at once, as it would have without us.
+
+    Python hands signals to the main thread alone: in any other one, nothing is collected.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield []
+        return
     caught: list[int] = []
     old: dict[int, Any] = {}
 

@@ -17,6 +17,7 @@ from seq2seq.evaluation.plots import plot_curves
 from seq2seq.models import folder as model_folder
 from seq2seq.text import batching
 from seq2seq.text.batching import Batch
+from seq2seq.training.callbacks import CallbackList
 from seq2seq.training.checkpoint import Checkpoints
 from seq2seq.training.context import TrainingContext
 from seq2seq.training.display import MetricsLog, ProgressDisplay
@@ -60,6 +61,7 @@ class Trainer:
         self.planner = BatchPlanner(config, context.prepared, ranks)
         self.checkpoints = Checkpoints(context.run.checkpoints)
         self.selection = ModelSelection(context)
+        self.callbacks = CallbackList(context.callbacks, ranks)
         self.pending: list[UpdateResult] = []  # updates since the last `synchronize`
         self.clock = 0.0  # `seconds` at that time, which a learning rate may follow
         self.sync_every = 1 if device.type == "cpu" else 10  # updates; waiting for a GPU costs time
@@ -115,10 +117,10 @@ class Trainer:
         `catch_signals`. Raises Interrupted after one, UserError for an update that is not finite.
         """
         settings, counters, every = self.settings, self.state.counters, self.config.validation.every
-        if self.ranks.is_first and not stop_reason(settings, counters):
+        if self.ranks.is_first and not self.end_reason():
             self.context.run.record_start(self.step.device)
         try:
-            while not stop_reason(settings, counters):
+            while not self.end_reason():
                 epoch = self.planner(counters.epoch)
                 upcoming, batches = self.upcoming_work(epoch), len(epoch.plan)
                 while counters.position < batches:
@@ -139,7 +141,7 @@ class Trainer:
                     if signal:
                         self.save()
                         raise Interrupted(signal)
-                    if stop_reason(settings, counters):
+                    if self.end_reason():
                         break
                 else:
                     counters.epoch, counters.position = counters.epoch + 1, 0
@@ -147,12 +149,19 @@ class Trainer:
                         self.validate(display)
                         self.save()
                 del epoch, upcoming  # before the next epoch's take memory
-            if counters.validated != counters.update:
+            # A run that a callback stopped is saved as it is, to go on as if it had never stopped.
+            if counters.validated != counters.update and not (
+                self.callbacks.stopped_by and counters.best is not None
+            ):
                 self.validate(display)
             self.save()
-            _log.info("finished: %s", stop_reason(settings, counters))
+            _log.info("finished: %s", self.end_reason())
         finally:
             self.metrics.close()
+
+    def end_reason(self) -> str:
+        """Which limit or callback ends the run here; empty where none does."""
+        return self.callbacks.stopped_by or stop_reason(self.settings, self.state.counters)
 
     def upcoming_work(self, epoch: EpochBatches) -> Iterator[_Work]:
         """The work of each update that is left in the epoch.
@@ -214,8 +223,9 @@ class Trainer:
         """Judge the current weights; a plateau cuts the learning rate."""
         counters = self.state.counters
         self.step.require_finite(counters.update)
-        best = self.selection.validate(self.step.validated_network, counters, self.metrics, display)
-        count_plateau(self.settings, counters, best)
+        row = self.selection.validate(self.step.validated_network, counters, self.metrics, display)
+        count_plateau(self.settings, counters, row["best"])
+        self.callbacks.call(row)
 
     def log_window(self, display: ProgressDisplay, batches: int) -> None:
         """Write and show the means over the updates since the last row; batches: in the epoch."""
@@ -224,6 +234,7 @@ class Trainer:
         self.metrics.append(row)
         display.show_training(row, self.settings, counters, batches)
         counters.clear_window()
+        self.callbacks.call(row)
 
     def save(self) -> None:
         """Write a checkpoint, and the picture of the curves."""

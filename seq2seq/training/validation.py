@@ -11,13 +11,13 @@ from seq2seq.decoding.labeller import Labeller
 from seq2seq.decoding.options import BeamOptions, GreedyOptions
 from seq2seq.decoding.results import log_notes
 from seq2seq.decoding.translator import Translator
-from seq2seq.evaluation.perplexity import (
+from seq2seq.evaluation.scores import corpus_bleu
+from seq2seq.models.folder import Model
+from seq2seq.models.perplexity import (
     evaluation_batches,
     perplexity_of_batches,
     perplexity_of_ids,
 )
-from seq2seq.evaluation.scores import corpus_bleu
-from seq2seq.models.folder import Model
 from seq2seq.text import bptt
 from seq2seq.text.dataset import Dataset
 from seq2seq.text.languages import bleu_tokenizer
@@ -80,7 +80,7 @@ def _accuracy(
     labeller = Labeller(model, device=device, dtype=dtype)
     share = ranks.shard(list(dataset.examples()))
     hits = total = 0
-    labellings = labeller.stream(example.source for example in share)
+    labellings = labeller.label(example.source for example in share)
     for labelling, example in zip(labellings, share, strict=True):
         labels = example.target.split(" ")
         # A blank text has no labels, which counts as wrong.

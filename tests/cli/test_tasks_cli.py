@@ -6,8 +6,7 @@ import json
 
 import pytest
 
-from seq2seq.decoding.labeller import Labeller
-from seq2seq.tasks import CLASSIFICATION
+from seq2seq.decoding.classifier import Classifier
 
 _QUICK = ("--threads", "1", "--device", "cpu")
 
@@ -18,7 +17,7 @@ def test_classify(shell, models, tmp_path):
     said = shell("classify", models["classify"], *_QUICK, stdin=data)
     assert said.code == 0, said
     labels = said.out.split("\n")[:-1]
-    wanted = Labeller.load(models["classify"], CLASSIFICATION, device="cpu").stream(lines)
+    wanted = Classifier.load(models["classify"], device="cpu").stream(lines)
     assert labels == ["".join(one.labels) for one in wanted]
     assert labels[1] == ""
     (tmp_path / "in").write_bytes(data)

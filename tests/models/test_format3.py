@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 import torch
 
-from seq2seq.decoding.labeller import Labeller
 from seq2seq.decoding.language_model import LanguageModel
+from seq2seq.decoding.load import load
 from seq2seq.decoding.options import BeamOptions, GreedyOptions, SamplingOptions
 from seq2seq.decoding.translator import Translator
-from seq2seq.evaluation.perplexity import perplexity_of_lines
 from seq2seq.models.folder import load_model
+from seq2seq.models.perplexity import perplexity_of_lines
 from seq2seq.tasks import TASKS
 
 FOLDER = Path(__file__).parent.parent / "fixtures" / "format3"
@@ -49,7 +49,7 @@ def test_alignments() -> None:
 def test_a_language_model() -> None:
     expected = EXPECTED["language-model"]
     writer = LanguageModel.load(FOLDER / "language-model", device="cpu")
-    written = "".join(writer.generate(None, SamplingOptions(max_length=40, seed=3)))
+    written = "".join(writer.stream(None, SamplingOptions(max_length=40, seed=3)))
     assert written == expected["generated"]
     model = load_model(FOLDER / "language-model")
     found = perplexity_of_lines(
@@ -60,7 +60,7 @@ def test_a_language_model() -> None:
 
 @pytest.mark.parametrize("name", ["classification", "tagging"])
 def test_labels(name: str) -> None:
-    labeller = Labeller.load(FOLDER / name, TASKS[name], device="cpu")
+    labeller = load(FOLDER / name, device="cpu")
     found = list(labeller.stream(LINES))
     assert [one.labels for one in found] == EXPECTED[name]["labels"]
     for one, expected in zip(found, EXPECTED[name]["probabilities"], strict=True):

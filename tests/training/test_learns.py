@@ -100,7 +100,7 @@ def test_limits(toy, tmp_path, caplog, limit, why):
         config = config.model_copy(
             update={"validation": config.validation.model_copy(update={"metric": "bleu"})}
         )
-    model = train_model(config, tmp_path / "run")
+    model = train_model(config, tmp_path / "run").model
     assert f"finished: {why}" in caplog.messages
     model_folder.load_model(model)
     assert rows(tmp_path / "run", "valid")

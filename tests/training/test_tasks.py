@@ -9,14 +9,15 @@ import pytest
 import torch
 
 from seq2seq.config import toml
-from seq2seq.decoding.labeller import Labeller
+from seq2seq.decoding.classifier import Classifier
 from seq2seq.decoding.options import BeamOptions, SamplingOptions, search_options
+from seq2seq.decoding.tagger import Tagger
 from seq2seq.decoding.translator import Translator
 from seq2seq.errors import UserError
 from seq2seq.evaluation.evaluate import evaluate_models
-from seq2seq.evaluation.perplexity import perplexity_of_examples
 from seq2seq.models import folder as model_folder
-from seq2seq.tasks import CLASSIFICATION, GENERATION, LANGUAGE_MODEL, TAGGING
+from seq2seq.models.perplexity import perplexity_of_examples
+from seq2seq.tasks import GENERATION, LANGUAGE_MODEL
 from seq2seq.text.corpus import read_examples
 from seq2seq.text.example import Example
 from seq2seq.training.run_training import train_model
@@ -149,7 +150,7 @@ def figures(model: Path) -> dict[str, float]:
 def test_a_classifier(learned):
     model = learned("classify")
     assert figures(model)["accuracy"] == figures(model)["macro F1"] == 100
-    labeller = Labeller.load(model, CLASSIFICATION, device="cpu")
+    labeller = Classifier.load(model, device="cpu")
     pairs = pairs_of(model)
     together = list(labeller.stream([example.source for example in pairs]))
     assert [one.labels for one in together] == [[example.target] for example in pairs]
@@ -173,7 +174,7 @@ def test_a_tagger(learned):
     found = figures(model)
     assert found["accuracy"] == 100
     assert "accuracy, unknown words" not in found  # there are none
-    labeller = Labeller.load(model, TAGGING, device="cpu", batch_size=5)
+    labeller = Tagger.load(model, device="cpu", batch_size=5)
     texts = [example.source for example in pairs_of(model)] + [
         "cat",
         "the old dog sleeps well now here",

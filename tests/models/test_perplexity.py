@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from seq2seq.errors import UserError
-from seq2seq.evaluation import perplexity as module
-from seq2seq.evaluation.perplexity import perplexity_of_lines
 from seq2seq.models import folder
+from seq2seq.models import perplexity as module
+from seq2seq.models.perplexity import perplexity_of_lines
 
 CPU, FP32 = torch.device("cpu"), torch.float32
 
