@@ -22,8 +22,8 @@ from typed_usage import SENTENCES, Watch, configuration
 import seq2seq
 from seq2seq.config import toml
 from seq2seq.models.folder import load_model_config
-from seq2seq.training import display
-from seq2seq.training.display import NotebookBar
+from seq2seq.training import bars
+from seq2seq.training.bars import NotebookBar
 
 pytestmark = pytest.mark.usefixtures("no_picture")
 
@@ -354,13 +354,13 @@ def test_a_bar_in_a_notebook(tmp_path, monkeypatch, capsys):
     shown.HTML, shown.display = str, cell.display
     monkeypatch.setitem(sys.modules, "IPython", notebook)
     monkeypatch.setitem(sys.modules, "IPython.display", shown)
-    assert isinstance(display.live_bar(), NotebookBar)
+    assert isinstance(bars.live_bar(), NotebookBar)
     in_a_thread(lambda: seq2seq.train(quick(), SENTENCES, SENTENCES[:3], out=tmp_path / "run"))
     assert '<progress max="1" value="0.0000">' in cell.drawn[0]
     assert "epoch 3" in cell.drawn[-1]
     assert "validation at update" in capsys.readouterr().out
     notebook.get_ipython = lambda: None
-    assert display.live_bar() is None
+    assert bars.live_bar() is None
 
 
 # Misuse.

@@ -49,7 +49,7 @@ def clock(monkeypatch) -> list[float]:
 
 
 def shown(display: ProgressDisplay) -> tuple[float, str, str]:
-    (task,) = display._live.tasks
+    (task,) = display._bar._progress.tasks
     return task.completed, task.description, task.fields["left"]
 
 
