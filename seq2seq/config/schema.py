@@ -439,9 +439,8 @@ class TrainingConfig(Section):
     schedule: Literal["inverse-sqrt", "cosine", "plateau", "constant"] = Field(
         "inverse-sqrt",
         description="The learning rate after warm-up: it falls as 1 / sqrt(update), falls to 0 at "
-        "the end of `epochs` or `updates`, is cut when validation stops improving, or stays. If "
-        "`minutes` is the only limit, `cosine` follows the time of training; then no two runs are "
-        "the same to the bit, a resumed run included.",
+        "the end, is cut when validation stops improving, or stays. With `minutes` as the only "
+        "limit, `cosine` follows the clock, and no two runs are equal.",
     )
     warmup: int = Field(
         400, ge=0, description="Updates of linear warm-up of the learning rate. 0: off."

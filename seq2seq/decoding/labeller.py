@@ -61,7 +61,7 @@ class Labeller:
         labels = model.codec.require_labels()
         assert isinstance(labels, LabelSet)
         self.names = labels.names
-        self.network = model.network.to(self.device).eval()
+        self.network = model.network.ready(self.device)
 
     @classmethod
     def load(

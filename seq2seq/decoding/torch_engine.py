@@ -45,7 +45,7 @@ class TorchEngine:
         if None."""
         self.device, self.dtype = device or torch.device("cpu"), dtype or torch.float32
         self.networks = [
-            cast(TranslationNetwork | LanguageModelNetwork, network.to(self.device).eval())
+            cast(TranslationNetwork | LanguageModelNetwork, network.ready(self.device))
             for network in networks
         ]
         self._source, self._target = codec.source, codec.target

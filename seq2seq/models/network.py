@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from typing import Self
 
+import torch
 from torch import Tensor, nn
 
 from seq2seq.nn.recurrent import LayerState
@@ -15,6 +17,13 @@ HiddenState = list[LayerState]
 
 class Network(nn.Module):
     """A network whose every prediction is an output layer over a readout r: logits = O r + o."""
+
+    def ready(self, device: torch.device) -> Self:
+        """The network on a device and in evaluation mode. One that is so already is not touched:
+        other threads may be using it."""
+        if next(self.parameters()).device != device:
+            self.to(device)
+        return self.eval() if self.training else self
 
     @property
     @abstractmethod

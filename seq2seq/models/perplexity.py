@@ -87,7 +87,7 @@ def perplexity_of_batches(
 ) -> Perplexity:
     """Perplexity of the targets of some rows of a dataset; of labels, too. shown: with a bar on a
     terminal."""
-    network, nll, tokens = model.network.to(device).eval(), 0.0, 0
+    network, nll, tokens = model.network.ready(device), 0.0, 0
     for rows in track(batches, "measuring", len(batches), wanted=shown):
         batch = batching.collate_examples(dataset, rows, model.codec).to(device)
         with runtime.autocast(device, dtype):
@@ -106,7 +106,7 @@ def perplexity_of_ids(
     A bidirectional model sees the tokens that it predicts: it reads as many at once as in training,
     and the figure is no language model's perplexity.
     """
-    network = model.network.to(device).eval()
+    network = model.network.ready(device)
     config = model.config
     window = config.training.window if config.decoder.bidirectional else _WINDOW
     nll = 0.0
