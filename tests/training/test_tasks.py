@@ -138,11 +138,11 @@ def learned(data, tmp_path_factory):
 
 
 def pairs_of(model: Path, split: str = "test") -> list[Example]:
-    return list(read_examples(model_folder.load_model_config(model).data, split))
+    return list(read_examples(model_folder.load_model(model, locate_data=True).config.data, split))
 
 
 def figures(model: Path) -> dict[str, float]:
-    loaded = model_folder.load_model(model)
+    loaded = model_folder.load_model(model, locate_data=True)
     found = evaluate_models([loaded], pairs_of(model), search_options(), name="test")
     return {score.name: score.value for score in found.scores}
 
