@@ -12,7 +12,7 @@ from typing import TypeVar
 Advance = Callable[[float], None]
 _Item = TypeVar("_Item")
 
-_REFRESHES = 5  # of the live line a second
+REFRESHES = 5  # of the live line a second
 
 
 def is_terminal() -> bool:
@@ -52,7 +52,7 @@ def show_progress(
         *([] if total is None else [TextColumn("left"), TimeRemainingColumn()]),
         console=Console(stderr=True),
         transient=True,
-        refresh_per_second=_REFRESHES,
+        refresh_per_second=REFRESHES,
     ) as bar:
         task = bar.add_task(what, total=total, count="")
         done, next_refresh = 0.0, 0.0
@@ -62,7 +62,7 @@ def show_progress(
             nonlocal done, next_refresh
             done += amount
             if (now := time.monotonic()) >= next_refresh:
-                next_refresh = now + 1 / _REFRESHES
+                next_refresh = now + 1 / REFRESHES
                 bar.update(task, completed=done, count=f"{done:,.0f}{whole}")
 
         yield advance

@@ -10,9 +10,7 @@ from typing import Any, Protocol
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from seq2seq.progress import is_terminal
-
-REFRESHES = 5  # of the live line a second
+from seq2seq.progress import REFRESHES, is_terminal
 
 
 class Bar(Protocol):

@@ -14,7 +14,8 @@ from typing import Self
 
 from seq2seq.config.schema import TrainingConfig
 from seq2seq.files import atomic_file
-from seq2seq.training.bars import REFRESHES, live_bar
+from seq2seq.progress import REFRESHES
+from seq2seq.training.bars import live_bar
 from seq2seq.training.callbacks import TrainingRow, ValidationRow
 from seq2seq.training.schedule import fraction_done
 from seq2seq.training.state import Counters

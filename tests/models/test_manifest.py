@@ -45,12 +45,13 @@ def test_a_missing_file_is_named(folder):
 
 def test_the_card_may_be_changed(folder):
     (folder / "README.md").write_text("mine\n")
-    load_model(folder)
+    assert load_model(folder).config == load_model_config(folder)
 
 
 def test_without_a_manifest_it_is_a_folder_of_format_3(folder):
+    config = load_model_config(folder)
     (folder / "manifest.json").unlink()
-    load_model(folder)
+    assert load_model(folder).config == config
 
 
 @pytest.mark.parametrize(
