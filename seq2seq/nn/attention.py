@@ -116,7 +116,9 @@ class GeneralAttention(Attention):
 
 
 class CosineAttention(GeneralAttention):
-    """Cosine attention: score = g cos(q, W h) (Graves et al. 2014, section 3.3.1; Henry et al. 2020).
+    """Cosine attention: score = g cos(q, W h).
+
+    Papers: Graves et al. 2014, section 3.3.1; Henry et al. 2020.
 
     The factor g is learned. The score stays between -g and g, whereas the score of general
     attention has no bounds. With a large learning rate, an unbounded score grows until each query

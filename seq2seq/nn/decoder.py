@@ -47,7 +47,7 @@ class DecoderState:
 
         If every source keeps the same number of rows, and these are neighbours as in beam search,
         the rows of a source still share its prepared data. Otherwise each row gets a copy of that
-        data. When all sources keep their place, nothing is copied.
+        data. If all sources also keep their places, the prepared data is not copied at all.
 
         Args:
             rows: Indices of the chosen rows, [M] int64 with M ≥ 1. An index may occur repeatedly.
@@ -69,8 +69,9 @@ class DecoderState:
 class Decoder(nn.Module):
     """A recurrent decoder: a stack of recurrent layers, a context and an output layer.
 
-    The initial state is computed from the summary of the source. At every step, the layers and the
-    output layer receive the context c_t; the module's docstring says which layers.
+    The initial state is computed from the summary of the source. At every step, all layers and the
+    output layer receive the context c_t. The parallel placement of attention is an exception: its
+    first layer provides the query and does not receive c_t.
 
     The output is r_t = tanh(W [h_t ; y_{t-1} ; c_t] + b) and logits_t = O r_t + o, where r_t has
     the size of an embedding. Without a source, the initial state is zero and r_t = h_t.
