@@ -233,6 +233,6 @@ def load_weights(path: Path, network: torch.nn.Module) -> None:
     if wrong:
         names = ", ".join(wrong)[:200]
         raise UserError(
-            f"{path}: the weights do not fit config.toml (missing or unexpected: {names}); copy the "
-            "folder again"
+            f"{path}: the weights do not fit config.toml (missing or unexpected: {names}); "
+            "copy the folder again"
         )

@@ -27,11 +27,10 @@ _LOGITS_IN_CACHE = 1 << 18  # number of logits that fit into the cache of a core
 class Loss:
     """The loss of a batch, summed over its target tokens without padding.
 
-    Attributes:
-        total: The loss to differentiate, a scalar in nats. It includes label smoothing and `scale`.
-        nll: The negative log-likelihood without smoothing and `scale`, a scalar in nats.
-        tokens: Number of target tokens.
-        hidden: The state at the end of the batch, see `Network.readouts`.
+    total: The loss to differentiate, a scalar in nats. It includes label smoothing and `scale`.
+    nll: The negative log-likelihood without smoothing and `scale`, a scalar in nats.
+    tokens: Number of target tokens.
+    hidden: The state at the end of the batch, see `Network.readouts`.
     """
 
     total: Tensor
@@ -49,22 +48,16 @@ def cross_entropy(
     scale: float = 1.0,
     r_drop: float = 0.0,
 ) -> Loss:
-    """Return the cross-entropy of a batch under teacher forcing.
+    """Return the cross-entropy of a batch under teacher forcing. The output layer skips padding.
 
-    The output layer runs over real tokens only, so padding costs no time there.
-
-    Args:
-        hidden: The state at the end of the previous batch, see `Network.readouts`.
-        smoothing: ε of label smoothing towards the uniform distribution (Szegedy et al. 2016).
-        scale: A factor of the total.
-        r_drop: α of R-Drop (Liang et al. 2021). If it is not 0, the batch passes through the
-            network twice with different dropout masks. The total is then the mean loss of both
-            passes, plus α/2 times the mean of the two KL divergences between them. nll is the mean
-            of both passes.
+    hidden: The state at the end of the previous batch, see `Network.readouts`.
+    smoothing: ε of label smoothing towards the uniform distribution (Szegedy et al. 2016).
+    scale: A factor of the total.
+    r_drop: α of R-Drop (Liang et al. 2021). If it is above 0, the batch passes through the network
+        twice with different dropout masks. The total is then the mean loss of both passes, plus α/2
+        times the mean of the two KL divergences between them. nll is the mean of both passes.
     """
-    readouts, hidden = network.readouts(
-        duplicate_batch(batch) if r_drop else batch, hidden
-    )  # [..., E]
+    readouts, hidden = network.readouts(duplicate_batch(batch) if r_drop else batch, hidden)
     with record_function("output and loss"):
         output, rows, index = network.output, readouts.flatten(0, -2), batch.target_index
         wanted = batch.outputs.flatten()[index]
@@ -82,10 +75,7 @@ def cross_entropy(
 
 
 def duplicate_batch(batch: Batch) -> Batch:
-    """Return a batch that holds every row twice: all rows, then all rows again.
-
-    `target_index` and `outputs` are not doubled. They still describe the first half.
-    """
+    """Append a copy of the batch's rows to its rows. `target_index` and `outputs` stay single."""
     source, lengths, inputs = (
         torch.cat([part, part]) for part in (batch.source, batch.lengths, batch.inputs)
     )
@@ -94,25 +84,17 @@ def duplicate_batch(batch: Batch) -> Batch:
 
 @dataclass(frozen=True)
 class _Settings:
-    """The settings of `_OutputLoss`.
+    """Settings of `_OutputLoss`. `cross_entropy` explains smoothing, scale and r_drop."""
 
-    Attributes:
-        dtype: The dtype of the matrix products.
-        smoothing, scale, r_drop: As in `cross_entropy`.
-        learning: True if gradients are needed.
-    """
-
-    dtype: torch.dtype
+    dtype: torch.dtype  # of the matrix products
     smoothing: float
     scale: float
     r_drop: float
-    learning: bool
+    learning: bool  # true if gradients are needed
 
 
 class _OutputLoss(Function):
-    """The output layer and its cross-entropy, computed in pieces to save memory.
-
-    The logits of the whole batch are never in memory at once. Only softmax reads all of them.
+    """The output layer and its cross-entropy. It works in pieces to keep few logits in memory.
 
     With p = softmax(W r + b) and the smoothed target q = (1 - ε) onehot(y) + ε / V, the gradient of
     the logits is p - q. Only p needs full matrix products. The contribution of q has a closed form,
@@ -129,10 +111,10 @@ class _OutputLoss(Function):
         wanted: Tensor,
         settings: _Settings,
     ) -> tuple[Tensor, Tensor]:
-        """Return the total and the nll, and compute the gradients at once.
+        """Return the total and the nll. The same pass computes the gradients and stores them.
 
-        readouts: [N, E]. weight: [V, E]. bias: [V]. index: the n rows of real tokens. wanted: their
-        target ids [n]. With R-Drop, rows 2i and 2i + 1 of `index` belong to the same token.
+        readouts: [N, E]. weight: [V, E]. bias: [V]. index [n]: the rows of real tokens. With
+        R-Drop, entries 2i and 2i + 1 belong to the same token. wanted [n]: the target ids.
         """
         V, dtype, r_drop = len(weight), settings.dtype, settings.r_drop
         smoothing, scale = settings.smoothing, settings.scale
@@ -163,7 +145,7 @@ class _OutputLoss(Function):
                 beta = float(piece.start > 0)
                 d_matrix.addmm_(p.t(), rows[piece], beta=beta, alpha=scale)
                 d_bias += counts[piece] @ p
-        # Replace a probability of 0 by the smallest float: 87 nats in float32.
+        # Limit the loss of a token whose probability rounds to 0, to 87 nats in float32.
         log_p = p_at[:n].clamp_min(torch.finfo(p_at.dtype).tiny).log()
         nll = -log_p.sum()
         total = scale * ((1 - smoothing) * nll + divergence)
@@ -198,10 +180,9 @@ def _subtract_target(
     wanted: Tensor,
     settings: _Settings,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Subtract the contribution of the target q from the gradients of p (partly in place).
+    """Subtract the contribution of the target q from the gradients of p, partly in place.
 
-    Returns the gradients of the rows [n, E] (not yet multiplied by `scale`), of the weight [V, E]
-    and of the bias [V].
+    Returns the gradients of the rows [n, E] (before `scale`), the weight [V, E] and the bias [V].
     """
     of_rows, d_weight, d_bias = of_p
     n, V, smoothing, scale = len(rows), len(weight), settings.smoothing, settings.scale
@@ -218,7 +199,7 @@ def _subtract_target(
 def _add_r_drop(logits: Tensor, p: Tensor, weight: float) -> Tensor:
     """Return the divergence KL(p₁ ‖ p₂) + KL(p₂ ‖ p₁), summed over tokens, and update p.
 
-    The gradient of the divergence with respect to the logits, times `weight`, is added to p.
+    It adds `weight` times the divergence's gradient with respect to the logits to p.
     logits, p: [2m, V], where rows 2i and 2i + 1 belong to the same token.
     """
     total = p.new_zeros((), dtype=softmax_dtype(p))
@@ -230,8 +211,7 @@ def _add_r_drop(logits: Tensor, p: Tensor, weight: float) -> Tensor:
         ratio = of_first - of_second  # log p₁ / p₂
         forth = (first * ratio).sum(dim=1, keepdim=True)  # KL(p₁ ‖ p₂)
         back = -(second * ratio).sum(dim=1, keepdim=True)
-        # The new p₁ is p₁ + weight (p₁ (ratio - forth) + p₁ - p₂); p₂ likewise. This order of
-        # operations rounds to p's dtype only once.
+        # new p₁ = p₁ + weight (p₁ (ratio - forth) + p₁ - p₂), rounded to p's dtype only once
         ratio *= weight
         new_first = (ratio + (1 + weight - weight * forth)).mul_(first).sub_(second, alpha=weight)
         new_second = ratio.neg_().add_(1 + weight - weight * back).mul_(second)
@@ -242,10 +222,7 @@ def _add_r_drop(logits: Tensor, p: Tensor, weight: float) -> Tensor:
 
 
 def _pieces(rows: int, columns: int, size: int, unit: int) -> list[slice]:
-    """Split `rows` rows of `columns` logits into pieces of about `size` logits.
-
-    Each piece is a multiple of `unit` rows. The pieces have nearly equal sizes.
-    """
+    """Split rows into nearly equal pieces of about `size` logits, in multiples of `unit` rows."""
     units = rows // unit
     count = min(max(1, round(rows * columns / size)), max(1, units))
     return [
@@ -255,14 +232,11 @@ def _pieces(rows: int, columns: int, size: int, unit: int) -> list[slice]:
 
 
 def apply_word_dropout(batch: Batch, rate: float, keep: int, unk: tuple[int | None, int]) -> Batch:
-    """Replace random input tokens by <unk> (Gal and Ghahramani 2016; Bowman et al. 2016).
+    """Replace each input token by <unk> with probability `rate`. The outputs do not change.
 
-    Args:
-        rate: Probability that a token is replaced, on the source and on the target side.
-        keep: The largest id that is never replaced. Smaller ids are special tokens.
-        unk: The ids of <unk> on the source and on the target side. None leaves a side unchanged.
-
-    The outputs, which the network must predict, do not change.
+    Papers: Gal and Ghahramani 2016; Bowman et al. 2016.
+    keep: The largest id of a special token. Special tokens are never replaced.
+    unk: The ids of <unk> for the source and the target input. None leaves a side unchanged.
     """
     if rate == 0:
         return batch
