@@ -1,9 +1,9 @@
 """Attention: a context that differs at every decoder step.
 
 c_t = Σ_s α_ts V m_s, with α_t = softmax_s score(q_t, h_s). Here q_t is the decoder's query at step
-t, h_s is the encoder's state at position s, and m_s is the encoder's value at position s. Keys and
-values are projected once per source. Padding gets a weight of exactly zero. The weights of one
-query sum to one.
+t, h_s is the encoder's state at position s, m_s is the encoder's value at position s, and V is a
+learned projection. Keys and values are projected once per source. Padding gets a weight of exactly
+zero. The weights of one query sum to one.
 
 Further letters in shapes:
 Q: size of a query

@@ -45,9 +45,9 @@ class DecoderState:
     def select(self, rows: Tensor) -> DecoderState:
         """Return a state that holds only the chosen rows, in the given order.
 
-        If every source keeps the same number of rows, and these are neighbours as in beam search,
-        the rows of a source still share its prepared data. Otherwise each row gets a copy of that
-        data. If all sources also keep their places, the prepared data is not copied at all.
+        The rows of a source share its prepared data if they are neighbours and if every remaining
+        source has the same number of rows, as in beam search. Otherwise each row gets its own copy
+        of that data. If no source leaves or moves, the shared data is reused without copying.
 
         Args:
             rows: Indices of the chosen rows, [M] int64 with M ≥ 1. An index may occur repeatedly.
@@ -79,12 +79,13 @@ class Decoder(nn.Module):
     Args:
         embedding: The embeddings of the target tokens, [V, E].
         context: The context of each step. Its size must be that of the encoder's summary.
+        embedding_dropout: Dropout rate of the embeddings.
         tied: Use the embedding matrix as O (Press and Wolf 2017).
         classic: Place attention in the classic way instead of the parallel way.
         bidirectional: Read the target in both directions. Only a decoder without a source can do
             this. It cannot generate text, because it sees the tokens that it predicts.
 
-    The other arguments are those of `RecurrentStack` and `SequenceDropout`.
+    The other arguments are those of `RecurrentStack`.
     """
 
     def __init__(

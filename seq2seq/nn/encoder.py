@@ -131,13 +131,14 @@ class Encoder(nn.Module):
 
     Args:
         embedding: The embeddings of the source tokens, [V, E].
+        embedding_dropout: Dropout rate of the embeddings.
         pooling: The kind of pooling, see `Pooling`.
         heads: Number of heads of attentive pooling.
         context_size: C, the size of the summary.
         shortcut: Use [h_s ; x_s] as the values instead of the states h_s. The decoder then sees
             each word itself as well as the word in its sentence (Nguyen and Chiang 2018).
 
-    The other arguments are those of `RecurrentStack` and `SequenceDropout`.
+    The other arguments are those of `RecurrentStack`.
     """
 
     def __init__(

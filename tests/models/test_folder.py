@@ -201,7 +201,7 @@ def test_weights_of_other_networks(folder: Path, metadata: dict[str, str] | None
 def test_a_tokenizer_of_another_size(folder: Path) -> None:
     other = train_tokenizer(TEXT, TokenizerConfig(kind="char", vocabulary=15))
     (folder / "tokenizer.model").write_bytes(other.model)
-    assert "does not fit" in complaint(folder)
+    assert "the weights do not fit config.toml" in complaint(folder)
 
 
 def test_mistakes_in_its_configuration(folder: Path) -> None:
