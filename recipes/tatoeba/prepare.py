@@ -35,7 +35,7 @@ def main() -> None:
     folder, output = map(Path, sys.argv[1:])
     plain, packed = folder / "deu.txt", folder / "deu.txt.gz"
     if not (plain.is_file() or packed.is_file()):
-        sys.exit(f"error: {folder} contains neither deu.txt nor deu.txt.gz: give the folder that does")
+        sys.exit(f"error: {folder} contains no deu.txt[.gz]: give the folder that contains it")
     content = plain.read_bytes() if plain.is_file() else gzip.decompress(packed.read_bytes())
     groups: dict[str, list[tuple[str, str]]] = {}
     for number, line in enumerate(content.decode("utf-8").rstrip("\n").split("\n"), start=1):
