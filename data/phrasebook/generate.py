@@ -685,7 +685,7 @@ def forms(text: str) -> list[str]:
 
 
 class Corpus:
-    """The pairs generated so far. Valid and test use only word forms of train, which comes first."""
+    """The pairs generated so far. Train is first; valid and test use only word forms of train."""
 
     def __init__(self, seed: int) -> None:
         self.rng = random.Random(seed)
