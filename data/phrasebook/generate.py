@@ -464,8 +464,8 @@ class Draw:
     def draw_np(self, name: str, spec: str) -> Filler:
         """Fill a slot with a noun phrase: `np CLASSES DETERMINERS [adj:SET ...] [like:SLOT]`.
 
-    The determiner `own:s` is the possessive of the slot s.
-    """
+        The determiner `own:s` is the possessive of the slot s.
+        """
         classes, dets, *options = spec.split()
         nouns = choose("noun", classes.replace("_", " "))
         likes = [self.slots[o[5:]] for o in options if o.startswith("like:")]
