@@ -221,11 +221,11 @@ class Translator:
         in parts and joined. Lines without tokens and split lines get a note.
 
         align: add the alignment to the best translation of each line.
-        advance: called after each batch with the number of finished lines; parts count as fractions.
+        advance: called after each batch with the number of finished lines; parts are fractions.
 
-        Raises UserError if alignments are requested but a model has no attention or the search
-        ranks candidates (minimum Bayes risk, several samples). Raises UserError if a length limit
-        is given for the task "aligned".
+        Raises UserError if alignments are requested from a model without attention, with minimum
+        Bayes risk or with several samples. Raises UserError if a length limit is given for a model
+        of the task "aligned".
         """
         self._require_fitting(options, align)
         if isinstance(options, MinimumRiskOptions):
@@ -276,7 +276,7 @@ class Translator:
         sources, targets = list(each_text(sources, "sources")), list(each_text(targets, "targets"))
         if len(sources) != len(targets):
             raise UserError(
-                f"{len(sources)} sources and {len(targets)} targets: give one target for each source"
+                f"{len(sources)} sources and {len(targets)} targets: give every source one target"
             )
         scored: dict[int, Translation] = {}
         encoded = self.codec.source_ids(sources)
