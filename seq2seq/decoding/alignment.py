@@ -21,7 +21,7 @@ class AlignmentSide:
     words: Sequence[int | None]
 
     def with_end(self, end: list[str]) -> AlignmentSide:
-        """Return a copy with the pieces `end` appended. They belong to no word."""
+        """Return a copy of this side with the pieces `end` appended, which belong to no word."""
         return AlignmentSide([*self.pieces, *end], [*self.words, *[None for _ in end]])
 
 
@@ -75,7 +75,7 @@ EMPTY_ALIGNMENT = Alignment(
 def join_alignments(parts: Sequence[Alignment]) -> Alignment:
     """Join the alignments of the parts of one line into the alignment of the whole line.
 
-    The word numbers in `parts` must already count through the whole line.
+    The word numbers in `parts` must be numbers in the whole line, not in the part.
     """
     if not parts:
         return EMPTY_ALIGNMENT

@@ -28,7 +28,7 @@ class Generator:
     tasks: ClassVar[tuple[Task, ...]] = (GENERATION,)
 
     def __init__(self, translator: Translator) -> None:
-        """translator: runs the search. Its source lines are the conditions (labels or vectors)."""
+        """Create a generator from a translator whose source lines are labels or vectors."""
         self.translator = translator
 
     @classmethod

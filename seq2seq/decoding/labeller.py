@@ -39,7 +39,7 @@ class Labeller:
 
     names: all labels of the model, in the order of the columns of `Labelling.probabilities`.
 
-    An object keeps no state between calls, so several threads may share one.
+    A `Labeller` keeps no state between calls, so several threads may share one.
     """
 
     tasks: ClassVar[tuple[Task, ...]] = (CLASSIFICATION, TAGGING)

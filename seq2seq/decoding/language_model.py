@@ -143,7 +143,7 @@ class LanguageModel:
             max_length=max_length, temperature=temperature, top_k=top_k, top_p=top_p, seed=seed
         )
         if options is not None and flat != SamplingOptions(max_length=_LENGTH):
-            raise TypeError("give either options or keyword arguments, but not both")
+            raise TypeError("options and keyword arguments cannot be combined: use only options")
         return "".join(self.stream(prompt, options or flat))
 
     def stream(
@@ -186,9 +186,9 @@ class LanguageModel:
         yield text[shown:]
 
     def tokens(self, context: list[int], options: SamplingOptions) -> Iterator[int]:
-        """Yield token ids that continue BOS and the ids `context`.
+        """Sample a continuation of BOS and the token ids `context`, and yield its token ids.
 
-        Yields `options.max_length` ids, or 200 if it is None.
+        Yields `options.max_length` ids; 200 if that is None.
         """
         tokenizer = self.tokenizer
         # A model that was trained without line ends never generates EOS.

@@ -1,4 +1,4 @@
-"""Group lines for processing: by order of arrival, and into batches of similar length."""
+"""Group lines into windows in the order of arrival, and into batches of similar length."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Item = TypeVar("Item")
 
 
 def windows(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
-    """Yield the items in lists of `size`, reading one list at a time. The last may be shorter."""
+    """Yield lists of `size` items; the last list may be shorter. Reads one list at a time."""
     waiting = iter(items)
     while window := list(islice(waiting, size)):
         yield window
@@ -55,9 +55,9 @@ def batches_by_length(
     """Yield slices that divide texts, sorted by length, into batches.
 
     lengths: the lengths of the texts in tokens, in ascending order. most: the largest number of
-    texts in a batch. longest: limits memory: a batch of several texts holds at most `16 * longest`
-    tokens or 2048, whichever is larger, including padding. alike: put only texts of equal length
-    into a batch.
+    texts in a batch. longest: limits the memory of a batch. A batch of several texts has at most
+    `16 * longest` tokens or 2048, whichever is larger, including padding. alike: put only texts of
+    equal length into a batch.
     """
     start = 0
     for end, length in enumerate(lengths):

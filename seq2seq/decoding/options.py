@@ -1,4 +1,4 @@
-"""The options of each search algorithm. They are checked when an object is created."""
+"""The options of each search algorithm. Each class checks its values when it is created."""
 
 from __future__ import annotations
 
@@ -86,8 +86,8 @@ class SamplingOptions(SearchOptions):
     n_best: the number of samples for each source.
     temperature: tokens are drawn with probability proportional to p^(1 / temperature).
     top_k: draw only from the k most likely tokens; 0 keeps all.
-    top_p: draw only from the smallest set of likely tokens with this total probability; 1 keeps
-    all. If top_k is set too, it is applied first.
+    top_p: draw only from the fewest most likely tokens whose total probability reaches top_p; 1
+    keeps all. If top_k is set too, it is applied first.
     seed: the random seed. The samples of a line depend only on the seed, the text of the line, the
     number of the sample and, in a line that was split, the number of the part.
     """
@@ -171,10 +171,10 @@ def search_options(
     mbr: int = 0,
     utility: Utility = "chrf",
 ) -> AnySearch:
-    """Return the search options for the flat options of the command line and of `translate`.
+    """Convert the flat options of the command line and of `translate` into a search object.
 
     beam: 1 is greedy search. sampling: draw samples instead of searching with a beam. mbr: the
-    number of candidates for minimum Bayes risk, 0 for none; the beam or sampling produces them.
+    number of candidates for minimum Bayes risk (0: off), found by beam search or sampling.
     Raises UserError that lists all values out of range and all options that the search would
     ignore.
     """
@@ -219,7 +219,7 @@ def search_options(
 def choose_search(
     options: AnySearch | None, flat: AnySearch, unset: AnySearch | None = None
 ) -> AnySearch:
-    """Return the search of a call that accepts either `options` or keyword arguments.
+    """Return the search that a call asks for, by either `options` or keyword arguments.
 
     flat: the search that the keyword arguments describe. unset: the search that they describe by
     default; beam search if None. Raises TypeError if `options` is not a search, or if `options`
@@ -229,12 +229,12 @@ def choose_search(
         return flat
     require_search(options)
     if flat != (unset or search_options()):
-        raise TypeError("give either options or keyword arguments, but not both")
+        raise TypeError("options and keyword arguments cannot be combined: use only options")
     return options
 
 
 def require_search(options: object) -> None:
-    """Raise TypeError unless `options` describes a search that can be run."""
+    """Raise TypeError unless `options` is an object of one of the four search classes."""
     if not isinstance(options, AnySearch):
         raise TypeError(
             f"options must be GreedyOptions, BeamOptions, SamplingOptions or MinimumRiskOptions, "

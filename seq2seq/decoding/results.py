@@ -16,7 +16,7 @@ NoteKind = Literal["split", "no tokens"]
 
 @dataclass(frozen=True)
 class Note:
-    """A message that the translator had to treat a line in a special way.
+    """A note for the user that one input line was split or had no tokens.
 
     line: the number of the line in the input, counted from 1.
     kind: "split" if the line was too long and was translated in parts; "no tokens" if the tokenizer
@@ -40,10 +40,10 @@ class Translation:
     """One translation of a line.
 
     log_probability: Σ log p in nats, including EOS if the translation ended by EOS.
-    score: log_probability / length^penalty.
+    score: log_probability / length^penalty, or the expected utility with minimum Bayes risk.
     alignment: the attention weights, if they were requested and this is the best translation.
 
-    In a line that was split, log_probability and score are sums over the parts.
+    If the line was split, log_probability and score are sums over the parts.
     """
 
     text: str

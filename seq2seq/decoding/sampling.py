@@ -36,8 +36,8 @@ def sample_search(
 
     state: B rows, one for each source sentence.
     top_k: draw only from the k most likely tokens (Fan et al. 2018); 0 keeps all.
-    top_p: of these, draw only from the smallest set of likely tokens whose total probability
-    reaches top_p (Holtzman et al. 2020); 1.0 keeps all. Without top_k, all V tokens are sorted,
+    top_p: of these, draw only from the fewest most likely tokens whose total probability reaches
+    top_p (Holtzman et al. 2020); 1.0 keeps all. Without top_k, all V tokens are sorted,
     which takes longer than one step of a small model.
     seeds: for each of the B sentences, n seeds, one for each sample. A sample draws one number for
     each token from its own random stream, so it does not depend on the batch.
@@ -48,7 +48,9 @@ def sample_search(
     range, and the errors of `stepping.follow`.
     """
     if len(seeds) != len(limits.maximum):
-        raise ValueError(f"{len(seeds)} lists of seeds for {len(limits.maximum)} sentences")
+        raise ValueError(
+            f"{len(seeds)} lists of seeds for {len(limits.maximum)} sentences: give one for each"
+        )
     sampler = make_sampler(temperature, top_k, top_p)
     maximum = limits.maximum.tolist()
     samples: list[list[Hypothesis]] = [[] for _ in seeds]
@@ -139,7 +141,7 @@ def _candidates(
 
 
 def _tempered(log_p: np.ndarray, temperature: float) -> np.ndarray:
-    """Return p^(1/temperature) of log_p [N, C], scaled so that the largest of a row is 1."""
+    """Return p^(1/temperature) of log-probabilities [N, C], scaled to a maximum of 1 per row."""
     wide = log_p.astype(np.float64)
     with np.errstate(invalid="ignore"):  # `follow` refuses rows without a finite value
         wide -= wide.max(axis=1, keepdims=True)

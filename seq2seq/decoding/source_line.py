@@ -29,8 +29,8 @@ class SourceLine:
     text: the line. If it has no parts, the text is also its translation.
     parts: the token ids to translate, [length] int64 each. A line that is too long has several.
     joints: the text to insert between the translations of two neighbouring parts.
-    hypotheses: the hypotheses of each finished part, by its number.
-    attention: the attention weights of the best hypothesis of each finished part, by its number.
+    hypotheses: the hypotheses of each finished part, by part number.
+    attention: the attention weights of the best hypothesis of each part, by part number.
     notes: messages for the user about this line.
     """
 
@@ -140,8 +140,8 @@ def split_line(
 ) -> tuple[list[np.ndarray], list[str]]:
     """Split the token ids of a line into parts of at most `longest` tokens.
 
-    A part ends with the last sentence end in its second half; if there is none, with the last word
-    end there; if there is none, after `longest` tokens.
+    A part ends at the last sentence end in its second half. If there is none, it ends at the last
+    word end in its second half. If there is none either, it ends after `longest` tokens.
 
     pieces: the subword piece of each id. spaced: whether the source language and the target
     language put spaces between words.

@@ -38,11 +38,11 @@ class Limits:
 
     def __post_init__(self) -> None:
         if self.minimum < 1:
-            raise ValueError(f"minimum must be at least 1, but is {self.minimum}")
+            raise ValueError(f"the minimum length must be at least 1, but is {self.minimum}")
         if self.maximum.ndim != 1 or self.maximum.dtype != np.int64:
-            raise ValueError("maximum must be an int64 array with one entry for each sentence")
+            raise ValueError("the maximum lengths must be an int64 array, one for each sentence")
         if self.maximum.size and int(self.maximum.min()) < 1:
-            raise ValueError("maximum must be at least 1 for every sentence")
+            raise ValueError("the maximum length must be at least 1 for every sentence")
 
 
 @dataclass(frozen=True)

@@ -80,7 +80,7 @@ class TorchEngine:
         return TensorLogProbabilities(log_p), EnsembleState(members)
 
     def select(self, state: EnsembleState, rows: np.ndarray) -> EnsembleState:
-        """Return these rows of the state of each member network (see `Engine.select`)."""
+        """Return a state with the given rows of `state`, in this order (see `Engine.select`)."""
         index = torch.from_numpy(rows).to(self.device)
         with self._running():
             return EnsembleState([member.select(index) for member in state.members])

@@ -76,8 +76,8 @@ class Translator:
             raise UserError(f"the batch size must be at least 1, but is {batch_size}")
         if len({config.task.same_length for config in configs}) > 1:
             raise UserError(
-                f"models of the task {ALIGNED.name!r} cannot form an ensemble with models of other "
-                "tasks, because they always write as many tokens as the source has"
+                f"models of the task {ALIGNED.name!r} always write as many tokens as the source "
+                "has, so they cannot form an ensemble with models of other tasks"
             )
         self.engine, self.codec, self.configs = engine, codec, list(configs)
         self.batch_size = batch_size
@@ -214,14 +214,15 @@ class Translator:
         align: bool = False,
         advance: Advance | None = None,
     ) -> Iterator[LineResult]:
-        """Yield the result of each line, in order. Each window of lines is sorted into batches.
+        """Yield the result of each line, in order. Each window is sorted by length into batches.
 
         The translation of a blank line is empty. The translation of a line without tokens (such as
         U+200B alone) is "⁇". A line with more subwords than `data.max_tokens` is split, translated
         in parts and joined. Lines without tokens and split lines get a note.
 
         align: add the alignment to the best translation of each line.
-        advance: called after each batch with the number of finished lines; parts are fractions.
+        advance: called after each batch with the number of lines that it finished. If a line has n
+        parts, each part counts as 1/n of a line.
 
         Raises UserError if alignments are requested from a model without attention, with minimum
         Bayes risk or with several samples. Raises UserError if a length limit is given for a model

@@ -448,7 +448,7 @@ def test_mistakes_in_use(runs):
         ),
         (lambda: translator.translate(3), TypeError, "lines has the type int: pass a list"),
         (lambda: translator.translate(["a", 3]), TypeError, "number 2 of lines must be a string"),
-        (lambda: translator.translate(["a"], one, beam=3), TypeError, "not both"),
+        (lambda: translator.translate(["a"], one, beam=3), TypeError, "cannot be combined"),
         (lambda: translator.translate(["a"], {"beam": 3}), TypeError, "but is dict"),
         (
             lambda: translator.translate(["a"], seq2seq.SearchOptions()),
@@ -466,13 +466,13 @@ def test_mistakes_in_use(runs):
         (lambda: language.generate(3), TypeError, "prompt must be a string, but has the ty"),
         (lambda: language.generate(" "), seq2seq.UserError, "the prompt is empty"),
         (lambda: language.generate("a", one), TypeError, "but is GreedyOptions"),
-        (lambda: language.generate("a", many, seed=2), TypeError, "not both"),
+        (lambda: language.generate("a", many, seed=2), TypeError, "cannot be combined"),
         (lambda: language.generate(top_p=2), seq2seq.UserError, "top-p must be .*, but is 2"),
         (lambda: language.perplexity([]), seq2seq.UserError, "the text: no text"),
         (lambda: language.perplexity([1]), TypeError, "number 1 of lines must be a string"),
         (lambda: generator.generate("cats"), seq2seq.UserError, "no label 'cats'; did you mean"),
         (lambda: generator.generate("cat", number=0), seq2seq.UserError, "n-best must be at lea"),
-        (lambda: generator.generate("cat", 2, many), TypeError, "not both"),
+        (lambda: generator.generate("cat", 2, many), TypeError, "cannot be combined"),
         (lambda: generator.generate(None), TypeError, "give a label or a vector of numbers"),
     ]
     for call, error, said in cases:
