@@ -49,7 +49,7 @@ def sample_search(
     """
     if len(seeds) != len(limits.maximum):
         raise ValueError(
-            f"{len(seeds)} lists of seeds for {len(limits.maximum)} sentences: give one for each"
+            f"{len(seeds)} lists of seeds for {len(limits.maximum)} sentences: give one list each"
         )
     sampler = make_sampler(temperature, top_k, top_p)
     maximum = limits.maximum.tolist()

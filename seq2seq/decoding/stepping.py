@@ -40,7 +40,7 @@ class Limits:
         if self.minimum < 1:
             raise ValueError(f"the minimum length must be at least 1, but is {self.minimum}")
         if self.maximum.ndim != 1 or self.maximum.dtype != np.int64:
-            raise ValueError("the maximum lengths must be an int64 array, one for each sentence")
+            raise ValueError("maximum must be an int64 array with one value for each sentence")
         if self.maximum.size and int(self.maximum.min()) < 1:
             raise ValueError("the maximum length must be at least 1 for every sentence")
 
