@@ -586,7 +586,7 @@ def test_a_row_that_cannot_be_written_costs_no_score(shell, scored):
         (["--plot", "x.jpg"], "x.jpg: pictures are .png, .svg or .pdf, not 'jpg'"),
         (["-o", "nowhere/out"], "the folder nowhere does not exist"),
         (["-o", "out.gz"], "out.gz: lines are written as they are"),
-        (["--top-k", "3"], "temperature, top-k, top-p and seed need sampling (--sample)"),
+        (["--top-k", "3"], "temperature, top-k, top-p and seed only work with sampling (--sample)"),
         (["--utility", "bleu"], "the utility only works with minimum Bayes risk (--mbr)"),
         (["--split", "valid", "x.en", "x.fr"], "--split valid: x.en is scored: leave out either"),
     ],
