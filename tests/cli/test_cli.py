@@ -240,7 +240,7 @@ def test_a_model_folder_with_a_piece_missing(refused, model, tmp_path, piece, da
         (["--device", "abacus"], "device 'abacus' is not there"),
         (["--max-length", "0"], "maximum length 0"),
         (["--length-penalty", "nan"], "length penalty"),
-        (["--sample", "--beam", "4"], "without a beam: leave out either"),
+        (["--sample", "--beam", "4"], "choose either sampling or a beam"),
     ],
 )
 def test_a_search_that_cannot_be(refused, model, options, said):
@@ -487,7 +487,7 @@ def test_a_text_is_written(shell, speaking, toy):
                         "'aligned': it is for seq2seq perplexity, seq2seq generate and seq2seq "
                         "evaluate"),
         (["generate", "--prompt", " "], "the prompt is empty"),
-        (["generate", "--top-p", "0"], "top-p is 0.0: it must be above 0"),
+        (["generate", "--top-p", "0"], "top-p must be above 0 and at most 1"),
         (["generate", "--length", "0", "--temperature", "0"], "maximum length 0 is below"),
         (["perplexity"], "stdin: no text"),
         (["evaluate", "-o", "x"], "is scored by perplexity alone, and leaves nothing to write"),
@@ -586,8 +586,8 @@ def test_a_row_that_cannot_be_written_costs_no_score(shell, scored):
         (["--plot", "x.jpg"], "x.jpg: pictures are .png, .svg or .pdf, not 'jpg'"),
         (["-o", "nowhere/out"], "the folder nowhere does not exist"),
         (["-o", "out.gz"], "out.gz: lines are written as they are"),
-        (["--top-k", "3"], "temperature, top-k, top-p and seed need sampling (--sample)"),
-        (["--utility", "bleu"], "a utility needs candidates (--mbr)"),
+        (["--top-k", "3"], "temperature, top-k, top-p and seed only work with sampling (--sample)"),
+        (["--utility", "bleu"], "the utility only works with minimum Bayes risk (--mbr)"),
         (["--split", "valid", "x.en", "x.fr"], "--split valid: x.en is scored: leave out either"),
     ],
 )
