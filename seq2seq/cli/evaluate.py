@@ -41,7 +41,7 @@ _log = logging.getLogger(__name__)
 @click.option(
     "--split",
     type=click.Choice(["valid", "test"]),
-    help="Without SOURCE: the data set of the model's configuration to score.  [default: test]",
+    help="Data set of the model's configuration to score if SOURCE is not given.  [default: test]",
 )
 @click.option(
     "-o",
@@ -59,7 +59,7 @@ _log = logging.getLogger(__name__)
 @click.option(
     "--record",
     type=click.Path(path_type=Path),
-    help="Also append the scores to this results.jsonl. Refused while git has uncommitted changes.",
+    help="Also append the scores to this results.jsonl. Git must have no uncommitted changes.",
 )
 @click.option(
     "--command",
@@ -80,10 +80,10 @@ def evaluate_command(
 ) -> None:
     """Score MODEL on SOURCE and REFERENCE, or on the test set of its configuration.
 
-    SOURCE alone may be a table of both sides. Scores of translation: BLEU, chrF and BLEU by source
-    length. Language models: perplexity of SOURCE. Labels: accuracy and macro F1. Other tasks:
-    perplexity of REFERENCE, with the correct and with shuffled sources. The scores are also
-    appended to results.jsonl in the run folder of MODEL.
+    SOURCE alone may be a table of both. Translation is scored by BLEU, chrF and BLEU by source
+    length; a language model by the perplexity of SOURCE; classification and tagging by accuracy and
+    macro F1. Other tasks are scored by the perplexity of REFERENCE, given the correct and given
+    shuffled sources. The scores are also appended to results.jsonl in the run folder of MODEL.
     """
     from seq2seq import runtime
     from seq2seq.decoding.options import search_options

@@ -67,7 +67,7 @@ def perplexity_command(
     type=float,
     default=1.0,
     show_default=True,
-    help="Sampling temperature. Values below 1 favour likely tokens.",
+    help="Sampling temperature. Values below 1 make likely tokens even likelier.",
 )
 @click.option(
     "--top-k",
@@ -83,7 +83,7 @@ def perplexity_command(
     help="Sample from the most likely tokens whose probabilities add up to at least this value. 1 "
     "keeps all tokens.  [default: 1]",
 )
-@click.option("--seed", type=int, default=1, show_default=True, help="Seed of the random sampling.")
+@click.option("--seed", type=int, default=1, show_default=True, help="Random seed of the sampling.")
 @with_device_options
 def generate_command(
     model: str,

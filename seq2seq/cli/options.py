@@ -105,7 +105,7 @@ _SEARCH_OPTIONS = (
         type=float,
         default=1.0,
         show_default=True,
-        help="Temperature of --sample. Values below 1 favour likely tokens.",
+        help="Temperature of --sample. Values below 1 make likely tokens even likelier.",
     ),
     click.option(
         "--sample",

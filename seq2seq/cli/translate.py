@@ -53,7 +53,8 @@ def open_translator(
     type=int,
     default=1,
     show_default=True,
-    help="Number of translations of each line. More than 1 are written as JSONL, as with --scores.",
+    help="Number of translations of each line. With more than 1, the output is JSONL as with "
+    "--scores.",
 )
 @click.option(
     "--scores",
