@@ -338,7 +338,7 @@ def test_the_output_is_never_the_input(refused, model, tmp_path):
         shown = " ".join(_MAIN[:2]) + f" '{_MAIN[2]}' translate {model} {redirect}"
         done = subprocess.run(shown, shell=True, capture_output=True, env=_ENVIRONMENT)
         assert done.returncode == 2
-        assert done.stderr.startswith(b"error: the output is the input")
+        assert done.stderr.startswith(b"error: the output is also the input")
     assert file.read_text() == "the red cat runs\n"
 
 
