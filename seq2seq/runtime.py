@@ -81,7 +81,7 @@ def explain_out_of_memory(advice: str) -> Iterator[None]:
     try:
         yield
     except torch.OutOfMemoryError as error:
-        raise UserError(f"out of memory ({str(error).split('. ')[0]}); {advice}") from None
+        raise UserError(f"out of memory ({str(error).split('. ')[0]}): {advice}") from None
 
 
 def autocast(chosen: torch.device, dtype: torch.dtype) -> torch.autocast:
