@@ -151,8 +151,8 @@ def test_a_language_model_is_written_without_what_it_has_not(path: Path) -> None
         (["task=translation"], "data.source"),
         (
             ["task=tagger"],
-            "task: 'tagger' is no task; did you mean 'tagging'?; "
-            "the tasks are 'translation', 'aligned', 'language-model',",
+            "task: unknown task 'tagger'; did you mean 'tagging'?; "
+            "choose one of 'translation', 'aligned', 'language-model',",
         ),
     ],
 )

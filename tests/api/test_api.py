@@ -427,7 +427,7 @@ def test_mistakes_with_a_folder(tmp_path, runs):
     model, _ = runs("tagging")
     with pytest.raises(seq2seq.UserError, match="only translators can form an ensemble"):
         seq2seq.load(model, model)
-    with pytest.raises(seq2seq.UserError, match="device 'gpu' is not there"):
+    with pytest.raises(seq2seq.UserError, match="device 'gpu' is not available"):
         seq2seq.load(model, device="gpu")
     with pytest.raises(seq2seq.UserError, match="batch size must be at least 1"):
         seq2seq.load(model, batch_size=0)
