@@ -568,7 +568,7 @@ class TrainingConfig(Section):
     @model_validator(mode="after")
     def _ends(self) -> TrainingConfig:
         if self.epochs is None and self.updates is None and self.minutes is None:
-            raise ValueError("training has no limit: set epochs, updates or minutes")
+            raise ValueError("no limit is set: set epochs, updates or minutes")
         return self
 
 

@@ -142,7 +142,7 @@ def _complaints(error: ValidationError, schema: type[Section]) -> list[str]:
             message = message[0].lower() + message[1:]
             lines.append(f"{key}: {message}" if key else message)
             if item["type"] not in ("value_error",) and not isinstance(item["input"], dict):
-                lines[-1] += f", but is {item['input']!r}"
+                lines[-1] += f" (the value is {item['input']!r})"
     return list(dict.fromkeys(lines))
 
 
@@ -159,7 +159,7 @@ def _keys(schema: type[Section], location: list[str]) -> list[str]:
 def _lay_over(values: dict[str, Any], setting: str) -> None:
     key, equals, text = setting.partition("=")
     if not equals or not key.strip():
-        raise UserError(f"--set {setting}: has no key and value; write section.key=value")
+        raise UserError(f"--set {setting}: not a setting; write section.key=value")
     *sections, name = key.strip().split(".")
     try:
         value = tomllib.loads(f"value = {text}")["value"]

@@ -164,7 +164,7 @@ def test_a_corpus_that_cannot_be_used(refused, toy, tmp_path, spoil):
         ),
         (["training.device='cuda:7'"], ["device 'cuda:7' is not there", "cpu"]),
         (["training.precision='fp8'"], ["training.precision"]),
-        (["encoder"], ["--set encoder: write section.key=value"]),
+        (["encoder"], ["--set encoder: not a setting; write section.key=value"]),
     ],
 )
 def test_a_configuration_that_cannot_be_used(refused, toy, tmp_path, settings, wanted):
