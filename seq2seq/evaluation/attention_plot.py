@@ -79,7 +79,8 @@ def _read(path: Path, line: int) -> tuple[list[str], list[str], np.ndarray]:
     if not (_is_text(source) and _is_text(target) and _is_table(weights, len(target), len(source))):
         raise UserError(
             f"{path}:{number}: not an alignment: it needs source and target pieces and a weight "
-            "from 0 to 1 for each pair; create the file with seq2seq translate --alignments FILE.jsonl"
+            "from 0 to 1 for each pair; create the file with "
+            "seq2seq translate --alignments FILE.jsonl"
         )
     if not source or not target:
         raise UserError(f"{path}:{number}: line {line} is blank; choose a line with text")
@@ -153,8 +154,8 @@ def _fonts_for(characters: set[str]) -> list[str]:
         if best is None or not having[best] & missing:
             lacking = "".join(map(chr, sorted(missing)))
             _log.warning(
-                "no installed font contains %s: these characters are drawn as boxes; install a font "
-                "for them, such as Noto Sans CJK for Chinese, Japanese and Korean",
+                "no installed font contains %s: these characters are drawn as boxes; install a "
+                "font for them, such as Noto Sans CJK for Chinese, Japanese and Korean",
                 lacking[:20] + (" ..." if len(lacking) > 20 else ""),
             )
             break

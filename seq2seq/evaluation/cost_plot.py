@@ -60,7 +60,8 @@ def select_variants(
 ) -> list[VariantCost]:
     """Return the mean cost and score of each variant whose name begins with `prefix`.
 
-    The cheapest variant is first. The prefix is removed from the names. If a seed has several rows, the last one counts.
+    The cheapest variant is first. The prefix is removed from the names. If a seed has several rows,
+    the last one counts.
 
     decoding: The search as RESULTS.md describes it, such as "greedy". metric: The name of a score.
 
@@ -86,7 +87,11 @@ def select_variants(
         costs.setdefault(row["variant"], {})[row["seed"]] = (price, values[metric])
     if not costs:
         wanted = f"{metric} on {split}, {decoding}"
-        has = f"the rows have {'; '.join(known)}" if known else "no name begins with it"
+        has = (
+            f"the rows have {'; '.join(known)}"
+            if known
+            else "no variant name begins with this prefix"
+        )
         raise UserError(f"no variant whose name begins with {prefix!r} has {wanted}: {has}")
     means = [
         VariantCost(

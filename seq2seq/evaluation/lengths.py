@@ -36,7 +36,7 @@ class LengthBucket:
 
     @property
     def length_ratio(self) -> float:
-        """The number of hypothesis words per reference word. NaN if there are no reference words."""
+        """Hypothesis words per reference word, or NaN if there are no reference words."""
         if not self.reference_words:
             return float("nan")
         return self.hypothesis_words / self.reference_words

@@ -536,7 +536,7 @@ def test_results_are_recorded_from_a_clean_tree_alone(shell, refused, scored, mo
     (scored / "loose").write_text("end")
     said = shell(*command)
     assert said.code == 2
-    assert "changes that are not committed (loose)" in said.err
+    assert "uncommitted changes (loose)" in said.err
     assert record.read_text().count("\n") == 4
 
 
@@ -583,7 +583,7 @@ def test_a_row_that_cannot_be_written_costs_no_score(shell, scored):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--plot", "x.jpg"], "x.jpg: pictures are .png, .svg or .pdf, not 'jpg'"),
+        (["--plot", "x.jpg"], "x.jpg: a picture must end in .png, .svg or .pdf, not in 'jpg'"),
         (["-o", "nowhere/out"], "the folder nowhere does not exist"),
         (["-o", "out.gz"], "out.gz: lines are written as they are"),
         (["--top-k", "3"], "temperature, top-k, top-p and seed need sampling (--sample)"),
