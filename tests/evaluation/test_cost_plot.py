@@ -53,7 +53,7 @@ def test_what_is_not_there_is_said():
         select_variants([row()], cost="minutes", **WANTED | {"metric": "chrF"})
     with pytest.raises(UserError, match="no variant name begins with this prefix"):
         select_variants([row()], cost="minutes", **WANTED | {"prefix": "other-"})
-    with pytest.raises(UserError, match="study-base: its row does not say how long"):
+    with pytest.raises(UserError, match="study-base: a row has no training_minutes"):
         select_variants([row(minutes=None)], cost="minutes", **WANTED)
 
 
