@@ -251,7 +251,7 @@ def report(
         f"torch {torch.__version__}, {machine(device, threads)}, rounds of {len(batches)} updates, "
         f"{tokens / len(batches):,.0f} target tokens per update, padding {padding(batches):.1%}"
     )
-    if len(learners) == 1:  # the memory of several variants cannot be told apart
+    if len(learners) == 1:  # the memory of several variants cannot be separated
         print(f"peak memory without imports: {memory:,.0f} MiB")
     for dtype, rate in peaks.items():
         print(f"peak speed of a matrix product, {dtype}: {rate / 1e9:,.0f} GFLOP/s")

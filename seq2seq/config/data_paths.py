@@ -21,7 +21,7 @@ _Value = str | list[str] | None
 def find_data(data: DataConfig, folder: Path, made_with: DataConfig | None = None) -> DataConfig:
     """Return the data sets with absolute paths.
 
-    A relative path is searched in `folder` first, then in `$SEQ2SEQ_DATA`. If a file does not
+    A relative path is looked up in `folder` first, then in `$SEQ2SEQ_DATA`. If a file does not
     exist in any of these places, its path is the first one that was tried.
 
     made_with: The same data sets with the paths that an earlier run read. They are tried first.
@@ -47,7 +47,7 @@ def find_data(data: DataConfig, folder: Path, made_with: DataConfig | None = Non
             paths[split] = [find(*pair) for pair in zip(value, known, strict=True)]
         elif value is not None:
             paths[split] = find(value, earlier if isinstance(earlier, str) else None)
-    # `hub` may be a hub id (owner/name) or a local folder. If the folder exists, it is meant.
+    # `hub` may be a hub id (owner/name) or a local folder. An existing folder takes precedence.
     if data.hub is not None:
         places = [base / data.hub for base in folders]
         if made_with is not None and made_with.hub is not None:

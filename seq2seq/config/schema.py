@@ -65,7 +65,8 @@ class DataConfig(Section):
     third is one table: `.tsv`, `.jsonl` or `.conllu` (also with `.gz`), or `.parquet`. A language
     model reads one text file or one table.
 
-    A relative path is searched in the folder of the configuration first, then in `$SEQ2SEQ_DATA`.
+    A relative path is looked up in the folder of the configuration first, then in
+    `$SEQ2SEQ_DATA`.
     """
 
     source: str = Field(
@@ -84,8 +85,8 @@ class DataConfig(Section):
     )
     valid: str | list[str] | None = Field(
         None,
-        description="Path of the validation set, which chooses the best weights. Training needs a "
-        "validation set, from this key or from `hub`.",
+        description="Path of the validation set, on which the best weights are chosen. "
+        "Training needs a validation set, from this key or from `hub`.",
     )
     test: str | list[str] | None = Field(
         None,
@@ -279,7 +280,7 @@ class EncoderConfig(Section):
         0.2,
         ge=0,
         lt=1,
-        description="Dropout rate on the source embeddings. 0 turns it off.",
+        description="Dropout rate on the source embeddings. 0 turns dropout off.",
         json_schema_extra=_FROM_TEXT,
     )
     variational: bool = Field(
@@ -384,10 +385,11 @@ class DecoderConfig(Section):
         0.2,
         ge=0,
         lt=1,
-        description="Dropout rate between the layers and before the output layer. 0 turns it off.",
+        description="Dropout rate between the layers and before the output layer. "
+        "0 turns dropout off.",
     )
     embedding_dropout: float = Field(
-        0.2, ge=0, lt=1, description="Dropout rate on the target embeddings. 0 turns it off."
+        0.2, ge=0, lt=1, description="Dropout rate on the target embeddings. 0 turns dropout off."
     )
     variational: bool = Field(
         False,

@@ -28,7 +28,7 @@ AnySection = TypeVar("AnySection", bound=Section)
 def load_config(path: Path, settings: Iterable[str] = (), *, needs_files: bool = True) -> Config:
     """Read a configuration file and override its values with `section.key=value` settings.
 
-    Relative paths in `[data]` become absolute: they are searched in the folder of the file first,
+    Relative paths in `[data]` become absolute: they are looked up in the folder of the file first,
     then in `$SEQ2SEQ_DATA`. needs_files: Whether the configuration must name a training set.
 
     Raises UserError if the file is missing, is not TOML, or has unknown keys or wrong values.
@@ -58,7 +58,7 @@ def parse_config(values: dict[str, Any], where: str, *, needs_files: bool = True
 def find_files(config: Config, folder: Path) -> Config:
     """Return the configuration with absolute paths in `data`.
 
-    Relative paths are searched in `folder` first, then in `$SEQ2SEQ_DATA`.
+    Relative paths are looked up in `folder` first, then in `$SEQ2SEQ_DATA`.
     """
     return config.model_copy(update={"data": find_data(config.data, folder)})
 
@@ -164,7 +164,7 @@ def _lay_over(values: dict[str, Any], setting: str) -> None:
     try:
         value = tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
-        value = text  # a bare word is a string
+        value = text  # text that is not a TOML value counts as a string
     for section in sections:
         inner = values.setdefault(section, {})
         if not isinstance(inner, dict):

@@ -53,7 +53,7 @@ def plot_attention(alignments: Path, line: int, picture: Path) -> None:
     _name(axes.set_yticks(range(len(target)), target), family)
     _grid(axes, weights.shape)
     with warnings.catch_warnings():
-        # One warning has listed the missing characters; matplotlib would warn about each one.
+        # `_fonts_for` has warned about missing characters; matplotlib would warn again.
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         save_figure(figure, picture)
 
@@ -106,7 +106,7 @@ def _is_table(value: Any, rows: int, columns: int) -> bool:
         and len(value) == rows
         and all(isinstance(row, list) and len(row) == columns for row in value)
         and all(isinstance(weight, int | float) for row in value for weight in row)
-        and all(0 <= weight <= 1 for row in value for weight in row)  # and so no NaN
+        and all(0 <= weight <= 1 for row in value for weight in row)  # this also excludes NaN
     )
 
 

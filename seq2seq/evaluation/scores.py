@@ -52,7 +52,7 @@ def corpus_bleu(
 def bleu_signature(*, lowercase: bool = False, tokens: str = "13a") -> str:
     """Return the sacreBLEU signature of the score that `corpus_bleu` computes."""
     metric = BLEU(lowercase=lowercase, tokenize=tokens, force=True)
-    metric.corpus_score(["one"], [["one"]])  # sets the number of references
+    metric.corpus_score(["one"], [["one"]])  # the signature contains the number of references
     return str(metric.get_signature())
 
 
