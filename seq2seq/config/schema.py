@@ -272,8 +272,8 @@ class EncoderConfig(Section):
         0.2,
         ge=0,
         lt=1,
-        description="Dropout rate between the layers and on the output of the last layer. 0 turns "
-        "it off.",
+        description="Dropout rate between the layers and on the output of the last layer. "
+        "0 turns dropout off.",
         json_schema_extra=_FROM_TEXT,
     )
     embedding_dropout: float = Field(

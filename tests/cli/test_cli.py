@@ -74,7 +74,7 @@ def test_help(shell, command):
     [
         (["trian"], "no command 'trian'; did you mean 'train'?"),
         (["translate"], "MODEL"),
-        (["train", "none.toml"], "none.toml: no such file"),
+        (["train", "none.toml"], "none.toml: this file does not exist"),
         (["translate", "--beem", "3", "m"], "--beem"),
         (["translate", "nowhere"], "nowhere: no such model folder"),
         (["translate", "nowhere", "none.txt"], "none.txt: cannot be read: No such file"),
