@@ -425,7 +425,7 @@ def test_mistakes_with_a_folder(tmp_path, runs):
     with pytest.raises(seq2seq.UserError, match="no such model folder"):
         seq2seq.load(tmp_path / "nothing")
     model, _ = runs("tagging")
-    with pytest.raises(seq2seq.UserError, match="only translators can form an ensemble: give one"):
+    with pytest.raises(seq2seq.UserError, match="an ensemble is for translators: name one model"):
         seq2seq.load(model, model)
     with pytest.raises(seq2seq.UserError, match="device 'gpu' is not there"):
         seq2seq.load(model, device="gpu")
