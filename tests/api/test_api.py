@@ -382,7 +382,7 @@ def test_a_bar_in_a_notebook(tmp_path, monkeypatch, capsys):
         ({"train": None}, seq2seq.UserError, "set train .files. or hub"),
         ({"out": None}, seq2seq.UserError, r"name the folder of the run: out="),
         ({"config": 3}, TypeError, "config is int: give the path of a TOML file, a dictionary"),
-        ({"config": "no.toml"}, seq2seq.UserError, "no.toml: no such file"),
+        ({"config": "no.toml"}, seq2seq.UserError, "no.toml: this file does not exist"),
         ({"settings": ["seed=2"]}, TypeError, "settings are for a configuration file"),
         ({"callbacks": [print]}, TypeError, "has no methods on_log and on_validation"),
         ({"callbacks": [Watch]}, TypeError, "give an object of a subclass of seq2seq.Callback"),

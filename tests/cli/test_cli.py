@@ -74,7 +74,7 @@ def test_help(shell, command):
     [
         (["trian"], "unknown command 'trian'; did you mean 'train'?"),
         (["translate"], "MODEL"),
-        (["train", "none.toml"], "none.toml: no such file"),
+        (["train", "none.toml"], "none.toml: this file does not exist"),
         (["translate", "--beem", "3", "m"], "--beem"),
         (["translate", "nowhere"], "nowhere: no such model folder"),
         (["translate", "nowhere", "none.txt"], "none.txt: cannot be read: No such file"),
@@ -164,7 +164,7 @@ def test_a_corpus_that_cannot_be_used(refused, toy, tmp_path, spoil):
         ),
         (["training.device='cuda:7'"], ["device 'cuda:7' is not available", "cpu"]),
         (["training.precision='fp8'"], ["training.precision"]),
-        (["encoder"], ["--set encoder: write section.key=value"]),
+        (["encoder"], ["--set encoder: not a setting; write section.key=value"]),
     ],
 )
 def test_a_configuration_that_cannot_be_used(refused, toy, tmp_path, settings, wanted):
@@ -536,7 +536,7 @@ def test_results_are_recorded_from_a_clean_tree_alone(shell, refused, scored, mo
     (scored / "loose").write_text("end")
     said = shell(*command)
     assert said.code == 2
-    assert "changes that are not committed (loose)" in said.err
+    assert "uncommitted changes (loose)" in said.err
     assert record.read_text().count("\n") == 4
 
 
@@ -583,7 +583,7 @@ def test_a_row_that_cannot_be_written_costs_no_score(shell, scored):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--plot", "x.jpg"], "x.jpg: pictures are .png, .svg or .pdf, not 'jpg'"),
+        (["--plot", "x.jpg"], "x.jpg: a picture must end in .png, .svg or .pdf, not in 'jpg'"),
         (["-o", "nowhere/out"], "the folder nowhere does not exist"),
         (["-o", "out.gz"], "out.gz: the output cannot be compressed"),
         (["--top-k", "3"], "temperature, top-k, top-p and seed only work with sampling (--sample)"),

@@ -118,7 +118,7 @@ def test_evaluate(shell, models, tmp_path):
     assert picture.stat().st_size > 5000
     assert len(out.read_text().split()) == 2
     refused = shell("evaluate", models["tag"], texts, labels, *_QUICK)
-    assert "texts, row 1: 1 labels where 2 are to be told" in refused.err
+    assert "texts, row 1: has 1 labels, but the text needs 2" in refused.err
     labels.write_text("the\ndog\n")
     texts.write_text("A\nB\n")
     scored = shell("evaluate", models["write"], texts, labels, "--json", *_QUICK)
@@ -164,5 +164,5 @@ def test_a_tagger_without_the_text_that_it_has_learned_from(shell, models, tmp_p
     tags.write_text("A B\n")
     found = shell("evaluate", models["tag"], texts, tags, *_QUICK)
     assert found.code == 0, found
-    assert "which words are unknown cannot be told" in found.err
+    assert "accuracy on unknown words is left out" in found.err
     assert "unknown words" not in found.out
