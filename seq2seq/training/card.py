@@ -119,7 +119,7 @@ def _portable_command(command: str) -> str:
 
 def _data_name(data: DataConfig) -> str:
     name = data.train or data.hub
-    return f"`{name}`" if name else "given in Python"
+    return f"`{name}`" if name else "passed from Python"
 
 
 def _bleu(config: Config, value: float) -> str:
