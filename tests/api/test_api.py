@@ -389,7 +389,7 @@ def test_a_bar_in_a_notebook(tmp_path, monkeypatch, capsys):
             TypeError,
             "is not an object with the methods on_log and on_validation",
         ),
-        ({"callbacks": [Watch]}, TypeError, "give an object of a subclass of seq2seq.Callback"),
+        ({"callbacks": [Watch]}, TypeError, "give an instance of a subclass of seq2seq.Callback"),
         ({"callbacks": Watch(1)}, TypeError, "callbacks must be a list of callbacks, not Watch"),
         (
             {"config": {"data": {"sauce": 1}, "trainning": {}}},
