@@ -27,7 +27,7 @@ def model_card(model: Model, row: ValidationRow, command: str) -> str:
     config = model.config
     data = name_data(config.data)
     use = config.task.example
-    if config.decoder.bidirectional:  # sees the tokens it predicts, so it cannot generate
+    if config.decoder.bidirectional:  # it sees its own targets, so it cannot generate text
         use = "seq2seq perplexity FOLDER"
     parameters = sum(p.numel() for p in model.network.parameters())
     quality = "" if row["bleu"] is None else _bleu(config, row["bleu"])
@@ -135,7 +135,7 @@ def _parts(config: Config) -> list[str]:
     stack = "bidirectional " if encoder.bidirectional else ""
     of_encoder = f"encoder: {encoder.layers} × {stack}{encoder.cell.upper()} {encoder.hidden}"
     if config.task.source == "condition":
-        of_encoder = f"given: a {encoder.kind}"
+        of_encoder = f"input: a {encoder.kind}"
     kind = str(context.kind)
     if context.is_attention:
         kind += f" attention, {context.placement}"

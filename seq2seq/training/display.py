@@ -67,7 +67,7 @@ class MetricsLog:
 
 
 class ProgressDisplay:
-    """A display of progress: a bar in a terminal or a notebook, otherwise lines of the log."""
+    """The display of training progress: a bar in a terminal or notebook, else log lines."""
 
     def __init__(self, *, quiet: bool = False) -> None:
         self._bar = None if quiet else live_bar()
@@ -90,7 +90,7 @@ class ProgressDisplay:
             self._bar.stop()
 
     def show_position(self, settings: TrainingConfig, counters: Counters, batches: int) -> None:
-        """Move the bar. Called after every update, so it returns at once between two refreshes.
+        """Redraw the progress bar, at most a few times per second. Called after every update.
 
         batches: number of batches in the epoch.
         """

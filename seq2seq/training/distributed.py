@@ -65,14 +65,20 @@ class Ranks:
         return items[self.rank :: self.world_size]
 
     def gather_shards(self, share: list[T]) -> list[T]:
-        """Join the shares of all ranks, as `shard` made them, and return the items in order."""
+        """Return the items of all ranks in their order before `shard` distributed them.
+
+        share: the items of this rank.
+        """
         shares = self.all_gather(share)
         return [
             shares[i % self.world_size][i // self.world_size] for i in range(sum(map(len, shares)))
         ]
 
     def gather_rows(self, rows: torch.Tensor) -> torch.Tensor:
-        """Join the rows [N, ...] of all ranks' shards, in order, into one tensor on the CPU."""
+        """Return the rows of all ranks, [N, ...], in their order before `shard`, on the CPU.
+
+        rows: the rows of this rank. N counts the rows of all ranks.
+        """
         return torch.stack(self.gather_shards(list(rows.cpu())))
 
     def all_gather(self, value: T) -> list[T]:
@@ -100,7 +106,7 @@ class Ranks:
         return list(summed.tolist())
 
     def data_parallel(self, module: nn.Module) -> nn.Module:
-        """Wrap a module so that every backward pass averages its gradients over the ranks."""
+        """Return the module, wrapped to average gradients over the ranks in each backward pass."""
         if self.world_size == 1:
             return module
         return DistributedDataParallel(
@@ -183,8 +189,8 @@ def process_group(device: torch.device) -> Iterator[Ranks]:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         lost = True
         raise UserError(
-            f"rank {rank} has lost another rank, so the run ends here; resume from the last "
-            f"checkpoint with --resume ({str(error).splitlines()[0][:200]})"
+            f"rank {rank} has lost the connection to another rank, so the run ends here; resume from "
+            f"the last checkpoint with --resume ({str(error).splitlines()[0][:200]})"
         ) from error
     finally:
         if dist.is_initialized() and not lost:

@@ -117,7 +117,7 @@ class BatchPlanner:
     def plan_name(self) -> str:
         """A description of how batches are planned.
 
-        A position in an epoch is meaningful only together with the same plan name.
+        A saved position in an epoch is valid only as long as this name stays the same.
         """
         settings = self.config.training
         text = not self.config.task.has_source

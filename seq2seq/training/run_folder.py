@@ -40,7 +40,7 @@ def default_folder(config: Path) -> Path:
 
 @contextmanager
 def lock_folder(folder: Path) -> Iterator[None]:
-    """Create a run folder and lock it against other processes. Remove the folder if it stays empty.
+    """Create a run folder and lock it against other processes. Delete the folder if it stays empty.
 
     Raise UserError if another process holds the lock. If the file system does not support locks,
     other processes are not kept out.
@@ -112,7 +112,7 @@ class RunFolder:
         return any(self.checkpoints.glob("update-*"))
 
     def create(self, config: Config) -> None:
-        """Write the configuration, which makes the folder a run, and delete old partial files."""
+        """Write config.toml, which marks the folder as a run folder, and delete partial files."""
         with atomic_file(self.folder / "config.toml") as aside:
             aside.write_text(toml.dump_config(config), encoding="utf-8")
         self.checkpoints.mkdir(exist_ok=True)
@@ -127,7 +127,7 @@ class RunFolder:
 
 @dataclass(frozen=True)
 class RunRecord:
-    """Facts about a run that its folder records. The folder is <recipe>/<variant>[-seed-<n>].
+    """Facts about a run, read from its folder <recipe>/<variant>[-seed-<n>].
 
     recipe: name of the parent folder.
     variant: name of the run folder, without the seed.
@@ -142,7 +142,7 @@ class RunRecord:
 
 
 def read_run_record(folder: Path) -> RunRecord:
-    """Read the record of a run folder, of which files may be missing.
+    """Read the record of a run folder. Missing logs are allowed.
 
     Raise UserError if a log is broken.
     """
@@ -170,7 +170,7 @@ def _refuse_another(config: Config, written: Path) -> None:
     """Raise UserError if the run cannot be resumed with `config`.
 
     The weights learned so far fit one data set and one architecture, so these must stay the same.
-    Training settings may change. written: the path of the run's config.toml.
+    Most training settings may change. written: the path of the run's config.toml.
     """
     try:
         old = tomllib.loads(written.read_text(encoding="utf-8"))
@@ -181,7 +181,8 @@ def _refuse_another(config: Config, written: Path) -> None:
     old = tomllib.loads(toml.dump_config(parsed))
     new = tomllib.loads(toml.dump_config(config))
     sections = ("task", "seed", "data", "tokenizer", "encoder", "context", "decoder")
-    # The optimizer's state fits its kind only. Best scores of different metrics do not compare.
+    # The saved optimizer state fits one kind of optimizer. The best score so far can only be
+    # compared with scores of the same metric, beam and lines.
     keys = {"training.optimizer", *(f"validation.{name}" for name in ("metric", "beam", "lines"))}
     # The files may have moved. Their content is compared when the data is prepared.
     paths = {"data.train", "data.valid", "data.test"}

@@ -85,7 +85,7 @@ def train_model(
                 config, run.data, threads, in_use=run.has_checkpoint, memory=memory
             )
         _check_data(prepared, config, ranks)
-        runtime.keep_freed_memory()  # after preparation, whose memory should be freed
+        runtime.keep_freed_memory()  # only now, so that the memory of the preparation is freed
         trainer = Trainer(
             TrainingContext(config, run, prepared, device, dtype, ranks, command, callbacks)
         )
@@ -148,7 +148,7 @@ def _check_data(prepared: PreparedData, config: Config, ranks: Ranks) -> None:
     """Raise UserError if the ranks have different data, or if there is too little data."""
     ranks.require_equal(prepared.digest(), "training text or vocabulary")
     if not config.data.line_ends and not prepared.valid.lengths.any():
-        raise UserError("data.valid: no text to validate the model on; name a file with text")
+        raise UserError("data.valid: no text in the validation data; give data that contains text")
     if config.data.source and len(prepared.train) < ranks.world_size:
         raise UserError(
             f"{len(prepared.train)} training pairs cannot be split over "

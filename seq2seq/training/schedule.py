@@ -51,9 +51,10 @@ def follows_clock(config: TrainingConfig) -> bool:
 def schedule_position(
     config: TrainingConfig, counters: Counters, batches: int, seconds: float
 ) -> float:
-    """Return the argument `done` of `learning_rate`: the fraction of the run that is done.
+    """Return the fraction of the run that is done, 0 to 1, as the learning-rate schedule needs it.
 
-    The limits `epochs` and `updates` determine it, or `minutes` if that is the only limit.
+    The fraction follows the limits `epochs` and `updates`, or `minutes` if that is the only limit
+    and the schedule is cosine.
     batches: number of batches in the current epoch.
     seconds: training time so far, the same on all ranks.
     """
@@ -65,7 +66,7 @@ def schedule_position(
 def fraction_done(
     config: TrainingConfig, counters: Counters, batches: int, *, clock: bool
 ) -> float:
-    """Return the fraction of the run that is done, 0 to 1, by the limit that is closest.
+    """Return the fraction of the run that is done, 0 to 1, by the limit that is nearest.
 
     batches: number of batches in the current epoch.
     clock: whether the limit `minutes` counts too.

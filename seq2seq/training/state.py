@@ -52,7 +52,7 @@ class Counters:
     window_start: float = 0.0  # value of `seconds` when the window began
 
     def window_row(self, learning_rate: float) -> TrainingRow:
-        """Return the training row of the log for the updates in the window, at least one."""
+        """Return the training row of the log for the updates since the last row, at least one."""
         loss = self.window_nll / self.window_tokens
         return {
             "kind": "train",
@@ -94,7 +94,7 @@ class TrainState:
     def save(self, folder: Path) -> None:
         """Write the state into an existing folder.
 
-        Raise OSError or RuntimeError if writing fails. torch raises the latter if the disk is full.
+        Raise OSError or RuntimeError if writing fails. torch raises RuntimeError on a full disk.
         """
         save_weights(folder / _WEIGHTS, self.network)
         if self.ema is not None:
@@ -150,7 +150,7 @@ class TrainState:
 def _read_counters(path: Path) -> Counters:
     """Read the counters of a checkpoint.
 
-    Raise an exception of `_BROKEN` if the file is incomplete or was written by another version.
+    Raise an exception listed in `_BROKEN` if the file is incomplete or was written by another version.
     """
     if not path.exists():
         raise ValueError(f"{path.name} is missing, so another version wrote the checkpoint")

@@ -159,7 +159,7 @@ class TrainStep:
             return self._apply(nll_sum, batches, rate, number)
 
     def _apply(self, nll: Tensor, batches: list[Batch], rate: float, number: int) -> UpdateResult:
-        """Clip, check and apply the gradients that the batches of an update have summed."""
+        """Clip, check and apply the summed gradients of all batches of an update."""
         gradients = [p.grad for p in self.network.parameters() if p.grad is not None]
         norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
         rows = np.concatenate([batch.examples for batch in batches])
@@ -198,7 +198,7 @@ class TrainStep:
             ]
 
     def require_finite(self, number: int) -> None:
-        """Raise UserError if a weight or the optimizer state is NaN or infinite.
+        """Raise UserError if a weight or a value of the optimizer state is NaN or infinite.
 
         number: number of the last update, for the error message.
         """

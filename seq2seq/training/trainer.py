@@ -74,7 +74,10 @@ class Trainer:
         self.metrics: MetricsLog
 
     def restore(self, threads: int) -> None:
-        """Load the last checkpoint, if there is one, and open the log. threads: for a new run."""
+        """Load the last checkpoint, if there is one, and open the metrics log.
+
+        threads: number of threads of each process. A resumed run uses its earlier number instead.
+        """
         ranks = self.ranks
         if ranks.broadcast(ranks.is_first and self.checkpoints.load(self.state)):
             self.state.broadcast(ranks)
@@ -101,7 +104,10 @@ class Trainer:
         self.metrics = MetricsLog(path, counters.rows)
 
     def _adapt_to_changes(self, threads: int) -> None:
-        """Handle a loaded state whose batches, threads or ranks differ from those of this run."""
+        """Adapt the run if its batches, threads or ranks have changed since the checkpoint.
+
+        threads: number of threads that this process would use in a new run.
+        """
         counters = self.state.counters
         if counters.plan_name not in ("", self.planner.plan_name):
             _log.info("the plan of the batches has changed, so the current epoch starts again")
@@ -211,7 +217,7 @@ class Trainer:
             self.profiler.updated()
 
     def synchronize(self, caught: list[int]) -> int:
-        """Sum the results of the pending updates over all ranks.
+        """Sum the results of the updates since the last call over all ranks.
 
         Return the number of the signal that stops the run, which any rank may have received; 0 if
         there is none. Raise UserError if a loss or gradient is NaN or infinite.

@@ -170,7 +170,7 @@ def test_a_rank_that_dies_ends_the_run(long_run, which, script, toy, tmp_path):
     assert len(ranks) == 2
     os.kill(ranks[which], signal.SIGKILL)
     assert process.wait(timeout=60) != 0
-    assert "has lost another rank" in log.read_text()
+    assert "has lost the connection to another rank" in log.read_text()
     assert "--resume" in log.read_text()
     ran(script, toy, tmp_path / "run", "training.updates=200", "--resume", ranks=2)
 
@@ -288,7 +288,7 @@ def test_a_host_that_is_cut_off_ends_the_run(script, toy, tmp_path, hosts):
                 os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
     for log in logs:
-        assert "has lost another rank" in log.read_text()
+        assert "has lost the connection to another rank" in log.read_text()
 
 
 @pytest.mark.parametrize("task", ["pairs", "text"])
