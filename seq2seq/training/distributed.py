@@ -189,8 +189,8 @@ def process_group(device: torch.device) -> Iterator[Ranks]:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         lost = True
         raise UserError(
-            f"rank {rank} has lost the connection to another rank, so the run ends here; resume from "
-            f"the last checkpoint with --resume ({str(error).splitlines()[0][:200]})"
+            f"rank {rank} has lost the connection to another rank, so the run ends here; resume "
+            f"from the last checkpoint with --resume ({str(error).splitlines()[0][:200]})"
         ) from error
     finally:
         if dist.is_initialized() and not lost:

@@ -150,7 +150,7 @@ class TrainState:
 def _read_counters(path: Path) -> Counters:
     """Read the counters of a checkpoint.
 
-    Raise an exception listed in `_BROKEN` if the file is incomplete or was written by another version.
+    Raise an exception listed in `_BROKEN` if the file is broken or comes from another version.
     """
     if not path.exists():
         raise ValueError(f"{path.name} is missing, so another version wrote the checkpoint")
