@@ -90,7 +90,7 @@ def test_train_load_and_use_in_a_thread(runs, name):
     assert all(isinstance(text, str) for text in written)
     config = load_model_config(model)
     assert config.data.train is None
-    assert "training data: given in Python" in (model / "README.md").read_text()
+    assert "training data: passed from Python" in (model / "README.md").read_text()
 
 
 @EVERY
@@ -380,13 +380,17 @@ def test_a_bar_in_a_notebook(tmp_path, monkeypatch, capsys):
         ({"train": [{"en": "a"}]}, seq2seq.UserError, "train, row 1: no column 'fr'"),
         ({"valid": None}, seq2seq.UserError, r"data.valid is not set; give valid=\.\.\., or name"),
         ({"train": None}, seq2seq.UserError, "set train .files. or hub"),
-        ({"out": None}, seq2seq.UserError, r"name the folder of the run: out="),
-        ({"config": 3}, TypeError, "config is int: give the path of a TOML file, a dictionary"),
+        ({"out": None}, seq2seq.UserError, r"out is missing; give the run folder"),
+        ({"config": 3}, TypeError, "config must be the path of a TOML file, .*, not int"),
         ({"config": "no.toml"}, seq2seq.UserError, "no.toml: this file does not exist"),
-        ({"settings": ["seed=2"]}, TypeError, "settings are for a configuration file"),
-        ({"callbacks": [print]}, TypeError, "has no methods on_log and on_validation"),
-        ({"callbacks": [Watch]}, TypeError, "give an object of a subclass of seq2seq.Callback"),
-        ({"callbacks": Watch(1)}, TypeError, "callbacks is Watch: give a list of callbacks"),
+        ({"settings": ["seed=2"]}, TypeError, "settings need a configuration file"),
+        (
+            {"callbacks": [print]},
+            TypeError,
+            "is not an object with the methods on_log and on_validation",
+        ),
+        ({"callbacks": [Watch]}, TypeError, "give an instance of a subclass of seq2seq.Callback"),
+        ({"callbacks": Watch(1)}, TypeError, "callbacks must be a list of callbacks, not Watch"),
         (
             {"config": {"data": {"sauce": 1}, "trainning": {}}},
             seq2seq.UserError,
