@@ -131,7 +131,7 @@ def _find_files(data: DataConfig, split: Split, *, in_memory: bool = False) -> l
         if not files
     ]
     raise UserError(
-        f"data.{split}: file not found: {' and '.join(missing)}; "
+        f"data.{split}: no such file: {' and '.join(missing)}; "
         "put it there or in the folder $SEQ2SEQ_DATA"
     )
 

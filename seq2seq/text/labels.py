@@ -21,9 +21,9 @@ class LabelSet:
         self._numbers = {name: number for number, name in enumerate(self.names)}
         if len(self.names) < 2:
             raise UserError(
-                f"the training data has only one label, {self.names[0]!r}; at least two are needed"
+                f"there is only one label, {self.names[0]!r}; at least two are needed"
                 if self.names
-                else "there are no labels; the training data needs at least two"
+                else "there are no labels; at least two are needed"
             )
 
     def __len__(self) -> int:

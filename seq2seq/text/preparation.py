@@ -189,7 +189,7 @@ def _require_some(remaining: int, counts: Counter[str]) -> None:
     """Raise UserError, with the counts, if no training examples remain after filtering."""
     if not remaining:
         summary = filtering.summarize(counts)
-        raise UserError(f"no training pairs remain after filtering: {summary}")
+        raise UserError(f"no training pairs are left after filtering: {summary}")
 
 
 def _without_ids(examples: Iterable[Example]) -> Iterator[EncodedChunk]:

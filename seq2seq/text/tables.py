@@ -57,19 +57,18 @@ def _names(columns: Columns, location: str) -> tuple[str, str]:
     if isinstance(source, str) and isinstance(target, str):
         return source, target
     raise UserError(
-        f"{location}: data.source_column and data.target_column must both be names; only for a TSV "
-        "file without a header, both can be numbers"
+        f"{location}: data.source_column and data.target_column must both be names; use "
+        "two numbers only for a TSV file without a header"
     )
 
 
 def _check_columns(names: Iterable[str], columns: list[str], location: str) -> None:
-    """Raise UserError unless each name occurs exactly once in `columns`."""
     for name in names:
         if name not in columns:
             raise UserError(
-                f"{location}: no column {name!r} among {', '.join(map(repr, columns)) or 'none'}; "
-                "rename a column, or set data.source_column and data.target_column"
-                f"{did_you_mean(name, columns)}"
+                f"{location}: no column {name!r}; existing columns: "
+                f"{', '.join(map(repr, columns)) or 'none'}; rename a column, "
+                f"or set data.source_column and data.target_column{did_you_mean(name, columns)}"
             )
         if columns.count(name) > 1:
             raise UserError(
@@ -78,17 +77,16 @@ def _check_columns(names: Iterable[str], columns: list[str], location: str) -> N
 
 
 def require_line(value: object, column: str, location: str) -> str:
-    """Return the value with each newline replaced by a space.
-
-    Raises UserError, with the column and the location, for a value that is not text.
-    """
+    """Return the text with newlines replaced by spaces. Raises UserError if it is not text."""
     if not isinstance(value, str):
         kind = "null" if value is None else type(value).__name__
         raise UserError(f"{location}: column {column!r} is {kind}, not text; fix or remove the row")
     try:
         value.encode()
     except UnicodeEncodeError:  # JSON can contain half a character: "\ud83d"
-        raise UserError(f"{location}: column {column!r} contains half a surrogate pair") from None
+        raise UserError(
+            f"{location}: column {column!r} has half a surrogate pair; fix or remove the row"
+        ) from None
     return value.replace("\n", " ")
 
 
@@ -99,14 +97,14 @@ def _tsv(path: Path, columns: Columns) -> Iterator[Example]:
     source, target = columns
     if isinstance(source, int) and isinstance(target, int):
         if min(source, target) < 1:
-            raise UserError(f"{path}: no column {min(source, target)}; column numbers start at 1")
+            raise UserError(f"{path}: no column {min(source, target)}; column numbers count from 1")
         first, second = source - 1, target - 1
     else:
         names = _names(columns, str(path))
         _, header = next(lines, (0, None))
         if header is None:
             return
-        ending = "\r" if header.endswith("\r") else ""  # the file is from Windows
+        ending = "\r" if header.endswith("\r") else ""  # the file has Windows line ends
         header_cells = header.removesuffix(ending).split("\t")
         _check_columns(names, header_cells, str(path))
         first, second = map(header_cells.index, names)
@@ -135,11 +133,9 @@ def _jsonl(path: Path, names: tuple[str, str]) -> Iterator[Example]:
         try:
             record = json.loads(line)
         except (ValueError, RecursionError) as error:
-            raise UserError(f"{location}: invalid JSON: {error}; one object per line") from None
+            raise UserError(f"{location}: invalid JSON: {error}; use one object per line") from None
         if not isinstance(record, dict):
-            raise UserError(
-                f"{location}: a JSON {type(record).__name__}; write one object per line"
-            )
+            raise UserError(f"{location}: not a JSON object but a {type(record).__name__}")
         yield read_record(record, names, location)
 
 
@@ -173,19 +169,13 @@ def _hub(
 
 
 def read_dataset(dataset: datasets.Dataset, columns: Columns, location: str) -> Iterator[Example]:
-    """Yield the examples of a loaded dataset.
-
-    location: The name of the dataset, for error messages.
-    Raises the errors of `read_table`.
-    """
+    """Yield the examples of a loaded dataset. `location` is its name in error messages."""
     return _dataset(dataset, _names(columns, location), location)
 
 
 def read_record(record: Mapping[str, object], columns: Columns, location: str) -> Example:
-    """Read an example from a dictionary. A dot in a column name selects a key of a nested one.
-
-    Raises UserError for a missing column or a value that is not text.
-    """
+    """Read an example from a dictionary. The column "translation.en" is in a nested dictionary.
+    Raises UserError for a missing column or a value that is not text."""
     values = dict(_dotted(record))
     names = _names(columns, location)
     _check_columns(names, list(values), location)
@@ -211,8 +201,8 @@ def _load_hub(hub: str, config: str | None, split: str, location: str) -> datase
         saved = datasets.load_from_disk(hub)
     except ConnectionError:
         raise UserError(
-            f"{location}: cannot reach the Hugging Face hub; check the network, or put the files "
-            "into the folder $SEQ2SEQ_DATA and set their names in [data]"
+            f"{location}: the Hugging Face hub cannot be reached; check the network, or put the "
+            "files into the folder $SEQ2SEQ_DATA and set their names in [data]"
         ) from None
     # The library raises many types of errors from the network, file systems and file formats. Most
     # are caused by a wrong name. The original error stays attached for all others.
@@ -223,7 +213,7 @@ def _load_hub(hub: str, config: str | None, split: str, location: str) -> datase
         saved = {str(saved.split or "train"): saved}
     if split not in saved:
         names = ", ".join(map(repr, saved))
-        raise UserError(f"{location}: split not found among {names}; set data.hub_splits")
+        raise UserError(f"{location}: split not found; splits: {names}; set data.hub_splits")
     return saved[split]
 
 
@@ -249,7 +239,7 @@ def _read_arrow(
             columns = [table.column(name).to_pylist() for name in names]
         except UnicodeDecodeError:
             rows = f"rows {rows_before + 1} to {rows_before + table.num_rows}"
-            raise UserError(f"{location}: not UTF-8 somewhere in {rows}") from None
+            raise UserError(f"{location}: not UTF-8 somewhere in {rows}; convert it") from None
         for row, values in enumerate(zip(*columns, strict=True), rows_before + 1):
             row_location = f"{location}, row {row}"
             source, target = (

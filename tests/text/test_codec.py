@@ -64,7 +64,7 @@ def test_a_broken_file(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "tokenizer.model"
     made = codec(TRANSLATION).source.model
     path.write_bytes(made[:100] if content == b"cut" else content)
-    with pytest.raises(UserError, match=f"^{re.escape(str(path))}: .*no SentencePiece model"):
+    with pytest.raises(UserError, match=f"^{re.escape(str(path))}: .*not a SentencePiece model"):
         Codec.load(tmp_path, config())
 
 
