@@ -30,7 +30,7 @@ class Batch:
     lengths [B]: the length of each source, in tokens, including EOS.
     inputs [B, T]: the decoder inputs for teacher forcing. They start with BOS.
     outputs [B, T]: the target ids with EOS at the end: the inputs shifted left by one step.
-    target_index [n]: the positions in the flattened outputs [B * T] that are not padding.
+    target_index [n]: the positions in the flattened outputs [B * T] that count in the loss.
     continues: True if each row continues the text of the same row in the previous batch.
     """
 
@@ -85,8 +85,8 @@ def plan_batches(lengths: np.ndarray, *, budget: int, seed: int, epoch: int) -> 
 def _cut(rows: np.ndarray, sizes: np.ndarray, budget: int) -> list[np.ndarray]:
     """Split sorted rows into batches that are as large as the budget allows.
 
-    Batch sizes are rounded down by less than an eighth, for example to a multiple of 8 from 64
-    rows on. Thus few different batch sizes occur (see `runtime.row_multiple`).
+    The size of a batch is rounded down by less than an eighth. From 64 rows on, it is a multiple of
+    8. Therefore only a few different sizes occur (see `runtime.row_multiple`).
     """
     batches, lengths = [], sizes.tolist()
     start = 0

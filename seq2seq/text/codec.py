@@ -35,7 +35,7 @@ class Codec:
     labels: LabelSet | VectorFormat | None = None
 
     def encode(self, examples: Sequence[Example], threads: int = 1) -> dict[str, Ids]:
-        """Encode the examples. Return the columns "source" and "target", with a list of ids each.
+        """Encode the examples. Return the ids of each example in columns "source" and "target".
 
         Text becomes the ids of its most likely subwords, and labels become their numbers.
         Raises UserError for an unknown label or a wrong number of labels.
@@ -148,7 +148,7 @@ def check_label_count(task: Task, example: Example) -> None:
     expected = len(text.split(" ")) if task.labels_each_word else 1
     if len(line.split(" ")) != expected:
         number = f"{expected} label{'s' * (expected > 1)}"
-        needed = f", as {text[:60]!r} needs" if text else ""
+        needed = f", as needed for {text[:60]!r}" if text else ""
         raise UserError(
             f"{line!r} is not {number}{needed}: separate labels by a single space, and use no "
             "space inside a label"

@@ -38,7 +38,7 @@ class ConlluSentence:
     def with_column(self, name: str, values: Sequence[str]) -> str:
         """Return the text of the sentence with new values in one column, one value per word.
 
-        The text ends with the blank line that ends a sentence.
+        The text includes the blank line after the sentence.
         """
         lines, column = list(self.lines), CONLLU_COLUMNS.index(name)
         for i, value in zip(self.words, values, strict=True):

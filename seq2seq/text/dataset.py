@@ -68,7 +68,7 @@ def encode_examples(
 
 
 class Dataset:
-    """Examples by row number, read from disk on demand. Their ids include no special ids."""
+    """A dataset that reads examples from disk on demand. Its ids include no special ids."""
 
     def __init__(self, batches: Sequence[pa.RecordBatch]) -> None:
         self._batches = batches

@@ -72,7 +72,7 @@ def length_problem(
 def filter_lengths(
     chunks: Iterable[EncodedChunk], config: Config, counts: Counter[str]
 ) -> Iterator[EncodedChunk]:
-    """Yield the chunks with only those examples whose lengths are within the limits.
+    """Drop the examples whose lengths are outside the limits, and yield the rest in chunks.
 
     Add the number of dropped examples to `counts`, by reason.
     """

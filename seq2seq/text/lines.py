@@ -27,7 +27,7 @@ def decode_lines(stream: IO[bytes], name: str) -> Iterator[str]:
         except UnicodeDecodeError as error:
             raise UserError(
                 f"{name}:{number}: not UTF-8 at byte {error.start + 1} of the line "
-                f"(0x{line[error.start]:02x}); convert it to UTF-8, for example with iconv"
+                f"(0x{line[error.start]:02x}); convert the file, for example with iconv -t UTF-8"
             ) from None
         if number == 1:
             text = text.removeprefix("\ufeff")

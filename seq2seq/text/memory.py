@@ -86,7 +86,7 @@ def _examples(rows: Any, config: Config, split: str) -> Iterator[Example]:
     wanted = "pairs (source, target)" if task.has_source else "texts"
     if isinstance(rows, str | bytes | Mapping) or not isinstance(rows, Iterable):
         hint = f"; to read files, set data.{split}" if isinstance(rows, str) else ""
-        hint = "; pass one of its values" if isinstance(rows, Mapping) else hint
+        hint = "; pass one of its splits" if isinstance(rows, Mapping) else hint
         kind = type(rows).__name__
         raise TypeError(f"{split} must be a list of {wanted}, but has type {kind}{hint}")
     for number, row in enumerate(rows, start=1):

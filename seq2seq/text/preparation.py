@@ -102,7 +102,7 @@ def prepare_data(
             _log.info("the settings or the corpus changed; preparing the data in %s again", folder)
         elif folder.exists() and any(folder.iterdir()):
             raise UserError(
-                f"{folder} contains files other than prepared data, which would be deleted; choose "
+                f"{folder} contains files that are not prepared data and would be deleted; choose "
                 "another folder with --out"
             )
         with atomic_folder(folder) as temporary:
@@ -149,7 +149,7 @@ def _digest(config: Config, memory: MemoryData | None) -> str:
 def _prepare(
     config: Config, folder: Path, threads: int, memory: MemoryData | None
 ) -> tuple[Codec, dict[str, int]]:
-    """Prepare the data in `folder`. Return the codec and the counts of examples by reason."""
+    """Prepare the data in `folder`. Return the codec and the numbers of examples."""
     data = config.data
     counts: Counter[str] = Counter()
     valid = list(corpus.read_examples(data, "valid", memory))

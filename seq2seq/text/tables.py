@@ -135,7 +135,7 @@ def _jsonl(path: Path, names: tuple[str, str]) -> Iterator[Example]:
         except (ValueError, RecursionError) as error:
             raise UserError(f"{location}: invalid JSON: {error}; use one object per line") from None
         if not isinstance(record, dict):
-            raise UserError(f"{location}: not a JSON object but a {type(record).__name__}")
+            raise UserError(f"{location}: must be a JSON object, not {type(record).__name__}")
         yield read_record(record, names, location)
 
 
@@ -174,7 +174,7 @@ def read_dataset(dataset: datasets.Dataset, columns: Columns, location: str) -> 
 
 
 def read_record(record: Mapping[str, object], columns: Columns, location: str) -> Example:
-    """Read an example from a dictionary. The column "translation.en" is in a nested dictionary.
+    """Read an example from a dictionary. Column "a.b" is the key "b" of the dictionary "a".
     Raises UserError for a missing column or a value that is not text."""
     values = dict(_dotted(record))
     names = _names(columns, location)
@@ -213,7 +213,7 @@ def _load_hub(hub: str, config: str | None, split: str, location: str) -> datase
         saved = {str(saved.split or "train"): saved}
     if split not in saved:
         names = ", ".join(map(repr, saved))
-        raise UserError(f"{location}: split not found; splits: {names}; set data.hub_splits")
+        raise UserError(f"{location}: no such split; existing splits: {names}; set data.hub_splits")
     return saved[split]
 
 

@@ -129,7 +129,7 @@ class Tokenizer:
         return [int(self._processor.PieceToId(piece)) for piece in pieces]
 
     def parse_ids(self, words: Sequence[str], number: int) -> list[int]:
-        """Convert text to ids. Raises UserError, with the line number, for an invalid id."""
+        """Parse decimal ids. Raises UserError, with the line `number`, for an invalid id."""
         for word in words:
             if not (word.isascii() and word.isdigit() and int(word) < len(self)):
                 raise UserError(f"line {number}: {word!r} is not an id from 0 to {len(self) - 1}")
@@ -231,7 +231,7 @@ def train_tokenizer(
 
 
 def _complaint(message: str, config: TokenizerConfig, name: str) -> str:
-    """Translate an error message of SentencePiece's training into one for the user."""
+    """Convert an error message of SentencePiece into a message for the user."""
     if "sentences_.empty()" in message:
         return f"{name}: every line is longer than {_LONGEST:,} bytes; split it into shorter lines"
     start = f"tokenizer.vocabulary = {config.vocabulary} does not fit {name}: "

@@ -371,7 +371,7 @@ def test_a_bar_in_a_notebook(tmp_path, monkeypatch, capsys):
     [
         ({"train": "train.txt"}, TypeError, r"train must be a list of pairs .*data\.train"),
         ({"train": 3}, TypeError, r"train must be a list of pairs \(source, target\)"),
-        ({"train": {"train": []}}, TypeError, "train must be .* dict; pass one of its values"),
+        ({"train": {"train": []}}, TypeError, "train must be .* dict; pass one of its splits"),
         ({"train": []}, seq2seq.UserError, "train: no examples; a split needs at least one"),
         ({"train": ["a text"]}, seq2seq.UserError, "train, row 1: 'a text' is not a pair"),
         ({"train": [("a", "b"), ("a",)]}, seq2seq.UserError, "train, row 2: .* is not a pair"),

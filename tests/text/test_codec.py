@@ -109,7 +109,7 @@ def test_sampled_pieces_spell_the_same_text(task: Task) -> None:
 @pytest.mark.parametrize(
     ("task", "text", "labels", "said"),
     [
-        (TAGGING, "the red cat", "x y", "'x y' is not 3 labels, as 'the red cat' needs"),
+        (TAGGING, "the red cat", "x y", "'x y' is not 3 labels, as needed for 'the red cat'"),
         (CLASSIFICATION, "the red cat", "x y", "'x y' is not 1 label, as"),
     ],
 )

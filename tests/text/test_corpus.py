@@ -391,7 +391,7 @@ def test_saved_datasets_and_their_mistakes(tmp_path: Path) -> None:
     dataset.select([2, 0]).save_to_disk(tmp_path / "one")
     one = data(hub=str(tmp_path / "one"))
     assert list(read_examples(one, "train")) == [Example("c", "f"), Example("a", "d")]
-    with pytest.raises(UserError, match="'validation': split not found; splits: 'train'"):
+    with pytest.raises(UserError, match="'validation': no such split; existing splits: 'train'"):
         list(read_examples(one, "valid"))
     parts = datasets.DatasetDict({"dev": dataset, "heldout": dataset.select([1])})
     parts.save_to_disk(tmp_path / "two")
@@ -403,7 +403,7 @@ def test_saved_datasets_and_their_mistakes(tmp_path: Path) -> None:
     ]
     assert list(read_examples(two, "test")) == [Example("b", "e")]
     told = complaint(hub=str(tmp_path / "two"))
-    assert "splits: 'dev', 'heldout'" in told
+    assert "existing splits: 'dev', 'heldout'" in told
 
 
 def test_folders_that_cannot_be_loaded(tmp_path: Path) -> None:

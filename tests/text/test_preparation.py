@@ -282,7 +282,7 @@ def test_where_the_corpus_lies_may_change(corpus: Path, tmp_path: Path) -> None:
 
 def test_a_folder_of_other_files_is_left_alone(corpus: Path, tmp_path: Path) -> None:
     before = state(corpus)
-    with pytest.raises(UserError, match="contains files other than prepared data"):
+    with pytest.raises(UserError, match="contains files that are not prepared data"):
         prepare_data(settings(corpus), corpus)
     assert state(corpus) == before
     (tmp_path / "empty").mkdir()
