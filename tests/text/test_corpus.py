@@ -317,7 +317,7 @@ def test_tsv_columns(tmp_path: Path) -> None:
     assert "count from 1" in complaint(train=table, source_column=0, target_column=1)
     assert "both be names" in complaint(train=table, source_column=1, target_column="english")
     twice = str(write(tmp_path / "twice.tsv", "de\ten\ten\n"))
-    assert "2 columns 'en'" in complaint(train=twice)
+    assert "2 columns are named 'en'" in complaint(train=twice)
 
 
 def test_numbers_are_for_tsv(tmp_path: Path) -> None:
@@ -333,7 +333,7 @@ def test_numbers_are_for_tsv(tmp_path: Path) -> None:
         ('{"de": "a", "en": ', "invalid JSON"),
         ("", "invalid JSON"),
         ("[" * 100_000, "invalid JSON"),
-        ('["a", "b"]', "JSON list"),
+        ('["a", "b"]', "JSON object, not list"),
         ('{"de": "a", "eng": "b"}', "no column 'en'; existing columns: 'de', 'eng'"),
         ('{"de": "a", "en": {"x": "b"}}', "existing columns: 'de', 'en.x'"),
         ('{"de": "a", "en": null}', "'en' is null"),
