@@ -119,7 +119,7 @@ def missing(folder):
 def empty(folder):
     for side in ("en", "fr"):
         (folder / f"train.{side}").write_text("")
-    return ("empty",)
+    return ("no examples",)
 
 
 def blank(folder):
