@@ -119,7 +119,7 @@ def missing(folder):
 def empty(folder):
     for side in ("en", "fr"):
         (folder / f"train.{side}").write_text("")
-    return ("empty",)
+    return ("no examples",)
 
 
 def blank(folder):
@@ -210,7 +210,7 @@ def test_a_run_is_begun_once_and_keeps_its_shape(shell, refused, toy, tmp_path, 
         for side in ("en", "fr"):
             shutil.copy(toy.folder / f"{piece}.{side}", corpus)
     line = refused("train", toy.path, "--out", stranger, "--resume", "--set", "training.updates=2")
-    assert "holds files that are no prepared data" in line
+    assert "contains files that are not prepared data" in line
     assert len(list(corpus.iterdir())) == 6
     assert shell(*tiny, "--resume").code == 0
 

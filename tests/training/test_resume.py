@@ -254,7 +254,7 @@ def test_other_data_under_a_begun_run_is_refused(toy, tmp_path, monkeypatch):
         with pytest.raises(Interrupted):
             train_model(config, tmp_path / "run")
     (tmp_path / "train.en").write_bytes((tmp_path / "train.fr").read_bytes())
-    with pytest.raises(UserError, match="has changed since the run began"):
+    with pytest.raises(UserError, match="have changed since the run started"):
         train_model(config, tmp_path / "run", resume=True)
 
 
