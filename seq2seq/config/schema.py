@@ -62,8 +62,9 @@ class DataConfig(Section):
     `train`, `valid` and `test` each name a data set, in one of three forms. The first is the common
     prefix of two parallel files: with `source = "de"`, `"corpus/train"` reads the source from
     `corpus/train.de` or `corpus/train.de.gz`. The second is a list of two files, source first. The
-    third is one table: `.tsv`, `.jsonl` or `.conllu` (also with `.gz`), or `.parquet`. A language
-    model reads one text file or one table.
+    third is one table: `.tsv`, `.csv`, `.jsonl`, `.conllu`, `.tmx` or `.parquet`. A file with
+    another ending whose first line contains a tab is read as TSV. A language model reads one text
+    file or one table. All files except `.parquet` may be compressed (`.gz`, `.xz`, `.bz2`, `.zst`).
 
     A relative path is looked up in the folder of the configuration first, then in
     `$SEQ2SEQ_DATA`.
@@ -71,13 +72,13 @@ class DataConfig(Section):
 
     source: str = Field(
         description="Name of the source side: the file ending of its text files (a language code "
-        "such as `de`) and the name of its column in a table.",
+        "such as `de`), the name of its column in a table, and its language in TMX.",
     )
     target: str = Field(
         min_length=1,
         description="Name of the target side: the file ending of its text files (such as `en`) and "
-        "the name of its column in a table. If it is a language code such as `zh`, BLEU "
-        "uses the tokenizer for that language.",
+        "the name of its column in a table, and its language in TMX. If it is a language code "
+        "such as `zh`, BLEU uses the tokenizer for that language.",
     )
     train: str | list[str] | None = Field(
         None,
@@ -95,7 +96,7 @@ class DataConfig(Section):
     source_column: str | int | None = Field(
         None,
         description="Column of the source in a table, if its name differs from `source`. A dot "
-        "selects a nested column (`translation.de`). For a TSV file without a header, "
+        "selects a nested column (`translation.de`). For a TSV or CSV file without a header, "
         "give the column number, counted from 1.",
         examples=[1],
         json_schema_extra=_WITH_A_SOURCE,
@@ -105,6 +106,12 @@ class DataConfig(Section):
         description="Column of the target in a table, if its name differs from `target`. It is "
         "written in the same way as `source_column`.",
         examples=[2],
+    )
+    quoting: Literal["auto", "none", "csv"] = Field(
+        "auto",
+        description="Quotation marks around values in TSV and CSV files. `csv` reads them as RFC "
+        "4180 defines them, `none` keeps them as text. `auto` means `csv` for CSV files and for "
+        "TSV files in which all quotation marks follow RFC 4180.",
     )
     hub: str | None = Field(
         None,

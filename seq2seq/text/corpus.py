@@ -2,8 +2,8 @@ r"""Read the splits of a corpus, one example at a time, without losing, adding o
 
 Input that cannot be read exactly is an error, which names the file and the line. There are three
 exceptions. A byte order mark at the start of a file is dropped. A newline inside a value of a table
-becomes a space. If the header of a TSV file ends in "\r\n", the "\r" at the end of each line is
-dropped. Memory use does not grow with the size of the corpus.
+becomes a space. A line may end in "\r\n" instead of "\n". Memory use does not grow with the size
+of the corpus.
 """
 
 from __future__ import annotations
@@ -14,10 +14,11 @@ from pathlib import Path
 
 from seq2seq.config.schema import DataConfig
 from seq2seq.errors import UserError
+from seq2seq.files import PACKED_SUFFIXES
 from seq2seq.text.example import Example
 from seq2seq.text.lines import read_lines
 from seq2seq.text.memory import MemoryData, Split, data_columns
-from seq2seq.text.tables import TABLE_SUFFIXES, read_hub, read_table
+from seq2seq.text.tables import read_hub, read_table, table_format
 
 
 def read_examples(
@@ -43,7 +44,7 @@ def read_examples(
     elif len(files) == 2:
         location = f"{files[0]} and {files[1]}"
         examples = _parallel(*files)
-    elif is_table(files[0]):
+    elif is_table(files[0]) or data.source:
         return read_table_file(data, files[0])
     else:
         location = str(files[0])
@@ -53,7 +54,12 @@ def read_examples(
 
 def is_table(path: Path) -> bool:
     """Return whether the file name has the suffix of a table, which holds both sides of a pair."""
-    return path.name.endswith(TABLE_SUFFIXES)
+    return table_format(path) is not None
+
+
+def has_tabs(path: Path) -> bool:
+    """Return whether the first line of a file contains a tab, as a table without a suffix does."""
+    return "\t" in next(read_lines(path), "")
 
 
 def read_table_file(data: DataConfig, path: Path) -> Iterator[Example]:
@@ -61,7 +67,7 @@ def read_table_file(data: DataConfig, path: Path) -> Iterator[Example]:
 
     Raises the same errors as `read_examples`.
     """
-    examples = read_table(path, data_columns(data))
+    examples = read_table(path, data_columns(data), data.quoting)
     return _refuse_empty(_without_source(data, examples), str(path))
 
 
@@ -111,13 +117,14 @@ def _find_files(data: DataConfig, split: Split, *, in_memory: bool = False) -> l
         return []
     if isinstance(value, list):
         candidates = [[Path(name)] for name in value]
-    elif is_table(Path(value)):
-        candidates = [[Path(value)]]
-    elif not data.source:
-        candidates = [[Path(value), Path(f"{value}.gz")]]
+    elif not data.source or is_table(Path(value)):
+        candidates = [_with_packed(value)]
     else:
-        sides = (data.source, data.target)
-        candidates = [[Path(f"{value}.{side}"), Path(f"{value}.{side}.gz")] for side in sides]
+        candidates = [_with_packed(f"{value}.{side}") for side in (data.source, data.target)]
+        if not any(path.is_file() for paths in candidates for path in paths):
+            unnamed = next((path for path in _with_packed(value) if path.is_file()), None)
+            if unnamed is not None:
+                return [_require_tabs(unnamed, f"data.{split}")]
     existing = [[path for path in paths if path.is_file()] for paths in candidates]
     if all(existing):
         return [paths[0] for paths in existing]
@@ -126,7 +133,7 @@ def _find_files(data: DataConfig, split: Split, *, in_memory: bool = False) -> l
     if not any(existing) and data.hub is not None and split in data.hub_splits:
         return []
     missing = [
-        " or ".join(map(str, paths))
+        f"{paths[0]} or {paths[0]}.gz (.xz, .bz2, .zst)" if len(paths) > 1 else str(paths[0])
         for paths, files in zip(candidates, existing, strict=True)
         if not files
     ]
@@ -134,6 +141,21 @@ def _find_files(data: DataConfig, split: Split, *, in_memory: bool = False) -> l
         f"data.{split}: no such file: {' and '.join(missing)}; "
         "put it there or in the folder $SEQ2SEQ_DATA"
     )
+
+
+def _with_packed(name: str) -> list[Path]:
+    """Return the paths of a file and of its compressed forms. The first that exists is read."""
+    return [Path(f"{name}{suffix}") for suffix in ("", *PACKED_SUFFIXES)]
+
+
+def _require_tabs(path: Path, key: str) -> Path:
+    """Return the path of a table without a suffix. Raises UserError if it contains no table."""
+    if not has_tabs(path):
+        raise UserError(
+            f"{key}: {path} is not a table, because its first line has no tab; name a table, or "
+            "the common beginning of two parallel files"
+        )
+    return path
 
 
 def _refuse_empty(examples: Iterator[Example], location: str) -> Iterator[Example]:

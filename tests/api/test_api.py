@@ -376,7 +376,7 @@ def test_a_bar_in_a_notebook(tmp_path, monkeypatch, capsys):
         ({"train": ["a text"]}, seq2seq.UserError, "train, row 1: 'a text' is not a pair"),
         ({"train": [("a", "b"), ("a",)]}, seq2seq.UserError, "train, row 2: .* is not a pair"),
         ({"train": [("a", None)]}, seq2seq.UserError, "train, row 1: column 'fr' is null, not"),
-        ({"valid": [("a", 3)]}, seq2seq.UserError, "valid, row 1: column 'fr' is int, not text"),
+        ({"valid": [("a", b"3")]}, seq2seq.UserError, "valid, row 1: column 'fr' is bytes, not te"),
         ({"train": [{"en": "a"}]}, seq2seq.UserError, "train, row 1: no column 'fr'"),
         ({"valid": None}, seq2seq.UserError, r"data.valid is not set; pass valid=\.\.\., or set"),
         ({"train": None}, seq2seq.UserError, "set train .files. or hub"),
