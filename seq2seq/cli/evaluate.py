@@ -140,14 +140,16 @@ def _read_examples(
     config: Any, source_file: Path | None, target_file: Path | None, split: Any
 ) -> tuple[list[Example], str]:
     """Return the examples to score and the name of the data set."""
-    from seq2seq.text.corpus import is_table, read_examples, read_table_file
+    from seq2seq.text.corpus import has_tabs, is_table, read_examples, read_table_file
     from seq2seq.text.example import Example
 
     if source_file is None:
         named = getattr(config.data, split)
         name = Path(named).name if isinstance(named, str) else split
         return list(read_examples(config.data, split)), name
-    if target_file is None and is_table(source_file):
+    if target_file is None and (
+        is_table(source_file) or (config.task.has_source and has_tabs(source_file))
+    ):
         return list(read_table_file(config.data, source_file)), source_file.stem
     if not config.task.has_source:
         if target_file is not None:

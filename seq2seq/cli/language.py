@@ -32,7 +32,7 @@ def perplexity_command(
     runtime.set_threads(threads)
     loaded = LanguageModel.load(model, device=device, precision=precision)
     name = "stdin" if text_file is None else str(text_file)
-    with line_io.open_source(text_file) as source:
+    with line_io.open_source(text_file, Path(model)) as source:
         result = loaded.measure(decode_lines(source, name), name)
     click.echo(
         f"perplexity {result.value:.3f}   {result.loss:.4f} nats a token, {result.tokens:,} tokens"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import gzip
+import io
 import logging
 import os
 import queue
@@ -12,7 +12,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, cast
+from typing import IO
 
 from seq2seq.decoding.micro_batches import waiting_windows, windows
 from seq2seq.errors import UserError
@@ -22,21 +22,28 @@ _log = logging.getLogger(__name__)
 
 
 def decode_line(line: bytes, number: int) -> str:
-    """Decode a line as UTF-8, without its newline. Invalid bytes become U+FFFD, with a warning.
+    r"""Decode a line of UTF-8, without its line end and, in line 1, a byte order mark.
+
+    Invalid bytes become U+FFFD, with a warning.
 
     number: The line number for the warning, counted from 1.
+    Raises UserError if line 1 shows that the input is compressed or encoded in UTF-16.
     """
-    line = line.removesuffix(b"\n")
+    from seq2seq.text.lines import line_text
+
     try:
-        return line.decode("utf-8")
+        return line_text(line, number, "the input")
     except UnicodeDecodeError:
         _log.warning("line %d is not valid UTF-8; its invalid bytes are read as U+FFFD", number)
-        return line.decode("utf-8", errors="replace")
+        return line_text(line, number, "the input", errors="replace")
 
 
 def is_regular_file(stream: IO[bytes]) -> bool:
     """Return whether a stream is a regular file. A pipe or a terminal may have to be waited for."""
-    return stat.S_ISREG(os.fstat(stream.fileno()).st_mode)
+    try:
+        return stat.S_ISREG(os.fstat(stream.fileno()).st_mode)
+    except OSError:  # a file that is decompressed by a library
+        return True
 
 
 @contextmanager
@@ -54,9 +61,9 @@ def show_line_progress(what: str, source: IO[bytes], sink: IO[bytes]) -> Iterato
 def _count_lines(stream: IO[bytes]) -> int | None:
     """Count the remaining lines of a file without moving its read position.
 
-    Returns None for a pipe and for a gzip file, whose lines cannot be counted in advance.
+    Returns None for a pipe and for a compressed file, whose lines cannot be counted in advance.
     """
-    if isinstance(cast(object, stream), gzip.GzipFile) or not is_regular_file(stream):
+    if not isinstance(getattr(stream, "raw", None), io.FileIO) or not is_regular_file(stream):
         return None
     file, count, last = stream.fileno(), 0, b"\n"
     position = os.lseek(file, 0, os.SEEK_CUR)
@@ -95,15 +102,25 @@ def read_windows(stream: IO[bytes], size: int) -> Iterator[list[str]]:
 
 
 @contextmanager
-def open_source(path: Path | None) -> Iterator[IO[bytes]]:
-    """Open a file for reading, or stdin if `path` is None or `-`. A `.gz` file is decompressed.
+def open_source(path: Path | None, model: Path | None = None) -> Iterator[IO[bytes]]:
+    """Open a file for reading, or stdin if `path` is None or `-`. Compressed files are unpacked.
 
+    model: A model folder. If the file is a table, yield the lines of the column that the model
+        reads. Without a model, a table is read as plain lines.
     Raises UserError if the file cannot be read.
     """
     if path is None or str(path) == "-":
         yield sys.stdin.buffer
         return
+    from seq2seq.text.corpus import is_table
     from seq2seq.text.lines import open_input
+
+    if model is not None and is_table(path):
+        from seq2seq.cli.table_input import open_column
+
+        with open_column(path, model) as stream:
+            yield stream
+        return
 
     with open_input(path) as stream:
         yield stream
@@ -117,8 +134,8 @@ def open_sink(path: Path | None, inputs: list[Path | None]) -> Iterator[IO[bytes
     written are kept beside it, in a file whose name ends in `.part`. If `path` is a symbolic link,
     its target is written.
 
-    Raises UserError if the output is one of the inputs, if its name ends in `.gz`, or if its folder
-    does not exist.
+    Raises UserError if the output is one of the inputs, if its name ends like that of a compressed
+    file, or if its folder does not exist.
     """
     if path is None or _is_stdout(path):
         output = os.fstat(sys.stdout.fileno())
@@ -132,7 +149,7 @@ def open_sink(path: Path | None, inputs: list[Path | None]) -> Iterator[IO[bytes
                 raise UserError("the output is also the input; write to another file")
         yield sys.stdout.buffer
         return
-    from seq2seq.files import atomic_file
+    from seq2seq.files import PACKED_SUFFIXES, atomic_file
 
     for input_path in inputs:
         if (
@@ -142,8 +159,10 @@ def open_sink(path: Path | None, inputs: list[Path | None]) -> Iterator[IO[bytes
             and path.samefile(input_path)
         ):
             raise UserError(f"{path}: the output is also the input; name another output file")
-    if path.suffix == ".gz":
-        raise UserError(f"{path}: the output cannot be compressed; choose a name without .gz")
+    if path.suffix in PACKED_SUFFIXES:
+        raise UserError(
+            f"{path}: the output cannot be compressed; choose a name without {path.suffix}"
+        )
     if not path.parent.is_dir():
         raise UserError(f"{path}: the folder {path.parent} does not exist; create it first")
     if path.exists() and not path.is_file():
@@ -180,12 +199,19 @@ def _is_stdout(path: Path) -> bool:
 
 
 def read_all_lines(path: Path) -> list[str]:
-    """Read all lines of a file, or of stdin if `path` is `-`. A `.gz` file is decompressed.
+    """Read all lines of a file, or of stdin if `path` is `-`. Compressed files are unpacked.
 
-    Raises UserError, with file and line, for a line that is not UTF-8.
+    Raises UserError, with file and line, for a line that is not UTF-8, and for a table whose rows
+    are not lines of text.
     """
     from seq2seq.text.lines import decode_lines, read_lines
+    from seq2seq.text.tables import table_format
 
+    if (kind := table_format(path)) not in (None, "tsv", "conllu"):
+        raise UserError(
+            f"{path}: the file is a table ({kind}); write the wanted column into a text file with "
+            "one text per line, and name that file"
+        )
     return list(decode_lines(sys.stdin.buffer, "-") if str(path) == "-" else read_lines(path))
 
 

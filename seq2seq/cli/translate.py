@@ -93,7 +93,7 @@ def translate_command(
         line_io.require_separate_file(alignments, "--alignments", output)
     soft = alignments is not None and alignments.suffix == ".jsonl"
     with ExitStack() as opened:
-        source = opened.enter_context(line_io.open_source(input_file))
+        source = opened.enter_context(line_io.open_source(input_file, model_folders(model)[0]))
         sink = opened.enter_context(line_io.open_sink(output, [input_file]))
         beside = alignments and opened.enter_context(line_io.open_sink(alignments, [input_file]))
         translator = open_translator(model, **machine)

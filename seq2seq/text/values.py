@@ -65,7 +65,7 @@ def _as_text(value: object, column: str, location: str) -> str:
         return text
     if isinstance(value, Iterable) and not isinstance(value, Mapping | bytes | bytearray):
         items = [item if isinstance(item, str) else _item(item, column, location) for item in value]
-        return require_line(join_words(items, f"{location}, column {column!r}"), column, location)
+        return require_line(join_words(items, f"{location}: column {column!r}"), column, location)
     kind = "null" if value is None else type(value).__name__
     raise UserError(f"{location}: column {column!r} is {kind}, not text; fix or remove the row")
 

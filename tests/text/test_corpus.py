@@ -188,7 +188,9 @@ def test_a_newline_ends_a_line(rows: list[str], end: str) -> None:
 
 
 def test_line_ends_of_other_systems(tmp_path: Path) -> None:
-    train = write_parallel(tmp_path, [Example("a\r", "b\x85\rc\r"), Example("\u2028", "\0")], last="")
+    train = write_parallel(
+        tmp_path, [Example("a\r", "b\x85\rc\r"), Example("\u2028", "\0")], last=""
+    )
     assert read(train=train) == [Example("a", "b\x85\rc"), Example("\u2028", "\0")]
     for name, content in {
         "dos.tsv": "de\ten\r\na\tb\r\n",
