@@ -38,7 +38,7 @@ def why_not_text(start: bytes) -> str | None:
         return _UTF_16
     for even, odd in ((start[0:200:2], start[1:200:2]), (start[1:200:2], start[0:200:2])):
         # UTF-16 without a byte order mark: every other byte of Latin letters is 0.
-        if len(odd) >= 8 and not any(odd) and 0 not in even:
+        if len(odd) >= 4 and not any(odd) and 0 not in even:
             return _UTF_16
     for signature, problem in _SIGNATURES.items():
         if start.startswith(signature) and (signature != b"BZh" or start[4:10] == b"1AY&SY"):

@@ -147,9 +147,8 @@ def _read_examples(
         named = getattr(config.data, split)
         name = Path(named).name if isinstance(named, str) else split
         return list(read_examples(config.data, split)), name
-    if target_file is None and (
-        is_table(source_file) or (config.task.has_source and has_tabs(source_file))
-    ):
+    tabs = config.task.has_source and target_file is None and has_tabs(source_file)
+    if tabs or (target_file is None and is_table(source_file)):
         return list(read_table_file(config.data, source_file)), source_file.stem
     if not config.task.has_source:
         if target_file is not None:

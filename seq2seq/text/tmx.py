@@ -42,7 +42,7 @@ def read_tmx(path: Path, names: tuple[str, str]) -> Iterator[Example]:
     counts: Counter[str] = Counter()
     for segments in parser.units():
         counts["units"] += 1
-        languages.update(segments)
+        languages.update(segments.keys())
         source, target = (_choose(segments, name) for name in names)
         if source is None or target is None:
             counts["missing"] += 1
