@@ -70,9 +70,10 @@ def _as_text(value: object, column: str, location: str) -> str:
     raise UserError(f"{location}: column {column!r} is {kind}, not text; fix or remove the row")
 
 
-def _number(value: Real) -> str:
-    if value is True or value is False:
-        return "true" if value else "false"
+def _number(value: Any) -> str:
+    """Return a number, or True or False, as text."""
+    if isinstance(value, bool):
+        return str(value).lower()
     return str(int(value)) if isinstance(value, Integral) else f"{float(value):.15g}"
 
 
