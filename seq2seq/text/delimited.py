@@ -93,6 +93,9 @@ def read_delimited(
         first, second = map(header.index, names)
     separator = {"\t": "a single tab", ",": "a comma"}.get(delimiter, "a semicolon")
     for number, row in _complete(rows, path, max(first, second) + 1, separator):
+        if not quoted:  # the values are parts of a line already
+            yield Example(row[first], row[second])
+            continue
         location = f"{path}:{number}"
         yield Example(
             require_line(row[first], str(source), location),

@@ -12,7 +12,7 @@ from seq2seq.errors import UserError
 from seq2seq.text.delimited import Columns
 from seq2seq.text.example import Example, example_digest
 from seq2seq.text.tables import read_dataset, read_record
-from seq2seq.text.values import require_line
+from seq2seq.text.values import label_names, require_line
 
 if TYPE_CHECKING:
     import datasets
@@ -93,12 +93,13 @@ def _examples(rows: Any, config: Config, split: str) -> Iterator[Example]:
         hint = "; pass one of its splits" if isinstance(rows, Mapping) else hint
         kind = type(rows).__name__
         raise TypeError(f"{split} must be a list of {wanted}, but has type {kind}{hint}")
-    if hasattr(rows, "to_dict"):  # a table of pandas
+    if hasattr(rows, "iterrows"):  # a table of pandas
         rows = rows.to_dict("records")
+    labels = dict(label_names(getattr(rows, "features", None) or {}))  # of an IterableDataset
     for number, row in enumerate(rows, start=1):
         where = f"{split}, row {number}"
         if isinstance(row, Mapping):
-            yield read_record(row, columns, where)
+            yield read_record(row, columns, where, labels)
         elif not task.has_source:
             yield Example("", require_line(row, str(columns[1]), where))
         elif isinstance(row, str) or not isinstance(row, Sequence) or len(row) != 2:

@@ -123,14 +123,26 @@ def read_dataset(dataset: datasets.Dataset, columns: Columns, location: str) -> 
     return _dataset(dataset, column_names(columns, location), location)
 
 
-def read_record(record: Mapping[str, object], columns: Columns, location: str) -> Example:
+def read_record(
+    record: Mapping[str, object], columns: Columns, location: str, labels: LabelNames | None = None
+) -> Example:
     """Read an example from a dictionary. Column "a.b" is the key "b" of the dictionary "a".
-    Raises UserError for a missing column or a value that is not text."""
+
+    labels: The label names of columns that hold the numbers of labels.
+    Raises UserError for a missing column or a value that cannot be read as text.
+    """
     values = dict(_dotted(record))
     names = column_names(columns, location)
     check_columns(names, list(values), location)
-    source, target = (require_line(values[name], name, location) for name in names)
+    source, target = (_cell(values[name], name, location, labels or {}) for name in names)
     return Example(source, target)
+
+
+def _cell(value: object, column: str, location: str, labels: LabelNames) -> str:
+    """Return a value as text. The number of a label becomes its name."""
+    if column in labels:
+        value = name_labels(value, labels[column], column, location)
+    return require_line(value, column, location)
 
 
 def _dataset(dataset: datasets.Dataset, names: tuple[str, str], location: str) -> Iterator[Example]:
@@ -195,13 +207,7 @@ def _read_arrow(
         for row, values in enumerate(zip(*columns, strict=True), rows_before + 1):
             row_location = f"{location}, row {row}"
             source, target = (
-                require_line(
-                    name_labels(value, labels[name], name, row_location)
-                    if name in labels
-                    else value,
-                    name,
-                    row_location,
-                )
+                _cell(value, name, row_location, labels)
                 for value, name in zip(values, names, strict=True)
             )
             yield Example(source, target)

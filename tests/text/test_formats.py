@@ -300,8 +300,9 @@ def test_columns_of_datasets(tmp_path: Path, source: str, target: str, pairs: li
     assert read(tmp_path / "t.parquet", **columns) == pairs
     values = {"task": "classification", "data": {"source": "a", "target": "b", **columns}}
     config = toml.parse_config({**values, "training": {"epochs": 1}}, "here", needs_files=False)
-    memory = MemoryData(config, {"train": DATASET})
-    assert list(memory.read("train")) == [Example(*pair) for pair in pairs]
+    for train in (DATASET, DATASET.to_iterable_dataset()):
+        memory = MemoryData(config, {"train": train})
+        assert list(memory.read("train")) == [Example(*pair) for pair in pairs]
 
 
 def test_a_row_without_a_label(tmp_path: Path) -> None:
@@ -313,6 +314,7 @@ def test_a_row_without_a_label(tmp_path: Path) -> None:
 
 
 def test_rows_in_memory() -> None:
+    pandas = pytest.importorskip("pandas")
     sides = {"source": "de", "target": "en"}
     config = toml.parse_config(
         {"data": sides, "training": {"epochs": 1}}, "here", needs_files=False
@@ -332,6 +334,7 @@ def test_rows_in_memory() -> None:
         ("a b", "1 2"),
         ("c", "true"),
     ]
+    assert rows(pandas.DataFrame({"de": ["a"], "en": [1.0], "no": [None]})) == [("a", "1")]
     with pytest.raises(UserError, match="train, row 1: column 'en' is nan"):
         rows([("a", float("nan"))])
     with pytest.raises(UserError, match="train, row 1: column 'en' is a list that contains null"):
