@@ -23,7 +23,8 @@ def perplexity_command(
     """Print the perplexity of the language model MODEL on the file TEXT, or on stdin.
 
     The text is one running text, so the model keeps its state from line to line. Line ends count as
-    tokens if the model was trained with them.
+    tokens if the model was trained with them. If TEXT is a table, such as .csv, its text column is
+    read.
     """
     from seq2seq import runtime
     from seq2seq.decoding.language_model import LanguageModel

@@ -82,7 +82,7 @@ def translate_command(
 
     MODEL is a model folder, or several folders A,B,C that translate as an ensemble. Each input line
     gives one output line, in the same order. A translation is written as soon as all lines before
-    it are done.
+    it are done. If INPUT is a table, such as .tsv or .csv, its source column is translated.
     """
     from seq2seq.decoding.options import search_options
     from seq2seq.decoding.results import log_notes
