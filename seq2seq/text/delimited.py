@@ -84,15 +84,18 @@ def read_delimited(
         if min(source, target) < 1:
             raise UserError(f"{path}: no column {min(source, target)}; column numbers count from 1")
         first, second = source - 1, target - 1
+        _, header = next(rows, (0, []))
+        rows = itertools.chain([(1, header)] if header else [], rows)
     else:
         names = column_names(columns, str(path))
-        _, header = next(rows, (0, None))
-        if header is None:
+        _, header = next(rows, (0, []))
+        if not header:
             return
         check_columns(names, header, str(path))
         first, second = map(header.index, names)
     separator = {"\t": "a single tab", ",": "a comma"}.get(delimiter, "a semicolon")
-    for number, row in _complete(rows, path, max(first, second) + 1, separator):
+    needed = max(first, second, min(len(header), 2) - 1) + 1  # a blank line is not a row of two
+    for number, row in _complete(rows, path, needed, separator):
         if not quoted:  # the values are parts of a line already
             yield Example(row[first], row[second])
             continue

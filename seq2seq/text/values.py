@@ -60,14 +60,20 @@ def _as_text(value: object, column: str, location: str) -> str:
         if not isinstance(value, Integral) and not math.isfinite(value):
             raise UserError(f"{location}: column {column!r} is {value}; fix or remove the row")
         text, kind = _number(value), type(value).__name__
-        name = re.sub(r"(, row |:)\d+$", "", location)
-        say_once(f"{name}: column {column!r} has type {kind}; its values are read as text")
+        say_once(
+            f"{_without_row(location)}: column {column!r} has type {kind}; its values are read as text"
+        )
         return text
     if isinstance(value, Iterable) and not isinstance(value, Mapping | bytes | bytearray):
         items = [item if isinstance(item, str) else _item(item, column, location) for item in value]
         return require_line(join_words(items, f"{location}: column {column!r}"), column, location)
     kind = "null" if value is None else type(value).__name__
     raise UserError(f"{location}: column {column!r} is {kind}, not text; fix or remove the row")
+
+
+def _without_row(location: str) -> str:
+    """Return the name of the file or data set in the location of a row."""
+    return re.sub(r"(, row |:)\d+$", "", location)
 
 
 def _number(value: Any) -> str:
@@ -124,5 +130,10 @@ def name_labels(value: object, names: Sequence[str], column: str, location: str)
         raise UserError(
             f"{location}: column {column!r} has the label number {value}, but the labels are "
             f"numbered from 0 to {len(names) - 1}; fix or remove the row"
+        )
+    if " " in names[value]:
+        say_once(
+            f"{_without_row(location)}: column {column!r}: spaces in the names of labels are "
+            "replaced by underscores, because a label is a single word"
         )
     return names[value].replace(" ", "_")

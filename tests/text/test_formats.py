@@ -223,8 +223,12 @@ def test_blank_lines_at_the_end_are_no_rows(tmp_path: Path) -> None:
     for name, comma in (("t.csv", ","), ("t.tsv", "\t")):
         path = write(tmp_path / name, f"de{comma}en\na{comma}b\n\n\n")
         assert read(path) == [("a", "b")]
+        assert read(path, source="", target="de") == [("", "a")]
         write(path, f"de{comma}en\na{comma}b\n\nc{comma}d\n")
-        assert f"{path}:3: 1 columns" in complaint(path)
+        assert f"{path}:3: 1 columns, but at least 2" in complaint(path)
+        assert f"{path}:3: 1 columns, but at least 2" in complaint(path, source="", target="de")
+        write(path, "de\na\n\nb\n")  # a blank line is a row of a single column
+        assert read(path, source="", target="de") == [("", "a"), ("", ""), ("", "b")]
 
 
 # --- a table without the ending of one
