@@ -94,7 +94,8 @@ def _examples(rows: Any, config: Config, split: str) -> Iterator[Example]:
         kind = type(rows).__name__
         raise TypeError(f"{split} must be a list of {wanted}, but has type {kind}{hint}")
     if hasattr(rows, "iterrows"):  # a table of pandas
-        rows = rows.to_dict("records")
+        table: Any = rows
+        rows = table.to_dict("records")
     labels = dict(label_names(getattr(rows, "features", None) or {}))  # of an IterableDataset
     for number, row in enumerate(rows, start=1):
         where = f"{split}, row {number}"

@@ -33,8 +33,8 @@ def table_format(path: Path) -> str | None:
 
     The name may also have the ending of a compressed file, except for Parquet.
     """
-    name, packed = (path.stem, True) if path.suffix in PACKED_SUFFIXES else (path.name, False)
-    ending = name.rpartition(".")[2].lower()
+    packed = path.suffix in PACKED_SUFFIXES
+    ending = (Path(path.stem) if packed else path).suffix[1:].lower()
     return ending if ending in _FORMATS and not (packed and ending == "parquet") else None
 
 

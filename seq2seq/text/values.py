@@ -60,9 +60,8 @@ def _as_text(value: object, column: str, location: str) -> str:
         if not isinstance(value, Integral) and not math.isfinite(value):
             raise UserError(f"{location}: column {column!r} is {value}; fix or remove the row")
         text, kind = _number(value), type(value).__name__
-        say_once(
-            f"{_without_row(location)}: column {column!r} has type {kind}; its values are read as text"
-        )
+        name = _without_row(location)
+        say_once(f"{name}: column {column!r} has type {kind}; its values are read as text")
         return text
     if isinstance(value, Iterable) and not isinstance(value, Mapping | bytes | bytearray):
         items = [item if isinstance(item, str) else _item(item, column, location) for item in value]
