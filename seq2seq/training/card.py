@@ -59,7 +59,10 @@ Use it with
 
 
 def _front_matter(config: Config, data: DataConfig, row: ValidationRow) -> str:
-    """Return the metadata of the card as YAML. data: a configuration without absolute paths."""
+    """Return the metadata of the card as YAML.
+
+    data: the settings of the data sets, without absolute paths.
+    """
     from huggingface_hub import EvalResult, ModelCardData  # slow to import
 
     task = config.task

@@ -18,7 +18,7 @@ from seq2seq.training.validation import validate
 
 
 class ModelSelection:
-    """A validator that always keeps the best weights so far in the model folder."""
+    """Validation of the weights. The model folder always holds the best weights so far."""
 
     def __init__(self, context: TrainingContext) -> None:
         self.context = context

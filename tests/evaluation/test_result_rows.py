@@ -119,9 +119,9 @@ def test_nothing_is_glued_to_a_line_that_was_cut_short(tmp_path):
     append_row(path, row(), require_clean=None)
     whole = path.read_bytes()
     path.write_bytes(whole + whole[:50])
-    with pytest.raises(UserError, match=r"results\.jsonl:2: .*cut short"):
+    with pytest.raises(UserError, match=r"results\.jsonl:2: .*interrupted"):
         append_row(path, row(), require_clean=None)
-    with pytest.raises(UserError, match=r"results\.jsonl:2: .*cut short"):
+    with pytest.raises(UserError, match=r"results\.jsonl:2: .*interrupted"):
         read_rows(path)
     assert path.read_bytes() == whole + whole[:50]
 
