@@ -20,7 +20,7 @@ from seq2seq.errors import UserError
 def _sync(path: Path) -> None:
     """Flush a file or folder to the disk (fsync).
 
-    If it is renamed afterwards, even a power failure cannot leave the new name without the content.
+    After a rename of the file or folder, even a power failure then leaves the content complete.
     """
     descriptor = os.open(path, os.O_RDONLY)
     try:

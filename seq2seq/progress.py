@@ -1,4 +1,4 @@
-"""Show a progress bar on stderr if stderr is a terminal. Show no bar in a file or a pipe."""
+"""Show a progress bar on stderr if stderr is a terminal. A file or a pipe gets no bar."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ REFRESHES = 5  # updates of the progress bar per second
 def is_terminal() -> bool:
     """Return whether stderr is a terminal and the user did not pass --quiet.
 
-    Only then, progress bars are shown. The option --quiet is recognised by the level of the logger
-    "seq2seq", which is then above INFO.
+    Progress bars are shown only in this case. --quiet raises the level of the logger "seq2seq"
+    above INFO, so the function checks this level.
     """
     return sys.stderr.isatty() and logging.getLogger("seq2seq").level <= logging.INFO
 

@@ -96,9 +96,9 @@ class _Settings:
 class _OutputLoss(Function):
     """The output layer and its cross-entropy, computed in pieces to keep few logits in memory.
 
-    The prediction for a readout r is p = softmax(W r + b). The smoothed target for the token y is q
-    = (1 - ε) onehot(y) + ε / V. The gradient of the logits is p - q. Only p needs full matrix
-    products. The part of q has a closed form, which is exact even if p is in bf16.
+    The gradient of the logits is p - q. Only the prediction p = softmax(W r + b) for the readout r
+    needs full matrix products. The smoothed target q = (1 - ε) onehot(y) + ε / V for the token y
+    has a closed form, which is exact even if p is in bf16.
     """
 
     @staticmethod
@@ -114,7 +114,7 @@ class _OutputLoss(Function):
         """Return the total and the negative log-likelihood, and store the gradients for `backward`.
 
         readouts: [N, E]. weight: [V, E]. bias: [V]. wanted: the target ids, [n].
-        index: the rows of real tokens, [n]. With R-Drop, each token has the entries 2i and 2i + 1.
+        index: the rows of real tokens, [n]. With R-Drop, entries 2i and 2i + 1 belong to token i.
         """
         V, dtype, r_drop = len(weight), settings.dtype, settings.r_drop
         smoothing, scale = settings.smoothing, settings.scale
@@ -179,10 +179,10 @@ def _subtract_target(
     wanted: Tensor,
     settings: _Settings,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Return the gradients for p - q (see `_OutputLoss`), given the gradients `of_p` for p alone.
+    """Subtract the contribution of the target q (see `_OutputLoss`) from the gradients `of_p`.
 
+    of_p: The contribution of the prediction p. Its tensors may be overwritten.
     Returns the gradients of the rows [n, E] (before `scale`), the weight [V, E] and the bias [V].
-    The tensors in `of_p` may change.
     """
     of_rows, d_weight, d_bias = of_p
     n, V, smoothing, scale = len(rows), len(weight), settings.smoothing, settings.scale
@@ -236,7 +236,7 @@ def apply_word_dropout(batch: Batch, rate: float, keep: int, unk: tuple[int | No
 
     Papers: Gal and Ghahramani 2016; Bowman et al. 2016.
     keep: The largest id of a special token. Special tokens are never replaced.
-    unk: The ids of <unk> in the source and in the decoder input. With None, a side stays unchanged.
+    unk: The ids of <unk> in the source and in the decoder input. None leaves a side unchanged.
     """
     if rate == 0:
         return batch

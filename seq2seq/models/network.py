@@ -48,6 +48,6 @@ class Network(nn.Module):
 
         Returns a tuple:
         - the readouts, [..., E], one for each element of `batch.outputs`
-        - the state at the end of the batch, from which the next batch continues, or None if this
-          kind of network starts every batch anew
+        - the state at the end of the batch, from which the next batch continues, or None if the
+          network keeps no state between batches
         """

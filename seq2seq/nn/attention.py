@@ -2,9 +2,11 @@
 
 c_t = Σ_s α_ts V m_s, with the attention weights α_t = softmax_s score(q_t, h_s). Here q_t is the
 decoder's query at step t, h_s is the encoder's state at position s, m_s is the encoder's value at
-position s, and V is a learned projection. The keys, which the score function computes from the
-states h_s, and the projected values are computed once per source. The weights of one query sum to
-one. Padding has a weight of exactly zero.
+position s, and V is a learned projection. The weights of one query sum to one. Padding has a weight
+of exactly zero.
+
+The score is computed from a key instead of the state h_s. The keys and the projected values are
+computed only once per source.
 
 Further letters in shapes:
 Q: size of a query
@@ -32,8 +34,7 @@ _SHARPNESS = 12.0
 class Attention(Context):
     """The base class of all kinds of attention.
 
-    A subclass passes the module that computes the keys. Its method `scores` compares queries and
-    keys.
+    A subclass passes the module that computes the keys, and implements the method `scores`.
 
     Args:
         value_size: M, the size of a value.
@@ -161,9 +162,10 @@ class CosineAttention(GeneralAttention):
 class MultiHeadAttention(Attention):
     """Multi-head attention (Vaswani et al. 2017).
 
-    The score of head k for the query q and the encoder's state h is (W_k q) · (U_k h) / sqrt(A /
-    heads). Each head computes its own weighted mean of the values. The context vector is the
-    concatenation of these means.
+    The score of head k for the query q and the encoder's state h is
+    (W_k q) · (U_k h) / sqrt(A / heads).
+    Each head computes its own weighted mean of the values. The context vector is the concatenation
+    of these means.
     """
 
     def __init__(

@@ -43,10 +43,10 @@ class VectorEncoder(nn.Module):
 
     The components of x are the first `numbers` tokens of a row, each multiplied by `unit`.
 
-    The initial weights U are large. Each component of U x + a is zero on a plane with a random
-    direction, which passes through a random point of the unit cube. Large weights let tanh separate
-    the two sides of the plane. With PyTorch's small initial weights, the network would first learn
-    functions that are nearly linear in x, and learn fine details only late (Tancik et al. 2020).
+    At initialisation, each component of U x + a is zero on a plane with a random direction, which
+    passes through a random point of the unit cube. U is large, so that tanh separates the two sides
+    of the plane. With PyTorch's small initial weights, the network would first learn functions that
+    are nearly linear in x, and learn fine details only late (Tancik et al. 2020).
 
     Args:
         numbers: Number of components of a vector.

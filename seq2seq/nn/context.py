@@ -1,6 +1,6 @@
 """Contexts pass information about the source to each decoder step, as a context vector c.
 
-The decoder calls only the methods of the base class `Context`, so it supports every kind.
+The decoder calls only the methods of the base class `Context`. It does not know the kind.
 """
 
 from __future__ import annotations

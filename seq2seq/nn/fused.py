@@ -90,9 +90,10 @@ class _RNN(Function):
 class _GRU(Function):
     """A GRU layer: h_t = (1 - z) n + z h_{t-1}.
 
-    The gates are r = σ(x_r + W_r h_{t-1}) and z = σ(x_z + W_z h_{t-1}). The candidate state is n =
-    tanh(x_n + r (W_n h_{t-1} + b)). x_r, x_z and x_n are the three thirds of x_t. W_r, W_z and W_n
-    are the three thirds of the rows of W.
+    r = σ(x_r + W_r h_{t-1}) is the reset gate.
+    z = σ(x_z + W_z h_{t-1}) is the update gate.
+    n = tanh(x_n + r (W_n h_{t-1} + b)) is the candidate state.
+    x_r, x_z and x_n are the three thirds of x_t. W_r, W_z and W_n are the three thirds of W's rows.
     """
 
     @staticmethod

@@ -13,7 +13,7 @@ from seq2seq import runtime
 
 
 class Linear(nn.Linear):
-    """A torch.nn.Linear that pads the number of its rows, like the function `linear`."""
+    """A torch.nn.Linear that pads its rows like the function `linear`."""
 
     def forward(self, x: Tensor) -> Tensor:
         """Return x Wᵀ + b, [..., O] with O output features.

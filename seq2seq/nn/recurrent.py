@@ -289,7 +289,7 @@ class RecurrentStack(nn.Module):
         A mask is a tensor [B, T, D], or None for no dropout. The mask of the first layer is always
         None, because the caller applies dropout to the input of the stack.
 
-        x: The input of the stack, [B, T, I]. The masks have its dtype and device.
+        x: The input of the stack, [B, T, I]. The masks get the dtype and the device of x.
         """
         above = range(1, len(self.forwards))
         return [None, *(self.dropout.mask(x, self.output_size) for _ in above)]

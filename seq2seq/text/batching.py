@@ -27,8 +27,7 @@ _POOL = 1 << 17  # examples that are sorted by length together
 class Batch:
     """A batch of right-padded token ids. All tensors are int64.
 
-    examples [B]: the number of each example in the dataset, or the start of each window in the
-    text.
+    examples [B]: the row number of each example, or the start of each window in the text.
     source [B, S]: the source ids of each example, with EOS at the end.
     lengths [B]: the length of each source, in tokens, including EOS.
     inputs [B, T]: the decoder inputs for teacher forcing. They start with BOS.
@@ -89,9 +88,8 @@ def plan_batches(lengths: np.ndarray, *, budget: int, seed: int, epoch: int) -> 
 def _cut(rows: np.ndarray, sizes: np.ndarray, budget: int) -> list[np.ndarray]:
     """Split sorted rows into batches that are as large as the budget allows.
 
-    The number of rows in a batch is then reduced by less than an eighth, so that only a few
-    different numbers occur (see `runtime.row_multiple`). From 64 rows on, the number is a multiple
-    of 8.
+    Then reduce the number of rows in each batch by less than an eighth. A batch of 64 or more rows
+    gets a multiple of 8. So only a few different sizes occur (see `runtime.row_multiple`).
     """
     batches, lengths = [], sizes.tolist()
     start = 0

@@ -73,7 +73,7 @@ def read_table_file(data: DataConfig, path: Path) -> Iterator[Example]:
 def has_split(data: DataConfig, split: Split, memory: MemoryData | None = None) -> bool:
     """Return whether the split is in memory, or is configured as files or as a hub dataset.
 
-    This does not check whether the files or the dataset exist.
+    The function does not check whether the files or the dataset exist.
     """
     if memory is not None and split in memory:
         return True

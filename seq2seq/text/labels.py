@@ -1,4 +1,4 @@
-"""Labels and vectors, encoded as numbers: targets of a classifier, inputs of a generator."""
+"""Encode labels and vectors as numbers, for classifiers, taggers and generators."""
 
 from __future__ import annotations
 

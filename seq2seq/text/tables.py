@@ -136,7 +136,7 @@ def _jsonl(path: Path, names: tuple[str, str]) -> Iterator[Example]:
             raise UserError(f"{location}: invalid JSON: {error}; use one object per line") from None
         if not isinstance(record, dict):
             raise UserError(
-                f"{location}: expected a JSON object, but found {type(record).__name__}"
+                f"{location}: the line must be a JSON object, not {type(record).__name__}"
             )
         yield read_record(record, names, location)
 
@@ -209,7 +209,7 @@ def _load_hub(hub: str, config: str | None, split: str, location: str) -> datase
     except Exception as error:  # an error of any type, mostly caused by a wrong name
         causes = [_first_line(cause) for cause in (error, error.__cause__) if cause is not None]
         raise UserError(
-            f"{location}: cannot be loaded; check the keys data.hub*: {': '.join(causes)}"
+            f"{location}: cannot be loaded; check data.hub and data.hub_config: {': '.join(causes)}"
         ) from error
     if isinstance(saved, datasets.Dataset):
         saved = {str(saved.split or "train"): saved}

@@ -32,9 +32,9 @@ class Tokenizer:
 
         model: The serialised model.
         lowercase: Lowercase all text before encoding.
-        kind: The kind of vocabulary, see tokenizer.kind. With "word" and "char", each unknown word
-            or character becomes one <unk>. SentencePiece alone would merge several of them into one
-            <unk>.
+        kind: The value of the key tokenizer.kind. With "word" and "char", each unknown word or
+            character becomes one <unk>. SentencePiece alone would merge consecutive ones into a
+            single <unk>.
         Raises UserError if `model` is not a valid model.
         """
         self.model = model
@@ -133,7 +133,7 @@ class Tokenizer:
         """Convert decimal numbers to ids. The error for an invalid id names the line `number`."""
         for word in words:
             if not (word.isascii() and word.isdigit() and int(word) < len(self)):
-                raise UserError(f"line {number}: {word!r} is not an id from 0 to {len(self) - 1}")
+                raise UserError(f"line {number}: {word!r} is not an id; use 0 to {len(self) - 1}")
         return [int(word) for word in words]
 
     def _prepared(self, line: str) -> str:

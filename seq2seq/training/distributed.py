@@ -64,7 +64,7 @@ class Ranks:
         return items[self.rank :: self.world_size]
 
     def gather_shards(self, share: list[T]) -> list[T]:
-        """Return the items of all ranks in their original order. This is the reverse of `shard`.
+        """Undo `shard`: return the items of all ranks in their original order.
 
         share: the items of this rank.
         """
@@ -74,7 +74,7 @@ class Ranks:
         ]
 
     def gather_rows(self, rows: torch.Tensor) -> torch.Tensor:
-        """Return the rows of all ranks in their original order, on the CPU. The reverse of `shard`.
+        """Undo `shard`: return the rows of all ranks in their original order, on the CPU.
 
         rows: the rows of this rank, [n, ...]. The result has the rows of all ranks, [N, ...].
         """

@@ -66,7 +66,7 @@ def lock_folder(folder: Path) -> Iterator[None]:
 
 
 class RunFolder:
-    """The paths in a run folder, for a new run or for a run that is resumed."""
+    """The paths of the files and folders in a run folder."""
 
     def __init__(self, folder: Path, config: Config, *, resume: bool) -> None:
         """Check that the run can start or resume in the folder.

@@ -68,10 +68,11 @@ def schedule_position(
 def fraction_done(
     config: TrainingConfig, counters: Counters, batches: int, *, clock: bool
 ) -> float:
-    """Return the fraction of the run that is done, 0 to 1, measured by the nearest limit.
+    """Return the fraction of the run that is done, 0 to 1.
 
+    If several limits are set, the limit that the run will reach first determines the fraction.
     batches: number of batches in the current epoch.
-    clock: whether the limit `minutes` counts, too.
+    clock: whether to include the limit `minutes`.
     """
     parts = [0.0]
     if config.epochs:

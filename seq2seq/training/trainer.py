@@ -1,4 +1,4 @@
-"""The training loop of all tasks. Stopping and resuming a run does not change its result."""
+"""The training loop of all tasks. A run that is stopped and resumed gives the same result."""
 
 from __future__ import annotations
 
