@@ -135,9 +135,7 @@ def _jsonl(path: Path, names: tuple[str, str]) -> Iterator[Example]:
         except (ValueError, RecursionError) as error:
             raise UserError(f"{location}: invalid JSON: {error}; use one object per line") from None
         if not isinstance(record, dict):
-            raise UserError(
-                f"{location}: the line must be a JSON object, not {type(record).__name__}"
-            )
+            raise UserError(f"{location}: write a JSON object, not {type(record).__name__}")
         yield read_record(record, names, location)
 
 

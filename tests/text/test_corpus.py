@@ -333,7 +333,7 @@ def test_numbers_are_for_tsv(tmp_path: Path) -> None:
         ('{"de": "a", "en": ', "invalid JSON"),
         ("", "invalid JSON"),
         ("[" * 100_000, "invalid JSON"),
-        ('["a", "b"]', "JSON object, not list"),
+        ('["a", "b"]', "write a JSON object, not list"),
         ('{"de": "a", "eng": "b"}', "no column 'en'; existing columns: 'de', 'eng'"),
         ('{"de": "a", "en": {"x": "b"}}', "existing columns: 'de', 'en.x'"),
         ('{"de": "a", "en": null}', "'en' is null"),
