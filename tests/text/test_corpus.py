@@ -403,7 +403,7 @@ def test_saved_datasets_and_their_mistakes(tmp_path: Path) -> None:
     ]
     assert list(read_examples(two, "test")) == [Example("b", "e")]
     told = complaint(hub=str(tmp_path / "two"))
-    assert "existing splits: 'dev', 'heldout'" in told
+    assert "choose one of 'dev', 'heldout'" in told
 
 
 def test_folders_that_cannot_be_loaded(tmp_path: Path) -> None:
