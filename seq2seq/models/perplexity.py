@@ -70,7 +70,7 @@ def perplexity_of_lines(
         parts.append((offsets, np.fromiter((i for ids in encoded for i in ids), np.int32)))
     ids = bptt.concatenate_lines(parts, tokenizer, line_ends=model.config.data.line_ends)
     if not len(ids):
-        raise UserError(f"{name}: the text is empty; give at least one token")
+        raise UserError(f"{name}: no tokens; give a text with at least one token")
     return perplexity_of_ids(model, ids, device, dtype, shown=True)
 
 

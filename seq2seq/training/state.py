@@ -158,7 +158,7 @@ def _read_counters(path: Path) -> Counters:
     Raise an exception listed in `_BROKEN` if the file is broken or comes from another version.
     """
     if not path.exists():
-        raise ValueError(f"{path.name} is missing; another seq2seq version wrote the checkpoint")
+        raise ValueError(f"{path.name} is missing; another version of seq2seq wrote the checkpoint")
     values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     if set(values) != {item.name for item in fields(Counters)}:
         raise ValueError(f"another version of seq2seq wrote {path.name}")

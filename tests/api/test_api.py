@@ -474,7 +474,7 @@ def test_mistakes_in_use(runs):
         (lambda: language.generate("a", one), TypeError, "but is GreedyOptions"),
         (lambda: language.generate("a", many, seed=2), TypeError, "cannot be combined"),
         (lambda: language.generate(top_p=2), seq2seq.UserError, "top-p must be .*, but is 2"),
-        (lambda: language.perplexity([]), seq2seq.UserError, "the text: no text"),
+        (lambda: language.perplexity([]), seq2seq.UserError, "the text: no tokens"),
         (lambda: language.perplexity([1]), TypeError, "number 1 of lines must be a string"),
         (lambda: generator.generate("cats"), seq2seq.UserError, "unknown label 'cats'; did you me"),
         (lambda: generator.generate("cat", number=0), seq2seq.UserError, "n-best must be at lea"),

@@ -489,7 +489,7 @@ def test_a_text_is_written(shell, speaking, toy):
         (["generate", "--prompt", " "], "the prompt is empty"),
         (["generate", "--top-p", "0"], "top-p must be above 0 and at most 1"),
         (["generate", "--length", "0", "--temperature", "0"], "maximum length 0 is below"),
-        (["perplexity"], "stdin: the text is empty"),
+        (["perplexity"], "stdin: no tokens"),
         (["evaluate", "-o", "x"], "is scored by perplexity alone, so there is nothing to write"),
         (["evaluate", "--plot", "x.png"], "--plot x.png: "),
         (["evaluate", "--beam", "3"], "is scored without a search"),
