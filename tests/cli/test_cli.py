@@ -484,12 +484,12 @@ def test_a_text_is_written(shell, speaking, toy):
     ("arguments", "said"),
     [
         (["translate"], "is a model of task 'language-model', not 'translation' or "
-                        "'aligned': it is for seq2seq perplexity, seq2seq generate and seq2seq "
-                        "evaluate"),
+                        "'aligned': use this model with seq2seq perplexity, seq2seq "
+                        "generate and seq2seq evaluate"),
         (["generate", "--prompt", " "], "the prompt is empty"),
         (["generate", "--top-p", "0"], "top-p must be above 0 and at most 1"),
         (["generate", "--length", "0", "--temperature", "0"], "maximum length 0 is below"),
-        (["perplexity"], "stdin: no text"),
+        (["perplexity"], "stdin: no tokens"),
         (["evaluate", "-o", "x"], "is scored by perplexity alone, so there is nothing to write"),
         (["evaluate", "--plot", "x.png"], "--plot x.png: "),
         (["evaluate", "--beam", "3"], "is scored without a search"),

@@ -78,7 +78,7 @@ def test_generate_what_is_given(shell, models):
         ("write", ["generate"], "generates text for a label or a vector; pass one with --given"),
         ("write", ["generate", "--given", "D"], "unknown label 'D'; the labels are: A, B, C"),
         ("colour", ["generate", "--given", "#12"], "'#12' is not a vector of size 3"),
-        ("tag", ["classify"], "is a model of task 'tagging', not 'classification': it is for"),
+        ("tag", ["classify"], "is a model of task 'tagging', not 'classification': use this"),
         ("tag", ["classify"], "it is for seq2seq tag and seq2seq evaluate"),
         ("classify", ["tag"], "it is for seq2seq classify and seq2seq evaluate"),
         ("classify", ["translate"], "it is for seq2seq classify and"),
@@ -100,7 +100,7 @@ def test_broken_conllu_is_named(shell, models, tmp_path):
     path.write_text("# c\n1\tthe\n")
     found = shell("tag", models["tag"], path, *_QUICK)
     assert found.code == 2
-    assert f"{path}:2: 2 columns; CoNLL-U needs 10" in found.err
+    assert f"{path}:2: the line has 2 columns, but CoNLL-U needs 10" in found.err
 
 
 def test_evaluate(shell, models, tmp_path):
