@@ -23,7 +23,7 @@ _log = logging.getLogger(__name__)
 @click.option(
     "--markdown",
     is_flag=True,
-    help="Print the reference page of all tasks in Markdown instead of a configuration.",
+    help="Print a reference of all keys of all tasks in Markdown instead of a configuration.",
 )
 def config_command(task: str | None, output: Path | None, markdown: bool) -> None:
     """Print a complete configuration for TASK, with an explanation of every key.
@@ -36,7 +36,7 @@ def config_command(task: str | None, output: Path | None, markdown: bool) -> Non
     from seq2seq.tasks import TRANSLATION, find_task
 
     if markdown and task is not None:
-        raise UserError(f"--markdown describes all tasks; leave out the task {task!r}")
+        raise UserError(f"--markdown prints a page about all tasks; leave out the task {task!r}")
     try:
         wanted = TRANSLATION if task is None else find_task(task)
     except ValueError as error:

@@ -490,7 +490,7 @@ def test_a_text_is_written(shell, speaking, toy):
         (["generate", "--top-p", "0"], "top-p must be above 0 and at most 1"),
         (["generate", "--length", "0", "--temperature", "0"], "maximum length 0 is below"),
         (["perplexity"], "stdin: no text"),
-        (["evaluate", "-o", "x"], "is scored by perplexity alone, so there is nothing to write"),
+        (["evaluate", "-o", "x"], "is scored by perplexity, which gives no text and no plot"),
         (["evaluate", "--plot", "x.png"], "--plot x.png: "),
         (["evaluate", "--beam", "3"], "is scored without a search"),
         (["generate", "--number", "3"], "--number: "),
@@ -716,7 +716,7 @@ def test_the_pieces_of_a_model_folder_are_those_that_it_is_fed(shell, models, tm
     )
     said = shell("tokenizer", "encode", where, "--lowercase", stdin=b"a\n")
     assert said.code == 2
-    assert "already sets whether its text is lower-cased" in said.err
+    assert "already sets whether text is converted to lower case" in said.err
 
 
 def test_the_names_of_the_package(trained, toy):
