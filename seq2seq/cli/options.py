@@ -16,8 +16,8 @@ def model_folders(models: str) -> list[Path]:
     names = models.split(",")
     if not all(names):
         raise UserError(
-            f"{models!r}: the name of a model folder is missing; write FOLDER, or FOLDER,FOLDER for "
-            "an ensemble"
+            f"{models!r}: the name of a model folder is missing; write FOLDER, or FOLDER,FOLDER "
+            "for an ensemble"
         )
     return [Path(name) for name in names]
 
