@@ -86,7 +86,7 @@ betas = [0.9, 1.5]
         (["data.train=[1, 2]"], "data.train.0: input should be a valid string (the value is 1)"),
         (
             ['data.train=["a"]'],
-            "train: a list must name two files, source first, but this one has 1",
+            "train: a list needs two files, source first, but this one has 1",
         ),
         (["data=3"], "data: input should be a valid dictionary"),
         (["data.hub_splits={dev = 'x'}"], "'train', 'valid' or 'test' (the value is 'dev')"),

@@ -36,7 +36,7 @@ def config_command(task: str | None, output: Path | None, markdown: bool) -> Non
     from seq2seq.tasks import TRANSLATION, find_task
 
     if markdown and task is not None:
-        raise UserError(f"--markdown prints a page about all tasks; leave out the task {task!r}")
+        raise UserError(f"--markdown describes all tasks; leave out the task {task!r}")
     try:
         wanted = TRANSLATION if task is None else find_task(task)
     except ValueError as error:

@@ -161,7 +161,7 @@ class DataConfig(Section):
             value = getattr(self, name)
             if isinstance(value, list) and len(value) != 2:
                 raise ValueError(
-                    f"{name}: a list must name two files, source first, but this one has {len(value)}"
+                    f"{name}: a list needs two files, source first, but this one has {len(value)}"
                 )
         return self
 
@@ -308,17 +308,16 @@ class ContextConfig(Section):
         "fixed", "same-position", "additive", "dot", "general", "cosine", "multi-head"
     ] = Field(
         "cosine",
-        description="How the context vector c is computed. `fixed`: c is one summary of the "
-        "source. `same-position` (only for the task `aligned`): c is the encoder state at the "
-        "position of the target token. `additive`, `dot`, `general`, `cosine` and `multi-head`: "
-        "attention with the score function of this name computes c.",
+        description="How the context vector is computed. `fixed`: one summary of the source. "
+        "`same-position` (only for the task `aligned`): the encoder state at the "
+        "position of the target token. All other values: attention with the score "
+        "function of this name.",
     )
     placement: Literal["parallel", "classic"] = Field(
         "parallel",
-        description="Place of attention in the decoder. `parallel`: the query is the state of the "
-        "first layer at the same step, and all other layers receive the context vector c. "
-        "`classic`: the query is the state of the first layer at the previous step, and all layers "
-        "receive c.",
+        description="Place of attention. `parallel`: the query is the first decoder layer's new "
+        "state, and all other layers receive the context vector c. `classic`: the "
+        "query is the first decoder layer's previous state, and all layers receive c.",
         json_schema_extra=_WITH_ATTENTION,
     )
     shortcut: bool = Field(
@@ -472,10 +471,10 @@ class TrainingConfig(Section):
     )
     schedule: Literal["inverse-sqrt", "cosine", "plateau", "constant"] = Field(
         "inverse-sqrt",
-        description="Learning rate after warm-up. `inverse-sqrt`: the rate falls as 1 / "
-        "sqrt(updates). `cosine`: the rate falls to 0 along a cosine curve; with `minutes` as the "
-        "only limit, the rate follows the clock, so that two runs differ. `plateau`: the rate is "
-        "reduced when the validation result stops improving. `constant`: the rate does not change.",
+        description="Learning rate after warm-up. `inverse-sqrt`: falls as 1 / sqrt(updates). "
+        "`cosine`: falls to 0 at the end, by the clock if `minutes` is the only limit. "
+        "`plateau`: falls when the validation result stops improving. `constant`: does "
+        "not change.",
     )
     warmup: int = Field(
         400,
