@@ -122,7 +122,7 @@ def test_evaluate(shell, models, tmp_path):
     assert picture.stat().st_size > 5000
     assert len(out.read_text().split()) == 2
     refused = shell("evaluate", models["tag"], texts, labels, *_QUICK)
-    assert "texts, row 1: has 1 labels, but the text needs 2" in refused.err
+    assert "texts, row 1: the text needs 2 labels, but has 1" in refused.err
     labels.write_text("the\ndog\n")
     texts.write_text("A\nB\n")
     scored = shell("evaluate", models["write"], texts, labels, "--json", *_QUICK)

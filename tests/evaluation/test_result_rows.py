@@ -197,7 +197,7 @@ def test_a_dirty_tree_is_refused(tree, spoil):
 
 def test_a_folder_outside_git_cannot_be_clean(tmp_path, monkeypatch):
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
-    with pytest.raises(UserError, match="git cannot read the state"):
+    with pytest.raises(UserError, match="git cannot read the repository"):
         append_row(tmp_path / "results.jsonl", row(), require_clean=tmp_path)
 
 
