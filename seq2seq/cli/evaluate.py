@@ -152,7 +152,7 @@ def _read_examples(
         return list(read_table_file(config.data, source_file)), source_file.stem
     if not config.task.has_source:
         if target_file is not None:
-            raise UserError(f"{target_file}: a language model needs no REFERENCE; leave it out")
+            raise UserError(f"{target_file}: leave out this file for a language model")
         lines = line_io.read_all_lines(source_file)
         return [Example("", line) for line in lines], source_file.stem
     if target_file is None:

@@ -93,7 +93,9 @@ def tag_command(
 
     of_treebank = input_file is not None and input_file.name.endswith((".conllu", ".conllu.gz"))
     if probabilities and (conllu or of_treebank):
-        raise UserError("--probabilities: CoNLL-U has no column for probabilities; leave it out")
+        raise UserError(
+            "--probabilities: CoNLL-U has no column for probabilities; leave out this option"
+        )
     with line_io.open_source(input_file) as source, line_io.open_sink(output, [input_file]) as sink:
         tagger = Tagger.load(model, **_machine(**machine))
         if conllu or of_treebank:

@@ -177,6 +177,9 @@ def _lay_over(values: dict[str, Any], setting: str) -> None:
     for section in sections:
         inner = values.setdefault(section, {})
         if not isinstance(inner, dict):
-            raise UserError(f"--set {setting}: {section} is a single value, not a section")
+            raise UserError(
+                f"--set {setting}: {section} is a single value, not a section; "
+                f"write {section}=value"
+            )
         values = inner
     values[name] = value

@@ -131,7 +131,7 @@ def test_nothing_is_glued_to_a_line_that_was_cut_short(tmp_path):
     [
         (lambda one: "{", "not JSON"),
         (lambda one: "3", "not a JSON object"),
-        (lambda one: json.dumps({**one, "seed": "x"}), "wrong type of 'seed'"),
+        (lambda one: json.dumps({**one, "seed": "x"}), "a 'seed' of the wrong type"),
         (lambda one: json.dumps({k: v for k, v in one.items() if k != "split"}), "no 'split'"),
         (lambda one: json.dumps({**one, "metrics": [{"name": "BLEU"}]}), "metric needs"),
         (
