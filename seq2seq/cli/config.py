@@ -23,7 +23,7 @@ _log = logging.getLogger(__name__)
 @click.option(
     "--markdown",
     is_flag=True,
-    help="Print a reference of all keys of all tasks in Markdown instead of a configuration.",
+    help="Print a Markdown page that explains the keys of all tasks, instead of a configuration.",
 )
 def config_command(task: str | None, output: Path | None, markdown: bool) -> None:
     """Print a complete configuration for TASK, with an explanation of every key.

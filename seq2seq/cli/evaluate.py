@@ -64,7 +64,7 @@ _log = logging.getLogger(__name__)
 )
 @click.option(
     "--command",
-    help="Command that reproduces the scores, to be recorded with them.  [default: this command]",
+    help="Command to record with the scores, so that others can repeat them.  [default: this command]",
 )
 @with_model_options
 def evaluate_command(

@@ -85,9 +85,9 @@ _SEARCH_OPTIONS = (
         default=0,
         metavar="N",
         help="Minimum Bayes risk: generate N candidates and return the candidate that is most "
-        "similar to all candidates. With --sample, the candidates are N samples. Without it, they "
-        "are the N best results of a beam search, and --beam must be at least N. 0 turns minimum "
-        "Bayes risk off.  [default: 0]",
+        "similar to all candidates. With --sample, the candidates are N samples. Without --sample, "
+        "the candidates are the N best results of a beam search, and --beam must be at least N. 0 "
+        "turns minimum Bayes risk off.  [default: 0]",
     ),
     click.option(
         "--seed", type=int, default=1, show_default=True, help="With --sample: the random seed."

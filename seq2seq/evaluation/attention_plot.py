@@ -74,7 +74,7 @@ def _read(path: Path, line: int) -> tuple[list[str], list[str], np.ndarray]:
     rows_of_line = [(number, row) for number, row in rows if row.get("line") == line]
     if not rows_of_line:
         raise UserError(
-            f"{path}: has no alignment of line {line}; the file holds {len(rows):,} lines, choose "
+            f"{path}: has no alignment of line {line}; the file holds {len(rows):,} lines; choose "
             "one of these"
         )
     number, row = rows_of_line[0]
