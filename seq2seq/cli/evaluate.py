@@ -64,7 +64,7 @@ _log = logging.getLogger(__name__)
 )
 @click.option(
     "--command",
-    help="Command to record with the scores, so that others can repeat them.  [default: this command]",
+    help="Command to record as the one that repeats the evaluation.  [default: this command]",
 )
 @with_model_options
 def evaluate_command(
@@ -79,12 +79,12 @@ def evaluate_command(
     command: str | None,
     **options: Any,
 ) -> None:
-    """Score MODEL on SOURCE and REFERENCE, or on the test set of its configuration.
+    """Score MODEL on SOURCE and REFERENCE, or on the test set that its configuration names.
 
-    A table in SOURCE holds both sides. The scores are BLEU and chrF for translation, the perplexity
-    of SOURCE for a language model, and accuracy and macro F1 for classification and tagging. Other
-    tasks are scored twice by the perplexity of REFERENCE: with the correct sources and with
-    shuffled sources. The command also appends the scores to results.jsonl in MODEL's run folder.
+    SOURCE may also be a table with both sides. The scores are BLEU (also by source length) and chrF
+    for translation, the perplexity of SOURCE for a language model, and accuracy and macro F1 for
+    labels. Other tasks have two scores: the perplexity of REFERENCE with the correct sources and
+    with shuffled sources. The command appends the scores to results.jsonl in MODEL's run folder.
     """
     from seq2seq import runtime
     from seq2seq.decoding.options import search_options

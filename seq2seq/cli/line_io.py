@@ -37,7 +37,7 @@ def decode_line(line: bytes, number: int) -> str:
 
 
 def is_regular_file(stream: IO[bytes]) -> bool:
-    """Return whether a stream is a regular file, so that no read has to wait for new data."""
+    """Return whether a stream is a regular file rather than a pipe or a terminal."""
     return stat.S_ISREG(os.fstat(stream.fileno()).st_mode)
 
 

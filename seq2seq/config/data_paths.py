@@ -84,7 +84,7 @@ def name_data(data: DataConfig) -> DataConfig:
 
 
 def are_names_of(names: DataConfig, found: DataConfig) -> bool:
-    """Return whether the path of every data set in `found` ends with its name in `names`."""
+    """Return whether every path in `found` ends with the name of the same data set in `names`."""
 
     def ends_with(path: str, name: str) -> bool:
         wanted = Path(name).parts

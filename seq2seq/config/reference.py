@@ -178,7 +178,10 @@ def _defaults(section: str, name: str, field: FieldInfo, tasks: list[Task]) -> s
 
 
 def _comment(text: str) -> list[str]:
-    """Return the paragraphs of a text as TOML comment lines. No line ends after `0:`."""
+    """Return the paragraphs of a text as TOML comment lines.
+
+    A value with a colon, such as `0:`, stays on one line with the next word.
+    """
     wrapper = textwrap.TextWrapper(
         _WIDTH,
         initial_indent="# ",
