@@ -39,8 +39,9 @@ def train_command(
     """Train the model that the configuration file CONFIG (TOML) describes.
 
     The command first learns a subword vocabulary and encodes the data. If the run folder already
-    holds the vocabulary and the encoded data, the command reuses them. Ctrl-C saves the run and stops the training. --resume continues
-    exactly where the training stopped. To train with N processes, run:
+    holds the vocabulary and the encoded data, the command reuses them. Ctrl-C saves the run and
+    stops the training. --resume continues exactly where the training stopped. To train with N
+    processes, run:
     torchrun --nproc-per-node N -m seq2seq train CONFIG
     """
     from seq2seq.config import toml

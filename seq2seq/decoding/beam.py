@@ -11,10 +11,11 @@ hypothesis in the pool. Log-probabilities are <= 0, so a live hypothesis with th
 score above s / maximum^alpha. This bound is exact. The search also ends at the maximum length. If
 the pool is then empty, the live hypotheses are returned as unfinished hypotheses.
 
-If two hypotheses have the same score, the hypothesis that entered the pool first ranks higher. Then
-the better parent decides, then the lower token id. The engine decides only one kind of tie, in
-`LogProbabilities.top`: if several equal tokens compete for the last of the `beam` continuations of
-a parent, the engine selects one. A stable sort of [N, V] values would take longer than the model
+Three rules rank hypotheses with equal scores, in this order: the hypothesis that entered the pool
+first ranks higher, then the hypothesis with the better parent, then the hypothesis with the lower
+token id. The engine breaks one kind of tie. `LogProbabilities.top` selects the `beam` best tokens
+after a parent. If the last of them is as likely as a token that is left out, the engine decides
+which of the two is selected, because a stable sort of all V tokens would take longer than the model
 itself. On a CPU, the result for a sentence does not depend on the rest of the batch.
 """
 
@@ -110,7 +111,10 @@ def _extend(
 
 
 def _descending(values: np.ndarray) -> np.ndarray:
-    """Return the indices that sort each row of `values` [n, M] in descending order, stably."""
+    """Return the indices that sort each row of `values` in descending order (stable sort).
+
+    values: [n, M]. The result is also [n, M].
+    """
     return np.argsort(-values, axis=1, kind="stable")
 
 
@@ -127,9 +131,10 @@ class _Step:
 
     @classmethod
     def record(cls, B: int, rows: np.ndarray, parents: np.ndarray, tokens: np.ndarray) -> _Step:
-        """Return a step of B sentences, of which only the sentences `rows` [n] are still searched.
+        """Return a step of B sentences, in which sentences that are no longer searched have zeros.
 
-        parents, tokens: [n, K], one row for each sentence in `rows`.
+        rows: [n], the numbers of the sentences that are still searched.
+        parents, tokens: [n, K], one row for each of these sentences.
         """
         both = np.zeros((2, B, parents.shape[1]), np.int64)
         both[0, rows], both[1, rows] = parents, tokens
