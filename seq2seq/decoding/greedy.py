@@ -1,4 +1,4 @@
-"""Greedy search: y_t = argmax p(y | y_<t).
+"""Greedy search, which chooses the most likely token at each step: y_t = argmax p(y | y_<t).
 
 If several tokens are equally likely, the lowest token id is chosen.
 """

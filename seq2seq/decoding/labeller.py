@@ -119,7 +119,9 @@ class Labeller:
 
     @torch.inference_mode()
     def _probabilities(self, ids: Sequence[list[int]]) -> list[np.ndarray]:
-        """Return the label probabilities of each text, [W, labels] float32.
+        """Return the label probabilities of each text, as one array [W, labels] float32.
+
+        W is 1 for a classifier, and the number of words in the text for a tagger.
 
         ids: the source token ids of each text.
         """

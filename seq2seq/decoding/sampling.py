@@ -33,7 +33,9 @@ def sample_search(
     seeds: Sequence[Sequence[int]],
     alpha: float,
 ) -> list[list[Hypothesis]]:
-    """Sample n hypotheses for each sentence: draw y_t in proportion to p(y | y_<t)^(1/temperature).
+    """Sample n hypotheses for each sentence, token by token.
+
+    The token y_t is drawn with a probability proportional to p(y_t | y_<t)^(1/temperature).
 
     state: the state before the first token, with B rows, one for each source sentence.
     top_k: draw only from the k most likely tokens (Fan et al. 2018). 0 keeps all tokens.

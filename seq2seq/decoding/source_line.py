@@ -55,7 +55,7 @@ class SourceLine:
     def result(self, codec: Codec, *, align: bool) -> LineResult:
         """Return the translations of the whole line, best first. All parts must be finished.
 
-        align: add the alignment to the best translation.
+        align: whether to add the alignment to the best translation.
         """
         if not self.parts:
             nothing = Translation(self.text, 0.0, 0.0, EMPTY_ALIGNMENT if align else None)
