@@ -13,9 +13,9 @@ def require_many(values: object, name: str) -> None:
     name: the name of the argument in the message.
     """
     if isinstance(values, str | bytes):
-        raise TypeError(f"{name} is a single string: pass a list of strings")
+        raise TypeError(f"{name} is a single string: pass a list of {name}")
     if not isinstance(values, Iterable):
-        raise TypeError(f"{name} has the type {type(values).__name__}: pass a list")
+        raise TypeError(f"{name} has the type {type(values).__name__}: pass a list of {name}")
 
 
 def each_text(texts: Iterable[str], name: str) -> Iterator[str]:

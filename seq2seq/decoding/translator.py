@@ -310,8 +310,8 @@ class Translator:
             if not config.context.is_attention:
                 which = f"model {number}" if len(self.configs) > 1 else "the model"
                 raise UserError(
-                    f"{which} has no attention and therefore gives no alignments: use a model that "
-                    "was trained with attention (context.kind)"
+                    f"{which} has a fixed context vector and therefore gives no alignments: use a "
+                    "model with attention (context.kind)"
                 )
 
     def _require_fitting(self, options: AnySearch, align: bool) -> None:
