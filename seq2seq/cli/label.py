@@ -51,10 +51,11 @@ def with_label_options(command: Callable[..., Any]) -> Callable[..., Any]:
 def classify_command(
     model: str, input_file: Path | None, output: Path | None, probabilities: bool, **machine: Any
 ) -> None:
-    """Classify each line of INPUT, or of stdin, with MODEL, and write its label.
+    """Write the label that MODEL predicts for each line of the file INPUT, or of stdin.
 
-    Each input line gives one output line. A blank line gives an empty line. If INPUT is a table,
-    such as .tsv or .csv, its column that the model has learned from is classified.
+    Each input line gives one output line. A blank input line gives an empty output line. If INPUT
+    is a table, such as a .tsv or .csv file, the command reads the column that the model was trained
+    on.
     """
     from seq2seq.decoding.classifier import Classifier
 
@@ -79,14 +80,13 @@ def classify_command(
 @click.option(
     "--conllu",
     is_flag=True,
-    help="Read CoNLL-U, and write it with the predicted tags in the column that the model has "
-    "learned from CoNLL-U, or in the UPOS column.",
+    help="Read and write CoNLL-U. The output has the predicted tags in the column of --column.",
 )
 @click.option(
     "--column",
     type=click.Choice(WRITABLE_COLUMNS, case_sensitive=False),
-    help="CoNLL-U column to write the predicted tags to, with --conllu.  [default: the column that "
-    "the model has learned, or upos]",
+    help="CoNLL-U column to write the predicted tags to.  [default: the column that the model was "
+    "trained on, or upos]",
 )
 def tag_command(
     model: str,
@@ -97,11 +97,12 @@ def tag_command(
     column: str | None,
     **machine: Any,
 ) -> None:
-    """Tag the words of each line of INPUT, or of stdin, with MODEL.
+    """Write the tag that MODEL predicts for each word of the file INPUT, or of stdin.
 
-    Words are separated by white space. Each output line holds one tag per word. If the name of
-    INPUT ends in .conllu (or .conllu.gz, .xz, .bz2, .zst), --conllu is set. If INPUT is another
-    table, such as .csv, its column that the model has learned from is tagged.
+    White space separates the words of a line. The output line has one tag per word. If the name of
+    INPUT ends in .conllu (or .conllu.gz, .xz, .bz2, .zst), the command works as with --conllu. If
+    INPUT is another table, such as a .csv file, the command reads the column that the model was
+    trained on.
     """
     from seq2seq.cli.table_input import conllu_columns
     from seq2seq.decoding.tagger import Tagger
@@ -109,7 +110,9 @@ def tag_command(
 
     conllu = conllu or (input_file is not None and table_format(input_file) == "conllu")
     if probabilities and conllu:
-        raise UserError("--probabilities: CoNLL-U cannot hold probabilities; leave out the option")
+        raise UserError(
+            "--probabilities: CoNLL-U has no column for probabilities; leave out this option"
+        )
     if column is not None and not conllu:
         raise UserError(f"--column {column}: the output is not CoNLL-U; add --conllu")
     with (
@@ -154,7 +157,7 @@ def _tag_conllu(
 
 
 def _machine(threads: int, **options: Any) -> dict[str, Any]:
-    """Set the number of threads, and return the other options, which are arguments of `load`."""
+    """Set the number of threads. Return the other options, which are the arguments of `load`."""
     from seq2seq import runtime
 
     runtime.set_threads(threads)
@@ -162,7 +165,7 @@ def _machine(threads: int, **options: Any) -> dict[str, Any]:
 
 
 def _text(labelling: Labelling) -> bytes:
-    """Return the labels of one input line as an output line, separated by spaces."""
+    """Return one output line: the labels of one input line, separated by spaces."""
     return " ".join(labelling.labels).encode() + b"\n"
 
 
@@ -172,7 +175,7 @@ def _json(value: object) -> bytes:
 
 
 def _rows(labeller: Labeller, labelling: Labelling) -> list[dict[str, object]]:
-    """Return a JSON object with the label and all probabilities, for the text or for each word."""
+    """Return one dictionary for each label: the label and the probabilities of all labels."""
     return [
         {
             "label": label,

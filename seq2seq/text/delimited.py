@@ -82,7 +82,7 @@ def read_delimited(
     source, target = columns
     if isinstance(source, int) and isinstance(target, int):
         if min(source, target) < 1:
-            raise UserError(f"{path}: no column {min(source, target)}; column numbers count from 1")
+            raise UserError(f"{path}: no column {min(source, target)}; column numbers start at 1")
         first, second = source - 1, target - 1
         _, header = next(rows, (0, []))
         rows = itertools.chain([(1, header)] if header else [], rows)
@@ -116,8 +116,8 @@ def _complete(rows: Rows, path: Path, needed: int, separator: str) -> Rows:
         short = 1 if blank else len(row)
         if short < needed:
             raise UserError(
-                f"{path}:{blank or number}: {short} columns, but at least {needed} are needed; "
-                f"separate columns by {separator}"
+                f"{path}:{blank or number}: the line has {short} columns, but needs at least "
+                f"{needed}; separate columns by {separator}"
             )
         yield number, row
 

@@ -74,7 +74,9 @@ def open_input(path: Path) -> Iterator[IO[bytes]]:
     try:
         raw = path.open("rb")
     except OSError as error:
-        raise UserError(f"{path}: cannot be read: {error.strerror or error}") from None
+        raise UserError(
+            f"{path}: cannot be read: {error.strerror or error}; check the path and the permissions"
+        ) from None
     with raw:
         try:
             yield _unpacked(raw, path)
@@ -83,7 +85,7 @@ def open_input(path: Path) -> Iterator[IO[bytes]]:
                 raise
             kind = {".gz": "gzip", ".bz2": "bzip2"}.get(path.suffix, path.suffix[1:])
             raise UserError(
-                f"{path}: broken {kind} file: {error}; compress or download it again"
+                f"{path}: broken {kind} file: {error}; compress or download the file again"
             ) from None
 
 
@@ -113,4 +115,6 @@ def read_lines(path: Path) -> Iterator[str]:
         with open_input(path) as stream:
             yield from decode_lines(stream, str(path))
     except OSError as error:
-        raise UserError(f"{path}: cannot be read: {error.strerror or error}") from None
+        raise UserError(
+            f"{path}: cannot be read: {error.strerror or error}; check the path and the permissions"
+        ) from None

@@ -58,7 +58,7 @@ def read_hub(
     """Yield the examples of one split of a dataset on the Hugging Face hub or in a local folder.
 
     location: The name of the dataset, for error messages.
-    Raises UserError for a dataset or split that cannot be loaded, and the errors of `read_table`.
+    Raises UserError if the split cannot be loaded, and in the same cases as `read_table`.
     """
     return _hub(hub, config, split, column_names(columns, location), location)
 
@@ -79,12 +79,12 @@ def _jsonl(path: Path, names: tuple[str, str]) -> Iterator[Example]:
         except (ValueError, RecursionError) as error:
             raise UserError(f"{location}: invalid JSON: {error}; use one object per line") from None
         if not isinstance(record, dict):
-            raise UserError(f"{location}: must be a JSON object, not {type(record).__name__}")
+            raise UserError(f"{location}: write a JSON object, not {type(record).__name__}")
         yield read_record(record, names, location)
 
 
 def _dotted(record: Mapping[str, Any]) -> Iterator[tuple[str, object]]:
-    """Yield the items of nested dictionaries, with the keys of all levels joined by dots."""
+    """Yield the items of nested dictionaries. A key joins the keys of all levels by dots."""
     for key, value in record.items():
         if isinstance(value, Mapping):
             yield from ((f"{key}.{inner}", content) for inner, content in _dotted(value))
@@ -167,16 +167,16 @@ def _load_hub(hub: str, config: str | None, split: str, location: str) -> datase
             f"{location}: the Hugging Face hub cannot be reached; check the network, or put the "
             "files into the folder $SEQ2SEQ_DATA and set their names in [data]"
         ) from None
-    # The library raises many types of errors from the network, file systems and file formats. Most
-    # are caused by a wrong name. The original error stays attached for all others.
-    except Exception as error:
+    except Exception as error:  # an error of any type, mostly caused by a wrong name
         causes = [_first_line(cause) for cause in (error, error.__cause__) if cause is not None]
-        raise UserError(f"{location}: cannot be loaded: {': '.join(causes)}") from error
+        raise UserError(
+            f"{location}: cannot be loaded; check data.hub and data.hub_config: {': '.join(causes)}"
+        ) from error
     if isinstance(saved, datasets.Dataset):
         saved = {str(saved.split or "train"): saved}
     if split not in saved:
         names = ", ".join(map(repr, saved))
-        raise UserError(f"{location}: no such split; existing splits: {names}; set data.hub_splits")
+        raise UserError(f"{location}: no such split; choose one of {names} in data.hub_splits")
     return saved[split]
 
 
@@ -185,7 +185,7 @@ def _first_line(error: BaseException) -> str:
 
 
 def _flat(table: pa.Table) -> pa.Table:
-    """Return the table with each field of a struct as a column, such as "translation.en"."""
+    """Return the table with one column for each field of a struct, such as "translation.en"."""
     import pyarrow as pa
 
     while any(pa.types.is_struct(kind) for kind in table.schema.types):
@@ -203,7 +203,7 @@ def _read_arrow(
             columns = [table.column(name).to_pylist() for name in names]
         except UnicodeDecodeError:
             rows = f"rows {rows_before + 1} to {rows_before + table.num_rows}"
-            raise UserError(f"{location}: not UTF-8 somewhere in {rows}; convert it") from None
+            raise UserError(f"{location}: invalid UTF-8 in {rows}; convert the text") from None
         for row, values in enumerate(zip(*columns, strict=True), rows_before + 1):
             row_location = f"{location}, row {row}"
             source, target = (

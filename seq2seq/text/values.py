@@ -43,7 +43,7 @@ def require_line(value: object, column: str, location: str) -> str:
         value.encode()
     except UnicodeEncodeError:  # JSON can contain half a character: "\ud83d"
         raise UserError(
-            f"{location}: column {column!r} has half a surrogate pair; fix or remove the row"
+            f"{location}: column {column!r} contains half a surrogate pair; fix or remove the row"
         ) from None
     if "\n" not in value:  # almost all values
         return value.rstrip("\r")

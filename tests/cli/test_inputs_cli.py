@@ -10,6 +10,7 @@ from shutil import copytree
 
 import pyarrow as pa
 import pytest
+from pyarrow import parquet
 
 from seq2seq.cli.options import model_folders
 from seq2seq.models.folder import load_model, save_model
@@ -112,8 +113,11 @@ def test_translate_reads_the_source_of_a_table(shell, trained, toy, tmp_path):
         said = shell("translate", model, tmp_path / f"a{suffix}", "--beam", "1", *_QUICK)
         assert said.out == wanted, suffix
         said = shell("translate", model, "-o", tmp_path / f"out{suffix}", *_QUICK, stdin=text)
-        assert f"out{suffix}: the output cannot be compressed" in said.err
+        assert f"out{suffix}: the output is not compressed" in said.err
     table.write_text("fra,eng\nle chat,the cat\n")
+    whole = tmp_path / "a.parquet"
+    parquet.write_table(pa.table({"en": lines, "fr": toy.lines("test.fr")[:4]}), whole)
+    assert "4 lines" in shell("evaluate", model, whole, "--beam", "1", *_QUICK).out
     pairs = tmp_path / "fra.txt"
     pairs.write_text("en\tfr\r\nthe red cat\tle chat rouge\r\n")
     said = shell("evaluate", model, pairs, *_QUICK)
