@@ -7,6 +7,7 @@ A configuration has `task`, `seed` and the sections below. `seq2seq.config.toml`
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from typing import Annotated, Any, Literal
 
@@ -56,6 +57,26 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
+def _check_paths(value: object) -> object:
+    """Return the value of `data.valid` unchanged. Raise ValueError unless it consists of paths."""
+
+    def is_path(value: object) -> bool:
+        parts = value if isinstance(value, list) else [value]
+        return all(isinstance(part, str) for part in parts)
+
+    values = list(value.values()) if isinstance(value, dict) else [value]
+    if value is not None and not all(map(is_path, values)):
+        raise ValueError(
+            f"must be a path, a list of two paths, or a table of names and paths, not {value!r}"
+        )
+    return value
+
+
+_ValidationSets = Annotated[
+    str | list[str] | dict[str, str | list[str]] | None, BeforeValidator(_check_paths)
+]
+
+
 class DataConfig(Section):
     """The data sets, and the rules that decide which of their examples are used.
 
@@ -83,10 +104,12 @@ class DataConfig(Section):
         None,
         description="Path of the training set. Set this key or `hub`.",
     )
-    valid: str | list[str] | None = Field(
+    valid: _ValidationSets = Field(
         None,
         description="Path of the validation set, on which the best weights are chosen. "
-        "Training needs a validation set, from this key or from `hub`.",
+        "Training needs a validation set, from this key or from `hub`. Several sets are a table of "
+        "names and paths, `[data.valid]`: the first one, or `validation.set`, chooses the weights, "
+        "and the scores of the others are logged.",
     )
     test: str | list[str] | None = Field(
         None,
@@ -105,6 +128,13 @@ class DataConfig(Section):
         description="Column of the target in a table, if its name differs from `target`. It is "
         "written in the same way as `source_column`.",
         examples=[2],
+    )
+    references: list[str | int] = Field(
+        [],
+        description="Further references of the validation and test sets, besides `target`: the "
+        "file endings of their text files, or the names of their columns in a table. BLEU and the "
+        "other scores of translations use all references. Training does not read them.",
+        json_schema_extra=_TEXT_TO_TEXT,
     )
     hub: str | None = Field(
         None,
@@ -155,13 +185,30 @@ class DataConfig(Section):
         files_needed = (info.context or {}).get(NEEDS_FILES, False)
         if files_needed and self.train is None and self.hub is None:
             raise ValueError("no training set: set train (files) or hub (a Hugging Face dataset)")
-        for name in ("train", "valid", "test"):
-            value = getattr(self, name)
+        named = {f"valid.{name}": value for name, value in self.valid_sets.items() if name}
+        for name, value in {"train": self.train, "test": self.test, "valid": self.valid}.items():
+            named |= {} if isinstance(value, dict) else {name: value}
+        for name, value in named.items():
             if isinstance(value, list) and len(value) != 2:
                 raise ValueError(
                     f"{name} must be the prefix of two files, one table, or a list of two files"
                 )
+        for name in self.valid_sets:
+            if name in ("train", "valid", "test") or not re.fullmatch(r"[\w.-]*", name):
+                raise ValueError(
+                    f"valid: {name!r} cannot name a validation set; use letters, digits, '_', '.' "
+                    "and '-', and not the names 'train', 'valid' and 'test'"
+                )
+        if isinstance(self.valid, dict) and not self.valid:
+            raise ValueError("valid: the table is empty; name at least one validation set")
         return self
+
+    @property
+    def valid_sets(self) -> dict[str, str | list[str] | None]:
+        """The validation sets by name. The name of a set without a name is ""."""
+        if isinstance(self.valid, dict):
+            return dict(self.valid)
+        return {"": self.valid}
 
 
 class TokenizerConfig(Section):
@@ -584,23 +631,40 @@ class ValidationConfig(Section):
         description="Number of updates from one validation to the next. 0 validates after each "
         "epoch.",
     )
-    metric: Literal["bleu", "accuracy", "loss"] = Field(
+    metric: Literal["bleu", "chrf", "ter", "exact-match", "accuracy", "loss", "perplexity"] = Field(
         "bleu",
-        description="Metric that decides which weights are best: `bleu` (BLEU of the translations, "
-        "by sacreBLEU), `accuracy` (accuracy of the labels) or `loss` (cross-entropy).",
+        description="Metric that decides which weights are best: `bleu`, `chrf` or `ter` (scores "
+        "of the translations, by sacreBLEU), `exact-match` (percentage of lines without any "
+        "error), `accuracy` (of the labels), `loss` (cross-entropy) or `perplexity`. The loss "
+        "decides between equal scores and between scores within one point of the worst, such as "
+        "BLEU below 1.",
+    )
+    set: str = Field(
+        "",
+        description="Name of the validation set that chooses the best weights, if `data.valid` "
+        "names several. If empty, the first one does.",
+        examples=["news"],
+    )
+    tokenize: Literal["auto", "13a", "intl", "zh", "char", "ja-mecab", "ko-mecab", "none"] = Field(
+        "auto",
+        description="Tokenizer of sacreBLEU for BLEU. `auto` follows the script of the references: "
+        "`13a` for text with spaces between words, `zh` for Chinese, `ja-mecab` for Japanese and "
+        "`ko-mecab` for Korean if they are installed, otherwise `char` and `13a`. `none` splits "
+        "at spaces only, for text that is tokenized already.",
+        json_schema_extra=_TEXT_TO_TEXT,
     )
     beam: int = Field(
         1,
         ge=1,
-        description="With metric `bleu`: beam size for translating the validation set. 1 means "
-        "greedy search.",
+        description="With a metric of translations: beam size for translating the validation set. "
+        "1 means greedy search.",
         json_schema_extra=_TEXT_TO_TEXT,
     )
     lines: int = Field(
         0,
         ge=0,
-        description="With metric `bleu`: number of pairs to translate, counted from the start of "
-        "the validation set. 0 means all pairs.",
+        description="With a metric of translations: number of pairs to translate, counted from the "
+        "start of each validation set. 0 means all pairs.",
         json_schema_extra=_TEXT_TO_TEXT,
     )
 
@@ -644,6 +708,11 @@ class Config(Section):
     validation: ValidationConfig = ValidationConfig()
 
     @property
+    def selecting_set(self) -> str:
+        """The name of the validation set that chooses the weights; "" if it has no name."""
+        return self.validation.set or next(iter(self.data.valid_sets))
+
+    @property
     def unused_sections(self) -> set[str]:
         """The names of the sections that the task does not use."""
         return {"encoder", "context", "decoder"} - set(self.task.sections)
@@ -678,6 +747,10 @@ class Config(Section):
                 continue
             known = " or ".join(_as_toml(choice) for choice in allowed)
             yield f"task {task.name!r} does not allow {key} = {_as_toml(value)}: use {known}"
+        sets, chosen = list(self.data.valid_sets), self.validation.set
+        if chosen and chosen not in sets:
+            known = ", ".join(filter(None, sets)) or "none, because [data.valid] is not a table"
+            yield f"validation.set: no validation set {chosen!r} in data.valid; known sets: {known}"
         if task.has_source and not self.data.source:
             yield "data.source: is empty; give the file ending or the column of the source"
 

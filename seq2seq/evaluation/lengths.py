@@ -50,13 +50,14 @@ def bleu_by_length(
     *,
     lowercase: bool = False,
     tokens: str = "13a",
+    more_references: Sequence[Sequence[str]] = (),
 ) -> list[LengthBucket]:
     """Group the lines by the number of words in the source and compute the BLEU of each group.
 
     Every line is in exactly one bucket. The result is sorted by length and has no empty buckets.
 
     edges: The maximum source length of each bucket, in words. One more bucket holds longer lines.
-    lowercase, tokens: See `corpus_bleu`.
+    lowercase, tokens, more_references: See `corpus_bleu`.
 
     Raises UserError if the numbers of lines differ, if there are no lines, or if the edges do not
     increase or begin below 1.
@@ -82,7 +83,13 @@ def bleu_by_length(
         if part:
             hypothesis = [hypotheses[line] for line in part]
             reference = [references[line] for line in part]
-            score = corpus_bleu(hypothesis, reference, lowercase=lowercase, tokens=tokens)
+            score = corpus_bleu(
+                hypothesis,
+                reference,
+                lowercase=lowercase,
+                tokens=tokens,
+                more_references=[[lines[line] for line in part] for lines in more_references],
+            )
             buckets.append(
                 LengthBucket(low, high, len(part), score, _words(reference), _words(hypothesis))
             )

@@ -20,14 +20,23 @@ if TYPE_CHECKING:
 
 Points = list[tuple[float, float]]
 
+# The quality metrics of validation rows, with their titles. The first one with a value is plotted.
+_QUALITIES = (
+    ("chrf", "chrF"),
+    ("ter", "TER"),
+    ("bleu", "BLEU"),
+    ("accuracy", "accuracy"),
+    ("perplexity", "perplexity"),
+)
+
 
 def plot_curves(metrics: Path, picture: Path) -> None:
     """Plot the metrics.jsonl of a run: losses on the left, a quality metric on the right.
 
-    The losses are in nats per token. The quality metric is validation BLEU. If a run has no BLEU,
-    it is accuracy or else perplexity. The point of the best checkpoint is marked with its value.
-    Missing and non-finite values are left out. An incomplete last line is ignored because the run
-    may still be writing it.
+    The losses are in nats per token. The quality metric is chrF or TER if the run logged it,
+    otherwise BLEU, otherwise accuracy, otherwise perplexity. The point of the best checkpoint is
+    marked with its value. Missing and non-finite values are left out. An incomplete last line is
+    ignored because the run may still be writing it.
 
     Raises UserError if `metrics` cannot be read, has no finite loss, or has a malformed row (the
     message names the file and line), or if the ending of `picture` is not png, svg or pdf.
@@ -35,11 +44,8 @@ def plot_curves(metrics: Path, picture: Path) -> None:
     rows = read_jsonl(metrics, growing=True)
     train = _points(metrics, rows, "train", "loss")
     valid = _points(metrics, rows, "valid", "loss")
-    quality, unit = _points(metrics, rows, "valid", "bleu"), "Validation BLEU"
-    if not quality:
-        quality, unit = _points(metrics, rows, "valid", "accuracy"), "Validation accuracy"
-    if not quality:
-        quality, unit = _points(metrics, rows, "valid", "perplexity"), "Validation perplexity"
+    found = ((_points(metrics, rows, "valid", key), title) for key, title in _QUALITIES)
+    quality, unit = next((pair for pair in found if pair[0]), ([], ""))
     if not (train or valid):
         raise UserError(
             f"{metrics}: nothing to plot: no row of kind 'train' or 'valid' has a finite loss; "
@@ -54,9 +60,9 @@ def plot_curves(metrics: Path, picture: Path) -> None:
     losses = [("training", train, COLOURS[0]), ("validation", valid, COLOURS[1])]
     if quality:
         right = panels[1]
-        style_axes(right, unit)
+        style_axes(right, f"Validation {unit}")
+        highest = unit not in ("TER", "perplexity")
         _draw(right, quality, COLOURS[1], width=1.8, dots=len(quality) <= 60)
-        highest = not unit.endswith("perplexity")
         _mark(right, *_best(rows, quality, highest=highest), above=highest)
     for panel in panels:
         _updates(panel)

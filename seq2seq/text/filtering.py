@@ -149,11 +149,11 @@ def held_out_digests(
     config: Config, valid: Iterable[Example], memory: MemoryData | None = None
 ) -> dict[str, set[bytes]]:
     """Return the hashes of the examples in the validation set and the test set, by set name."""
-    digests = {"valid": {example_digest(example) for example in valid}}
+    digests = {"valid": set(map(_pair_digest, valid))}
     if corpus.has_split(config.data, "test", memory):
         test = corpus.read_examples(config.data, "test", memory)
         try:
-            digests["test"] = {example_digest(example) for example in test}
+            digests["test"] = set(map(_pair_digest, test))
         except UserError as error:
             if config.data.test is not None:
                 raise
@@ -161,6 +161,11 @@ def held_out_digests(
             # has one.
             _log.warning("no test set is used: %s", error)
     return digests
+
+
+def _pair_digest(example: Example) -> bytes:
+    """Return the hash of an example without further references, as training examples have none."""
+    return example_digest(example._replace(references=()))
 
 
 def count_leaks(

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
+# The keys of [validation] that change what the best score means.
+_JUDGING = ("metric", "set", "tokenize", "beam", "lines")
 STARTS_FILE = "starts.jsonl"  # one line for each start or resume of the run
 
 
@@ -182,15 +184,15 @@ def _refuse_another(config: Config, written: Path) -> None:
     new = tomllib.loads(toml.dump_config(config))
     sections = ("task", "seed", "data", "tokenizer", "encoder", "context", "decoder")
     # The saved optimizer state fits one kind of optimizer. The best score so far can only be
-    # compared with scores of the same metric, beam and lines.
-    keys = {"training.optimizer", *(f"validation.{name}" for name in ("metric", "beam", "lines"))}
+    # compared with scores of the same metric, set, tokenizer, beam and lines.
+    keys = {"training.optimizer", *(f"validation.{name}" for name in _JUDGING)}
     # The files may have moved. Their content is compared when the data is prepared.
-    paths = {"data.train", "data.valid", "data.test"}
+    paths = ("data.train", "data.valid", "data.test")
     differ = _differences(old, new)
     refused = [
         text
         for key, text in differ.items()
-        if key in keys or (key.split(".")[0] in sections and key not in paths)
+        if key in keys or (key.split(".")[0] in sections and not key.startswith(paths))
     ]
     if refused:
         raise UserError(

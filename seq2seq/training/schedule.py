@@ -33,7 +33,7 @@ def learning_rate(config: TrainingConfig, update: int, done: float, cuts: int) -
 def count_plateau(config: TrainingConfig, counters: Counters, gained: bool) -> None:
     """Count a validation. `plateau_patience` validations in a row without a gain are a plateau.
 
-    gained: whether this validation is the best so far.
+    gained: whether this validation shows progress, see `judging.judge`.
     """
     counters.plateau_waited = 0 if gained else counters.plateau_waited + 1
     if counters.plateau_waited >= config.plateau_patience:
