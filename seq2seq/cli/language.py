@@ -23,7 +23,8 @@ def perplexity_command(
     """Print the perplexity of the language model MODEL on the file TEXT, or on stdin.
 
     The text is one running text, so the model keeps its state from line to line. Line ends count as
-    tokens if the model was trained with them.
+    tokens if the model was trained with them. If the vocabulary lacks some words or characters of
+    the text, a second line gives the share of these unknown tokens and the perplexity without them.
     """
     from seq2seq import runtime
     from seq2seq.decoding.language_model import LanguageModel
@@ -37,6 +38,8 @@ def perplexity_command(
     click.echo(
         f"perplexity {result.value:.3f}   {result.loss:.4f} nats a token, {result.tokens:,} tokens"
     )
+    if result.unknown:
+        click.echo(result.describe_unknown())
 
 
 @click.command()

@@ -98,8 +98,9 @@ class LanguageModel:
         a line counts as a token if the model was trained with line ends (`data.line_ends`).
 
         text: one string, or an iterable of its lines. Returns the perplexity (`value`), the loss in
-        nats per token (`loss`) and the number of tokens (`tokens`). Raises TypeError for a line
-        that is not a string. Raises UserError for a text without tokens.
+        nats per token (`loss`) and the number of tokens (`tokens`). `unknown_share` is the fraction
+        of tokens that the vocabulary lacks, and `known_value` the perplexity without them. Raises
+        TypeError for a line that is not a string. Raises UserError for a text without tokens.
         """
         lines = text.removesuffix("\n").split("\n") if isinstance(text, str) else text
         return self.measure(each_text(lines, "lines"), "the text")

@@ -31,7 +31,7 @@ def expected_utilities(
     score for each pair of distinct texts.
 
     utility: the sentence score, "chrf" or "bleu". lowercase: ignore case in the score. tokens: the
-    sacreBLEU tokenizer for BLEU (see `languages.bleu_tokenizer`).
+    sacreBLEU tokenizer for BLEU (see `scripts.choose_bleu_tokenizer`).
     """
     top = max(log_weights)
     mass: dict[str, float] = {}

@@ -30,7 +30,7 @@ from seq2seq.models.perplexity import (
 )
 from seq2seq.text import bptt
 from seq2seq.text.dataset import Dataset
-from seq2seq.text.example import Example
+from seq2seq.text.example import Example, further_references
 from seq2seq.text.scripts import choose_bleu_tokenizer
 from seq2seq.training.callbacks import ValidationScores
 from seq2seq.training.context import TrainingContext
@@ -67,24 +67,18 @@ class TextScorer:
         if self.wanted:
             self.examples = list(islice(dataset.examples(), self.settings.lines or None))
         self.references = [example.target for example in self.examples]
+        self.more = further_references(self.examples)
         chosen = choose_bleu_tokenizer(self.references, config.data.target, self.settings.tokenize)
         self.tokens, self._reason = chosen.name, chosen.reason
         if self.wanted:
             require_bleu_tokenizer(self.tokens)
-
-    @property
-    def more_references(self) -> list[list[str]]:
-        """The further references, one list for each of `data.references`."""
-        return [
-            list(lines) for lines in zip(*(one.references for one in self.examples), strict=True)
-        ]
 
     def describe(self) -> None:
         """Log the tokenizer of BLEU, and whether BLEU can judge translations."""
         if not self.wanted or self.settings.metric != "bleu":
             return
         _log.info("validation: BLEU with the tokenizer %s (%s)", self.tokens, self._reason)
-        if not can_judge([*self.references, *chain(*self.more_references)], tokens=self.tokens):
+        if not can_judge([*self.references, *chain(*self.more)], tokens=self.tokens):
             _log.warning(
                 "validation: BLEU cannot judge the translations, because no reference has four "
                 "tokens; the validation loss chooses the weights. "
@@ -93,7 +87,7 @@ class TextScorer:
 
     def score(self, texts: list[str], scores: ValidationScores) -> bool:
         """Add the scores of the translations to `scores`. Return whether the metric can judge."""
-        metric, lowercase, more = self.settings.metric, self.lowercase, self.more_references
+        metric, lowercase, more = self.settings.metric, self.lowercase, self.more
         bleu = measure_bleu(
             texts, self.references, lowercase=lowercase, tokens=self.tokens, more_references=more
         )
