@@ -144,14 +144,20 @@ class RunRecord:
 
 
 def read_run_record(folder: Path) -> RunRecord:
-    """Read the record of a run folder. Missing logs are allowed.
+    """Read the record of a run folder. Missing logs are allowed, and so are unreadable ones.
 
     Raise UserError if a log is broken.
     """
 
     def last(name: str) -> dict[str, Any] | None:
         log = folder / name
-        rows = read_jsonl(log, growing=True) if log.exists() else []
+        try:
+            rows = read_jsonl(log, growing=True) if log.exists() else []
+        except UserError as error:
+            if not isinstance(error.__cause__, OSError):
+                raise
+            _log.warning("%s", error)
+            rows = []
         return rows[-1][1] if rows else None
 
     metrics = last("metrics.jsonl")
