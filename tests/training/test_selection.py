@@ -2,7 +2,6 @@
 
 import json
 import math
-from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -179,7 +178,7 @@ def test_the_config_of_several_sets_comes_back(toy, tmp_path, shell):
     said = shell("evaluate", tmp_path / "run/model", "--split", "talks", "--beam", "1", "--json")
     assert json.loads(said.out)["set"] == "talks"
     assert said.err.count("Traceback") == 0
-    with pytest.raises(UserError, match="no validation set 'x' in data.valid; known sets: news"):
+    with pytest.raises(UserError, match=r"no validation set 'x' in data\.valid; known sets: news"):
         toml.load_config(path, [*QUICK, "validation.set=x"])
 
 
@@ -195,10 +194,3 @@ def test_references_of_a_table(toy, tmp_path):
     train_model(config.model_copy(update={"data": data}), tmp_path / "run")
     card = (tmp_path / "run/model/README.md").read_text()
     assert "nrefs:2" in card
-
-
-def test_rows_of_losses_are_in_order(toy, tmp_path):
-    config = toy.config(*QUICK, "validation.metric=loss")
-    train_model(config, tmp_path / "run")
-    kept = [row["loss"] for row in validations(tmp_path / "run") if row["best"]]
-    assert all(later < earlier for earlier, later in pairwise(kept))
