@@ -58,8 +58,9 @@ def read_evaluation_set(
                 "file must belong to line n of the other"
             )
     references = list(zip(*streams, strict=True)) or [()] * len(sources)
-    pairs = zip(sources, targets, references, strict=True)
-    return [Example(*pair, references=more) for *pair, more in pairs], source_file.stem
+    rows = zip(sources, targets, references, strict=True)
+    examples = [Example(source, target, references=more) for source, target, more in rows]
+    return examples, source_file.stem
 
 
 def _read_split(config: Any, split: str) -> tuple[list[Example], str]:

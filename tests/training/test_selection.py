@@ -143,8 +143,10 @@ def test_every_metric_of_translations(toy, tmp_path, metric):
 @pytest.mark.parametrize("chosen", ["", "talks"])
 def test_several_validation_sets(toy, tmp_path, caplog, chosen):
     sets = {"news": str(toy.folder / "valid"), "talks": str(toy.folder / "test")}
-    config = toy.config(*QUICK, "training.epochs=1", f"validation.set={chosen}")
-    config = config.model_copy(update={"data": config.data.model_copy(update={"valid": sets})})
+    table = (
+        f"data.valid={{ news = {json.dumps(sets['news'])}, talks = {json.dumps(sets['talks'])} }}"
+    )
+    config = toy.config(*QUICK, "training.epochs=1", table, f"validation.set={chosen}")
     with caplog.at_level("INFO"):
         train_model(config, tmp_path / "run")
     selecting, other = ("talks", "news") if chosen else ("news", "talks")
