@@ -114,7 +114,8 @@ def validations(run):
 def test_a_corpus_of_single_words_keeps_the_lowest_loss(toy, tmp_path, caplog):
     """Case 1: BLEU is 0 at every validation, and the first weights were kept."""
     pairs = [(word, word[::-1]) for line in toy.lines("train.fr") for word in line.split()]
-    config = toy.config(*QUICK, "tokenizer.kind=char", "training.epochs=4", "training.patience=1")
+    settings = ("tokenizer.kind=char", "training.epochs=6", "validation.every=2")
+    config = toy.config(*QUICK, *settings)
     config = config.model_copy(
         update={"tokenizer": config.tokenizer.model_copy(update={"vocabulary": 60})}
     )
