@@ -112,10 +112,10 @@ def check_training_labels(train: Iterable[Example], config: Config) -> Iterator[
     return _checked(train, "train", check)
 
 
-def check_known_labels(valid: Iterable[Example], codec: Codec) -> None:
+def check_known_labels(valid: Iterable[Example], codec: Codec, split: str = "valid") -> None:
     """Check the labels or vectors of the validation examples.
 
-    Raises UserError, with the row number, for a label that does not occur in the training data, a
+    split: The name of the set in messages. Raises UserError, with the row number, for a label that does not occur in the training data, a
     wrong number of labels, or an invalid vector.
     """
     labels, column = codec.require_labels(), label_column(codec.task)
@@ -126,7 +126,7 @@ def check_known_labels(valid: Iterable[Example], codec: Codec) -> None:
             check_label_count(codec.task, example)
         labels.encode([getattr(example, column)])
 
-    for _ in _checked(valid, "valid", check):
+    for _ in _checked(valid, split, check):
         pass
 
 

@@ -172,7 +172,7 @@ def _prepare(
     _require_some(counts["kept"], counts)
     for position, (name, valid) in enumerate(valid_sets.items()):
         if codec.labels is not None:
-            filtering.check_known_labels(valid, codec)
+            filtering.check_known_labels(valid, codec, f"valid.{name}" if name else "valid")
         file = _valid_file(name) if position else _VALID
         Dataset.write(folder / file, encode_examples(valid, codec, threads))
     name = "training pairs" if data.source else "training text"

@@ -13,17 +13,17 @@ from typing import cast
 import seq2seq
 from seq2seq.config.data_paths import name_data, shorten_paths
 from seq2seq.config.schema import Config, DataConfig
-from seq2seq.evaluation.scores import bleu_signature
 from seq2seq.models.folder import Model
 from seq2seq.models.perplexity import format_share
 from seq2seq.text.languages import language_code
 from seq2seq.training.callbacks import ValidationRow
 
 
-def model_card(model: Model, row: ValidationRow, command: str, bleu_tokens: str = "13a") -> str:
+def model_card(model: Model, row: ValidationRow, command: str, signature: str = "") -> str:
     """Return the model card as Markdown with YAML front matter.
 
-    row: the validation row of the weights in the model folder. bleu_tokens: the tokenizer of BLEU.
+    row: the validation row of the weights in the model folder. signature: how sacreBLEU computed
+    the BLEU of this row.
     command: the command line that trained the model; "" if it was trained from Python.
     """
     config = model.config
@@ -33,7 +33,7 @@ def model_card(model: Model, row: ValidationRow, command: str, bleu_tokens: str 
     if config.decoder.bidirectional:  # it sees its own targets, so it cannot generate text
         use = "seq2seq perplexity FOLDER"
     parameters = sum(p.numel() for p in model.network.parameters())
-    quality = "".join(f"- validation {line}\n" for line in _quality(config, row, bleu_tokens))
+    quality = "".join(f"- validation {line}\n" for line in _quality(config, row, signature))
     sides = [side for side in (data.source, data.target) if side]
     return f"""---
 {_front_matter(config, data, row)}
@@ -104,7 +104,7 @@ def _metrics(row: ValidationRow) -> Iterator[tuple[str, str, float]]:
     if row["bleu"] is not None:
         yield "bleu", "BLEU", row["bleu"]
     for name, title in (("chrf", "chrF"), ("ter", "TER")):
-        if value := cast(Mapping[str, float | None], row)[name]:
+        if (value := cast(Mapping[str, float | None], row)[name]) is not None:
             yield name, title, value
     if row["accuracy"] is not None:
         yield "accuracy", "accuracy", row["accuracy"]
@@ -130,16 +130,12 @@ def _unknown(row: ValidationRow) -> str:
     return f"; {format_share(row['unknown'])} of the tokens are unknown" if row["unknown"] else ""
 
 
-def _quality(config: Config, row: ValidationRow, tokens: str) -> Iterator[str]:
-    """Yield the name and the value of each validation score. tokens: the tokenizer of BLEU."""
+def _quality(config: Config, row: ValidationRow, signature: str) -> Iterator[str]:
+    """Yield the name and the value of each validation score. signature: that of BLEU."""
     settings = config.validation
     how = "greedy" if settings.beam == 1 else f"beam {settings.beam}"
     how += f", of the first {settings.lines:,} lines" if settings.lines else ""
     if row["bleu"] is not None:
-        references = 1 + len(config.data.references)
-        signature = bleu_signature(
-            lowercase=config.tokenizer.lowercase, tokens=tokens, references=references
-        )
         yield f"BLEU: {row['bleu']:.2f} ({how}; `{signature}`)"
     for title, value in (("chrF", row["chrf"]), ("TER", row["ter"])):
         if value is not None:

@@ -76,6 +76,6 @@ class ModelSelection:
         metrics.append(row)
         display.show_validation(row, metric)
         if best and ranks.is_first:
-            card = model_card(model, row, context.command, self.scorer.tokens)
+            card = model_card(model, row, context.command, self.scorer.signature)
             model_folder.save_model(context.run.model, model, card)
         return row

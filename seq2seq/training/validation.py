@@ -14,6 +14,7 @@ from seq2seq.decoding.options import BeamOptions, GreedyOptions
 from seq2seq.decoding.results import log_notes
 from seq2seq.decoding.translator import Translator
 from seq2seq.evaluation.scores import (
+    bleu_signature,
     can_judge,
     corpus_chrf,
     corpus_ter,
@@ -72,6 +73,14 @@ class TextScorer:
         self.tokens, self._reason = chosen.name, chosen.reason
         if self.wanted:
             require_bleu_tokenizer(self.tokens)
+
+    @property
+    def signature(self) -> str:
+        """How sacreBLEU computes BLEU; "" if no translations are scored."""
+        if not self.wanted:
+            return ""
+        references = 1 + len(self.more)
+        return bleu_signature(lowercase=self.lowercase, tokens=self.tokens, references=references)
 
     def describe(self) -> None:
         """Log the tokenizer of BLEU, and whether BLEU can judge translations."""
