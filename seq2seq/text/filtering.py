@@ -115,8 +115,8 @@ def check_training_labels(train: Iterable[Example], config: Config) -> Iterator[
 def check_known_labels(valid: Iterable[Example], codec: Codec, split: str = "valid") -> None:
     """Check the labels or vectors of the validation examples.
 
-    split: The name of the set in messages. Raises UserError, with the row number, for a label that does not occur in the training data, a
-    wrong number of labels, or an invalid vector.
+    split: The name of the set in messages. Raises UserError, with the row number, for a label that
+    does not occur in the training data, a wrong number of labels, or an invalid vector.
     """
     labels, column = codec.require_labels(), label_column(codec.task)
     assert column is not None
