@@ -97,8 +97,8 @@ class DataConfig(Section):
     target: str = Field(
         min_length=1,
         description="Name of the target side: the file ending of its text files (such as `en`) and "
-        "the name of its column in a table. If it is a language code such as `zh`, BLEU "
-        "uses the tokenizer for that language.",
+        "the name of its column in a table. A language code such as `ja` helps to choose "
+        "the tokenizer of BLEU, see `validation.tokenize`.",
     )
     train: str | list[str] | None = Field(
         None,
