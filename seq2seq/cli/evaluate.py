@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import shlex
-import sys
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -81,12 +79,11 @@ def evaluate_command(
 ) -> None:
     """Score MODEL on SOURCE and REFERENCE, or on the test set of its configuration.
 
-    SOURCE alone may be a table of both. Several REFERENCE files are several references for each
-    line. Translation is scored by BLEU, chrF, TER, exact match and BLEU by source length; a
-    language model by the perplexity of SOURCE; classification and tagging by accuracy and macro F1,
-    and tagging also by exact match. Other tasks are scored by the perplexity of REFERENCE, given
-    the correct and given shuffled sources. The scores are also appended to results.jsonl in the run
-    folder of MODEL.
+    SOURCE alone may be a table of both. Several REFERENCE files give each line several references.
+    Translation is scored by BLEU, chrF, TER, exact match and BLEU by source length; a language
+    model by the perplexity of SOURCE; labels by accuracy and macro F1, and tags also by exact
+    match. Other tasks are scored by the perplexity of REFERENCE, given the correct and given
+    shuffled sources. The scores are also appended to results.jsonl in the run folder of MODEL.
     """
     from seq2seq import runtime
     from seq2seq.decoding.options import search_options
@@ -119,9 +116,7 @@ def evaluate_command(
         )
         if sink:
             sink.writelines(line.encode("utf-8", "replace") + b"\n" for line in result.outputs)
-    if plot is not None:
-        _draw(result, runs_of(model)[0].name, plot)
-    command = command or shlex.join(["seq2seq", *sys.argv[1:]])
+    _draw(result, runs_of(model)[0].name, plot)
     try:
         record_result(model, models, name, result, len(pairs), command, device, record)
     finally:  # print last, because the reader may close the pipe early (`| head`)
@@ -180,10 +175,15 @@ def _refuse_unused(
         raise UserError(f"{model} is scored without a search; leave out the search options")
 
 
-def _draw(result: Any, label: str, picture: Path) -> None:
-    """Draw the confusion matrix if there is one, otherwise BLEU by source length."""
+def _draw(result: Any, label: str, picture: Path | None) -> None:
+    """Draw the confusion matrix if there is one, otherwise BLEU by source length.
+
+    If `picture` is None, draw nothing.
+    """
     from seq2seq.evaluation import plots
 
+    if picture is None:
+        return
     if result.confusion is not None:
         plots.plot_confusion(result.confusion, result.names, picture)
     else:

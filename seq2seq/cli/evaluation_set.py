@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import shlex
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -96,7 +98,7 @@ def record_result(
     name: str,
     result: EvaluationResult,
     lines: int,
-    command: str,
+    command: str | None,
     device: torch.device,
     record: Path | None,
 ) -> None:
@@ -105,6 +107,8 @@ def record_result(
     The row of an ensemble has the name of its first member and the training time of all members. If
     the run folder cannot be written, a warning says so. Raises UserError if `record` cannot be
     written.
+
+    command: The command that reproduces the scores. None means the command line of this process.
     """
     from seq2seq.evaluation.result_rows import append_row, make_row
     from seq2seq.training.run_folder import read_run_record
@@ -123,7 +127,7 @@ def record_result(
         training_minutes=sum(minutes) if len(minutes) == len(records) else None,
         seconds=result.seconds,
         lines=lines,
-        command=command,
+        command=command or shlex.join(["seq2seq", *sys.argv[1:]]),
         device=device,
         training=records[0].last_start,
     )

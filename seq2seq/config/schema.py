@@ -107,9 +107,8 @@ class DataConfig(Section):
     valid: _ValidationSets = Field(
         None,
         description="Path of the validation set, on which the best weights are chosen. "
-        "Training needs a validation set, from this key or from `hub`. Several sets are a table of "
-        "names and paths, `[data.valid]`: the first one, or `validation.set`, chooses the weights, "
-        "and the scores of the others are logged.",
+        "Training needs it from here or from `hub`. Several sets are a table of names and paths, "
+        "`[data.valid]`; the first one, or `validation.set`, chooses the weights.",
     )
     test: str | list[str] | None = Field(
         None,
@@ -631,13 +630,11 @@ class ValidationConfig(Section):
         description="Number of updates from one validation to the next. 0 validates after each "
         "epoch.",
     )
-    metric: Literal["bleu", "chrf", "ter", "exact-match", "accuracy", "loss", "perplexity"] = Field(
+    metric: Literal["bleu", "chrf", "ter", "accuracy", "exact-match", "loss", "perplexity"] = Field(
         "bleu",
-        description="Metric that decides which weights are best: `bleu`, `chrf` or `ter` (scores "
-        "of the translations, by sacreBLEU), `exact-match` (percentage of lines without any "
-        "error), `accuracy` (of the labels), `loss` (cross-entropy) or `perplexity`. The loss "
-        "decides between equal scores and between scores within one point of the worst, such as "
-        "BLEU below 1.",
+        description="Metric that decides which weights are best: `bleu`, `chrf` or `ter` (by "
+        "sacreBLEU), `accuracy` (of labels), `exact-match` (share of lines without an error), "
+        "`loss` or `perplexity`. The loss decides between equal scores and while BLEU is below 1.",
     )
     set: str = Field(
         "",
@@ -648,9 +645,8 @@ class ValidationConfig(Section):
     tokenize: Literal["auto", "13a", "intl", "zh", "char", "ja-mecab", "ko-mecab", "none"] = Field(
         "auto",
         description="Tokenizer of sacreBLEU for BLEU. `auto` follows the script of the references: "
-        "`13a` for text with spaces between words, `zh` for Chinese, `ja-mecab` for Japanese and "
-        "`ko-mecab` for Korean if they are installed, otherwise `char` and `13a`. `none` splits "
-        "at spaces only, for text that is tokenized already.",
+        "`13a` for text with spaces between words, `zh` for Chinese, `ja-mecab` or `char` for "
+        "Japanese. `none` splits at spaces only, for tokenized text.",
         json_schema_extra=_TEXT_TO_TEXT,
     )
     beam: int = Field(
