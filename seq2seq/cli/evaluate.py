@@ -52,16 +52,16 @@ BLEU_TOKENIZERS = ("auto", "13a", "intl", "zh", "char", "ja-mecab", "ko-mecab", 
 @click.option(
     "--plot",
     type=click.Path(path_type=Path),
-    help="Draw BLEU by source length, or the confusion matrix of labels, to this picture file.",
+    help="Plot BLEU by source length, or the confusion matrix of labels, to this picture file.",
 )
 @click.option(
     "--record",
     type=click.Path(path_type=Path),
-    help="Also append the scores to this results.jsonl. Git must have no uncommitted changes.",
+    help="Also append the scores to this results.jsonl. Commit all changes to git first.",
 )
 @click.option(
     "--command",
-    help="Command to record as the one that reproduces the scores.  [default: this command line]",
+    help="Command to record as the one that repeats the evaluation.  [default: this command]",
 )
 @with_model_options
 def evaluate_command(
@@ -77,7 +77,7 @@ def evaluate_command(
     command: str | None,
     **options: Any,
 ) -> None:
-    """Score MODEL on SOURCE and REFERENCE, or on the test set of its configuration.
+    """Score MODEL on SOURCE and REFERENCE, or on the test set that its configuration names.
 
     SOURCE alone may be a table of both. Several REFERENCE files give each line several references.
     Translation is scored by BLEU, chrF, TER, exact match and BLEU by source length; a language
@@ -138,12 +138,12 @@ def results_command(folder: Path) -> None:
 def _refuse_early(
     source_file: Path | None, split: str | None, record: Path | None, plot: Path | None
 ) -> None:
-    """Check options before the evaluation starts. Raises UserError for options that cannot work."""
+    """Raise UserError for options that cannot work, before the evaluation starts."""
     from seq2seq.evaluation.figures import picture_format
     from seq2seq.evaluation.result_rows import require_clean_tree
 
     if split is not None and source_file is not None:
-        raise UserError(f"--split {split} and {source_file} exclude each other; leave out one")
+        raise UserError(f"--split {split} does not work with a SOURCE file; leave out one of them")
     if record is not None:
         require_clean_tree(record, record.resolve().parent)
     if plot is not None:
@@ -165,14 +165,14 @@ def _refuse_unused(
     for option, wanted in (("-o", output), ("--plot", plot)):
         if wanted is not None and not writes:
             raise UserError(
-                f"{option} {wanted}: {model} is scored by perplexity alone, so there is nothing to "
-                f"write or to plot; leave out {option}"
+                f"{option} {wanted}: {model} is scored by perplexity, which gives no text and no "
+                f"plot; leave out {option}"
             )
     searches = config.task.report == "translation scores"
     if not searches and tokenize is not None:
         raise UserError(f"{model} is not scored by BLEU; leave out --tokenize")
     if not searches and search != search_options():
-        raise UserError(f"{model} is scored without a search; leave out the search options")
+        raise UserError(f"{model} is scored without a search; leave out options such as --beam")
 
 
 def _draw(result: Any, label: str, picture: Path | None) -> None:

@@ -42,11 +42,11 @@ def read_evaluation_set(
         return list(read_table_file(config.data, source_file)), source_file.stem
     if not config.task.has_source:
         if target_files:
-            raise UserError(f"a language model is scored on one text; leave out {target_files[0]}")
+            raise UserError(f"{target_files[0]}: leave out this file for a language model")
         lines = line_io.read_all_lines(source_file)
         return [Example("", line) for line in lines], source_file.stem
     if not target_files:
-        raise UserError(f"{source_file}: the REFERENCE file is missing; name it after SOURCE")
+        raise UserError(f"{source_file}: give a REFERENCE file after this SOURCE file")
     if len(target_files) > 1 and config.task.report != "translation scores":
         raise UserError(f"{target_files[1]}: only translations can have several references")
     first, *others = target_files

@@ -1,4 +1,4 @@
-"""Evaluate a model of any task on a data set, with the usual scores of the task."""
+"""Evaluation of a model of any task on a data set, with the usual scores of the task."""
 
 from __future__ import annotations
 
@@ -55,12 +55,12 @@ def evaluate_models(
     name: The name of the data set in messages.
     device: The device to run on; None means the CPU.
     dtype: The number format of matrix products.
-    batch_size: The number of lines in a batch.
+    batch_size: The maximum number of lines in a batch.
     tokenize: The tokenizer of BLEU in sacreBLEU, or "auto", which follows the script of the
         references. None means `validation.tokenize` of the model.
 
-    Raises UserError if several models are not translators, if a row has the wrong number of labels,
-    or if the tokenizer of BLEU is not installed.
+    Raises UserError for several models that are not translators, if an example has the wrong number
+    of labels, or if the tokenizer of BLEU is not installed.
     """
     first = models[0]
     task = first.config.task
@@ -81,7 +81,7 @@ def evaluate_models(
             result.decoding["ensemble"] = len(models)
         return result
     if len(models) > 1:
-        raise UserError("only translators can form an ensemble: give one model")
+        raise UserError("only translators can form an ensemble: give a single model")
     if task.report == "label scores":
         labeller = Labeller(first, device=device, dtype=dtype, batch_size=batch_size)
         return evaluate_labels(labeller, first.config.data, examples, name)
@@ -120,7 +120,7 @@ def _evaluate_translator(
 
 
 def _settings(search: AnySearch) -> dict[str, object]:
-    """Return those settings of a search that affect its results."""
+    """Return the settings of a search that affect the results, as a dictionary."""
     risk: dict[str, object] = {}
     if isinstance(search, MinimumRiskOptions):
         risk = {"mbr": search.candidates.n_best, "utility": search.utility}
@@ -169,9 +169,9 @@ def _perplexity_scores(title: str, perplexity: Perplexity, how: str = "") -> lis
 def _evaluate_with_shuffled_sources(
     model: Model, examples: Sequence[Example], device: torch.device, dtype: torch.dtype
 ) -> EvaluationResult:
-    """Compute perplexity twice: with the right sources, and with the sources in a random order.
+    """Compute perplexity twice: with the correct sources, and with the sources in a random order.
 
-    The difference shows how much the model uses the source.
+    The difference between the two perplexities shows how much the model uses the source.
     """
     sources, targets = split_sides(examples)
     shuffled = random.Random(1).sample(sources, len(sources))

@@ -17,11 +17,12 @@ from seq2seq.text.scripts import BleuTokenizer
 class EvaluationResult:
     """The result of one evaluation.
 
-    scores: The scores of the set.
-    seconds: The time for the set.
+    scores: The scores of the model on the data set.
+    seconds: The time of the evaluation in seconds.
     by_length: BLEU by source length. Empty unless the model is a translator.
-    outputs: The text or labels that the model produced for each row of the set, or empty.
-    confusion: The confusion matrix [labels, labels], int64, of a classifier or a tagger.
+    outputs: The text or the labels that the model produced for each example. Empty if the model is
+    scored by perplexity.
+    confusion: [labels, labels] int64, the confusion matrix of a classifier or tagger, else None.
     names: The labels, in the order of the rows and columns of `confusion`.
     decoding: The settings of the search. Empty if there was no search.
     bleu_tokens: The tokenizer of BLEU. None if BLEU was not computed.

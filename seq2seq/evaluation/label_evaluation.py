@@ -42,7 +42,7 @@ def evaluate_labels(
     for number, (predicted, true) in enumerate(zip(predictions, truths, strict=True), start=1):
         if len(predicted) != len(true):
             raise UserError(
-                f"{name}, row {number}: has {len(true)} labels, but the text needs {len(predicted)}"
+                f"{name}, row {number}: the text needs {len(predicted)} labels, but has {len(true)}"
             )
     all_predicted = list(itertools.chain(*predictions))
     all_true = list(itertools.chain(*truths))
@@ -62,16 +62,17 @@ def evaluate_labels(
 def _unknown_word_accuracy(
     data: DataConfig, texts: list[str], true: list[str], predicted: list[str]
 ) -> list[Score]:
-    """Return the accuracy over words that do not occur in the training text.
+    """Return a list with the accuracy over the words that do not occur in the training text.
 
-    The list is empty if the training set cannot be read or if there are no such words.
+    The list is empty if the training set cannot be read or if the training text has all words.
     """
     try:
         training_texts = (example.source for example in read_examples(data, "train"))
         known = {word for text in training_texts for word in text.split(" ")}
     except UserError as error:  # the training set may be on another machine
         _log.warning(
-            "accuracy on unknown words is left out: the training set cannot be read: %s", error
+            "accuracy on unknown words is left out, because the training set cannot be read: %s",
+            error,
         )
         return []
     words = (word for text in texts for word in text.split(" "))

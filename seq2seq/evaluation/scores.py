@@ -75,11 +75,13 @@ def corpus_bleu(
     tokens: str = "13a",
     more_references: Sequence[Sequence[str]] = (),
 ) -> float:
-    """Return the corpus BLEU, 0 to 100, without effective order.
+    """Return the corpus BLEU of hypotheses, from 0 to 100, without effective order.
 
-    hypotheses, references: Detokenized lines, one reference for each hypothesis. lowercase: Ignore
-    case. tokens: The tokenizer of sacreBLEU, such as "13a" or "zh". more_references: Lists of
-    further references, each with one line for each hypothesis. An empty line is no reference.
+    hypotheses, references: Detokenized lines, one reference for each hypothesis.
+    lowercase: Whether the score ignores case.
+    tokens: The tokenizer of sacreBLEU, such as "13a" or "zh".
+    more_references: Lists of further references, each with one line for each hypothesis. An empty
+        line is no reference.
 
     Raises UserError if the numbers of lines differ, if there are no lines, or if the tokenizer is
     not installed.
@@ -222,5 +224,5 @@ def _streams(
                 "give one reference line for each hypothesis line"
             )
     if not hypotheses:
-        raise UserError("there are no lines to score: the hypotheses and the references are empty")
+        raise UserError("there are no lines to score: give hypotheses and references with text")
     return [references, *more]

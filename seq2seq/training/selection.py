@@ -22,7 +22,7 @@ _log = logging.getLogger(__name__)
 
 
 class ModelSelection:
-    """A validator that always keeps the best weights so far in the model folder."""
+    """A validator of the weights, which saves the best weights so far as the model."""
 
     def __init__(self, context: TrainingContext) -> None:
         """Prepare the validation sets. Raise UserError if the BLEU tokenizer is not installed."""

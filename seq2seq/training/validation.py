@@ -1,4 +1,4 @@
-"""Validate a model during training, with the same translator that users run."""
+"""Validate a model during training, with the same `Translator` and `Labeller` that users run."""
 
 from __future__ import annotations
 
