@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import random
 import time
 from collections.abc import Sequence
@@ -33,8 +32,6 @@ from seq2seq.models.perplexity import (
 from seq2seq.progress import show_progress
 from seq2seq.text.example import Example, further_references
 from seq2seq.text.scripts import BleuTokenizer, choose_bleu_tokenizer
-
-_log = logging.getLogger(__name__)
 
 
 def evaluate_models(

@@ -20,14 +20,8 @@ if TYPE_CHECKING:
 
 Points = list[tuple[float, float]]
 
-# The quality metrics of validation rows, with their titles. The first one with a value is plotted.
-_QUALITIES = (
-    ("chrf", "chrF"),
-    ("ter", "TER"),
-    ("bleu", "BLEU"),
-    ("accuracy", "accuracy"),
-    ("perplexity", "perplexity"),
-)
+# The quality metrics of validation rows. The first one that has a value is plotted.
+_QUALITIES = ("chrF", "TER", "BLEU", "accuracy", "perplexity")
 
 
 def plot_curves(run: str | Path, picture: str | Path | None = None) -> Figure:
@@ -48,7 +42,7 @@ def plot_curves(run: str | Path, picture: str | Path | None = None) -> Figure:
     rows = read_jsonl(metrics, growing=True)
     train = _points(metrics, rows, "train", "loss")
     valid = _points(metrics, rows, "valid", "loss")
-    found = ((_points(metrics, rows, "valid", key), title) for key, title in _QUALITIES)
+    found = ((_points(metrics, rows, "valid", name.lower()), name) for name in _QUALITIES)
     quality, unit = next((pair for pair in found if pair[0]), ([], ""))
     if not (train or valid):
         raise UserError(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import math
 import time
 from typing import Any
@@ -17,8 +16,6 @@ from seq2seq.training.display import MetricsLog, ProgressDisplay
 from seq2seq.training.judging import judge
 from seq2seq.training.state import Counters
 from seq2seq.training.validation import TextScorer, validate
-
-_log = logging.getLogger(__name__)
 
 
 class ModelSelection:
