@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import random
 import time
 from collections.abc import Sequence
+from itertools import chain
 
 import torch
 
@@ -21,7 +23,7 @@ from seq2seq.errors import UserError
 from seq2seq.evaluation.evaluation_result import EvaluationResult, split_sides
 from seq2seq.evaluation.label_evaluation import evaluate_labels
 from seq2seq.evaluation.lengths import bleu_by_length
-from seq2seq.evaluation.scores import Score, corpus_scores, require_bleu_tokenizer
+from seq2seq.evaluation.scores import Score, can_judge, corpus_scores, require_bleu_tokenizer
 from seq2seq.models.folder import Model
 from seq2seq.models.perplexity import (
     Perplexity,
@@ -32,6 +34,8 @@ from seq2seq.models.perplexity import (
 from seq2seq.progress import show_progress
 from seq2seq.text.example import Example, further_references
 from seq2seq.text.scripts import BleuTokenizer, choose_bleu_tokenizer
+
+_log = logging.getLogger(__name__)
 
 
 def evaluate_models(
@@ -100,6 +104,11 @@ def _evaluate_translator(
             outputs.append(result.best.text)
     seconds = time.perf_counter() - start
     lowercase, tokens, more = translator.lowercase, chosen.name, further_references(examples)
+    if not can_judge([*references, *chain(*more)], tokens=tokens):
+        _log.warning(
+            "BLEU cannot judge these translations, because no reference has four tokens; use chrF, "
+            "TER or exact match"
+        )
     scores = corpus_scores(
         outputs, references, lowercase=lowercase, tokens=tokens, more_references=more
     )

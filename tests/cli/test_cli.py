@@ -603,8 +603,7 @@ def test_evaluate_with_several_references_and_another_tokenizer(shell, model, to
     assert both["scores"][3]["value"] == one["scores"][3]["value"]  # exact match
     assert "tok:char" in signatures[2]
     said = shell("evaluate", model, *sides, "--beam", "1", *_QUICK)
-    line = "BLEU tokenizer: 13a (the references have spaces between words; --tokenize chooses"
-    assert line in said.out
+    assert "BLEU tokenizer: 13a (the references are in a script with spaces" in said.out
     more.write_text("short\n")
     said = shell("evaluate", model, *sides, more, *_QUICK)
     assert (said.code, "25 lines, but" in said.err) == (2, True)

@@ -98,7 +98,9 @@ def test_the_target_says_how_a_translator_is_scored(trained, toy):
     french = [Example(*pair) for pair in zip(*sides, strict=True)]
     model = replace(model, config=config)
     done = evaluate_models([model], french, search_options(beam=1), name="test")
-    assert done.bleu_tokens == BleuTokenizer("13a", "the references have spaces between words")
+    assert done.bleu_tokens == BleuTokenizer(
+        "13a", "the references are in a script with spaces between words"
+    )
     done = evaluate_models([model], french, search_options(beam=1), name="a", tokenize="char")
     assert "tok:char" in done.scores[0].signature
 

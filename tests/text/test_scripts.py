@@ -40,8 +40,8 @@ def test_the_tokenizers_of_mecab_are_taken_if_installed(monkeypatch):
 
 def test_a_text_that_is_cut_into_words_is_named():
     cut = choose_bleu_tokenizer(["私 は 公園 で 本 を 読み ます"], "ja")
-    assert 'seem to be cut into words already; tokenizer "none" scores these words' in cut.reason
-    assert "cut" not in choose_bleu_tokenizer(["私は公園で本を読みます"], "ja").reason
+    assert 'seem to be split into words already; the tokenizer "none" scores' in cut.reason
+    assert "split" not in choose_bleu_tokenizer(["私は公園で本を読みます"], "ja").reason
 
 
 @given(st.lists(st.text(), max_size=5), st.text(max_size=5))
