@@ -37,7 +37,7 @@ def test_parallel_files_are_named_by_their_endings(tmp_path):
 
 def test_two_files_have_no_further_references(tmp_path):
     files = [str(tmp_path / "valid.en"), str(tmp_path / "valid.fr")]
-    with pytest.raises(UserError, match="data.valid is a list of two files"):
+    with pytest.raises(UserError, match=r"data\.valid is a list of two files"):
         read_examples(configured(tmp_path, valid=files).data, "valid")
 
 
