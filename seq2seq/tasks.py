@@ -88,6 +88,7 @@ _NO_TEXT_MODEL: dict[str, tuple[object, ...]] = {
     "decoder.weight_dropout": (0.0,),
 }
 _ENCODED: dict[str, tuple[object, ...]] = {"encoder.kind": ("recurrent",)}
+_TEXT_METRICS = ("bleu", "chrf", "ter", "exact-match", "loss", "perplexity")
 _CONTEXTS = ("fixed", "additive", "dot", "general", "cosine", "multi-head")
 
 TRANSLATION = Task(
@@ -103,7 +104,7 @@ TRANSLATION = Task(
         **_ENCODED,
         **_NO_TEXT_MODEL,
         "context.kind": _CONTEXTS,
-        "validation.metric": ("bleu", "loss"),
+        "validation.metric": _TEXT_METRICS,
     },
 )
 ALIGNED = Task(
@@ -121,7 +122,7 @@ ALIGNED = Task(
         **_ENCODED,
         **_NO_TEXT_MODEL,
         "context.kind": ("same-position",),
-        "validation.metric": ("bleu", "loss"),
+        "validation.metric": _TEXT_METRICS,
     },
 )
 LANGUAGE_MODEL = Task(
@@ -145,7 +146,7 @@ LANGUAGE_MODEL = Task(
         "data.source": ("",),
         "tokenizer.sampling": (0.0,),
         "training.r_drop": (0.0,),
-        "validation.metric": ("loss",),
+        "validation.metric": ("loss", "perplexity"),
     },
 )
 CLASSIFICATION = Task(
@@ -168,7 +169,7 @@ CLASSIFICATION = Task(
         **_ONE_VOCABULARY,
         **_NO_TEXT_MODEL,
         "context.kind": ("fixed",),
-        "validation.metric": ("accuracy", "loss"),
+        "validation.metric": ("accuracy", "loss", "perplexity"),
     },
 )
 TAGGING = Task(
@@ -189,7 +190,7 @@ TAGGING = Task(
         **_ENCODED,
         **_ONE_VOCABULARY,
         **_NO_TEXT_MODEL,
-        "validation.metric": ("accuracy", "loss"),
+        "validation.metric": ("accuracy", "exact-match", "loss", "perplexity"),
     },
 )
 GENERATION = Task(
@@ -211,7 +212,7 @@ GENERATION = Task(
         **_NO_TEXT_MODEL,
         "encoder.kind": ("label", "vector"),
         "context.kind": ("fixed",),
-        "validation.metric": ("loss",),
+        "validation.metric": ("loss", "perplexity"),
     },
 )
 

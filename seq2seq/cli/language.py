@@ -24,7 +24,9 @@ def perplexity_command(
 
     The model reads all lines as one continuous text and keeps its state from line to line. The end
     of a line counts as a token if the model was trained with line ends (data.line_ends). If TEXT is
-    a table, such as a .csv file, the command reads its text column.
+    a table, such as a .csv file, the command reads its text column. If the vocabulary lacks some
+    words or characters of the text, a second line shows the share of these unknown tokens and the
+    perplexity without them.
     """
     from seq2seq import runtime
     from seq2seq.decoding.language_model import LanguageModel
@@ -38,6 +40,8 @@ def perplexity_command(
     click.echo(
         f"perplexity {result.value:.3f}   {result.loss:.4f} nats a token, {result.tokens:,} tokens"
     )
+    if result.unknown:
+        click.echo(result.describe_unknown())
 
 
 @click.command()

@@ -21,6 +21,7 @@ from seq2seq.config.migration import migrate
 from seq2seq.config.schema import NEEDS_FILES, Config, Section
 from seq2seq.errors import UserError, did_you_mean
 from seq2seq.files import why_not_text
+from seq2seq.tasks import TASKS, TRANSLATION, Task
 
 _MEANT = re.compile("'(.+)'")
 AnySection = TypeVar("AnySection", bound=Section)
@@ -90,7 +91,8 @@ def validate_section(
     try:
         return section.model_validate(values, context=context)
     except ValidationError as error:
-        problems = _complaints(error, section)
+        task = TASKS.get(str(values.get("task", TRANSLATION.name)))
+        problems = _complaints(error, section, task)
         # pydantic checks combinations of values only if each value is valid. So the wrong values
         # are removed and the rest is checked again. Keys that have been reported are not repeated.
         rest, named_already = _without(values, error, section)
@@ -104,7 +106,7 @@ def validate_section(
             )
             problems += [
                 problem
-                for problem in _complaints(remaining, section)
+                for problem in _complaints(remaining, section, task)
                 if named is None or not named.search(problem)
             ]
         raise UserError(f"{where}: " + "; ".join(dict.fromkeys(problems))) from None
@@ -139,7 +141,10 @@ def _without(
     return rest, taken
 
 
-def _complaints(error: ValidationError, schema: type[Section]) -> list[str]:
+def _complaints(
+    error: ValidationError, schema: type[Section], task: Task | None = None
+) -> list[str]:
+    """Return the problems as texts. task: For a choice, only the values it allows are listed."""
     lines = []
     for item in error.errors():
         # pydantic adds the types of a union to the location. The user knows only the key.
@@ -153,6 +158,9 @@ def _complaints(error: ValidationError, schema: type[Section]) -> list[str]:
         else:
             message = item["msg"].removeprefix("Value error, ")
             message = message[0].lower() + message[1:]
+            if item["type"] == "literal_error" and task is not None and key in task.allowed:
+                *known, last = map(repr, task.allowed[key])
+                message = f"input should be {', '.join(known)}{' or ' if known else ''}{last}"
             lines.append(f"{key}: {message}" if key else message)
             if item["type"] not in ("value_error",) and not isinstance(item["input"], dict):
                 lines[-1] += f" (the value is {item['input']!r})"

@@ -100,9 +100,10 @@ class LanguageModel:
 
         text: the text as one string, or as an iterable of lines.
 
-        Returns an object with three fields: the perplexity (`value`), the loss in nats per token
-        (`loss`) and the number of tokens (`tokens`). Raises TypeError for a line that is not a
-        string. Raises UserError for a text without tokens.
+        Returns an object with the perplexity (`value`), the loss in nats per token (`loss`), the
+        number of tokens (`tokens`), the fraction of tokens that the vocabulary lacks
+        (`unknown_share`) and the perplexity without them (`known_value`). Raises TypeError for a
+        line that is not a string. Raises UserError for a text without tokens.
         """
         if isinstance(text, str):
             text = text.replace("\r\n", "\n").removesuffix("\n").split("\n")

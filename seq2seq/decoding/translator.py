@@ -41,7 +41,8 @@ from seq2seq.errors import UserError
 from seq2seq.progress import Advance
 from seq2seq.tasks import ALIGNED, TRANSLATION, Task
 from seq2seq.text.codec import Codec
-from seq2seq.text.languages import bleu_tokenizer, uses_spaces
+from seq2seq.text.languages import uses_spaces
+from seq2seq.text.scripts import choose_bleu_tokenizer
 
 if TYPE_CHECKING:  # other engines do not need PyTorch
     import torch
@@ -86,7 +87,6 @@ class Translator:
         self.task = configs[0].task
         self.max_tokens = min(config.data.max_tokens for config in configs)
         self.lowercase = configs[0].tokenizer.lowercase
-        self.bleu_tokens = bleu_tokenizer(configs[0].data.target)
         target = codec.target
         self.specials = Specials(target.bos, target.eos, (target.pad, target.unk, target.bos))
 
@@ -383,12 +383,15 @@ class Translator:
         candidates = result.translations
         # Likely samples are drawn more often, so each sample has the same weight.
         drawn = isinstance(options.candidates, SamplingOptions)
+        bleu_tokens = choose_bleu_tokenizer(
+            (candidate.text for candidate in candidates), self.configs[0].data.target
+        )
         gains = expected_utilities(
             [candidate.text for candidate in candidates],
             [0.0 if drawn else candidate.log_probability for candidate in candidates],
             options.utility,
             lowercase=self.lowercase,
-            tokens=self.bleu_tokens,
+            tokens=bleu_tokens.name,
         )
         scored = [
             replace(candidate, score=gain)

@@ -7,8 +7,8 @@ import json
 import logging
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from itertools import islice
+from dataclasses import dataclass, field
+from itertools import chain, islice
 from pathlib import Path
 
 import numpy as np
@@ -19,8 +19,8 @@ from seq2seq.files import atomic_folder
 from seq2seq.progress import show_progress, track
 from seq2seq.text import corpus, filtering
 from seq2seq.text.codec import Codec, label_column
+from seq2seq.text.data_digest import data_digest
 from seq2seq.text.dataset import (
-    SCHEMA_VERSION,
     Dataset,
     EncodedChunk,
     chunk_examples,
@@ -43,13 +43,15 @@ class PreparedData:
     folder: the folder of the prepared data.
     codec: the tokenizers and labels that encode the examples.
     train: the encoded training examples.
-    valid: the encoded validation examples.
+    valid: the encoded validation examples on which the best weights are chosen.
+    other_valid: the encoded examples of the other validation sets, by name.
     """
 
     folder: Path
     codec: Codec
     train: Dataset
     valid: Dataset
+    other_valid: dict[str, Dataset] = field(default_factory=dict)
 
     def digest(self) -> str:
         """Return a hash of the vocabularies and of the lengths of all examples.
@@ -59,7 +61,7 @@ class PreparedData:
         hashed = hashlib.blake2b(digest_size=16)
         for content in self.codec.files().values():
             hashed.update(content)
-        for dataset in (self.train, self.valid):
+        for dataset in (self.train, self.valid, *self.other_valid.values()):
             hashed.update(np.ascontiguousarray(dataset.lengths).data)
         return hashed.hexdigest()
 
@@ -87,7 +89,7 @@ def prepare_data(
     Raises UserError for a mistake in the corpus, for data in use that has changed, and for a folder
     that contains other files.
     """
-    digest = _digest(config, memory)
+    digest = data_digest(config, memory)
     stamp = folder / "prepared.json"
     if stamp.exists() and _stamped_digest(stamp) == digest:
         _log.debug("%s: reusing the prepared data", folder)
@@ -110,7 +112,19 @@ def prepare_data(
             codec, counts = _prepare(config, temporary, threads, memory)
             text = json.dumps({"digest": digest, "counts": counts}, indent=2) + "\n"
             (temporary / stamp.name).write_text(text, encoding="utf-8")
-    return PreparedData(folder, codec, Dataset.open(folder / _TRAIN), Dataset.open(folder / _VALID))
+    _, *others = corpus.validation_sets(config, memory)
+    return PreparedData(
+        folder,
+        codec,
+        Dataset.open(folder / _TRAIN),
+        Dataset.open(folder / _VALID),
+        {name: Dataset.open(folder / _valid_file(name)) for name in others},
+    )
+
+
+def _valid_file(name: str) -> str:
+    """Return the file name of a validation set that does not choose the weights."""
+    return f"valid.{name}.arrow"
 
 
 def _stamped_digest(stamp: Path) -> str | None:
@@ -124,29 +138,6 @@ def _stamped_digest(stamp: Path) -> str | None:
     return digest
 
 
-def _digest(config: Config, memory: MemoryData | None) -> str:
-    """Return a hash of everything that determines the prepared data.
-
-    The hash covers the settings, the input data and the version of the file schema.
-    """
-    hashed = hashlib.blake2b(b"schema %d " % SCHEMA_VERSION, digest_size=16)
-    paths = {"train", "valid", "test"}  # the content of the files is hashed below
-    task = config.task
-    if task.label_side is not None or task.same_length:
-        hashed.update(f"{task.name} {config.encoder.kind} {config.encoder.vector_size}".encode())
-    hashed.update(config.data.model_dump_json(exclude=paths).encode())
-    hashed.update(config.tokenizer.model_copy(update={"sampling": 0.0}).model_dump_json().encode())
-    for split in ("train", "valid", "test"):
-        if memory is not None and split in memory:
-            hashed.update(split.encode() + memory.digest(split))
-        elif corpus.has_split(config.data, split):
-            hashed.update(split.encode())
-            for path in corpus.input_files(config.data, split):
-                with path.open("rb") as file:
-                    hashed.update(hashlib.file_digest(file, "blake2b").digest())
-    return hashed.hexdigest()
-
-
 def _prepare(
     config: Config, folder: Path, threads: int, memory: MemoryData | None
 ) -> tuple[Codec, dict[str, int]]:
@@ -156,11 +147,14 @@ def _prepare(
     """
     data = config.data
     counts: Counter[str] = Counter()
-    valid = list(corpus.read_examples(data, "valid", memory))
+    valid_sets = {
+        name: list(corpus.read_examples(part, "valid", memory))
+        for name, part in corpus.validation_sets(config, memory).items()
+    }
     held_out: dict[str, set[bytes]] = {}
     train = iter(track(corpus.read_examples(data, "train", memory), "reading the corpus"))
     if data.source:  # the text of a language model keeps all its lines
-        held_out = filtering.held_out_digests(config, valid, memory)
+        held_out = filtering.held_out_digests(config, chain(*valid_sets.values()), memory)
         train = filtering.check_training_labels(train, config)
         train = filtering.filter_examples(
             train, drop_duplicates=data.drop_duplicates, counts=counts
@@ -180,9 +174,11 @@ def _prepare(
         chunks = filtering.filter_lengths(chunks, config, counts)
     counts["kept"] = Dataset.write(folder / _TRAIN, chunks)
     _require_some(counts["kept"], counts)
-    if codec.labels is not None:
-        filtering.check_known_labels(valid, codec)
-    Dataset.write(folder / _VALID, encode_examples(valid, codec, threads))
+    for position, (name, valid) in enumerate(valid_sets.items()):
+        if codec.labels is not None:
+            filtering.check_known_labels(valid, codec, f"valid.{name}" if name else "valid")
+        file = _valid_file(name) if position else _VALID
+        Dataset.write(folder / file, encode_examples(valid, codec, threads))
     name = "training pairs" if data.source else "training text"
     _log.info("%s: %s", name, filtering.summarize(counts))
     filtering.warn_of_leaks(counts, held_out)

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
+# The keys of [validation] that change what the best score means.
+_JUDGING = ("metric", "set", "tokenize", "beam", "lines")
 STARTS_FILE = "starts.jsonl"  # one line for each start or resume of the run
 
 
@@ -148,14 +150,20 @@ class RunRecord:
 
 
 def read_run_record(folder: Path) -> RunRecord:
-    """Read the facts about a run from its folder. Missing logs are allowed.
+    """Read the record of a run folder. Missing logs are allowed, and so are unreadable ones.
 
     Raise UserError if a log is broken.
     """
 
     def last(name: str) -> dict[str, Any] | None:
         log = folder / name
-        rows = read_jsonl(log, growing=True) if log.exists() else []
+        try:
+            rows = read_jsonl(log, growing=True) if log.exists() else []
+        except UserError as error:
+            if not isinstance(error.__cause__, OSError):
+                raise
+            _log.warning("%s", error)
+            rows = []
         return rows[-1][1] if rows else None
 
     metrics = last("metrics.jsonl")
@@ -189,15 +197,15 @@ def _refuse_another(config: Config, written: Path) -> None:
     new = tomllib.loads(toml.dump_config(config))
     sections = ("task", "seed", "data", "tokenizer", "encoder", "context", "decoder")
     # The saved optimizer state fits one kind of optimizer. The best score so far can only be
-    # compared with scores of the same metric, beam and lines.
-    keys = {"training.optimizer", *(f"validation.{name}" for name in ("metric", "beam", "lines"))}
+    # compared with scores of the same metric, set, tokenizer, beam and lines.
+    keys = {"training.optimizer", *(f"validation.{name}" for name in _JUDGING)}
     # The files may have moved. Their content is compared when the data is prepared.
-    paths = {"data.train", "data.valid", "data.test"}
+    paths = ("data.train", "data.valid", "data.test")
     differ = _differences(old, new)
     refused = [
         text
         for key, text in differ.items()
-        if key in keys or (key.split(".")[0] in sections and key not in paths)
+        if key in keys or (key.split(".")[0] in sections and not key.startswith(paths))
     ]
     if refused:
         raise UserError(

@@ -34,8 +34,9 @@ class TrainingResult:
 
     model: the model folder, which holds the best weights.
     run: the run folder, which contains the model folder.
-    best_score: the best validation score; None if the run was never validated. Its unit depends on
-        `metric`: BLEU from 0 to 100, accuracy from 0 to 1, or loss in nats per token.
+    best_score: the validation score of the best weights; None if the run was never validated. Its
+        unit depends on `metric`: BLEU, chrF, TER and exact match in per cent, accuracy from 0 to 1,
+        loss in nats per token, or perplexity.
     metric: the value of `validation.metric`.
     updates: total number of updates, including those before a resume.
     stopped_by: the limit that ended the run ("10 epochs", "no gain in 10 validations") or the
@@ -110,11 +111,8 @@ def train_model(
 
 def _result(trainer: Trainer, run: RunFolder) -> TrainingResult:
     counters, metric = trainer.state.counters, trainer.config.validation.metric
-    best = counters.best
-    if best is not None and metric == "loss":  # stored negated, so that higher is better
-        best = -best
     return TrainingResult(
-        run.model, run.folder, best, metric, counters.update, trainer.end_reason()
+        run.model, run.folder, counters.best, metric, counters.update, trainer.end_reason()
     )
 
 

@@ -246,7 +246,7 @@ class Trainer:
         counters = self.state.counters
         self.step.require_finite(counters.update)
         row = self.selection.validate(self.step.validated_network, counters, self.metrics, display)
-        count_plateau(self.settings, counters, row["best"])
+        count_plateau(self.settings, counters, counters.waited == 0)
         self.callbacks.call(row)
 
     def log_window(self, display: ProgressDisplay, batches: int) -> None:
