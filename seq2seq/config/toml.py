@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from copy import deepcopy
 from pathlib import Path
 from typing import Any, TypeVar
@@ -25,11 +25,17 @@ _MEANT = re.compile("'(.+)'")
 AnySection = TypeVar("AnySection", bound=Section)
 
 
-def load_config(path: Path, settings: Iterable[str] = (), *, needs_files: bool = True) -> Config:
+def load_config(
+    path: Path,
+    settings: Iterable[str] = (),
+    *,
+    needs_files: bool = True,
+    base: Mapping[str, Any] | None = None,
+) -> Config:
     """Read a configuration file and override its values with `section.key=value` settings.
 
     Relative paths in `[data]` become absolute: they are looked up in the folder of the file first,
-    then in `$SEQ2SEQ_DATA`. needs_files: Whether the configuration must name a training set.
+    then in `$SEQ2SEQ_DATA`. needs_files and base: see `parse_config`.
 
     Raises UserError if the file is missing, is not TOML, or has unknown keys or wrong values.
     """
@@ -43,16 +49,38 @@ def load_config(path: Path, settings: Iterable[str] = (), *, needs_files: bool =
         raise UserError(f"{path}: cannot be read as TOML: {error}") from None
     for setting in settings:
         _lay_over(values, setting)
-    return find_files(parse_config(values, str(path), needs_files=needs_files), path.parent)
+    config = parse_config(values, str(path), needs_files=needs_files, base=base)
+    return find_files(config, path.parent)
 
 
-def parse_config(values: dict[str, Any], where: str, *, needs_files: bool = True) -> Config:
+def parse_config(
+    values: dict[str, Any],
+    where: str,
+    *,
+    needs_files: bool = True,
+    base: Mapping[str, Any] | None = None,
+) -> Config:
     """Check a complete configuration, which may use keys of older versions, and return it.
 
-    where: The name of the configuration in messages. needs_files: Whether the configuration must
-    name a training set. Raises UserError, which reports all mistakes together.
+    Args:
+        values: The configuration as a dictionary.
+        where: The name of the configuration in messages.
+        needs_files: Whether the configuration must name a training set.
+        base: Values of keys that `values` does not set. They replace the defaults of the schema.
+
+    Raises UserError, which reports all mistakes together.
     """
-    return validate_section(Config, migrate(values, where), where, {NEEDS_FILES: needs_files})
+    complete = _fill(base or {}, migrate(values, where))
+    return validate_section(Config, complete, where, {NEEDS_FILES: needs_files})
+
+
+def _fill(base: Mapping[str, Any], values: dict[str, Any]) -> dict[str, Any]:
+    """Return the values with those of `base` for the keys that are missing, in all sections."""
+    filled = {**deepcopy(dict(base)), **values}
+    for name, inner in base.items():
+        if isinstance(inner, Mapping) and isinstance(values.get(name), dict):
+            filled[name] = _fill(inner, values[name])
+    return filled
 
 
 def find_files(config: Config, folder: Path) -> Config:

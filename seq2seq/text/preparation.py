@@ -71,6 +71,8 @@ def prepare_data(
     *,
     in_use: bool = False,
     memory: MemoryData | None = None,
+    codec: Codec | None = None,
+    codec_digest: str = "",
 ) -> PreparedData:
     """Prepare the codec and the encoded data in `folder`, or reuse existing prepared data.
 
@@ -83,15 +85,17 @@ def prepare_data(
         in_use: A model was trained on the existing data. If the data changed, raise an error
             instead of preparing it again.
         memory: The splits that are held in memory instead of files.
+        codec: The tokenizers and labels of an earlier model. If None, they are learned.
+        codec_digest: A hash of these tokenizers and labels; "" if they are learned.
 
     Raises UserError for any mistake in the corpus, for data in use that has changed, and for a
     folder that contains other files.
     """
-    digest = _digest(config, memory)
+    digest = _digest(config, memory, codec_digest)
     stamp = folder / "prepared.json"
     if stamp.exists() and _stamped_digest(stamp) == digest:
         _log.debug("%s: reusing the prepared data", folder)
-        codec = Codec.load(folder, config)
+        learned = Codec.load(folder, config)
     else:
         if in_use:
             raise UserError(
@@ -106,10 +110,12 @@ def prepare_data(
                 "another folder with --out"
             )
         with atomic_folder(folder) as temporary:
-            codec, counts = _prepare(config, temporary, threads, memory)
+            learned, counts = _prepare(config, temporary, threads, memory, codec)
             text = json.dumps({"digest": digest, "counts": counts}, indent=2) + "\n"
             (temporary / stamp.name).write_text(text, encoding="utf-8")
-    return PreparedData(folder, codec, Dataset.open(folder / _TRAIN), Dataset.open(folder / _VALID))
+    return PreparedData(
+        folder, learned, Dataset.open(folder / _TRAIN), Dataset.open(folder / _VALID)
+    )
 
 
 def _stamped_digest(stamp: Path) -> str | None:
@@ -123,10 +129,10 @@ def _stamped_digest(stamp: Path) -> str | None:
     return digest
 
 
-def _digest(config: Config, memory: MemoryData | None) -> str:
+def _digest(config: Config, memory: MemoryData | None, codec_digest: str) -> str:
     """Return a hash of everything that determines the prepared data.
 
-    This covers the settings, the input data and the version of the file schema.
+    This covers the settings, the input data, a given codec and the version of the file schema.
     """
     hashed = hashlib.blake2b(b"schema %d " % SCHEMA_VERSION, digest_size=16)
     paths = {"train", "valid", "test"}  # the content of the files is hashed below
@@ -135,6 +141,7 @@ def _digest(config: Config, memory: MemoryData | None) -> str:
         hashed.update(f"{task.name} {config.encoder.kind} {config.encoder.vector_size}".encode())
     hashed.update(config.data.model_dump_json(exclude=paths).encode())
     hashed.update(config.tokenizer.model_copy(update={"sampling": 0.0}).model_dump_json().encode())
+    hashed.update(codec_digest.encode())
     for split in ("train", "valid", "test"):
         if memory is not None and split in memory:
             hashed.update(split.encode() + memory.digest(split))
@@ -147,9 +154,16 @@ def _digest(config: Config, memory: MemoryData | None) -> str:
 
 
 def _prepare(
-    config: Config, folder: Path, threads: int, memory: MemoryData | None
+    config: Config,
+    folder: Path,
+    threads: int,
+    memory: MemoryData | None,
+    codec: Codec | None,
 ) -> tuple[Codec, dict[str, int]]:
-    """Prepare the data in `folder`. Return the codec and the numbers of examples."""
+    """Prepare the data in `folder`. Return the codec and the numbers of examples.
+
+    codec: The codec to use; None to learn one.
+    """
     data = config.data
     counts: Counter[str] = Counter()
     valid = list(corpus.read_examples(data, "valid", memory))
@@ -167,8 +181,9 @@ def _prepare(
     text = Dataset.open(text_file)
     text_file.unlink()  # the memory-mapped data stays readable until it is closed
     _require_some(len(text), counts)
-    with show_progress("learning the vocabulary"):
-        codec = _learn_codec(config, text)
+    if codec is None:
+        with show_progress("learning the vocabulary"):
+            codec = _learn_codec(config, text)
     codec.save(folder)
     examples = track(text.examples(), "encoding the corpus", len(text))
     chunks = encode_examples(examples, codec, threads)

@@ -65,6 +65,7 @@ class ModelSelection:
         if best:
             counters.best = score
             if ranks.is_first:
-                card = model_card(model, row, context.command)
+                origin = None if context.start is None else context.start.origin
+                card = model_card(model, row, context.command, origin)
                 model_folder.save_model(context.run.model, model, card)
         return row

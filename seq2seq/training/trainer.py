@@ -60,6 +60,8 @@ class Trainer:
         self.settings = config.training
         torch.manual_seed(config.seed)
         model = model_folder.build_model(config, context.prepared.codec)
+        if context.start is not None and context.start.model is not None:
+            model.network.load_state_dict(context.start.model.network.state_dict())
         self.step = TrainStep(model, config.training, device, context.dtype, ranks)
         self.state = TrainState(self.step.network, self.step.ema, self.step.optimizer)
         self.planner = BatchPlanner(config, context.prepared, ranks)
@@ -96,6 +98,8 @@ class Trainer:
                 threads,
                 f" in each of {ranks.world_size} processes" if ranks.world_size > 1 else "",
             )
+            if self.context.start is not None:
+                _log.info("starting from the weights of %s", self.context.start.origin.name)
         if follows_clock(self.settings):
             _log.info("the learning rate follows the clock, so no two runs are bit-identical")
         counters = self.state.counters
