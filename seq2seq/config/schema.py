@@ -8,6 +8,7 @@ A configuration has `task`, `seed` and the sections below. `seq2seq.config.toml`
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from math import inf
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -18,6 +19,7 @@ from pydantic import (
     InstanceOf,
     PlainSerializer,
     ValidationInfo,
+    field_validator,
     model_validator,
 )
 
@@ -42,6 +44,7 @@ def _used_where(uses: Callable[[Task], bool]) -> dict[str, Any]:
 
 _FOR_LANGUAGE_MODELS = _used_where(lambda task: not task.has_source)
 _WITH_A_SOURCE = _used_where(lambda task: task.has_source)
+_WITH_LABELS = _used_where(lambda task: not task.has_target_text)
 _FROM_A_CONDITION = _used_where(lambda task: task.source == "condition")
 _FROM_TEXT = _used_where(lambda task: task.source in ("text", "words"))
 _TEXT_TO_TEXT = _used_where(lambda task: task.source == "text" and task.has_target_text)
@@ -504,6 +507,15 @@ class TrainingConfig(Section):
         description="Label smoothing: probability mass that is spread evenly over all tokens or "
         "labels. 0 turns it off.",
     )
+    class_weights: str | dict[str, float] | None = Field(
+        None,
+        description="Weights of the labels in the loss, for labels of unequal frequency. "
+        "`balanced` weights each label by the inverse of its frequency, so that all labels count "
+        "the same in total. A table such as `{ spam = 5.0, ham = 1.0 }` sets weights above 0; a "
+        "label that is not in the table has the weight 1.",
+        examples=["balanced"],
+        json_schema_extra=_WITH_LABELS,
+    )
     word_dropout: float = Field(
         0.0,
         ge=0,
@@ -566,6 +578,19 @@ class TrainingConfig(Section):
     log_every: int = Field(
         50, ge=1, description="Number of updates from one line of the training log to the next."
     )
+
+    @field_validator("class_weights", mode="before")
+    @classmethod
+    def _are_weights(cls, value: object) -> object:
+        table = isinstance(value, dict) and all(
+            isinstance(weight, int | float) and not isinstance(weight, bool) and 0 < weight < inf
+            for weight in value.values()
+        )
+        if value is None or value == "balanced" or table:
+            return value
+        raise ValueError(
+            f"must be 'balanced' or a table of labels and weights above 0, but is {value!r}"
+        )
 
     @model_validator(mode="after")
     def _ends(self) -> TrainingConfig:
@@ -678,6 +703,8 @@ class Config(Section):
                 continue
             known = " or ".join(_as_toml(choice) for choice in allowed)
             yield f"task {task.name!r} does not allow {key} = {_as_toml(value)}: use {known}"
+        if task.has_target_text and self.training.class_weights is not None:
+            yield f"task {task.name!r} predicts no labels: leave out training.class_weights"
         if task.has_source and not self.data.source:
             yield "data.source: is empty; give the file ending or the column of the source"
 
