@@ -25,6 +25,7 @@ _COMMANDS = {
     "generate": "language",
     "classify": "label",
     "tag": "label",
+    "embed": "embed",
     "evaluate": "evaluate",
     "results": "evaluate",
     "plot": "plot",

@@ -510,9 +510,8 @@ class TrainingConfig(Section):
     class_weights: str | dict[str, float] | None = Field(
         None,
         description="Weights of the labels in the loss, for labels of unequal frequency. "
-        "`balanced` weights each label by the inverse of its frequency, so that all labels count "
-        "the same in total. A table such as `{ spam = 5.0, ham = 1.0 }` sets weights above 0; a "
-        "label that is not in the table has the weight 1.",
+        "`balanced`: by the inverse of the frequency, so that all labels count the same in total. "
+        "A table such as `{ spam = 5.0 }`: these weights, and 1 for other labels.",
         examples=["balanced"],
         json_schema_extra=_WITH_LABELS,
     )
@@ -577,6 +576,12 @@ class TrainingConfig(Section):
     )
     log_every: int = Field(
         50, ge=1, description="Number of updates from one line of the training log to the next."
+    )
+
+    tensorboard: bool = Field(
+        False,
+        description="Also write the rows of `metrics.jsonl` as TensorBoard scalars, to the folder "
+        "`tensorboard` of the run. It needs `pip install 'seq2seq-rnn[tensorboard]'`.",
     )
 
     @field_validator("class_weights", mode="before")

@@ -11,6 +11,8 @@ import numpy as np
 import torch
 
 from seq2seq import runtime
+from seq2seq.decoding.arguments import each_text
+from seq2seq.decoding.embedding import Pool, embed_texts
 from seq2seq.decoding.micro_batches import batches_by_length, windows
 from seq2seq.errors import UserError
 from seq2seq.models.folder import Model, load_model
@@ -97,6 +99,29 @@ class Labeller:
         """
         for window in windows(texts, _WINDOW):
             yield from self._window(window)
+
+    def embed(self, texts: Iterable[str], pooling: Pool = "summary") -> np.ndarray:
+        """Return one encoder vector for each text, [N, C] float32. A blank text gets zeros.
+
+        A tagger expects texts whose words are separated by white space, and returns the mean of the
+        states of the words.
+
+        pooling: "summary" for the encoder's summary of the text, "mean" for the mean of the encoder
+        states. Raises TypeError if `texts` is a single string, or if a text is not a string.
+        """
+        lines = list(each_text(texts, "texts"))
+        if self.codec.task.labels_each_word:
+            lines = [" ".join(line.split()) for line in lines]
+        return embed_texts(
+            self.network,
+            self.codec,
+            lines,
+            pooling=pooling,
+            device=self.device,
+            dtype=self.dtype,
+            batch_size=self.batch_size,
+            max_tokens=self.max_tokens,
+        )
 
     def _window(self, texts: list[str]) -> list[Labelling]:
         ids = self.codec.source_ids(texts)

@@ -24,6 +24,7 @@ from seq2seq.training.profile import UpdateProfiler
 from seq2seq.training.run_folder import RunFolder, lock_folder
 from seq2seq.training.start import Start
 from seq2seq.training.stopping import catch_signals
+from seq2seq.training.tensorboard import open_tensorboard
 from seq2seq.training.trainer import Trainer
 
 _log = logging.getLogger(__name__)
@@ -79,7 +80,11 @@ def train_model(
     device = _rank_device(config)
     dtype = runtime.select_dtype(config.training.precision, device)
     threads = runtime.set_threads(config.training.threads)
-    with process_group(device) as ranks, ExitStack() as lock:
+    with (
+        process_group(device) as ranks,
+        ExitStack() as lock,
+        open_tensorboard(folder, wanted=config.training.tensorboard) as boards,
+    ):
         _require_one_config(config, ranks)
         with ranks.sequentially():
             if ranks.is_first:
@@ -89,22 +94,16 @@ def train_model(
             prepared = _prepare(config, run, threads, memory, start)
         _check_data(prepared, config, ranks)
         runtime.keep_freed_memory()  # only now, so that the memory of the preparation is freed
+        followers = [*callbacks, *boards]
         trainer = Trainer(
-            TrainingContext(config, run, prepared, device, dtype, ranks, command, callbacks, start)
+            TrainingContext(config, run, prepared, device, dtype, ranks, command, followers, start)
         )
         if ranks.is_first:  # last, after all checks of the configuration
             run.create(config, None if start is None else start.origin)
         trainer.restore(threads)
         if profiled and ranks.is_first:
             trainer.profiler = UpdateProfiler(run.profile, device)
-        with (
-            catch_signals() as caught,
-            ProgressDisplay(quiet=not ranks.is_first) as display,
-            runtime.explain_out_of_memory(
-                "set a smaller training.batch_tokens and a larger training.accumulate"
-            ),
-        ):
-            trainer.run(display, caught)
+        _run(trainer, ranks)
         if trainer.profiler is not None:
             trainer.profiler.end()
         _log.info("the model is in %s", run.model)
@@ -124,6 +123,18 @@ def _prepare(
         codec=None if start is None else start.codec,
         codec_digest="" if start is None else start.origin.vocabulary,
     )
+
+
+def _run(trainer: Trainer, ranks: Ranks) -> None:
+    """Run the trainer with a progress display, and stop it cleanly after a signal."""
+    with (
+        catch_signals() as caught,
+        ProgressDisplay(quiet=not ranks.is_first) as display,
+        runtime.explain_out_of_memory(
+            "set a smaller training.batch_tokens and a larger training.accumulate"
+        ),
+    ):
+        trainer.run(display, caught)
 
 
 def _result(trainer: Trainer, run: RunFolder) -> TrainingResult:
