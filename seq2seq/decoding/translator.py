@@ -265,12 +265,17 @@ class Translator:
                 yield line.result(self.codec, align=align)
 
     def score(
-        self, sources: Sequence[str], targets: Sequence[str], length_penalty: float = 1.0
+        self,
+        sources: Sequence[str],
+        targets: Sequence[str],
+        length_penalty: float = 1.0,
+        *,
+        advance: Advance | None = None,
     ) -> list[Translation]:
         """Return the log-probability and the score of each target, by teacher forcing.
 
         The values equal those that a search gives to the same translation, except that long sources
-        are not split.
+        are not split. advance: called after each batch with the number of lines that it scored.
 
         Raises TypeError if `sources` or `targets` is a single string, or if a line is not a string.
         Raises UserError if the numbers of sources and targets differ.
@@ -295,6 +300,8 @@ class Translator:
                     total = 0.0  # no model is asked to translate a line without tokens
                 length = max(1, len(wanted[i]))
                 scored[i] = Translation(targets[i], total, total / length**length_penalty)
+            if advance:
+                advance(len(rows))
         return [scored[i] for i in range(len(sources))]
 
     def embed(self, lines: Iterable[str], pooling: Pool = "summary") -> np.ndarray:
