@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from math import inf
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import (
     BaseModel,
@@ -18,6 +18,7 @@ from pydantic import (
     Field,
     InstanceOf,
     PlainSerializer,
+    ValidationError,
     ValidationInfo,
     field_validator,
     model_validator,
@@ -53,7 +54,39 @@ _WITH_ATTENTION = _used_where(
 )
 
 
-class Section(BaseModel):
+if TYPE_CHECKING:
+    from pydantic._internal._model_construction import ModelMetaclass as _ModelType
+else:
+    _ModelType = type(BaseModel)
+
+
+class _SectionType(_ModelType):
+    """The type of all sections. A program that calls `Config(...)` gets a UserError for mistakes.
+
+    pydantic's own error is raised if `seq2seq.config.toml`, which explains it, is not imported.
+
+    explain: raises a UserError that reports all mistakes in the values of a section, given the
+        section, the values and the name of the section.
+    """
+
+    explain: Callable[[type[Any], dict[str, Any], str], object] | None = None
+
+    def __call__(cls, *arguments: Any, **values: Any) -> Any:
+        """Return a new section with these values. Raise UserError if there are mistakes."""
+        try:
+            return super().__call__(*arguments, **values)
+        except ValidationError:
+            if _SectionType.explain is not None:
+                _SectionType.explain(cls, values, cls.__name__)
+            raise
+
+
+def explain_mistakes(explain: Callable[[type[Any], dict[str, Any], str], object]) -> None:
+    """Set the function that raises a UserError for mistakes in `Config(...)`."""
+    _SectionType.explain = staticmethod(explain)
+
+
+class Section(BaseModel, metaclass=_SectionType):
     """The base class of all sections. It refuses changes, unknown keys, NaN and infinity."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)

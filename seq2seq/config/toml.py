@@ -18,7 +18,7 @@ from pydantic import ValidationError
 
 from seq2seq.config.data_paths import find_data
 from seq2seq.config.migration import migrate
-from seq2seq.config.schema import NEEDS_FILES, Config, Section
+from seq2seq.config.schema import NEEDS_FILES, Config, Section, explain_mistakes
 from seq2seq.errors import UserError, did_you_mean
 
 _MEANT = re.compile("'(.+)'")
@@ -129,6 +129,9 @@ def validate_section(
                 if named is None or not named.search(problem)
             ]
         raise UserError(f"{where}: " + "; ".join(dict.fromkeys(problems))) from None
+
+
+explain_mistakes(validate_section)
 
 
 def dump_config(config: Config) -> str:

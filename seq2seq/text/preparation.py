@@ -155,15 +155,9 @@ def _digest(config: Config, memory: MemoryData | None, codec_digest: str) -> str
 
 
 def _prepare(
-    config: Config,
-    folder: Path,
-    threads: int,
-    memory: MemoryData | None,
-    codec: Codec | None,
+    config: Config, folder: Path, threads: int, memory: MemoryData | None, codec: Codec | None
 ) -> tuple[Codec, dict[str, int]]:
-    """Prepare the data in `folder`.
-
-    codec: The codec to use; None to learn one.
+    """Prepare the data in `folder`. codec: The codec to use; None to learn one.
 
     Return the codec, and the numbers of examples that were read, kept and dropped.
     """

@@ -82,20 +82,13 @@ class LossModule(nn.Module):
         log-likelihood is a scalar in nats. The next batch starts from the hidden state, or from
         zeros if the hidden state is None.
         """
-        smoothing, r_drop = self.settings.label_smoothing, self.settings.r_drop
-        if self.class_weights is None:
-            loss = cross_entropy(
-                self.network, batch, hidden, smoothing=smoothing, scale=scale, r_drop=r_drop
-            )
+        network, weights, settings = self.network, self.class_weights, self.settings
+        smoothing, r_drop = settings.label_smoothing, settings.r_drop
+        options = {"smoothing": smoothing, "scale": scale, "r_drop": r_drop}
+        if weights is None:
+            loss = cross_entropy(network, batch, hidden, **options)
         else:
-            loss = weighted_cross_entropy(
-                self.network,
-                batch,
-                self.class_weights,
-                smoothing=smoothing,
-                scale=scale,
-                r_drop=r_drop,
-            )
+            loss = weighted_cross_entropy(network, batch, weights, **options)
         return loss.total, loss.nll, loss.hidden
 
 
