@@ -71,7 +71,7 @@ class _SectionType(_ModelType):
 
     explain: Callable[[type[Any], dict[str, Any], str], object] | None = None
 
-    def __call__(cls, *arguments: Any, **values: Any) -> Any:
+    def __call__(cls, *arguments: Any, **values: Any) -> Any:  # noqa: N805 - of a metaclass
         """Return a new section with these values. Raise UserError if there are mistakes."""
         try:
             return super().__call__(*arguments, **values)

@@ -13,7 +13,6 @@ ROOT = Path(__file__).parent.parent.parent
 QUICK = ("--device", "cpu", "--threads", "1")
 LOCALES = {
     "latin-1 streams": {"PYTHONIOENCODING": "latin-1"},
-    "ascii streams": {"PYTHONIOENCODING": "ascii"},
     "C locale": {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
 }
 LOCAL = pytest.mark.parametrize("where", LOCALES)
