@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -103,7 +103,8 @@ def train_model(
         trainer.restore(threads)
         if profiled and ranks.is_first:
             trainer.profiler = UpdateProfiler(run.profile, device)
-        _run(trainer, ranks)
+        with _watch(ranks) as (display, caught):
+            trainer.run(display, caught)
         if trainer.profiler is not None:
             trainer.profiler.end()
         _log.info("the model is in %s", run.model)
@@ -125,8 +126,12 @@ def _prepare(
     )
 
 
-def _run(trainer: Trainer, ranks: Ranks) -> None:
-    """Run the trainer with a progress display, and stop it cleanly after a signal."""
+@contextmanager
+def _watch(ranks: Ranks) -> Iterator[tuple[ProgressDisplay, list[int]]]:
+    """Show the progress of a run, catch signals, and explain errors that memory has run out.
+
+    Yield the display and the list of the signals caught so far.
+    """
     with (
         catch_signals() as caught,
         ProgressDisplay(quiet=not ranks.is_first) as display,
@@ -134,7 +139,7 @@ def _run(trainer: Trainer, ranks: Ranks) -> None:
             "set a smaller training.batch_tokens and a larger training.accumulate"
         ),
     ):
-        trainer.run(display, caught)
+        yield display, caught
 
 
 def _result(trainer: Trainer, run: RunFolder) -> TrainingResult:
