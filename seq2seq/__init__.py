@@ -67,7 +67,7 @@ if TYPE_CHECKING:
     from seq2seq.training.train import train
 else:
     _MODULES = {
-        "config.schema": ("Config",),
+        "config.toml": ("Config",),  # not config.schema, so that mistakes are explained
         "decoding.classifier": ("Classifier",),
         "decoding.generator": ("Generator",),
         "decoding.language_model": ("LanguageModel",),

@@ -417,3 +417,23 @@ def test_there_are_recipes() -> None:
 def test_a_task_that_is_no_word(path: Path) -> None:
     with pytest.raises(UserError, match="task"):
         toml.load_config(path, ['task=["x"]'])
+
+
+def test_a_config_built_in_python_reports_all_mistakes_in_one_line():
+    import seq2seq
+
+    with pytest.raises(UserError) as caught:
+        seq2seq.Config(data={"source": "en", "targt": "fr"}, trainig={}, encoder={"hidden": 0})
+    message = str(caught.value)
+    assert message.startswith("Config: ")
+    assert "\n" not in message
+    for part in (
+        "unknown key trainig; did you mean 'training'?",
+        "unknown key data.targt; did you mean 'target'?",
+        "encoder.hidden: input should be greater than or equal to 1",
+    ):
+        assert part in message
+    data = {"source": "en", "target": "fr"}
+    assert seq2seq.Config(data=data, training={"epochs": 1}).training.epochs == 1
+    with pytest.raises(UserError, match=r"^TrainingConfig: no limit is set"):
+        type(seq2seq.Config(data=data, training={"epochs": 1}).training)()

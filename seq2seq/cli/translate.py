@@ -178,10 +178,13 @@ def score_command(
     into parts, but this command does not.
     """
     from seq2seq.decoding.options import GreedyOptions
+    from seq2seq.progress import show_progress
 
     GreedyOptions(length_penalty=length_penalty)  # refuse a wrong value before loading the model
     sources, targets = line_io.read_parallel_lines(source_file, target_file)
     with line_io.open_sink(output, [source_file, target_file]) as sink:
         translator = open_translator(model, **machine)
-        for translation in translator.score(sources, targets, length_penalty):
+        with show_progress("scoring", len(sources), wanted=not sink.isatty()) as advance:
+            scored = translator.score(sources, targets, length_penalty, advance=advance)
+        for translation in scored:
             sink.write(f"{translation.score:.6f}\n".encode())

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from typing import Annotated, Any, Literal
+from math import inf
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import (
     BaseModel,
@@ -18,7 +19,9 @@ from pydantic import (
     Field,
     InstanceOf,
     PlainSerializer,
+    ValidationError,
     ValidationInfo,
+    field_validator,
     model_validator,
 )
 
@@ -43,6 +46,7 @@ def _used_where(uses: Callable[[Task], bool]) -> dict[str, Any]:
 
 _FOR_LANGUAGE_MODELS = _used_where(lambda task: not task.has_source)
 _WITH_A_SOURCE = _used_where(lambda task: task.has_source)
+_WITH_LABELS = _used_where(lambda task: not task.has_target_text)
 _FROM_A_CONDITION = _used_where(lambda task: task.source == "condition")
 _FROM_TEXT = _used_where(lambda task: task.source in ("text", "words"))
 _TEXT_TO_TEXT = _used_where(lambda task: task.source == "text" and task.has_target_text)
@@ -51,7 +55,39 @@ _WITH_ATTENTION = _used_where(
 )
 
 
-class Section(BaseModel):
+if TYPE_CHECKING:
+    from pydantic._internal._model_construction import ModelMetaclass as _ModelType
+else:
+    _ModelType = type(BaseModel)
+
+
+class _SectionType(_ModelType):
+    """The type of all sections. A program that calls `Config(...)` gets a UserError for mistakes.
+
+    pydantic's own error is raised if `seq2seq.config.toml`, which explains it, is not imported.
+
+    explain: raises a UserError that reports all mistakes in the values of a section, given the
+        section, the values and the name of the section.
+    """
+
+    explain: Callable[[type[Any], dict[str, Any], str], object] | None = None
+
+    def __call__(cls, *arguments: Any, **values: Any) -> Any:  # noqa: N805 - of a metaclass
+        """Return a new section with these values. Raise UserError if there are mistakes."""
+        try:
+            return super().__call__(*arguments, **values)
+        except ValidationError:
+            if _SectionType.explain is not None:
+                _SectionType.explain(cls, values, cls.__name__)
+            raise
+
+
+def explain_mistakes(explain: Callable[[type[Any], dict[str, Any], str], object]) -> None:
+    """Set the function that raises a UserError for mistakes in `Config(...)`."""
+    _SectionType.explain = staticmethod(explain)
+
+
+class Section(BaseModel, metaclass=_SectionType):
     """The base class of all sections. It refuses changes, unknown keys, NaN and infinity."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
@@ -562,6 +598,14 @@ class TrainingConfig(Section):
         description="Label smoothing: fraction of the target probability that is spread evenly "
         "over all tokens or labels. 0 turns label smoothing off.",
     )
+    class_weights: str | dict[str, float] | None = Field(
+        None,
+        description="Weights of the labels in the loss, for labels of unequal frequency. "
+        "`balanced`: by the inverse of the frequency, so that all labels count the same in total. "
+        "A table such as `{ spam = 5.0 }`: these weights, and 1 for other labels.",
+        examples=["balanced"],
+        json_schema_extra=_WITH_LABELS,
+    )
     word_dropout: float = Field(
         0.0,
         ge=0,
@@ -624,6 +668,25 @@ class TrainingConfig(Section):
     log_every: int = Field(
         50, ge=1, description="Number of updates between two lines of the training log."
     )
+
+    tensorboard: bool = Field(
+        False,
+        description="Also write the rows of `metrics.jsonl` as TensorBoard scalars, to the folder "
+        "`tensorboard` of the run. It needs `pip install 'seq2seq-rnn[tensorboard]'`.",
+    )
+
+    @field_validator("class_weights", mode="before")
+    @classmethod
+    def _are_weights(cls, value: object) -> object:
+        table = isinstance(value, dict) and all(
+            isinstance(weight, int | float) and not isinstance(weight, bool) and 0 < weight < inf
+            for weight in value.values()
+        )
+        if value is None or value == "balanced" or table:
+            return value
+        raise ValueError(
+            f"must be 'balanced' or a table of labels and weights above 0, but is {value!r}"
+        )
 
     @model_validator(mode="after")
     def _ends(self) -> TrainingConfig:
@@ -759,6 +822,8 @@ class Config(Section):
         if chosen and chosen not in sets:
             known = ", ".join(filter(None, sets)) or "none, because [data.valid] is not a table"
             yield f"validation.set: no validation set {chosen!r} in data.valid; known sets: {known}"
+        if task.has_target_text and self.training.class_weights is not None:
+            yield f"task {task.name!r} predicts no labels: leave out training.class_weights"
         if task.has_source and not self.data.source:
             yield "data.source is empty: set the file ending or the column of the source"
 

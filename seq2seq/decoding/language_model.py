@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Iterator
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
 from seq2seq.config.schema import Config
 from seq2seq.decoding.arguments import each_text, require_text
 from seq2seq.decoding.engine import Engine
+from seq2seq.decoding.loadable import LoadableModel
 from seq2seq.decoding.options import SamplingOptions, require_sampling
 from seq2seq.decoding.sampling import make_sampler, uniform_numbers
 from seq2seq.errors import UserError
@@ -30,7 +30,7 @@ _BROKEN = "\ufffd"  # the replacement character: decoded from an incomplete UTF-
 _LENGTH = 200  # tokens to generate if the options set no maximum
 
 
-class LanguageModel:
+class LanguageModel(LoadableModel):
     """A model of the task "language-model". Open a model folder with `LanguageModel.load(folder)`.
 
     A `LanguageModel` keeps no state between calls, so several threads may share one.
@@ -61,36 +61,19 @@ class LanguageModel:
         *,
         device: torch.device | None = None,
         dtype: torch.dtype | None = None,
-    ) -> LanguageModel:
+        batch_size: int = 64,
+    ) -> Self:
         """Return a language model that runs `model` with PyTorch.
 
         device: the device to run on; None means the CPU.
         dtype: the dtype of matrix products; None means float32.
+        batch_size: ignored, because a language model generates one text at a time.
         """
         from seq2seq.decoding.torch_engine import TorchEngine
 
         engine = TorchEngine([model.network], model.codec, device, dtype)
         machine = (model, engine.device, engine.dtype)
         return cls(engine, model.codec, model.config, machine=machine)
-
-    @classmethod
-    def load(
-        cls, folder: str | Path, *, device: str = "auto", precision: str = "fp32"
-    ) -> LanguageModel:
-        """Open a model folder.
-
-        device: "auto" (a GPU if available, otherwise the CPU), "cpu", "cuda" or "cuda:1".
-        precision: "fp32", "bf16" or "auto".
-
-        Raises UserError if the folder is not a complete model folder, if the model has another
-        task, or if the device or the precision is not available.
-        """
-        from seq2seq import runtime
-        from seq2seq.models.folder import load_model
-
-        chosen = runtime.select_device(device)
-        dtype = runtime.select_dtype(precision, chosen)
-        return cls.from_model(load_model(Path(folder), cls.tasks), device=chosen, dtype=dtype)
 
     def perplexity(self, text: str | Iterable[str]) -> Perplexity:
         """Return the perplexity of the model on a text.

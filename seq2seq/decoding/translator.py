@@ -47,6 +47,7 @@ from seq2seq.text.scripts import choose_bleu_tokenizer
 if TYPE_CHECKING:  # other engines do not need PyTorch
     import torch
 
+    from seq2seq.decoding.embedding import Pool
     from seq2seq.models.folder import Model
 
 _WINDOW = 32  # batches of lines that are sorted by length together
@@ -273,11 +274,17 @@ class Translator:
                 yield line.result(self.codec, align=align)
 
     def score(
-        self, sources: Sequence[str], targets: Sequence[str], length_penalty: float = 1.0
+        self,
+        sources: Sequence[str],
+        targets: Sequence[str],
+        length_penalty: float = 1.0,
+        *,
+        advance: Advance | None = None,
     ) -> list[Translation]:
         """Return each target with its log-probability and score, by teacher forcing.
 
         A search gives the same translation the same values, unless it splits a long source line.
+        advance: called after each batch with the number of lines that it scored.
 
         Raises TypeError if `sources` or `targets` is a single string, or if a line is not a string.
         Raises UserError if the numbers of sources and targets differ.
@@ -302,7 +309,34 @@ class Translator:
                     total = 0.0  # no model is asked to translate a line without tokens
                 length = max(1, len(wanted[i]))
                 scored[i] = Translation(targets[i], total, total / length**length_penalty)
+            if advance:
+                advance(len(rows))
         return [scored[i] for i in range(len(sources))]
+
+    def embed(self, lines: Iterable[str], pooling: Pool = "summary") -> np.ndarray:
+        """Return one encoder vector for each line, [N, C] float32. A blank line gets zeros.
+
+        A long line is not split. pooling: "summary" for the encoder's summary of the line, "mean"
+        for the mean of the encoder states.
+
+        Raises TypeError if `lines` is a single string, or if a line is not a string. Raises
+        UserError for an ensemble and for a model that does not run on PyTorch.
+        """
+        from seq2seq.decoding.embedding import embed_texts
+        from seq2seq.decoding.torch_engine import TorchEngine
+
+        if not isinstance(self.engine, TorchEngine) or len(self.engine.networks) > 1:
+            raise UserError("encoder vectors need a single model folder that runs on PyTorch")
+        return embed_texts(
+            self.engine.networks[0],
+            self.codec,
+            list(each_text(lines, "lines")),
+            pooling=pooling,
+            device=self.engine.device,
+            dtype=self.engine.dtype,
+            batch_size=self.batch_size,
+            max_tokens=self.max_tokens,
+        )
 
     def require_attention(self) -> None:
         """Raise UserError if a model has no attention, so that alignments are impossible."""

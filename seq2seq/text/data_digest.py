@@ -10,7 +10,7 @@ from seq2seq.text.dataset import SCHEMA_VERSION
 from seq2seq.text.memory import MemoryData
 
 
-def data_digest(config: Config, memory: MemoryData | None) -> str:
+def data_digest(config: Config, memory: MemoryData | None, codec_digest: str = "") -> str:
     """Return a hash of everything that determines the prepared data.
 
     This covers the settings, the input data and the version of the file schema.
@@ -24,6 +24,7 @@ def data_digest(config: Config, memory: MemoryData | None) -> str:
         hashed.update(f"{task.name} {config.encoder.kind} {config.encoder.vector_size}".encode())
     hashed.update(config.data.model_dump_json(exclude=paths).encode())
     hashed.update(config.tokenizer.model_copy(update={"sampling": 0.0}).model_dump_json().encode())
+    hashed.update(codec_digest.encode())
     for split in ("train", "valid", "test"):
         if memory is not None and split in memory:
             hashed.update(split.encode() + memory.digest(split))

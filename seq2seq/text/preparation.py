@@ -73,6 +73,8 @@ def prepare_data(
     *,
     in_use: bool = False,
     memory: MemoryData | None = None,
+    codec: Codec | None = None,
+    codec_digest: str = "",
 ) -> PreparedData:
     """Prepare the codec and the encoded data in `folder`, or reuse existing prepared data.
 
@@ -85,15 +87,17 @@ def prepare_data(
         in_use: Whether a run has already trained on the existing data. If so, a change of the data
             raises an error.
         memory: The splits that a Python program passes in memory instead of in files.
+        codec: The tokenizers and labels of an earlier model. If None, they are learned.
+        codec_digest: A hash of these tokenizers and labels; "" if they are learned.
 
     Raises UserError for a mistake in the corpus, for data in use that has changed, and for a folder
     that contains other files.
     """
-    digest = data_digest(config, memory)
+    digest = data_digest(config, memory, codec_digest)
     stamp = folder / "prepared.json"
     if stamp.exists() and _stamped_digest(stamp) == digest:
         _log.debug("%s: reusing the prepared data", folder)
-        codec = Codec.load(folder, config)
+        learned = Codec.load(folder, config)
     else:
         if in_use:
             raise UserError(
@@ -109,13 +113,13 @@ def prepare_data(
                 "another folder with --out"
             )
         with atomic_folder(folder) as temporary:
-            codec, counts = _prepare(config, temporary, threads, memory)
+            learned, counts = _prepare(config, temporary, threads, memory, codec)
             text = json.dumps({"digest": digest, "counts": counts}, indent=2) + "\n"
             (temporary / stamp.name).write_text(text, encoding="utf-8")
     _, *others = corpus.validation_sets(config, memory)
     return PreparedData(
         folder,
-        codec,
+        learned,
         Dataset.open(folder / _TRAIN),
         Dataset.open(folder / _VALID),
         {name: Dataset.open(folder / _valid_file(name)) for name in others},
@@ -139,9 +143,9 @@ def _stamped_digest(stamp: Path) -> str | None:
 
 
 def _prepare(
-    config: Config, folder: Path, threads: int, memory: MemoryData | None
+    config: Config, folder: Path, threads: int, memory: MemoryData | None, codec: Codec | None
 ) -> tuple[Codec, dict[str, int]]:
-    """Prepare the data in `folder`.
+    """Prepare the data in `folder`. codec: The codec to use; None to learn one.
 
     Return the codec, and the numbers of examples that were read, kept and dropped.
     """
@@ -165,8 +169,9 @@ def _prepare(
     text = Dataset.open(text_file)
     text_file.unlink()  # the memory-mapped data stays readable until it is closed
     _require_some(len(text), counts)
-    with show_progress("learning the vocabulary"):
-        codec = _learn_codec(config, text)
+    if codec is None:
+        with show_progress("learning the vocabulary"):
+            codec = _learn_codec(config, text)
     codec.save(folder)
     examples = track(text.examples(), "encoding the corpus", len(text))
     chunks = encode_examples(examples, codec, threads)

@@ -17,14 +17,22 @@ from seq2seq.models.folder import Model
 from seq2seq.models.perplexity import format_share
 from seq2seq.text.languages import language_code
 from seq2seq.training.callbacks import ValidationRow
+from seq2seq.training.start import Origin
 
 
-def model_card(model: Model, row: ValidationRow, command: str, signature: str = "") -> str:
+def model_card(
+    model: Model,
+    row: ValidationRow,
+    command: str,
+    signature: str = "",
+    origin: Origin | None = None,
+) -> str:
     """Return the model card as Markdown with YAML front matter.
 
     row: the validation row of the weights in the model folder.
     signature: how sacreBLEU computed the BLEU of this row.
     command: the command line that trained the model; "" if a Python program trained the model.
+    origin: the model that the training started from; None if it started with random weights.
     """
     config = model.config
     data = name_data(config.data)
@@ -48,7 +56,7 @@ A {config.task.title} made with seq2seq {seq2seq.__version__}.
 - parameters: {parameters:,}; weights: from update {row["update"]}
 {quality}- validation loss: {row["loss"]:.4f} nats per token{_unknown(row)}
 - training data: {_data_name(data)}
-
+{_origin_line(origin)}
 Made by
 
     {_portable_command(command) or "seq2seq.train(...)"}
@@ -122,6 +130,12 @@ def _portable_command(command: str) -> str:
     except ValueError:  # not a valid shell command, so treated as one argument
         return shorten_paths(command)
     return shlex.join(map(shorten_paths, arguments))
+
+
+def _origin_line(origin: Origin | None) -> str:
+    if origin is None:
+        return ""
+    return f"- continued from: `{origin.name}` (SHA-256 of its weights: `{origin.weights}`)\n"
 
 
 def _data_name(data: DataConfig) -> str:

@@ -1,7 +1,8 @@
 """A run folder: its lock, its contents, and the checks before a run starts or resumes.
 
 A run folder contains config.toml, data/, checkpoints/, model/, metrics.jsonl, starts.jsonl,
-curves.png and, after `seq2seq train --profile`, profile.txt.
+curves.png, after `seq2seq train --profile` profile.txt, and after `seq2seq train --from`
+origin.json.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from seq2seq.config.schema import Config
 from seq2seq.errors import UserError
 from seq2seq.evaluation.provenance import current_commit, describe_hardware
 from seq2seq.files import append_line, atomic_file, finish_interrupted_swap, read_jsonl
+from seq2seq.training.start import ORIGIN_FILE, Origin
 
 if TYPE_CHECKING:
     import torch
@@ -103,7 +105,8 @@ class RunFolder:
                     "folder with --out"
                 )
         elif folder.exists() and any(
-            p.name != "data" and p not in _leftovers(folder) for p in folder.iterdir()
+            p.name not in ("data", ORIGIN_FILE) and p not in _leftovers(folder)
+            for p in folder.iterdir()
         ):
             raise UserError(
                 f"{folder} is not empty and holds no run; choose another folder with --out"
@@ -116,11 +119,14 @@ class RunFolder:
         """Whether the folder holds a checkpoint to resume from."""
         return any(self.checkpoints.glob("update-*"))
 
-    def create(self, config: Config) -> None:
+    def create(self, config: Config, origin: Origin | None = None) -> None:
         """Write config.toml, which marks the folder as a run folder.
 
-        Also delete partial files that a killed run left behind.
+        Also delete partial files that a killed run left behind. origin: the model that the run
+        starts from, which is recorded in origin.json.
         """
+        if origin is not None:
+            origin.save(self.folder)
         with atomic_file(self.folder / "config.toml") as aside:
             aside.write_text(toml.dump_config(config), encoding="utf-8")
         self.checkpoints.mkdir(exist_ok=True)

@@ -73,6 +73,7 @@ class ModelSelection:
         metrics.append(row)
         display.show_validation(row, metric)
         if best and ranks.is_first:
-            card = model_card(model, row, context.command, self.scorer.signature)
+            origin = None if context.start is None else context.start.origin
+            card = model_card(model, row, context.command, self.scorer.signature, origin)
             model_folder.save_model(context.run.model, model, card)
         return row
