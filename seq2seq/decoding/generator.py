@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from seq2seq.decoding.arguments import require_many
-from seq2seq.decoding.options import AnySearch, SamplingOptions, choose_search, search_options
+from seq2seq.decoding.choice import choose_search
+from seq2seq.decoding.options import AnySearch, SamplingOptions, search_options
 from seq2seq.decoding.results import LineResult
 from seq2seq.decoding.translator import Translator
 from seq2seq.tasks import GENERATION, Task

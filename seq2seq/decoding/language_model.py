@@ -11,8 +11,9 @@ import numpy as np
 
 from seq2seq.config.schema import Config
 from seq2seq.decoding.arguments import each_text, require_text
+from seq2seq.decoding.choice import require_sampling
 from seq2seq.decoding.engine import Engine
-from seq2seq.decoding.options import SamplingOptions, require_sampling
+from seq2seq.decoding.options import SamplingOptions
 from seq2seq.decoding.sampling import make_sampler, uniform_numbers
 from seq2seq.errors import UserError
 from seq2seq.tasks import LANGUAGE_MODEL, Task

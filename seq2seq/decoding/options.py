@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any, Literal, Unpack, get_args
 
+from seq2seq.decoding.constraint_options import ConstraintOptions, ConstraintValues
 from seq2seq.errors import UserError
 
 Utility = Literal["chrf", "bleu"]
@@ -14,13 +15,16 @@ DEFAULT_BEAM = 5
 
 
 @dataclass(frozen=True, kw_only=True)
-class SearchOptions:
+class SearchOptions(ConstraintOptions):
     """The options that all search algorithms share.
 
     length_penalty: the exponent α in score = Σ log p / length^α.
     min_length: the smallest number of target tokens before EOS.
-    max_length: the largest number of target tokens including EOS. None allows twice the source
-    length plus 10, or `data.max_tokens` if the source is a label or a vector.
+    max_length: the largest number of target tokens including EOS. None takes the limit that the
+    model learned from the lengths of its training pairs (see `TextStatistics`), or
+    `data.max_tokens` if the source is a label or a vector.
+
+    `ConstraintOptions` explains target_prefix, forbid, require, no_repeat_ngram and stop.
 
     A model of the task "aligned" always writes as many tokens as its source has; leave both lengths
     at their defaults. Raises UserError that lists all values out of range.
@@ -31,12 +35,15 @@ class SearchOptions:
     max_length: int | None = None
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if problems := self.problems():
             raise UserError("; ".join(problems))
 
     def problems(self) -> list[str]:
         """Return one message for each value that is out of range."""
-        problems = []
+        problems = self.constraint_problems()
+        if self.stop and self.min_length > 1:
+            problems.append("a minimum length does not work with stop strings: use one of them")
         if self.min_length < 1:
             problems.append(f"minimum length {self.min_length} must be at least 1")
         if self.max_length is not None and self.max_length < self.min_length:
@@ -103,6 +110,8 @@ class SamplingOptions(SearchOptions):
         problems = super().problems()
         if self.n_best < 1:
             problems.append(f"n-best must be at least 1, but is {self.n_best}")
+        if self.require:
+            problems.append("required phrases do not work with sampling: use a beam")
         return problems + sampling_problems(self.temperature, self.top_k, self.top_p)
 
 
@@ -170,13 +179,14 @@ def search_options(
     seed: int = 1,
     mbr: int = 0,
     utility: Utility = "chrf",
+    **constraints: Unpack[ConstraintValues],
 ) -> AnySearch:
     """Convert the flat options of the command line and of `translate` into a search object.
 
     beam: 1 is greedy search. sampling: draw samples instead of searching with a beam. mbr: the
     number of candidates for minimum Bayes risk (0: off), found by beam search or sampling.
-    Raises UserError that lists all values out of range and all options that the search would
-    ignore.
+    constraints: see `ConstraintOptions`. Raises UserError that lists all values out of range and
+    all options that the search would ignore.
     """
     problems = []
     if sampling and beam != DEFAULT_BEAM:
@@ -192,6 +202,7 @@ def search_options(
         "length_penalty": length_penalty,
         "min_length": min_length,
         "max_length": max_length,
+        **constraints,
     }
     search: AnySearch | None = None
     try:
@@ -214,35 +225,3 @@ def search_options(
     if problems or search is None:
         raise UserError("; ".join(problems))
     return search
-
-
-def choose_search(
-    options: AnySearch | None, flat: AnySearch, unset: AnySearch | None = None
-) -> AnySearch:
-    """Return the search that a call asks for, by either `options` or keyword arguments.
-
-    flat: the search that the keyword arguments describe. unset: the search that they describe by
-    default; beam search if None. Raises TypeError if `options` is not a search, or if `options`
-    is given and a keyword argument differs from its default.
-    """
-    if options is None:
-        return flat
-    require_search(options)
-    if flat != (unset or search_options()):
-        raise TypeError("options and keyword arguments cannot be combined: use only options")
-    return options
-
-
-def require_search(options: object) -> None:
-    """Raise TypeError unless `options` is an object of one of the four search classes."""
-    if not isinstance(options, AnySearch):
-        raise TypeError(
-            f"options must be GreedyOptions, BeamOptions, SamplingOptions or MinimumRiskOptions, "
-            f"but is {type(options).__name__}"
-        )
-
-
-def require_sampling(options: object) -> None:
-    """Raise TypeError unless `options` is a `SamplingOptions` object."""
-    if not isinstance(options, SamplingOptions):
-        raise TypeError(f"options must be SamplingOptions, but is {type(options).__name__}")

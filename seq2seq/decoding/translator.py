@@ -16,6 +16,7 @@ import numpy as np
 from seq2seq.config.schema import Config
 from seq2seq.decoding.arguments import each_text
 from seq2seq.decoding.beam import beam_search
+from seq2seq.decoding.choice import choose_search, require_search
 from seq2seq.decoding.engine import Engine
 from seq2seq.decoding.greedy import greedy_search
 from seq2seq.decoding.micro_batches import batches_by_length, windows
@@ -29,8 +30,6 @@ from seq2seq.decoding.options import (
     PlainSearch,
     SamplingOptions,
     Utility,
-    choose_search,
-    require_search,
     search_options,
 )
 from seq2seq.decoding.results import LineResult, Translation, log_notes

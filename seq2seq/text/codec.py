@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from seq2seq.config.schema import Config
@@ -11,12 +11,14 @@ from seq2seq.errors import UserError
 from seq2seq.tasks import TRANSLATION, Task
 from seq2seq.text.example import Example
 from seq2seq.text.labels import LabelSet, VectorFormat
+from seq2seq.text.statistics import TextStatistics
 from seq2seq.text.tokenizer import Tokenizer
 
 Ids = list[list[int]]
 _Encode = Callable[[Tokenizer, Sequence[str]], Ids]
 
 _LABELS = "labels.txt"
+_STATISTICS = "statistics.json"
 
 
 @dataclass(frozen=True)
@@ -25,12 +27,15 @@ class Codec:
 
     source, target: the tokenizer of each side, the same object twice where the vocabulary is joint.
     labels: what encodes the side of the task that holds labels or a vector (`Task.label_side`).
+    statistics: what is known of the training text; None for models of text alone, and for model
+    folders of earlier versions. Codecs with different statistics are equal.
     """
 
     source: Tokenizer
     target: Tokenizer
     task: Task = TRANSLATION
     labels: LabelSet | VectorFormat | None = None
+    statistics: TextStatistics | None = field(default=None, compare=False)
 
     def encode(self, examples: Sequence[Example], threads: int = 1) -> dict[str, Ids]:
         """Encode each example: the ids of the most likely pieces, and of labels, in the columns
@@ -85,6 +90,8 @@ class Codec:
             }
         if isinstance(self.labels, LabelSet):
             files[_LABELS] = self.labels.to_bytes()
+        if self.statistics is not None:
+            files[_STATISTICS] = self.statistics.to_bytes()
         return files
 
     def save(self, folder: Path) -> None:
@@ -116,7 +123,10 @@ class Codec:
                 if config.encoder.kind == "vector"
                 else LabelSet.from_bytes(_read(folder / _LABELS))
             )
-        return cls(tokenizers[0], tokenizers[-1], config.task, labels)
+        statistics, path = None, folder / _STATISTICS
+        if path.exists():  # folders of earlier versions have none
+            statistics = TextStatistics.from_bytes(_read(path), str(path))
+        return cls(tokenizers[0], tokenizers[-1], config.task, labels, statistics)
 
     def _words(self, encode: Callable[[Sequence[str]], Ids], lines: Sequence[str]) -> Ids:
         """Word by word, EOS behind each: pieces never cross the words that are to be tagged."""

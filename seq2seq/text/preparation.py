@@ -7,7 +7,7 @@ import json
 import logging
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
@@ -29,11 +29,13 @@ from seq2seq.text.dataset import (
 from seq2seq.text.example import Example
 from seq2seq.text.labels import LabelSet, VectorFormat
 from seq2seq.text.memory import MemoryData
+from seq2seq.text.statistics import TextStatistics
 from seq2seq.text.tokenizer import train_tokenizer
 
 _log = logging.getLogger(__name__)
 
 _TRAIN, _VALID = "train.arrow", "valid.arrow"
+_MEASURED = 100_000  # lines that are searched for several sentences and tags
 
 
 @dataclass(frozen=True)
@@ -147,13 +149,14 @@ def _prepare(
     _require_some(len(text), counts)
     with show_progress("learning the vocabulary"):
         codec = _learn_codec(config, text)
-    codec.save(folder)
     examples = track(text.examples(), "encoding the corpus", len(text))
     chunks = encode_examples(examples, codec, threads)
     if data.source:
         chunks = filtering.filter_lengths(chunks, config, counts)
     counts["kept"] = Dataset.write(folder / _TRAIN, chunks)
     _require_some(counts["kept"], counts)
+    codec = _with_statistics(codec, Dataset.open(folder / _TRAIN))
+    codec.save(folder)
     if codec.labels is not None:
         filtering.check_known_labels(valid, codec)
     Dataset.write(folder / _VALID, encode_examples(valid, codec, threads))
@@ -167,6 +170,15 @@ def _require_some(remaining: int, counts: Counter[str]) -> None:
     if not remaining:
         summary = filtering.summarize(counts)
         raise UserError(f"no training pairs are left after filtering: {summary}")
+
+
+def _with_statistics(codec: Codec, train: Dataset) -> Codec:
+    """Return a codec with the statistics of the training pairs, if both sides are text."""
+    if not (codec.task.source == "text" and codec.task.has_target_text):
+        return codec
+    step = -(-len(train) // _MEASURED)
+    sources = (example.source for example in islice(train.examples(), 0, None, step))
+    return replace(codec, statistics=TextStatistics.measure(train.lengths, sources))
 
 
 def _without_ids(examples: Iterable[Example]) -> Iterator[EncodedChunk]:
