@@ -16,7 +16,7 @@ import numpy as np
 
 from seq2seq.decoding.constraint_options import ConstraintOptions
 from seq2seq.decoding.engine import Engine, State
-from seq2seq.decoding.phrases import ForbiddenPhrases, Spelling, contains_phrase
+from seq2seq.decoding.phrases import ForbiddenPhrases, Spelling, contains_phrase, phrase_ids
 from seq2seq.decoding.stepping import Specials
 from seq2seq.errors import UserError
 
@@ -99,12 +99,32 @@ class Constraints:
         self.prefix: tuple[int, ...] = ()
         if options.target_prefix:
             self.prefix = tuple(self._ids(options.target_prefix, "the target prefix"))
+        self.required = []
         for phrase in options.require:
             self._ids(phrase, "the required phrase")
+            self.required.append(phrase_ids(tokenizer, phrase, whole_words=whole_words))
         special = {*specials.forbidden, specials.bos, specials.eos}
         self.forbidden = ForbiddenPhrases(
             options.forbid, tokenizer, sorted(special), specials.eos, whole_words=whole_words
         )
+
+    @property
+    def forced_tokens(self) -> int:
+        """Return the number of tokens in the target prefix and in the required phrases."""
+        return len(self.prefix) + sum(map(len, self.required))
+
+    def accepts(self, tokens: Sequence[int]) -> bool:
+        """Return whether the text of some tokens contains all required phrases."""
+        (text,) = self.tokenizer.decode([tokens])
+        return all(
+            contains_phrase(text, phrase, whole_words=self.whole_words)
+            for phrase in self.options.require
+        )
+
+    def continues(self, token: int) -> bool:
+        """Return whether a token continues the word before it."""
+        (piece,) = self.tokenizer.pieces([token])
+        return self.whole_words and piece[:1].isalnum()
 
     def _ids(self, text: str, what: str) -> list[int]:
         (ids,) = self.tokenizer.encode([text])

@@ -52,6 +52,12 @@ def phrase_ids(tokenizer: Spelling, phrase: str, *, whole_words: bool) -> list[i
     return ids
 
 
+def cut_at_stop(text: str, stops: Sequence[str]) -> str:
+    """Return a text up to the first stop string in it, without white space at the new end."""
+    ends = [end for stop in stops if (end := text.find(stop)) >= 0]
+    return text[: min(ends)].rstrip() if ends else text
+
+
 class ForbiddenPhrases:
     """Finds the tokens that would complete a forbidden phrase.
 
