@@ -16,9 +16,11 @@ import click
 from seq2seq.cli import line_io
 from seq2seq.cli.options import (
     MODEL_OPTIONS,
+    SOURCE_OPTIONS,
     model_folders,
     with_model_options,
     with_search_options,
+    with_source_options,
 )
 from seq2seq.errors import UserError
 
@@ -49,6 +51,7 @@ _log = logging.getLogger(__name__)
     type=click.Path(path_type=Path),
     help="Write the translations to a file as well.",
 )
+@with_source_options
 @with_search_options
 @click.option("--json", "json_wanted", is_flag=True, help="Print one JSON object.")
 @click.option("--plot", type=click.Path(path_type=Path), help="Draw BLEU by source length.")
@@ -84,11 +87,13 @@ def evaluate_command(
     """
     from seq2seq import runtime
     from seq2seq.decoding.options import search_options
+    from seq2seq.decoding.source_options import SourceOptions
     from seq2seq.evaluation.evaluate import evaluate_models
     from seq2seq.evaluation.report import as_json, print_report
     from seq2seq.models.folder import load_model
 
     machine = {name: options.pop(name) for name in MODEL_OPTIONS}
+    lines = SourceOptions(**{name: options.pop(name) for name in SOURCE_OPTIONS})
     search = search_options(**options)
     _refuse_early(source_file, split, record, plot)
     runtime.keep_freed_memory()
@@ -109,6 +114,7 @@ def evaluate_command(
             device=device,
             dtype=dtype,
             batch_size=machine["batch_size"],
+            source=lines,
         )
         if sink:
             sink.writelines(line.encode("utf-8", "replace") + b"\n" for line in result.outputs)

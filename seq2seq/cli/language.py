@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from seq2seq.cli import line_io
-from seq2seq.cli.options import with_device_options
+from seq2seq.cli.options import with_device_options, with_text_constraints
 from seq2seq.errors import UserError
 
 
@@ -53,6 +53,7 @@ def perplexity_command(
 @click.option("--top-k", type=int, default=0, help="Draw from the k likeliest alone; 1: no chance.")
 @click.option("--top-p", type=float, default=1.0, help="Draw from this mass alone.")
 @click.option("--seed", type=int, default=1, show_default=True)
+@with_text_constraints
 @with_device_options
 def generate_command(
     model: str,

@@ -13,9 +13,11 @@ import click
 from seq2seq.cli import line_io
 from seq2seq.cli.options import (
     MODEL_OPTIONS,
+    SOURCE_OPTIONS,
     model_folders,
     with_model_options,
     with_search_options,
+    with_source_options,
 )
 
 if TYPE_CHECKING:
@@ -42,6 +44,7 @@ def open_translator(
 @click.argument("model")
 @click.argument("input_file", metavar="[INPUT]", required=False, type=click.Path(path_type=Path))
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="A file  [default: stdout]")
+@with_source_options
 @with_search_options
 @click.option("--n-best", type=int, default=1, show_default=True, help="Write JSONL, n a line.")
 @click.option("--scores", is_flag=True, help="Write JSONL: line, rank, text, score.")
@@ -67,8 +70,10 @@ def translate_command(
     """
     from seq2seq.decoding.options import search_options
     from seq2seq.decoding.results import log_notes
+    from seq2seq.decoding.source_options import SourceOptions
 
     machine = {name: options.pop(name) for name in MODEL_OPTIONS}
+    lines = SourceOptions(**{name: options.pop(name) for name in SOURCE_OPTIONS})
     search = search_options(n_best=n_best, **options)
     if alignments is not None:
         line_io.require_separate_file(alignments, "--alignments", output)
@@ -83,7 +88,7 @@ def translate_command(
         windows = line_io.read_windows(source, _WINDOW)
         advance = opened.enter_context(line_io.show_line_progress("translating", source, sink))
         results = translator.translate_windows(
-            windows, search, align=beside is not None, advance=advance
+            windows, search, align=beside is not None, advance=advance, source=lines
         )
         for number, result in enumerate(results, start=1):
             log_notes(result.notes)

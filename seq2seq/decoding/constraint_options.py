@@ -23,7 +23,8 @@ class ConstraintOptions:
 
     target_prefix: the text that the translation of each line starts with.
     forbid: phrases that no translation contains. A phrase matches whole words only, if the target
-    language puts spaces between words: "cat" does not match "cats".
+    language puts spaces between words: "cat" does not match "cats". Words that the model would
+    write as the subword "cat" and further subwords are excluded too.
     require: phrases that each translation contains, in any order, also as whole words.
     no_repeat_ngram: forbid to repeat a sequence of this many subwords (Paulus et al. 2018); 0
     allows repetitions.
@@ -69,3 +70,7 @@ class ConstraintOptions:
             if phrase in self.forbid:
                 problems.append(f"the phrase {phrase!r} is both required and forbidden")
         return problems
+
+
+CONSTRAINTS = tuple(ConstraintValues.__annotations__)
+"""The names of all constraints."""

@@ -105,7 +105,7 @@ class Constraints:
             self.required.append(phrase_ids(tokenizer, phrase, whole_words=whole_words))
         special = {*specials.forbidden, specials.bos, specials.eos}
         self.forbidden = ForbiddenPhrases(
-            options.forbid, tokenizer, sorted(special), specials.eos, whole_words=whole_words
+            options.forbid, tokenizer, sorted(special), whole_words=whole_words
         )
 
     @property

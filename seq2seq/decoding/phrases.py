@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -58,12 +58,31 @@ def cut_at_stop(text: str, stops: Sequence[str]) -> str:
     return text[: min(ends)].rstrip() if ends else text
 
 
+def until_stop(pieces: Iterable[str], stops: Sequence[str]) -> Iterator[str]:
+    """Yield the pieces of a text up to the first stop string in it.
+
+    The end of a text that may be the start of a stop string is held back until more text follows.
+    """
+    waiting = ""
+    for piece in pieces:
+        waiting += piece
+        ends = [end for stop in stops if (end := waiting.find(stop)) >= 0]
+        if ends:
+            yield waiting[: min(ends)]
+            return
+        sizes = (n for stop in stops for n in range(1, len(stop)) if waiting.endswith(stop[:n]))
+        end = len(waiting) - max(sizes, default=0)
+        yield waiting[:end]
+        waiting = waiting[end:]
+    yield waiting
+
+
 class ForbiddenPhrases:
     """Finds the tokens that would complete a forbidden phrase.
 
-    A phrase is compared with the text, so it is found in every segmentation. In whole words, a
-    phrase is complete when the next token starts with another character than a letter, a digit or
-    an underscore, or when the text ends.
+    A phrase is compared with the text, so it is found in every segmentation. It is complete as soon
+    as the text after a token contains it as whole words. A longer word that would be written as
+    "cat" and "tle" is therefore forbidden together with "cat".
     """
 
     def __init__(
@@ -71,25 +90,19 @@ class ForbiddenPhrases:
         phrases: Sequence[str],
         tokenizer: Spelling,
         special: Sequence[int],
-        eos: int,
         *,
         whole_words: bool,
     ) -> None:
         """Prepare the phrases for a vocabulary.
 
-        special: the tokens without text. eos: the token that ends a text, one of `special`.
+        special: the tokens without text.
         """
         self._surfaces = surfaces(tokenizer, special)
         self._phrases = []
         for phrase in phrases:
             (ids,) = tokenizer.encode([phrase])
             self._phrases.append("".join(self._surfaces[i] for i in ids).strip())
-        # Without tokens that continue a word, a phrase is complete at its last token.
-        continues = any(text[:1].isalnum() for text in self._surfaces)
-        self._eos = eos
-        self._inside = [_pattern(p, whole_words, ahead=continues) for p in self._phrases]
-        self._ended = re.compile("|".join(f"{_pattern(p, whole_words)}$" for p in self._phrases))
-        self._search = re.compile("|".join(self._inside)).search
+        self._search = re.compile("|".join(_pattern(p, whole_words) for p in self._phrases)).search
         self._longest = max(map(len, self._phrases), default=0)
         self._banned: dict[str, np.ndarray] = {}
 
@@ -105,9 +118,8 @@ class ForbiddenPhrases:
     def banned(self, state: str) -> np.ndarray:
         """Return the tokens that would complete a phrase, [n] int64. Cached for each state."""
         if state not in self._banned:
-            tokens = [i for i, text in enumerate(self._surfaces) if self._search(state + text)]
-            if self._ended.search(state):
-                tokens.append(self._eos)
+            added = enumerate(self._surfaces)
+            tokens = [i for i, text in added if text and self._search(state + text)]
             self._banned[state] = np.array(tokens, np.int64)
         return self._banned[state]
 
@@ -119,17 +131,11 @@ def _character_class(character: str) -> str:
     return "x" if re.match(r"\w", character) else " "
 
 
-def _pattern(phrase: str, whole_words: bool, ahead: bool = False) -> str:
-    r"""Return a regular expression for a phrase.
-
-    whole_words: the phrase is no part of a longer word. ahead: the character after the phrase must
-    be known, unless the phrase ends with a character outside \w.
-    """
+def _pattern(phrase: str, whole_words: bool) -> str:
+    """Return a regular expression for a phrase. whole_words: it is no part of a longer word."""
     expression = re.escape(phrase)
-    if not whole_words:
-        return expression
-    if re.match(r"\w", phrase):
+    if whole_words and re.match(r"\w", phrase):
         expression = rf"(?<!\w){expression}"
-    if re.match(r"\w", phrase[-1:]):
-        expression += r"(?=\W)" if ahead else r"(?!\w)"
+    if whole_words and re.match(r"\w", phrase[-1:]):
+        expression += r"(?!\w)"
     return expression

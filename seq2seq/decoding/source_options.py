@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from seq2seq.errors import UserError
 
@@ -70,3 +70,12 @@ def leading_tags(text: str, tags: Sequence[str]) -> str:
         if tag is None:
             return text[:end]
         end = start + len(tag)
+
+
+def changed_settings(options: SourceOptions) -> dict[str, object]:
+    """Return the options that differ from their defaults, by name."""
+    return {
+        field.name: getattr(options, field.name)
+        for field in fields(options)
+        if getattr(options, field.name) not in ((), field.default)
+    }

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from seq2seq.config.schema import DataConfig
+from seq2seq.decoding.constraint_options import CONSTRAINTS
 from seq2seq.decoding.labeller import Labeller
 from seq2seq.decoding.options import (
     AnySearch,
@@ -21,6 +22,7 @@ from seq2seq.decoding.options import (
     SamplingOptions,
 )
 from seq2seq.decoding.results import log_notes
+from seq2seq.decoding.source_options import SourceOptions, changed_settings
 from seq2seq.decoding.translator import Translator
 from seq2seq.errors import UserError
 from seq2seq.evaluation.classification import classification_scores, confusion_matrix
@@ -60,6 +62,7 @@ def evaluate_models(
     device: torch.device | None = None,
     dtype: torch.dtype = torch.float32,
     batch_size: int = 64,
+    source: SourceOptions | None = None,
 ) -> EvaluationResult:
     """Score what a model makes of a set, with the figures of its task.
 
@@ -74,7 +77,7 @@ def evaluate_models(
         translator = Translator.from_models(
             models, device=device, dtype=dtype, batch_size=batch_size
         )
-        result = _evaluate_translator(translator, examples, search)
+        result = _evaluate_translator(translator, examples, search, source or SourceOptions())
         if dtype != torch.float32:
             result.decoding["precision"] = str(dtype).removeprefix("torch.")
         if len(models) > 1:
@@ -92,13 +95,18 @@ def evaluate_models(
 
 
 def _evaluate_translator(
-    translator: Translator, examples: Sequence[Example], search: AnySearch
+    translator: Translator,
+    examples: Sequence[Example],
+    search: AnySearch,
+    lines: SourceOptions,
 ) -> EvaluationResult:
     sources, references = _sides(examples)
     start = time.perf_counter()
     outputs = []
     with show_progress("translating", len(sources)) as advance:
-        for result in translator.translate_windows([sources], search, advance=advance):
+        for result in translator.translate_windows(
+            [sources], search, advance=advance, source=lines
+        ):
             log_notes(result.notes)
             outputs.append(result.best.text)
     seconds = time.perf_counter() - start
@@ -108,7 +116,7 @@ def _evaluate_translator(
         seconds,
         by_length=bleu_by_length(sources, outputs, references, lowercase=lowercase, tokens=tokens),
         outputs=outputs,
-        decoding=_settings(search),
+        decoding=_settings(search) | changed_settings(lines),
     )
 
 
@@ -118,7 +126,7 @@ def _settings(search: AnySearch) -> dict[str, object]:
     if isinstance(search, MinimumRiskOptions):
         risk = {"mbr": search.candidates.n_best, "utility": search.utility}
         search = search.candidates
-    optional = ["min_length", "max_length"]
+    optional = ["min_length", "max_length", *CONSTRAINTS]
     if isinstance(search, SamplingOptions):
         names = ("temperature", "top_k", "top_p")
         settings = {name: getattr(search, name) for name in names}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from itertools import islice
 
@@ -22,6 +23,8 @@ from seq2seq.text import bptt
 from seq2seq.text.dataset import Dataset
 from seq2seq.text.languages import bleu_tokenizer
 from seq2seq.training.distributed import Ranks
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -63,11 +66,19 @@ def validate(
     sources = [example.source for example in examples]
     references = [example.target for example in examples]
     search = GreedyOptions() if settings.beam == 1 else BeamOptions(beam=settings.beam)
-    texts = []
+    texts, cut = [], 0
     for result in translator.stream(ranks.shard(sources), search):
-        log_notes(result.notes)
+        log_notes(note for note in result.notes if note.kind in ("split", "no tokens"))
+        cut += any(note.kind == "cut" for note in result.notes)
         texts.append(result.best.text)
     lines = ranks.gather_shards(texts)
+    (all_cut,) = ranks.all_reduce(cut)
+    if all_cut:
+        _log.warning(
+            "%d of %d translations of the validation set were cut at the maximum length",
+            all_cut,
+            len(lines),
+        )
     tokens = bleu_tokenizer(model.config.data.target)
     return ValidationResult(
         loss, corpus_bleu(lines, references, lowercase=translator.lowercase, tokens=tokens)

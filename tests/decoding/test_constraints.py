@@ -56,12 +56,12 @@ def repeats(tokens: list[int], n: int) -> bool:
 
 def fits(hypothesis: Hypothesis, options: ConstraintOptions) -> bool:
     """The definition of each constraint, on a whole hypothesis."""
-    text = text_of(hypothesis)
-    words = f" {text} "
+    words = f" {text_of(hypothesis)} "
+    steps = [f" {Words().decode([hypothesis.tokens[:n]])[0]} " for n in range(1, 13)]
     return (
         hypothesis.finished
         and (not options.target_prefix or hypothesis.tokens[:2] == [2, 3])
-        and not any(f" {phrase} " in words for phrase in options.forbid)
+        and not any(f" {phrase} " in step for phrase in options.forbid for step in steps)
         and all(f" {phrase} " in words for phrase in options.require)
         and not (options.no_repeat_ngram and repeats(hypothesis.tokens, options.no_repeat_ngram))
     )
