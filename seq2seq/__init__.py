@@ -1,12 +1,13 @@
-"""Recurrent sequence-to-sequence models: readable, fast, and they never lose a line.
+"""Train and use recurrent sequence-to-sequence models.
 
 >>> import seq2seq
 >>> translator = seq2seq.Translator.load("runs/quickstart/base/model")
 >>> translator.translate(["The baker buys fresh bread."])
 
-This module is the public interface. `train` trains a model, `load` opens one, and each task has a
-class of its own. A mistake in what you pass raises `UserError` (values and files) or TypeError
-(types), with one line that says what is wrong and what to do.
+This module is the public interface. `train` trains a model. `load` loads a trained model and
+returns an object of the class for its task, such as `Translator`. A wrong value or file raises
+`UserError`. An argument of the wrong type raises TypeError. The message of both errors is one line
+that says what is wrong and what to do.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ __all__ = [
     "ValidationRow",
     "__version__",
     "load",
+    "plot_curves",
     "train",
 ]
 
@@ -54,6 +56,7 @@ if TYPE_CHECKING:
     from seq2seq.decoding.tagger import Tagger
     from seq2seq.decoding.translator import Translator
     from seq2seq.errors import UserError
+    from seq2seq.evaluation.plots import plot_curves
     from seq2seq.training.callbacks import (
         Callback,
         StopTraining,
@@ -79,6 +82,7 @@ else:
         "decoding.tagger": ("Tagger",),
         "decoding.translator": ("Translator",),
         "errors": ("UserError",),
+        "evaluation.plots": ("plot_curves",),
         "training.callbacks": ("Callback", "StopTraining", "TrainingRow", "ValidationRow"),
         "training.run_training": ("TrainingResult",),
         "training.train": ("train",),
@@ -86,7 +90,7 @@ else:
     _HOMES = {name: module for module, names in _MODULES.items() for name in names}
 
     def __getattr__(name: str) -> object:
-        # torch takes seconds to import; nobody waits for it who only asks for the version.
+        # Importing torch takes seconds, so `import seq2seq` alone must not import it.
         if name not in _HOMES:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

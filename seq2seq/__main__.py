@@ -1,4 +1,4 @@
-"""`python -m seq2seq`, and so `torchrun -m seq2seq`."""
+"""Start the command line with `python -m seq2seq` or `torchrun -m seq2seq`."""
 
 from seq2seq.cli import main
 

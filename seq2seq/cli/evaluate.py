@@ -1,4 +1,4 @@
-"""seq2seq evaluate, seq2seq results"""
+"""The commands `seq2seq evaluate` and `seq2seq results`."""
 
 from __future__ import annotations
 
@@ -43,26 +43,31 @@ _log = logging.getLogger(__name__)
 @click.option(
     "--split",
     type=click.Choice(["valid", "test"]),
-    help="Without files: the set that the model's configuration names  [default: test]",
+    help="Data set to score if SOURCE is not given. The model's configuration names the files.  "
+    "[default: test]",
 )
 @click.option(
     "-o",
     "--output",
     type=click.Path(path_type=Path),
-    help="Write the translations to a file as well.",
+    help="Also write the translations or the predicted labels to this file.",
 )
 @with_source_options
 @with_search_options
-@click.option("--json", "json_wanted", is_flag=True, help="Print one JSON object.")
-@click.option("--plot", type=click.Path(path_type=Path), help="Draw BLEU by source length.")
+@click.option("--json", "json_wanted", is_flag=True, help="Print the scores as one JSON object.")
+@click.option(
+    "--plot",
+    type=click.Path(path_type=Path),
+    help="Plot BLEU by source length, or the confusion matrix of labels, to this picture file.",
+)
 @click.option(
     "--record",
     type=click.Path(path_type=Path),
-    help="Append a row to this results.jsonl; refuses uncommitted changes.",
+    help="Also append the scores to this results.jsonl. Commit all changes to git first.",
 )
 @click.option(
     "--command",
-    help="What makes the figure again, for the row  [default: this command line]",
+    help="Command to record as the one that repeats the evaluation.  [default: this command]",
 )
 @with_model_options
 def evaluate_command(
@@ -77,13 +82,12 @@ def evaluate_command(
     command: str | None,
     **options: Any,
 ) -> None:
-    """Score MODEL on a test set: SOURCE and REFERENCE (or a table of both, as in training), or what
-    its configuration names. The figures are added to the results.jsonl of MODEL's run, too.
+    """Score MODEL on SOURCE and REFERENCE, or on the test set that its configuration names.
 
-    A translator: BLEU and chrF of its translations, and BLEU by source length. A language model:
-    the perplexity of SOURCE. A classifier or a tagger: accuracy and macro F1; --plot draws what was
-    taken for what. A model that writes what is given, or as many tokens as its source has: the
-    perplexity of REFERENCE, also with the sources shuffled.
+    SOURCE may also be a table with both sides. The scores are BLEU (also by source length) and chrF
+    for translation, the perplexity of SOURCE for a language model, and accuracy and macro F1 for
+    labels. Other tasks have two scores: the perplexity of REFERENCE with the correct sources and
+    with shuffled sources. The command appends the scores to results.jsonl in MODEL's run folder.
     """
     from seq2seq import runtime
     from seq2seq.decoding.options import search_options
@@ -123,7 +127,7 @@ def evaluate_command(
     command = command or shlex.join(["seq2seq", *sys.argv[1:]])
     try:
         _record(model, models, name, result, len(pairs), command, device, record)
-    finally:  # what reads this may leave early (`| head`): nothing is left to be done by then
+    finally:  # print last, because the reader may close the pipe early (`| head`)
         if json_wanted:
             click.echo(json.dumps(as_json(name, result, len(pairs))))
         else:
@@ -133,7 +137,7 @@ def evaluate_command(
 @click.command()
 @click.argument("folder", type=click.Path(path_type=Path))
 def results_command(folder: Path) -> None:
-    """Make RESULTS.md from the results.jsonl of FOLDER."""
+    """Write RESULTS.md in FOLDER from the scores in its results.jsonl."""
     from seq2seq.evaluation.result_rows import write_results
 
     _log.info("wrote %s", write_results(folder))
@@ -142,7 +146,7 @@ def results_command(folder: Path) -> None:
 def _read_examples(
     config: Any, source_file: Path | None, target_file: Path | None, split: Any
 ) -> tuple[list[Example], str]:
-    """Read the set to be scored; also gives its name."""
+    """Read the examples to score. Return the examples and the name of their data set."""
     from seq2seq.text.corpus import is_table, read_examples, read_table_file
     from seq2seq.text.example import Example
 
@@ -154,11 +158,11 @@ def _read_examples(
         return list(read_table_file(config.data, source_file)), source_file.stem
     if not config.task.has_source:
         if target_file is not None:
-            raise UserError(f"a language model is scored on one text: leave {target_file} out")
+            raise UserError(f"{target_file}: leave out this file for a language model")
         lines = line_io.read_all_lines(source_file)
         return [Example("", line) for line in lines], source_file.stem
     if target_file is None:
-        raise UserError(f"{source_file} alone cannot be scored: give a REFERENCE file too")
+        raise UserError(f"{source_file}: give a REFERENCE file after this SOURCE file")
     sources, targets = line_io.read_parallel_lines(source_file, target_file)
     return list(map(Example, sources, targets)), source_file.stem
 
@@ -166,12 +170,12 @@ def _read_examples(
 def _refuse_early(
     source_file: Path | None, split: str | None, record: Path | None, plot: Path | None
 ) -> None:
-    """Raises UserError, before the work, for what would be refused after it."""
+    """Raise UserError for options that cannot work, before the evaluation starts."""
     from seq2seq.evaluation.figures import picture_format
     from seq2seq.evaluation.result_rows import require_clean_tree
 
     if split is not None and source_file is not None:
-        raise UserError(f"--split {split}: {source_file} is scored: leave out either of them")
+        raise UserError(f"--split {split} does not work with a SOURCE file; leave out one of them")
     if record is not None:
         require_clean_tree(record, record.resolve().parent)
     if plot is not None:
@@ -181,22 +185,23 @@ def _refuse_early(
 def _refuse_unused(
     model: str, config: Any, search: Any, output: Path | None, plot: Path | None
 ) -> None:
-    """Raises UserError for what is asked of a model that has no use for it."""
+    """Raise UserError for options that the task of the model does not use."""
     from seq2seq.decoding.options import search_options
 
     writes = config.task.report != "perplexity"
     for option, wanted in (("-o", output), ("--plot", plot)):
         if wanted is not None and not writes:
             raise UserError(
-                f"{option} {wanted}: {model} is scored by perplexity alone, and leaves nothing "
-                "to write or to draw"
+                f"{option} {wanted}: {model} is scored by perplexity, which gives no text and no "
+                f"plot; leave out {option}"
             )
     searches = config.task.report == "translation scores"
     if not searches and search != search_options():
-        raise UserError(f"{model} is scored without a search: leave its options out")
+        raise UserError(f"{model} is scored without a search; leave out options such as --beam")
 
 
 def _draw(result: Any, label: str, picture: Path) -> None:
+    """Plot the confusion matrix of a result if there is one, else its BLEU by source length."""
     from seq2seq.evaluation import plots
 
     if result.confusion is not None:
@@ -206,7 +211,7 @@ def _draw(result: Any, label: str, picture: Path) -> None:
 
 
 def _runs_of(model: str) -> list[Path]:
-    """The run folder that a model lies in, or that each of an ensemble does."""
+    """Return the run folder that contains each model folder of a comma-separated list."""
     return [folder.resolve().parent for folder in model_folders(model)]
 
 
@@ -220,8 +225,10 @@ def _record(
     device: torch.device,
     record: Path | None,
 ) -> None:
-    """Append a row to the results of MODEL's run, and to `record`. An ensemble is named by its
-    first member, and was trained as long as all of them."""
+    """Append the scores as a row to results.jsonl in the model's run folder, and to `record`.
+
+    For an ensemble, the row names the first model and adds up the training times of all models.
+    """
     from seq2seq.evaluation.result_rows import append_row, make_row
     from seq2seq.training.run_folder import read_run_record
 

@@ -1,4 +1,4 @@
-"""Options that several commands share."""
+"""Command-line options that several commands share."""
 
 from __future__ import annotations
 
@@ -12,32 +12,45 @@ from seq2seq.errors import UserError
 
 
 def model_folders(models: str) -> list[Path]:
-    """One folder, or several named with commas between them. Raises UserError."""
+    """Return the model folders in a comma-separated list. Raises UserError for an empty name."""
     names = models.split(",")
     if not all(names):
-        raise UserError(f"{models!r}: the name of a model folder is missing")
+        raise UserError(
+            f"{models!r}: the name of a model folder is missing; write FOLDER, or FOLDER,FOLDER "
+            "for an ensemble"
+        )
     return [Path(name) for name in names]
 
 
-# The names that `with_model_options` adds.
+# The parameter names of the options that `with_model_options` adds.
 MODEL_OPTIONS = ("device", "precision", "threads", "batch_size")
 
 
 def with_device_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Where a model runs, and how."""
+    """Add the options --device, --precision and --threads to a command."""
     for option in (
         click.option(
             "--precision",
             type=click.Choice(["fp32", "bf16", "auto"]),
             default="fp32",
             show_default=True,
+            help="Number format of matrix products. auto means bf16 if the processor supports "
+            "bf16, and fp32 otherwise.",
         ),
-        click.option("--device", default="auto", show_default=True, help="cpu, cuda, cuda:1, ..."),
+        click.option(
+            "--device",
+            default="auto",
+            show_default=True,
+            help="Device to run on: cpu, cuda, cuda:1, ... auto means a GPU if there is one, and "
+            "the CPU otherwise.",
+        ),
         click.option(
             "--threads",
             type=click.IntRange(0),
             default=0,
-            help="0: $OMP_NUM_THREADS, or one a core  [default: 0]",
+            show_default=True,
+            help="Number of CPU threads. 0 means the value of $OMP_NUM_THREADS, or one thread per "
+            "core if that variable is not set.",
         ),
     ):
         command = option(command)
@@ -45,14 +58,14 @@ def with_device_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def with_model_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The same, and how many lines at once."""
+    """Add the options of `with_device_options` and --batch-size to a command."""
     return with_device_options(
         click.option(
             "--batch-size",
             type=int,
             default=64,
             show_default=True,
-            help="Lines that are worked on together.",
+            help="Maximum number of input lines in a batch.",
         )(command)
     )
 
@@ -85,56 +98,101 @@ def with_text_constraints(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
+# In reverse order: the option that is added last comes first in the help.
+_SEARCH_OPTIONS = (
+    click.option(
+        "--require",
+        multiple=True,
+        metavar="PHRASE",
+        help="Write PHRASE, as whole words, in every translation. May be repeated.",
+    ),
+    click.option(
+        "--target-prefix",
+        default="",
+        metavar="TEXT",
+        help="Start the translation of every line with TEXT.",
+    ),
+    click.option(
+        "--utility",
+        type=click.Choice(["chrf", "bleu"]),
+        default="chrf",
+        show_default=True,
+        help="Metric by which --mbr compares the candidate translations.",
+    ),
+    click.option(
+        "--mbr",
+        type=int,
+        default=0,
+        metavar="N",
+        help="Minimum Bayes risk: generate N candidates and return the candidate that is most "
+        "similar to all candidates. With --sample, the candidates are N samples. Without --sample, "
+        "the candidates are the N best results of a beam search, and --beam must be at least N. 0 "
+        "turns minimum Bayes risk off.  [default: 0]",
+    ),
+    click.option(
+        "--seed", type=int, default=1, show_default=True, help="With --sample: the random seed."
+    ),
+    click.option(
+        "--top-p",
+        type=float,
+        default=1.0,
+        help="With --sample: sample each token from the smallest set of most likely tokens whose "
+        "probabilities add up to at least this value. 1 keeps all tokens.  [default: 1]",
+    ),
+    click.option(
+        "--top-k",
+        type=int,
+        default=0,
+        help="With --sample: sample each token from the K most likely tokens. 0 keeps all tokens.  "
+        "[default: 0]",
+    ),
+    click.option(
+        "--temperature",
+        type=float,
+        default=1.0,
+        show_default=True,
+        help="With --sample: the temperature. A value below 1 makes likely tokens even likelier.",
+    ),
+    click.option(
+        "--sample",
+        "sampling",
+        is_flag=True,
+        help="Sample translations from the model instead of using beam search.",
+    ),
+    click.option(
+        "--max-length",
+        type=int,
+        help="Maximum length of a translation in subwords, including the end-of-sentence token."
+        "  [default: a limit learned from the training pairs]",
+    ),
+    click.option(
+        "--min-length",
+        type=int,
+        default=1,
+        show_default=True,
+        help="Minimum length of a translation in subwords.",
+    ),
+    click.option(
+        "--length-penalty",
+        type=float,
+        default=1.0,
+        show_default=True,
+        help="Length penalty: the exponent α in the score of a hypothesis, Σ log p / length^α. A "
+        "larger value favours longer translations.",
+    ),
+    click.option(
+        "--beam",
+        type=int,
+        default=5,
+        show_default=True,
+        help="Beam size: the number of hypotheses that beam search keeps. 1 means greedy search.",
+    ),
+)
+
+
 def with_search_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The options of a search: the arguments of `decoding.options.search_options`."""
-    for option in (
-        click.option(
-            "--require",
-            multiple=True,
-            metavar="PHRASE",
-            help="Write PHRASE, as whole words, in every translation. May be repeated.",
-        ),
-        click.option(
-            "--target-prefix",
-            default="",
-            metavar="TEXT",
-            help="Start the translation of every line with TEXT.",
-        ),
-        click.option(
-            "--utility",
-            type=click.Choice(["chrf", "bleu"]),
-            default="chrf",
-            show_default=True,
-            help="Of --mbr.",
-        ),
-        click.option(
-            "--mbr",
-            type=int,
-            default=0,
-            help="Of N candidates, the n best of a --beam as large or samples, take the one most "
-            "like the others (minimum Bayes risk).",
-        ),
-        click.option("--seed", type=int, default=1, show_default=True, help="Of --sample."),
-        click.option("--top-p", type=float, default=1.0, help="Sample from this mass alone."),
-        click.option("--top-k", type=int, default=0, help="Sample from the k likeliest alone."),
-        click.option("--temperature", type=float, default=1.0, show_default=True),
-        click.option("--sample", "sampling", is_flag=True, help="Draw translations at random."),
-        click.option(
-            "--max-length",
-            type=int,
-            help="Largest number of subwords of a translation, with its end  [default: a limit "
-            "learned from the lengths of the training pairs]",
-        ),
-        click.option("--min-length", type=int, default=1, show_default=True, help="Subwords."),
-        click.option(
-            "--length-penalty",
-            type=float,
-            default=1.0,
-            show_default=True,
-            help="α of score = Σ log p / length^α.",
-        ),
-        click.option("--beam", type=int, default=5, show_default=True, help="1: greedy search."),
-    ):
+    """Add the options that select and configure the search, such as --beam, to a command."""
+    for option in _SEARCH_OPTIONS:
         command = option(command)
     return with_text_constraints(command)
 

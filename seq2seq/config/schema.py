@@ -1,8 +1,8 @@
-"""The whole configuration in one place: what may be set, what it means, what it is by default.
+"""The schema of a configuration: every key with its type, default and description.
 
-A configuration has `task`, `seed` and the sections below (`seq2seq.config.toml` reads it). The
-docstring of a section and the descriptions of its keys are what `seq2seq config` prints
-(`seq2seq.config.reference`), so they are written for users.
+A configuration has a few top-level keys, such as `task` and `seed`, and one section for each class
+below. `seq2seq.config.toml` reads configurations. The docstrings of the sections and the
+descriptions of the keys are written for users, because `seq2seq config` prints them.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from pydantic import (
 
 from seq2seq.tasks import TASKS, TRANSLATION, Task, find_task
 
-# The key of a validation context that demands `data.train` or `data.hub`: true where a training set
-# is to be read from what the configuration names.
+# A key of the pydantic validation context. If its value is true, `data.train` or `data.hub` must be
+# set, because the training set is read from there.
 NEEDS_FILES = "needs_files"
 
 Cell = Literal["rnn", "rnn-relu", "lstm", "gru"]
@@ -33,8 +33,10 @@ _Beta = Annotated[float, Field(ge=0, lt=1)]
 
 
 def _used_where(uses: Callable[[Task], bool]) -> dict[str, Any]:
-    """For a key without effect in some of the tasks that have its section: the tasks that use it,
-    as `json_schema_extra`. (A key whose value a task fixes needs none: see `Task.allowed`.)"""
+    """Return the names of the tasks that use a key, as a value for pydantic's `json_schema_extra`.
+
+    If a task allows only one value of a key, `Task.allowed` says so instead.
+    """
     return {"tasks": [task.name for task in TASKS.values() if uses(task)]}
 
 
@@ -49,510 +51,560 @@ _WITH_ATTENTION = _used_where(
 
 
 class Section(BaseModel):
+    """The base class of all sections. It refuses changes, unknown keys, NaN and infinity."""
+
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class DataConfig(Section):
-    """The corpus: where its examples come from, and which of them are used.
+    """The data sets, and the rules that decide which training examples are used.
 
-    `train`, `valid` and `test` each name a data set in one of three forms: a prefix of two parallel
-    files (with `source = "de"`, `"corpus/train"` reads `corpus/train.de` or `corpus/train.de.gz`);
-    a list of two files, source first; or one table (`.tsv`, `.jsonl`, `.conllu`, each also with
-    `.gz`, or `.parquet`). A language model reads one text file or one table.
+    `train`, `valid` and `test` each name a data set. For two parallel files, give either a list of
+    both files, source first, or their common prefix. With `source = "de"`, the prefix
+    `"corpus/train"` stands for the source file `corpus/train.de` or `corpus/train.de.gz`. A data
+    set can also be one table: a `.tsv`, `.jsonl` or `.conllu` file (also with `.gz`), or a
+    `.parquet` file. For a language model, give one text file or one table.
 
-    Paths are looked up from the folder of the configuration, then from `$SEQ2SEQ_DATA`.
+    A relative path is looked up in the folder of the configuration first, then in
+    `$SEQ2SEQ_DATA`.
     """
 
     source: str = Field(
-        description="The source: the ending of its files (a language code such as `de`) and its "
-        "column in a table.",
+        description="Name of the source side, usually a language code such as `de`. The name is "
+        "the ending of source files and the column of the source in a table.",
     )
     target: str = Field(
         min_length=1,
-        description="The target: the ending of its files and its column in a table. As a language "
-        "code (`zh`), it also decides how BLEU splits text.",
+        description="Name of the target side, usually a language code such as `en`. The name is "
+        "the ending of target files and the column of the target in a table. If the name is a "
+        "language code, BLEU uses the tokenizer for that language.",
     )
     train: str | list[str] | None = Field(
         None,
-        description="Training set. Set it, or set `hub`.",
+        description="Path of the training set. Set either this key or the key `hub`.",
     )
     valid: str | list[str] | None = Field(
         None,
-        description="Validation set. Training needs it, here or in `hub`, to choose the best "
-        "weights.",
+        description="Path of the validation set, which decides which weights are best. Training "
+        "needs a validation set: set either this key or the key `hub`.",
     )
     test: str | list[str] | None = Field(
         None,
-        description="Test set. `seq2seq evaluate` scores it; training does not learn from it.",
+        description="Path of the test set. Only `seq2seq evaluate` reads the test set.",
     )
     source_column: str | int | None = Field(
         None,
-        description="Column of the source, if it is not named like `source`. A dot enters a nested "
-        "column (`translation.de`). A number, from 1, is for a TSV file without a header.",
+        description="Column of the source in a table. Set this key if the name of the column "
+        "differs from `source`. A dot selects a nested column (`translation.de`). For a TSV file "
+        "without a header, give the column number, counted from 1.",
         examples=[1],
         json_schema_extra=_WITH_A_SOURCE,
     )
     target_column: str | int | None = Field(
         None,
-        description="Column of the target, if it is not named like `target`; written like "
-        "`source_column`.",
+        description="Column of the target in a table. Set this key if the name of the column "
+        "differs from `target`. Write the value in the same way as `source_column`.",
         examples=[2],
     )
     hub: str | None = Field(
         None,
-        description="Dataset to read where the files above are missing: an id on the Hugging Face "
-        "hub, or a local folder.",
+        description="Dataset of the Hugging Face hub: its id, or the path of a local folder. It "
+        "provides every data set for which `train`, `valid` or `test` names no file.",
         examples=["owner/dataset"],
     )
     hub_config: str | None = Field(
         None,
-        description="Configuration of the hub dataset, if it has several.",
+        description="Configuration (subset) of the hub dataset to read. Set this key if the "
+        "dataset has several configurations.",
         examples=["de-en"],
     )
     hub_splits: dict[Literal["train", "valid", "test"], str] = Field(
         {"train": "train", "valid": "validation", "test": "test"},
-        description="What the hub dataset calls each split.",
+        description="Names of the training, validation and test splits in the hub dataset.",
     )
     max_tokens: int = Field(
         256,
         ge=1,
-        description="Training drops pairs with a side longer than this many subwords. When you "
-        "translate, longer lines are split.",
+        description="Maximum length of a source or target text in subwords. Training drops every "
+        "pair with a longer text. Translation splits longer lines into parts.",
         json_schema_extra=_WITH_A_SOURCE,
     )
     max_ratio: float = Field(
         0.0,
         ge=0,
-        description="Training drops pairs whose longer side has more than this many times the "
-        "subwords of the shorter side. 0: no limit.",
+        description="Maximum length ratio of a training pair: the length of the longer text in "
+        "subwords, divided by the length of the shorter text. Training drops pairs with a larger "
+        "ratio. 0 means no limit.",
         json_schema_extra=_WITH_A_SOURCE,
     )
     drop_duplicates: bool = Field(
         True,
-        description="Drop exact repeats of a training pair.",
+        description="Drop every training pair that is equal to an earlier pair.",
         json_schema_extra=_WITH_A_SOURCE,
     )
     line_ends: bool = Field(
         True,
-        description="Language model: end each line with `</s>`. false: the text runs on from line "
-        "to line.",
+        description="Language model: append the token `</s>` to each line of text. If false, lines "
+        "follow each other without a separating token.",
         json_schema_extra=_FOR_LANGUAGE_MODELS,
     )
 
     @model_validator(mode="after")
     def _has_training_pairs(self, info: ValidationInfo) -> DataConfig:
-        # A model folder, and data in memory, need none: see `NEEDS_FILES`.
+        # A model folder and training on data in memory do not need a training set in [data].
         files_needed = (info.context or {}).get(NEEDS_FILES, False)
         if files_needed and self.train is None and self.hub is None:
-            raise ValueError("set train (files) or hub (a Hugging Face dataset)")
+            raise ValueError(
+                "no training set: set the key train (files) or hub (Hugging Face dataset)"
+            )
         for name in ("train", "valid", "test"):
             value = getattr(self, name)
             if isinstance(value, list) and len(value) != 2:
-                raise ValueError(f"{name} must be a prefix, one table, or a list of two files")
+                raise ValueError(
+                    f"{name}: a list needs two files, source first, but this one has {len(value)}"
+                )
         return self
 
 
 class TokenizerConfig(Section):
-    """The subword vocabulary. SentencePiece learns it from the training set."""
+    """The tokenizer. SentencePiece learns its vocabulary from the training set."""
 
     kind: Literal["unigram", "bpe", "char", "word"] = Field(
         "unigram",
-        description="Kind of vocabulary: subwords of a unigram language model, subwords of "
-        "byte-pair encoding, characters, or whole words.",
+        description="Kind of tokens in the vocabulary: `unigram` (subwords chosen by a unigram "
+        "language model), `bpe` (subwords learned by byte-pair encoding), `char` (characters) or "
+        "`word` (whole words).",
     )
     vocabulary: int = Field(
         8000,
         ge=8,
-        description="Size of the vocabulary, special tokens included. `unigram` and `bpe` meet it "
-        "exactly; for `char` and `word` it is an upper limit.",
+        description="Size of the vocabulary in tokens, including the special tokens. `unigram` and "
+        "`bpe` vocabularies have exactly this size. For `char` and `word`, it is the maximum size.",
     )
     joint: bool = Field(
         True,
-        description="Share one vocabulary between both sides. false: learn one for each side, each "
-        "of the size `vocabulary`.",
+        description="Use one vocabulary for source and target. If false, source and target have "
+        "separate vocabularies of `vocabulary` tokens each.",
     )
     byte_fallback: bool = Field(
         True,
-        description="Spell characters outside the vocabulary in bytes, so that none is unknown. "
-        "For the kinds `unigram` and `bpe`.",
+        description="With `unigram` or `bpe`: encode every character outside the vocabulary as "
+        "bytes, so that no character becomes `<unk>`.",
     )
     character_coverage: float = Field(
         0.9995,
         gt=0,
         le=1,
-        description="Share of the characters in the training text that the vocabulary covers, from "
-        "0 to 1. It leaves out the rarest ones.",
+        description="Fraction of the characters in the training text that the vocabulary must "
+        "cover, above 0 and at most 1. The vocabulary leaves out the rarest characters.",
     )
     lowercase: bool = Field(
-        False, description="Lower-case all text. The model then writes lower case only."
+        False,
+        description="Convert all text to lower case. The model then writes only lower case.",
     )
     normalization: Literal["nmt_nfkc", "identity"] = Field(
         "nmt_nfkc",
-        description="How SentencePiece normalises text first: `nmt_nfkc` unifies compatible "
-        "characters and white space, `identity` changes nothing.",
+        description="How SentencePiece normalises text before splitting into tokens. `nmt_nfkc` "
+        "unifies white space and equivalent characters (Unicode NFKC). `identity` changes nothing.",
     )
     sampling: float = Field(
         0.0,
         ge=0,
         le=1,
-        description="Subword regularisation: a new segmentation of the training set in every "
-        "epoch. For `unigram`, the smoothing parameter alpha; for `bpe`, the dropout rate. "
-        "0: off.",
+        description="Subword regularisation, which splits the training text into subwords in a new "
+        "random way in every epoch. The value is the smoothing parameter alpha for `unigram`, and "
+        "the dropout rate for `bpe`. 0 turns subword regularisation off.",
     )
     sample_lines: int = Field(
         1_000_000,
         ge=1,
-        description="Learn the vocabulary from at most this many training pairs or lines. A larger "
-        "set is sampled at even intervals.",
+        description="Maximum number of training pairs (for a language model: lines) from which the "
+        "vocabulary is learned. From a larger training set, pairs are taken at even intervals.",
     )
 
 
 class EncoderConfig(Section):
-    """The encoder, which reads the source: a recurrent network over text, or an embedding of one
-    label or vector."""
+    """The encoder, which reads the source. For a text, the encoder is a recurrent network. For a
+    label or a vector of numbers, the encoder is an embedding."""
 
     kind: Literal["recurrent", "label", "vector"] = Field(
         "recurrent",
-        description="What the source is: `recurrent` reads a text, `label` one label, `vector` one "
-        "vector of numbers.",
+        description="What the encoder reads: `recurrent` reads a text, `label` reads one label, "
+        "and `vector` reads one vector of numbers.",
     )
     vector_size: int = Field(
         3,
         ge=1,
-        description='With `kind = "vector"`: how many numbers the vector has.',
+        description='With `kind = "vector"`: number of components of a source vector.',
         json_schema_extra=_FROM_A_CONDITION,
     )
     cell: Cell = Field(
         "gru",
-        description="Recurrent cell. `rnn` is the simple cell with tanh, `rnn-relu` the same with "
-        "ReLU.",
+        description="Type of the recurrent cell. `rnn` is the simple (Elman) cell with tanh; "
+        "`rnn-relu` is the same cell with ReLU.",
         json_schema_extra=_FROM_TEXT,
     )
     embedding: int = Field(
         256,
         ge=1,
-        description="Size of the source embeddings; for a vector, of the hidden layer that reads "
-        "it.",
+        description='Size of the source embeddings. With `kind = "vector"`: size of the hidden '
+        "layer that reads the vector.",
     )
     hidden: int = Field(
         256,
         ge=1,
-        description="Hidden units of each layer, in each direction.",
+        description="Number of hidden units in each recurrent layer, per direction.",
         json_schema_extra=_FROM_TEXT,
     )
     layers: int = Field(
         1,
         ge=1,
-        description="Recurrent layers. From the second on, each has a residual connection.",
+        description="Number of recurrent layers. Every layer except the first has a residual "
+        "connection.",
         json_schema_extra=_FROM_TEXT,
     )
     bidirectional: bool = Field(
         True,
-        description="Read the source in both directions. Each encoder state is then twice as "
-        "large.",
+        description="Read the source in both directions. The second direction doubles the size of "
+        "each encoder state.",
         json_schema_extra=_FROM_TEXT,
     )
     dropout: float = Field(
         0.2,
         ge=0,
         lt=1,
-        description="Dropout rate between layers and on the output of the last one. 0: off.",
+        description="Dropout rate on the output of each recurrent layer. 0 turns dropout off.",
         json_schema_extra=_FROM_TEXT,
     )
     embedding_dropout: float = Field(
         0.2,
         ge=0,
         lt=1,
-        description="Dropout rate on the source embeddings. 0: off.",
+        description="Dropout rate on the source embeddings. 0 turns dropout off.",
         json_schema_extra=_FROM_TEXT,
     )
     variational: bool = Field(
         False,
-        description="Variational dropout: one dropout mask for all time steps of a sentence.",
+        description="Use variational dropout: all time steps of a sentence use one dropout mask.",
         json_schema_extra=_FROM_TEXT,
     )
     layer_norm: bool = Field(
         False,
-        description="Apply layer normalisation to the output of each layer.",
+        description="Apply layer normalisation to the output of each recurrent layer.",
         json_schema_extra=_FROM_TEXT,
     )
 
     @property
     def state_size(self) -> int:
-        """D, the size of a state."""
+        """The size of an encoder state, which the shapes call D."""
         return self.hidden * (2 if self.bidirectional else 1)
 
 
 class ContextConfig(Section):
-    """The context vector c, which carries the source to the decoder or classifier: one c for the
-    whole target, or attention, which computes a new c at every step."""
+    """The context vector c, which carries the source to the decoder or to the classifier. A fixed c
+    is the same at every step of the decoder. Attention computes a new c at every step."""
 
     kind: Literal[
         "fixed", "same-position", "additive", "dot", "general", "cosine", "multi-head"
     ] = Field(
         "cosine",
-        description="How c is made. `fixed`: one summary of the source. `same-position`, for the "
-        "aligned task alone: the encoder state at the same position. The others: attention with "
-        "this score function.",
+        description="How the context vector is computed. `fixed`: one summary of the source. "
+        "`same-position` (only for the task `aligned`): the encoder state at the "
+        "position of the target token. All other values: attention with the score "
+        "function of this name.",
     )
     placement: Literal["parallel", "classic"] = Field(
         "parallel",
-        description="Where attention sits. `parallel`: the first decoder layer queries it, and the "
-        "layers above it get c. `classic`: the previous state of that layer queries it, and all "
-        "layers get c.",
+        description="Place of attention. `parallel`: the query is the first decoder layer's new "
+        "state, and all other layers receive the context vector c. `classic`: the "
+        "query is the first decoder layer's previous state, and all layers receive c.",
         json_schema_extra=_WITH_ATTENTION,
     )
     shortcut: bool = Field(
         True,
-        description="Append the source embeddings to the encoder states wherever these are "
-        "averaged: in attention and in the poolings `mean` and `attentive`.",
+        description="Append each source embedding to the encoder state of the same position. "
+        "Attention and the poolings `mean` and `attentive` then average both.",
         json_schema_extra=_FROM_TEXT,
     )
     pooling: Literal["last", "mean", "max", "attentive"] = Field(
         "attentive",
-        description="How the encoder states become the summary of the source. The summary is the "
-        "fixed c, and sets the initial decoder state. `attentive` learns its weights.",
+        description="How the encoder states are combined into one summary of the source. The "
+        "summary initialises the decoder and is the fixed context vector. "
+        "`attentive` pooling is a weighted mean with learned weights.",
         json_schema_extra=_FROM_TEXT,
     )
     heads: int = Field(
         8,
         ge=1,
-        description="Heads of `multi-head` attention and of `attentive` pooling.",
+        description="Number of heads in `multi-head` attention and in `attentive` pooling.",
         json_schema_extra=_FROM_TEXT,
     )
-    size: int = Field(512, ge=1, description="Size of c and of the summary of the source.")
+    size: int = Field(
+        512, ge=1, description="Size of the context vector c and of the summary of the source."
+    )
 
     @property
     def is_attention(self) -> bool:
-        """Whether this is attention."""
+        """Whether attention computes the context vector."""
         return self.kind not in ("fixed", "same-position")
 
     @model_validator(mode="after")
     def _heads_fit(self) -> ContextConfig:
         if self.kind == "multi-head" and self.size % self.heads:
             raise ValueError(
-                f"size {self.size} cannot be parted among {self.heads} heads: set a multiple"
+                f"size ({self.size}) must be a multiple of heads ({self.heads}); change one of them"
             )
         if not self.is_attention and self.placement == "classic":
             raise ValueError(
-                f"placement 'classic' is for attention: leave it out for kind {self.kind!r}"
+                f"placement 'classic' needs attention, but kind {self.kind!r} has none; leave out "
+                "placement"
             )
         return self
 
 
 class DecoderConfig(Section):
-    """The decoder, which writes the target token by token. A language model is a decoder alone."""
+    """The decoder, which writes the target token by token. A language model has only a decoder and
+    no encoder."""
 
     cell: Cell = Field(
         "gru",
-        description="Recurrent cell. `rnn` is the simple cell with tanh, `rnn-relu` the same with "
-        "ReLU.",
+        description="Type of the recurrent cell. `rnn` is the simple (Elman) cell with tanh; "
+        "`rnn-relu` is the same cell with ReLU.",
     )
     embedding: int = Field(
         256,
         ge=1,
-        description="Size of the target embeddings. A language model with tied embeddings needs "
-        "the size of a state: `hidden`, or twice that if bidirectional.",
+        description="Size of the target embeddings. In a language model with tied embeddings, this "
+        "size must be equal to `hidden`, or to twice `hidden` if `bidirectional` is true.",
     )
-    hidden: int = Field(512, ge=1, description="Hidden units of each layer.")
+    hidden: int = Field(512, ge=1, description="Number of hidden units in each recurrent layer.")
     layers: int = Field(
         1,
         ge=1,
-        description="Recurrent layers. From the second on, each has a residual connection.",
+        description="Number of recurrent layers. Every layer except the first has a residual "
+        "connection.",
     )
     dropout: float = Field(
         0.2,
         ge=0,
         lt=1,
-        description="Dropout rate between layers and before the output layer. 0: off.",
+        description="Dropout rate between the recurrent layers and before the output layer. "
+        "0 turns dropout off.",
     )
     embedding_dropout: float = Field(
-        0.2, ge=0, lt=1, description="Dropout rate on the target embeddings. 0: off."
+        0.2, ge=0, lt=1, description="Dropout rate on the target embeddings. 0 turns dropout off."
     )
     variational: bool = Field(
         False,
-        description="Variational dropout: one dropout mask for all time steps of a sentence.",
+        description="Use variational dropout: all time steps of a sentence use one dropout mask.",
     )
     layer_norm: bool = Field(
         False,
-        description="Apply layer normalisation to the output of each layer.",
+        description="Apply layer normalisation to the output of each recurrent layer.",
     )
     weight_dropout: float = Field(
         0.0,
         ge=0,
         lt=1,
-        description="Language model: dropout rate on the recurrent (state-to-state) weights. "
-        "0: off.",
+        description="Language model: dropout rate on the recurrent (state-to-state) weights. 0 "
+        "turns this dropout off.",
     )
     tied: Literal["none", "output", "all"] = Field(
         "output",
-        description="Weight tying. `output`: the target embeddings are also the output matrix. "
-        "`all`: the source embeddings too, which needs a joint vocabulary and embeddings of one "
-        "size.",
+        description="Weight tying. `output`: the output layer uses the target embeddings as its "
+        "weights. `all`: source and target also share their embeddings, which needs "
+        "`tokenizer.joint = true` and equal embedding sizes. `none`: no weights are tied.",
     )
     bidirectional: bool = Field(
         False,
-        description="Language model: read from right to left too. The model then sees the tokens "
-        "that it predicts, so it cannot generate text.",
+        description="Language model: read the text in both directions. A bidirectional model sees "
+        "the tokens that it must predict, so it cannot generate useful text.",
     )
 
 
 class TrainingConfig(Section):
-    """Training: batches, optimiser, regularisation, and when to stop. It stops at the first of the
-    limits `epochs`, `updates`, `minutes` and `patience`; set at least one of the first three."""
+    """Training: batches, optimiser, regularisation and limits. Set at least one of the limits
+    `epochs`, `updates` and `minutes`. Training stops as soon as it reaches one of these limits, or
+    after `patience` validations without improvement."""
 
     batch_tokens: int = Field(
         1536,
         ge=1,
-        description="Upper limit of a batch: its rows times its longest side in subwords, padding "
-        "included.",
+        description="Maximum size of a batch in tokens, including padding. The size is the number "
+        "of examples times the length of the longest source or target text.",
     )
     window: int = Field(
         35,
         ge=1,
-        description="Language model: time steps of backpropagation through time. A batch has "
-        "`batch_tokens` / `window` streams of text side by side.",
+        description="Language model: number of time steps of truncated backpropagation through "
+        "time. A batch holds `batch_tokens` / `window` rows, which are parallel streams of text.",
         json_schema_extra=_FOR_LANGUAGE_MODELS,
     )
     windows: Literal["contiguous", "random"] = Field(
         "contiguous",
-        description="Language model: `contiguous` windows start from the last state of the window "
-        "before, `random` windows start from zeros.",
+        description="Language model: recurrent state at the start of a window of text. A "
+        "`contiguous` window continues from the last state of the previous window. A `random` "
+        "window starts from a zero state.",
         json_schema_extra=_FOR_LANGUAGE_MODELS,
     )
     accumulate: int = Field(
-        1, ge=1, description="Batches per update. Their gradients are added up."
+        1, ge=1, description="Number of batches whose gradients are added up for one update."
     )
     optimizer: Literal["adamw", "sgd"] = Field(
-        "adamw", description="Optimiser: AdamW, or plain stochastic gradient descent."
+        "adamw",
+        description="Optimiser: `adamw` (AdamW) or `sgd` (stochastic gradient descent without "
+        "momentum).",
     )
     learning_rate: float = Field(
-        2e-3, gt=0, description="Highest learning rate, reached at the end of warm-up."
+        2e-3, gt=0, description="Peak learning rate, which training reaches at the end of warm-up."
     )
     betas: tuple[_Beta, _Beta] = Field(
         (0.9, 0.98),
-        description="AdamW: decay rates of the averages of the gradient and of its square.",
+        description="AdamW: decay rates of the running averages of the gradient and of the squared "
+        "gradient.",
     )
     weight_decay: float = Field(
-        0.01, ge=0, description="Weight decay on matrices; biases have none. 0: off."
+        0.01,
+        ge=0,
+        description="Weight decay rate. Weight decay applies to weight matrices but not to biases. "
+        "0 turns weight decay off.",
     )
     schedule: Literal["inverse-sqrt", "cosine", "plateau", "constant"] = Field(
         "inverse-sqrt",
-        description="The learning rate after warm-up: it falls as 1 / sqrt(update), falls to 0 at "
-        "the end, is cut when validation stops improving, or stays. With `minutes` as the only "
-        "limit, `cosine` follows the clock, and no two runs are equal.",
+        description="Learning rate after warm-up. `inverse-sqrt`: falls as 1 / sqrt(updates). "
+        "`cosine`: falls to 0 at the end, by the clock if `minutes` is the only limit. "
+        "`plateau`: falls when the validation result stops improving. `constant`: does "
+        "not change.",
     )
     warmup: int = Field(
-        400, ge=0, description="Updates of linear warm-up of the learning rate. 0: off."
+        400,
+        ge=0,
+        description="Number of updates in which the learning rate rises linearly to its peak "
+        "(warm-up). 0 turns warm-up off.",
     )
     plateau_factor: float = Field(
         0.5,
         gt=0,
         lt=1,
-        description='With `schedule = "plateau"`: each plateau multiplies the learning rate by '
-        "this factor.",
+        description='With `schedule = "plateau"`: factor that multiplies the learning rate at each '
+        "plateau.",
     )
     plateau_patience: int = Field(
         2,
         ge=1,
-        description='With `schedule = "plateau"`: this many validations in a row without '
-        "improvement are a plateau.",
+        description='With `schedule = "plateau"`: number of successive validations without '
+        "improvement that count as a plateau.",
     )
     clip: float = Field(
         1.0,
         ge=0,
-        description="Upper limit of the norm of the gradient. A larger gradient is scaled down. "
-        "0: off.",
+        description="Maximum gradient norm. Gradient clipping scales a larger gradient down to "
+        "this norm. 0 turns clipping off.",
     )
     label_smoothing: float = Field(
         0.1,
         ge=0,
         lt=1,
-        description="Label smoothing: probability that is spread evenly over all tokens or labels. "
-        "0: off.",
+        description="Label smoothing: fraction of the target probability that is spread evenly "
+        "over all tokens or labels. 0 turns label smoothing off.",
     )
     word_dropout: float = Field(
         0.0,
         ge=0,
         lt=1,
-        description="Probability of replacing an input token by `<unk>`, on each side that is "
-        "text. 0: off.",
+        description="Word dropout: probability that training replaces an input token of the source "
+        "or target by `<unk>`. 0 turns word dropout off.",
     )
     r_drop: float = Field(
         0.0,
         ge=0,
-        description="R-Drop (Liang et al. 2021): weight of the divergence between two passes with "
-        "different dropout. It doubles the cost of an update. 0: off.",
+        description="R-Drop (Liang et al. 2021): weight of the divergence between two forward "
+        "passes with different dropout masks. R-Drop doubles the time of an update. 0 turns R-Drop "
+        "off.",
     )
     ema_decay: float = Field(
         0.0,
         ge=0,
         lt=1,
-        description="Decay of an exponential moving average of the weights. If it is on, the "
-        "average is validated and saved. 0: off.",
+        description="Decay rate of an exponential moving average (EMA) of the weights. Validation "
+        "and the final model then use the averaged weights. 0 turns averaging off.",
     )
     epochs: int | None = Field(
-        None, ge=1, description="Limit: passes over the training set.", examples=[10]
+        None,
+        ge=1,
+        description="Maximum number of epochs, which are passes over the training set.",
+        examples=[10],
     )
     updates: int | None = Field(
-        None, ge=1, description="Limit: updates of the weights.", examples=[100_000]
+        None, ge=1, description="Maximum number of updates of the weights.", examples=[100_000]
     )
     minutes: float | None = Field(
         None,
         gt=0,
-        description="Limit: minutes of training and validation. Resumed runs continue the count.",
+        description="Maximum time for training and validation, in minutes. A resumed run also "
+        "counts the minutes before its interruption.",
         examples=[60.0],
     )
     patience: int = Field(
         10,
         ge=0,
-        description="Limit: validations in a row without improvement. 0: no such limit.",
+        description="Early stopping: stop after this number of successive validations without "
+        "improvement. 0 turns early stopping off.",
     )
     precision: Precision = Field(
         "auto",
-        description="Number format of matrix products. `auto`: bf16 where the processor supports "
-        "it, else fp32.",
+        description="Number format of matrix products. `auto` chooses bf16 if the processor "
+        "supports it, and fp32 otherwise.",
     )
     device: str = Field(
         "auto",
-        description="Where to train: `auto` (a GPU if there is one), `cpu`, or a GPU such as "
-        "`cuda:0`.",
+        description="Device to train on: `auto` (a GPU if there is one, otherwise the CPU), `cpu`, "
+        "or a GPU such as `cuda:0`.",
     )
     threads: int = Field(
-        0, ge=0, description="CPU threads. 0: `$OMP_NUM_THREADS` if set, else all cores."
+        0,
+        ge=0,
+        description="Number of CPU threads. 0 means the value of `$OMP_NUM_THREADS`, or one thread "
+        "per core if that variable is not set.",
     )
-    log_every: int = Field(50, ge=1, description="Updates between two lines of the training log.")
+    log_every: int = Field(
+        50, ge=1, description="Number of updates between two lines of the training log."
+    )
 
     @model_validator(mode="after")
     def _ends(self) -> TrainingConfig:
         if self.epochs is None and self.updates is None and self.minutes is None:
-            raise ValueError("set a limit: epochs, updates or minutes")
+            raise ValueError("no limit is set: set the key epochs, updates or minutes")
         return self
 
 
 class ValidationConfig(Section):
-    """Validation: how often and by which metric the model is judged. The best weights become the
-    model."""
+    """Validation: how often the model is scored on the validation set, and by which metric. The
+    weights with the best score become the final model."""
 
     every: int = Field(
-        0, ge=0, description="Updates between two validations. 0: one after each epoch."
+        0,
+        ge=0,
+        description="Number of updates between two validations. 0 means one validation after each "
+        "epoch.",
     )
     metric: Literal["bleu", "accuracy", "loss"] = Field(
         "bleu",
-        description="What decides which weights are best: BLEU of translations (sacreBLEU), "
-        "accuracy of labels, or the cross-entropy loss.",
+        description="Metric that decides which weights are best: `bleu` (sacreBLEU of the "
+        "translations), `accuracy` (fraction of correct labels) or `loss` (cross-entropy).",
     )
     beam: int = Field(
         1,
         ge=1,
-        description="Metric `bleu`: beam size of the search that translates. 1: greedy search.",
+        description='With `metric = "bleu"`: beam size for translating the validation set. 1 means '
+        "greedy search.",
         json_schema_extra=_TEXT_TO_TEXT,
     )
     lines: int = Field(
         0,
         ge=0,
-        description="Metric `bleu`: translate this many pairs, from the beginning of the "
-        "validation set. 0: all.",
+        description='With `metric = "bleu"`: number of pairs to translate, counted from the start '
+        "of the validation set. 0 means all pairs.",
         json_schema_extra=_TEXT_TO_TEXT,
     )
 
@@ -562,8 +614,8 @@ def _as_task(value: object) -> object:
 
 
 class Config(Section):
-    """A whole configuration: the task, the seed, and a section for each part of a model and its
-    training."""
+    """A complete configuration. It consists of the top-level keys and of one section for each part
+    of the model and of the training."""
 
     task: Annotated[
         InstanceOf[Task],
@@ -571,19 +623,20 @@ class Config(Section):
         PlainSerializer(lambda task: task.name, return_type=str),
     ] = Field(
         TRANSLATION,
-        description="What the model does. The task decides which sections and keys there are: "
-        "`seq2seq config TASK` prints them.",
+        description="What the model does. The task determines which sections and keys a "
+        "configuration has. `seq2seq config TASK` prints all keys of a task.",
     )
     seed: int = Field(
         1,
         ge=0,
-        description="Seed of all that is random: initial weights, order of the batches, dropout.",
+        description="Random seed. It determines the initial weights, the order of the batches, "
+        "dropout and all other random choices.",
     )
     license: str | None = Field(
         None,
         pattern=r"^[a-z0-9][a-z0-9.+-]*$",
-        description="Licence of the model, for its card: an identifier that the Hugging Face hub "
-        "knows, such as `mit` or `apache-2.0`. It has no effect on training.",
+        description="Licence that the model card states, as an identifier of the Hugging Face hub "
+        "such as `mit` or `apache-2.0`. The licence has no effect on training.",
         examples=["cc-by-4.0"],
     )
     data: DataConfig
@@ -596,7 +649,7 @@ class Config(Section):
 
     @property
     def unused_sections(self) -> set[str]:
-        """The sections that the task has no use for."""
+        """The names of the sections that the task does not use."""
         return {"encoder", "context", "decoder"} - set(self.task.sections)
 
     @model_validator(mode="before")
@@ -621,16 +674,16 @@ class Config(Section):
     def _problems_with_task(self) -> Iterator[str]:
         task = self.task
         for name in sorted(self.unused_sections & self.model_fields_set):
-            yield f"[{name}] is not for task {task.name!r}: leave it out"
+            yield f"task {task.name!r} has no section [{name}]: leave it out"
         for key, allowed in task.allowed.items():
             section, name = key.split(".")
             value = getattr(getattr(self, section), name)
             if value in allowed:
                 continue
             known = " or ".join(_as_toml(choice) for choice in allowed)
-            yield f"{key} = {_as_toml(value)} is not for task {task.name!r}: use {known}"
+            yield f"task {task.name!r} does not allow {key} = {_as_toml(value)}: use {known}"
         if task.has_source and not self.data.source:
-            yield "data.source: say what the source is, its language or its column"
+            yield "data.source is empty: set the file ending or the column of the source"
 
     def _problems_between_sections(self) -> Iterator[str]:
         encoder, decoder, task = self.encoder, self.decoder, self.task
@@ -644,17 +697,17 @@ class Config(Section):
             if decoder.tied == "output" and decoder.embedding != states:
                 yield (
                     f"decoder.tied = 'output' needs decoder.embedding = {states}, the size of a "
-                    "state; or set decoder.tied = 'none'"
+                    "decoder state; or set decoder.tied = 'none'"
                 )
             if self.training.window > self.training.batch_tokens:
-                yield "training.batch_tokens holds not one training.window"
+                yield "training.batch_tokens must not be smaller than training.window"
         if self.context.kind == "dot" and encoder.state_size != decoder.hidden:
             yield (
                 f"context.kind = 'dot' needs decoder.hidden = {encoder.state_size}, the size of an "
                 "encoder state"
             )
         if self.tokenizer.sampling and self.tokenizer.kind not in ("unigram", "bpe"):
-            yield "tokenizer.sampling needs kind 'unigram' or 'bpe'"
+            yield "tokenizer.sampling needs tokenizer.kind = 'unigram' or 'bpe'"
 
 
 def _as_toml(value: object) -> str:

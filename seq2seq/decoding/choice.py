@@ -8,11 +8,11 @@ from seq2seq.decoding.options import AnySearch, SamplingOptions, search_options
 def choose_search(
     options: AnySearch | None, flat: AnySearch, unset: AnySearch | None = None
 ) -> AnySearch:
-    """Return the search that a call asks for, by either `options` or keyword arguments.
+    """Return `options`, or the search that the keyword arguments of a call describe.
 
-    flat: the search that the keyword arguments describe. unset: the search that they describe by
-    default; beam search if None. Raises TypeError if `options` is not a search, or if `options`
-    is given and a keyword argument differs from its default.
+    flat: the search that the keyword arguments describe. unset: the search that the defaults of the
+    keyword arguments describe; None means beam search. Raises TypeError if `options` is not a
+    search, or if `options` is given and a keyword argument differs from its default.
     """
     if options is None:
         return flat

@@ -41,15 +41,17 @@ def split_line(
 ) -> tuple[list[np.ndarray], list[str]]:
     """Split the token ids of a line into parts of at most `longest` tokens.
 
-    A part ends at the last sentence end in its second half. If there is none, it ends at the last
-    word end in its second half. If there is none either, it ends after `longest` tokens.
+    A part ends after the last complete sentence, if a sentence ends in the second half of the part.
+    Otherwise, the part ends after the last complete word, if a word ends there. Otherwise, the part
+    ends after `longest` tokens.
 
-    pieces: the subword piece of each id. spaced: whether the source language and the target
-    language put spaces between words.
+    pieces: the subword piece of each id.
+    spaced: whether the source language puts spaces between words, and whether the target language
+    does.
 
     Returns the parts and the joints. A joint is the text between the translations of two
-    neighbouring parts: a space, or "" if the split is inside a word or if the target language is
-    written without spaces.
+    neighbouring parts. It is a space, or "" if the line was split inside a word or if the target
+    language is written without spaces.
     """
     parts, joints = [], []
     start = 0

@@ -1,4 +1,4 @@
-"""The state of one source line during translation. A line that is too long is split into parts."""
+"""The state of a source line during translation. A line that is too long is split into parts."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Finish:
 
 @dataclass
 class SourceLine:
-    """One source line and the search results for it so far.
+    """One source line and the search results that are known so far.
 
     number: the number of the line in the input, counted from 1.
     text: the line. If it has no parts, the text is also its translation.
@@ -76,13 +76,13 @@ class SourceLine:
         return len(self.hypotheses) == len(self.parts)
 
     def key(self, part: int) -> str:
-        """Return a text that identifies a part, to derive the random seed of its samples from."""
+        """Return a text that identifies a part. The seeds of samples are derived from this text."""
         return f"{part} {self.text}" if part else self.text
 
     def result(self, codec: Codec, finish: Finish, *, align: bool) -> LineResult:
         """Return the translations of the whole line, best first. All parts must be finished.
 
-        align: add the alignment to the best translation.
+        align: whether to add the alignment to the best translation.
         """
         if not self.parts:
             nothing = Translation(self.text, 0.0, 0.0, EMPTY_ALIGNMENT if align else None)
@@ -210,8 +210,9 @@ class SourceLine:
     ) -> Alignment:
         """Return the alignment of the whole line.
 
-        chosen: one hypothesis of each part. texts: the translations of the parts. text: the
-        translation of the line.
+        chosen: one hypothesis for each part.
+        texts: the translation of each part.
+        text: the translation of the whole line.
         """
         source, target = codec.source, codec.target
         ends = (source.pieces([source.eos]), target.pieces([target.eos]))

@@ -1,4 +1,4 @@
-"""How well labels were told: accuracy, macro F1, and what was taken for what."""
+"""Scores of predicted labels: accuracy, macro F1 and the confusion matrix."""
 
 from __future__ import annotations
 
@@ -13,7 +13,13 @@ from seq2seq.evaluation.scores import Score
 def confusion_matrix(
     wanted: Sequence[str], predicted: Sequence[str], names: Sequence[str]
 ) -> np.ndarray:
-    """[labels, labels] int64: how often row was wanted and column found."""
+    """Return the confusion matrix [labels, labels], int64.
+
+    Entry (i, j) counts how often label i of `names` was correct and label j was predicted.
+
+    wanted: The correct label of each example.
+    predicted: The predicted label of each example, in the same order.
+    """
     numbers = {name: number for number, name in enumerate(names)}
     counts = np.zeros((len(names), len(names)), np.int64)
     for wanted_label, predicted_label in zip(wanted, predicted, strict=True):
@@ -22,14 +28,21 @@ def confusion_matrix(
 
 
 def classification_scores(counts: np.ndarray) -> list[Score]:
-    """Accuracy and macro F1, both in per cent, of a `confusion_matrix`.
+    """Return accuracy and macro F1, both in per cent, from a confusion matrix.
 
-    Macro F1 is the mean of F1 = 2 · right / (wanted + found) over the labels that were wanted or
-    found at all. Raises UserError where there is nothing.
+    The F1 of a label is 2 · correct / (true + predicted). Here `correct` counts correct
+    predictions of the label, `true` counts its occurrences in the data, and `predicted` counts its
+    predictions. Macro F1 is the mean F1 of all labels that occur or are predicted.
+
+    counts: [labels, labels] int64, a confusion matrix (see `confusion_matrix`).
+
+    Raises UserError if all counts are 0.
     """
     total = int(counts.sum())
     if not total:
-        raise UserError("there are no labels to score")
+        raise UserError(
+            "there are no labels to score: the data set is empty; choose another data set"
+        )
     right, occurrences = counts.diagonal(), counts.sum(axis=0) + counts.sum(axis=1)
     f1 = 2 * right[occurrences > 0] / occurrences[occurrences > 0]
     what = f"{total:,} labels of {len(counts)} kinds"

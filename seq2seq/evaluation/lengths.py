@@ -1,4 +1,7 @@
-"""BLEU by the length of the source: where a fixed context runs out of room, it shows here."""
+"""BLEU by source length.
+
+These scores show, for example, whether a model translates long sentences worse than short ones.
+"""
 
 from __future__ import annotations
 
@@ -14,9 +17,16 @@ LENGTH_EDGES = (5, 10, 15, 20, 30, 40, 60)
 
 @dataclass(frozen=True)
 class LengthBucket:
-    """The lines whose source has ``low`` to ``high`` words, both counted in; None is no end.
+    """The lines whose source length lies in a certain range, and their BLEU.
 
-    Words are what whitespace separates. ``bleu`` is the corpus BLEU of these lines (0 to 100).
+    All lengths are numbers of words, which are separated by white space.
+
+    low: The smallest source length in the range.
+    high: The largest source length in the range, or None for a range without an upper limit.
+    lines: The number of lines in this bucket.
+    bleu: The corpus BLEU of these lines, 0 to 100.
+    reference_words: The number of words in all references of these lines.
+    hypothesis_words: The number of words in all hypotheses of these lines.
     """
 
     low: int
@@ -28,7 +38,7 @@ class LengthBucket:
 
     @property
     def length_ratio(self) -> float:
-        """Hypothesis words for each reference word; nan where the references have no words."""
+        """The number of hypothesis words per reference word. NaN without reference words."""
         if not self.reference_words:
             return float("nan")
         return self.hypothesis_words / self.reference_words
@@ -43,24 +53,27 @@ def bleu_by_length(
     lowercase: bool = False,
     tokens: str = "13a",
 ) -> list[LengthBucket]:
-    """Parts the lines by the number of words in the source and scores each part.
+    """Group lines by source length into buckets and compute the BLEU of each bucket.
 
-    ``edges`` are the longest source of each bucket, in words; one more bucket holds whatever is
-    longer. Every line is in exactly one bucket. Empty buckets are left out; the rest come
-    shortest first. ``lowercase``, ``tokens``: scored so.
+    Every line is in exactly one bucket. Returns the buckets sorted by length, without empty ones.
 
-    Raises UserError where the three numbers of lines differ, there are no lines, or the edges do
-    not rise from at least 1.
+    edges: The maximum source length of each bucket, in words. A last bucket holds all longer lines.
+    lowercase, tokens: The arguments of `corpus_bleu` with the same names.
+
+    Raises UserError if the numbers of lines differ, if there are no lines, if the edges do not
+    increase, or if an edge is below 1.
     """
     if not len(sources) == len(hypotheses) == len(references):
         raise UserError(
             f"{len(sources):,} sources, {len(hypotheses):,} hypotheses and {len(references):,} "
-            "references do not pair up: give the same number of lines in each"
+            "references: the numbers of lines must be equal"
         )
     if not sources:
-        raise UserError("there are no lines to score by length: the sources are empty")
+        raise UserError("there are no lines to score by length: give texts that are not empty")
     if any(low >= high for low, high in zip((0, *edges), edges, strict=False)):
-        raise UserError(f"the edges {list(edges)} do not rise: give lengths in words, as 5 10 20")
+        raise UserError(
+            f"the edges {list(edges)} do not increase: give increasing lengths, such as 5 10 20"
+        )
     parts: list[list[int]] = [[] for _ in range(len(edges) + 1)]
     for line, source in enumerate(sources):
         parts[bisect_left(edges, len(source.split()))].append(line)

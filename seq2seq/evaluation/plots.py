@@ -1,4 +1,4 @@
-"""Pictures: how a run went, and how a translator holds up as sentences grow."""
+"""Plots of training curves, confusion matrices and BLEU by source length."""
 
 from __future__ import annotations
 
@@ -21,16 +21,21 @@ if TYPE_CHECKING:
 Points = list[tuple[float, float]]
 
 
-def plot_curves(metrics: Path, picture: Path) -> None:
-    """Draws a run's metrics.jsonl: the losses at the left, validation BLEU at the right.
+def plot_curves(run: str | Path, picture: str | Path | None = None) -> Figure:
+    """Plot the learning curves of a run: losses on the left, a quality metric on the right.
 
-    The losses are nats a token. The point of the checkpoint that was kept is marked with its
-    value. A run without BLEU (a language model) shows its validation perplexity instead. Values
-    that are missing or not finite are left out; a line still being written is not read.
+    The losses are in nats per token. The quality metric is validation BLEU, or accuracy if the run
+    has no BLEU, or perplexity if it has neither. The best checkpoint is marked with its value.
+    Missing and non-finite values are left out. An incomplete last line is ignored, because the
+    training may still be writing this line.
 
-    Raises UserError for a file that cannot be read or has nothing to draw, for a row without what
-    it should hold (naming file and line), and for a picture that is not png, svg or pdf.
+    run: The run folder, or its metrics.jsonl. picture: The file to write the plot to, if any.
+    Returns the figure, which a notebook with `%matplotlib inline` shows.
+
+    Raises UserError if metrics.jsonl cannot be read, has no finite loss, or has a malformed row
+    (the message names the file and line), or if the ending of `picture` is not png, svg or pdf.
     """
+    metrics = Path(run) / "metrics.jsonl" if Path(run).is_dir() else Path(run)
     rows = read_jsonl(metrics, growing=True)
     train = _points(metrics, rows, "train", "loss")
     valid = _points(metrics, rows, "valid", "loss")
@@ -41,8 +46,8 @@ def plot_curves(metrics: Path, picture: Path) -> None:
         quality, unit = _points(metrics, rows, "valid", "perplexity"), "Validation perplexity"
     if not (train or valid):
         raise UserError(
-            f"{metrics}: nothing to draw, no row of kind 'train' or 'valid' has a finite loss: "
-            "train for longer, or give the metrics.jsonl of another run"
+            f"{metrics}: nothing to plot: no row of kind 'train' or 'valid' has a finite loss; "
+            "train longer, or give another run"
         )
     figure = new_figure(width=9.6 if quality else 5.4)
     panels = figure.subplots(1, 2 if quality else 1, squeeze=False, sharex=True)[0]
@@ -61,14 +66,19 @@ def plot_curves(metrics: Path, picture: Path) -> None:
         _updates(panel)
         _from_zero(panel)
     _name_ends(figure, left, [(name, points[-1][1], c) for name, points, c in losses if points])
-    save_figure(figure, picture)
+    if picture is not None:
+        save_figure(figure, Path(picture))
+    return figure
 
 
 def plot_confusion(counts: np.ndarray, names: Sequence[str], picture: Path) -> None:
-    """Draws what was taken for what, [labels, labels]: rows are what was wanted, and the darker a
-    cell, the larger its share of the row; its number is how often.
+    """Plot a confusion matrix and write the plot to `picture`.
 
-    Raises UserError for a picture that is not png, svg or pdf.
+    Rows are correct labels and columns are predicted labels. Each cell shows its count. The colour
+    of a cell is darker if its share of the row is larger.
+
+    counts: [labels, labels] int64. names: The labels. Raises UserError if the ending of `picture`
+    is not png, svg or pdf.
     """
     size = 0.42 * len(names) + 2.0
     figure = new_figure(size, size)
@@ -77,8 +87,8 @@ def plot_confusion(counts: np.ndarray, names: Sequence[str], picture: Path) -> N
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     axes.set_xticks(range(len(names)), names, rotation=90)
     axes.set_yticks(range(len(names)), names)
-    axes.set_xlabel("found")
-    axes.set_ylabel("wanted")
+    axes.set_xlabel("predicted label")
+    axes.set_ylabel("correct label")
     for row, column in np.argwhere(counts):
         dark = shares[row, column] > 0.5
         colour = "white" if dark else "black"
@@ -88,15 +98,18 @@ def plot_confusion(counts: np.ndarray, names: Sequence[str], picture: Path) -> N
 
 
 def plot_lengths(systems: Mapping[str, Sequence[LengthBucket]], picture: Path) -> None:
-    """Draws BLEU by the length of the source, one line for each named system.
+    """Plot BLEU against source length, with one curve for each system.
 
-    The number of lines stands under each bucket where the systems agree on it.
+    If all systems have the same number of lines in a bucket, the plot shows this number.
 
-    Raises UserError where no system has a bucket, and for a picture that is not png, svg or pdf.
+    systems: A dictionary from the name of each system to its buckets. Raises UserError if no system
+    has a bucket, or if the ending of `picture` is not png, svg or pdf.
     """
     ranges = {(bucket.low, bucket.high) for buckets in systems.values() for bucket in buckets}
     if not ranges:
-        raise UserError(f"{picture}: nothing to draw, no system has a line: give texts with lines")
+        raise UserError(
+            f"{picture}: nothing to plot: no system has any lines; give texts that are not empty"
+        )
     order = sorted(
         ranges, key=lambda bucket: (bucket[0], math.inf if bucket[1] is None else bucket[1])
     )
@@ -127,7 +140,7 @@ def _points(path: Path, rows: Sequence[tuple[int, dict[str, Any]]], kind: str, k
         update, value = row.get("update"), row[key]
         if not isinstance(update, int) or not isinstance(value, int | float):
             raise UserError(
-                f"{path}:{number}: 'update' and {key!r} must be numbers: mend or delete the line"
+                f"{path}:{number}: 'update' and {key!r} must be numbers: fix or delete this line"
             )
         if math.isfinite(value):
             points.append((float(update), float(value)))
@@ -137,7 +150,10 @@ def _points(path: Path, rows: Sequence[tuple[int, dict[str, Any]]], kind: str, k
 def _best(
     rows: Sequence[tuple[int, dict[str, Any]]], points: Points, *, highest: bool
 ) -> tuple[float, float]:
-    """The point of the checkpoint that was kept: the last that the run itself called best."""
+    """Return the point of the best checkpoint: the last point that the run marked as best.
+
+    If the run marked no point, return the point with the highest (or lowest) value.
+    """
     kept = {row.get("update") for _, row in rows if row.get("kind") == "valid" and row.get("best")}
     if called := [point for point in points if point[0] in kept]:
         return called[-1]
@@ -153,7 +169,7 @@ def _updates(axes: Axes) -> None:
 
 
 def _from_zero(axes: Axes) -> None:
-    """Cuts off the margin under zero: neither a loss nor a BLEU goes there."""
+    """Let the vertical axis begin at zero or above, because losses and scores are not negative."""
     axes.set_ylim(bottom=max(0.0, axes.get_ylim()[0]))
 
 
@@ -169,7 +185,7 @@ def _draw(
 def _mark(axes: Axes, x: float, y: float, *, above: bool) -> None:
     axes.plot([x], [y], "o", color=COLOURS[1], markersize=8, markeredgecolor="white", zorder=3)
     low, high = axes.get_xlim()
-    # Near a side the words lean inwards, so that they stay in the panel.
+    # Near the left or right edge, the text extends inwards so that it stays inside the panel.
     place = (x - low) / (high - low)
     side = "left" if place < 0.3 else "right" if place > 0.7 else "center"
     axes.annotate(
@@ -204,7 +220,10 @@ def _tick(bounds: tuple[int, int | None], systems: Mapping[str, Sequence[LengthB
 
 
 def _name_ends(figure: Figure, axes: Axes, ends: Sequence[tuple[str, float, str]]) -> None:
-    """Writes each line's name at the right of the panel, level with its end, none on another."""
+    """Write the name of each curve beside its end, at the right edge of the panel.
+
+    Names that would overlap are moved apart.
+    """
     figure.draw_without_rendering()
     apart = 11.0
     wanted = sorted(

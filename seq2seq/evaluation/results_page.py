@@ -1,4 +1,4 @@
-"""Rows of results as a page of markdown."""
+"""Render rows of results as a Markdown page."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ Values = dict[str, float]
 
 
 def render_results(rows: Sequence[ResultRow], title: str) -> str:
-    """The page: a table of all rows, the signatures of its metrics, and the command of each row.
+    """Return a Markdown page: a table of all rows, the signatures of the metrics, and the commands.
 
-    Rows of the same variant, split and decoding stand together, in the order in which the first
-    of them was recorded. Where such a group has several seeds, a line under it gives mean ±
-    sample standard deviation over the seeds, each seed by its latest row with that metric.
+    Rows of the same variant, split and decoding form a group. Groups are sorted by the time of
+    their first rows. If a group has several seeds, an additional line shows the mean ± sample
+    standard deviation of each metric over the seeds. For each seed, the latest value counts.
     """
     page = [f"# {_plain(title)}", ""]
     if not rows:
@@ -34,9 +34,10 @@ def render_results(rows: Sequence[ResultRow], title: str) -> str:
 
 
 def describe_decoding(decoding: Mapping[str, object]) -> str:
-    """The settings of a search in a few words: "greedy", "beam 5, α 1.0", "–" for none.
+    """Return a short description of a search, such as "greedy" or "beam 5, α 1.0".
 
-    A length penalty does not change a greedy search and is left out there.
+    Without settings, return "–". A description of greedy search has no length penalty, because the
+    length penalty does not affect greedy search.
     """
     rest = {key: value for key, value in decoding.items() if value is not None}
     beam, alpha = rest.pop("beam", None), rest.pop("length_penalty", None)
@@ -62,7 +63,7 @@ def _values(row: ResultRow) -> Values:
 def _table(rows: Sequence[ResultRow]) -> list[str]:
     values = [_values(row) for row in rows]
     names = list(dict.fromkeys(name for row_values in values for name in row_values))
-    # One number of decimals a column: two suit BLEU, a column of fractions needs four.
+    # All values of a column have the same number of decimals: four if all are below 1, else two.
     decimals = {
         name: 2 if max(abs(row_values.get(name, 0.0)) for row_values in values) >= 1 else 4
         for name in names
@@ -82,7 +83,7 @@ def _table(rows: Sequence[ResultRow]) -> list[str]:
                 for name in names
             ]
             lines.append(_line([str(number), *group, *metrics, *_about(row)]))
-        # A seed that was run twice counts once, and one that was scored in two ways in both.
+        # If a seed has several rows, the last value of each metric counts.
         seeds: dict[int, Values] = {}
         for row in together:
             seeds.setdefault(row["seed"], {}).update(_values(row))
@@ -94,8 +95,11 @@ def _table(rows: Sequence[ResultRow]) -> list[str]:
 
 
 def _about(row: ResultRow) -> list[str]:
-    """The last columns. What a model was trained on, and at which commit, is said where it is
-    known; of an older row, what it was scored on."""
+    """Return the last columns: seed, parameters, training time, speed, hardware and commit.
+
+    These columns show the hardware and the commit of the training. If an old row does not state the
+    hardware and commit of the training, the columns show those of the evaluation.
+    """
     minutes, seconds = row["training_minutes"], row["seconds"]
     training = row.get("training", row)
     return [
@@ -104,7 +108,7 @@ def _about(row: ResultRow) -> list[str]:
         "–" if minutes is None else f"{minutes:,.1f}",
         f"{row['lines'] / seconds:,.1f}" if seconds > 0 else "–",
         _hardware(training["hardware"]),
-        # A commit is found by its first letters; that it was not all is said.
+        # The first digits identify a commit. The suffix "+changes" must not be cut off.
         training["commit"][:10] + ("+changes" if training["commit"].endswith("+changes") else ""),
     ]
 
@@ -125,7 +129,10 @@ def _spread(seeds: Sequence[Values], name: str, decimals: int) -> str:
 
 
 def _signatures(rows: Sequence[ResultRow]) -> list[str]:
-    """One line a metric; where rows were counted differently, one line for each way."""
+    """Return lines of Markdown that list the signature of each metric.
+
+    If a metric has several signatures, each signature has its own line, which lists the rows.
+    """
     ways_by_name: dict[str, dict[str, list[int]]] = {}
     for number, row in enumerate(rows, start=1):
         for metric in row["metrics"]:
@@ -146,12 +153,12 @@ def _line(cells: Iterable[str], *, plain: bool = True) -> str:
 
 
 def _plain(text: str) -> str:
-    """Text that markdown shows as it is, in a table too."""
+    """Escape the special characters of a text, so that Markdown shows the text unchanged."""
     return re.sub(r"([\\|*`<>\[\]])", r"\\\1", " ".join(text.split()))
 
 
 def _code(text: str) -> list[str]:
-    """A block of code, fenced by more backticks than the text has in a row."""
+    """Return the lines of a Markdown code block. Backticks in the text do not end the block."""
     longest = max(map(len, re.findall("`+", text)), default=0)
     fence = "`" * max(3, longest + 1)
     return [f"{fence}sh", text.strip("\n"), fence]

@@ -1,4 +1,4 @@
-"""The learning rate over time, and the end of the run."""
+"""Compute the learning rate of each update, the progress of a run, and the end of a run."""
 
 from __future__ import annotations
 
@@ -9,13 +9,17 @@ from seq2seq.training.state import Counters
 
 
 def learning_rate(config: TrainingConfig, update: int, done: float, cuts: int) -> float:
-    """The rate of update number `update` (from 1): linear warm-up, then a decay.
+    """Return the learning rate of update number `update`, counted from 1.
 
-    done: the part of the run that is behind it, 0 to 1; cuts: plateaus so far.
-    - inverse-sqrt: rate · sqrt(warmup / update) (Vaswani et al. 2017)
-    - cosine: from the rate to zero over the whole run (Loshchilov and Hutter 2017)
-    - plateau: times `plateau_factor` at each plateau
-    - constant: the rate
+    done: the fraction of the run that is done, 0 to 1.
+    cuts: how often the plateau schedule has reduced the learning rate so far.
+
+    Every schedule begins with a linear warm-up from 0 to the rate `config.learning_rate`. After the
+    warm-up, the schedules differ:
+    - inverse-sqrt: the rate is multiplied by sqrt(warmup / update) (Vaswani et al. 2017)
+    - cosine: the rate falls to zero at the end of the run (Loshchilov and Hutter 2017)
+    - plateau: the rate is multiplied by `plateau_factor` at each plateau
+    - constant: the rate stays the same
     """
     warmup = max(1, config.warmup)
     if update < warmup:
@@ -28,23 +32,34 @@ def learning_rate(config: TrainingConfig, update: int, done: float, cuts: int) -
 
 
 def count_plateau(config: TrainingConfig, counters: Counters, gained: bool) -> None:
-    """Count a validation; `plateau_patience` ones in a row without a gain are a plateau."""
+    """Count a validation for the plateau schedule. At a plateau, count a cut of the learning rate.
+
+    A plateau is `plateau_patience` validations in a row without a gain.
+    gained: whether this validation is the best so far.
+    """
     counters.plateau_waited = 0 if gained else counters.plateau_waited + 1
     if counters.plateau_waited >= config.plateau_patience:
         counters.cuts, counters.plateau_waited = counters.cuts + 1, 0
 
 
 def follows_clock(config: TrainingConfig) -> bool:
-    """Whether the learning rate depends on the time that training takes. Two such runs differ, and
-    so does a resumed run from an uninterrupted one."""
+    """Return whether the learning rate depends on the time that training takes.
+
+    If so, no two runs are identical, and a resumed run differs from an uninterrupted run.
+    """
     return config.schedule == "cosine" and not (config.epochs or config.updates)
 
 
 def schedule_position(
     config: TrainingConfig, counters: Counters, batches: int, seconds: float
 ) -> float:
-    """The `done` of `learning_rate`: by `epochs` and `updates`, or by `minutes` if that is the only
-    limit. batches: in the current epoch; seconds: of training, the same on all ranks."""
+    """Return the fraction of the run that is done, 0 to 1, for the learning-rate schedule.
+
+    The limits `epochs` and `updates` determine the fraction. If the schedule is cosine and
+    `minutes` is the only limit, `minutes` determines the fraction.
+    batches: number of batches in the current epoch.
+    seconds: training time so far, the same on all ranks.
+    """
     if not follows_clock(config):
         return fraction_done(config, counters, batches, clock=False)
     return min(1.0, seconds / 60 / (config.minutes or math.inf))
@@ -53,9 +68,11 @@ def schedule_position(
 def fraction_done(
     config: TrainingConfig, counters: Counters, batches: int, *, clock: bool
 ) -> float:
-    """The part of the run that is done, 0 to 1, by the nearest limit.
+    """Return the fraction of the run that is done, 0 to 1.
 
-    batches: in the current epoch; clock: count `minutes` too.
+    If several limits are set, the limit that the run will reach first determines the fraction.
+    batches: number of batches in the current epoch.
+    clock: whether to include the limit `minutes`.
     """
     parts = [0.0]
     if config.epochs:
@@ -68,7 +85,7 @@ def fraction_done(
 
 
 def stop_reason(config: TrainingConfig, counters: Counters) -> str:
-    """Which limit ends the run here; empty where none does."""
+    """Return the limit that ends the run now, as text; "" if the run has not reached a limit."""
     if config.epochs and counters.epoch >= config.epochs:
         return f"{config.epochs} epochs"
     if config.updates and counters.update >= config.updates:

@@ -77,11 +77,11 @@ def test_quiet_says_not_what_was_written(shell, tmp_path):
 def test_not_both(shell, arguments):
     said = shell(*arguments)
     assert said.code == 2
-    assert said.err.endswith("error: -v and -q: leave out either of them\n")
+    assert said.err.endswith("error: -v and -q contradict each other; use only one of them\n")
 
 
 def test_debugging_names_the_model(shell, trained):
     said = shell("translate", trained / "model", *QUICK, "-v", stdin=b"the red cat runs\n")
     assert said.code == 0
-    assert f"{trained / 'model'}: task 'translation'" in said.err
+    assert f"{trained / 'model'}: model of task 'translation'" in said.err
     assert logging.getLogger("seq2seq").level == logging.NOTSET
