@@ -110,16 +110,9 @@ def evaluate_command(
     with ExitStack() as opened:
         files = [source_file, target_file]
         sink = output and opened.enter_context(line_io.open_sink(output, files))
-        result = evaluate_models(
-            models,
-            pairs,
-            search,
-            name=name,
-            device=device,
-            dtype=dtype,
-            batch_size=machine["batch_size"],
-            source=lines,
-        )
+        size = machine["batch_size"]
+        settings: dict[str, Any] = {"device": device, "dtype": dtype, "batch_size": size}
+        result = evaluate_models(models, pairs, search, name=name, source=lines, **settings)
         if sink:
             sink.writelines(line.encode("utf-8", "replace") + b"\n" for line in result.outputs)
     if plot is not None:

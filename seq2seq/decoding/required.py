@@ -11,11 +11,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import groupby
+from typing import Any
 
 import numpy as np
 
-from seq2seq.decoding.constraints import ConstrainedLogProbabilities
+from seq2seq.decoding.constraints import ConstrainedLogProbabilities, Constraints
 from seq2seq.decoding.engine import Engine, State
 from seq2seq.decoding.stepping import Hypothesis, Limits, Specials, penalties, require_finite
 
@@ -177,3 +179,37 @@ def _unfinished(
 ) -> list[Hypothesis]:
     ranked = sorted(live, key=lambda one: (-guide.bank(one), -one.total))[:n_best]
     return [Hypothesis([*one.tokens], one.total, one.total / penalty, False) for one in ranked]
+
+
+def guided_search(
+    search: partial[list[list[Hypothesis]]], constraints: Constraints, guided: Sequence[bool]
+) -> Callable[..., list[list[Hypothesis]]]:
+    """Return a search that finds the required phrases in some of the sentences.
+
+    search: `beam.beam_search` with its keyword arguments, which searches the other sentences.
+    guided: for each sentence, whether it must contain the phrases.
+    """
+    grid: Callable[..., list[list[Hypothesis]]] = partial(
+        grid_beam_search,
+        **search.keywords,
+        phrases=constraints.required,
+        accept=constraints.accepts,
+        continues=constraints.continues,
+    )
+
+    def run(
+        engine: Engine[Any], state: Any, limits: Limits, specials: Specials
+    ) -> list[list[Hypothesis]]:
+        found: list[list[Hypothesis]] = [[] for _ in guided]
+        runs: list[tuple[bool, Callable[..., list[list[Hypothesis]]]]]
+        runs = [(True, grid), (False, search)]
+        for wanted, chosen in runs:
+            rows = np.array([row for row, one in enumerate(guided) if one is wanted], np.int64)
+            if len(rows):
+                of_rows = Limits(limits.minimum, limits.maximum[rows])
+                ranked = chosen(engine, engine.select(state, rows), of_rows, specials)
+                for row, hypotheses in zip(rows.tolist(), ranked, strict=True):
+                    found[row] = hypotheses
+        return found
+
+    return run

@@ -37,7 +37,7 @@ from seq2seq.decoding.options import (
     search_options,
 )
 from seq2seq.decoding.phrases import cut_at_stop
-from seq2seq.decoding.required import grid_beam_search
+from seq2seq.decoding.required import guided_search
 from seq2seq.decoding.results import LineResult, Translation, log_notes
 from seq2seq.decoding.sampling import sample_search, seed_of
 from seq2seq.decoding.source_line import UNKNOWN_TEXT, Finish, SourceLine
@@ -57,7 +57,7 @@ if TYPE_CHECKING:  # other engines do not need PyTorch
 
 _WINDOW = 32  # batches of lines that are sorted by length together
 
-Batch = Sequence[tuple[SourceLine, int]]
+_Batch = Sequence[tuple[SourceLine, int]]
 """Parts of lines that are searched together: the line and the number of the part."""
 
 
@@ -279,17 +279,14 @@ class Translator:
         for texts in windows:
             lines = encoder.encode(texts, first=before + 1)
             before += len(lines)
-            work = [(line, part) for line in lines for part in range(len(line.parts))]
-            work.sort(key=lambda item: len(item[0].parts[item[1]]))  # stable
-            sizes = [len(line.parts[part]) + 1 for line, part in work]
             done = 0
-            for now in batches_by_length(
-                sizes, most=self.batch_size, longest=self.max_tokens, alike=self.task.same_length
-            ):
-                batch = work[now]
+            for batch in self._batches(lines):
                 state = self.engine.start([line.parts[part] for line, part in batch])
-                hypotheses = self._find(batch, state, options, constraints)
-                for (line, part), ranked in zip(batch, hypotheses, strict=True):
+                engine, begin, search = self._prepare(batch, state, options, constraints)
+                limits = self._limits([line.parts[i] for line, i in batch], options, constraints)
+                found = search(engine, begin, limits, self.specials)
+                found = self._complete(found, batch, state, options, constraints)
+                for (line, part), ranked in zip(batch, found, strict=True):
                     line.hypotheses[part] = ranked
                 if advance:
                     advance(sum(1 / len(line.parts) for line, _ in batch))
@@ -299,6 +296,17 @@ class Translator:
                     done += 1
             for line in lines[done:]:
                 yield line.result(self.codec, finish, align=align)
+
+    def _batches(self, lines: Sequence[SourceLine]) -> Iterator[_Batch]:
+        """Yield batches of parts of similar length."""
+        work = [(line, part) for line in lines for part in range(len(line.parts))]
+        work.sort(key=lambda item: len(item[0].parts[item[1]]))  # stable
+        sizes = [len(line.parts[part]) + 1 for line, part in work]
+        alike = self.task.same_length
+        for now in batches_by_length(
+            sizes, most=self.batch_size, longest=self.max_tokens, alike=alike
+        ):
+            yield work[now]
 
     def score(
         self, sources: Sequence[str], targets: Sequence[str], length_penalty: float = 1.0
@@ -393,14 +401,18 @@ class Translator:
             check=constraints.violations if constraints else lambda text: [],
         )
 
-    def _find(
-        self, batch: Batch, state: Any, options: PlainSearch, constraints: Constraints | None
+    def _complete(
+        self,
+        found: Found,
+        batch: _Batch,
+        state: Any,
+        options: PlainSearch,
+        constraints: Constraints | None,
     ) -> Found:
-        """Return the hypotheses of each part of a batch, best first.
+        """Return n-best lists of distinct texts. Parts with too few texts are searched again.
 
-        state: the state of the engine before the first token.
+        found: the hypotheses of each part. state: the state of the engine before the first token.
         """
-        found = self._run(batch, state, options, constraints)
         if not isinstance(options, BeamOptions) or options.n_best == 1:
             return found
 
@@ -411,54 +423,38 @@ class Translator:
         def again(rows: list[int], size: int, wider: int) -> Found:
             chosen = self.engine.select(state, np.array(rows, np.int64))
             part = [batch[row] for row in rows]
-            return self._run(part, chosen, options, constraints, size=size, wider=wider)
+            engine, begin, search = self._prepare(
+                part, chosen, options, constraints, size=size, wider=wider
+            )
+            limits = self._limits([line.parts[i] for line, i in part], options, constraints)
+            return search(engine, begin, limits, self.specials)
 
         return find_distinct(found, options.n_best, read, again)
 
-    def _run(
+    def _prepare(
         self,
-        batch: Batch,
+        batch: _Batch,
         state: Any,
         options: PlainSearch,
         constraints: Constraints | None,
         *,
         size: int | None = None,
         wider: int = 1,
-    ) -> Found:
-        """Search a batch once. size: hypotheses of each part; `options.n_best` if None. wider: a
-        factor for the beam."""
-        sources = [line.parts[part] for line, part in batch]
+    ) -> tuple[Engine[Any], Any, Callable[..., Found]]:
+        """Return the engine, its state before the first token, and the search for a batch.
+
+        size: the number of hypotheses of each source; None means `options.n_best`.
+        wider: a factor for the beam.
+        """
         search = self._search(options, [line.key(part) for line, part in batch], size, wider)
-        limits = self._limits(sources, options, constraints)
         if constraints is None:
-            return search(self.engine, state, limits, self.specials)
+            return self.engine, state, search
         first = [part == 0 for _, part in batch]
         engine = ConstrainedEngine(self.engine, constraints, first)
-        constrained = engine.wrap(state, len(batch))
-        if not options.require:
-            return search(engine, constrained, limits, self.specials)
-        found: Found = [[] for _ in batch]
-        # The first part of a line has to contain the phrases; the other parts are free.
-        guided: Callable[..., Found] = partial(
-            grid_beam_search,
-            **search.keywords,
-            phrases=constraints.required,
-            accept=constraints.accepts,
-            continues=constraints.continues,
-        )
-        runs: list[tuple[bool, Callable[..., Found]]] = [(True, guided), (False, search)]
-        for wanted, run in runs:
-            rows = np.array([row for row, one in enumerate(first) if one is wanted], np.int64)
-            if len(rows):
-                ranked = run(
-                    engine,
-                    engine.select(constrained, rows),
-                    Limits(limits.minimum, limits.maximum[rows]),
-                    self.specials,
-                )
-                for row, hypotheses in zip(rows.tolist(), ranked, strict=True):
-                    found[row] = hypotheses
-        return found
+        if options.require:
+            # The first part of a line has to contain the phrases; the other parts are free.
+            return engine, engine.wrap(state, len(batch)), guided_search(search, constraints, first)
+        return engine, engine.wrap(state, len(batch)), search
 
     def _search(
         self,
@@ -509,7 +505,7 @@ class Translator:
         forced = constraints.forced_tokens if constraints else 0
         return Limits(options.min_length, statistics.limits(lengths) + forced)
 
-    def _attend(self, batch: Batch, state: Any, align: bool) -> None:
+    def _attend(self, batch: _Batch, state: Any, align: bool) -> None:
         """Store attention weights in the lines: of the best hypothesis of each part to align, and
         of every hypothesis of a line with marks.
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from seq2seq.decoding.distinct import find_distinct
-from seq2seq.decoding.options import BeamOptions, search_options
+from seq2seq.decoding.options import BeamOptions, GreedyOptions, search_options
 from seq2seq.decoding.phrases import cut_at_stop, until_stop
 from seq2seq.decoding.source_options import SourceOptions, leading_tags
 from seq2seq.decoding.stepping import Hypothesis
@@ -16,7 +16,7 @@ from seq2seq.errors import UserError
 from seq2seq.models import folder as model_folder
 from seq2seq.text.statistics import TextStatistics
 
-LONG = "the red cat runs here the old dog sleeps now the big man eats well the blue horse reads"
+LONG = " ".join(["the red cat runs here the old dog sleeps now the big man eats well"] * 3)
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +78,7 @@ def test_several_sentences_are_named_where_training_had_none(learned, caplog):
 
 def test_a_translation_that_was_cut_is_named(learned):
     translator = Translator.from_models([learned])
-    cut, whole = translator.stream(["the red cat runs here"] * 2, BeamOptions(max_length=3)), None
+    cut = translator.stream(["the red cat runs here"] * 2, GreedyOptions(max_length=3))
     for number, result in enumerate(cut, start=1):
         assert [(note.line, note.kind) for note in result.notes] == [(number, "cut")]
         assert "maximum length of 3 tokens" in result.notes[0].text
@@ -102,7 +102,7 @@ def test_constraints_reach_the_search(learned):
         assert "rouge" not in translator.translate(line, forbid="rouge", beam=beam)[0].split()
     assert "cheval bleu" in translator.translate(line, require=["cheval bleu"])[0]
     assert translator.translate(line, stop=[" court"]) == ["le chat rouge"]
-    (result,) = translator.stream(line, search_options(require=["cheval"], max_length=1))
+    (result,) = translator.stream(line, search_options(require=["cheval bleu"], max_length=1))
     assert "constraint" in [note.kind for note in result.notes]
 
 
