@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
-from itertools import groupby
+from itertools import count, groupby
 from typing import Any
 
 import numpy as np
@@ -143,14 +143,16 @@ def grid_beam_search(
             break
         state = engine.select(state, np.array([live.row for live in following], np.int64))
         tokens = np.array([live.tokens[-1] for live in following], np.int64)
-        rows = iter(range(len(following)))
-        for sentence in sentences:
-            sentence.live = [
-                _Live(one.tokens, one.total, next(rows), one.met, one.completed)
-                for one in sentence.live
-            ]
+        _number_rows(sentences)
     require_finite(np.array([0.0 if one.pool else -math.inf for one in sentences]))
     return [sentence.pool for sentence in sentences]
+
+
+def _number_rows(sentences: list[_Sentence]) -> None:
+    """Give the live hypotheses of all sentences the rows 0, 1, … of the next state."""
+    rows = count()
+    for sentence in sentences:
+        sentence.live = [replace(live, row=next(rows)) for live in sentence.live]
 
 
 def _extend(
