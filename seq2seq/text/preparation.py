@@ -181,8 +181,7 @@ def _prepare(
         chunks = filtering.filter_lengths(chunks, config, counts)
     counts["kept"] = Dataset.write(folder / _TRAIN, chunks)
     _require_some(counts["kept"], counts)
-    codec = _with_statistics(codec, Dataset.open(folder / _TRAIN))
-    codec.save(folder)
+    (codec := _with_statistics(codec, Dataset.open(folder / _TRAIN))).save(folder)
     if codec.labels is not None:
         filtering.check_known_labels(valid, codec)
     Dataset.write(folder / _VALID, encode_examples(valid, codec, threads))
@@ -206,8 +205,8 @@ def _with_statistics(codec: Codec, train: Dataset) -> Codec:
     """Return a codec with the statistics of the training pairs, if both sides are text."""
     if not (codec.task.source == "text" and codec.task.has_target_text):
         return codec
-    step = -(-len(train) // _MEASURED)
-    sources = (example.source for example in islice(train.examples(), 0, None, step))
+    step = 1 + len(train) // _MEASURED
+    sources = (row.source for row in islice(train.examples(), 0, None, step))
     return replace(codec, statistics=TextStatistics.measure(train.lengths, sources))
 
 
