@@ -374,7 +374,9 @@ def test_an_ensemble_is_the_mean_of_probabilities(learned, fresh):
 def test_an_ensemble_of_two_vocabularies_is_refused(learned, toy, tmp_path):
     other = preparation.prepare_data(toy.config("tokenizer.vocabulary=380"), tmp_path / "data")
     model = build_model(learned.config, other.codec)
-    with pytest.raises(UserError, match="models 1 and 3 of the ensemble have different vocabularies"):
+    with pytest.raises(
+        UserError, match="models 1 and 3 of the ensemble have different vocabularies"
+    ):
         Translator.from_models([learned, learned, model])
 
 
