@@ -14,9 +14,11 @@ from seq2seq.cli import line_io
 from seq2seq.cli.evaluation_set import read_evaluation_set, record_result, runs_of
 from seq2seq.cli.options import (
     MODEL_OPTIONS,
+    SOURCE_OPTIONS,
     model_folders,
     with_model_options,
     with_search_options,
+    with_source_options,
 )
 from seq2seq.errors import UserError
 
@@ -47,6 +49,7 @@ BLEU_TOKENIZERS = ("auto", "13a", "intl", "zh", "char", "ja-mecab", "ko-mecab", 
     type=click.Path(path_type=Path),
     help="Also write the translations or the predicted labels to this file.",
 )
+@with_source_options
 @with_search_options
 @click.option("--json", "json_wanted", is_flag=True, help="Print the scores as one JSON object.")
 @click.option(
@@ -87,11 +90,13 @@ def evaluate_command(
     """
     from seq2seq import runtime
     from seq2seq.decoding.options import search_options
+    from seq2seq.decoding.source_options import SourceOptions
     from seq2seq.evaluation.evaluate import evaluate_models
     from seq2seq.evaluation.report import as_json, print_report
     from seq2seq.models.folder import load_model
 
     machine = {name: options.pop(name) for name in MODEL_OPTIONS}
+    lines = SourceOptions(**{name: options.pop(name) for name in SOURCE_OPTIONS})
     search = search_options(**options)
     _refuse_early(source_file, split, record, plot)
     runtime.keep_freed_memory()
@@ -104,16 +109,9 @@ def evaluate_command(
     with ExitStack() as opened:
         files = [source_file, *target_files]
         sink = output and opened.enter_context(line_io.open_sink(output, files))
-        result = evaluate_models(
-            models,
-            pairs,
-            search,
-            name=name,
-            device=device,
-            dtype=dtype,
-            batch_size=machine["batch_size"],
-            tokenize=tokenize,
-        )
+        settings: dict[str, Any] = {"device": device, "dtype": dtype, "tokenize": tokenize}
+        settings["batch_size"] = machine["batch_size"]
+        result = evaluate_models(models, pairs, search, name=name, source=lines, **settings)
         if sink:
             sink.writelines(line.encode("utf-8", "replace") + b"\n" for line in result.outputs)
     _draw(result, runs_of(model)[0].name, plot)

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from seq2seq.cli import line_io
-from seq2seq.cli.options import with_device_options
+from seq2seq.cli.options import with_device_options, with_text_constraints
 from seq2seq.errors import UserError
 
 
@@ -89,6 +89,7 @@ def perplexity_command(
     "to at least this value. 1 keeps all tokens.  [default: 1]",
 )
 @click.option("--seed", type=int, default=1, show_default=True, help="Random seed of the sampling.")
+@with_text_constraints
 @with_device_options
 def generate_command(
     model: str,

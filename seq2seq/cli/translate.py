@@ -13,9 +13,11 @@ import click
 from seq2seq.cli import line_io
 from seq2seq.cli.options import (
     MODEL_OPTIONS,
+    SOURCE_OPTIONS,
     model_folders,
     with_model_options,
     with_search_options,
+    with_source_options,
 )
 
 if TYPE_CHECKING:
@@ -50,6 +52,7 @@ def open_translator(
     type=click.Path(path_type=Path),
     help="Write the translations to this file instead of stdout.",
 )
+@with_source_options
 @with_search_options
 @click.option(
     "--n-best",
@@ -91,8 +94,10 @@ def translate_command(
     """
     from seq2seq.decoding.options import search_options
     from seq2seq.decoding.results import log_notes
+    from seq2seq.decoding.source_options import SourceOptions
 
     machine = {name: options.pop(name) for name in MODEL_OPTIONS}
+    lines = SourceOptions(**{name: options.pop(name) for name in SOURCE_OPTIONS})
     search = search_options(n_best=n_best, **options)
     if alignments is not None:
         line_io.require_separate_file(alignments, "--alignments", output)
@@ -107,7 +112,7 @@ def translate_command(
         windows = line_io.read_windows(source, _WINDOW)
         advance = opened.enter_context(line_io.show_line_progress("translating", source, sink))
         results = translator.translate_windows(
-            windows, search, align=beside is not None, advance=advance
+            windows, search, align=beside is not None, advance=advance, source=lines
         )
         for number, result in enumerate(results, start=1):
             log_notes(result.notes)

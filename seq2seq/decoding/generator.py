@@ -6,8 +6,9 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, ClassVar, Self
 
 from seq2seq.decoding.arguments import require_many
+from seq2seq.decoding.choice import choose_search
 from seq2seq.decoding.loadable import LoadableModel
-from seq2seq.decoding.options import AnySearch, SamplingOptions, choose_search, search_options
+from seq2seq.decoding.options import AnySearch, SamplingOptions, search_options
 from seq2seq.decoding.results import LineResult
 from seq2seq.decoding.translator import Translator
 from seq2seq.tasks import GENERATION, Task

@@ -10,6 +10,7 @@ from itertools import chain
 
 import torch
 
+from seq2seq.decoding.constraint_options import CONSTRAINTS
 from seq2seq.decoding.labeller import Labeller
 from seq2seq.decoding.options import (
     AnySearch,
@@ -18,6 +19,7 @@ from seq2seq.decoding.options import (
     SamplingOptions,
 )
 from seq2seq.decoding.results import log_notes
+from seq2seq.decoding.source_options import SourceOptions, changed_settings
 from seq2seq.decoding.translator import Translator
 from seq2seq.errors import UserError
 from seq2seq.evaluation.evaluation_result import EvaluationResult, split_sides
@@ -48,6 +50,7 @@ def evaluate_models(
     dtype: torch.dtype = torch.float32,
     batch_size: int = 64,
     tokenize: str | None = None,
+    source: SourceOptions | None = None,
 ) -> EvaluationResult:
     """Evaluate a model on a data set and return the scores of its task.
 
@@ -75,7 +78,9 @@ def evaluate_models(
             references, first.config.data.target, tokenize or first.config.validation.tokenize
         )
         require_bleu_tokenizer(chosen.name)
-        result = _evaluate_translator(translator, examples, search, chosen)
+        result = _evaluate_translator(
+            translator, examples, search, source or SourceOptions(), chosen
+        )
         if dtype != torch.float32:
             result.decoding["precision"] = str(dtype).removeprefix("torch.")
         if len(models) > 1:
@@ -93,13 +98,19 @@ def evaluate_models(
 
 
 def _evaluate_translator(
-    translator: Translator, examples: Sequence[Example], search: AnySearch, chosen: BleuTokenizer
+    translator: Translator,
+    examples: Sequence[Example],
+    search: AnySearch,
+    lines: SourceOptions,
+    chosen: BleuTokenizer,
 ) -> EvaluationResult:
     sources, references = split_sides(examples)
     start = time.perf_counter()
     outputs = []
     with show_progress("translating", len(sources)) as advance:
-        for result in translator.translate_windows([sources], search, advance=advance):
+        for result in translator.translate_windows(
+            [sources], search, advance=advance, source=lines
+        ):
             log_notes(result.notes)
             outputs.append(result.best.text)
     seconds = time.perf_counter() - start
@@ -120,7 +131,7 @@ def _evaluate_translator(
         seconds,
         by_length=by_length,
         outputs=outputs,
-        decoding=_settings(search),
+        decoding=_settings(search) | changed_settings(lines),
         bleu_tokens=chosen,
     )
 
@@ -131,7 +142,7 @@ def _settings(search: AnySearch) -> dict[str, object]:
     if isinstance(search, MinimumRiskOptions):
         risk = {"mbr": search.candidates.n_best, "utility": search.utility}
         search = search.candidates
-    optional = ["min_length", "max_length"]
+    optional = ["min_length", "max_length", *CONSTRAINTS]
     if isinstance(search, SamplingOptions):
         names = ("temperature", "top_k", "top_p")
         settings = {name: getattr(search, name) for name in names}

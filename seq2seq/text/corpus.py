@@ -12,7 +12,7 @@ Memory use does not grow with the size of the corpus.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from itertools import zip_longest
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from seq2seq.files import PACKED_SUFFIXES
 from seq2seq.text.example import Example
 from seq2seq.text.lines import read_lines
 from seq2seq.text.memory import MemoryData, Split, data_columns
+from seq2seq.text.references import reference_sides, with_references
 from seq2seq.text.tables import read_hub, read_table, table_format
 
 
@@ -50,8 +51,8 @@ def read_examples(
             f"data.references: data.{split} is a list of two files, so its further references have "
             "no names; use the prefix of parallel files or a table"
         )
-    others = [_read_pairs(side, split) for side in _reference_sides(data)]
-    return _with_references(examples, others)
+    others = [_read_pairs(side, split) for side in reference_sides(data)]
+    return with_references(examples, others)
 
 
 def _read_pairs(data: DataConfig, split: Split, *, in_memory: bool = False) -> Iterator[Example]:
@@ -99,8 +100,8 @@ def read_table_file(data: DataConfig, path: Path) -> Iterator[Example]:
     Columns of further references are read if the table has them. Raises the same errors as
     `read_examples`.
     """
-    others = [_read_table_pairs(side, path) for side in _reference_sides(data)]
-    return _with_references(_read_table_pairs(data, path), others)
+    others = [_read_table_pairs(side, path) for side in reference_sides(data)]
+    return with_references(_read_table_pairs(data, path), others)
 
 
 def _read_table_pairs(data: DataConfig, path: Path) -> Iterator[Example]:
@@ -119,26 +120,6 @@ def validation_sets(config: Config, memory: MemoryData | None = None) -> dict[st
         return {"": data}
     names = sorted(data.valid_sets, key=lambda name: name != config.selecting_set)
     return {name: data.model_copy(update={"valid": data.valid_sets[name]}) for name in names}
-
-
-def _reference_sides(data: DataConfig) -> list[DataConfig]:
-    """Return one `[data]` section for each further reference. Its target is this reference."""
-    return [
-        data.model_copy(update={"target": str(name), "target_column": name, "references": []})
-        for name in data.references
-    ]
-
-
-def _with_references(
-    examples: Iterator[Example], others: Sequence[Iterator[Example]]
-) -> Iterator[Example]:
-    """Yield the examples. The targets of `others` become their further references."""
-    if not others:
-        return examples
-    return (
-        example._replace(references=tuple(other.target for other in same_row))
-        for example, *same_row in zip(examples, *others, strict=True)
-    )
 
 
 def has_split(data: DataConfig, split: Split, memory: MemoryData | None = None) -> bool:
@@ -161,7 +142,7 @@ def input_files(data: DataConfig, split: Split) -> list[Path]:
     if not files and data.hub is not None:
         return sorted(path for path in Path(data.hub).rglob("*") if path.is_file())
     if split != "train" and not isinstance(getattr(data, split), list):
-        files += [path for side in _reference_sides(data) for path in _find_files(side, split)]
+        files += [path for side in reference_sides(data) for path in _find_files(side, split)]
     return list(dict.fromkeys(files))
 
 

@@ -7,7 +7,7 @@ import json
 import logging
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain, islice
 from pathlib import Path
 
@@ -20,20 +20,17 @@ from seq2seq.progress import show_progress, track
 from seq2seq.text import corpus, filtering
 from seq2seq.text.codec import Codec, label_column
 from seq2seq.text.data_digest import data_digest
-from seq2seq.text.dataset import (
-    Dataset,
-    EncodedChunk,
-    chunk_examples,
-    encode_examples,
-)
+from seq2seq.text.dataset import Dataset, EncodedChunk, chunk_examples, encode_examples
 from seq2seq.text.example import Example
 from seq2seq.text.labels import LabelSet, VectorFormat
 from seq2seq.text.memory import MemoryData
+from seq2seq.text.statistics import TextStatistics
 from seq2seq.text.tokenizer import train_tokenizer
 
 _log = logging.getLogger(__name__)
 
 _TRAIN, _VALID = "train.arrow", "valid.arrow"
+_MEASURED = 100_000  # lines that are searched for several sentences and tags
 
 
 @dataclass(frozen=True)
@@ -172,13 +169,13 @@ def _prepare(
     if codec is None:
         with show_progress("learning the vocabulary"):
             codec = _learn_codec(config, text)
-    codec.save(folder)
     examples = track(text.examples(), "encoding the corpus", len(text))
     chunks = encode_examples(examples, codec, threads)
     if data.source:
         chunks = filtering.filter_lengths(chunks, config, counts)
     counts["kept"] = Dataset.write(folder / _TRAIN, chunks)
     _require_some(counts["kept"], counts)
+    (codec := _with_statistics(codec, Dataset.open(folder / _TRAIN))).save(folder)
     for position, (name, valid) in enumerate(valid_sets.items()):
         if codec.labels is not None:
             filtering.check_known_labels(valid, codec, f"valid.{name}" if name else "valid")
@@ -198,6 +195,15 @@ def _require_some(remaining: int, counts: Counter[str]) -> None:
             f"no training pairs are left after filtering: {summary}; check the files of data.train "
             "and the limits data.max_tokens and data.max_ratio"
         )
+
+
+def _with_statistics(codec: Codec, train: Dataset) -> Codec:
+    """Return a codec with the statistics of the training pairs, if both sides are text."""
+    if not (codec.task.source == "text" and codec.task.has_target_text):
+        return codec
+    step = 1 + len(train) // _MEASURED
+    sources = (row.source for row in islice(train.examples(), 0, None, step))
+    return replace(codec, statistics=TextStatistics.measure(train.lengths, sources))
 
 
 def _without_ids(examples: Iterable[Example]) -> Iterator[EncodedChunk]:

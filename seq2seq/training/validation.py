@@ -134,12 +134,21 @@ def validate(
     settings = model.config.validation
     translator = Translator.from_models([model], device=device, dtype=dtype)
     search = GreedyOptions() if settings.beam == 1 else BeamOptions(beam=settings.beam)
-    texts = []
+    texts, cut = [], 0
     sources = [example.source for example in scorer.examples]
     for result in translator.stream(ranks.shard(sources), search):
-        log_notes(result.notes)
+        log_notes(note for note in result.notes if note.kind in ("split", "no tokens"))
+        cut += any(note.kind == "cut" for note in result.notes)
         texts.append(result.best.text)
-    return ValidationResult(scores, scorer.score(ranks.gather_shards(texts), scores))
+    lines = ranks.gather_shards(texts)
+    (all_cut,) = ranks.all_reduce(cut)
+    if all_cut:
+        _log.warning(
+            "%d of %d translations of the validation set were cut at the maximum length",
+            all_cut,
+            len(lines),
+        )
+    return ValidationResult(scores, scorer.score(lines, scores))
 
 
 def _perplexity_scores(perplexity: Perplexity) -> ValidationScores:
