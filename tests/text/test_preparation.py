@@ -257,7 +257,7 @@ def test_made_again_for_another_schema(
 ) -> None:
     made = prepare_data(settings(corpus), tmp_path / "data")
     before = state(made.folder)
-    monkeypatch.setattr("seq2seq.text.preparation.SCHEMA_VERSION", 1)
+    monkeypatch.setattr("seq2seq.text.data_digest.SCHEMA_VERSION", 1)
     with pytest.raises(UserError, match="have changed since the run started"):
         prepare_data(settings(corpus), tmp_path / "data", in_use=True)
     assert state(prepare_data(settings(corpus), tmp_path / "data").folder) != before
