@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from itertools import zip_longest
 from pathlib import Path
 
-from seq2seq.config.schema import DataConfig
+from seq2seq.config.schema import DataConfig, Side
 from seq2seq.errors import UserError
 from seq2seq.text.example import Example
 from seq2seq.text.lines import read_lines
@@ -85,6 +85,21 @@ def input_files(data: DataConfig, split: Split) -> list[Path]:
     if not files and data.hub is not None:
         return sorted(path for path in Path(data.hub).rglob("*") if path.is_file())
     return files
+
+
+def locate_line(
+    data: DataConfig, split: Split, side: Side, number: int, memory: MemoryData | None = None
+) -> str:
+    """Return where one side of an example of a split comes from: a file and a line, or a row.
+
+    number: The position of the example in the split, counted from 1.
+    """
+    files = [] if memory is not None and split in memory else _find_files(data, split)
+    if not files:
+        return f"data.{split}, row {number}"
+    if is_table(files[0]):
+        return f"{files[0]}, row {number}"
+    return f"{files[0] if side == 'source' else files[-1]}:{number}"
 
 
 def _without_source(data: DataConfig, examples: Iterator[Example]) -> Iterator[Example]:
