@@ -55,17 +55,24 @@ def classify_command(
     Each input line gives one output line. A blank line gives an empty line.
     """
     from seq2seq.decoding.classifier import Classifier
+    from seq2seq.decoding.results import NoteLog
 
     with line_io.open_source(input_file) as source, line_io.open_sink(output, [input_file]) as sink:
         classifier = Classifier.load(model, **_machine(**machine))
-        with line_io.show_line_progress("labelling", source, sink) as advance:
+        with (
+            line_io.show_line_progress("labelling", source, sink) as advance,
+            NoteLog() as log,
+        ):
+            first = 1
             for window in line_io.read_windows(source, _WINDOW):
-                for labelling in classifier.stream(window):
+                for labelling in classifier.stream(window, first=first):
+                    log.add(labelling.notes)
                     line = _text(labelling)
                     if probabilities:
                         line = _json(next(iter(_rows(classifier, labelling)), None))
                     sink.write(line)
                     advance(1)
+                first += len(window)
                 sink.flush()
 
 
@@ -89,6 +96,7 @@ def tag_command(
     Words are separated by white space. Each output line holds one tag per word. If the name of
     INPUT ends in .conllu or .conllu.gz, --conllu is set.
     """
+    from seq2seq.decoding.results import NoteLog
     from seq2seq.decoding.tagger import Tagger
 
     of_treebank = input_file is not None and input_file.name.endswith((".conllu", ".conllu.gz"))
@@ -99,12 +107,18 @@ def tag_command(
         if conllu or of_treebank:
             _tag_conllu(tagger, source, sink, "stdin" if input_file is None else str(input_file))
             return
-        with line_io.show_line_progress("labelling", source, sink) as advance:
+        with (
+            line_io.show_line_progress("labelling", source, sink) as advance,
+            NoteLog() as log,
+        ):
+            first = 1
             for window in line_io.read_windows(source, _WINDOW):
-                for labelling in tagger.stream(window):
+                for labelling in tagger.stream(window, first=first):
+                    log.add(labelling.notes)
                     row = _json(_rows(tagger, labelling)) if probabilities else _text(labelling)
                     sink.write(row)
                     advance(1)
+                first += len(window)
                 sink.flush()
 
 
@@ -119,9 +133,12 @@ def _tag_conllu(tagger: Tagger, source: IO[bytes], sink: IO[bytes], name: str) -
     waiting = read_conllu(decode_lines(source, name), name)
     # A program that writes into a pipe may wait for the tags of a sentence before the next one.
     size = _WINDOW if line_io.is_regular_file(source) else 1
+    first = 1
     while window := list(islice(waiting, size)):
         sentences = [sentence.column("form") for sentence in window]
-        for sentence, labelling in zip(window, tagger.stream(sentences), strict=True):
+        labellings = tagger.stream(sentences, first=first)
+        first += len(window)
+        for sentence, labelling in zip(window, labellings, strict=True):
             sink.write(sentence.with_column("upos", labelling.labels).encode())
         sink.flush()
 

@@ -85,7 +85,7 @@ def translate_command(
     it are done.
     """
     from seq2seq.decoding.options import search_options
-    from seq2seq.decoding.results import log_notes
+    from seq2seq.decoding.results import NoteLog
 
     machine = {name: options.pop(name) for name in MODEL_OPTIONS}
     search = search_options(n_best=n_best, **options)
@@ -104,8 +104,9 @@ def translate_command(
         results = translator.translate_windows(
             windows, search, align=beside is not None, advance=advance
         )
+        log = opened.enter_context(NoteLog())
         for number, result in enumerate(results, start=1):
-            log_notes(result.notes)
+            log.add(result.notes)
             if beside:
                 beside.write(_aligned(result.best.alignment, number, soft=soft))
             if scores or n_best > 1:

@@ -13,6 +13,7 @@ from seq2seq.config.schema import Config
 from seq2seq.decoding.arguments import each_text, require_text
 from seq2seq.decoding.engine import Engine
 from seq2seq.decoding.options import SamplingOptions, require_sampling
+from seq2seq.decoding.results import log_unknown_tokens
 from seq2seq.decoding.sampling import make_sampler, uniform_numbers
 from seq2seq.errors import UserError
 from seq2seq.tasks import LANGUAGE_MODEL, Task
@@ -151,9 +152,10 @@ class LanguageModel:
     ) -> Iterator[str]:
         """Yield the continuation of the prompt, piece by piece as it is generated.
 
-        The end of a line is a newline. The unknown token <unk> is never generated. options: 200
-        tokens at temperature 1 if None. When the first piece is requested, raises TypeError if
-        `options` is not `SamplingOptions` and UserError if the prompt has no tokens.
+        The end of a line is a newline, in the prompt as well. The unknown token <unk> is never
+        generated. options: 200 tokens at temperature 1 if None. When the first piece is requested,
+        raises TypeError if `options` is not `SamplingOptions` and UserError if the prompt has no
+        tokens.
         """
         options = SamplingOptions() if options is None else options
         require_sampling(options)
@@ -164,13 +166,13 @@ class LanguageModel:
             )
         tokenizer = self.tokenizer
         context: list[int] = []
+        line: list[int] = []
         if prompt is not None:
             require_text(prompt, "prompt")
-            (context,) = tokenizer.encode([prompt])
+            context, line = self._encode_prompt(prompt)
             if not context:
                 raise UserError("the prompt is empty: write at least one word, or omit the prompt")
-        line = context
-        text = tokenizer.decode([line])[0]
+        text = tokenizer.decode([line], tabs=True)[0]
         shown = len(text)
         for token in self.tokens(context, options):
             if token == tokenizer.eos:
@@ -178,12 +180,26 @@ class LanguageModel:
                 line, text, shown = [], "", 0
                 continue
             line = [*line, token]
-            text = tokenizer.decode([line])[0]
+            text = tokenizer.decode([line], tabs=True)[0]
             # Up to 3 replacement characters at the end may be the first bytes of a character.
             end = len(text) - min(3, len(text) - len(text.rstrip(_BROKEN)))
             yield text[shown:end]
             shown = max(shown, end)
         yield text[shown:]
+
+    def _encode_prompt(self, prompt: str) -> tuple[list[int], list[int]]:
+        """Return the ids of a prompt, with EOS for each newline, and the ids of its last line.
+
+        A model that was trained without line ends reads the lines without EOS between them. Unknown
+        tokens are logged as warnings.
+        """
+        tokenizer = self.tokenizer
+        lines = [line.removesuffix("\r") for line in prompt.split("\n")]
+        encoded = tokenizer.encode(lines)
+        log_unknown_tokens(lines, encoded, tokenizer, "prompt, line")
+        end = [tokenizer.eos] if self.config.data.line_ends else []
+        *before, last = encoded
+        return [*(i for ids in before for i in (*ids, *end)), *last], last
 
     def tokens(self, context: list[int], options: SamplingOptions) -> Iterator[int]:
         """Sample a continuation of BOS and the token ids `context`, and yield its token ids.

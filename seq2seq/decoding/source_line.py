@@ -13,7 +13,7 @@ from seq2seq.decoding.alignment import (
     AlignmentSide,
     join_alignments,
 )
-from seq2seq.decoding.results import LineResult, Note, Translation
+from seq2seq.decoding.results import LineResult, Note, Translation, unknown_tokens_note
 from seq2seq.decoding.stepping import Hypothesis
 from seq2seq.text.codec import Codec
 from seq2seq.text.tokenizer import word_indices
@@ -115,8 +115,8 @@ def encode_line(
 ) -> SourceLine:
     """Return line `number` as a `SourceLine`, in parts of at most `max_tokens` tokens.
 
-    ids: the token ids of `text`. spaced: see `split_line`. A line that is split, or that has no
-    tokens, gets a note for the user.
+    ids: the token ids of `text`. spaced: see `split_line`. A line that is split, or
+    that has no tokens or unknown tokens, gets a note for the user.
     """
     if not text.strip():
         return SourceLine(number, "")
@@ -125,14 +125,19 @@ def encode_line(
             f"line {number}: the tokenizer found no tokens, so the translation is {UNKNOWN_TEXT}"
         )
         return SourceLine(number, UNKNOWN_TEXT, notes=[Note(number, "no tokens", warning)])
+    notes = (
+        []
+        if codec.task.source == "condition"
+        else unknown_tokens_note(number, text, ids, codec.source)
+    )
     if len(ids) <= max_tokens:
-        return SourceLine(number, text, [np.asarray(ids, np.int64)])
+        return SourceLine(number, text, [np.asarray(ids, np.int64)], notes=notes)
     parts, joints = split_line(ids, codec.source.pieces(ids), max_tokens, spaced=spaced)
     warning = (
         f"line {number}: {len(ids)} subwords are more than the maximum in training "
         f"(data.max_tokens = {max_tokens}), so the line is translated in {len(parts)} parts"
     )
-    return SourceLine(number, text, parts, joints, notes=[Note(number, "split", warning)])
+    return SourceLine(number, text, parts, joints, notes=[Note(number, "split", warning), *notes])
 
 
 def split_line(

@@ -33,7 +33,7 @@ from seq2seq.decoding.options import (
     require_search,
     search_options,
 )
-from seq2seq.decoding.results import LineResult, Translation, log_notes
+from seq2seq.decoding.results import LineResult, NoteLog, Translation, log_unknown_tokens
 from seq2seq.decoding.sampling import sample_search, seed_of
 from seq2seq.decoding.source_line import UNKNOWN_TEXT, SourceLine, encode_line
 from seq2seq.decoding.stepping import Hypothesis, Limits, Specials, force
@@ -186,9 +186,10 @@ class Translator:
             utility=utility,
         )
         texts = []
-        for result in self.stream(lines, choose_search(options, flat)):
-            log_notes(result.notes)
-            texts.append(result.best.text)
+        with NoteLog() as log:
+            for result in self.stream(lines, choose_search(options, flat)):
+                log.add(result.notes)
+                texts.append(result.best.text)
         return texts
 
     def stream(
@@ -218,7 +219,8 @@ class Translator:
 
         The translation of a blank line is empty. The translation of a line without tokens (such as
         U+200B alone) is "⁇". A line with more subwords than `data.max_tokens` is split, translated
-        in parts and joined. Lines without tokens and split lines get a note.
+        in parts and joined. Lines without tokens, lines with unknown tokens and split lines get a
+        note.
 
         align: add the alignment to the best translation of each line.
         advance: called after each batch with the number of lines that it finished. If a line has n
@@ -280,9 +282,12 @@ class Translator:
                 f"{len(sources)} sources and {len(targets)} targets: give every source one target"
             )
         scored: dict[int, Translation] = {}
-        encoded = self.codec.source_ids(sources)
+        encoded, written = self.codec.source_ids(sources), self.codec.target.encode(targets)
+        if self.task.source != "condition":
+            log_unknown_tokens(sources, encoded, self.codec.source, "source line")
+        log_unknown_tokens(targets, written, self.codec.target, "target line")
         end = [] if self.task.same_length else [self.specials.eos]
-        wanted = [[*ids, *end] for ids in self.codec.target.encode(targets)]
+        wanted = [[*ids, *end] for ids in written]
         order = sorted(range(len(sources)), key=lambda i: (len(wanted[i]), len(encoded[i])))
         for start in range(0, len(order), self.batch_size):
             rows = order[start : start + self.batch_size]

@@ -20,7 +20,7 @@ from seq2seq.decoding.options import (
     MinimumRiskOptions,
     SamplingOptions,
 )
-from seq2seq.decoding.results import log_notes
+from seq2seq.decoding.results import NoteLog
 from seq2seq.decoding.translator import Translator
 from seq2seq.errors import UserError
 from seq2seq.evaluation.classification import classification_scores, confusion_matrix
@@ -109,9 +109,9 @@ def _evaluate_translator(
     sources, references = _sides(examples)
     start = time.perf_counter()
     outputs = []
-    with show_progress("translating", len(sources)) as advance:
+    with show_progress("translating", len(sources)) as advance, NoteLog() as log:
         for result in translator.translate_windows([sources], search, advance=advance):
-            log_notes(result.notes)
+            log.add(result.notes)
             outputs.append(result.best.text)
     seconds = time.perf_counter() - start
     lowercase, tokens = translator.lowercase, translator.bleu_tokens

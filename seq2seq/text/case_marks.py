@@ -8,10 +8,10 @@ A mark stands before the word, or before the space in front of the word:
     ⇓  The end of a part in capitals.
     ⇴  The next character is text, although it looks like a mark.
 
-"The BAKER buys BREAD AND MILK." becomes "⇧ the⇪ baker buys⇑ bread and milk.". A marked text has one extra space before its first
-word, so that this word has the same subwords as elsewhere. A word in mixed case ("McDonald"), or with a
-letter whose case cannot be restored ("İstanbul"), keeps its capitals and gets no mark. So
-`restore_case` inverts `mark_case` exactly, for every text.
+"The BAKER buys BREAD AND MILK." becomes "⇧ the⇪ baker buys⇑ bread and milk.". A marked text has one
+extra space before its first word, so that this word has the same subwords as elsewhere. A word in
+mixed case ("McDonald"), or with a letter whose case cannot be restored ("İstanbul"), keeps its
+capitals and gets no mark. So `restore_case` inverts `mark_case` exactly, for every text.
 """
 
 from __future__ import annotations
@@ -165,9 +165,7 @@ def _mark_of(word: str) -> str | None:
     return UPPER if "".join(map(str.upper, lower)) == word else None
 
 
-def _plan_marks(
-    words: list[_Word], text: str, last: int
-) -> tuple[dict[int, str], set[int]]:
+def _plan_marks(words: list[_Word], text: str, last: int) -> tuple[dict[int, str], set[int]]:
     """Return the marks by the position of their word, and the positions where a span ends.
 
     words: The words of `text` that are not in lower case, in order.

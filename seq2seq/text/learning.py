@@ -53,7 +53,9 @@ def learn_model(lines: Iterator[str], config: TokenizerConfig, rule: Normalizati
 def explain_failure(message: str, config: TokenizerConfig, name: str) -> str:
     """Convert an error message of SentencePiece into a message for the user."""
     if "sentences_.empty()" in message:
-        return f"{name}: every line is longer than {LONGEST_LINE:,} bytes; split it into shorter lines"
+        return (
+            f"{name}: every line is longer than {LONGEST_LINE:,} bytes; split it into shorter lines"
+        )
     start = f"tokenizer.vocabulary = {config.vocabulary} does not fit {name}: "
     if match := re.search(r"<= (\d+)", message):
         return start + f"at most {match[1]} is possible with kind {config.kind!r}"

@@ -134,7 +134,9 @@ class Tokenizer:
         # Sample line by line. For a list, SentencePiece starts a new thread at every call and seeds
         # its generator again. Then both sides of a pair would use the same random numbers.
         return [
-            self._processor.SampleEncodeAsIds(self.rules.prepare(line), nbest_size=-1, alpha=strength)
+            self._processor.SampleEncodeAsIds(
+                self.rules.prepare(line), nbest_size=-1, alpha=strength
+            )
             for line in lines
         ]
 

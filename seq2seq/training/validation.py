@@ -72,7 +72,8 @@ def validate(
     search = GreedyOptions() if settings.beam == 1 else BeamOptions(beam=settings.beam)
     texts = []
     for result in translator.stream(ranks.shard(sources), search):
-        log_notes(result.notes)
+        # The preparation of the data reports unknown tokens once, for the whole set.
+        log_notes(note for note in result.notes if note.kind != "unknown tokens")
         texts.append(result.best.text)
     lines = ranks.gather_shards(texts)
     tokens = bleu_tokenizer(model.config.data.target)
