@@ -16,7 +16,7 @@ from seq2seq.errors import UserError
 from seq2seq.text.case_marks import CaseMarker
 from seq2seq.text.learning import explain_failure, learn_model
 from seq2seq.text.normalization import TextRules, normalize_text
-from seq2seq.text.units import UnitSplitter
+from seq2seq.text.units import UnitSplitter, word_indices
 from seq2seq.text.vocabulary_file import read_settings
 
 # All characters that a program could treat as a line end, and the tab that separates columns.
@@ -183,22 +183,6 @@ class Tokenizer:
             if not (word.isascii() and word.isdigit() and int(word) < len(self)):
                 raise UserError(f"line {number}: {word!r} is not an id from 0 to {len(self) - 1}")
         return [int(word) for word in words]
-
-
-def word_indices(text: str, starts: Sequence[int]) -> list[int]:
-    """Return the index, from 0, of the word in `text` that each piece belongs to.
-
-    starts: The character position where each piece starts. A piece that starts with whitespace
-        belongs to the next word. A piece after the last word belongs to the last word.
-    """
-    number, numbers, before = -1, [], " "
-    for character in text:
-        number += before.isspace() and not character.isspace()
-        # Whitespace belongs to the next word.
-        numbers.append(number + 1 if character.isspace() else number)
-        before = character
-    last = max(number, 0)
-    return [min(numbers[start], last) if start < len(numbers) else last for start in starts]
 
 
 def seed_subword_sampling(seed: int) -> None:

@@ -66,3 +66,19 @@ class UnitSplitter:
     def _kept(self, words: list[str]) -> list[str]:
         """Leave out empty words, unless the vocabulary has a piece for a single space."""
         return words if "" in self.ids else [word for word in words if word]
+
+
+def word_indices(text: str, starts: Sequence[int]) -> list[int]:
+    """Return the index, from 0, of the word in `text` that each piece belongs to.
+
+    starts: The character position where each piece starts. A piece that starts with whitespace
+        belongs to the next word. A piece after the last word belongs to the last word.
+    """
+    number, numbers, before = -1, [], " "
+    for character in text:
+        number += before.isspace() and not character.isspace()
+        # Whitespace belongs to the next word.
+        numbers.append(number + 1 if character.isspace() else number)
+        before = character
+    last = max(number, 0)
+    return [min(numbers[start], last) if start < len(numbers) else last for start in starts]
