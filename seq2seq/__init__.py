@@ -4,9 +4,10 @@
 >>> translator = seq2seq.Translator.load("runs/quickstart/base/model")
 >>> translator.translate(["The baker buys fresh bread."])
 
-This module is the public interface. `train` trains a model, `load` opens a trained model, and each
-task has its own class. A wrong value or file raises `UserError`, and an argument of the wrong type
-raises TypeError. The message is one line that says what is wrong and what to do.
+This module is the public interface. `train` trains a model. `load` loads a trained model and
+returns an object of the class for its task, such as `Translator`. A wrong value or file raises
+`UserError`. An argument of the wrong type raises TypeError. The message of both errors is one line
+that says what is wrong and what to do.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ __all__ = [
     "ValidationRow",
     "__version__",
     "load",
+    "plot_curves",
     "train",
 ]
 
@@ -54,6 +56,7 @@ if TYPE_CHECKING:
     from seq2seq.decoding.tagger import Tagger
     from seq2seq.decoding.translator import Translator
     from seq2seq.errors import UserError
+    from seq2seq.evaluation.plots import plot_curves
     from seq2seq.training.callbacks import (
         Callback,
         StopTraining,
@@ -79,6 +82,7 @@ else:
         "decoding.tagger": ("Tagger",),
         "decoding.translator": ("Translator",),
         "errors": ("UserError",),
+        "evaluation.plots": ("plot_curves",),
         "training.callbacks": ("Callback", "StopTraining", "TrainingRow", "ValidationRow"),
         "training.run_training": ("TrainingResult",),
         "training.train": ("train",),

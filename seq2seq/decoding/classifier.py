@@ -1,4 +1,4 @@
-"""The text classifier: predicts one label for each text."""
+"""The text classifier, which predicts one label for each text."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Classifier(Labeller):
     tasks: ClassVar[tuple[Task, ...]] = (CLASSIFICATION,)
 
     def classify(self, texts: Iterable[str]) -> list[str]:
-        """Return the most likely label of each text, in order. A blank text gets "".
+        """Return the most likely label of each text, in order. The label of a blank text is "".
 
         Unknown tokens are logged as warnings.
 

@@ -1,4 +1,4 @@
-"""The base class of classifier and tagger: predicts labels and their probabilities for texts."""
+"""The base class of classifier and tagger, which predicts labels and their probabilities."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ _WINDOW = 2048  # texts that are sorted by length together
 class Labelling:
     """The predicted labels of one text. The labels are empty for a blank text.
 
-    labels: the most likely label of the text (classifier) or of each of its words (tagger).
-    probabilities: [W, labels] float32, one row for each entry of `labels`. The columns are in the
-    order of `Labeller.names`.
+    labels: the most likely label of the text (classifier) or of each word of the text (tagger).
+    probabilities: [W, labels] float32. Row w holds the probabilities of all labels for entry w of
+    `labels`. The columns are in the order of `Labeller.names`.
     notes: messages for the user about this text.
     """
 
@@ -57,11 +57,14 @@ class Labeller:
     ) -> None:
         """Move the network of `model` to a device.
 
-        device: the CPU if None. dtype: of the matrix products, float32 if None. batch_size: the
-        largest number of texts in a batch. Raises UserError for a batch size below 1.
+        device: the device to run on; None means the CPU.
+        dtype: the dtype of matrix products; None means float32.
+        batch_size: the largest number of texts in a batch.
+
+        Raises UserError for a batch size below 1.
         """
         if batch_size < 1:
-            raise UserError(f"the batch size must be at least 1, but is {batch_size}")
+            raise UserError(f"the batch size must be at least 1, but batch_size is {batch_size}")
         self.device, self.dtype = device or torch.device("cpu"), dtype or torch.float32
         self.codec, self.batch_size = model.codec, batch_size
         self.max_tokens = model.config.data.max_tokens
@@ -94,7 +97,7 @@ class Labeller:
         return cls(model, device=chosen, dtype=dtype, batch_size=batch_size)
 
     def label(self, texts: Iterable[str], first: int = 1) -> Iterator[Labelling]:
-        """Yield the labels of each text, in order.
+        """Yield the labels and their probabilities for each text, in order.
 
         A tagger expects texts whose words are separated by single spaces. first: the number of the
         first text in the notes.
@@ -125,7 +128,12 @@ class Labeller:
 
     @torch.inference_mode()
     def _probabilities(self, ids: Sequence[list[int]]) -> list[np.ndarray]:
-        """Return the probabilities [W, labels] float32 of each text, given its source ids."""
+        """Return the label probabilities of each text, as one array [W, labels] float32.
+
+        W is 1 for a classifier, and the number of words in the text for a tagger.
+
+        ids: the source token ids of each text.
+        """
         source, words = self.codec.source, self.codec.task.labels_each_word
         texts = [np.asarray(row[: -1 if words else None], np.int64) for row in ids]
         tokens, lengths = pad_sequences(texts, source.pad, source.eos)

@@ -1,4 +1,4 @@
-"""The language model: generates text after a prompt, and measures the perplexity of a text."""
+"""The language model, which continues a prompt and measures the perplexity of a text."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _LENGTH = 200  # tokens to generate if the options set no maximum
 
 
 class LanguageModel:
-    """A language model that generates text. Open a model folder with `LanguageModel.load(folder)`.
+    """A model of the task "language-model". Open a model folder with `LanguageModel.load(folder)`.
 
     A `LanguageModel` keeps no state between calls, so several threads may share one.
     """
@@ -49,8 +49,8 @@ class LanguageModel:
     ) -> None:
         """Combine an engine with the codec and the configuration of its model.
 
-        machine: the PyTorch model, its device and the dtype of its matrix products. Only
-        `perplexity` needs it.
+        machine: the PyTorch model, its device and the dtype of its matrix products. Only the method
+        `perplexity` needs this argument.
         """
         self.engine, self.config, self.tokenizer = engine, config, codec.target
         self._machine = machine
@@ -65,7 +65,8 @@ class LanguageModel:
     ) -> LanguageModel:
         """Return a language model that runs `model` with PyTorch.
 
-        device: the CPU if None. dtype: of the matrix products, float32 if None.
+        device: the device to run on; None means the CPU.
+        dtype: the dtype of matrix products; None means float32.
         """
         from seq2seq.decoding.torch_engine import TorchEngine
 
@@ -98,9 +99,11 @@ class LanguageModel:
         The hidden state is carried from line to line, so the whole text is one sequence. The end of
         a line counts as a token if the model was trained with line ends (`data.line_ends`).
 
-        text: one string, or an iterable of its lines. Returns the perplexity (`value`), the loss in
-        nats per token (`loss`) and the number of tokens (`tokens`). Raises TypeError for a line
-        that is not a string. Raises UserError for a text without tokens.
+        text: the text as one string, or as an iterable of lines.
+
+        Returns an object with three fields: the perplexity (`value`), the loss in nats per token
+        (`loss`) and the number of tokens (`tokens`). Raises TypeError for a line that is not a
+        string. Raises UserError for a text without tokens.
         """
         lines = text.removesuffix("\n").split("\n") if isinstance(text, str) else text
         return self.measure(each_text(lines, "lines"), "the text")
@@ -108,13 +111,13 @@ class LanguageModel:
     def measure(self, lines: Iterable[str], name: str) -> Perplexity:
         """Return the perplexity of the model on the lines of one text.
 
-        name: what error messages call the text. Raises the same errors as `perplexity`.
+        name: the name of the text in error messages. Raises the same errors as `perplexity`.
         """
         from seq2seq.models.perplexity import perplexity_of_lines
 
         if self._machine is None:
             raise UserError(
-                "perplexity needs a model that runs on PyTorch: open it with LanguageModel.load"
+                "perplexity needs a PyTorch model: open the model folder with LanguageModel.load"
             )
         model, device, dtype = self._machine
         return perplexity_of_lines(model, lines, device, dtype, name)
@@ -132,10 +135,10 @@ class LanguageModel:
     ) -> str:
         """Sample a continuation of the prompt and return it without the prompt.
 
-        prompt: the text to continue; None generates a text from its beginning.
+        prompt: the text to continue. With None, the model starts a new text.
         max_length: the number of tokens to generate.
-        temperature, top_k, top_p, seed: as in `SamplingOptions`.
-        options: the sampling options. They replace the keyword arguments.
+        temperature, top_k, top_p, seed: the fields of `SamplingOptions` with the same names.
+        options: sampling options, which replace the keyword arguments.
 
         Raises TypeError if both `options` and keyword arguments are given. Raises UserError for a
         value out of range, and for a prompt without tokens.
@@ -162,7 +165,8 @@ class LanguageModel:
         if self.config.decoder.bidirectional:
             _log.warning(
                 "the model is bidirectional: it was trained to see the tokens on both sides of a "
-                "position, so the text that it generates from left to right will make no sense"
+                "position, so the generated text will make no sense; use a model that was trained "
+                "with decoder.bidirectional = false"
             )
         tokenizer = self.tokenizer
         context: list[int] = []
@@ -171,7 +175,9 @@ class LanguageModel:
             require_text(prompt, "prompt")
             context, line = self._encode_prompt(prompt)
             if not context:
-                raise UserError("the prompt is empty: write at least one word, or omit the prompt")
+                raise UserError(
+                    "the prompt is empty: write at least one word, or leave out the prompt"
+                )
         text = tokenizer.decode([line], tabs=True)[0]
         shown = len(text)
         for token in self.tokens(context, options):
@@ -202,9 +208,9 @@ class LanguageModel:
         return [*(i for ids in before for i in (*ids, *end)), *last], last
 
     def tokens(self, context: list[int], options: SamplingOptions) -> Iterator[int]:
-        """Sample a continuation of BOS and the token ids `context`, and yield its token ids.
+        """Sample a continuation of the token ids `context`, and yield the sampled token ids.
 
-        Yields `options.max_length` ids; 200 if that is None.
+        BOS is put before `context`. Yields `options.max_length` ids (None means 200).
         """
         tokenizer = self.tokenizer
         # A model that was trained without line ends never generates EOS.

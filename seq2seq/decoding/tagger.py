@@ -1,4 +1,4 @@
-"""The sequence tagger: predicts one label for each word of a sentence."""
+"""The sequence tagger, which predicts one label for each word of a sentence."""
 
 from __future__ import annotations
 
@@ -17,7 +17,9 @@ class Tagger(Labeller):
     tasks: ClassVar[tuple[Task, ...]] = (TAGGING,)
 
     def tag(self, sentences: Iterable[str | Sequence[str]]) -> list[list[str]]:
-        """Return a label for each word of each sentence, in order. A blank sentence gets [].
+        """Return one list of labels for each sentence, with one label for each word.
+
+        The list of a blank sentence is empty.
 
         Unknown tokens are logged as warnings.
 

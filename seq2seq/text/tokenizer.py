@@ -25,7 +25,7 @@ _BREAKS_BUT_TABS = {code: space for code, space in _BREAKS.items() if code != or
 
 
 class Tokenizer:
-    """A vocabulary. It converts text to ids, without special ids, and ids to text."""
+    """A tokenizer that converts text to ids (without special ids) and ids to text."""
 
     def __init__(
         self,
@@ -49,13 +49,13 @@ class Tokenizer:
         try:
             self._processor.LoadFromSerializedProto(model)
         except RuntimeError:
-            raise UserError("the tokenizer file is not a SentencePiece model") from None
+            raise UserError("not a SentencePiece model; copy the tokenizer file again") from None
         self.pad: int = self._processor.pad_id()
         self.unk: int = self._processor.unk_id()
         self.bos: int = self._processor.bos_id()
         self.eos: int = self._processor.eos_id()
         if min(self.pad, self.unk, self.bos, self.eos) < 0:
-            raise UserError("the SentencePiece model lacks one of <pad>, <unk>, <s>, </s>")
+            raise UserError("the model lacks one of <pad>, <unk>, <s>, </s>; train a new model")
         self.settings = read_settings(model)
         self.kind = kind or self.settings.kind
         self._set_rules(lowercase, normalization)
@@ -151,7 +151,7 @@ class Tokenizer:
         return [self.rules.restore(text).translate(table) for text in texts]
 
     def piece_words(self, line: str) -> list[int]:
-        """Return, for each id that `encode` returns, the index of its word in the line, from 0."""
+        """Return the index, from 0, of the word that each id from `encode` belongs to."""
         if units := self._units:
             return units.word_numbers(units.split(self.rules.prepare(line)))
         prepared, text, origins = self.rules.prepare_with_origins(line)
@@ -159,7 +159,7 @@ class Tokenizer:
         return word_indices(text, [origins[piece.begin] for piece in encoded.pieces])
 
     def piece_starts(self, ids: Sequence[int]) -> list[int]:
-        """Return the character position in the decoded text where the text of each id starts."""
+        """Return where the text of each id starts in the decoded text, in characters from 0."""
         if not ids:
             return []
         decoded = self._processor.DecodeIdsAsImmutableProto(list(ids))
@@ -178,10 +178,10 @@ class Tokenizer:
         return [int(self._processor.PieceToId(piece)) for piece in pieces]
 
     def parse_ids(self, words: Sequence[str], number: int) -> list[int]:
-        """Parse decimal ids. Raises UserError, with the line `number`, for an invalid id."""
+        """Convert decimal numbers to ids. The error for an invalid id names the line `number`."""
         for word in words:
             if not (word.isascii() and word.isdigit() and int(word) < len(self)):
-                raise UserError(f"line {number}: {word!r} is not an id from 0 to {len(self) - 1}")
+                raise UserError(f"line {number}: {word!r} is not an id; use 0 to {len(self) - 1}")
         return [int(word) for word in words]
 
 
@@ -225,7 +225,7 @@ def train_tokenizer(
                 empty = empty and not normalize_text(text, rule).strip(" \t▁")
                 yield text
             if empty:
-                raise UserError(f"{name} is empty: there is nothing to learn a vocabulary from")
+                raise UserError(f"{name} is empty; give at least one line to learn a vocabulary")
         except (Exception, KeyboardInterrupt) as error:
             # SentencePiece would ignore the error and fail later. Without any text it would even
             # abort the process. Give it one letter, so that it finishes, then raise the error.
