@@ -52,9 +52,7 @@ def prepared(folder: Path, pairs: list[tuple[str, str]], **tokenizer: object) ->
 @KIND
 def test_targets_come_out_as_they_were_and_sources_are_folded(kind: str, tmp_path: Path) -> None:
     pairs = [(line, line) for line in TARGETS * 3]
-    codec = prepared(
-        tmp_path, [*pairs, ("a b", "a b")], kind=kind, vocabulary=SIZES[kind]
-    )
+    codec = prepared(tmp_path, [*pairs, ("a b", "a b")], kind=kind, vocabulary=SIZES[kind])
     assert codec.target.decode(codec.target.encode(TARGETS)) == TARGETS
     folded = codec.source.encode(["１０ ２"])
     assert folded == codec.source.encode(["10  2"])
