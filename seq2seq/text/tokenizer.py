@@ -16,7 +16,7 @@ from seq2seq.errors import UserError
 from seq2seq.text.case_marks import CaseMarker
 from seq2seq.text.learning import explain_failure, learn_model
 from seq2seq.text.normalization import TextRules, normalize_text
-from seq2seq.text.units import UnitSplitter, word_indices
+from seq2seq.text.units import UnitSplitter, unit_starts, word_indices, words_between
 from seq2seq.text.vocabulary_file import read_settings
 
 # All characters that a program could treat as a line end, and the tab that separates columns.
@@ -152,9 +152,14 @@ class Tokenizer:
 
     def piece_words(self, line: str) -> list[int]:
         """Return the index, from 0, of the word that each id from `encode` belongs to."""
-        if units := self._units:
-            return units.word_numbers(units.split(self.rules.prepare(line)))
         prepared, text, origins = self.rules.prepare_with_origins(line)
+        if units := self._units:
+            split = units.split(prepared)
+            if self.kind == "word" or self.settings.normalization != "identity":
+                return units.word_numbers(split)
+            # Without case marks, SentencePiece puts one space before the text.
+            starts = unit_starts(split, added=0 if self.rules.marker else 1)
+            return word_indices(text, [origins[start] for start in starts])
         encoded = self._processor.EncodeAsImmutableProto(prepared)
         return word_indices(text, [origins[piece.begin] for piece in encoded.pieces])
 
@@ -222,6 +227,7 @@ def train_tokenizer(
         try:
             for line in lines:
                 text = rules.prepare(line)
+                text = words_between(text, config.symbols) if config.kind == "word" else text
                 empty = empty and not normalize_text(text, rule).strip(" \t▁")
                 yield text
             if empty:

@@ -5,6 +5,7 @@ SentencePiece itself would merge a series of unknown words or characters into on
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from itertools import accumulate
 
@@ -66,6 +67,21 @@ class UnitSplitter:
     def _kept(self, words: list[str]) -> list[str]:
         """Leave out empty words, unless the vocabulary has a piece for a single space."""
         return words if "" in self.ids else [word for word in words if word]
+
+
+def words_between(text: str, symbols: Sequence[str]) -> str:
+    """Return a text without its symbols, to learn words from: a symbol is a word of its own."""
+    pattern = symbol_pattern(symbols)
+    return re.sub(f" ?{pattern.pattern} ?", " ", text).strip(" ") if pattern else text
+
+
+def unit_starts(units: Sequence[str], added: int) -> list[int]:
+    """Return the position in the text where each unit starts.
+
+    added: The number of characters that SentencePiece has put before the text.
+    """
+    ends = accumulate(map(len, units))
+    return [max(0, end - len(unit) - added) for unit, end in zip(units, ends, strict=True)]
 
 
 def word_indices(text: str, starts: Sequence[int]) -> list[int]:

@@ -60,7 +60,7 @@ _learned: dict[str, Tokenizer] = {}
 
 def marked_tokenizer(kind: str) -> Tokenizer:
     if kind not in _learned:
-        size = {"bpe": 330, "unigram": 300}.get(kind, 60)
+        size = {"bpe": 330, "unigram": 290}.get(kind, 60)
         values = TokenizerConfig(
             kind=kind, vocabulary=size, case="marked", symbols=["<b>"], normalization="identity"
         )
