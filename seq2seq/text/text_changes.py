@@ -106,7 +106,11 @@ def add_capitals(
     for number, example in enumerate(examples):
         yield example
         if wanted and int((number + 1) * fraction) > int(number * fraction):
-            copy = example._replace(**{side: in_capitals(getattr(example, side)) for side in sides})
+            source, target = (
+                in_capitals(text) if side in sides else text
+                for side, text in (("source", example.source), ("target", example.target))
+            )
+            copy = example._replace(source=source, target=target)
             if copy != example:
                 counts["in capitals"] += 1
                 yield copy
