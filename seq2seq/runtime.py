@@ -14,6 +14,14 @@ import torch
 from seq2seq.errors import UserError
 
 
+def _use_one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+# A forked child has no copy of the parent's OpenMP threads, so it would wait for them forever.
+os.register_at_fork(after_in_child=_use_one_thread)
+
+
 def keep_freed_memory() -> None:
     """Make the C library glibc keep freed memory for reuse instead of returning it to the system.
 

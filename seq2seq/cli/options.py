@@ -12,8 +12,17 @@ from seq2seq.errors import UserError
 
 
 def model_folders(models: str) -> list[Path]:
-    """Return the model folders in a comma-separated list. Raises UserError for an empty name."""
-    names = models.split(",")
+    """Return the model folders in a comma-separated list.
+
+    The name of a folder may contain commas itself: the longest names that exist are taken.
+    Raises UserError for an empty name.
+    """
+    parts, names = models.split(","), []
+    while parts:
+        ends = range(len(parts), 1, -1)
+        end = next((end for end in ends if Path(",".join(parts[:end])).is_dir()), 1)
+        names.append(",".join(parts[:end]))
+        parts = parts[end:]
     if not all(names):
         raise UserError(
             f"{models!r}: the name of a model folder is missing; write FOLDER, or FOLDER,FOLDER "
@@ -70,8 +79,48 @@ def with_model_options(command: Callable[..., Any]) -> Callable[..., Any]:
     )
 
 
+def with_text_constraints(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the constraints that language models share with translators."""
+    for option in (
+        click.option(
+            "--stop",
+            multiple=True,
+            metavar="TEXT",
+            help="End a translation where TEXT would start, and leave TEXT out. May be repeated.",
+        ),
+        click.option(
+            "--no-repeat-ngram",
+            type=int,
+            default=0,
+            show_default=True,
+            metavar="N",
+            help="Forbid to repeat a sequence of N subwords. 0: allow repetitions.",
+        ),
+        click.option(
+            "--forbid",
+            multiple=True,
+            metavar="PHRASE",
+            help="Never write PHRASE, as whole words. May be repeated.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
 # In reverse order: the option that is added last comes first in the help.
 _SEARCH_OPTIONS = (
+    click.option(
+        "--require",
+        multiple=True,
+        metavar="PHRASE",
+        help="Write PHRASE, as whole words, in every translation. May be repeated.",
+    ),
+    click.option(
+        "--target-prefix",
+        default="",
+        metavar="TEXT",
+        help="Start the translation of every line with TEXT.",
+    ),
     click.option(
         "--utility",
         type=click.Choice(["chrf", "bleu"]),
@@ -123,7 +172,7 @@ _SEARCH_OPTIONS = (
         "--max-length",
         type=int,
         help="Maximum length of a translation in subwords, including the end-of-sentence token."
-        "  [default: twice the source length + 10]",
+        "  [default: a limit learned from the training pairs]",
     ),
     click.option(
         "--min-length",
@@ -153,5 +202,36 @@ _SEARCH_OPTIONS = (
 def with_search_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options that select and configure the search, such as --beam, to a command."""
     for option in _SEARCH_OPTIONS:
+        command = option(command)
+    return with_text_constraints(command)
+
+
+# The names that `with_source_options` adds.
+SOURCE_OPTIONS = ("split_sentences", "source_prefix", "protect")
+
+
+def with_source_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that prepare source lines: the fields of `SourceOptions`."""
+    for option in (
+        click.option(
+            "--protect",
+            is_flag=True,
+            help="Keep placeholders ({0}, %s), tags (<b>), URLs, e-mail addresses and numbers as "
+            "they are: take them out of a line and put them into its translation.",
+        ),
+        click.option(
+            "--source-prefix",
+            multiple=True,
+            metavar="TEXT",
+            help="Start each line, and each part of a line that is split, with TEXT, for example "
+            "the tag <2de>. If repeated, a line keeps the TEXT that it starts with.",
+        ),
+        click.option(
+            "--split-sentences",
+            is_flag=True,
+            help="Split lines into sentences, translate each sentence alone, and join the "
+            "translations with the white space of the line.",
+        ),
+    ):
         command = option(command)
     return command

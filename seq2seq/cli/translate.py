@@ -13,9 +13,11 @@ import click
 from seq2seq.cli import line_io
 from seq2seq.cli.options import (
     MODEL_OPTIONS,
+    SOURCE_OPTIONS,
     model_folders,
     with_model_options,
     with_search_options,
+    with_source_options,
 )
 
 if TYPE_CHECKING:
@@ -50,6 +52,7 @@ def open_translator(
     type=click.Path(path_type=Path),
     help="Write the translations to this file instead of stdout.",
 )
+@with_source_options
 @with_search_options
 @click.option(
     "--n-best",
@@ -86,18 +89,21 @@ def translate_command(
 
     MODEL is a model folder, or several folders A,B,C that translate as an ensemble. Each input line
     gives one output line, in the same order. The command writes a translation as soon as all
-    earlier lines are translated.
+    earlier lines are translated. If INPUT is a table, such as a .tsv or .csv file, the command
+    reads its source column.
     """
     from seq2seq.decoding.options import search_options
     from seq2seq.decoding.results import NoteLog
+    from seq2seq.decoding.source_options import SourceOptions
 
     machine = {name: options.pop(name) for name in MODEL_OPTIONS}
+    lines = SourceOptions(**{name: options.pop(name) for name in SOURCE_OPTIONS})
     search = search_options(n_best=n_best, **options)
     if alignments is not None:
         line_io.require_separate_file(alignments, "--alignments", output)
     soft = alignments is not None and alignments.suffix == ".jsonl"
     with ExitStack() as opened:
-        source = opened.enter_context(line_io.open_source(input_file))
+        source = opened.enter_context(line_io.open_source(input_file, model_folders(model)[0]))
         sink = opened.enter_context(line_io.open_sink(output, [input_file]))
         beside = alignments and opened.enter_context(line_io.open_sink(alignments, [input_file]))
         translator = open_translator(model, **machine)
@@ -106,7 +112,7 @@ def translate_command(
         windows = line_io.read_windows(source, _WINDOW)
         advance = opened.enter_context(line_io.show_line_progress("translating", source, sink))
         results = translator.translate_windows(
-            windows, search, align=beside is not None, advance=advance
+            windows, search, align=beside is not None, advance=advance, source=lines
         )
         log = opened.enter_context(NoteLog())
         for number, result in enumerate(results, start=1):
@@ -178,10 +184,13 @@ def score_command(
     into parts, but this command does not.
     """
     from seq2seq.decoding.options import GreedyOptions
+    from seq2seq.progress import show_progress
 
     GreedyOptions(length_penalty=length_penalty)  # refuse a wrong value before loading the model
     sources, targets = line_io.read_parallel_lines(source_file, target_file)
     with line_io.open_sink(output, [source_file, target_file]) as sink:
         translator = open_translator(model, **machine)
-        for translation in translator.score(sources, targets, length_penalty):
+        with show_progress("scoring", len(sources), wanted=not sink.isatty()) as advance:
+            scored = translator.score(sources, targets, length_penalty, advance=advance)
+        for translation in scored:
             sink.write(f"{translation.score:.6f}\n".encode())

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import ClassVar, Self
 
 import numpy as np
 import torch
 
 from seq2seq import runtime
+from seq2seq.decoding.arguments import each_text
+from seq2seq.decoding.embedding import Pool, embed_texts
+from seq2seq.decoding.loadable import LoadableModel
 from seq2seq.decoding.micro_batches import batches_by_length, windows
 from seq2seq.decoding.results import Note, NoteLog, unknown_tokens_note, unknown_words_note
 from seq2seq.errors import UserError
-from seq2seq.models.folder import Model, load_model
+from seq2seq.models.folder import Model
 from seq2seq.tasks import CLASSIFICATION, TAGGING, Task
 from seq2seq.text.batching import Batch, pad_sequences
 from seq2seq.text.labels import LabelSet
@@ -37,7 +39,7 @@ class Labelling:
     notes: list[Note] = field(default_factory=list)
 
 
-class Labeller:
+class Labeller(LoadableModel):
     """A model that labels raw text: the base class of `Classifier` and `Tagger`.
 
     names: all labels of the model, in the order of the columns of `Labelling.probabilities`.
@@ -74,27 +76,16 @@ class Labeller:
         self.network = model.network.ready(self.device)
 
     @classmethod
-    def load(
+    def from_model(
         cls,
-        folder: str | Path,
+        model: Model,
         *,
-        device: str = "auto",
-        precision: str = "fp32",
+        device: torch.device | None = None,
+        dtype: torch.dtype | None = None,
         batch_size: int = 64,
     ) -> Self:
-        """Open a model folder.
-
-        device: "auto" (a GPU if available, otherwise the CPU), "cpu", "cuda" or "cuda:1".
-        precision: "fp32", "bf16" or "auto".
-        batch_size: the largest number of texts in a batch.
-
-        Raises UserError if the folder is not a complete model folder, if the model has another
-        task, or if the device or the precision is not available.
-        """
-        chosen = runtime.select_device(device)
-        dtype = runtime.select_dtype(precision, chosen)
-        model = load_model(Path(folder), cls.tasks)
-        return cls(model, device=chosen, dtype=dtype, batch_size=batch_size)
+        """Return a labeller that runs `model` with PyTorch (see `LoadableModel.from_model`)."""
+        return cls(model, device=device, dtype=dtype, batch_size=batch_size)
 
     def label(self, texts: Iterable[str], first: int = 1) -> Iterator[Labelling]:
         """Yield the labels and their probabilities for each text, in order.
@@ -105,6 +96,29 @@ class Labeller:
         for window in windows(texts, _WINDOW):
             yield from self._window(window, first)
             first += len(window)
+
+    def embed(self, texts: Iterable[str], pooling: Pool = "summary") -> np.ndarray:
+        """Return one encoder vector for each text, [N, C] float32. A blank text gets zeros.
+
+        A tagger expects texts whose words are separated by white space, and returns the mean of the
+        states of the words.
+
+        pooling: "summary" for the encoder's summary of the text, "mean" for the mean of the encoder
+        states. Raises TypeError if `texts` is a single string, or if a text is not a string.
+        """
+        lines = list(each_text(texts, "texts"))
+        if self.codec.task.labels_each_word:
+            lines = [" ".join(line.split()) for line in lines]
+        return embed_texts(
+            self.network,
+            self.codec,
+            lines,
+            pooling=pooling,
+            device=self.device,
+            dtype=self.dtype,
+            batch_size=self.batch_size,
+            max_tokens=self.max_tokens,
+        )
 
     def _window(self, texts: list[str], first: int) -> list[Labelling]:
         """Return the labels of some texts. first: the number of the first text, for notes."""

@@ -12,7 +12,7 @@ from seq2seq.text.tokenizer import Tokenizer
 
 _log = logging.getLogger(__name__)
 
-NoteKind = Literal["split", "no tokens", "unknown tokens"]
+NoteKind = Literal["split", "no tokens", "unknown tokens", "sentences", "cut", "constraint"]
 
 _SHOWN = 10  # lines with unknown tokens to report one by one
 _NAMED = 5  # unknown tokens of a line to name
@@ -20,11 +20,14 @@ _NAMED = 5  # unknown tokens of a line to name
 
 @dataclass(frozen=True)
 class Note:
-    """A note that tells the user that an input line was split, or lacks known tokens.
+    """A note for the user about one input line.
 
     line: the number of the line in the input, counted from 1.
     kind: "split" if the line was too long and was translated in parts; "no tokens" if the tokenizer
-    found no tokens in the line; "unknown tokens" if the vocabulary lacks some of its tokens.
+    found no tokens in the line; "unknown tokens" if the vocabulary lacks some of its tokens;
+    "sentences" if the line looks like several sentences, unlike the
+    training text; "cut" if the best translation was cut at the maximum length; "constraint" if the
+    best translation does not meet a constraint of the search, or has lost or repeated a mark.
     text: the message for the user.
     """
 

@@ -12,14 +12,16 @@ from itertools import islice
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from seq2seq import runtime
 from seq2seq.errors import UserError
 from seq2seq.models.folder import Model
-from seq2seq.models.loss import cross_entropy
+from seq2seq.models.loss import Loss, cross_entropy
 from seq2seq.models.network import HiddenState
 from seq2seq.progress import track
 from seq2seq.text import batching, bptt
+from seq2seq.text.batching import Batch
 from seq2seq.text.dataset import Dataset, encode_examples
 from seq2seq.text.example import Example
 
@@ -32,13 +34,20 @@ _LINES = 10_000  # lines to encode at once
 class Perplexity:
     """The perplexity of a model on a text.
 
+    The vocabulary may lack some words or characters of a text. They become the token `<unk>`, which
+    is easy to predict, so a text with many unknown tokens has a misleadingly low perplexity.
+
     Attributes:
         nll: Negative log-likelihood, summed over all tokens, in nats.
         tokens: Number of tokens. Line ends count if the model was trained with line-end tokens.
+        unknown: Number of unknown tokens (`<unk>`) among them.
+        unknown_nll: Negative log-likelihood, summed over the unknown tokens, in nats.
     """
 
     nll: float
     tokens: int
+    unknown: int = 0
+    unknown_nll: float = 0.0
 
     @property
     def loss(self) -> float:
@@ -48,7 +57,44 @@ class Perplexity:
     @property
     def value(self) -> float:
         """The perplexity exp(loss). The exponent is limited to 700 to avoid an overflow."""
-        return math.exp(min(self.loss, 700))
+        return exp_loss(self.loss)
+
+    @property
+    def unknown_share(self) -> float:
+        """The fraction of unknown tokens, 0 to 1."""
+        return self.unknown / self.tokens
+
+    @property
+    def known_loss(self) -> float | None:
+        """The loss over all tokens but the unknown ones. None if all tokens are unknown."""
+        known = self.tokens - self.unknown
+        return (self.nll - self.unknown_nll) / known if known else None
+
+    @property
+    def known_value(self) -> float | None:
+        """The perplexity without the unknown tokens. None if all tokens are unknown."""
+        return None if self.known_loss is None else exp_loss(self.known_loss)
+
+    def describe_unknown(self) -> str:
+        """Return the share of unknown tokens and the perplexity without them, as a clause.
+
+        Return "" if there are no unknown tokens.
+        """
+        if not self.unknown:
+            return ""
+        share, value = format_share(self.unknown_share), self.known_value
+        without = "" if value is None else f", perplexity without them {value:.3f}"
+        return f"{share} unknown tokens (<unk>){without}"
+
+
+def exp_loss(loss: float) -> float:
+    """Return the perplexity of a loss in nats per token. The exponent is limited to 700."""
+    return math.exp(min(loss, 700))
+
+
+def format_share(share: float) -> str:
+    """Return a fraction above 0 as a percentage that is not rounded down to zero."""
+    return f"{100 * share:.2f} %" if share >= 0.00005 else "below 0.01 %"
 
 
 def perplexity_of_lines(
@@ -113,13 +159,16 @@ def perplexity_of_batches(
         dtype: The dtype of matrix products.
         shown: Show a progress bar if stderr is a terminal.
     """
-    network, nll, tokens = model.network.ready(device), 0.0, 0
+    network, unk = model.network.ready(device), _unknown_id(model)
+    nll, tokens, unknown, unknown_nll = 0.0, 0, 0, 0.0
     for rows in track(batches, "measuring", len(batches), wanted=shown):
         batch = batching.collate_examples(dataset, rows, model.codec).to(device)
         with runtime.autocast(device, dtype):
             loss = cross_entropy(network, batch)
         nll, tokens = nll + float(loss.nll), tokens + loss.tokens
-    return Perplexity(nll, tokens)
+        of_unknown = _unknown_losses(loss, batch, unk)
+        unknown, unknown_nll = unknown + len(of_unknown), unknown_nll + float(of_unknown.sum())
+    return Perplexity(nll, tokens, unknown, unknown_nll)
 
 
 @torch.no_grad()
@@ -141,11 +190,26 @@ def perplexity_of_ids(
     network = model.network.ready(device)
     config = model.config
     window = config.training.window if config.decoder.bidirectional else _WINDOW
-    nll = 0.0
+    nll, unknown, unknown_nll, unk = 0.0, 0, 0.0, _unknown_id(model)
     carried: HiddenState | None = None
     batches = bptt.consecutive_windows(ids, window, model.codec.target)
     for batch in track(batches, "measuring", -(-len(ids) // window), wanted=shown):
+        batch = batch.to(device)
         with runtime.autocast(device, dtype):
-            loss = cross_entropy(network, batch.to(device), carried)
+            loss = cross_entropy(network, batch, carried)
         nll, carried = nll + float(loss.nll), loss.hidden
-    return Perplexity(nll, len(ids))
+        of_unknown = _unknown_losses(loss, batch, unk)
+        unknown, unknown_nll = unknown + len(of_unknown), unknown_nll + float(of_unknown.sum())
+    return Perplexity(nll, len(ids), unknown, unknown_nll)
+
+
+def _unknown_id(model: Model) -> int | None:
+    """Return the id of <unk> in the targets. Return None for labels, which are never unknown."""
+    return model.codec.target.unk if model.config.task.has_target_text else None
+
+
+def _unknown_losses(loss: Loss, batch: Batch, unk: int | None) -> Tensor:
+    """Return the losses of the target tokens that are unknown, [n] in nats."""
+    if unk is None:
+        return loss.token_nll[:0]
+    return loss.token_nll[batch.outputs.flatten()[batch.target_index] == unk]

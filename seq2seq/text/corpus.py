@@ -5,7 +5,7 @@ exceptions:
 
 - A byte order mark at the start of a file is dropped.
 - A newline inside a value of a table becomes a space.
-- If the header of a TSV file ends in "\r\n", the "\r" at the end of each line is dropped.
+- A line may end in "\r\n" instead of "\n".
 
 Memory use does not grow with the size of the corpus.
 """
@@ -16,12 +16,14 @@ from collections.abc import Iterator
 from itertools import zip_longest
 from pathlib import Path
 
-from seq2seq.config.schema import DataConfig, Side
+from seq2seq.config.schema import Config, DataConfig
 from seq2seq.errors import UserError
+from seq2seq.files import PACKED_SUFFIXES
 from seq2seq.text.example import Example
 from seq2seq.text.lines import read_lines
 from seq2seq.text.memory import MemoryData, Split, data_columns
-from seq2seq.text.tables import TABLE_SUFFIXES, read_hub, read_table
+from seq2seq.text.references import reference_sides, with_references
+from seq2seq.text.tables import read_hub, read_table, table_format
 
 
 def read_examples(
@@ -40,7 +42,25 @@ def read_examples(
     """
     if memory is not None and split in memory:
         return _refuse_empty(_without_source(data, memory.read(split)), split)
-    files = _find_files(data, split, in_memory=memory is not None)
+    examples = _read_pairs(data, split, in_memory=memory is not None)
+    if split == "train" or not data.references:
+        return examples
+    value = getattr(data, split)
+    if isinstance(value, list):
+        raise UserError(
+            f"data.references: data.{split} is a list of two files, so its further references have "
+            "no names; use the prefix of parallel files or a table"
+        )
+    others = [_read_pairs(side, split) for side in reference_sides(data)]
+    return with_references(examples, others)
+
+
+def _read_pairs(data: DataConfig, split: Split, *, in_memory: bool = False) -> Iterator[Example]:
+    """Yield the examples of a split from files or a hub dataset, without further references.
+
+    in_memory: See `_find_files`. Raises the errors of `read_examples`.
+    """
+    files = _find_files(data, split, in_memory=in_memory)
     if not files:
         hub_split = data.hub_splits[split]
         location = f"data.hub {data.hub!r}, split {hub_split!r}"
@@ -48,8 +68,8 @@ def read_examples(
     elif len(files) == 2:
         location = f"{files[0]} and {files[1]}"
         examples = _parallel(*files)
-    elif is_table(files[0]):
-        return read_table_file(data, files[0])
+    elif is_table(files[0]) or data.source:
+        return _read_table_pairs(data, files[0])
     else:
         location = str(files[0])
         examples = (Example("", line) for line in read_lines(files[0]))
@@ -58,16 +78,48 @@ def read_examples(
 
 def is_table(path: Path) -> bool:
     """Return whether the file name has the suffix of a table, which holds both sides of a pair."""
-    return path.name.endswith(TABLE_SUFFIXES)
+    return table_format(path) is not None
+
+
+def holds_pairs(data: DataConfig, path: Path) -> bool:
+    """Return whether a file is a table, or has tabs like a table although its name has no suffix.
+
+    If `data.source` is empty, a tab is a part of the text.
+    """
+    return is_table(path) or (bool(data.source) and _has_tabs(path))
+
+
+def _has_tabs(path: Path) -> bool:
+    """Return whether the first line of a file contains a tab."""
+    return "\t" in next(read_lines(path), "")
 
 
 def read_table_file(data: DataConfig, path: Path) -> Iterator[Example]:
     """Yield the examples of one table file. Read the columns that are configured in `data`.
 
-    Raises the same errors as `read_examples`.
+    Columns of further references are read if the table has them. Raises the same errors as
+    `read_examples`.
     """
-    examples = read_table(path, data_columns(data))
+    others = [_read_table_pairs(side, path) for side in reference_sides(data)]
+    return with_references(_read_table_pairs(data, path), others)
+
+
+def _read_table_pairs(data: DataConfig, path: Path) -> Iterator[Example]:
+    examples = read_table(path, data_columns(data), data.quoting)
     return _refuse_empty(_without_source(data, examples), str(path))
+
+
+def validation_sets(config: Config, memory: MemoryData | None = None) -> dict[str, DataConfig]:
+    """Return the validation sets by name, each as a `[data]` section whose `valid` is this set.
+
+    The set that chooses the best weights comes first. A set without a name has the name "". If the
+    validation data is in memory, it is the only set.
+    """
+    data = config.data
+    if memory is not None and "valid" in memory:
+        return {"": data}
+    names = sorted(data.valid_sets, key=lambda name: name != config.selecting_set)
+    return {name: data.model_copy(update={"valid": data.valid_sets[name]}) for name in names}
 
 
 def has_split(data: DataConfig, split: Split, memory: MemoryData | None = None) -> bool:
@@ -89,22 +141,9 @@ def input_files(data: DataConfig, split: Split) -> list[Path]:
     files = _find_files(data, split)
     if not files and data.hub is not None:
         return sorted(path for path in Path(data.hub).rglob("*") if path.is_file())
-    return files
-
-
-def locate_line(
-    data: DataConfig, split: Split, side: Side, number: int, memory: MemoryData | None = None
-) -> str:
-    """Return where one side of an example of a split comes from: a file and a line, or a row.
-
-    number: The position of the example in the split, counted from 1.
-    """
-    files = [] if memory is not None and split in memory else _find_files(data, split)
-    if not files:
-        return f"data.{split}, row {number}"
-    if is_table(files[0]):
-        return f"{files[0]}, row {number}"
-    return f"{files[0] if side == 'source' else files[-1]}:{number}"
+    if split != "train" and not isinstance(getattr(data, split), list):
+        files += [path for side in reference_sides(data) for path in _find_files(side, split)]
+    return list(dict.fromkeys(files))
 
 
 def _without_source(data: DataConfig, examples: Iterator[Example]) -> Iterator[Example]:
@@ -122,7 +161,9 @@ def _find_files(data: DataConfig, split: Split, *, in_memory: bool = False) -> l
         message mentions the argument.
     Raises UserError if the split is not configured or a file does not exist.
     """
-    value: str | list[str] | None = getattr(data, split)
+    value = getattr(data, split)
+    if isinstance(value, dict):  # several validation sets: the first one
+        value = next(iter(value.values()))
     if value is None:
         if not has_split(data, split):
             hub_key = "data.hub" if data.hub is None else f"data.hub_splits.{split}"
@@ -134,13 +175,14 @@ def _find_files(data: DataConfig, split: Split, *, in_memory: bool = False) -> l
         return []
     if isinstance(value, list):
         candidates = [[Path(name)] for name in value]
-    elif is_table(Path(value)):
-        candidates = [[Path(value)]]
-    elif not data.source:
-        candidates = [[Path(value), Path(f"{value}.gz")]]
+    elif not data.source or is_table(Path(value)):
+        candidates = [_with_packed(value)]
     else:
-        sides = (data.source, data.target)
-        candidates = [[Path(f"{value}.{side}"), Path(f"{value}.{side}.gz")] for side in sides]
+        candidates = [_with_packed(f"{value}.{side}") for side in (data.source, data.target)]
+        if not any(path.is_file() for paths in candidates for path in paths):
+            unnamed = next((path for path in _with_packed(value) if path.is_file()), None)
+            if unnamed is not None:
+                return [_require_tabs(unnamed, f"data.{split}")]
     existing = [[path for path in paths if path.is_file()] for paths in candidates]
     if all(existing):
         return [paths[0] for paths in existing]
@@ -149,7 +191,7 @@ def _find_files(data: DataConfig, split: Split, *, in_memory: bool = False) -> l
     if not any(existing) and data.hub is not None and split in data.hub_splits:
         return []
     missing = [
-        " or ".join(map(str, paths))
+        f"{paths[0]} or {paths[0]}.gz (.xz, .bz2, .zst)" if len(paths) > 1 else str(paths[0])
         for paths, files in zip(candidates, existing, strict=True)
         if not files
     ]
@@ -157,6 +199,21 @@ def _find_files(data: DataConfig, split: Split, *, in_memory: bool = False) -> l
         f"data.{split}: no such file: {' and '.join(missing)}; "
         "correct the name, or put the file into the folder $SEQ2SEQ_DATA"
     )
+
+
+def _with_packed(name: str) -> list[Path]:
+    """Return the paths of a file and of its compressed forms. The first that exists is read."""
+    return [Path(f"{name}{suffix}") for suffix in ("", *PACKED_SUFFIXES)]
+
+
+def _require_tabs(path: Path, key: str) -> Path:
+    """Return the path of a table without a suffix. Raises UserError if it contains no table."""
+    if not _has_tabs(path):
+        raise UserError(
+            f"{key}: {path} is not a table, because its first line has no tab; name a table, or "
+            "the common beginning of two parallel files"
+        )
+    return path
 
 
 def _refuse_empty(examples: Iterator[Example], location: str) -> Iterator[Example]:

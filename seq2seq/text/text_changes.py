@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from seq2seq.config.schema import Config, Side
+from seq2seq.config.schema import Config, DataConfig, Side
 from seq2seq.text import corpus
 from seq2seq.text.codec import Codec
 from seq2seq.text.dataset import Dataset
@@ -72,9 +72,24 @@ class NormalizationCount:
                     f"{change.lines:,}",
                     f"{self._read:,}",
                     side,
-                    corpus.locate_line(self._data, "train", side, change.row, memory),
+                    _locate(self._data, side, change.row, memory),
                     *_shown_change(change.before, change.after),
                 )
+
+
+def _locate(data: DataConfig, side: Side, number: int, memory: MemoryData | None) -> str:
+    """Return where one side of a training example comes from: a file and a line, or a row.
+
+    number: The position of the example in the training set, counted from 1.
+    """
+    in_memory = memory is not None and "train" in memory
+    files = [] if data.train is None or in_memory else corpus.input_files(data, "train")
+    if not files:
+        return f"data.train, row {number}"
+    first, *others = files
+    if corpus.is_table(first):
+        return f"{first}, row {number}"
+    return f"{others[0] if others and side == 'target' else first}:{number}"
 
 
 def _shown_change(before: str, after: str) -> tuple[str, str]:
