@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar, Self
 
 import numpy as np
@@ -14,6 +14,7 @@ from seq2seq.decoding.arguments import each_text
 from seq2seq.decoding.embedding import Pool, embed_texts
 from seq2seq.decoding.loadable import LoadableModel
 from seq2seq.decoding.micro_batches import batches_by_length, windows
+from seq2seq.decoding.results import Note, NoteLog, unknown_tokens_note, unknown_words_note
 from seq2seq.errors import UserError
 from seq2seq.models.folder import Model
 from seq2seq.tasks import CLASSIFICATION, TAGGING, Task
@@ -25,15 +26,17 @@ _WINDOW = 2048  # texts that are sorted by length together
 
 @dataclass(frozen=True)
 class Labelling:
-    """The predicted labels of one text. Both fields are empty for a blank text.
+    """The predicted labels of one text. The labels are empty for a blank text.
 
     labels: the most likely label of the text (classifier) or of each word of the text (tagger).
     probabilities: [W, labels] float32. Row w holds the probabilities of all labels for entry w of
     `labels`. The columns are in the order of `Labeller.names`.
+    notes: messages for the user about this text.
     """
 
     labels: list[str]
     probabilities: np.ndarray
+    notes: list[Note] = field(default_factory=list)
 
 
 class Labeller(LoadableModel):
@@ -84,13 +87,15 @@ class Labeller(LoadableModel):
         """Return a labeller that runs `model` with PyTorch (see `LoadableModel.from_model`)."""
         return cls(model, device=device, dtype=dtype, batch_size=batch_size)
 
-    def label(self, texts: Iterable[str]) -> Iterator[Labelling]:
+    def label(self, texts: Iterable[str], first: int = 1) -> Iterator[Labelling]:
         """Yield the labels and their probabilities for each text, in order.
 
-        A tagger expects texts whose words are separated by single spaces.
+        A tagger expects texts whose words are separated by single spaces. first: the number of the
+        first text in the notes.
         """
         for window in windows(texts, _WINDOW):
-            yield from self._window(window)
+            yield from self._window(window, first)
+            first += len(window)
 
     def embed(self, texts: Iterable[str], pooling: Pool = "summary") -> np.ndarray:
         """Return one encoder vector for each text, [N, C] float32. A blank text gets zeros.
@@ -115,8 +120,10 @@ class Labeller(LoadableModel):
             max_tokens=self.max_tokens,
         )
 
-    def _window(self, texts: list[str]) -> list[Labelling]:
+    def _window(self, texts: list[str], first: int) -> list[Labelling]:
+        """Return the labels of some texts. first: the number of the first text, for notes."""
         ids = self.codec.source_ids(texts)
+        note = unknown_words_note if self.codec.task.labels_each_word else unknown_tokens_note
         labellings = [Labelling([], np.zeros((0, len(self.names)), np.float32)) for _ in texts]
         order = sorted(
             (i for i, text in enumerate(texts) if text.strip()), key=lambda i: len(ids[i])
@@ -128,7 +135,9 @@ class Labeller(LoadableModel):
                 rows, self._probabilities([ids[i] for i in rows]), strict=True
             ):
                 likeliest = probabilities.argmax(axis=1)
-                labellings[row] = Labelling([self.names[i] for i in likeliest], probabilities)
+                notes = note(first + row, texts[row], ids[row], self.codec.source)
+                names = [self.names[i] for i in likeliest]
+                labellings[row] = Labelling(names, probabilities, notes)
         return labellings
 
     @torch.inference_mode()
@@ -152,3 +161,11 @@ class Labeller(LoadableModel):
             return list(probabilities[:, None])
         counts = [row.count(source.eos) for row in ids]
         return [rows[:count] for rows, count in zip(probabilities, counts, strict=True)]
+
+
+def logged_labels(labellings: Iterable[Labelling]) -> Iterator[list[str]]:
+    """Yield the labels of each text, and log the notes on it as warnings."""
+    with NoteLog() as log:
+        for labelling in labellings:
+            log.add(labelling.notes)
+            yield labelling.labels

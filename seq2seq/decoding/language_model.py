@@ -18,6 +18,7 @@ from seq2seq.decoding.engine import Engine
 from seq2seq.decoding.loadable import LoadableModel
 from seq2seq.decoding.options import SamplingOptions
 from seq2seq.decoding.phrases import until_stop
+from seq2seq.decoding.results import log_unknown_tokens
 from seq2seq.decoding.sampling import make_sampler, uniform_numbers
 from seq2seq.decoding.stepping import Specials
 from seq2seq.errors import UserError
@@ -153,8 +154,8 @@ class LanguageModel(LoadableModel):
     ) -> Iterator[str]:
         """Yield the continuation of the prompt, piece by piece as it is generated.
 
-        Lines end in a newline. The model never generates the unknown token <unk>. The text ends
-        before the first stop string.
+        Lines end in a newline, in the prompt as well. The model never generates the unknown token
+        <unk>. The text ends before the first stop string.
 
         options: the sampling options. None means 200 tokens at temperature 1.
 
@@ -177,15 +178,15 @@ class LanguageModel(LoadableModel):
             )
         tokenizer = self.tokenizer
         context: list[int] = []
+        line: list[int] = []
         if prompt is not None:
             require_text(prompt, "prompt")
-            (context,) = tokenizer.encode([prompt])
+            context, line = self._encode_prompt(prompt)
             if not context:
                 raise UserError(
                     "the prompt is empty: write at least one word, or leave out the prompt"
                 )
-        line = context
-        text = tokenizer.decode([line])[0]
+        text = tokenizer.decode([line], tabs=True)[0]
         shown = len(text)
         for token in self.tokens(context, options):
             if token == tokenizer.eos:
@@ -193,12 +194,22 @@ class LanguageModel(LoadableModel):
                 line, text, shown = [], "", 0
                 continue
             line = [*line, token]
-            text = tokenizer.decode([line])[0]
+            text = tokenizer.decode([line], tabs=True)[0]
             # Up to 3 replacement characters at the end may be the first bytes of a character.
             end = len(text) - min(3, len(text) - len(text.rstrip(_BROKEN)))
             yield text[shown:end]
             shown = max(shown, end)
         yield text[shown:]
+
+    def _encode_prompt(self, prompt: str) -> tuple[list[int], list[int]]:
+        """Return the ids of a prompt, with EOS for each line end, and the ids of its last line."""
+        tokenizer = self.tokenizer
+        lines = [line.removesuffix("\r") for line in prompt.split("\n")]
+        encoded = tokenizer.encode(lines)
+        log_unknown_tokens(lines, encoded, tokenizer, "prompt, line")
+        end = [tokenizer.eos] if self.config.data.line_ends else []
+        *before, last = encoded
+        return [*(i for ids in before for i in (*ids, *end)), *last], last
 
     def tokens(self, context: list[int], options: SamplingOptions) -> Iterator[int]:
         """Sample a continuation of the token ids `context`, and yield the sampled token ids.
