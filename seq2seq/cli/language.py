@@ -123,8 +123,8 @@ def generate_command(
             )
         if given is None:
             raise UserError(
-                f"{model} generates text for a label or a vector; name the label or vector with "
-                "--given"
+                f"{model} generates text for a label or a vector; "
+                "pass the label or the vector with --given"
             )
         generator = Generator.load(model, device=device, precision=precision)
         for line in generator.generate(given, options=options):

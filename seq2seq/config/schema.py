@@ -137,9 +137,9 @@ class DataConfig(Section):
     )
     target: str = Field(
         min_length=1,
-        description="Name of the target side, usually a language code such as `en`. The name is "
-        "the ending of target files, the column of the target in a table, and its language in "
-        "TMX. The name helps to choose the tokenizer of BLEU, see `validation.tokenize`.",
+        description="Name of the target side, usually a language code such as `en`. Target files "
+        "end in this name, tables have the target in the column of this name, and in TMX it is the "
+        "language of the target. It helps to choose BLEU's tokenizer (`validation.tokenize`).",
     )
     train: str | list[str] | None = Field(
         None,
@@ -529,7 +529,7 @@ class ContextConfig(Section):
     pooling: Literal["last", "mean", "max", "attentive"] = Field(
         "attentive",
         description="How the encoder states are combined into one summary of the source. The "
-        "summary initialises the decoder and is the fixed context vector. "
+        'summary initialises the decoder. With `kind = "fixed"`, it is also the context vector. '
         "`attentive` pooling is a weighted mean with learned weights.",
         json_schema_extra=_FROM_TEXT,
     )

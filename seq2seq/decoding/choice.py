@@ -18,7 +18,9 @@ def choose_search(
         return flat
     require_search(options)
     if flat != (unset or search_options()):
-        raise TypeError("options and keyword arguments cannot be combined: use only options")
+        raise TypeError(
+            "the argument options and keyword arguments cannot be combined: set all in options"
+        )
     return options
 
 

@@ -70,7 +70,10 @@ def remove_marks(text: str) -> tuple[str, list[Mark]]:
 
 
 def _groups(text: str) -> list[tuple[int, int]]:
-    """Return the start and the end of each mark; marks with only white space between are one."""
+    """Return the start and the end of each group of marks in a text.
+
+    Marks that are separated by white space alone form one group.
+    """
     groups: list[tuple[int, int]] = []
     for match in MARK.finditer(text):
         if groups and not text[groups[-1][1] : match.start()].strip():

@@ -14,14 +14,15 @@ class SourceOptions:
 
     split_sentences: split each line into sentences, translate each sentence alone and join the
     translations with the white space of the line. Needs the package sentencex.
-    source_prefix: a text, such as the tag `<2de>`, that each line and each part of a split line
-    starts with. A line that does not start with it gets it, followed by a space. If several texts
-    are given, a line keeps the one that it starts with, and no text is added to other lines.
+    source_prefix: a text, such as the tag `<2de>`, to put before each line and each part of a split
+    line, followed by a space. A line that already starts with this text is not changed. With
+    several texts, a line is not changed either, but if it starts with one of them, each part of
+    the line starts with the same text.
     protect: take placeholders (`{0}`, `%s`), tags (`<b>`), URLs, e-mail addresses and numbers out
     of each line before it is translated, and put each of them into the translation.
 
-    Tags that started most lines of the training text are repeated in each part without any option.
-    Raises UserError for a prefix without text.
+    If most lines of the training text started with a tag, the tag of a line is repeated in each of
+    its parts, even without `source_prefix`. Raises UserError for an empty prefix.
     """
 
     split_sentences: bool = False

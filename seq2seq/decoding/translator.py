@@ -572,7 +572,7 @@ class Translator:
                 line.attention[part, rank] = values[:, : len(line.parts[part]) + 1].copy()
 
     def _rerank(self, result: LineResult, options: MinimumRiskOptions) -> LineResult:
-        """Return the result of a line with candidates sorted by expected utility, best first."""
+        """Return a result with its translations sorted by expected utility, best first."""
         candidates = result.translations
         # Likely samples are drawn more often, so each sample has the same weight.
         drawn = isinstance(options.candidates, SamplingOptions)

@@ -49,7 +49,9 @@ class Tokenizer:
         try:
             self._processor.LoadFromSerializedProto(model)
         except RuntimeError:
-            raise UserError("not a SentencePiece model; copy the tokenizer file again") from None
+            raise UserError(
+                "not a SentencePiece model; if the tokenizer file is damaged, copy it again"
+            ) from None
         self.pad: int = self._processor.pad_id()
         self.unk: int = self._processor.unk_id()
         self.bos: int = self._processor.bos_id()

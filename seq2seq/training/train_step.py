@@ -36,7 +36,7 @@ class UpdateResult:
         nats. A scalar on the device.
     norm: norm of the gradient of all ranks before clipping. A scalar on the device.
     rows: numbers of the training examples in the update, counted from 0.
-    unit: name of a training example in messages: "pairs", or "tokens" for a text.
+    unit: what messages call the training examples: "pairs", or "tokens" in a language model.
     """
 
     number: int

@@ -78,7 +78,7 @@ def test_generate_what_is_given(shell, models):
         (
             "write",
             ["generate"],
-            "generates text for a label or a vector; name the label or vector with --given",
+            "generates text for a label or a vector; pass the label or the vector with --given",
         ),
         ("write", ["generate", "--given", "D"], "unknown label 'D'; the labels are: A, B, C"),
         ("colour", ["generate", "--given", "#12"], "'#12' is not a vector of size 3"),
