@@ -139,7 +139,7 @@ class DataConfig(Section):
         min_length=1,
         description="Name of the target side, usually a language code such as `en`. Target files "
         "end in this name, tables have the target in the column of this name, and in TMX it is the "
-        "language of the target. It helps to choose BLEU's tokenizer (`validation.tokenize`).",
+        "target language. See also `validation.tokenize`.",
     )
     train: str | list[str] | None = Field(
         None,
