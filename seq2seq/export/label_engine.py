@@ -1,0 +1,49 @@
+"""Runs an exported classifier or tagger."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from seq2seq.export.artifact import Export
+from seq2seq.export.sessions import Session
+
+
+class LabelEngine:
+    """A classifier or a tagger in ONNX Runtime. Texts of one length and one number of words run
+    together, so that no text depends on the others."""
+
+    def __init__(self, export: Export, threads: int = 1) -> None:
+        """threads: of each matrix product. Raises UserError as `Session` does."""
+        tables = Session(export.graph("prepare"), threads).run_shared()
+        self._label = Session(export.graph("label"), threads)
+        self._tables = {name: tables[name] for name in tables if name in self._label.inputs}
+        self._words, self._eos = export.config.task.labels_each_word, export.codec.source.eos
+
+    def log_probabilities(self, texts: Sequence[Sequence[int]]) -> list[np.ndarray]:
+        """texts: the ids of each, as the codec gives them → [1, labels] of a classifier, [W,
+        labels] of a tagger, float32."""
+        groups: dict[tuple[int, int], list[int]] = defaultdict(list)
+        for number, ids in enumerate(texts):
+            groups[len(ids), list(ids).count(self._eos) if self._words else 1].append(number)
+        results: list[np.ndarray] = [np.zeros(0)] * len(texts)
+        for numbers in groups.values():
+            rows = self._run(np.array([texts[number] for number in numbers], np.int64))
+            for number, row in zip(numbers, rows, strict=True):
+                results[number] = row if self._words else row[None]
+        return results
+
+    def _run(self, tokens: np.ndarray) -> np.ndarray:
+        """tokens: [B, S] → [B, labels] or [B, W, labels]."""
+        feeds: dict[str, Any] = dict(self._tables)
+        if self._words:
+            ends = np.nonzero(tokens == self._eos)[1].reshape(len(tokens), -1)  # [B, W]
+            starts = np.concatenate([np.zeros_like(ends[:, :1]), ends[:, :-1] + 1], axis=1)
+            feeds.update(tokens=tokens, starts=starts, ends=ends)
+        else:
+            end = np.full((len(tokens), 1), self._eos, np.int64)
+            feeds["tokens"] = np.concatenate([tokens, end], axis=1)
+        return self._label.run(feeds)[0]

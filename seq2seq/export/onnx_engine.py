@@ -1,0 +1,217 @@
+"""The engine of exported models: ONNX Runtime for the networks, NumPy for everything else.
+
+Letters: B sources, N rows, S source length, V vocabulary.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from seq2seq.errors import UserError
+from seq2seq.export.artifact import Export
+from seq2seq.export.array_log_probabilities import ArrayLogProbabilities
+from seq2seq.export.sessions import Session
+
+_PREFIX = "next."
+
+
+@dataclass(frozen=True)
+class MemberState:
+    """A search's state in one exported model.
+
+    rows: arrays [N, H], in the order of `Export.rows`. memory: arrays with a row per source.
+    rows_per_source: how many rows belong to each source, side by side. position: steps so far.
+    """
+
+    rows: list[np.ndarray]
+    memory: dict[str, np.ndarray]
+    rows_per_source: int = 1
+    position: int = 0
+
+    def select(self, rows: np.ndarray) -> MemberState:
+        """Return the state whose row i is the present row rows[i]; rows [M] int64.
+
+        Rows of one source stand side by side and share its memory, if every source that is left
+        has the same number of rows. Otherwise every row gets a copy.
+        """
+        picked = [part[rows] for part in self.rows]
+        if not self.memory:
+            return replace(self, rows=picked)
+        of_row = rows // self.rows_per_source
+        first = np.flatnonzero(np.r_[True, of_row[1:] != of_row[:-1]])
+        each, rest = divmod(len(rows), len(first))
+        sources = of_row[first]
+        if rest or (first != np.arange(len(first)) * each).any():
+            sources, each = of_row, 1
+        memory, size = self.memory, len(next(iter(self.memory.values())))
+        if len(sources) != size or (sources != np.arange(size)).any():
+            memory = {name: part[sources] for name, part in memory.items()}
+        return MemberState(picked, memory, each, self.position)
+
+
+class ExportedModel:
+    """One exported model, ready to be searched."""
+
+    def __init__(self, export: Export, threads: int) -> None:
+        self.export, self.eos = export, export.codec.source.eos
+        tables = Session(export.graph("prepare"), threads).run_shared()
+        self._step = Session(export.graph("step"), threads)
+        self._encode = Session(export.graph("encode"), threads) if export.memory else None
+        self._step_tables = {name: tables[name] for name in tables if name in self._step.inputs}
+        self._encode_tables: dict[str, Any] = {}
+        if self._encode:
+            names = self._encode.inputs
+            self._encode_tables = {name: tables[name] for name in tables if name in names}
+        self._after = [_PREFIX + name for name in export.rows]
+        self._masked = "mask" in self._step.inputs
+
+    def start(self, sources: Sequence[np.ndarray]) -> MemberState:
+        """The state before the first token, one row a source."""
+        if self._encode is None:
+            rows = [
+                np.zeros((len(sources), self._step.width(name)), np.float32)
+                for name in self.export.rows
+            ]
+            return MemberState(rows, {})
+        lengths = np.array([len(ids) for ids in sources])
+        if (lengths == lengths[0]).all():
+            return self._encode_alike(sources)
+        groups = [np.flatnonzero(lengths == length) for length in np.unique(lengths)]
+        parts = [self._encode_alike([sources[i] for i in group]) for group in groups]
+        return self._merge(parts, np.argsort(np.concatenate(groups)), int(lengths.max()) + 1)
+
+    def _encode_alike(self, sources: Sequence[np.ndarray]) -> MemberState:
+        """Sources of one length."""
+        assert self._encode is not None
+        tokens = np.full((len(sources), len(sources[0]) + 1), self.eos, np.int64)
+        tokens[:, :-1] = np.stack(sources)
+        memory_names = list(self.export.memory)
+        outputs = self._encode.run(
+            {"tokens": tokens, **self._encode_tables}, self.export.rows + memory_names
+        )
+        count = len(self.export.rows)
+        memory = dict(zip(memory_names, outputs[count:], strict=True))
+        if self._masked:
+            memory["mask"] = np.zeros(tokens.shape, np.float32)
+        return MemberState(outputs[:count], memory)
+
+    def _merge(self, parts: list[MemberState], order: np.ndarray, size: int) -> MemberState:
+        """Sources of several lengths in one state, in their order; size: of the longest."""
+        rows = [
+            np.concatenate(pieces)[order] for pieces in zip(*(p.rows for p in parts), strict=True)
+        ]
+        memory = {}
+        axes: dict[str, int | None] = dict(self.export.memory)
+        if self._masked:
+            axes["mask"] = 1
+        for name, axis in axes.items():
+            pieces = [part.memory[name] for part in parts]
+            if axis is not None:
+                fill = -np.inf if name == "mask" else 0.0
+                pieces = [_pad(piece, axis, size, fill) for piece in pieces]
+            memory[name] = np.concatenate(pieces)[order]
+        return MemberState(rows, memory)
+
+    def step(
+        self, state: MemberState, tokens: np.ndarray, *, attention: bool = False
+    ) -> tuple[np.ndarray, MemberState]:
+        """tokens [N] → log-probabilities [N, V] float32, or weights [B, K, S] float32 if
+        `attention`, and the next state."""
+        feeds: dict[str, Any] = {"tokens": tokens, **self._step_tables}
+        feeds.update(zip(self.export.rows, state.rows, strict=True))
+        for name, part in state.memory.items():
+            feeds[name] = part
+            if not self._masked and self.export.memory[name] is not None:
+                feeds[name] = _at_position(part, state.position)
+        wanted = "weights" if attention else "log_probabilities"
+        values, *rows = self._step.run(feeds, [wanted, *self._after])
+        return values, replace(state, rows=rows, position=state.position + 1)
+
+    @property
+    def attends(self) -> bool:
+        """Whether a step attends to the source."""
+        return self._masked
+
+
+class OnnxEngine:
+    """Implements `seq2seq.decoding.engine.Engine` for exported models with one vocabulary; the
+    probabilities of several are averaged in each step.
+
+    needs_equal_lengths: results are the same to the bit in every batch whose sources have one
+    length, which int8 models promise.
+    """
+
+    def __init__(self, exports: Sequence[Export], threads: int = 1) -> None:
+        """threads: of each matrix product. Raises UserError for exports whose vocabularies differ,
+        and as `Session` does."""
+        for number, export in enumerate(exports[1:], start=2):
+            if export.codec != exports[0].codec:
+                raise UserError(
+                    f"{export.folder}: the models of an ensemble must have one vocabulary, and "
+                    f"that of model {number} is not that of model 1"
+                )
+        self.members = [ExportedModel(export, threads) for export in exports]
+        self.needs_equal_lengths = any(export.precision == "int8" for export in exports)
+
+    def start(self, sources: Sequence[np.ndarray]) -> list[MemberState]:
+        """The state before the first token: see `Engine.start`."""
+        return [member.start(sources) for member in self.members]
+
+    def step(
+        self, state: list[MemberState], tokens: np.ndarray
+    ) -> tuple[ArrayLogProbabilities, list[MemberState]]:
+        """The log of the members' mean probabilities: see `Engine.step`."""
+        results = [
+            member.step(part, tokens) for member, part in zip(self.members, state, strict=True)
+        ]
+        log_p = results[0][0]
+        if len(results) > 1:
+            for values, _ in results[1:]:
+                log_p = np.logaddexp(log_p, values)
+            log_p = log_p - np.float32(math.log(len(results)))
+        return ArrayLogProbabilities(log_p), [following for _, following in results]
+
+    def select(self, state: list[MemberState], rows: np.ndarray) -> list[MemberState]:
+        """These rows of each member's state: see `Engine.select`."""
+        return [part.select(rows) for part in state]
+
+    def weights(
+        self, state: list[MemberState], targets: Sequence[Sequence[int]]
+    ) -> list[np.ndarray]:
+        """The mean of the members' attention: see `Engine.weights`."""
+        if not all(member.attends for member in self.members):
+            raise ValueError("a fixed context has no weights")
+        longest = max(map(len, targets))
+        inputs = np.zeros((longest, len(targets)), np.int64)
+        for row, ids in enumerate(targets):
+            inputs[: len(ids), row] = ids
+        steps = []
+        for tokens in inputs:
+            results = [
+                member.step(part, tokens, attention=True)
+                for member, part in zip(self.members, state, strict=True)
+            ]
+            state = [following for _, following in results]
+            mean = np.mean([values for values, _ in results], axis=0)
+            steps.append(mean.reshape(len(targets), -1))
+        whole = np.stack(steps, axis=1)  # [B, T, S]
+        return [row[: len(ids)] for row, ids in zip(whole, targets, strict=True)]
+
+
+def _pad(array: np.ndarray, axis: int, size: int, fill: float) -> np.ndarray:
+    """Lengthen an axis to `size`."""
+    widths = [(0, 0)] * array.ndim
+    widths[axis] = (0, size - array.shape[axis])
+    return np.pad(array, widths, constant_values=fill)
+
+
+def _at_position(share: np.ndarray, position: int) -> np.ndarray:
+    """share [B, S, F] → [B, F], zero beyond the source."""
+    if position < share.shape[1]:
+        return np.ascontiguousarray(share[:, position])
+    return np.zeros((len(share), share.shape[2]), np.float32)

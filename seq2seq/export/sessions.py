@@ -1,0 +1,59 @@
+"""ONNX Runtime: one session per graph."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from seq2seq.errors import UserError
+
+
+class Session:
+    """A graph that is ready to run. inputs, outputs: the names, in the order of the graph."""
+
+    def __init__(self, path: Path, threads: int = 1) -> None:
+        """threads: for the products of one run. Raises UserError if ONNX Runtime is missing or
+        refuses the graph."""
+        runtime = import_onnxruntime()
+        options = runtime.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.inter_op_num_threads = 1
+        options.log_severity_level = 4
+        try:
+            self._session = runtime.InferenceSession(
+                str(path), options, providers=["CPUExecutionProvider"]
+            )
+        except Exception as error:  # ONNX Runtime has a class of its own for every kind of error
+            reason = " ".join(str(error).split())[:200]
+            raise UserError(f"{path}: ONNX Runtime cannot load the graph ({reason})") from None
+        self.inputs = [value.name for value in self._session.get_inputs()]
+        self.outputs = [value.name for value in self._session.get_outputs()]
+
+    def run(self, feeds: dict[str, Any], outputs: list[str] | None = None) -> list[np.ndarray]:
+        """Run the graph and return its outputs. feeds: arrays, or what `run_shared` returned."""
+        result: list[np.ndarray] = self._session.run(outputs or self.outputs, feeds)
+        return result
+
+    def run_shared(self) -> dict[str, Any]:
+        """Run a graph without inputs. Returns its outputs, by name, in ONNX Runtime's memory."""
+        values = self._session.run_with_ort_values(self.outputs, {})
+        return dict(zip(self.outputs, values, strict=True))
+
+    def width(self, name: str) -> int:
+        """The size of the last axis of an input."""
+        (value,) = (value for value in self._session.get_inputs() if value.name == name)
+        return int(value.shape[-1])
+
+
+def import_onnxruntime() -> Any:
+    """Import ONNX Runtime. Raises UserError, saying what to install, if it is missing."""
+    try:
+        import onnxruntime
+    except ImportError:
+        raise UserError(
+            "an exported model needs ONNX Runtime, which is not installed: run "
+            "pip install 'seq2seq[onnx]'"
+        ) from None
+    return onnxruntime

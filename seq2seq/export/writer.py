@@ -1,0 +1,61 @@
+"""Writes an export: graphs, tokenizers and configuration in one folder."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from seq2seq.config import toml
+from seq2seq.config.data_paths import name_data
+from seq2seq.errors import UserError
+from seq2seq.export.artifact import CONFIG_NAME, load_export, write_export_manifest
+from seq2seq.export.check import Difference, compare, measure_ranges
+from seq2seq.export.samples import sample_ids
+from seq2seq.export.sessions import import_onnxruntime
+from seq2seq.files import atomic_folder
+
+if TYPE_CHECKING:
+    from seq2seq.export.graph import Precision
+    from seq2seq.models.folder import Model
+
+_log = logging.getLogger(__name__)
+
+
+def export_model(model: Model, folder: Path, precision: Precision) -> Difference:
+    """Write a model as an export and return how far it is from the model.
+
+    The folder is written whole, or not at all; one that has the name already is replaced.
+    Raises UserError if the difference exceeds the bound, if the model cannot be exported, and if
+    the packages for ONNX are missing.
+    """
+    import_onnxruntime()
+    try:
+        from seq2seq.export.graphs import build_graphs
+    except ImportError as error:
+        raise UserError(
+            f"exporting needs the package {error.name}, which is not installed: run "
+            "pip install 'seq2seq[onnx]'"
+        ) from None
+    if model.config.decoder.bidirectional:
+        raise UserError(
+            "a bidirectional language model cannot be exported: it reads the tokens that it "
+            "predicts, so it cannot be run step by step"
+        )
+    network, config = model.network.eval(), model.config
+    sources, targets = sample_ids(model)
+    ranges = measure_ranges(model, sources, targets)
+    built = build_graphs(model, precision, ranges)
+    named = config.model_copy(update={"data": name_data(config.data)})
+    with atomic_folder(folder) as aside:
+        (aside / CONFIG_NAME).write_text(toml.dump_config(named), encoding="utf-8")
+        model.codec.save(aside)
+        for name, graph in built.graphs.items():
+            (aside / f"{name}.onnx").write_bytes(graph.SerializeToString())
+        manifest = {"precision": precision, "rows": built.rows, "memory": built.memory}
+        write_export_manifest(aside, manifest)
+        difference = compare(model, load_export(aside), sources, targets)
+        difference.require_small(precision)
+    parameters = sum(weight.numel() for weight in network.parameters())
+    _log.debug("%s: %s, %d parameters", folder, precision, parameters)
+    return difference
