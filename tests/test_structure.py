@@ -26,6 +26,7 @@ LAYERS = (
     ("text",),
     ("nn",),
     ("models",),
+    ("export",),
     ("decoding",),
     ("evaluation",),
     ("training",),

@@ -6,8 +6,9 @@ import json
 import logging
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,14 +18,17 @@ from seq2seq.cli import line_io
 from seq2seq.cli.options import (
     MODEL_OPTIONS,
     model_folders,
+    set_up_machine,
     with_model_options,
     with_search_options,
 )
 from seq2seq.errors import UserError
+from seq2seq.export.artifact import is_export
 
 if TYPE_CHECKING:
     import torch
 
+    from seq2seq.config.schema import Config
     from seq2seq.evaluation.evaluate import EvaluationResult
     from seq2seq.models.folder import Model
     from seq2seq.text.example import Example
@@ -82,46 +86,77 @@ def evaluate_command(
     taken for what. A model that writes what is given, or as many tokens as its source has: the
     perplexity of REFERENCE, also with the sources shuffled.
     """
-    from seq2seq import runtime
     from seq2seq.decoding.options import search_options
-    from seq2seq.evaluation.evaluate import evaluate_models
     from seq2seq.evaluation.report import as_json, print_report
-    from seq2seq.models.folder import load_model
 
     machine = {name: options.pop(name) for name in MODEL_OPTIONS}
     search = search_options(**options)
     _refuse_early(source_file, split, record, plot)
-    runtime.keep_freed_memory()
-    runtime.set_threads(machine["threads"])
-    device = runtime.select_device(machine["device"])
-    dtype = runtime.select_dtype(machine["precision"], device)
-    models = [load_model(folder, locate_data=True) for folder in model_folders(model)]
-    _refuse_unused(model, models[0].config, search, output, plot)
-    pairs, name = _read_examples(models[0].config, source_file, target_file, split or "test")
+    set_up_machine(model, machine.pop("threads"))
+    scored = _open_export if is_export(model_folders(model)[0]) else _open_models
+    config, evaluate, keep = scored(model, **machine)
+    _refuse_unused(model, config, search, output, plot)
+    pairs, name = _read_examples(config, source_file, target_file, split or "test")
     with ExitStack() as opened:
         files = [source_file, target_file]
         sink = output and opened.enter_context(line_io.open_sink(output, files))
-        result = evaluate_models(
-            models,
-            pairs,
-            search,
-            name=name,
-            device=device,
-            dtype=dtype,
-            batch_size=machine["batch_size"],
-        )
+        result = evaluate(pairs, search, name=name)
         if sink:
             sink.writelines(line.encode("utf-8", "replace") + b"\n" for line in result.outputs)
     if plot is not None:
         _draw(result, _runs_of(model)[0].name, plot)
     command = command or shlex.join(["seq2seq", *sys.argv[1:]])
     try:
-        _record(model, models, name, result, len(pairs), command, device, record)
+        keep(name, result, len(pairs), command, record)
     finally:  # what reads this may leave early (`| head`): nothing is left to be done by then
         if json_wanted:
             click.echo(json.dumps(as_json(name, result, len(pairs))))
         else:
             print_report(name, result, len(pairs))
+
+
+def _open_models(
+    model: str, *, device: str, precision: str, batch_size: int
+) -> tuple[Config, Callable[..., EvaluationResult], Callable[..., None]]:
+    """Open models on PyTorch: their configuration, what scores them, and what records a result."""
+    from seq2seq import runtime
+    from seq2seq.evaluation.evaluate import evaluate_models
+    from seq2seq.models.folder import load_model
+
+    chosen = runtime.select_device(device)
+    dtype = runtime.select_dtype(precision, chosen)
+    models = [load_model(folder, locate_data=True) for folder in model_folders(model)]
+    evaluate = partial(
+        evaluate_models, models, device=chosen, dtype=dtype, batch_size=batch_size
+    )
+
+    def keep(
+        name: str, result: EvaluationResult, lines: int, command: str, record: Path | None
+    ) -> None:
+        _record(model, models, name, result, lines, command, chosen, record)
+
+    return models[0].config, evaluate, keep
+
+
+def _open_export(
+    model: str, **machine: Any
+) -> tuple[Config, Callable[..., EvaluationResult], Callable[..., None]]:
+    """Open an export, as `_open_models` opens models. Its results are not recorded: it does not say
+    which run made it."""
+    from seq2seq.decoding.load import load, load_any_config
+    from seq2seq.evaluation.evaluate import evaluate_export
+
+    def keep(
+        name: str, result: EvaluationResult, lines: int, command: str, record: Path | None
+    ) -> None:
+        if record is not None:
+            raise UserError(
+                f"--record {record}: {model} is an export; record the result of the model folder"
+            )
+
+    folders = model_folders(model)
+    evaluate = partial(evaluate_export, load(*folders, **machine))
+    return load_any_config(folders[0]), evaluate, keep
 
 
 @click.command()

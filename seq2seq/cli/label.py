@@ -11,7 +11,7 @@ from typing import IO, TYPE_CHECKING, Any
 import click
 
 from seq2seq.cli import line_io
-from seq2seq.cli.options import with_model_options
+from seq2seq.cli.options import set_up_machine, with_model_options
 from seq2seq.errors import UserError
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def classify_command(
     from seq2seq.decoding.classifier import Classifier
 
     with line_io.open_source(input_file) as source, line_io.open_sink(output, [input_file]) as sink:
-        classifier = Classifier.load(model, **_machine(**machine))
+        classifier = Classifier.load(model, **_machine(model, **machine))
         with line_io.show_line_progress("labelling", source, sink) as advance:
             for window in line_io.read_windows(source, _WINDOW):
                 for labelling in classifier.stream(window):
@@ -84,7 +84,7 @@ def tag_command(
     if probabilities and (conllu or of_treebank):
         raise UserError("--probabilities: CoNLL-U has no place for them: leave it out")
     with line_io.open_source(input_file) as source, line_io.open_sink(output, [input_file]) as sink:
-        tagger = Tagger.load(model, **_machine(**machine))
+        tagger = Tagger.load(model, **_machine(model, **machine))
         if conllu or of_treebank:
             _tag_conllu(tagger, source, sink, "stdin" if input_file is None else str(input_file))
             return
@@ -111,11 +111,9 @@ def _tag_conllu(tagger: Tagger, source: IO[bytes], sink: IO[bytes], name: str) -
         sink.flush()
 
 
-def _machine(threads: int, **options: Any) -> dict[str, Any]:
+def _machine(model: str, threads: int, **options: Any) -> dict[str, Any]:
     """Set the threads; gives the options that are left, those of `load`."""
-    from seq2seq import runtime
-
-    runtime.set_threads(threads)
+    set_up_machine(model, threads)
     return options
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from seq2seq.cli import line_io
-from seq2seq.cli.options import with_device_options
+from seq2seq.cli.options import set_up_machine, with_device_options
 from seq2seq.errors import UserError
 
 
@@ -25,11 +25,10 @@ def perplexity_command(
     Over the whole of it, the state carried from line to line; the ends of lines count as tokens
     where the model has learned them.
     """
-    from seq2seq import runtime
     from seq2seq.decoding.language_model import LanguageModel
     from seq2seq.text.lines import decode_lines
 
-    runtime.set_threads(threads)
+    set_up_machine(model, threads)
     loaded = LanguageModel.load(model, device=device, precision=precision)
     name = "stdin" if text_file is None else str(text_file)
     with line_io.open_source(text_file) as source:
@@ -70,15 +69,14 @@ def generate_command(
     A language model writes on from a prompt, or from nothing, and the text is shown as it comes. A
     model of task generation writes what fits the label or the vector that is given.
     """
-    from seq2seq import runtime
     from seq2seq.decoding.generator import Generator
     from seq2seq.decoding.language_model import LanguageModel
+    from seq2seq.decoding.load import load_any_config
     from seq2seq.decoding.options import SamplingOptions
-    from seq2seq.models.folder import load_model_config
 
     options = SamplingOptions(n_best=number, max_length=length, **sampling)
-    runtime.set_threads(threads)
-    if load_model_config(Path(model)).task.source == "condition":
+    set_up_machine(model, threads)
+    if load_any_config(Path(model)).task.source == "condition":
         if prompt is not None:
             raise UserError(f"{model} writes for a label or a vector: --prompt is not for it")
         if given is None:

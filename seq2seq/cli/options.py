@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from seq2seq.errors import UserError
+from seq2seq.export.artifact import is_export
 
 
 def model_folders(models: str) -> list[Path]:
@@ -17,6 +18,23 @@ def model_folders(models: str) -> list[Path]:
     if not all(names):
         raise UserError(f"{models!r}: the name of a model folder is missing")
     return [Path(name) for name in names]
+
+
+def set_up_machine(models: str, threads: int) -> None:
+    """Set the number of threads for the models, and how the C library keeps memory. threads: 0
+    chooses a number: one for an export, whose lines are shared among processes, and as
+    `runtime.set_threads` does for PyTorch."""
+    from seq2seq.allocator import keep_freed_memory
+
+    keep_freed_memory()
+    if is_export(model_folders(models)[0]):
+        from seq2seq.export import sessions
+
+        sessions.set_thread_count(threads or 1)
+        return
+    from seq2seq import runtime
+
+    runtime.set_threads(threads)
 
 
 # The names that `with_model_options` adds.

@@ -14,6 +14,7 @@ from seq2seq.cli import line_io
 from seq2seq.cli.options import (
     MODEL_OPTIONS,
     model_folders,
+    set_up_machine,
     with_model_options,
     with_search_options,
 )
@@ -29,11 +30,9 @@ def open_translator(
     models: str, *, device: str, precision: str, threads: int, batch_size: int
 ) -> Translator:
     """The model folder of that name, or several named with commas between them as an ensemble."""
-    from seq2seq import runtime
     from seq2seq.decoding.translator import Translator
 
-    runtime.keep_freed_memory()
-    runtime.set_threads(threads)
+    set_up_machine(models, threads)
     folders = model_folders(models)
     return Translator.load(*folders, device=device, precision=precision, batch_size=batch_size)
 

@@ -5,18 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Self
+from typing import TYPE_CHECKING, ClassVar, Protocol, Self
 
 import numpy as np
-import torch
 
-from seq2seq import runtime
+from seq2seq.config.schema import Config
 from seq2seq.decoding.micro_batches import batches_by_length, windows
 from seq2seq.errors import UserError
-from seq2seq.models.folder import Model, load_model
+from seq2seq.export.artifact import is_export, open_exports
+from seq2seq.export.label_engine import LabelEngine
 from seq2seq.tasks import CLASSIFICATION, TAGGING, Task
-from seq2seq.text.batching import Batch, pad_sequences
+from seq2seq.text.codec import Codec
 from seq2seq.text.labels import LabelSet
+
+if TYPE_CHECKING:  # an exported model needs no PyTorch
+    import torch
+
+    from seq2seq.models.folder import Model
 
 _WINDOW = 2048  # texts that are sorted by length together
 
@@ -34,6 +39,15 @@ class Labelling:
     probabilities: np.ndarray
 
 
+class LabelScorer(Protocol):
+    """What computes the log-probabilities of labels: a network in PyTorch or an export."""
+
+    def log_probabilities(self, texts: Sequence[Sequence[int]]) -> list[np.ndarray]:
+        """texts: the ids of each, as the codec gives them → [1, labels] of a classifier, [W,
+        labels] of a tagger, float32."""
+        ...
+
+
 class Labeller:
     """The base of `Classifier` and `Tagger`: a model that labels raw text.
 
@@ -44,24 +58,33 @@ class Labeller:
     tasks: ClassVar[tuple[Task, ...]] = (CLASSIFICATION, TAGGING)
 
     def __init__(
-        self,
+        self, scorer: LabelScorer, codec: Codec, config: Config, *, batch_size: int = 64
+    ) -> None:
+        """codec, config: of the model. batch_size: texts that are labelled together. Raises
+        UserError for a batch size below 1."""
+        if batch_size < 1:
+            raise UserError("the batch size must be at least 1")
+        self.scorer, self.codec, self.config = scorer, codec, config
+        self.batch_size = batch_size
+        self.max_tokens = config.data.max_tokens
+        labels = codec.require_labels()
+        assert isinstance(labels, LabelSet)
+        self.names = labels.names
+
+    @classmethod
+    def from_model(
+        cls,
         model: Model,
         *,
         device: torch.device | None = None,
         dtype: torch.dtype | None = None,
         batch_size: int = 64,
-    ) -> None:
-        """device: the CPU if None. dtype: of the matrix products, float32 if None. batch_size:
-        texts that are labelled together. Raises UserError for a batch size below 1."""
-        if batch_size < 1:
-            raise UserError("the batch size must be at least 1")
-        self.device, self.dtype = device or torch.device("cpu"), dtype or torch.float32
-        self.codec, self.batch_size = model.codec, batch_size
-        self.max_tokens = model.config.data.max_tokens
-        labels = model.codec.require_labels()
-        assert isinstance(labels, LabelSet)
-        self.names = labels.names
-        self.network = model.network.ready(self.device)
+    ) -> Self:
+        """A model on PyTorch: by default on the CPU, in float32."""
+        from seq2seq.decoding.torch_labels import TorchLabelScorer
+
+        scorer = TorchLabelScorer(model, device, dtype)
+        return cls(scorer, model.codec, model.config, batch_size=batch_size)
 
     @classmethod
     def load(
@@ -78,10 +101,16 @@ class Labeller:
         or "auto". batch_size: texts that are labelled together. Raises UserError for a folder that
         is not a complete model folder, and for a model of another task.
         """
+        if is_export(folder):
+            (export,) = open_exports([folder], cls.tasks, device=device, precision=precision)
+            return cls(LabelEngine(export), export.codec, export.config, batch_size=batch_size)
+        from seq2seq import runtime
+        from seq2seq.models.folder import load_model
+
         chosen = runtime.select_device(device)
         dtype = runtime.select_dtype(precision, chosen)
         model = load_model(Path(folder), cls.tasks)
-        return cls(model, device=chosen, dtype=dtype, batch_size=batch_size)
+        return cls.from_model(model, device=chosen, dtype=dtype, batch_size=batch_size)
 
     def label(self, texts: Iterable[str]) -> Iterator[Labelling]:
         """Label each text, in order. The words of a tagger's text stand between single spaces."""
@@ -97,26 +126,9 @@ class Labeller:
         sizes = [len(ids[i]) + 1 for i in order]
         for now in batches_by_length(sizes, most=self.batch_size, longest=self.max_tokens):
             rows = order[now]
-            for row, probabilities in zip(
-                rows, self._probabilities([ids[i] for i in rows]), strict=True
-            ):
+            scored = self.scorer.log_probabilities([ids[i] for i in rows])
+            for row, log_p in zip(rows, scored, strict=True):
+                probabilities = np.exp(log_p)
                 likeliest = probabilities.argmax(axis=1)
                 labellings[row] = Labelling([self.names[i] for i in likeliest], probabilities)
         return labellings
-
-    @torch.inference_mode()
-    def _probabilities(self, ids: Sequence[list[int]]) -> list[np.ndarray]:
-        """[W, labels] of each text."""
-        source, words = self.codec.source, self.codec.task.labels_each_word
-        texts = [np.asarray(row[: -1 if words else None], np.int64) for row in ids]
-        tokens, lengths = pad_sequences(texts, source.pad, source.eos)
-        none = torch.zeros(0, dtype=torch.int64)
-        batch = Batch(none.numpy(), tokens, lengths, none, none, none).to(self.device)
-        with runtime.autocast(self.device, self.dtype):
-            readouts, _ = self.network.readouts(batch, None)
-            logits = self.network.output(readouts)
-        probabilities = logits.float().softmax(dim=-1).cpu().numpy()
-        if not words:
-            return list(probabilities[:, None])
-        counts = [row.count(source.eos) for row in ids]
-        return [rows[:count] for rows, count in zip(probabilities, counts, strict=True)]

@@ -14,7 +14,10 @@ from seq2seq.decoding.arguments import each_text, require_text
 from seq2seq.decoding.engine import Engine
 from seq2seq.decoding.options import SamplingOptions, require_sampling
 from seq2seq.decoding.sampling import make_sampler, uniform_numbers
+from seq2seq.decoding.text_perplexity import measure_lines
 from seq2seq.errors import UserError
+from seq2seq.export.artifact import is_export, open_exports
+from seq2seq.export.onnx_engine import OnnxEngine
 from seq2seq.tasks import LANGUAGE_MODEL, Task
 from seq2seq.text.codec import Codec
 
@@ -22,7 +25,7 @@ if TYPE_CHECKING:  # an engine need not be PyTorch's
     import torch
 
     from seq2seq.models.folder import Model
-    from seq2seq.models.perplexity import Perplexity
+    from seq2seq.models.perplexity_value import Perplexity
 
 _log = logging.getLogger(__name__)
 
@@ -77,6 +80,9 @@ class LanguageModel:
         or "auto". Raises UserError for a folder that is not a complete model folder, and for a
         model of another task.
         """
+        if is_export(folder):
+            (export,) = open_exports([folder], cls.tasks, device=device, precision=precision)
+            return cls(OnnxEngine([export]), export.codec, export.config)
         from seq2seq import runtime
         from seq2seq.models.folder import load_model
 
@@ -97,10 +103,11 @@ class LanguageModel:
 
     def measure(self, lines: Iterable[str], name: str) -> Perplexity:
         """The perplexity of a text that is called `name` in messages."""
+        if self._machine is None:
+            line_ends = self.config.data.line_ends
+            return measure_lines(self.engine, self.tokenizer, lines, name, line_ends=line_ends)
         from seq2seq.models.perplexity import perplexity_of_lines
 
-        if self._machine is None:
-            raise UserError("the perplexity of a text needs a model on PyTorch")
         model, device, dtype = self._machine
         return perplexity_of_lines(model, lines, device, dtype, name)
 

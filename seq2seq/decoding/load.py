@@ -9,8 +9,9 @@ from seq2seq.decoding.generator import Generator
 from seq2seq.decoding.language_model import LanguageModel
 from seq2seq.decoding.tagger import Tagger
 from seq2seq.decoding.translator import Translator
+from seq2seq.config.schema import Config
 from seq2seq.errors import UserError
-from seq2seq.models.folder import load_model_config
+from seq2seq.export.artifact import is_export, load_export_config
 
 AnyModel = Translator | LanguageModel | Classifier | Tagger | Generator
 
@@ -32,7 +33,7 @@ def load(
     """
     if not folders:
         raise TypeError("load() needs a model folder")
-    task = load_model_config(Path(folders[0])).task
+    task = load_any_config(Path(folders[0])).task
     if task in LanguageModel.tasks:
         return LanguageModel.load(_only(folders), device=device, precision=precision)
     kinds = (Classifier, Tagger, Generator)
@@ -40,6 +41,16 @@ def load(
     if kind is not None:
         return kind.load(_only(folders), device=device, precision=precision, batch_size=batch_size)
     return Translator.load(*folders, device=device, precision=precision, batch_size=batch_size)
+
+
+def load_any_config(folder: Path) -> Config:
+    """Read the configuration of a model folder or an export. Raises UserError if the folder is
+    neither."""
+    if is_export(folder):
+        return load_export_config(folder)
+    from seq2seq.models.folder import load_model_config
+
+    return load_model_config(folder)
 
 
 def _only(folders: tuple[str | Path, ...]) -> str | Path:

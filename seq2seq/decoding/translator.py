@@ -35,6 +35,8 @@ from seq2seq.decoding.sampling import sample_search, seed_of
 from seq2seq.decoding.source_line import UNKNOWN_TEXT, SourceLine, encode_line
 from seq2seq.decoding.stepping import Hypothesis, Limits, Specials, force
 from seq2seq.errors import UserError
+from seq2seq.export.artifact import is_export, open_exports
+from seq2seq.export.onnx_engine import OnnxEngine
 from seq2seq.progress import Advance
 from seq2seq.tasks import ALIGNED, TRANSLATION, Task
 from seq2seq.text.codec import Codec
@@ -79,6 +81,8 @@ class Translator:
         self.engine, self.codec, self.configs = engine, codec, list(configs)
         self.batch_size = batch_size
         self.task = configs[0].task
+        # Padding would change the last bits of what an int8 model computes.
+        self._alike = self.task.same_length or getattr(engine, "needs_equal_lengths", False)
         self.max_tokens = min(config.data.max_tokens for config in configs)
         self.lowercase = configs[0].tokenizer.lowercase
         self.bleu_tokens = bleu_tokenizer(configs[0].data.target)
@@ -125,11 +129,16 @@ class Translator:
         Raises UserError for a folder that is not a complete model folder, for a model of another
         task, and for models that do not fit each other.
         """
+        if not folders:
+            raise TypeError("load() needs a model folder")
+        if any(map(is_export, folders)):
+            exports = open_exports(folders, tasks, device=device, precision=precision)
+            configs = [export.config for export in exports]
+            engine = OnnxEngine(exports)
+            return cls(engine, exports[0].codec, configs, batch_size=batch_size)
         from seq2seq import runtime
         from seq2seq.models.folder import load_model
 
-        if not folders:
-            raise TypeError("load() needs a model folder")
         chosen = runtime.select_device(device)
         dtype = runtime.select_dtype(precision, chosen)
         models = [load_model(Path(folder), tasks) for folder in folders]
@@ -227,7 +236,7 @@ class Translator:
             sizes = [len(line.parts[part]) + 1 for line, part in work]
             done = 0
             for now in batches_by_length(
-                sizes, most=self.batch_size, longest=self.max_tokens, alike=self.task.same_length
+                sizes, most=self.batch_size, longest=self.max_tokens, alike=self._alike
             ):
                 batch = work[now]
                 sources = [line.parts[part] for line, part in batch]

@@ -6,14 +6,17 @@ import itertools
 import logging
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 
 from seq2seq.config.schema import DataConfig
+from seq2seq.decoding.generator import Generator
 from seq2seq.decoding.labeller import Labeller
+from seq2seq.decoding.language_model import LanguageModel
+from seq2seq.decoding.load import AnyModel
 from seq2seq.decoding.options import (
     AnySearch,
     BeamOptions,
@@ -21,16 +24,21 @@ from seq2seq.decoding.options import (
     SamplingOptions,
 )
 from seq2seq.decoding.results import log_notes
+from seq2seq.decoding.text_perplexity import measure_targets
 from seq2seq.decoding.translator import Translator
 from seq2seq.errors import UserError
 from seq2seq.evaluation.classification import classification_scores, confusion_matrix
 from seq2seq.evaluation.lengths import LengthBucket, bleu_by_length
 from seq2seq.evaluation.scores import Score, corpus_scores
-from seq2seq.models.folder import Model
-from seq2seq.models.perplexity import perplexity_of_examples, perplexity_of_lines
+from seq2seq.models.perplexity_value import Perplexity
 from seq2seq.progress import show_progress, track
 from seq2seq.text.corpus import read_examples
 from seq2seq.text.example import Example
+
+if TYPE_CHECKING:  # an exported model is scored without PyTorch
+    import torch
+
+    from seq2seq.models.folder import Model
 
 _log = logging.getLogger(__name__)
 
@@ -58,7 +66,7 @@ def evaluate_models(
     *,
     name: str,
     device: torch.device | None = None,
-    dtype: torch.dtype = torch.float32,
+    dtype: torch.dtype | None = None,
     batch_size: int = 64,
 ) -> EvaluationResult:
     """Score what a model makes of a set, with the figures of its task.
@@ -69,26 +77,56 @@ def evaluate_models(
     """
     first = models[0]
     task = first.config.task
-    device = device or torch.device("cpu")
     if task.report == "translation scores":
         translator = Translator.from_models(
             models, device=device, dtype=dtype, batch_size=batch_size
         )
         result = _evaluate_translator(translator, examples, search)
-        if dtype != torch.float32:
-            result.decoding["precision"] = str(dtype).removeprefix("torch.")
+        if dtype is not None and (precision := str(dtype).removeprefix("torch.")) != "float32":
+            result.decoding["precision"] = precision
         if len(models) > 1:
             result.decoding["ensemble"] = len(models)
         return result
     if len(models) > 1:
         raise UserError("an ensemble is for translators: name one model")
     if task.report == "label scores":
-        labeller = Labeller(first, device=device, dtype=dtype, batch_size=batch_size)
+        labeller = Labeller.from_model(first, device=device, dtype=dtype, batch_size=batch_size)
         return _evaluate_labels(labeller, first.config.data, examples, name)
     if not task.has_source:
-        lines = [example.target for example in examples]
-        return _evaluate_language_model(first, lines, device, dtype, name)
-    return _evaluate_with_shuffled_sources(first, examples, device, dtype)
+        writer = LanguageModel.from_model(first, device=device, dtype=dtype)
+        return _evaluate_language_model(writer, examples, name)
+
+    def measure(column: list[Example]) -> Perplexity:
+        import torch
+
+        from seq2seq.models.perplexity import perplexity_of_examples
+
+        chosen = device or torch.device("cpu")
+        return perplexity_of_examples(first, column, chosen, dtype or torch.float32)
+
+    return _evaluate_with_shuffled_sources(measure, examples)
+
+
+def evaluate_export(
+    model: AnyModel, examples: Sequence[Example], search: AnySearch, *, name: str
+) -> EvaluationResult:
+    """Score an exported model on a set, with the figures of its task; name: of the set, in
+    messages. Raises UserError for labels that do not fit."""
+    if isinstance(model, LanguageModel):
+        return _evaluate_language_model(model, examples, name)
+    if isinstance(model, Labeller):
+        return _evaluate_labels(model, model.config.data, examples, name)
+    translator = model.translator if isinstance(model, Generator) else model
+    if translator.task.report == "translation scores":
+        return _evaluate_translator(translator, examples, search)
+    codec = translator.codec
+
+    def measure(column: list[Example]) -> Perplexity:
+        ids = codec.encode(column)
+        special = {"bos": codec.target.bos, "eos": codec.target.eos}
+        return measure_targets(translator.engine, ids["source"], ids["target"], **special)
+
+    return _evaluate_with_shuffled_sources(measure, examples)
 
 
 def _evaluate_translator(
@@ -135,17 +173,17 @@ def _settings(search: AnySearch) -> dict[str, object]:
 
 
 def _evaluate_language_model(
-    model: Model, lines: list[str], device: torch.device, dtype: torch.dtype, name: str
+    model: LanguageModel, examples: Sequence[Example], name: str
 ) -> EvaluationResult:
     start = time.perf_counter()
-    perplexity = perplexity_of_lines(model, lines, device, dtype, name)
+    perplexity = model.measure((example.target for example in examples), name)
     signature = f"{perplexity.tokens:,} tokens, state carried"
     score = Score("perplexity", perplexity.value, signature)
     return EvaluationResult([score], time.perf_counter() - start)
 
 
 def _evaluate_with_shuffled_sources(
-    model: Model, examples: Sequence[Example], device: torch.device, dtype: torch.dtype
+    measure: Callable[[list[Example]], Perplexity], examples: Sequence[Example]
 ) -> EvaluationResult:
     """Also gives each target the source of another row: the worse perplexity shows what the source
     is worth."""
@@ -153,7 +191,7 @@ def _evaluate_with_shuffled_sources(
     shuffled = random.Random(1).sample(sources, len(sources))
     start = time.perf_counter()
     with_own_source, with_shuffled = (
-        perplexity_of_examples(model, map(Example, column, targets), device, dtype)
+        measure(list(map(Example, column, targets)))
         for column in (sources, shuffled)
     )
     signature = f"{with_own_source.tokens:,} tokens"

@@ -58,6 +58,28 @@ def write_export_manifest(folder: Path, contents: dict[str, Any]) -> None:
     (folder / MANIFEST_NAME).write_text(text, encoding="utf-8")
 
 
+def open_exports(
+    folders: Sequence[str | Path], tasks: Sequence[Task], *, device: str, precision: str
+) -> list[Export]:
+    """Open an export, or several for an ensemble.
+
+    device, precision: what the caller asks PyTorch for. Raises UserError as `load_export` does, for
+    a folder that is not an export, for a GPU, and for bf16.
+    """
+    for folder in folders:
+        if not is_export(folder):
+            raise UserError(f"{folder} is not an export: an ensemble has exports alone, or none")
+    if device not in ("auto", "cpu"):
+        raise UserError(
+            f"{folders[0]} is an export, which runs on the CPU: leave out the device {device!r}"
+        )
+    if precision == "bf16":
+        raise UserError(
+            f"{folders[0]} is an export, whose precision is fixed: leave out the precision"
+        )
+    return [load_export(Path(folder), tasks) for folder in folders]
+
+
 def load_export_config(folder: Path) -> Config:
     """Read the configuration of an export. Raises UserError as `load_export` does."""
     return _read_config(folder, _read_manifest(folder))

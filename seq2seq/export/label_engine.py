@@ -16,10 +16,10 @@ class LabelEngine:
     """A classifier or a tagger in ONNX Runtime. Texts of one length and one number of words run
     together, so that no text depends on the others."""
 
-    def __init__(self, export: Export, threads: int = 1) -> None:
-        """threads: of each matrix product. Raises UserError as `Session` does."""
-        tables = Session(export.graph("prepare"), threads).run_shared()
-        self._label = Session(export.graph("label"), threads)
+    def __init__(self, export: Export) -> None:
+        """Raises UserError as `Session` does."""
+        tables = Session(export.graph("prepare")).run_shared()
+        self._label = Session(export.graph("label"))
         self._tables = {name: tables[name] for name in tables if name in self._label.inputs}
         self._words, self._eos = export.config.task.labels_each_word, export.codec.source.eos
 

@@ -57,11 +57,11 @@ class MemberState:
 class ExportedModel:
     """One exported model, ready to be searched."""
 
-    def __init__(self, export: Export, threads: int) -> None:
+    def __init__(self, export: Export) -> None:
         self.export, self.eos = export, export.codec.source.eos
-        tables = Session(export.graph("prepare"), threads).run_shared()
-        self._step = Session(export.graph("step"), threads)
-        self._encode = Session(export.graph("encode"), threads) if export.memory else None
+        tables = Session(export.graph("prepare")).run_shared()
+        self._step = Session(export.graph("step"))
+        self._encode = Session(export.graph("encode")) if export.memory else None
         self._step_tables = {name: tables[name] for name in tables if name in self._step.inputs}
         self._encode_tables: dict[str, Any] = {}
         if self._encode:
@@ -146,8 +146,8 @@ class OnnxEngine:
     length, which int8 models promise.
     """
 
-    def __init__(self, exports: Sequence[Export], threads: int = 1) -> None:
-        """threads: of each matrix product. Raises UserError for exports whose vocabularies differ,
+    def __init__(self, exports: Sequence[Export]) -> None:
+        """Raises UserError for exports whose vocabularies differ,
         and as `Session` does."""
         for number, export in enumerate(exports[1:], start=2):
             if export.codec != exports[0].codec:
@@ -155,7 +155,7 @@ class OnnxEngine:
                     f"{export.folder}: the models of an ensemble must have one vocabulary, and "
                     f"that of model {number} is not that of model 1"
                 )
-        self.members = [ExportedModel(export, threads) for export in exports]
+        self.members = [ExportedModel(export) for export in exports]
         self.needs_equal_lengths = any(export.precision == "int8" for export in exports)
 
     def start(self, sources: Sequence[np.ndarray]) -> list[MemberState]:

@@ -10,15 +10,23 @@ import numpy as np
 from seq2seq.errors import UserError
 
 
+_threads = 1  # of a session that does not name its own number
+
+
+def set_thread_count(count: int) -> None:
+    """Set how many threads the products of sessions use that are opened from now on."""
+    global _threads
+    _threads = count
+
+
 class Session:
     """A graph that is ready to run. inputs, outputs: the names, in the order of the graph."""
 
-    def __init__(self, path: Path, threads: int = 1) -> None:
-        """threads: for the products of one run. Raises UserError if ONNX Runtime is missing or
-        refuses the graph."""
+    def __init__(self, path: Path) -> None:
+        """Raises UserError if ONNX Runtime is missing or refuses the graph."""
         runtime = import_onnxruntime()
         options = runtime.SessionOptions()
-        options.intra_op_num_threads = threads
+        options.intra_op_num_threads = _threads
         options.inter_op_num_threads = 1
         options.log_severity_level = 4
         try:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
-from dataclasses import dataclass
 from itertools import islice
 
 import numpy as np
@@ -15,6 +13,7 @@ from seq2seq.errors import UserError
 from seq2seq.models.folder import Model
 from seq2seq.models.loss import cross_entropy
 from seq2seq.models.network import HiddenState
+from seq2seq.models.perplexity_value import Perplexity
 from seq2seq.progress import track
 from seq2seq.text import batching, bptt
 from seq2seq.text.dataset import Dataset, encode_examples
@@ -23,24 +22,6 @@ from seq2seq.text.example import Example
 _WINDOW = 512  # tokens that are read at once; the state is carried on
 _BUDGET = 4096  # tokens a batch of examples
 _LINES = 10_000  # that are encoded together
-
-
-@dataclass(frozen=True)
-class Perplexity:
-    """nll: nats, over all tokens; the ends of lines are tokens where the model has learned them."""
-
-    nll: float
-    tokens: int
-
-    @property
-    def loss(self) -> float:
-        """Nats a token."""
-        return self.nll / self.tokens
-
-    @property
-    def value(self) -> float:
-        """exp of the loss."""
-        return math.exp(min(self.loss, 700))
 
 
 def perplexity_of_lines(

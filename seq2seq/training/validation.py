@@ -77,7 +77,7 @@ def validate(
 def _accuracy(
     model: Model, dataset: Dataset, device: torch.device, dtype: torch.dtype, ranks: Ranks
 ) -> float:
-    labeller = Labeller(model, device=device, dtype=dtype)
+    labeller = Labeller.from_model(model, device=device, dtype=dtype)
     share = ranks.shard(list(dataset.examples()))
     hits = total = 0
     labellings = labeller.label(example.source for example in share)
