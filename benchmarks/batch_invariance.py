@@ -1,11 +1,12 @@
-"""Does a translation depend on its source alone? (Promise 2, in fp32.)
+"""Check in fp32 that the translation of a line does not depend on the other lines of its batch.
 
     python benchmarks/batch_invariance.py MODEL SOURCE
 
-Translates all lines of SOURCE at several batch sizes and shuffled, greedy and with beam 5, and
-compares with one line at a time: the number of lines whose text differs, the largest difference of
-score among the others, and for each line that differs how far apart the two hypotheses are. Exits
-with 1 where scores differ by more than 1e-4 or a difference is no tie.
+The program translates all lines of SOURCE with several batch sizes, in order and shuffled, with
+greedy search and with beam 5. It compares each result with the translation of one line at a time.
+It prints the number of lines whose text differs, the largest score difference of lines with equal
+texts, and the largest score difference of lines with different texts. Both differences must be at
+most 1e-4 (different texts are then a tie); otherwise the program exits with code 1.
 """
 
 from __future__ import annotations
@@ -23,15 +24,18 @@ SIZES = (7, 64, 512)
 
 
 def translate(translator: Translator, lines: list[str], search: AnySearch) -> list[Translation]:
+    """Return the best translation of each line."""
     return [result.best for result in translator.translate_windows([lines], search)]
 
 
 def in_batches_of(translator: Translator, size: int) -> Translator:
+    """Return a translator with the same model and the batch size `size`."""
     parts = (translator.engine, translator.codec, translator.configs)
     return Translator(*parts, batch_size=size)
 
 
 def shuffled(translator: Translator, lines: list[str], search: AnySearch) -> list[Translation]:
+    """Translate the lines in a random order and return the translations in the original order."""
     order = list(range(len(lines)))
     random.Random(1).shuffle(order)
     found = translate(translator, [lines[i] for i in order], search)
@@ -40,7 +44,11 @@ def shuffled(translator: Translator, lines: list[str], search: AnySearch) -> lis
 
 
 def compare(one: list[Translation], other: list[Translation]) -> tuple[int, float, float]:
-    """Lines that differ, the widest difference of score among equal texts, and among others."""
+    """Compare two lists of translations of the same lines.
+
+    Return the number of lines with different texts, the largest score difference of lines with
+    equal texts, and the largest score difference of lines with different texts.
+    """
     pairs = list(zip(one, other, strict=True))
     equal = [abs(a.score - b.score) for a, b in pairs if a.text == b.text]
     differ = [abs(a.score - b.score) for a, b in pairs if a.text != b.text]
@@ -53,7 +61,7 @@ def main() -> None:
     translator = Translator.load(model, device="cpu")
     worst = 0.0
     print(f"{len(lines):,} lines, {model}")
-    print("search   batch            lines that differ   widest difference (equal, differing)")
+    print("search   batch            differing lines     largest difference (equal, differing)")
     for beam in (1, 5):
         name = "greedy" if beam == 1 else f"beam {beam}"
         search = search_options(beam=beam)
@@ -67,7 +75,7 @@ def main() -> None:
                     f"{name:8} {size:4} {way.__name__:11} {count:18}   {equal:.1e}, {other:.1e}",
                     flush=True,
                 )
-    print(f"widest difference {worst:.1e}, bound {BOUND:.0e}")
+    print(f"largest score difference {worst:.1e}, limit {BOUND:.0e}")
     sys.exit(worst > BOUND)
 
 

@@ -1,19 +1,21 @@
-"""What does a target token cost as corpus, vocabulary, length or the number of threads grow?
+"""Measure training speed and memory as corpus, vocabulary, sentence length or threads grow.
 
     python benchmarks/growth.py CONFIG.toml [--of corpus vocabulary length threads]
     python benchmarks/growth.py CONFIG.toml --draw PICTURE
 
-corpus: 1 to 350 times the given one, of distinct pairs: pair i of copy k is the first half of pair
-i and the second half of another one, on both sides. Also pairs a second in preparing it (reading,
-subwords, encoding), and RssAnon (memory that is no mapped file) at its highest while it is
-prepared. The filter of duplicates is off: what it needs (16 bytes of digest a pair, in a set) is
-said in seq2seq/text/corpus.py.
-vocabulary: output layers and embeddings of 4,000 to 64,000, over ids drawn at random.
-length: sentences of 10 to 200 subwords on both sides, as many in a batch as its budget allows.
-threads: 1, 2, 4, ... up to the machine's cores.
+corpus: The corpus grows from 1 to 350 times its size. All pairs are distinct: pair i of copy k
+    joins the first half of pair i with the second half of another pair, on both sides. The program
+    also measures how many pairs per second it prepares (reads, splits into subwords, encodes), and
+    the peak memory of this. The filter of duplicates is off; seq2seq/text/corpus.py says how much
+    memory that filter needs (a digest of 16 bytes per pair).
+vocabulary: The vocabulary grows from 4,000 to 64,000 tokens. The token ids are random.
+length: The sentences of both sides grow from 10 to 200 subwords. Each batch is as large as the
+    budget of training.batch_tokens allows.
+threads: The number of threads grows from 1 to the number of cores.
 
-Of each: target tokens a second in training, RssAnon at its highest. Everything is measured in a
-process of its own. The rows stand in benchmarks/growth.jsonl, which the picture is drawn from.
+Each measurement gives the target tokens per second in training and the peak memory. Memory is
+RssAnon, which excludes mapped files. Each measurement runs in its own process. The results are
+written to benchmarks/growth.jsonl; --draw plots them.
 """
 
 from __future__ import annotations
@@ -48,7 +50,7 @@ _UPDATES = 60
 _FOLDER = Path("local/growth")
 _ROWS = Path(__file__).with_suffix(".jsonl")
 POINTS = {
-    "corpus": [1, 10, 100, 350],  # times
+    "corpus": [1, 10, 100, 350],  # factor
     "vocabulary": [4_000, 8_000, 16_000, 32_000, 64_000],
     "length": [10, 25, 50, 100, 200],
     "threads": [2**i for i in range(10) if 2**i <= len(os.sched_getaffinity(0))],
@@ -60,9 +62,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument("config", type=Path)
-    parser.add_argument("--of", nargs="+", choices=POINTS, default=list(POINTS))
-    parser.add_argument("--draw", type=Path, metavar="PICTURE", help="of the rows that are there")
+    parser.add_argument("config", type=Path, help="Configuration of the smallest experiment.")
+    parser.add_argument(
+        "--of",
+        nargs="+",
+        choices=POINTS,
+        default=list(POINTS),
+        help="Properties to vary (default: all).",
+    )
+    parser.add_argument(
+        "--draw",
+        type=Path,
+        metavar="PICTURE",
+        help="Plot the existing results to this file (.png, .svg or .pdf) and measure nothing.",
+    )
     arguments = parser.parse_args()
     rows = [json.loads(line) for line in _ROWS.open()] if _ROWS.exists() else []
     if arguments.draw:
@@ -88,10 +101,11 @@ def main() -> None:
             )
 
 
-# What is measured; each gives a row.
+# The measurements. Each function returns a row or a part of one.
 
 
 def corpus_of(path: Path, times: int) -> dict[str, float]:
+    """Measure preparation and training with a corpus that is `times` as large as the given one."""
     shutil.rmtree(_FOLDER, ignore_errors=True)
     _FOLDER.mkdir(parents=True)
     config = toml.load_config(path)
@@ -105,6 +119,7 @@ def corpus_of(path: Path, times: int) -> dict[str, float]:
 
 
 def prepared_anew(config: Config, folder: Path) -> dict[str, float]:
+    """Prepare the corpus in an empty folder; return pairs per second and peak memory in MiB."""
     watch = Watch()
     start = time.perf_counter()
     prepared = preparation.prepare_data(config, folder, runtime.set_threads(0))
@@ -113,6 +128,7 @@ def prepared_anew(config: Config, folder: Path) -> dict[str, float]:
 
 
 def trained_on(config: Config, folder: Path) -> dict[str, float]:
+    """Train on prepared data; return target tokens per second and peak memory in MiB."""
     watch = Watch()
     threads = runtime.set_threads(0)
     runtime.keep_freed_memory()
@@ -121,7 +137,7 @@ def trained_on(config: Config, folder: Path) -> dict[str, float]:
 
 
 def trained(path: Path, what: str, point: int) -> dict[str, float]:
-    """The rows whose corpus is the given one."""
+    """Measure training on the given corpus with one property (`what`) set to the value `point`."""
     config = toml.load_config(path)
     threads = runtime.set_threads(point if what == "threads" else 0)
     prepared = preparation.prepare_data(config, Path("local/growth-given"), threads)
@@ -141,7 +157,7 @@ def trained(path: Path, what: str, point: int) -> dict[str, float]:
 
 
 def planned(config: Config, prepared: PreparedData) -> list[Batch]:
-    """The batches of the first updates, twice as many as are timed."""
+    """Return the first batches of training, twice as many as are timed. The first half warms up."""
     budget = config.training.batch_tokens
     plan = batching.plan_batches(prepared.train.lengths, budget=budget, seed=1, epoch=0)
     return [
@@ -151,7 +167,10 @@ def planned(config: Config, prepared: PreparedData) -> list[Batch]:
 
 
 def cut(config: Config, prepared: PreparedData, length: int) -> list[Batch]:
-    """Batches of sentences that all have `length` subwords, EOS counted: the corpus end to end."""
+    """Return batches of sentences that all have `length` subwords, including EOS.
+
+    The concatenated corpus is cut into such sentences.
+    """
     target = prepared.codec.target
     sides = [
         np.concatenate([values for _, values in prepared.train.columns(side)])
@@ -178,8 +197,11 @@ def cut(config: Config, prepared: PreparedData, length: int) -> list[Batch]:
 def updated(
     config: Config, prepared: PreparedData, batches: list[Batch], watch: Watch, V: int = 0
 ) -> dict[str, float]:
-    """Train a fresh model of V pieces (0: the tokenizer's); the first half of the batches warms
-    up."""
+    """Train a new model and return target tokens per second and peak memory in MiB.
+
+    V: The size of the vocabulary; 0 means that of the tokenizer. The first half of the batches is a
+    warm-up.
+    """
     torch.manual_seed(1)
     target = prepared.codec.target
     network = TranslationNetwork(config, V or len(target), V or len(target), target.pad)
@@ -192,7 +214,7 @@ def updated(
 
 
 def recombined(config: Config, times: int, prefix: Path) -> str:
-    """Write the files; gives what data.train is set to."""
+    """Write a corpus that is `times` as large, and return its prefix, the value of data.train."""
     pairs = [
         (example.source.split(), example.target.split())
         for example in corpus.read_examples(config.data, "train")
@@ -210,11 +232,11 @@ def recombined(config: Config, times: int, prefix: Path) -> str:
     return str(prefix)
 
 
-# How it is measured.
+# Tools for measuring.
 
 
 def apart(function, *arguments) -> dict[str, float]:  # type: ignore[no-untyped-def]
-    """What the function gives in a process of its own."""
+    """Call the function in a new process and return its result."""
     context = multiprocessing.get_context("spawn")
     here, there = context.Pipe()
     process = context.Process(target=sent, args=(there, function, *arguments))
@@ -226,11 +248,12 @@ def apart(function, *arguments) -> dict[str, float]:  # type: ignore[no-untyped-
 
 
 def sent(to: Connection, function, *arguments) -> None:  # type: ignore[no-untyped-def]
+    """Call the function and send its result to the parent process."""
     to.send(function(*arguments))
 
 
 class Watch:
-    """Looks at RssAnon ten times a second."""
+    """A thread that reads RssAnon of this process ten times per second and keeps the maximum."""
 
     def __init__(self) -> None:
         self.most, self.ended = 0, False
@@ -244,14 +267,17 @@ class Watch:
             time.sleep(0.1)
 
     def highest(self) -> float:
-        """MiB."""
+        """Stop the thread and return the maximum of RssAnon, in MiB."""
         self.ended = True
         self.thread.join()
         return self.most / 1024
 
 
 def draw(rows: list[dict[str, float]], picture: Path) -> None:
-    """A panel for each thing that grows: microseconds a target token, and memory below."""
+    """Plot the rows: one column of panels for each property that grows.
+
+    The upper panel shows microseconds per target token, the lower panel memory in MiB.
+    """
     figure = new_figure(width=12.0, height=5.2)
     panels = figure.subplots(2, len(POINTS), squeeze=False, sharex="col")
     for what, column in zip(POINTS, panels.T, strict=True):
@@ -269,7 +295,7 @@ def draw(rows: list[dict[str, float]], picture: Path) -> None:
             axes.set_xticks(at, names, rotation=30, ha="right", rotation_mode="anchor")
             axes.minorticks_off()
         column[1].set_xlabel(f"{what} ({UNITS[what]})" if what != "threads" else what)
-    panels[0][0].set_ylabel("microseconds a token")
+    panels[0][0].set_ylabel("microseconds per token")
     panels[1][0].set_ylabel("memory, MiB")
     save_figure(figure, picture)
 

@@ -1,10 +1,14 @@
-"""Language models beside the loop of the textbooks: nn.RNN, nn.GRU or nn.LSTM over one-hot input,
-an output layer, cross-entropy, the gradient clipped at 1, SGD; the state carried on.
+"""Compare the training speed of language models with that of a typical textbook implementation.
 
     python benchmarks/language.py recipes/time-machine/gru.toml
 
-Tokens a second in training, the same cell, sizes, text and windows, rounds of all in turn; the
-median over the rounds. Theirs in fp32, as textbooks have it. Nothing else should run.
+The textbook model is nn.RNN, nn.GRU or nn.LSTM over one-hot input with an output layer. Its loss
+is cross-entropy, the gradient norm is clipped at 1, and the optimiser is SGD. The state is carried
+from one window of text to the next. It runs in fp32.
+
+All models have the same cell, sizes, text and windows. Their rounds alternate. The program prints
+the median number of tokens per second over the rounds. No other program should run at the same
+time.
 """
 
 from __future__ import annotations
@@ -34,7 +38,7 @@ CELLS = {"rnn": nn.RNN, "gru": nn.GRU, "lstm": nn.LSTM}
 
 
 class Textbook(nn.Module):
-    """As Dive into Deep Learning writes it, with torch's own layers."""
+    """A language model as in the book "Dive into Deep Learning", built from layers of PyTorch."""
 
     def __init__(self, config: Config, size: int) -> None:
         super().__init__()
@@ -46,6 +50,7 @@ class Textbook(nn.Module):
         self.state: Tensor | tuple[Tensor, ...] | None = None
 
     def update(self, batch: Batch) -> None:
+        """Update the weights once. The ids in the batch have the shape [B, T]."""
         state = self.state if batch.continues else None
         if state is not None:
             state = (
@@ -65,14 +70,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument("config", type=Path)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--updates", type=int, default=80, help="a round")
-    parser.add_argument("--threads", type=int, default=0, help="0: all cores")
+    parser.add_argument("config", type=Path, help="Configuration of a language model.")
+    parser.add_argument(
+        "--rounds", type=int, default=5, help="Number of timed rounds (default: 5)."
+    )
+    parser.add_argument(
+        "--updates", type=int, default=80, help="Number of updates per round (default: 80)."
+    )
+    parser.add_argument(
+        "--threads", type=int, default=0, help="Number of CPU threads (default: 0, all cores)."
+    )
     arguments = parser.parse_args()
     threads = runtime.set_threads(arguments.threads)
     print(f"torch {torch.__version__}, {threads} threads, rounds of {arguments.updates} updates\n")
-    print("| cell | layers | textbook, tokens/s | ours, fp32 | ratio | ours, bf16 | ratio |")
+    print("| cell | layers | textbook, tokens/s | seq2seq, fp32 | ratio | seq2seq, bf16 | ratio |")
     print("|---|---:|---:|---:|---:|---:|---:|")
     for cell, layers in (("rnn", 1), ("gru", 1), ("lstm", 1), ("gru", 2), ("lstm", 2)):
         settings = [f"decoder.cell={cell}", f"decoder.layers={layers}"]
@@ -92,7 +103,7 @@ def main() -> None:
             for number in range(arguments.rounds + 1):
                 for one, found in zip(contestants, speeds, strict=True):
                     speed = timed(one, batches)
-                    if number:  # the first round warms up
+                    if number:  # the first round is a warm-up
                         found.append(speed)
         theirs, fp32, bf16 = map(statistics.median, speeds)
         print(
@@ -103,7 +114,7 @@ def main() -> None:
 
 
 def timed(one: Textbook | TrainStep, batches: list[Batch]) -> float:
-    """Tokens a second."""
+    """Train on the batches once and return tokens per second."""
     start = time.perf_counter()
     for number, batch in enumerate(batches, start=1):
         if isinstance(one, Textbook):

@@ -1,11 +1,11 @@
-"""Training speed of variants of one configuration, interleaved on the same batches.
+"""Compare the training speed of several variants of one configuration.
 
     python benchmarks/train.py CONFIG.toml -v NAME key=value ... -v NAME key=value ...
 
-The data is prepared once, in a temporary folder; every variant makes the same updates with the
-same batches in turn, round after round, after one round that is not counted. Tokens are target
-tokens without padding. Ratios are against the first variant. A variant that is measured alone is
-told its memory, too: the process's, or on a GPU that of its tensors.
+The data is prepared once, in a temporary folder. All variants train on the same batches, and their
+rounds alternate. The first round is a warm-up and does not count. Speed is in target tokens per
+second, without padding. Ratios are relative to the first variant. If there is only one variant,
+the program also prints its peak memory: that of the process or, on a GPU, that of the tensors.
 """
 
 from __future__ import annotations
@@ -52,21 +52,37 @@ def main() -> None:
 
 
 def parsed() -> argparse.Namespace:
+    """Parse the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument("config", type=Path)
+    parser.add_argument("config", type=Path, help="Configuration that all variants share.")
     parser.add_argument(
-        "-v", "--variant", nargs="+", action="append", required=True, metavar=("NAME", "key=value")
+        "-v",
+        "--variant",
+        nargs="+",
+        action="append",
+        required=True,
+        metavar=("NAME", "key=value"),
+        help="Name of a variant, and the settings in which it differs from the configuration.",
     )
-    parser.add_argument("--updates", type=int, default=30, help="a round")
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--threads", type=int, default=0, help="0: all cores")
+    parser.add_argument(
+        "--updates", type=int, default=30, help="Number of updates per round (default: 30)."
+    )
+    parser.add_argument(
+        "--rounds", type=int, default=5, help="Number of timed rounds (default: 5)."
+    )
+    parser.add_argument(
+        "--threads", type=int, default=0, help="Number of CPU threads (default: 0, all cores)."
+    )
     return parser.parse_args()
 
 
 def prepared_apart(config: Config, folder: Path, threads: int) -> PreparedData:
-    """Prepared in a process of its own: its memory is not that of training."""
+    """Prepare the data in another process, so that its memory does not count as memory of training.
+
+    Return the prepared data, which this process then opens.
+    """
     work = (config, folder, threads)
     process = multiprocessing.get_context("spawn").Process(
         target=preparation.prepare_data, args=work
@@ -77,6 +93,7 @@ def prepared_apart(config: Config, folder: Path, threads: int) -> PreparedData:
 
 
 def sample(config: Config, prepared: PreparedData, updates: int) -> list[Batch]:
+    """Return the batches of the first `updates` updates."""
     plan = batching.plan_batches(
         prepared.train.lengths, budget=config.training.batch_tokens, seed=1, epoch=0
     )
@@ -86,6 +103,7 @@ def sample(config: Config, prepared: PreparedData, updates: int) -> list[Batch]:
 
 
 def learner(config: Config, prepared: PreparedData) -> TrainStep:
+    """Build a new model and return the object that trains it."""
     torch.manual_seed(config.seed)
     device = runtime.select_device(config.training.device)
     dtype = runtime.select_dtype(config.training.precision, device)
@@ -94,23 +112,27 @@ def learner(config: Config, prepared: PreparedData) -> TrainStep:
 
 
 def round_of(one: TrainStep, batches: list[Batch]) -> float:
-    """Target tokens a second."""
+    """Train on the batches once and return target tokens per second."""
     start = time.perf_counter()
     for number, batch in enumerate(batches, 1):
         made = one.update([batch], len(batch.target_index), 1e-4, number)
-    made.require_finite()  # waits for a GPU
+    made.require_finite()  # also waits until the GPU has finished
     return sum(len(batch.target_index) for batch in batches) / (time.perf_counter() - start)
 
 
 def operations(config: Config, batches: list[Batch], V: int) -> float:
-    """Floating-point operations that the updates need in matrix products, over real tokens alone.
+    """Return the number of floating-point operations in matrix products when training on `batches`.
 
-    A product of [m, k] and [k, n] takes 2 m k n, and in training twice as many again: for the
-    gradients of both its factors. Per source token, for each direction and layer, g H (I + H) of a
-    recurrent layer with g gates (GRU 3, LSTM 4, RNN 1), and of attention the key and the value;
-    per target token, g H (I + H) of each layer, the query, the readout and the output layer; per
-    pair of them, the scores and the weighted mean. A fixed c is multiplied once a sentence.
-    Embeddings, pooling, biases, everything element by element: not counted.
+    Padding does not count. A product of [m, k] and [k, n] takes 2 m k n operations. Training takes
+    twice as many in addition, for the gradients of both factors. These products are counted:
+
+    Per source token: g H (I + H) for each direction and layer, where g is the number of gates (GRU
+    3, LSTM 4, RNN 1) and I the size of the input; and the key and the value of attention.
+    Per target token: g H (I + H) for each layer, the query, the readout and the output layer.
+    Per pair of a source and a target token: the score and the weighted mean of attention.
+    Per sentence: the products with c if the context is fixed.
+
+    Embeddings, pooling, biases and element-wise operations are not counted.
     """
     encoder, context, decoder = config.encoder, config.context, config.decoder
     gates = {"rnn": 1, "lstm": 4, "gru": 3}
@@ -154,8 +176,12 @@ def operations(config: Config, batches: list[Batch], V: int) -> float:
 
 
 def peak(dtype: torch.dtype, device: torch.device, seconds: float = 2.0) -> float:
-    """Operations a second of the product of two square matrices of 2,048 (8,192 on a GPU), the best
-    of many."""
+    """Measure the peak speed of the device in floating-point operations per second.
+
+    It is the best of many products of two square matrices with 2,048 rows (8,192 on a GPU).
+
+    seconds: How long to measure.
+    """
     size = 8192 if device.type == "cuda" else 2048
     one = torch.randn(size, size, device=device).to(dtype)
     best, end = 0.0, time.perf_counter() + seconds
@@ -169,35 +195,40 @@ def peak(dtype: torch.dtype, device: torch.device, seconds: float = 2.0) -> floa
 
 
 def wait(device: torch.device) -> None:
-    """Until the device has done all that it was given."""
+    """Wait until the device has finished all operations."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
 
 
 def machine(device: torch.device, threads: int) -> str:
+    """Return the name of the GPU, or the number of CPU threads."""
     return torch.cuda.get_device_name(device) if device.type == "cuda" else f"{threads} threads"
 
 
 def padding(batches: list[Batch]) -> float:
-    """The share of padding in what is computed, both sides together."""
+    """Return the fraction of padding among all positions of the batches, from 0 to 1."""
     real = sum(float(batch.lengths.sum()) + len(batch.target_index) for batch in batches)
     return 1 - real / sum(batch.source.numel() + batch.inputs.numel() for batch in batches)
 
 
 class Footprint:
-    """Memory above that of this moment, when all that is needed has been imported."""
+    """Measures the memory that the process uses beyond the memory after all imports.
+
+    Create the object after the imports.
+    """
 
     def __init__(self) -> None:
         self.before = self._of("VmRSS")
 
     def mib(self, device: torch.device) -> float:
-        """At its highest; on a GPU, all that tensors took."""
+        """Return the peak memory in MiB. On a GPU, it is the peak memory of all tensors."""
         if device.type == "cuda":
             return torch.cuda.max_memory_allocated(device) / 2**20
         return (self._of("VmHWM") - self.before) / 1024
 
     @staticmethod
     def _of(name: str) -> int:
+        """Return a field of /proc/self/status, in KiB."""
         status = Path("/proc/self/status").read_text()
         return int(status.split(f"{name}:")[1].split()[0])
 
@@ -210,22 +241,23 @@ def report(
     threads: int,
     footprint: Footprint,
 ) -> None:
+    """Print the results as a Markdown table. speeds: Target tokens per second of each round."""
     base = statistics.median(next(iter(speeds.values())))
     tokens = sum(len(batch.target_index) for batch in batches)
     device = next(iter(learners.values())).device
-    memory = footprint.mib(device)  # before the matrices that the peak is measured with
+    memory = footprint.mib(device)  # before peak() allocates its matrices
     peaks = {one.dtype: peak(one.dtype, device) for one in learners.values()}
     print(
         f"torch {torch.__version__}, {machine(device, threads)}, rounds of {len(batches)} updates, "
-        f"{tokens / len(batches):,.0f} target tokens an update, padding {padding(batches):.1%}"
+        f"{tokens / len(batches):,.0f} target tokens per update, padding {padding(batches):.1%}"
     )
-    if len(learners) == 1:  # of several, nobody could say whose it is
-        print(f"{memory:,.0f} MiB above imports at the highest")
+    if len(learners) == 1:  # the memory of several variants cannot be separated
+        print(f"peak memory without imports: {memory:,.0f} MiB")
     for dtype, rate in peaks.items():
-        print(f"peak of a product of matrices, {dtype}: {rate / 1e9:,.0f} GFLOP/s")
+        print(f"peak speed of a matrix product, {dtype}: {rate / 1e9:,.0f} GFLOP/s")
     print(
-        "| variant | parameters (M) | precision | tokens/s, median | least | most | ratio "
-        "| MFLOP a token | of the peak |"
+        "| variant | parameters (M) | precision | tokens/s, median | minimum | maximum | ratio "
+        "| MFLOP per token | of the peak |"
     )
     print("|---|---:|---|---:|---:|---:|---:|---:|---:|")
     for name, found in speeds.items():

@@ -1,11 +1,13 @@
-"""The loop that tutorials teach, beside ours: target tokens a second without padding.
+"""Measure the training speed of a translator written like those in typical tutorials.
 
     python benchmarks/tutorial.py CONFIG.toml
 
-The network of CONFIG, which must have one fixed c from the last states, written as tutorials write
-it (an nn.GRU over the source, then one step of an nn.GRU and of the output layers for each target
-token, c concatenated at each), with the same layers and sizes, batches, subwords, dropout, loss
-and optimiser. fp32.
+The result can be compared with the speed that benchmarks/train.py prints for the same
+configuration. The configuration must have a fixed c, computed from the last encoder states. The
+tutorial model has the same layers, sizes, batches, subwords, dropout and loss. It reads the source
+with nn.GRU. For each target token, it runs one step of nn.GRU and the output layers, with c
+concatenated to their input. Its optimiser is Adam. It runs in fp32. Speed is in target tokens per
+second, without padding.
 """
 
 from __future__ import annotations
@@ -28,7 +30,7 @@ from seq2seq.text.batching import Batch
 
 
 class Tutorial(nn.Module):
-    """Encoder, and a decoder that steps."""
+    """An encoder, and a decoder that runs one time step after the other."""
 
     def __init__(self, config: Config, source: int, target: int, pad: int) -> None:
         super().__init__()
@@ -48,7 +50,11 @@ class Tutorial(nn.Module):
         self.dropout = nn.Dropout(decoder.dropout)
 
     def forward(self, source: Tensor, lengths: Tensor, target: Tensor) -> Tensor:
-        """source [B, S], lengths [B], target [B, T] → logits [B, T, V]."""
+        """Return the logits [B, T, V] of each target token.
+
+        source: Token ids [B, S]. lengths: Source lengths in tokens [B]. target: The input of the
+        decoder, token ids [B, T].
+        """
         embedded = self.dropout(self.source(source))
         packed = nn.utils.rnn.pack_padded_sequence(
             embedded, lengths.cpu(), batch_first=True, enforce_sorted=False
@@ -69,11 +75,24 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument("config", type=Path)
-    parser.add_argument("--set", dest="settings", action="append", default=[])
-    parser.add_argument("--updates", type=int, default=30, help="a round")
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--threads", type=int, default=0, help="0: all cores")
+    parser.add_argument("config", type=Path, help="Configuration with a fixed context.")
+    parser.add_argument(
+        "--set",
+        dest="settings",
+        action="append",
+        default=[],
+        metavar="SECTION.KEY=VALUE",
+        help="Override one value of the configuration.",
+    )
+    parser.add_argument(
+        "--updates", type=int, default=30, help="Number of updates per round (default: 30)."
+    )
+    parser.add_argument(
+        "--rounds", type=int, default=3, help="Number of timed rounds (default: 3)."
+    )
+    parser.add_argument(
+        "--threads", type=int, default=0, help="Number of CPU threads (default: 0, all cores)."
+    )
     arguments = parser.parse_args()
     footprint = Footprint()
     runtime.keep_freed_memory()
@@ -96,7 +115,7 @@ def main() -> None:
     print(
         f"tutorial loop, {millions:.2f} M parameters, fp32, {machine(device, threads)}: "
         f"{statistics.median(speeds):,.0f} tokens/s ({min(speeds):,.0f} to {max(speeds):,.0f}), "
-        f"{footprint.mib(device):,.0f} MiB above imports"
+        f"peak memory without imports {footprint.mib(device):,.0f} MiB"
     )
 
 
@@ -108,7 +127,7 @@ def round_of(
     pad: int,
     device: torch.device,
 ) -> float:
-    """Target tokens a second."""
+    """Train on the batches once and return target tokens per second."""
     network.train()
     start = time.perf_counter()
     for of_cpu in batches:

@@ -1,9 +1,10 @@
-# What every run.sh shares: stages that are done once, and again when what they are made from
-# changes. Sourced, never run.
+# Functions that every run.sh shares. A run.sh sources this file; nobody runs it directly. A stage runs
+# only once, and again when its command or its input files change.
 #
-#   begin VARIANT [SEED]              sets RECIPE, VARIANT, SEED, CONFIG, RUN and goes to the repository root
-#   stage NAME FILE... -- COMMAND...  runs COMMAND unless it succeeded before with the same words,
-#                                     the same content of all FILEs and the same earlier stages
+#   begin VARIANT [SEED]              sets RECIPE, VARIANT, SEED, CONFIG and RUN, and changes to the
+#                                     root of the repository
+#   stage NAME FILE... -- COMMAND...  runs COMMAND, unless the same COMMAND already succeeded with the same
+#                                     content of all FILEs and after the same earlier stages
 
 set -euo pipefail
 
@@ -25,14 +26,14 @@ begin() {
     command -v seq2seq > /dev/null ||
         fail "seq2seq is not installed here: run 'make setup', then '. .venv/bin/activate'"
     SEED=${2:-}
-    [ "$SEED" != 1 ] || SEED=""  # that of the configurations
+    [ "$SEED" != 1 ] || SEED=""  # seed 1 is the seed in the configurations
     RUN=runs/$RECIPE/$VARIANT${SEED:+-seed-$SEED}
     BEFORE=""
     mkdir -p "$RUN.stages"
     forget_without "$RUN"
 }
 
-# forget_without FOLDER: what was done is not there any more where the folder is gone.
+# forget_without FOLDER: if the folder is gone, forget which of its stages are done.
 forget_without() {
     [ -d "$1" ] || rm -f "$1.stages"/*
 }
@@ -49,11 +50,11 @@ stage() {
     marker=$RUN.stages/$name
     BEFORE=$digest
     if [ -f "$marker" ] && [ "$(cat "$marker")" = "$digest" ]; then
-        echo "[$name] done before" >&2
+        echo "[$name] already done" >&2
         return
     fi
     if [ -f "$marker" ]; then
-        echo "[$name] made from something else: again" >&2
+        echo "[$name] its command or input changed: running it again" >&2
         rm -f "$marker"
     fi
     echo "[$name] $*" >&2
@@ -66,33 +67,33 @@ cksum_of() {
     python3 -c 'import hashlib, sys; print(hashlib.sha256(sys.stdin.buffer.read()).hexdigest())'
 }
 
-# The files of a corpus: those in the folder of that name under $SEQ2SEQ_DATA, in CORPUS.
+# corpus NAME: set CORPUS to all files of the folder NAME under $SEQ2SEQ_DATA.
 corpus() {
     mapfile -t CORPUS < <(find -L "${SEQ2SEQ_DATA:-/nowhere}/$1" -type f 2> /dev/null | sort)
 }
 
-# train_run [OPTION...]: train, or go on where a training stopped; called by `stage`, whose digest it
-# keeps. A run that was made from something else is set aside, not lost.
+# train_run [OPTION...]: train, or resume a training that was stopped. `stage` calls this function, which
+# stores the digest of the stage. A run with another digest is renamed, not deleted.
 train_run() {
     local written=$RUN.stages/train.began
     if [ -d "$RUN" ] && { [ ! -f "$written" ] || [ "$(cat "$written")" != "$digest" ]; }; then
         local old
         old=$RUN.before-$(date +%Y%m%d-%H%M%S)
-        echo "[train] $RUN was made from something else: kept as $old" >&2
+        echo "[train] the configuration or data of $RUN changed: the old run is kept as $old" >&2
         mv "$RUN" "$old"
     fi
     echo "$digest" > "$written"
     seq2seq train "$CONFIG" --out "$RUN" --resume ${SEED:+--set "seed=$SEED"} "$@"
 }
 
-# needs NAME: a file or a folder of that name is under $SEQ2SEQ_DATA.
+# needs NAME: fail unless $SEQ2SEQ_DATA contains a file or a folder of this name.
 needs() {
-    [ -n "${SEQ2SEQ_DATA:-}" ] || fail "SEQ2SEQ_DATA is not set: export the folder that holds $1"
-    [ -e "$SEQ2SEQ_DATA/$1" ] || fail "SEQ2SEQ_DATA is $SEQ2SEQ_DATA, which holds no $1: export the one that does"
+    [ -n "${SEQ2SEQ_DATA:-}" ] || fail "SEQ2SEQ_DATA is not set: export SEQ2SEQ_DATA with the path of the folder that contains $1"
+    [ -e "$SEQ2SEQ_DATA/$1" ] || fail "SEQ2SEQ_DATA is $SEQ2SEQ_DATA, which does not contain $1: export the path of the folder that contains it"
 }
 
-# The recipe's data in runs/RECIPE/data, made by its prepare.py from the file or folder of that name
-# under $SEQ2SEQ_DATA.
+# prepare NAME: run the recipe's prepare.py on the file or folder NAME under $SEQ2SEQ_DATA. The result goes to
+# runs/RECIPE/data.
 prepare() {
     needs "$1"
     corpus "$1"
@@ -100,22 +101,23 @@ prepare() {
         python3 "recipes/$RECIPE/prepare.py" "$SEQ2SEQ_DATA/$1" "runs/$RECIPE/data"
 }
 
-# shared_data NAME FILE... -- COMMAND...: the stage that makes DATA, the folder NAME in runs/RECIPE/data
-# or all of that; called by itself, for other runs share it.
+# shared_data NAME FILE... -- COMMAND...: set DATA to the folder NAME in runs/RECIPE/data (or to runs/RECIPE/data
+# if NAME is empty), and run COMMAND as a stage that fills DATA. All runs of the recipe share DATA.
 shared_data() {
     DATA=runs/$RECIPE/data${1:+/$1}
     shift
     mkdir -p "$DATA.stages"
     exec {lock}> "$DATA.lock"
-    flock "$lock"  # another run may be making it
+    flock "$lock"  # another run may be filling DATA
     forget_without "$DATA"
     RUN=$DATA stage data "$@"
     exec {lock}>&-
 }
 
-# score SPLIT NAME [OPTION...]: score the model (MODEL, of the run unless set) on a split, show what
-# is said, keep it in NAME.scores and record it where RECORD is set, which refuses uncommitted
-# changes, as made by MADE_BY (run.sh unless set); called by `stage`.
+# score SPLIT NAME [OPTION...]: score a model on a split, print the scores and save them in NAME.scores.
+# `stage` calls this function. MODEL is the model (default: the model of the run). If RECORD is set, the
+# scores are also recorded with the command MADE_BY (default: that of run.sh). Recording refuses to run
+# with uncommitted changes.
 score() {
     local split=$1 name=$2
     shift 2

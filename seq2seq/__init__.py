@@ -1,12 +1,12 @@
-"""Recurrent sequence-to-sequence models: readable, fast, and they never lose a line.
+"""Train and use recurrent sequence-to-sequence models.
 
 >>> import seq2seq
 >>> translator = seq2seq.Translator.load("runs/quickstart/base/model")
 >>> translator.translate(["The baker buys fresh bread."])
 
-This module is the public interface. `train` trains a model, `load` opens one, and each task has a
-class of its own. A mistake in what you pass raises `UserError` (values and files) or TypeError
-(types), with one line that says what is wrong and what to do.
+This module is the public interface. `train` trains a model, `load` opens a trained model, and each
+task has its own class. A wrong value or file raises `UserError`, and an argument of the wrong type
+raises TypeError. The message is one line that says what is wrong and what to do.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 __all__ = [
     "BeamOptions",
     "Callback",
@@ -86,7 +86,7 @@ else:
     _HOMES = {name: module for module, names in _MODULES.items() for name in names}
 
     def __getattr__(name: str) -> object:
-        # torch takes seconds to import; nobody waits for it who only asks for the version.
+        # Importing torch takes seconds, so `import seq2seq` alone must not import it.
         if name not in _HOMES:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

@@ -1,4 +1,4 @@
-"""`python -m seq2seq`, and so `torchrun -m seq2seq`."""
+"""The command line as a module: `python -m seq2seq` and `torchrun -m seq2seq`."""
 
 from seq2seq.cli import main
 

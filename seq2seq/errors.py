@@ -1,4 +1,4 @@
-"""What a user can get wrong, each shown as one line."""
+"""The exception for mistakes of the user, and spelling hints for error messages."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from collections.abc import Iterable
 
 
 class UserError(Exception):
-    """A mistake that the user can mend: what is wrong, where, and what to do, in one line.
+    """A mistake that the user can fix. The message says what is wrong, where, and what to do.
 
-    The command line shows it without a traceback and exits with code 2. Anything else that
-    escapes is a bug and keeps its traceback.
+    The command line prints the message on one line, without a traceback, and exits with code 2. An
+    unexpected exception of another type is a bug, so the command line shows its traceback.
     """
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """A hint such as ``; did you mean 'hidden'?``, or nothing where no known name is close."""
+    """Return a hint such as ``; did you mean 'hidden'?``, or "" if no known name is similar."""
     close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
     return f"; did you mean {close[0]!r}?" if close else ""

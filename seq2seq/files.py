@@ -1,4 +1,7 @@
-"""Files that are whole or not there (promise 4), and files of one JSON object a line."""
+"""Write files and folders atomically, and read JSON Lines files.
+
+An interrupted write never leaves a partly written file under its final name.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ from seq2seq.errors import UserError
 
 
 def _sync(path: Path) -> None:
-    """Have the disk hold what was written, so that a rename never precedes its content."""
+    """Flush a file or folder to the disk (fsync), so that its content is there before a rename."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -24,15 +27,16 @@ def _sync(path: Path) -> None:
 
 
 def _temporary_path(path: Path) -> Path:
-    """The name of what is not whole yet: no other process's, on another host neither."""
+    """Return a hidden temporary path beside `path`, unique to this host and process."""
     return path.with_name(f".{path.name}.{os.uname().nodename}-{os.getpid()}.part")
 
 
 @contextmanager
 def atomic_file(path: Path) -> Iterator[Path]:
-    """Give a path beside `path` to write to; it takes the name of `path` only if all went well.
+    """Yield a temporary path to write to, and rename it to `path` when the block succeeds.
 
-    Where that is a link, what it names is replaced, and the link stays.
+    If the block raises an exception, the temporary file is deleted and `path` stays unchanged. If
+    `path` is a symbolic link, the target of the link is replaced and the link is kept.
     """
     path = path.resolve()
     aside = _temporary_path(path)
@@ -47,7 +51,11 @@ def atomic_file(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def atomic_folder(path: Path) -> Iterator[Path]:
-    """The same for a folder. One that has the name already is replaced as a whole."""
+    """Yield a temporary folder to fill, and rename it to `path` when the block succeeds.
+
+    An existing folder `path` is replaced as a whole. If the block raises an exception, the
+    temporary folder is deleted and `path` stays unchanged.
+    """
     aside = _temporary_path(path)
     new = not path.parent.exists()
     shutil.rmtree(aside, ignore_errors=True)
@@ -63,22 +71,25 @@ def atomic_folder(path: Path) -> Iterator[Path]:
         _sync(path.parent)
     finally:
         shutil.rmtree(aside, ignore_errors=True)
-        if new:  # and nothing came of it: leave no trace
+        if new:  # remove the parent folder if the write failed and left it empty
             with suppress(OSError):
                 path.parent.rmdir()
 
 
 def _swap(path: Path, target: Path) -> None:
-    """Swap two names in one step, so that neither is missing at any moment (Linux)."""
+    """Exchange two folders in one atomic step, so that both names exist at every moment.
+
+    Where the system cannot do this, rename in several steps instead.
+    """
     rename = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
     here, exchange = -100, 2  # AT_FDCWD, RENAME_EXCHANGE
     if rename is not None and (
         rename(here, os.fsencode(path), here, os.fsencode(target), exchange) == 0
     ):
         return
-    # Elsewhere (on a network's file system) there is a moment without the name, which
-    # `finish_interrupted_swap` ends for one that was killed in it, never one with half a folder
-    # under it.
+    # Network file systems may lack the exchange. Then `target` is missing for a moment, but it
+    # never names a partly written folder. If the process is killed at that moment,
+    # `finish_interrupted_swap` restores the name later.
     old = target.with_name(f".{target.name}.{os.getpid()}.old")
     target.replace(old)
     path.replace(target)
@@ -86,7 +97,10 @@ def _swap(path: Path, target: Path) -> None:
 
 
 def finish_interrupted_swap(folder: Path) -> None:
-    """Give what was being replaced in a folder its name again, or take it away if that is done."""
+    """Clean up after a process that was killed while it replaced something in `folder`.
+
+    The old version gets its name back if the new version is missing. Otherwise it is deleted.
+    """
     for old in folder.glob(".*.old"):
         path = folder / old.name[1:].rsplit(".", 2)[0]
         if path.exists():
@@ -96,9 +110,9 @@ def finish_interrupted_swap(folder: Path) -> None:
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file so that its name only ever holds the old content or all of the new.
+    """Write `content` to a file. Until this succeeds, the file keeps its old content.
 
-    Raises UserError where the system refuses (no such folder, no permission, disk full).
+    Raises UserError if the file cannot be written (no such folder, no permission, disk full).
     """
     try:
         with atomic_file(path) as aside:
@@ -108,27 +122,31 @@ def write_atomically(path: Path, content: bytes) -> None:
 
 
 def append_line(path: Path, line: str) -> None:
-    """Adds one line (given without its newline) to a file, all of it or nothing.
+    """Append a whole line to a file, or nothing at all. A missing file is created.
 
-    It is one write in append mode, so lines from two programs do not mix, and it is on the disk
-    when this returns. The file is made when missing.
+    The line is a single write in append mode, so lines from two programs do not mix. It is on the
+    disk when this function returns.
 
-    Raises UserError where the last line of the file has no newline (an earlier write was cut
-    short, and ours would be glued to it), and where the system refuses.
+    Args:
+        path: The file.
+        line: The text to append, without a newline.
+
+    Raises UserError if the file cannot be written, or if its last line has no newline because an
+    earlier write was cut short. The new line would then continue the broken one.
     """
     try:
         existing = path.read_bytes() if path.exists() else b""
         if existing and not existing.endswith(b"\n"):
             raise _truncated_line(path, existing.count(b"\n") + 1)
-        # Bytes of a file name that are no text become JSON's own escape for them.
+        # A file name may hold bytes that are not UTF-8. They are written as JSON escapes.
         content = line.encode(errors="backslashreplace") + b"\n"
         descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
         try:
             written = os.write(descriptor, content)
             if written < len(content):
-                # A full disk takes part of a line: take it back, and no other program's line.
+                # A full disk takes only part of a line. Cut off this part, and nothing else.
                 os.ftruncate(descriptor, os.lseek(descriptor, 0, os.SEEK_CUR) - written)
-                raise OSError("the disk took only a part of the line")
+                raise OSError("only part of the line could be written; the disk may be full")
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
@@ -137,12 +155,17 @@ def append_line(path: Path, line: str) -> None:
 
 
 def read_jsonl(path: Path, *, growing: bool = False) -> list[tuple[int, dict[str, Any]]]:
-    """The JSON objects of a file of one a line, each with its line number (from 1).
+    """Read a JSON Lines file. Returns each object with its line number, counted from 1.
 
-    Blank lines are passed over. In a file that a running program may still be writing
-    (``growing``) so is a last line without its newline, when it is not whole yet.
+    Blank lines are skipped.
 
-    Raises UserError, naming file and line, for anything that is not a JSON object.
+    Args:
+        path: The file.
+        growing: Whether another program may still be writing the file. Then an incomplete last
+            line is skipped instead of refused.
+
+    Raises UserError, with file and line, for a line that is not a JSON object, and if the file
+    cannot be read.
     """
     try:
         lines = path.read_bytes().split(b"\n")
@@ -155,25 +178,27 @@ def read_jsonl(path: Path, *, growing: bool = False) -> list[tuple[int, dict[str
         try:
             row = json.loads(line.decode())
         except (ValueError, RecursionError) as error:
-            # After the last newline comes an empty piece, or a line that never got its end.
+            # Only the last piece of the split may be a line without a newline.
             if number < len(lines):
-                raise UserError(f"{path}:{number}: not JSON ({error}): mend the line") from error
+                raise UserError(f"{path}:{number}: not JSON ({error}); fix the line") from error
             if not growing:
                 raise _truncated_line(path, number) from error
             continue
         if not isinstance(row, dict):
-            raise UserError(f"{path}:{number}: not a JSON object: mend or delete the line")
+            raise UserError(f"{path}:{number}: not a JSON object; fix or delete the line")
         objects.append((number, row))
     return objects
 
 
 def _truncated_line(path: Path, number: int) -> UserError:
     return UserError(
-        f"{path}:{number}: the last line has no end, an earlier write was cut short: "
-        "delete the line, or complete it with a newline"
+        f"{path}:{number}: the last line is incomplete because an earlier write was cut short; "
+        "delete the line, or complete it and end it with a newline"
     )
 
 
 def _io_error(verb: str, path: Path, error: OSError) -> UserError:
     reason = error.strerror or str(error)
-    return UserError(f"{path}: cannot be {verb} ({reason}): check the path, the rights, the disk")
+    return UserError(
+        f"{path}: cannot be {verb} ({reason}); check the path, the permissions and the disk space"
+    )

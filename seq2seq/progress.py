@@ -1,4 +1,4 @@
-"""Progress on a terminal: one live line on stderr, and nothing where stderr is a file or a pipe."""
+"""Show a progress bar on stderr if stderr is a terminal. A file or a pipe gets no bar."""
 
 from __future__ import annotations
 
@@ -12,12 +12,14 @@ from typing import TypeVar
 Advance = Callable[[float], None]
 _Item = TypeVar("_Item")
 
-REFRESHES = 5  # of the live line a second
+REFRESHES = 5  # updates of the progress bar per second
 
 
 def is_terminal() -> bool:
-    """Whether somebody sees what is shown on stderr, and has not asked for quiet: that sets the
-    level of the logger "seq2seq" above INFO."""
+    """Return whether to show progress: stderr is a terminal and the user did not pass --quiet.
+
+    --quiet sets the level of the logger "seq2seq" above INFO.
+    """
     return sys.stderr.isatty() and logging.getLogger("seq2seq").level <= logging.INFO
 
 
@@ -25,11 +27,14 @@ def is_terminal() -> bool:
 def show_progress(
     what: str, total: float | None = None, *, wanted: bool = True
 ) -> Iterator[Advance]:
-    """Show a bar, and the time left, within it; yields the function to call with the amount of work
-    that was done since the last call.
+    """Show a progress bar with the elapsed and the remaining time while the block runs.
 
-    what: the work, such as "translating". total: its amount, None if unknown. wanted: false for
-    work whose output goes to the terminal itself.
+    Yields a function. Call it with the amount of work that was done since the last call.
+
+    Args:
+        what: The name of the work, such as "translating".
+        total: The total amount of work, or None if it is unknown.
+        wanted: False shows no bar, for work that prints to the terminal itself.
     """
     if not (wanted and is_terminal()):
         yield lambda amount: None
@@ -58,7 +63,7 @@ def show_progress(
         done, next_refresh = 0.0, 0.0
 
         def advance(amount: float) -> None:
-            """Called for every line: the bar hears of it a few times a second."""
+            """Add `amount` to the work done, and redraw the bar a few times per second."""
             nonlocal done, next_refresh
             done += amount
             if (now := time.monotonic()) >= next_refresh:
@@ -71,13 +76,18 @@ def show_progress(
 def track(
     items: Iterable[_Item], what: str, total: float | None = None, *, wanted: bool = True
 ) -> Iterable[_Item]:
-    """The items, with a bar that shows how many were taken; arguments as for `show_progress`."""
+    """Return the items as an iterable that shows a progress bar while it is consumed.
+
+    The arguments are those of `show_progress`; `total` is the number of items. Without a bar, the
+    items are returned as they are, so they cost no extra generator.
+    """
     if not (wanted and is_terminal()):
-        return items  # and no generator around them
+        return items
     return _tracked(items, what, total)
 
 
 def _tracked(items: Iterable[_Item], what: str, total: float | None) -> Iterator[_Item]:
+    """Yield the items and advance a progress bar after each of them."""
     with show_progress(what, total) as advance:
         for item in items:
             yield item

@@ -1,8 +1,7 @@
-"""The machine: device, precision, threads, and the allocator."""
+"""Select the device, the precision and the number of threads of PyTorch."""
 
 from __future__ import annotations
 
-import ctypes
 import os
 import re
 import warnings
@@ -12,31 +11,18 @@ from contextlib import contextmanager
 import torch
 
 from seq2seq.errors import UserError
-
-
-def keep_freed_memory() -> None:
-    """Have glibc keep freed memory for the next step instead of giving it back to the system.
-
-    Given back, every large block is page-faulted in again, update after update: a third of the
-    time of a small model's training. Does nothing where the C library is another one.
-    """
-    try:
-        library = ctypes.CDLL(None)
-        mallopt, malloc_trim = library.mallopt, library.malloc_trim
-    except (AttributeError, OSError):
-        return
-    malloc_trim(0)  # what was freed so far is not wanted again
-    trim_threshold, top_pad, mmap_max = -1, -2, -4  # malloc.h
-    mallopt(mmap_max, 0)
-    mallopt(trim_threshold, (1 << 31) - 1)
-    mallopt(top_pad, 64 << 20)
+from seq2seq.system import keep_freed_memory as keep_freed_memory
+from seq2seq.system import usable_cores as usable_cores
 
 
 def select_device(name: str) -> torch.device:
-    """`auto` (a GPU if there is one) or a device's name. Raises UserError if it is not there."""
-    # Else torch rounds what cuDNN's layers multiply to ten bits, and fp32 would not mean fp32.
+    """Return the device with this name. `auto` selects a GPU if there is one, otherwise the CPU.
+
+    Also turns off TF32 in cuDNN. Raises UserError if this machine does not have the device.
+    """
+    # With TF32, cuDNN rounds factors to ten bits of mantissa, so fp32 would not mean fp32.
     torch.backends.cudnn.allow_tf32 = False
-    # It has nothing to advise: weights in bf16, or dropped, are new ones at every call.
+    # This warning does not help: with bf16 or weight dropout, every call has new weight tensors.
     warnings.filterwarnings("ignore", message="RNN module weights are not part of single")
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -46,15 +32,20 @@ def select_device(name: str) -> torch.device:
     except (RuntimeError, AssertionError):
         there = ["cpu"] + [f"cuda:{i}" for i in range(torch.cuda.device_count())]
         raise UserError(
-            f"device {name!r} is not there; this machine has: {', '.join(there)}"
+            f"device {name!r} is not available; choose one that this machine has: "
+            f"{', '.join(there)}"
         ) from None
     return chosen
 
 
 def select_dtype(name: str, chosen: torch.device) -> torch.dtype:
-    """`fp32`, `bf16`, or `auto`: bf16 where the processor multiplies in it, else fp32.
+    """Return the dtype of matrix products on the device `chosen`.
 
-    Raises UserError where bf16 is asked for and the processor has none.
+    Args:
+        name: `fp32`, `bf16` or `auto`. `auto` selects bf16 if the processor supports it.
+        chosen: The device.
+
+    Raises UserError if `name` is `bf16` and the processor does not support it.
     """
     if name == "fp32":
         return torch.float32
@@ -63,13 +54,13 @@ def select_dtype(name: str, chosen: torch.device) -> torch.dtype:
     else:
         has = bool(torch.cpu._is_avx512_bf16_supported()) if chosen.type == "cpu" else False
     if name == "bf16" and not has:
-        raise UserError(f"precision 'bf16' is not there on {chosen}; use fp32 or auto")
+        raise UserError(f"{chosen} does not support precision 'bf16'; use fp32 or auto")
     return torch.bfloat16 if has else torch.float32
 
 
 @contextmanager
 def explain_out_of_memory(advice: str) -> Iterator[None]:
-    """Within it, a GPU whose memory is full raises UserError, with the advice what to do."""
+    """Turn a GPU's out-of-memory error in the block into a UserError that ends with `advice`."""
     try:
         yield
     except torch.OutOfMemoryError as error:
@@ -77,40 +68,46 @@ def explain_out_of_memory(advice: str) -> Iterator[None]:
 
 
 def autocast(chosen: torch.device, dtype: torch.dtype) -> torch.autocast:
-    """Matrix products in bf16 if that is `dtype`; for fp32 it changes nothing."""
+    """Return a context that computes matrix products in bf16 if `dtype` is bf16.
+
+    With fp32, the context changes nothing.
+    """
     return torch.autocast(chosen.type, torch.bfloat16, enabled=dtype == torch.bfloat16)
 
 
 def matmul_dtype(weight: torch.Tensor) -> torch.dtype:
-    """What the weight is multiplied in here and now: its own dtype, or autocast's."""
+    """Return the dtype of products with `weight`: that of autocast if it is on, else its own."""
     kind = weight.device.type
     return torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else weight.dtype
 
 
 def row_multiple(weight: torch.Tensor, dtype: torch.dtype) -> int:
-    """What the rows of a product with the weight, in `dtype`, are to be a multiple of.
+    """Return the number to whose multiple the rows of a product with `weight` are padded.
 
-    oneDNN, which multiplies in bf16 on a CPU, compiles a program for every shape that it meets and
-    keeps a thousand of them: half a millisecond and half a megabyte each. Text comes in as many
-    shapes as batches; so the rows are rounded up there.
+    The result is 64 for bf16 on a CPU, and 1 (no padding) otherwise. On a CPU, oneDNN computes bf16
+    products and compiles a kernel for every new shape. Each takes half a millisecond and half a
+    megabyte, and oneDNN keeps a thousand of them. Nearly every batch of text has a new shape, so
+    padding the rows saves time and memory.
+
+    Args:
+        weight: The weight matrix, of which only the device matters.
+        dtype: The dtype of the product.
     """
     oneDNN = weight.device.type == "cpu" and dtype == torch.bfloat16
     return 64 if oneDNN else 1
 
 
 def set_threads(count: int) -> int:
-    """Use `count` threads for matrix products (0: OMP_NUM_THREADS, else one a core, the cores
-    shared out where torchrun started several processes); gives the number in use."""
+    """Set the number of threads for matrix products, and return the number in use.
+
+    If `count` is 0, use the environment variable OMP_NUM_THREADS. If that is not set either, use
+    one thread per core. If torchrun started several processes, they share the cores equally.
+    """
     processes = int(os.environ.get("LOCAL_WORLD_SIZE", 1))
-    wanted = os.environ.get("OMP_NUM_THREADS", "").split(",")[0]  # "4,2": of nested loops, too
-    # A 1 is torchrun's, which says it to all that it starts where nothing else was said.
+    # OMP_NUM_THREADS may be a list such as "4,2", one number per level of nested loops.
+    wanted = os.environ.get("OMP_NUM_THREADS", "").split(",")[0]
+    # torchrun sets OMP_NUM_THREADS=1 by default, so a 1 is not a choice of the user there.
     if not count and re.fullmatch("[1-9][0-9]{0,3}", wanted) and (wanted != "1" or processes == 1):
         count = int(wanted)
     torch.set_num_threads(count or max(1, usable_cores() // processes))
     return torch.get_num_threads()
-
-
-def usable_cores() -> int:
-    """How many this process may use; where the system cannot say, how many there are."""
-    usable = getattr(os, "sched_getaffinity", None)
-    return len(usable(0)) if usable else os.cpu_count() or 1

@@ -1,4 +1,4 @@
-"""The tasks in one table: all that depends on the task alone.
+"""The table of tasks, with every property that depends only on the task.
 
 A configuration names its task (`task = "translation"`). The rest of the code asks a `Task` for its
 properties and never compares names.
@@ -17,18 +17,22 @@ Sections = Mapping[str, Mapping[str, object]]
 
 @dataclass(frozen=True)
 class Task:
-    """What one task reads, writes, allows and reports.
+    """The properties of one task: its inputs and outputs, its configuration and its scores.
 
-    name: its value in a configuration. title: what a model of the task is called.
-    source: "text"; "words", a text whose every word gets a label; "condition", one label or one
-    vector; "none". target: "text", "label" (one a text) or "word labels" (one a word).
-    same_length: a target has as many tokens as its source.
-    unit: what training counts: "pairs" of source and target, or "tokens" of one running text.
-    sections: the optional sections that a configuration of the task may have. defaults: values
-    that differ from those of the schema. allowed: the values that a key may have, where the task
-    does not allow all; keys are written `section.key`.
-    report: what `seq2seq evaluate` prints. commands: those that use a model, with an example.
-    pipeline_tag: the task as the Hugging Face hub names it.
+    name: The name of the task in a configuration.
+    title: The name of a model of this task, for model cards.
+    source: The kind of input: "text", "words" (each word gets a label), "condition" (one label or
+        one vector) or "none".
+    target: The kind of output: "text", "label" (one per text) or "word labels" (one per word).
+    report: The scores that `seq2seq evaluate` prints.
+    commands: The commands that can use a model of this task.
+    example: An example of such a command.
+    pipeline_tag: The name of the task on the Hugging Face hub.
+    unit: The unit of training data: "pairs" of source and target, or "tokens" of running text.
+    same_length: Whether a target has as many tokens as its source.
+    sections: The optional sections that a configuration of this task may have.
+    defaults: Default values of the configuration that differ from those of the schema.
+    allowed: For each restricted key, written `section.key`, the values that this task allows.
     """
 
     name: str
@@ -47,28 +51,31 @@ class Task:
 
     @property
     def has_source(self) -> bool:
-        """Whether a source is read at all."""
+        """Whether the model reads a source."""
         return self.source != "none"
 
     @property
     def has_target_text(self) -> bool:
-        """Whether the target is text, not labels."""
+        """Whether the target is text instead of labels."""
         return self.target == "text"
 
     @property
     def label_side(self) -> int | None:
-        """The side of an example that holds labels or a vector: 0 the source, 1 the target."""
+        """The side of an example that holds labels or a vector: 0 for the source, 1 for the target.
+
+        None if both sides are text.
+        """
         if self.source == "condition":
             return 0
         return None if self.has_target_text else 1
 
     @property
     def labels_each_word(self) -> bool:
-        """Whether every word of the source has a label of its own."""
+        """Whether every word of the source has its own label."""
         return self.target == "word labels"
 
     def __reduce__(self) -> tuple[object, tuple[str]]:
-        # One object a task, in copies and in other processes too.
+        # Copying or unpickling a task returns the object of the table, so `is` works everywhere.
         return find_task, (self.name,)
 
 
@@ -101,7 +108,7 @@ TRANSLATION = Task(
 )
 ALIGNED = Task(
     name="aligned",
-    title="recurrent writer of equal length",
+    title="recurrent same-length sequence model",
     source="text",
     target="text",
     report="perplexity",
@@ -215,8 +222,9 @@ TASKS: dict[str, Task] = {
 
 
 def find_task(name: str) -> Task:
-    """The task of that name. Raises ValueError, with all names, for another one."""
+    """Return the task with this name. Raises ValueError, with all names, if it is unknown."""
     if name not in TASKS:
         known = ", ".join(map(repr, TASKS))
-        raise ValueError(f"{name!r} is no task{did_you_mean(name, TASKS)}; the tasks are {known}")
+        hint = did_you_mean(name, TASKS)
+        raise ValueError(f"unknown task {name!r}{hint}; choose one of {known}")
     return TASKS[name]

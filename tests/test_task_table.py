@@ -60,17 +60,19 @@ def test_what_is_not_allowed_is_refused_and_what_is_allowed_is_named(task):
                 continue
             part = {"data": DATA if task.has_source else {"train": "x"}, "training": {"epochs": 1}}
             part[section] = part.get(section, {}) | {name: value}
-            with pytest.raises(UserError, match=rf"{key} = .* is not for task '{task.name}': use"):
+            with pytest.raises(
+                UserError, match=rf"task '{task.name}' does not allow {key} = .*: use"
+            ):
                 config_of(task, **part)
 
 
 def test_an_unknown_task_is_named_with_all_that_there_are():
     with pytest.raises(
-        ValueError, match=r"'taging' is no task; did you mean 'tagging'\?; the tasks"
+        ValueError, match=r"unknown task 'taging'; did you mean 'tagging'\?; choose one of"
     ):
         find_task("taging")
     for wrong in ("taging", 3, ["tagging"]):
-        with pytest.raises(UserError, match=r"task: .* is no task") as refusal:
+        with pytest.raises(UserError, match=r"task: unknown task") as refusal:
             parse_config(
                 {"task": wrong, "data": DATA, "training": {"epochs": 1}, "encoder": {"hiden": 1}},
                 "here",
@@ -99,7 +101,7 @@ def test_older_names_are_read_with_one_line(caplog):
     assert caplog.messages == []
     assert parse_config(OLD, "old.toml") == new
     (line,) = caplog.messages
-    assert line.startswith("old.toml: old names are read: ")
+    assert line.startswith("old.toml: this configuration uses old names: ")
     for part in ("shape is now task", "training.average_decay is now training.ema_decay"):
         assert part in line
     assert "shape" in OLD  # what was given is not changed
@@ -108,5 +110,7 @@ def test_older_names_are_read_with_one_line(caplog):
 
 
 def test_an_old_name_beside_its_new_one_is_refused():
-    with pytest.raises(UserError, match="x: shape is the old name of task: set task alone"):
+    with pytest.raises(
+        UserError, match="x: shape is the old name of task; remove shape and keep task"
+    ):
         parse_config({**OLD, "task": "translation"}, "x")

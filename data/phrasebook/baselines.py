@@ -1,10 +1,10 @@
-"""Two baselines that the corpus should make look bad: neither knows any structure.
+"""Score two baselines that use no grammar on the phrasebook's test set.
 
     python data/phrasebook/baselines.py [folder] [--json]
 
-`nearest` copies the French of the training pair whose English is most like the input; `words`
+`nearest` copies the French of the training pair whose English is most similar to the input. `words`
 translates word for word with a dictionary that IBM model 1 learns from the training pairs. Both
-translate test.en and are scored by sacreBLEU (13a tokens, cased).
+baselines translate test.en. sacreBLEU scores the translations (13a tokens, cased).
 """
 
 import argparse
@@ -19,8 +19,8 @@ from pathlib import Path
 from sacrebleu.metrics.bleu import BLEU
 
 HERE = Path(__file__).resolve().parent
-ROUNDS = 2  # of expectation maximisation
-CLOSEST = 40  # training sentences that are compared word by word
+ROUNDS = 2  # rounds of expectation maximisation for IBM model 1
+CLOSEST = 40  # number of training sentences that are compared word by word
 
 
 def tokens(text: str) -> list[str]:
@@ -32,7 +32,11 @@ def read(folder: Path, name: str) -> list[str]:
 
 
 def nearest(train: list[tuple[str, str]], sources: list[str]) -> list[str]:
-    """The French of the training pair that shares most: rare words count more, then order."""
+    """Return for each source the French of the most similar training pair.
+
+    Shared rare words count more than shared frequent words. Among the best candidates, word order
+    decides.
+    """
     split = [source.split() for source, _ in train]
     index: dict[str, list[int]] = defaultdict(list)
     for i, words in enumerate(split):
@@ -44,11 +48,11 @@ def nearest(train: list[tuple[str, str]], sources: list[str]) -> list[str]:
         scores: dict[int, float] = defaultdict(float)
         for word in dict.fromkeys(words):
             if len(index.get(word, ())) > len(train) / 8:
-                continue  # says next to nothing, and costs the most
+                continue  # a very frequent word tells little and is slow to look up
             weight = log(1 + len(train) / (1 + len(index.get(word, ()))))
             for i in index.get(word, ()):
                 scores[i] += weight
-        # a long sentence shares words by chance, so what it has and the input lacks counts against
+        # dividing by the lengths stops long sentences from winning by chance matches
         shares = [(-score / (len(words) + len(split[i])), i) for i, score in scores.items()]
         best = max(
             (i for _, i in nsmallest(CLOSEST, shares)),
@@ -59,7 +63,7 @@ def nearest(train: list[tuple[str, str]], sources: list[str]) -> list[str]:
 
 
 def dictionary(train: list[tuple[str, str]]) -> dict[str, str]:
-    """For each English word the French word that IBM model 1 finds most likely."""
+    """Return for each English word its most likely French word according to IBM model 1."""
     pairs = [(tokens(source.lower()), tokens(target.lower())) for source, target in train]
     table: dict[str, dict[str, float]] = {}
     for _ in range(ROUNDS):
@@ -81,7 +85,7 @@ def dictionary(train: list[tuple[str, str]]) -> dict[str, str]:
 
 
 def substitute(meaning: dict[str, str], source: str) -> str:
-    """Each word replaced by its translation, joined and cased as French would be."""
+    """Translate word for word, and join and capitalise the result as in French."""
     words = [meaning.get(word, word) for word in tokens(source.lower())]
     text = " ".join(words).replace("' ", "'")
     text = re.sub(r" ([.,])", r"\1", text)
@@ -89,7 +93,10 @@ def substitute(meaning: dict[str, str], source: str) -> str:
 
 
 def names(train: list[tuple[str, str]]) -> dict[str, str]:
-    """French words that are capitalised more often than not away from the start: the names."""
+    """Return the capitalised form of each lower-cased French word that is mostly capitalised.
+
+    The first word of a sentence does not count, so these words are names.
+    """
     seen: dict[str, Counter[str]] = defaultdict(Counter)
     for _, target in train:
         for word in tokens(target)[1:]:
@@ -99,7 +106,7 @@ def names(train: list[tuple[str, str]]) -> dict[str, str]:
 
 
 def run(folder: Path = HERE) -> dict[str, object]:
-    """Both scores, and the signature of the metric."""
+    """Return the BLEU of both baselines and the signature of the metric."""
     train = list(zip(read(folder, "train.en"), read(folder, "train.fr"), strict=True))
     sources, references = read(folder, "test.en"), read(folder, "test.fr")
     capitals = names(train)
@@ -116,7 +123,7 @@ def main() -> None:
         description="Score two baselines on the phrasebook's test set."
     )
     parser.add_argument("folder", nargs="?", type=Path, default=HERE)
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_argument("--json", action="store_true", help="Print the scores as one JSON object.")
     arguments = parser.parse_args()
     scores = run(arguments.folder)
     if arguments.json:

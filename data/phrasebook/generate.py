@@ -1,11 +1,11 @@
-"""Write the phrasebook corpus: English-French pairs from a small grammar that agrees with itself.
+"""Generate the phrasebook corpus: English-French sentence pairs from a small grammar.
 
     python data/phrasebook/generate.py [folder]
 
-The words are in `words/*.tsv`, the sentences in `templates.txt`; this script holds what is neither:
-French and English morphology, the drawing of words, and the split. It needs only the standard
-library, and it draws with `random.Random.random()` alone, whose sequence is promised to stay the
-same, so each run on each Python writes the same bytes.
+The words are in `words/*.tsv` and the sentences in `templates.txt`. This script contains the
+English and French morphology, the sampling of words, and the split. It needs only the standard
+library. All random numbers come from `random.Random.random()`, whose sequence Python promises to
+keep, so every run writes the same bytes on every version of Python.
 """
 
 import random
@@ -21,10 +21,10 @@ from typing import TypeVar
 HERE = Path(__file__).resolve().parent
 SEED = 20
 SIZES = {"train": 20_000, "valid": 500, "test": 500}
-SKEW = 3.5  # 1: each word as often as another; above: the first of a table more often
-SEEN = 30  # times that training shows each word form of the other splits, at least
-NOVEL = 1 / 3  # share of valid and test that are held-out combinations; the rest are new sentences
-TRIES = 60  # draws of one template before it sits out a turn
+SKEW = 3.5  # 1: words are equally frequent; larger: the first words of a table are more frequent
+SEEN = 30  # minimum number of times that train contains each word form of valid and test
+NOVEL = 1 / 3  # share of held-out combinations in valid and test; the rest are new sentences
+TRIES = 60  # attempts to fill a template before the template is skipped once
 T = TypeVar("T")
 
 
@@ -33,7 +33,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Word:
-    """One line of a table: a lemma in both languages, with what its kind needs in `extra`."""
+    """One line of a table: a lemma in both languages. `extra` holds the other columns."""
 
     kind: str
     group: str
@@ -68,12 +68,15 @@ def table(kind: str) -> tuple[Word, ...]:
 
 @cache
 def choose(kind: str, names: str) -> tuple[Word, ...]:
-    """The words of a kind that `a|b|c` names, by group or by lemma (`eat` finds `eat/ate`)."""
+    """Return the words of a kind that `a|b|c` names by group or by lemma.
+
+    The lemma `eat` also finds the entry `eat/ate`.
+    """
     found: list[Word] = []
     for name in names.split("|"):
         hits = [w for w in table(kind) if name in (w.group, w.en.split("/")[0])]
         if not hits:
-            raise ValueError(f"no {kind} is called {name!r}")
+            raise ValueError(f"no {kind} has the group or lemma {name!r}")
         found += {w.id: w for w in hits if w.id not in [f.id for f in found]}.values()
     return tuple(found)
 
@@ -83,7 +86,7 @@ def choose(kind: str, names: str) -> tuple[Word, ...]:
 
 @dataclass(frozen=True)
 class Person:
-    """Grammatical person: the pronouns and possessives of both languages."""
+    """A grammatical person, with its pronouns and possessives in both languages."""
 
     en: str
     en_object: str
@@ -128,9 +131,9 @@ def en_plural(noun: str) -> str:
 
 
 def en_s(word: str) -> str:
-    """The -s of a plural, and of the third person."""
+    """Add the -s of a plural noun or of a verb in the third person singular."""
     head, space, tail = word.partition(" ")
-    if tail and head in EN_FIRST:  # a verb in several words: its first one changes
+    if tail and head in EN_FIRST:  # in a verb of several words, the first word changes
         return en_s(head) + space + tail
     if word in ("have", "do", "go"):
         return {"have": "has", "do": "does", "go": "goes"}[word]
@@ -163,7 +166,10 @@ def en_be(who: Person, past: bool) -> str:
 
 
 def en_verb(verb: Word, form: str, who: Person) -> str:
-    """`form` is a tense, or a tense and a negation: past, past-not, pres-never, fut-nobody."""
+    """Conjugate an English verb.
+
+    `form` is a tense or a tense with a negation: past, past-not, pres-never, fut-nobody.
+    """
     tense, _, negation = form.partition("-")
     base, _, given = verb.en.replace("#2", "").partition("/")
     past = en_past(base, given)
@@ -200,7 +206,7 @@ def en_verb(verb: Word, form: str, who: Person) -> str:
 
 
 def en_helper(form: str, who: Person) -> str:
-    """The word that opens a question."""
+    """Return the auxiliary verb that begins a question."""
     fixed = {"past": "did", "fut": "will", "cond": "would"}
     return fixed.get(form) or ("does" if who.third else "do")
 
@@ -221,7 +227,7 @@ def conjugations() -> dict[str, list[str]]:
 
 @cache
 def fr_stems(infinitive: str) -> tuple[list[str], str, str]:
-    """The present (six persons), the past participle and the stem of the future."""
+    """Return the present tense (six persons), the past participle and the future stem."""
     if infinitive in conjugations():
         six, participle, future = conjugations()[infinitive]
         return six.split(), participle, future
@@ -265,7 +271,11 @@ def fr_agree(participle: str, who: Person) -> str:
 def fr_verb(
     verb: Word, form: str, who: Person, clitic: str = "", over: Person | None = None
 ) -> str:
-    """The verb group: `clitic` goes before the verb, `over` is the direct object that precedes."""
+    """Conjugate a French verb with its negation and its object pronoun.
+
+    clitic: the object pronoun before the verb.
+    over: a direct object before the verb, with which the participle agrees.
+    """
     tense, _, negation = form.partition("-")
     reflexive, infinitive = re.fullmatch(r"(s'|se )?(.*)", verb.fr).groups()  # type: ignore[union-attr]
     before = " ".join(filter(None, (who.reflexive if reflexive else "", clitic and clitic + "^")))
@@ -313,7 +323,10 @@ def fr_vowel(text: str) -> bool:
 
 
 def fr_finish(text: str) -> str:
-    """Elision, then contraction; a star is an aspirated h, a hat a pronoun that never contracts."""
+    """Apply elision and contraction, and capitalise the sentence.
+
+    A star marks an aspirated h. A hat marks a pronoun that never contracts.
+    """
     text = re.sub(r" +", " ", text).strip()
     vowel = r"(?=[aàâeéèêiîoôuùûhyœAEÉIOUH])"
     little = r"(?<![\w'-])([jJ]e|[mM]e|[sS]e|[lL][ea]|[nN]e|[dD]e|(?:[pP]arce )?[qQ]ue)\^? "
@@ -411,7 +424,7 @@ def noun_phrase(
 
 @dataclass
 class Draw:
-    """The drawing of one sentence: the source of chance, and the slots filled so far."""
+    """The sampling of one sentence: the random generator and the slots filled so far."""
 
     rng: random.Random
     forced: dict[str, Word] = field(default_factory=dict)
@@ -421,11 +434,11 @@ class Draw:
         return items[int(self.rng.random() * len(items))]
 
     def often(self, items: Sequence[T]) -> T:
-        """An item, the first ones more often than the last, as in all text (Zipf 1935)."""
+        """Sample an item; the first items are more frequent than the last (Zipf 1935)."""
         return items[int(self.rng.random() ** SKEW * len(items))]
 
     def fresh(self, name: str, items: Sequence[Word]) -> Word:
-        """A word that the sentence does not hold yet (or the one that was asked for)."""
+        """Sample a word that is not in the sentence yet, or return the forced word of the slot."""
         if name in self.forced:
             return self.forced[name]
         used = [w.id for filler in self.slots.values() for w in filler.words]
@@ -449,7 +462,10 @@ class Draw:
         return Filler("", "", PERSONS["it"], (word,), word, self.pick(forms.split(",")))
 
     def draw_np(self, name: str, spec: str) -> Filler:
-        """`np CLASSES DETERMINERS [adj:SET ...] [like:SLOT]`; `own:s` is the possessive of s."""
+        """Fill a slot with a noun phrase: `np CLASSES DETERMINERS [adj:SET ...] [like:SLOT]`.
+
+        The determiner `own:s` is the possessive of the slot s.
+        """
         classes, dets, *options = spec.split()
         nouns = choose("noun", classes.replace("_", " "))
         likes = [self.slots[o[5:]] for o in options if o.startswith("like:")]
@@ -458,7 +474,7 @@ class Draw:
         )
         noun = self.fresh(name, nouns)
         if noun not in nouns:
-            raise IndexError("the word asked for has the other gender")
+            raise IndexError("the forced word has the wrong gender")
         det, _, owner = self.pick(dets.split(",")).partition(":")
         own = self.slots[owner].person if owner else PERSONS[self.pick(list(PERSONS)[:6])]
         sets = [choose("adj", o[4:].replace("_", " ")) for o in options if o.startswith("adj:")]
@@ -531,7 +547,7 @@ class Draw:
 
 @dataclass(frozen=True)
 class Template:
-    """`@name key : slot=kind ... ; slot=...`, then the English line and the French line."""
+    """A template: `@name key : slot=kind ... ; slot=...`, an English line and a French line."""
 
     name: str
     key: str
@@ -546,7 +562,7 @@ class Template:
         return choose(kind, spec.split(":")[0].strip())
 
     def all_words(self) -> Iterator[Word]:
-        """Every word that some slot of the template may take."""
+        """Yield every word that can fill a slot of the template."""
         for spec in self.slots.values():
             kind, _, rest = spec.partition(" ")
             if kind == "np":
@@ -571,7 +587,10 @@ def templates() -> list[Template]:
 
 
 def expand(code: str, slots: dict[str, Filler], french: bool) -> str:
-    """One `{...}` of a template; a name that is no slot is a verb, or an adjective, itself."""
+    """Return the text of one `{...}` of a template.
+
+    The name in the braces is a slot, or the lemma of a verb or an adjective.
+    """
     head, *arguments = code.split()
     name, _, form = head.partition(".")
     filler = slots.get(name)
@@ -603,7 +622,7 @@ def expand(code: str, slots: dict[str, Filler], french: bool) -> str:
 
 
 def nominal(filler: Filler, form: str, french: bool) -> str:
-    """A form of a noun phrase, a name or a pronoun."""
+    """Return one form of a noun phrase, a name or a pronoun."""
     person, noun = filler.person, filler.noun
     if form in ("in", "to") and noun is not None:
         english, there = ("to", "à") if form == "to" else (noun.extra[1], noun.extra[2])
@@ -612,7 +631,7 @@ def nominal(filler: Filler, form: str, french: bool) -> str:
         return filler.en.removeprefix("the ")
     if form == "pro":
         return person.fr if french else person.en
-    if form == "obj":  # after a preposition, or as an English object that French made a clitic
+    if form == "obj":  # after a preposition, or for an English object whose French is a clitic
         return person.stressed if french else person.en_object
     return filler.fr if french else filler.en
 
@@ -640,9 +659,9 @@ class Pair:
 
 
 def hold_out(pages: list[Template], rng: random.Random) -> dict[str, dict[str, list[Word]]]:
-    """For each template, the key words that only valid and only test combine with it.
+    """Choose for each template the key words that only valid or only test may combine with it.
 
-    A word is held out from few templates, so that training shows it in others.
+    Each word is held out from few templates only, so that train contains it in others.
     """
     homes: Counter[str] = Counter()
     for page in pages:
@@ -655,7 +674,7 @@ def hold_out(pages: list[Template], rng: random.Random) -> dict[str, dict[str, l
         words.sort(key=lambda w: held[w.id])
         size = max(1, min(4, len(page.key_words()) // 8))
         if len(words) < 2 * size:
-            raise ValueError(f"{page.name}: too few key words that other templates share")
+            raise ValueError(f"{page.name}: other templates share too few of its key words")
         held.update(w.id for w in words[: 2 * size])
         chosen[page.name] = {"valid": words[:size], "test": words[size : 2 * size], "train": []}
     return chosen
@@ -666,7 +685,7 @@ def forms(text: str) -> list[str]:
 
 
 class Corpus:
-    """The pairs drawn so far. Training comes first: the other splits may use only its forms."""
+    """The pairs generated so far. Train is first; valid and test use only word forms of train."""
 
     def __init__(self, seed: int) -> None:
         self.rng = random.Random(seed)
@@ -674,21 +693,21 @@ class Corpus:
         self.held = hold_out(self.pages, self.rng)
         self.pairs: list[Pair] = []
         self.english: dict[str, str] = {}
-        self.split_of: dict[str, str] = {}  # French sentence -> split
-        self.seen: Counter[str] = Counter()  # forms of both languages in train
+        self.split_of: dict[str, str] = {}  # maps a French sentence to its split
+        self.seen: Counter[str] = Counter()  # counts of the word forms in train, both languages
 
     def grow(self, split: str, size: int) -> None:
-        """Each template in turn gives one sentence, until there are enough."""
+        """Add one sentence of each template in turn, until the split has `size` more pairs."""
         goal = len(self.pairs) + size
         while len(self.pairs) < goal:
             before = len(self.pairs)
             for page in self.pages[: goal - before]:
                 self.add(page, split)
             if len(self.pairs) == before:
-                raise RuntimeError(f"the templates hold no more sentences for {split}")
+                raise RuntimeError(f"the templates have no more new sentences for {split}")
 
     def add(self, page: Template, split: str) -> None:
-        """One new sentence of a template, if one is found."""
+        """Add one new sentence of a template, if TRIES attempts find one."""
         held = self.held[page.name]
         kept_out = {w.id for w in held["valid"] + held["test"]}
         novel = split != "train" and self.rng.random() < NOVEL
@@ -698,13 +717,13 @@ class Corpus:
                 draw.forced[page.key] = draw.pick(held[split])
             try:
                 english, french = realise(page, draw)
-            except IndexError:  # no word was left for a slot
+            except IndexError:  # no word is left for a slot
                 continue
             words = tuple(w.id for filler in draw.slots.values() for w in filler.words)
             if not novel and kept_out.intersection(words):
                 continue
             if self.english.get(english, french) != french:
-                raise ValueError(f"two translations: {english!r}: {french!r}")
+                raise ValueError(f"{english!r} has a second translation: {french!r}")
             if english in self.english or self.split_of.get(french, split) != split:
                 continue
             if split == "train":
@@ -719,7 +738,7 @@ class Corpus:
 
 
 def build(seed: int = SEED) -> list[Pair]:
-    """Every pair of the corpus, shuffled."""
+    """Return all pairs of the corpus in random order."""
     corpus = Corpus(seed)
     for split, size in SIZES.items():
         corpus.grow(split, size)

@@ -1,9 +1,9 @@
-"""Colours and their names as tables of RGB and name.
+"""Write colours and their names as tables with an RGB column and a name column.
 
     python prepare.py colornames.csv OUTPUT
 
-Every tenth colour, in an order drawn by a fixed seed, is in test.tsv, and every tenth in valid.tsv;
-no colour is on two sides.
+The colours are shuffled with a fixed seed. One tenth goes to test.tsv, another tenth to valid.tsv
+and the rest to train.tsv. Each row is in one split only.
 """
 
 import csv
@@ -17,7 +17,7 @@ def main() -> None:
         sys.exit("usage: python prepare.py colornames.csv OUTPUT")
     table, output = map(Path, sys.argv[1:])
     if not table.exists():
-        sys.exit(f"error: {table} is missing: it is meodai/color-names' src/colornames.csv")
+        sys.exit(f"error: {table} is missing: get src/colornames.csv of meodai/color-names")
     with table.open(encoding="utf-8", newline="") as file:
         rows = [f"{row['hex']}\t{row['name']}\n" for row in csv.DictReader(file)]
     by_colour = sorted(set(rows))

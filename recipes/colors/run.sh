@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Colours: learn to name them, and draw ten of the test set with the names it gives them.
+# Colours: train a model that names colours, and draw ten colours of the test set with the names that
+# the model gives.
 #
 #   SEQ2SEQ_DATA=folder-that-holds-color_names recipes/colors/run.sh base [SEED]
 source "$(dirname "$0")/../stages.sh"
@@ -18,4 +19,4 @@ stage train "$CONFIG" "$DATA"/*.tsv -- train_run
 stage valid "$DATA"/valid.tsv -- score valid valid
 stage test "$DATA"/test.tsv -- score test test
 stage names "$DATA"/test.tsv -- names
-echo "$RUN/ten.png: ten colours of the test set, with the names they were given"
+echo "$RUN/ten.png: ten colours of the test set, with the names that the model gave"

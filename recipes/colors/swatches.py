@@ -1,8 +1,8 @@
-"""Draw colours beside their own names and the ones that a model gave them.
+"""Draw colours beside the name that a model gave and the name in the corpus.
 
     python swatches.py TABLE NAMES PICTURE
 
-TABLE holds "#rrggbb<tab>name" a line, NAMES a name for each.
+Each line of TABLE is "#rrggbb<tab>name". Line i of NAMES is the model's name for line i of TABLE.
 """
 
 import sys

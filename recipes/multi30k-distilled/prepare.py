@@ -1,10 +1,11 @@
-"""Training pairs, and after them the same sources as an ensemble translates them.
+"""Write training pairs, followed by the same sources with the translations of an ensemble.
 
     python prepare.py CONFIG OUTPUT MODEL...
 
-CONFIG names the training pairs in its `[data]`; OUTPUT gets train.SOURCE and train.TARGET, twice
-as many lines. Sequence-level distillation (Kim & Rush 2016: the best of a beam of 5), with an
-ensemble for a teacher (Freitag et al. 2017).
+The `[data]` section of CONFIG names the training pairs. The script writes train.SOURCE and
+train.TARGET in OUTPUT, with twice as many lines as there are pairs. Each translation is the best of
+a beam of 5 (sequence-level distillation, Kim & Rush 2016; with an ensemble as the teacher, Freitag
+et al. 2017).
 """
 
 import sys

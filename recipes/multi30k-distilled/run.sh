@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# An ensemble in one network: three seeds of recipes/multi30k's VARIANT translate the training set, and
-# one network of the same kind learns from it and from these translations.
+# Distil an ensemble into one network. Three seeds of a variant of recipes/multi30k translate the training
+# set together. One network of the same kind learns from the training set and from these translations.
 #
 #   SEQ2SEQ_DATA=folder-that-holds-multi30k recipes/multi30k-distilled/run.sh attention-best-en-de [SEED]
 source "$(dirname "$0")/../stages.sh"

@@ -1,13 +1,15 @@
-"""Join sentences of Multi30k into lines of 1 to 80 words, many of every length.
+"""Join sentences of Multi30k into lines of 1 to 80 words, with many lines of every length.
 
     python prepare.py FOLDER OUTPUT
 
-FOLDER holds {train,val,test_2016_flickr}.{en,de}[.gz]. Sentences of a split are shuffled and put
-behind one another while the English side has no more words than were drawn for the line; a sentence
-that is longer alone stands alone. Training has every sentence once by itself and once in a joined
-line, so that a network learns short sentences as well as it would without the long ones; testing
-joins in several passes, each shuffled anew, so that every length has lines enough. No line of one
-split holds a sentence of another that was not in it before.
+FOLDER contains {train,val,test_2016_flickr}.{en,de}[.gz]. For each line, the script samples a
+length in English words and appends shuffled sentences until the next one would exceed this length.
+A sentence that is longer than the sampled length becomes a line of its own. Each line joins
+sentences of one split only.
+
+The training split contains every sentence once alone and once in a joined line, so that a network
+also learns short sentences. The test split joins its sentences in several passes with a new shuffle
+each, so that every length has enough lines.
 """
 
 import gzip
@@ -19,7 +21,7 @@ from pathlib import Path
 from seq2seq.files import write_atomically
 
 LONGEST = 80  # words on the English side
-ALONE = {"train"}  # splits whose sentences stand there by themselves, too
+ALONE = {"train"}  # splits that also contain each sentence alone
 PASSES = {"train": 1, "val": 1, "test_2016_flickr": 6}
 
 Pair = tuple[str, str]
@@ -31,14 +33,14 @@ def read(folder: Path, split: str) -> list[Pair]:
         path = folder / f"{split}.{language}"
         packed = path.with_name(path.name + ".gz")
         if not path.exists() and not packed.exists():
-            sys.exit(f"error: {path}[.gz] is missing: name the folder that holds Multi30k")
+            sys.exit(f"error: {path}[.gz] is missing: give the folder that contains Multi30k")
         data = path.read_bytes() if path.exists() else gzip.decompress(packed.read_bytes())
         sides.append(data.decode("utf-8").removesuffix("\n").split("\n"))
     return list(zip(*sides, strict=True))
 
 
 def joined(pairs: list[Pair], draw: random.Random) -> Iterator[Pair]:
-    """One pass: every sentence once."""
+    """Yield joined lines that contain every sentence once."""
     line: list[Pair] = []
     words, wanted = 0, draw.randint(1, LONGEST)
     for pair in draw.sample(pairs, len(pairs)):

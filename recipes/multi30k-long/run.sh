@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Long lines, fixed c against attention: train a variant on joined sentences, translate the joined
-# test set, and draw BLEU by length of all variants that are done.
+# Compare a fixed c and attention on long lines: train a variant on joined sentences, translate the
+# joined test set, and plot BLEU by source length for all variants that are done.
 #
 #   SEQ2SEQ_DATA=folder-that-holds-multi30k recipes/multi30k-long/run.sh attention
 source "$(dirname "$0")/../stages.sh"

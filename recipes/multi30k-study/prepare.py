@@ -1,10 +1,10 @@
-"""What the study needs beside Multi30k: its first pairs alone, and its source read backwards.
+"""Write small training sets and reversed sources of Multi30k for the study.
 
     python prepare.py multi30k OUTPUT
 
-first-N.{de,en} are N training pairs, drawn by a fixed seed, the smaller within the larger.
-reversed-{train,val}.de have the words of each line in the opposite order (Sutskever et al. 2014),
-their .en as it is.
+first-N.{de,en} contain N training pairs, sampled with a fixed seed. A smaller set is part of every
+larger set. reversed-{train,val}.de have the words of each German line in reverse order (Sutskever
+et al. 2014). reversed-{train,val}.en are unchanged.
 """
 
 import gzip
@@ -37,7 +37,7 @@ def lines(folder: Path, name: str) -> list[str]:
         if path.exists():
             with opened(path, "rt", encoding="utf-8", newline="\n") as file:
                 return file.read().removesuffix("\n").split("\n")
-    sys.exit(f"error: {folder / name} is missing: Multi30k's training and validation files")
+    sys.exit(f"error: {folder / name}[.gz] is missing: give the folder that contains Multi30k")
 
 
 def write(path: Path, texts: list[str]) -> None:

@@ -1,17 +1,18 @@
 #!/usr/bin/env bash
-# What raises BLEU: one thing at a time from a base, judged on validation alone, each row with the
-# same epochs on one thread.
+# Study which settings raise BLEU. Each row changes one setting of the base of its section and is scored
+# on validation alone. All rows of a section train on one thread.
 #
-#   attention-alone     English to German, one thing alone
-#   attention-best      the best together
-#   attention-together  what attention-best has taught, together
-#   fixed-alone         German to English, one fixed c, one thing alone
-#   fixed-best          German to English, the best together with one fixed c
+#   attention-alone     English to German with attention, one change at a time
+#   attention-best      English to German with attention, the best settings together
+#   attention-together  English to German with attention, the best findings of attention-best together
+#   fixed-alone         German to English with one fixed c, one change at a time
+#   fixed-best          German to English with one fixed c, the best settings together
 #   small               English to German with attention, from 2,000, 5,000 and 10,000 pairs
 #
 #   SEQ2SEQ_DATA=folder-that-holds-multi30k recipes/multi30k-study/run.sh SECTION [ROW...]
 #
-# With ROWs, these alone (attention-alone vocabulary-8000 unigram); they may be parted among processes.
+# ROWs limit the run to these rows, as in `run.sh attention-alone vocabulary-8000 unigram`. Several
+# processes can share the rows of a section.
 source "$(dirname "$0")/../stages.sh"
 SECTION=${1:-}
 begin "$SECTION"
@@ -19,7 +20,7 @@ shift
 ROWS=("$@")
 KNOWN=()
 
-# row NAME key=value...
+# row NAME key=value...: train and score one row, with these settings changed.
 row() {
     local name=$1 setting settings=()
     shift
@@ -38,7 +39,7 @@ row() {
     stage judge -- score valid judge --beam 5
 }
 
-# What is asked of both kinds of c.
+# The rows that attention-alone and fixed-alone have in common.
 both() {
     row base
     row label-smoothing training.label_smoothing=0.1
@@ -49,7 +50,7 @@ both() {
     row two-decoder-layers decoder.layers=2
     row two-encoder-layers encoder.layers=2
     row lstm encoder.cell=lstm decoder.cell=lstm
-    # R-Drop's updates cost twice as much: what twice the epochs are worth stands beside it.
+    # An update with R-Drop takes twice as long, so the next row trains for twice the epochs instead.
     row r-drop training.r_drop=1.0
     row 12-epochs training.epochs=12
 }
@@ -76,7 +77,7 @@ attention-alone() {
     row word-dropout training.word_dropout=0.1
     row variational encoder.variational=true decoder.variational=true
     row layer-norm encoder.layer_norm=true decoder.layer_norm=true
-    # What a configuration gets that says nothing of these, together.
+    # The defaults of seq2seq, for the keys that the base sets to other values.
     row defaults tokenizer.kind=unigram context.pooling=attentive decoder.tied=output training.label_smoothing=0.1 \
         training.schedule=inverse-sqrt
     row three-layers encoder.layers=3 decoder.layers=3
@@ -98,7 +99,7 @@ fixed-alone() {
     row wide-decoder decoder.hidden=768
 }
 
-# Other networks than the two sections with two decoder layers have.
+# Rows with other sizes of the network, for the sections whose base has two decoder layers.
 networks() {
     row one-decoder-layer decoder.layers=1 decoder.hidden=512
     row wide encoder.hidden=384 decoder.hidden=512 context.size=768
@@ -138,7 +139,7 @@ attention-together() {
 
 fixed-best() {
     row base
-    # An update costs half of what R-Drop's does: as many minutes.
+    # An update without R-Drop takes half the time, so twice the epochs take as many minutes.
     row no-r-drop-40-epochs training.r_drop=0.0 training.epochs=40
 }
 
@@ -148,7 +149,7 @@ small() {
     little 10000 12
 }
 
-# little PAIRS EPOCHS
+# little PAIRS EPOCHS: the rows of the section small, for this number of training pairs.
 little() {
     local data=("data.train=../../runs/multi30k-study/data/first-$1" "training.epochs=$2") size
     row "$1-base" "${data[@]}"

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Multi30k: one model, searched in other ways, on validation. What `run.sh` has made of it is not
-# made again; its beam of 5 is what these are compared with.
+# Multi30k: score one model on validation with other searches. Compare the scores with the beam of 5 of
+# `run.sh`. This script runs `run.sh` first and does not repeat its finished stages.
 #
 #   SEQ2SEQ_DATA=folder-that-holds-multi30k recipes/multi30k/decoding.sh attention-best-en-de
 source "$(dirname "$0")/../stages.sh"
@@ -8,7 +8,7 @@ begin "${1:-}"
 bash "$HERE/run.sh" "$VARIANT"
 MADE_BY="recipes/$RECIPE/decoding.sh $VARIANT"
 
-# way NAME OPTION...
+# way NAME OPTION...: score the model on validation with these search options.
 way() {
     local name=valid-$1
     shift

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Multi30k: three seeds of a variant, as an ensemble, and their translations chosen by minimum Bayes
-# risk. What `run.sh` has made of them is not made again.
+# Multi30k: score three seeds of a variant as an ensemble, with beam search and with minimum Bayes risk.
+# This script runs `run.sh` for each seed first and does not repeat its finished stages.
 #
 #   SEQ2SEQ_DATA=folder-that-holds-multi30k recipes/multi30k/ensemble.sh attention-best-en-de
 source "$(dirname "$0")/../stages.sh"
@@ -14,7 +14,7 @@ done
 MODEL=$(IFS=,; echo "${MODELS[*]}")
 MADE_BY="recipes/$RECIPE/ensemble.sh $VARIANT"
 
-# judge NAME SPLIT OPTION...
+# judge NAME SPLIT OPTION...: score the ensemble on a split with these search options.
 judge() {
     local name=$1 split=$2
     shift 2

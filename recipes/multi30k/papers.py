@@ -1,12 +1,12 @@
-"""BLEU as the papers on Multi30k print it, of translations that were scored before.
+"""Compute BLEU as the papers on Multi30k do, for translations of the test set.
 
     pip install sacremoses
     python papers.py TRANSLATIONS REFERENCES VARIANT SEED [RESULTS.jsonl]
 
-TRANSLATIONS is RUN/test-beam5.txt, REFERENCES multi30k/test_2016_flickr.de, or that with .gz. Both
-sides are tokenised as Moses does (sacremoses, German, hyphens as they are) and lower-cased, and
-sacrebleu makes no tokens of its own. With RESULTS.jsonl, the row of the same translations there is
-recorded once more, with this figure.
+TRANSLATIONS is RUN/test-beam5.txt. REFERENCES is multi30k/test_2016_flickr.de or the .gz file of
+the same name. Both sides are tokenised as Moses does (sacremoses for German, without splitting
+hyphens) and lower-cased. sacreBLEU then splits at spaces only. With RESULTS.jsonl, the script
+copies the row of these translations in that file, with this BLEU as its score.
 """
 
 import sys

@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# Multi30k: train a variant, choose it on validation, and read the test set once.
+# Multi30k: train a variant, choose its weights on validation, and score the test set once.
 #
 #   SEQ2SEQ_DATA=folder-that-holds-multi30k recipes/multi30k/run.sh fixed-best-de-en [SEED]
 #
-# Without the files, en-de and de-en are read from the Hugging Face hub (bentrevett/multi30k).
+# Without the files, the variants en-de and de-en read their data from the Hugging Face hub
+# (bentrevett/multi30k).
 source "$(dirname "$0")/../stages.sh"
 begin "${1:-}" "${2:-}"
 

@@ -1,11 +1,11 @@
-"""Surnames by nationality as tables of nationality and name.
+"""Write surnames by nationality as tables with a nationality column and a name column.
 
     python prepare.py FOLDER OUTPUT
 
-FOLDER holds a file a nationality (Arabic.txt, ...), a name a line. Each nationality has a name
-once, and several may have the same one; all rows of a name are in one split, so that none is both
-learned and asked for. The split is 8 : 1 : 1, by a fixed seed, within each nationality: a shared
-name is parted with the smallest that has it.
+FOLDER contains one file for each nationality (Arabic.txt, ...) with one name a line. The tables
+have each name once for each of its nationalities. All rows of a name are in the same split, so that
+no test name occurs in training. Within each nationality, the names are split 8 : 1 : 1 with a fixed
+seed. A name of several nationalities is split together with the smallest of them.
 """
 
 import random
@@ -19,7 +19,7 @@ def main() -> None:
     source, output = map(Path, sys.argv[1:])
     files = sorted(path for path in source.glob("*.txt") if path.stem.isalpha())
     if not files:
-        sys.exit(f"error: {source} holds no list of names (Arabic.txt, ...)")
+        sys.exit(f"error: {source} contains no Arabic.txt, ...: give the folder with these lists")
     names = {
         path.stem: sorted(
             {" ".join(line.split()) for line in path.read_text("utf-8").split("\n")} - {""}

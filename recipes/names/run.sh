@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Surnames: tell the nationality of one (classify), or make one for a nationality (generate).
+# Surnames: train a classifier of nationalities (classify), or a generator of surnames for a given
+# nationality (generate).
 #
 #   SEQ2SEQ_DATA=folder-that-holds-names_nationality recipes/names/run.sh classify|generate [SEED]
 source "$(dirname "$0")/../stages.sh"

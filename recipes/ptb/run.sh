@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Penn Treebank: train a language model, and say its perplexity on the test set.
+# Penn Treebank: train a language model, and print its perplexity on the test set.
 #
 #   SEQ2SEQ_DATA=folder-that-holds-ptb_lm recipes/ptb/run.sh lstm [SEED]
 source "$(dirname "$0")/../stages.sh"

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# The main job on the corpus that ships with the project: train, translate the test set, score it.
+# Quickstart: train a translator on the corpus that ships with the project, translate the test set and
+# score the translations.
 source "$(dirname "$0")/../stages.sh"
 begin "${1:-base}"
 
@@ -19,16 +20,16 @@ stage test $DATA/test.* -- score_test
 stage baselines $DATA/baselines.py $DATA/test.* -- score_baselines
 
 echo
-echo "BLEU on the test set, of which training saw no sentence"
+echo "BLEU on the test set (no sentence of it is in the training set)"
 sed 's/^/  /' "$RUN/test.txt"
 echo
-echo "expected (recipes/quickstart/RESULTS.md)"
+echo "expected BLEU (recipes/quickstart/RESULTS.md)"
 grep "| $VARIANT |" recipes/quickstart/RESULTS.md 2> /dev/null | tail -n 1 | sed 's/^/  /' || echo "  not recorded yet"
 echo
-echo "what needs no network"
+echo "two baselines without a network"
 sed 's/^/  /' "$RUN/baselines.txt"
 echo
-echo "five lines to judge by eye"
+echo "five translations to judge by eye"
 seq2seq translate "$RUN/model" recipes/quickstart/judge.en 2> /dev/null |
     paste -d '\n' recipes/quickstart/judge.en - |
     sed '1~2s/^/  en  /; 2~2s/^/  fr  /'

@@ -1,8 +1,8 @@
-"""SST-2 (Socher et al. 2013), whole sentences alone, as tables of label and sentence.
+"""Write the whole sentences of SST-2 (Socher et al. 2013) as tables of label and sentence.
 
     python prepare.py FOLDER OUTPUT
 
-FOLDER holds stsa.binary.{train,dev,test}[.gz], a line each: 0 or 1, space, sentence.
+FOLDER contains stsa.binary.{train,dev,test}[.gz]. Each line is a 0 or a 1, a space and a sentence.
 """
 
 import gzip
@@ -21,7 +21,7 @@ def main() -> None:
         path = source / f"stsa.binary.{split}"
         packed = path.with_name(path.name + ".gz")
         if not path.exists() and not packed.exists():
-            sys.exit(f"error: {path}[.gz] is missing: name the folder that holds it")
+            sys.exit(f"error: {path}[.gz] is missing: give the folder that contains it")
         data = path.read_bytes() if path.exists() else gzip.decompress(packed.read_bytes())
         lines = data.decode("utf-8").removesuffix("\n").split("\n")
         rows = [f"{LABELS[line[0]]}\t{line[2:]}\n" for line in lines]

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# SST-2: train a classifier of sentences, and score it on the test set.
+# SST-2: train a sentence classifier, and score it on the test set.
 #
 #   SEQ2SEQ_DATA=folder-that-holds-sentence_cls recipes/sst2/run.sh base [SEED]
 source "$(dirname "$0")/../stages.sh"

@@ -1,12 +1,14 @@
-"""German-English pairs of Tatoeba as parallel files, split by the English side.
+"""Write the German-English pairs of Tatoeba as parallel files, split by English sentence.
 
     python prepare.py FOLDER OUTPUT
 
-FOLDER holds deu.txt or deu.txt.gz: English, a tab, German, a pair a line. No English sentence is
-in two splits, however it is cased, spaced or punctuated: Tatoeba has many translations of one
-sentence, and a split by rows would ask for what was learned. The 2,000 sentences of each held-out
-split are those whose digests come first; of each of them one pair is kept there, so that none
-weighs twice. What is learned from has none of their German sides either.
+FOLDER contains deu.txt or deu.txt.gz. Each line is an English sentence, a tab and a German
+sentence. Tatoeba has many translations of the same sentence, so a random split of the rows would
+leak. English sentences that differ only in case, spaces or punctuation go to the same split.
+
+Validation and test have 2,000 English sentences each, those with the smallest hashes. Each of these
+sentences keeps only one pair, so that all have the same weight. A training pair whose German
+sentence occurs in validation or test is left out.
 """
 
 import gzip
@@ -19,7 +21,10 @@ HELD_OUT = 2000  # English sentences in each of valid and test
 
 
 def key(sentence: str) -> str:
-    """The sentence but for case, spaces and punctuation; itself if it has nothing else."""
+    """Return the sentence without case, spaces and punctuation.
+
+    Return the case-folded sentence if nothing else is left.
+    """
     text = unicodedata.normalize("NFKC", sentence).casefold()
     return "".join(c for c in text if c.isalnum()) or text
 
@@ -30,7 +35,7 @@ def main() -> None:
     folder, output = map(Path, sys.argv[1:])
     plain, packed = folder / "deu.txt", folder / "deu.txt.gz"
     if not (plain.is_file() or packed.is_file()):
-        sys.exit(f"error: {folder} holds no deu.txt and no deu.txt.gz")
+        sys.exit(f"error: {folder} contains no deu.txt[.gz]: give the folder that contains it")
     content = plain.read_bytes() if plain.is_file() else gzip.decompress(packed.read_bytes())
     groups: dict[str, list[tuple[str, str]]] = {}
     for number, line in enumerate(content.decode("utf-8").rstrip("\n").split("\n"), start=1):
@@ -55,7 +60,7 @@ def main() -> None:
         print(f"{split}: {len(pairs):,} pairs", file=sys.stderr)
     left = sum(len(groups[english]) - 1 for english in order[: 2 * HELD_OUT])
     left += len(rest) - len(splits["train"])
-    print(f"left out: {left:,} pairs with a side that is held out", file=sys.stderr)
+    print(f"left out: {left:,} pairs that share a sentence with a held-out pair", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Tatoeba, German and English: train a variant, choose it on validation, and read the test set once.
+# Tatoeba, German and English: train a variant, choose its weights on validation, and score the test set
+# once.
 #
 #   SEQ2SEQ_DATA=folder-that-holds-tatoeba_deu_eng recipes/tatoeba/run.sh attention-de-en [SEED]
 source "$(dirname "$0")/../stages.sh"

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# The classic exercise: learn 10,000 characters of The Time Machine, say how well, write on.
+# The Time Machine: train a language model on 10,000 characters, print its perplexity, and generate a
+# continuation.
 #
 #   SEQ2SEQ_DATA=folder-that-holds-timemachine recipes/time-machine/run.sh gru [SEED]
 source "$(dirname "$0")/../stages.sh"

@@ -1,9 +1,9 @@
-"""TREC-6 (Li and Roth 2002) as tables of label and question.
+"""Write TREC-6 (Li and Roth 2002) as tables of label and question.
 
     python prepare.py FOLDER OUTPUT
 
-FOLDER holds TREC.{train,test}.all[.gz], a line each: number of the class, space, question. A tenth
-of the training questions, drawn by a fixed seed, is held out as valid.tsv.
+FOLDER contains TREC.{train,test}.all[.gz]. Each line is the number of a class, a space and a
+question. A tenth of the training questions, sampled with a fixed seed, goes to valid.tsv.
 """
 
 import gzip
@@ -18,7 +18,7 @@ def read(folder: Path, name: str) -> list[str]:
     path = folder / name
     packed = path.with_name(path.name + ".gz")
     if not path.exists() and not packed.exists():
-        sys.exit(f"error: {path}[.gz] is missing: name the folder that holds it")
+        sys.exit(f"error: {path}[.gz] is missing: give the folder that contains it")
     data = path.read_bytes() if path.exists() else gzip.decompress(packed.read_bytes())
     rows = []
     for line in data.decode("utf-8").removesuffix("\n").split("\n"):

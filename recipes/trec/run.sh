@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# TREC-6: train a classifier of questions, and score it on the test set.
+# TREC-6: train a question classifier, and score it on the test set.
 #
 #   SEQ2SEQ_DATA=folder-that-holds-sentence_cls recipes/trec/run.sh base [SEED]
 source "$(dirname "$0")/../stages.sh"

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# English EWT of Universal Dependencies: train a tagger, and score it on the test set.
+# English EWT (Universal Dependencies): train a part-of-speech tagger, and score it on the test set.
 #
 #   SEQ2SEQ_DATA=folder-that-holds-ud_english_ewt recipes/ud-english/run.sh base [SEED]
 source "$(dirname "$0")/../stages.sh"

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# WikiText-2: train a language model, and say its perplexity on the test set.
+# WikiText-2: train a language model, and print its perplexity on the test set.
 #
 #   SEQ2SEQ_DATA=folder-that-holds-wikitext2 recipes/wikitext2/run.sh lstm [SEED]
 source "$(dirname "$0")/../stages.sh"

@@ -1,4 +1,4 @@
-"""The command line: no logic, only what a shell says and hears."""
+"""The command line. It parses options and prints results; the work is done by other packages."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from seq2seq import __version__
 from seq2seq.cli.verbosity import add_verbosity_options, set_up_logging
 from seq2seq.errors import UserError, did_you_mean
 
-# Commands by the module that holds them, imported when called: `--help` need not wait for torch.
+# The module of each command. A module is imported when its command is called, so that `--help`
+# does not wait for torch.
 _COMMANDS = {
     "config": "config",
     "train": "train",
@@ -33,6 +34,8 @@ _KINDS = {"plot": "group", "tokenizer": "group"}
 
 
 class _Commands(click.Group):
+    """A click group that imports the module of a command only when the command is used."""
+
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(_COMMANDS)
 
@@ -47,30 +50,35 @@ class _Commands(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         if args and not args[0].startswith("-") and args[0] not in _COMMANDS:
-            raise UserError(f"no command {args[0]!r}{did_you_mean(args[0], _COMMANDS)}")
+            hint = did_you_mean(args[0], _COMMANDS) or "; seq2seq --help lists the commands"
+            raise UserError(f"unknown command {args[0]!r}{hint}")
         return super().resolve_command(ctx, args)
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="seq2seq")
 def cli() -> None:
-    """Recurrent sequence-to-sequence models and language models: train, use, score."""
+    """Train, use and evaluate recurrent sequence-to-sequence models and language models."""
 
 
 add_verbosity_options(cli)
 
 
 def main() -> None:
-    """Run the command line: 0 done, 2 a mistake of the user's, 128 + n stopped by signal n, 1 a
-    reader that has left (`| head`), of which click says nothing more."""
-    if sys.stderr is None:  # closed: else what is said would go to stdout
-        sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115 - as long as the program
+    """Run the command line.
+
+    Exit codes: 0 for success, 2 for a mistake of the user, 128 + n after a stop by signal n, and 1
+    if the reader of stdout closed the pipe early (as `head` does).
+    """
+    if sys.stderr is None:  # stderr is closed: messages must not go to stdout instead
+        sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115 - open until the program ends
     set_up_logging()
-    os.environ.setdefault("HF_HUB_VERBOSITY", "error")  # it sets its logger up when it is imported
-    if sys.stdin is None:  # closed: there is nothing to read
-        sys.stdin = Path(os.devnull).open()  # noqa: SIM115 - as long as the program
+    # huggingface_hub reads this variable when it is imported.
+    os.environ.setdefault("HF_HUB_VERBOSITY", "error")
+    if sys.stdin is None:  # stdin is closed: treat it as empty
+        sys.stdin = Path(os.devnull).open()  # noqa: SIM115 - open until the program ends
     if sys.stdout is None:
-        _refuse("stdout is closed: what is written would be lost; send it to a file or /dev/null")
+        _refuse("stdout is closed, so the output would be lost; redirect it to a file or /dev/null")
     try:
         cli.main(standalone_mode=False)
     except UserError as error:
@@ -89,5 +97,6 @@ def main() -> None:
 
 
 def _refuse(message: str) -> None:
+    """Print an error message on one line of stderr, and exit with code 2."""
     print("error: " + " ".join(message.splitlines()), file=sys.stderr)
     sys.exit(2)

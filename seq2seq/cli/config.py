@@ -1,4 +1,4 @@
-"""seq2seq config"""
+"""The command `seq2seq config`."""
 
 from __future__ import annotations
 
@@ -15,20 +15,28 @@ _log = logging.getLogger(__name__)
 @click.command()
 @click.argument("task", required=False)
 @click.option(
-    "-o", "--output", type=click.Path(path_type=Path), help="Write a new file  [default: stdout]"
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    help="Write the configuration to this new file instead of stdout.",
 )
-@click.option("--markdown", is_flag=True, help="Print the reference page of all tasks instead.")
+@click.option(
+    "--markdown",
+    is_flag=True,
+    help="Print the reference page of all tasks in Markdown instead of a configuration.",
+)
 def config_command(task: str | None, output: Path | None, markdown: bool) -> None:
-    """Print a complete configuration of TASK, translation by default, with every key explained.
+    """Print a complete configuration for TASK, with an explanation of every key.
 
-    Change its [data] section, then give it to `seq2seq train`.
+    The default TASK is translation. Save the output, adapt its [data] section to your files, and
+    pass it to `seq2seq train`.
     """
     from seq2seq.config import reference
     from seq2seq.files import write_atomically
     from seq2seq.tasks import TRANSLATION, find_task
 
     if markdown and task is not None:
-        raise UserError(f"--markdown describes all tasks: leave {task} out")
+        raise UserError(f"--markdown describes all tasks; leave out the task {task!r}")
     try:
         wanted = TRANSLATION if task is None else find_task(task)
     except ValueError as error:
@@ -38,6 +46,6 @@ def config_command(task: str | None, output: Path | None, markdown: bool) -> Non
         click.echo(text, nl=False)
         return
     if output.exists() or output.is_symlink():
-        raise UserError(f"{output} already exists: delete it, or choose another name")
+        raise UserError(f"{output}: the file already exists; delete it or choose another name")
     write_atomically(output, text.encode())
     _log.info("wrote %s", output)

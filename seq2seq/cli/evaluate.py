@@ -1,4 +1,4 @@
-"""seq2seq evaluate, seq2seq results"""
+"""The commands `seq2seq evaluate` and `seq2seq results`."""
 
 from __future__ import annotations
 
@@ -45,25 +45,29 @@ _log = logging.getLogger(__name__)
 @click.option(
     "--split",
     type=click.Choice(["valid", "test"]),
-    help="Without files: the set that the model's configuration names  [default: test]",
+    help="Data set of the model's configuration to score if SOURCE is not given.  [default: test]",
 )
 @click.option(
     "-o",
     "--output",
     type=click.Path(path_type=Path),
-    help="Write the translations to a file as well.",
+    help="Also write the translations or the predicted labels to this file.",
 )
 @with_search_options
-@click.option("--json", "json_wanted", is_flag=True, help="Print one JSON object.")
-@click.option("--plot", type=click.Path(path_type=Path), help="Draw BLEU by source length.")
+@click.option("--json", "json_wanted", is_flag=True, help="Print the scores as one JSON object.")
+@click.option(
+    "--plot",
+    type=click.Path(path_type=Path),
+    help="Draw BLEU by source length, or the confusion matrix of labels, to this picture file.",
+)
 @click.option(
     "--record",
     type=click.Path(path_type=Path),
-    help="Append a row to this results.jsonl; refuses uncommitted changes.",
+    help="Also append the scores to this results.jsonl. Git must have no uncommitted changes.",
 )
 @click.option(
     "--command",
-    help="What makes the figure again, for the row  [default: this command line]",
+    help="Command to record as the one that reproduces the scores.  [default: this command line]",
 )
 @with_model_options
 def evaluate_command(
@@ -78,13 +82,12 @@ def evaluate_command(
     command: str | None,
     **options: Any,
 ) -> None:
-    """Score MODEL on a test set: SOURCE and REFERENCE (or a table of both, as in training), or what
-    its configuration names. The figures are added to the results.jsonl of MODEL's run, too.
+    """Score MODEL on SOURCE and REFERENCE, or on the test set of its configuration.
 
-    A translator: BLEU and chrF of its translations, and BLEU by source length. A language model:
-    the perplexity of SOURCE. A classifier or a tagger: accuracy and macro F1; --plot draws what was
-    taken for what. A model that writes what is given, or as many tokens as its source has: the
-    perplexity of REFERENCE, also with the sources shuffled.
+    SOURCE alone may be a table of both. Translation is scored by BLEU, chrF and BLEU by source
+    length; a language model by the perplexity of SOURCE; classification and tagging by accuracy and
+    macro F1. Other tasks are scored by the perplexity of REFERENCE, given the correct and given
+    shuffled sources. The scores are also appended to results.jsonl in the run folder of MODEL.
     """
     from seq2seq.decoding.options import search_options
     from seq2seq.evaluation.report import as_json, print_report
@@ -108,7 +111,7 @@ def evaluate_command(
     command = command or shlex.join(["seq2seq", *sys.argv[1:]])
     try:
         keep(name, result, len(pairs), command, record)
-    finally:  # what reads this may leave early (`| head`): nothing is left to be done by then
+    finally:  # print last, because the reader may close the pipe early (`| head`)
         if json_wanted:
             click.echo(json.dumps(as_json(name, result, len(pairs))))
         else:
@@ -126,9 +129,7 @@ def _open_models(
     chosen = runtime.select_device(device)
     dtype = runtime.select_dtype(precision, chosen)
     models = [load_model(folder, locate_data=True) for folder in model_folders(model)]
-    evaluate = partial(
-        evaluate_models, models, device=chosen, dtype=dtype, batch_size=batch_size
-    )
+    evaluate = partial(evaluate_models, models, device=chosen, dtype=dtype, batch_size=batch_size)
 
     def keep(
         name: str, result: EvaluationResult, lines: int, command: str, record: Path | None
@@ -162,7 +163,7 @@ def _open_export(
 @click.command()
 @click.argument("folder", type=click.Path(path_type=Path))
 def results_command(folder: Path) -> None:
-    """Make RESULTS.md from the results.jsonl of FOLDER."""
+    """Write RESULTS.md in FOLDER from the scores in its results.jsonl."""
     from seq2seq.evaluation.result_rows import write_results
 
     _log.info("wrote %s", write_results(folder))
@@ -171,7 +172,7 @@ def results_command(folder: Path) -> None:
 def _read_examples(
     config: Any, source_file: Path | None, target_file: Path | None, split: Any
 ) -> tuple[list[Example], str]:
-    """Read the set to be scored; also gives its name."""
+    """Return the examples to score and the name of the data set."""
     from seq2seq.text.corpus import is_table, read_examples, read_table_file
     from seq2seq.text.example import Example
 
@@ -183,11 +184,11 @@ def _read_examples(
         return list(read_table_file(config.data, source_file)), source_file.stem
     if not config.task.has_source:
         if target_file is not None:
-            raise UserError(f"a language model is scored on one text: leave {target_file} out")
+            raise UserError(f"a language model is scored on one text; leave out {target_file}")
         lines = line_io.read_all_lines(source_file)
         return [Example("", line) for line in lines], source_file.stem
     if target_file is None:
-        raise UserError(f"{source_file} alone cannot be scored: give a REFERENCE file too")
+        raise UserError(f"{source_file}: the REFERENCE file is missing; name it after SOURCE")
     sources, targets = line_io.read_parallel_lines(source_file, target_file)
     return list(map(Example, sources, targets)), source_file.stem
 
@@ -195,12 +196,12 @@ def _read_examples(
 def _refuse_early(
     source_file: Path | None, split: str | None, record: Path | None, plot: Path | None
 ) -> None:
-    """Raises UserError, before the work, for what would be refused after it."""
+    """Check options before the evaluation starts. Raises UserError for options that cannot work."""
     from seq2seq.evaluation.figures import picture_format
     from seq2seq.evaluation.result_rows import require_clean_tree
 
     if split is not None and source_file is not None:
-        raise UserError(f"--split {split}: {source_file} is scored: leave out either of them")
+        raise UserError(f"--split {split} and {source_file} exclude each other; leave out one")
     if record is not None:
         require_clean_tree(record, record.resolve().parent)
     if plot is not None:
@@ -210,22 +211,23 @@ def _refuse_early(
 def _refuse_unused(
     model: str, config: Any, search: Any, output: Path | None, plot: Path | None
 ) -> None:
-    """Raises UserError for what is asked of a model that has no use for it."""
+    """Raise UserError for options that the task of the model does not use."""
     from seq2seq.decoding.options import search_options
 
     writes = config.task.report != "perplexity"
     for option, wanted in (("-o", output), ("--plot", plot)):
         if wanted is not None and not writes:
             raise UserError(
-                f"{option} {wanted}: {model} is scored by perplexity alone, and leaves nothing "
-                "to write or to draw"
+                f"{option} {wanted}: {model} is scored by perplexity alone, so there is nothing to "
+                f"write or to plot; leave out {option}"
             )
     searches = config.task.report == "translation scores"
     if not searches and search != search_options():
-        raise UserError(f"{model} is scored without a search: leave its options out")
+        raise UserError(f"{model} is scored without a search; leave out the search options")
 
 
 def _draw(result: Any, label: str, picture: Path) -> None:
+    """Draw the confusion matrix if there is one, otherwise BLEU by source length."""
     from seq2seq.evaluation import plots
 
     if result.confusion is not None:
@@ -235,7 +237,7 @@ def _draw(result: Any, label: str, picture: Path) -> None:
 
 
 def _runs_of(model: str) -> list[Path]:
-    """The run folder that a model lies in, or that each of an ensemble does."""
+    """Return the run folder around each model folder in a comma-separated list."""
     return [folder.resolve().parent for folder in model_folders(model)]
 
 
@@ -249,8 +251,10 @@ def _record(
     device: torch.device,
     record: Path | None,
 ) -> None:
-    """Append a row to the results of MODEL's run, and to `record`. An ensemble is named by its
-    first member, and was trained as long as all of them."""
+    """Append a row to results.jsonl in the run folder of the model, and to the file `record`.
+
+    The row of an ensemble has the name of its first member and the training time of all members.
+    """
     from seq2seq.evaluation.result_rows import append_row, make_row
     from seq2seq.training.run_folder import read_run_record
 

@@ -1,4 +1,4 @@
-"""seq2seq classify, seq2seq tag"""
+"""The commands `seq2seq classify` and `seq2seq tag`."""
 
 from __future__ import annotations
 
@@ -18,16 +18,23 @@ if TYPE_CHECKING:
     from seq2seq.decoding.labeller import Labeller, Labelling
     from seq2seq.decoding.tagger import Tagger
 
-_WINDOW = 2048  # texts that are read ahead and sorted by length together
+_WINDOW = 2048  # lines to read ahead, so that batches hold lines of similar length
 
 
 def with_label_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """What both commands take."""
+    """Add the arguments and options that `classify` and `tag` share."""
     for option in (
         with_model_options,
-        click.option("--probabilities", is_flag=True, help="Write JSONL, with those of all."),
         click.option(
-            "-o", "--output", type=click.Path(path_type=Path), help="A file  [default: stdout]"
+            "--probabilities",
+            is_flag=True,
+            help="Write JSONL with the probabilities of all labels instead of plain text.",
+        ),
+        click.option(
+            "-o",
+            "--output",
+            type=click.Path(path_type=Path),
+            help="Write the labels to this file instead of stdout.",
         ),
         click.argument(
             "input_file", metavar="[INPUT]", required=False, type=click.Path(path_type=Path)
@@ -43,9 +50,9 @@ def with_label_options(command: Callable[..., Any]) -> Callable[..., Any]:
 def classify_command(
     model: str, input_file: Path | None, output: Path | None, probabilities: bool, **machine: Any
 ) -> None:
-    """Write the label of each line of INPUT (stdin), as MODEL, a classifier, sees it.
+    """Classify each line of INPUT, or of stdin, with MODEL, and write its label.
 
-    One line out for every line in; a blank line gets an empty one.
+    Each input line gives one output line. A blank line gives an empty line.
     """
     from seq2seq.decoding.classifier import Classifier
 
@@ -64,7 +71,11 @@ def classify_command(
 
 @click.command()
 @with_label_options
-@click.option("--conllu", is_flag=True, help="CoNLL-U in, and out with the tags as UPOS.")
+@click.option(
+    "--conllu",
+    is_flag=True,
+    help="Read CoNLL-U, and write it with the predicted tags in the UPOS column.",
+)
 def tag_command(
     model: str,
     input_file: Path | None,
@@ -73,16 +84,16 @@ def tag_command(
     conllu: bool,
     **machine: Any,
 ) -> None:
-    """Write the tag of each word of each line of INPUT (stdin), as MODEL, a tagger, sees it.
+    """Tag the words of each line of INPUT, or of stdin, with MODEL.
 
-    Words are what stands between white space. A file that ends in .conllu (or .conllu.gz) is
-    CoNLL-U, and so is what is written then.
+    Words are separated by white space. Each output line holds one tag per word. If the name of
+    INPUT ends in .conllu or .conllu.gz, --conllu is set.
     """
     from seq2seq.decoding.tagger import Tagger
 
     of_treebank = input_file is not None and input_file.name.endswith((".conllu", ".conllu.gz"))
     if probabilities and (conllu or of_treebank):
-        raise UserError("--probabilities: CoNLL-U has no place for them: leave it out")
+        raise UserError("--probabilities: CoNLL-U cannot hold probabilities; leave out the option")
     with line_io.open_source(input_file) as source, line_io.open_sink(output, [input_file]) as sink:
         tagger = Tagger.load(model, **_machine(model, **machine))
         if conllu or of_treebank:
@@ -98,11 +109,15 @@ def tag_command(
 
 
 def _tag_conllu(tagger: Tagger, source: IO[bytes], sink: IO[bytes], name: str) -> None:
+    """Read CoNLL-U from `source` and write it to `sink` with the predicted tags as UPOS.
+
+    name: The name of the source in error messages.
+    """
     from seq2seq.text.conllu import read_conllu
     from seq2seq.text.lines import decode_lines
 
     waiting = read_conllu(decode_lines(source, name), name)
-    # Who writes into a pipe may wait for the answer to a sentence.
+    # A program that writes into a pipe may wait for the tags of a sentence before the next one.
     size = _WINDOW if line_io.is_regular_file(source) else 1
     while window := list(islice(waiting, size)):
         sentences = [sentence.column("form") for sentence in window]
@@ -112,21 +127,23 @@ def _tag_conllu(tagger: Tagger, source: IO[bytes], sink: IO[bytes], name: str) -
 
 
 def _machine(model: str, threads: int, **options: Any) -> dict[str, Any]:
-    """Set the threads; gives the options that are left, those of `load`."""
+    """Set the number of threads, and return the other options, which are arguments of `load`."""
     set_up_machine(model, threads)
     return options
 
 
 def _text(labelling: Labelling) -> bytes:
+    """Return the labels of one input line as an output line, separated by spaces."""
     return " ".join(labelling.labels).encode() + b"\n"
 
 
 def _json(value: object) -> bytes:
+    """Return a value as one line of JSON."""
     return json.dumps(value, ensure_ascii=False).encode() + b"\n"
 
 
 def _rows(labeller: Labeller, labelling: Labelling) -> list[dict[str, object]]:
-    """What JSONL says of the text, or of each of its words."""
+    """Return a JSON object with the label and all probabilities, for the text or for each word."""
     return [
         {
             "label": label,

@@ -1,4 +1,4 @@
-"""seq2seq perplexity, seq2seq generate"""
+"""The commands `seq2seq perplexity` and `seq2seq generate`."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from seq2seq.errors import UserError
 def perplexity_command(
     model: str, text_file: Path | None, device: str, precision: str, threads: int
 ) -> None:
-    """Say how well MODEL, a language model, foretells TEXT (stdin).
+    """Print the perplexity of the language model MODEL on the file TEXT, or on stdin.
 
-    Over the whole of it, the state carried from line to line; the ends of lines count as tokens
-    where the model has learned them.
+    The text is one running text, so the model keeps its state from line to line. Line ends count as
+    tokens if the model was trained with them.
     """
     from seq2seq.decoding.language_model import LanguageModel
     from seq2seq.text.lines import decode_lines
@@ -40,18 +40,49 @@ def perplexity_command(
 
 @click.command()
 @click.argument("model")
-@click.option("--prompt", help="A language model: what the text begins with.")
+@click.option("--prompt", help="Text that a language model continues.")
 @click.option(
     "--given",
-    help="Task generation: what to write for, a label or a vector on the scale of the training "
-    "text. A colour (#1e90ff) is red, green and blue from 0 to 1.",
+    help='Label or vector to generate text for. Write a vector as numbers ("0.5 -1 2") on the '
+    "scale of the training data. A colour such as #1e90ff stands for red, green and blue from 0 "
+    "to 1.",
 )
-@click.option("--length", type=int, default=200, show_default=True, help="At most so many tokens.")
-@click.option("--number", type=click.IntRange(1), default=1, help="--given: how many to write.")
-@click.option("--temperature", type=float, default=1.0, show_default=True)
-@click.option("--top-k", type=int, default=0, help="Draw from the k likeliest alone; 1: no chance.")
-@click.option("--top-p", type=float, default=1.0, help="Draw from this mass alone.")
-@click.option("--seed", type=int, default=1, show_default=True)
+@click.option(
+    "--length",
+    type=int,
+    default=200,
+    show_default=True,
+    help="Maximum length of a text in tokens.",
+)
+@click.option(
+    "--number",
+    type=click.IntRange(1),
+    default=1,
+    show_default=True,
+    help="Number of texts to generate for --given.",
+)
+@click.option(
+    "--temperature",
+    type=float,
+    default=1.0,
+    show_default=True,
+    help="Sampling temperature. Values below 1 make likely tokens even likelier.",
+)
+@click.option(
+    "--top-k",
+    type=int,
+    default=0,
+    help="Sample from the K most likely tokens. 0 keeps all tokens; 1 always takes the most likely "
+    "one.  [default: 0]",
+)
+@click.option(
+    "--top-p",
+    type=float,
+    default=1.0,
+    help="Sample from the most likely tokens whose probabilities add up to at least this value. 1 "
+    "keeps all tokens.  [default: 1]",
+)
+@click.option("--seed", type=int, default=1, show_default=True, help="Random seed of the sampling.")
 @with_device_options
 def generate_command(
     model: str,
@@ -64,10 +95,10 @@ def generate_command(
     threads: int,
     **sampling: Any,
 ) -> None:
-    """Have MODEL write.
+    """Generate text with MODEL.
 
-    A language model writes on from a prompt, or from nothing, and the text is shown as it comes. A
-    model of task generation writes what fits the label or the vector that is given.
+    A language model continues --prompt, or starts a new text without it, and prints the text while
+    it generates. A model of the task generation writes texts for the label or vector of --given.
     """
     from seq2seq.decoding.generator import Generator
     from seq2seq.decoding.language_model import LanguageModel
@@ -78,9 +109,14 @@ def generate_command(
     set_up_machine(model, threads)
     if load_any_config(Path(model)).task.source == "condition":
         if prompt is not None:
-            raise UserError(f"{model} writes for a label or a vector: --prompt is not for it")
+            raise UserError(
+                f"--prompt: {model} generates text for a label or a vector, not from a prompt; use "
+                "--given"
+            )
         if given is None:
-            raise UserError(f"{model} writes for a label or a vector: name it with --given")
+            raise UserError(
+                f"{model} generates text for a label or a vector; pass one with --given"
+            )
         generator = Generator.load(model, device=device, precision=precision)
         for line in generator.generate(given, options=options):
             click.echo(line)
@@ -89,10 +125,11 @@ def generate_command(
     for option, is_set in (("--given", given is not None), ("--number", number != 1)):
         if is_set:
             raise UserError(
-                f"{option}: {model} is a language model, which writes one text on from a --prompt"
+                f"{option}: {model} is a language model, which only continues a --prompt; leave "
+                f"out {option}"
             )
     text = writer.stream(prompt, options)
-    first = next(text)  # a mistake in the prompt is told before anything is written
+    first = next(text)  # raises an error in the prompt before anything is printed
     click.echo((prompt or "") + first, nl=False)
     for piece in text:
         click.echo(piece, nl=False)

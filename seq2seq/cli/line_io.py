@@ -1,4 +1,4 @@
-"""Lines in and lines out, for every command that is a filter."""
+"""Read and write lines of text, for the commands that turn input lines into output lines."""
 
 from __future__ import annotations
 
@@ -22,32 +22,40 @@ _log = logging.getLogger(__name__)
 
 
 def decode_line(line: bytes, number: int) -> str:
-    """One line without its newline as text; invalid bytes become U+FFFD, with a warning."""
+    """Decode a line as UTF-8, without its newline. Invalid bytes become U+FFFD, with a warning.
+
+    number: The line number for the warning, counted from 1.
+    """
     line = line.removesuffix(b"\n")
     try:
         return line.decode("utf-8")
     except UnicodeDecodeError:
-        _log.warning("line %d is not valid UTF-8: its invalid bytes are read as U+FFFD", number)
+        _log.warning("line %d is not valid UTF-8; its invalid bytes are read as U+FFFD", number)
         return line.decode("utf-8", errors="replace")
 
 
 def is_regular_file(stream: IO[bytes]) -> bool:
-    """Whether all of it is there to be read, which is not said of a pipe or a terminal."""
+    """Return whether a stream is a regular file. A pipe or a terminal may have to be waited for."""
     return stat.S_ISREG(os.fstat(stream.fileno()).st_mode)
 
 
 @contextmanager
 def show_line_progress(what: str, source: IO[bytes], sink: IO[bytes]) -> Iterator[Advance]:
-    """On a terminal, show how many of the lines of `source` are done, unless `sink` writes to it
-    too; yields a function to call with the number of lines that were just done."""
+    """Show a progress bar over the lines of `source` while the block runs.
+
+    There is no bar if stderr is not a terminal, or if `sink` is one. Yields a function. Call it
+    with the number of lines that were completed since the last call.
+    """
     wanted = is_terminal() and not sink.isatty()
     with show_progress(what, _count_lines(source) if wanted else None, wanted=wanted) as advance:
         yield advance
 
 
 def _count_lines(stream: IO[bytes]) -> int | None:
-    """The lines that are left in a file, without reading on in it; None for a pipe or a packed
-    file, where nobody can tell."""
+    """Count the remaining lines of a file without moving its read position.
+
+    Returns None for a pipe and for a gzip file, whose lines cannot be counted in advance.
+    """
     if isinstance(cast(object, stream), gzip.GzipFile) or not is_regular_file(stream):
         return None
     file, count, last = stream.fileno(), 0, b"\n"
@@ -58,37 +66,40 @@ def _count_lines(stream: IO[bytes]) -> int | None:
 
 
 def read_windows(stream: IO[bytes], size: int) -> Iterator[list[str]]:
-    """The lines of a stream in lists of at most `size`.
+    """Yield the lines of a stream in lists of at most `size` lines.
 
-    A file is read as fast as it can be. From a pipe or a terminal a list is what has come so far,
-    so that someone who types one line, or a program that waits for its answer, gets it now.
+    From a file, every list but the last is full. From a pipe or a terminal, a list holds the lines
+    that have arrived so far, so that a user or program that sends one line gets its answer at once.
     """
     if is_regular_file(stream):
         numbered = enumerate(stream, start=1)
         yield from windows((decode_line(line, number) for number, line in numbered), size)
         return
     waiting: queue.Queue[str | BaseException | None] = queue.Queue(maxsize=size)
-    # A file object of the thread's own: one that the main thread knows (stdin) would be closed
-    # when the program ends, and Python aborts where a thread still waits inside it.
+    # The thread needs its own file object. Python closes stdin when the program ends, and aborts if
+    # a thread is still reading from it.
     own = os.fdopen(os.dup(stream.fileno()), "rb")
 
     def read() -> None:
+        """Put the decoded lines into the queue, and None after the last one."""
         try:
             for number, line in enumerate(own, start=1):
                 waiting.put(decode_line(line, number))
             waiting.put(None)
-        except BaseException as error:  # handed to the thread that waits for lines
+        except BaseException as error:  # raised again in the thread that reads the queue
             waiting.put(error)
 
     threading.Thread(target=read, daemon=True).start()
-    # What a program writes in one go comes as one window.
+    # Wait 20 ms for further lines, so that lines that a program writes together stay together.
     yield from waiting_windows(waiting, size, patience=0.02)
 
 
 @contextmanager
 def open_source(path: Path | None) -> Iterator[IO[bytes]]:
-    """A file (`.gz`: unpacked), or stdin for None and `-`. Raises UserError for one that cannot be
-    read."""
+    """Open a file for reading, or stdin if `path` is None or `-`. A `.gz` file is decompressed.
+
+    Raises UserError if the file cannot be read.
+    """
     if path is None or str(path) == "-":
         yield sys.stdin.buffer
         return
@@ -100,11 +111,14 @@ def open_source(path: Path | None) -> Iterator[IO[bytes]]:
 
 @contextmanager
 def open_sink(path: Path | None, inputs: list[Path | None]) -> Iterator[IO[bytes]]:
-    """stdout for None and `-`, or a file that takes its name when all lines are written; a link
-    stays one, and what it names is written. Lines that were written before something went wrong are
-    kept beside it, in a file whose name ends in `.part`.
+    """Open a file for writing, or stdout if `path` is None or `-`.
 
-    Raises UserError where the output is one of the inputs, or is named as if it were packed.
+    The file gets its name only when the block succeeds. After an error, the lines that were already
+    written are kept beside it, in a file whose name ends in `.part`. If `path` is a symbolic link,
+    its target is written.
+
+    Raises UserError if the output is one of the inputs, if its name ends in `.gz`, or if its folder
+    does not exist.
     """
     if path is None or _is_stdout(path):
         output = os.fstat(sys.stdout.fileno())
@@ -115,7 +129,7 @@ def open_sink(path: Path | None, inputs: list[Path | None]) -> Iterator[IO[bytes
                 else os.fstat(sys.stdin.fileno())
             )
             if stat.S_ISREG(output.st_mode) and os.path.samestat(status, output):
-                raise UserError("the output is the input itself: write to another file")
+                raise UserError("the output is also the input; write to another file")
         yield sys.stdout.buffer
         return
     from seq2seq.files import atomic_file
@@ -127,45 +141,48 @@ def open_sink(path: Path | None, inputs: list[Path | None]) -> Iterator[IO[bytes
             and input_path.exists()
             and path.samefile(input_path)
         ):
-            raise UserError(f"{path}: the output is the input itself: name another file with -o")
+            raise UserError(f"{path}: the output is also the input; name another output file")
     if path.suffix == ".gz":
-        raise UserError(f"{path}: lines are written as they are: name a file without .gz")
+        raise UserError(f"{path}: the output cannot be compressed; choose a name without .gz")
     if not path.parent.is_dir():
-        raise UserError(f"{path}: the folder {path.parent} does not exist")
+        raise UserError(f"{path}: the folder {path.parent} does not exist; create it first")
     if path.exists() and not path.is_file():
-        with path.open("wb") as device:  # a named pipe
+        with path.open("wb") as device:  # such as a named pipe
             yield device
         return
     with atomic_file(path) as aside:
         try:
             with aside.open("wb") as stream:
                 yield stream
-        except BaseException:  # Ctrl-C too: what took hours is not thrown away
+        except BaseException:  # also after Ctrl-C, because the lines may have taken hours
             if aside.exists() and aside.stat().st_size:
                 part = path.with_name(f"{path.name}.part")
                 aside.replace(part)
-                _log.warning("%s holds the lines that were done", part)
+                _log.warning("the command did not finish; %s holds the lines written so far", part)
             raise
 
 
 def require_separate_file(path: Path, option: str, output: Path | None) -> None:
-    """Raises UserError where `path` is stdout, or `output`, or no plain file."""
+    """Raise UserError if `path` is stdout, is the file `output`, or is not a regular file.
+
+    option: The name of the option that gave `path`, for the message.
+    """
     same = output is not None and path.resolve() == output.resolve()
     if same or _is_stdout(path) or (path.exists() and not path.is_file()):
-        raise UserError(f"{option} {path}: name a file of its own: nothing else may go there")
+        raise UserError(f"{option} {path}: name a separate file, which is not the output or stdout")
 
 
 def _is_stdout(path: Path) -> bool:
-    """`-`, /dev/stdout, or the file that stdout goes to."""
+    """Return whether a path is `-`, /dev/stdout, or the file that stdout is redirected to."""
     if str(path) == "-":
         return True
     return path.exists() and os.path.samestat(path.stat(), os.fstat(sys.stdout.fileno()))
 
 
 def read_all_lines(path: Path) -> list[str]:
-    """All lines of a file (`.gz`: unpacked) or, for `-`, of stdin, strictly.
+    """Read all lines of a file, or of stdin if `path` is `-`. A `.gz` file is decompressed.
 
-    Raises UserError, naming file and line.
+    Raises UserError, with file and line, for a line that is not UTF-8.
     """
     from seq2seq.text.lines import decode_lines, read_lines
 
@@ -173,14 +190,14 @@ def read_all_lines(path: Path) -> list[str]:
 
 
 def read_parallel_lines(source: Path, target: Path) -> tuple[list[str], list[str]]:
-    """All lines of two files that belong together, line by line; as `read_all_lines`.
+    """Read a source file and a target file, whose lines with the same number belong together.
 
-    Raises UserError, too, where one has more lines.
+    Raises UserError if the files differ in their number of lines, and as `read_all_lines` does.
     """
     sources, targets = read_all_lines(source), read_all_lines(target)
     if len(sources) != len(targets):
         raise UserError(
-            f"{source} has {len(sources):,} lines and {target} {len(targets):,}: line n of one "
-            "must belong to line n of the other"
+            f"{source} has {len(sources):,} lines, but {target} has {len(targets):,}; line n of "
+            "one file must belong to line n of the other"
         )
     return sources, targets

@@ -1,4 +1,4 @@
-"""Options that several commands share."""
+"""Command-line options that several commands share."""
 
 from __future__ import annotations
 
@@ -13,10 +13,12 @@ from seq2seq.export.artifact import is_export
 
 
 def model_folders(models: str) -> list[Path]:
-    """One folder, or several named with commas between them. Raises UserError."""
+    """Return the model folders in a comma-separated list. Raises UserError for an empty name."""
     names = models.split(",")
     if not all(names):
-        raise UserError(f"{models!r}: the name of a model folder is missing")
+        raise UserError(
+            f"{models!r}: the name of a model folder is missing; write FOLDER or FOLDER,FOLDER"
+        )
     return [Path(name) for name in names]
 
 
@@ -24,7 +26,7 @@ def set_up_machine(models: str, threads: int) -> None:
     """Set the number of threads for the models, and how the C library keeps memory. threads: 0
     chooses a number: one for an export, whose lines are shared among processes, and as
     `runtime.set_threads` does for PyTorch."""
-    from seq2seq.allocator import keep_freed_memory
+    from seq2seq.system import keep_freed_memory
 
     keep_freed_memory()
     if is_export(model_folders(models)[0]):
@@ -37,25 +39,33 @@ def set_up_machine(models: str, threads: int) -> None:
     runtime.set_threads(threads)
 
 
-# The names that `with_model_options` adds.
+# The parameter names of the options that `with_model_options` adds.
 MODEL_OPTIONS = ("device", "precision", "threads", "batch_size")
 
 
 def with_device_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Where a model runs, and how."""
+    """Add the options --device, --precision and --threads to a command."""
     for option in (
         click.option(
             "--precision",
             type=click.Choice(["fp32", "bf16", "auto"]),
             default="fp32",
             show_default=True,
+            help="Precision of matrix products. auto uses bf16 if the processor supports it.",
         ),
-        click.option("--device", default="auto", show_default=True, help="cpu, cuda, cuda:1, ..."),
+        click.option(
+            "--device",
+            default="auto",
+            show_default=True,
+            help="Device to run on: cpu, cuda, cuda:1, ... auto uses a GPU if there is one.",
+        ),
         click.option(
             "--threads",
             type=click.IntRange(0),
             default=0,
-            help="0: $OMP_NUM_THREADS, or one a core  [default: 0]",
+            show_default=True,
+            help="Number of CPU threads. With 0, use the value of $OMP_NUM_THREADS, or one thread "
+            "per core if it is not set.",
         ),
     ):
         command = option(command)
@@ -63,54 +73,97 @@ def with_device_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def with_model_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The same, and how many lines at once."""
+    """Add the options of `with_device_options` and --batch-size to a command."""
     return with_device_options(
         click.option(
             "--batch-size",
             type=int,
             default=64,
             show_default=True,
-            help="Lines that are worked on together.",
+            help="Maximum number of lines in a batch.",
         )(command)
     )
 
 
+# In reverse order: the option that is added last comes first in the help.
+_SEARCH_OPTIONS = (
+    click.option(
+        "--utility",
+        type=click.Choice(["chrf", "bleu"]),
+        default="chrf",
+        show_default=True,
+        help="Metric that compares the candidates of --mbr.",
+    ),
+    click.option(
+        "--mbr",
+        type=int,
+        default=0,
+        metavar="N",
+        help="Minimum Bayes risk: generate N candidates and return the one most similar to the "
+        "others. The candidates are samples with --sample, otherwise the N best of a --beam of "
+        "at least N. 0 turns it off.  [default: 0]",
+    ),
+    click.option("--seed", type=int, default=1, show_default=True, help="Random seed of --sample."),
+    click.option(
+        "--top-p",
+        type=float,
+        default=1.0,
+        help="With --sample, sample from the most likely tokens whose probabilities add up to "
+        "at least this value. 1 keeps all tokens.  [default: 1]",
+    ),
+    click.option(
+        "--top-k",
+        type=int,
+        default=0,
+        help="With --sample, sample from the K most likely tokens. 0 keeps all tokens.  "
+        "[default: 0]",
+    ),
+    click.option(
+        "--temperature",
+        type=float,
+        default=1.0,
+        show_default=True,
+        help="Temperature of --sample. Values below 1 make likely tokens even likelier.",
+    ),
+    click.option(
+        "--sample",
+        "sampling",
+        is_flag=True,
+        help="Sample translations from the model instead of using beam search.",
+    ),
+    click.option(
+        "--max-length",
+        type=int,
+        help="Maximum length of a translation in subwords, including the end-of-sentence token."
+        "  [default: twice the source length + 10]",
+    ),
+    click.option(
+        "--min-length",
+        type=int,
+        default=1,
+        show_default=True,
+        help="Minimum length of a translation in subwords.",
+    ),
+    click.option(
+        "--length-penalty",
+        type=float,
+        default=1.0,
+        show_default=True,
+        help="Exponent α in the score of a hypothesis, Σ log p / length^α. A larger value "
+        "favours longer translations.",
+    ),
+    click.option(
+        "--beam",
+        type=int,
+        default=5,
+        show_default=True,
+        help="Beam size of beam search. 1 means greedy search.",
+    ),
+)
+
+
 def with_search_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The options of a search: the arguments of `decoding.options.search_options`."""
-    for option in (
-        click.option(
-            "--utility",
-            type=click.Choice(["chrf", "bleu"]),
-            default="chrf",
-            show_default=True,
-            help="Of --mbr.",
-        ),
-        click.option(
-            "--mbr",
-            type=int,
-            default=0,
-            help="Of N candidates, the n best of a --beam as large or samples, take the one most "
-            "like the others (minimum Bayes risk).",
-        ),
-        click.option("--seed", type=int, default=1, show_default=True, help="Of --sample."),
-        click.option("--top-p", type=float, default=1.0, help="Sample from this mass alone."),
-        click.option("--top-k", type=int, default=0, help="Sample from the k likeliest alone."),
-        click.option("--temperature", type=float, default=1.0, show_default=True),
-        click.option("--sample", "sampling", is_flag=True, help="Draw translations at random."),
-        click.option(
-            "--max-length",
-            type=int,
-            help="Subwords, the end counted  [default: twice the source's + 10]",
-        ),
-        click.option("--min-length", type=int, default=1, show_default=True, help="Subwords."),
-        click.option(
-            "--length-penalty",
-            type=float,
-            default=1.0,
-            show_default=True,
-            help="α of score = Σ log p / length^α.",
-        ),
-        click.option("--beam", type=int, default=5, show_default=True, help="1: greedy search."),
-    ):
+    """Add the decoding options, which are the arguments of `decoding.options.search_options`."""
+    for option in _SEARCH_OPTIONS:
         command = option(command)
     return command

@@ -1,4 +1,4 @@
-"""seq2seq plot curves | attention | lengths | costs"""
+"""The commands `seq2seq plot curves`, `attention`, `costs` and `lengths`."""
 
 from __future__ import annotations
 
@@ -16,14 +16,19 @@ if TYPE_CHECKING:
 
 @click.group()
 def plot_group() -> None:
-    """Draw pictures (.png, .svg, .pdf)."""
+    """Plot training curves, attention weights and scores to a .png, .svg or .pdf file."""
 
 
 @plot_group.command()
 @click.argument("run", type=click.Path(path_type=Path))
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="[default: RUN/curves.png]")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    help="Write the picture to this file.  [default: RUN/curves.png]",
+)
 def curves(run: Path, output: Path | None) -> None:
-    """Losses and validation BLEU of the run folder RUN."""
+    """Plot the training loss, validation loss and validation score of the run folder RUN."""
     from seq2seq.evaluation.plots import plot_curves
 
     plot_curves(run / "metrics.jsonl", output or run / "curves.png")
@@ -31,10 +36,25 @@ def curves(run: Path, output: Path | None) -> None:
 
 @plot_group.command()
 @click.argument("alignments", type=click.Path(path_type=Path))
-@click.option("--line", type=click.IntRange(1), default=1, show_default=True, help="Which one.")
-@click.option("-o", "--output", type=click.Path(path_type=Path), required=True)
+@click.option(
+    "--line",
+    type=click.IntRange(1),
+    default=1,
+    show_default=True,
+    help="Number of the input line whose attention to plot, counted from 1.",
+)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="Write the picture to this file.",
+)
 def attention(alignments: Path, line: int, output: Path) -> None:
-    """What a translation looked at: a line of what `translate --alignments FILE.jsonl` wrote."""
+    """Plot the attention weights of one translation.
+
+    ALIGNMENTS is a file that `seq2seq translate --alignments FILE.jsonl` wrote.
+    """
     from seq2seq.evaluation.attention_plot import plot_attention
 
     plot_attention(alignments, line, output)
@@ -42,21 +62,49 @@ def attention(alignments: Path, line: int, output: Path) -> None:
 
 @plot_group.command()
 @click.argument("results", type=click.Path(path_type=Path))
-@click.option("--variants", default="", metavar="PREFIX", help="Those that begin with this.")
-@click.option("--split", default="val", show_default=True)
-@click.option("--decoding", default="greedy", show_default=True, help="As RESULTS.md says it.")
-@click.option("--metric", default="BLEU", show_default=True)
+@click.option(
+    "--variants",
+    default="",
+    metavar="PREFIX",
+    help="Plot only variants whose names begin with PREFIX.  [default: all]",
+)
+@click.option(
+    "--split", default="val", show_default=True, help="Name of the data set of the scores."
+)
+@click.option(
+    "--decoding",
+    default="greedy",
+    show_default=True,
+    help='Search settings of the scores, as in the column "decoding" of RESULTS.md.',
+)
+@click.option("--metric", default="BLEU", show_default=True, help="Metric to plot.")
 @click.option(
     "--against",
     type=click.Choice(["minutes", "parameters"]),
     default="minutes",
     show_default=True,
+    help="Cost to plot the scores against: minutes of training or number of parameters.",
 )
-@click.option("--name", "named", multiple=True, help="A variant to name beside the best.")
 @click.option(
-    "--lowest", type=float, help="Where the axis begins; what is below stands at its foot."
+    "--name",
+    "named",
+    multiple=True,
+    help="Also label the point of this variant. Variants that beat all cheaper ones are always "
+    "labelled. Repeat the option for several variants.",
 )
-@click.option("-o", "--output", type=click.Path(path_type=Path), required=True)
+@click.option(
+    "--lowest",
+    type=float,
+    help="Start of the score axis. Variants with a lower score are marked at the bottom of the "
+    "plot, with their scores.",
+)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="Write the picture to this file.",
+)
 def costs(
     results: Path,
     variants: str,
@@ -68,7 +116,7 @@ def costs(
     lowest: float | None,
     output: Path,
 ) -> None:
-    """The variants in RESULTS (a results.jsonl): a score against what it costs."""
+    """Plot the score of each variant in RESULTS, a results.jsonl, against its cost."""
     from seq2seq.evaluation import cost_plot as study
     from seq2seq.evaluation.result_rows import read_rows
 
@@ -95,13 +143,26 @@ def costs(
 @click.argument("reference", type=click.Path(path_type=Path))
 @click.argument("systems", nargs=-1, required=True, metavar="NAME=FILE...")
 @click.option(
-    "--language", default="", help="Of REFERENCE, where no spaces part its words: zh, ..."
+    "--language",
+    default="",
+    help="Language code of REFERENCE, such as zh. BLEU needs the code only for languages that do "
+    "not separate words by spaces.",
 )
-@click.option("-o", "--output", type=click.Path(path_type=Path), required=True)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="Write the picture to this file.",
+)
 def lengths(
     source: Path, reference: Path, systems: tuple[str, ...], language: str, output: Path
 ) -> None:
-    """BLEU by source length of one system's translations or several."""
+    """Plot BLEU by source length for one or several systems.
+
+    SOURCE and REFERENCE are text files. NAME=FILE names a system and the file with its
+    translations.
+    """
     from seq2seq.evaluation.lengths import bleu_by_length
     from seq2seq.evaluation.plots import plot_lengths
     from seq2seq.text.languages import bleu_tokenizer
@@ -111,7 +172,10 @@ def lengths(
     for system in systems:
         name, equals, file = system.partition("=")
         if not equals:
-            raise UserError(f"{system}: write NAME=FILE, the name to show and the translations")
+            raise UserError(
+                f"{system}: write NAME=FILE, with the name of the system and the file with its "
+                "translations"
+            )
         buckets[name] = bleu_by_length(
             sources, line_io.read_all_lines(Path(file)), references, tokens=bleu_tokenizer(language)
         )

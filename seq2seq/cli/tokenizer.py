@@ -1,4 +1,4 @@
-"""seq2seq tokenizer train | encode | decode"""
+"""The commands `seq2seq tokenizer train`, `encode` and `decode`."""
 
 from __future__ import annotations
 
@@ -19,22 +19,35 @@ _WINDOW = 2048
 
 @click.group()
 def tokenizer_group() -> None:
-    """Learn a subword vocabulary, and use it."""
+    """Train a subword tokenizer, and encode or decode text with it."""
 
 
 @tokenizer_group.command("train")
 @click.argument("inputs", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("-o", "--output", type=click.Path(path_type=Path), required=True)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="Write the tokenizer to this file.",
+)
 @click.option(
     "--kind",
     type=click.Choice(["unigram", "bpe", "char", "word"]),
     default="unigram",
     show_default=True,
+    help="Kind of tokenizer: unigram or BPE subwords, characters, or words.",
 )
-@click.option("--vocabulary", type=int, default=8000, show_default=True)
-@click.option("--lowercase", is_flag=True)
+@click.option(
+    "--vocabulary",
+    type=int,
+    default=8000,
+    show_default=True,
+    help="Number of entries in the vocabulary.",
+)
+@click.option("--lowercase", is_flag=True, help="Lower-case the text before training.")
 def learn_command(inputs: tuple[Path, ...], output: Path, **settings: Any) -> None:
-    """Learn a vocabulary from the lines of INPUTS."""
+    """Train a tokenizer on the lines of the text files INPUTS."""
     from seq2seq.config import toml
     from seq2seq.config.schema import TokenizerConfig
     from seq2seq.files import write_atomically
@@ -51,15 +64,23 @@ def learn_command(inputs: tuple[Path, ...], output: Path, **settings: Any) -> No
 @tokenizer_group.command()
 @click.argument("model", type=click.Path(path_type=Path))
 @click.argument("input_file", metavar="[INPUT]", required=False, type=click.Path(path_type=Path))
-@click.option("-o", "--output", type=click.Path(path_type=Path))
-@click.option("--ids", is_flag=True, help="Numbers instead of pieces.")
-@click.option("--lowercase", is_flag=True)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    help="Write the encoded lines to this file instead of stdout.",
+)
+@click.option(
+    "--ids", is_flag=True, help="Write the numbers of the subwords instead of their text."
+)
+@click.option("--lowercase", is_flag=True, help="Lower-case the text before encoding.")
 def encode(
     model: Path, input_file: Path | None, output: Path | None, ids: bool, lowercase: bool
 ) -> None:
-    """Lines of text to lines of pieces, with a space between two.
+    """Split the lines of INPUT, or of stdin, into subwords separated by spaces.
 
-    MODEL is a file of `tokenizer train`, or a model folder: then pieces are those of its source.
+    MODEL is a file that `tokenizer train` wrote, or a model folder. With a model folder, the
+    command uses the tokenizer of the source.
     """
     loaded = _load(model, "source", lowercase=lowercase)
     with (
@@ -78,10 +99,19 @@ def encode(
 @tokenizer_group.command()
 @click.argument("model", type=click.Path(path_type=Path))
 @click.argument("input_file", metavar="[INPUT]", required=False, type=click.Path(path_type=Path))
-@click.option("-o", "--output", type=click.Path(path_type=Path))
-@click.option("--ids", is_flag=True, help="The lines hold numbers instead of pieces.")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    help="Write the decoded lines to this file instead of stdout.",
+)
+@click.option("--ids", is_flag=True, help="Read the numbers of subwords instead of their text.")
 def decode(model: Path, input_file: Path | None, output: Path | None, ids: bool) -> None:
-    """Lines of pieces back to lines of text; with a model folder, those of its target."""
+    """Join the subwords in each line of INPUT, or of stdin, back into text.
+
+    MODEL is a file that `tokenizer train` wrote, or a model folder. With a model folder, the
+    command uses the tokenizer of the target.
+    """
     loaded = _load(model, "target")
     number = 0
     with line_io.open_source(input_file) as source, line_io.open_sink(output, [input_file]) as sink:
@@ -95,6 +125,10 @@ def decode(model: Path, input_file: Path | None, output: Path | None, ids: bool)
 
 
 def _load(path: Path, side: str, *, lowercase: bool = False) -> Tokenizer:
+    """Load a tokenizer file, or the tokenizer of one side ("source", "target") of a model folder.
+
+    Raises UserError if it cannot be read, and for --lowercase with a model folder.
+    """
     from seq2seq.text.tokenizer import Tokenizer
 
     if path.is_dir():
@@ -102,7 +136,10 @@ def _load(path: Path, side: str, *, lowercase: bool = False) -> Tokenizer:
         from seq2seq.text.codec import Codec
 
         if lowercase:
-            raise UserError(f"--lowercase: {path} says itself whether its text is lower-cased")
+            raise UserError(
+                f"--lowercase: leave it out; the model folder {path} already sets whether its text "
+                "is lower-cased"
+            )
         loaded: Tokenizer = getattr(Codec.load(path, load_any_config(path)), side)
         return loaded
     try:

@@ -1,4 +1,4 @@
-"""seq2seq train"""
+"""The command `seq2seq train`."""
 
 from __future__ import annotations
 
@@ -16,23 +16,29 @@ import click
     "settings",
     multiple=True,
     metavar="SECTION.KEY=VALUE",
-    help="Lay a value over the configuration's; may be repeated.",
+    help="Override one value of the configuration. Repeat the option for several values.",
 )
-@click.option("--resume", is_flag=True, help="Go on with the run that the folder holds.")
-@click.option("--profile", is_flag=True, help="Write where the time goes: profile.txt in the run.")
+@click.option("--resume", is_flag=True, help="Resume the run in the run folder.")
+@click.option(
+    "--profile",
+    is_flag=True,
+    help="Measure where the training time goes, and write profile.txt in the run folder.",
+)
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
-    help="The run's folder  [default: runs/<folder of CONFIG>/<name of CONFIG>]",
+    help="The run folder, for the model, checkpoints and logs.  "
+    "[default: runs/<folder of CONFIG>/<name of CONFIG>]",
 )
 def train_command(
     config: Path, settings: tuple[str, ...], resume: bool, profile: bool, out: Path | None
 ) -> None:
-    """Train the model that CONFIG (TOML) describes.
+    """Train the model that the TOML file CONFIG describes.
 
-    The subword vocabulary and the encoded data are made first when they are missing. Ctrl-C saves
-    and leaves; --resume continues as if it had never stopped. On many processes or machines:
-    torchrun --nproc-per-node N -m seq2seq train CONFIG.
+    The command first learns the subword vocabulary and encodes the data, unless the run folder
+    already holds them. Ctrl-C saves the run and stops. --resume then continues exactly where it
+    stopped. To train with N processes, run:
+    torchrun --nproc-per-node N -m seq2seq train CONFIG
     """
     from seq2seq.config import toml
     from seq2seq.training.run_folder import default_folder

@@ -1,4 +1,4 @@
-"""seq2seq translate, seq2seq score"""
+"""The commands `seq2seq translate` and `seq2seq score`."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ if TYPE_CHECKING:
     from seq2seq.decoding.results import Translation
     from seq2seq.decoding.translator import Translator
 
-_WINDOW = 2048  # lines that are read ahead and sorted by length together
+_WINDOW = 2048  # lines to read ahead, so that batches hold lines of similar length
 
 
 def open_translator(
     models: str, *, device: str, precision: str, threads: int, batch_size: int
 ) -> Translator:
-    """The model folder of that name, or several named with commas between them as an ensemble."""
+    """Load a translator from a model folder, or an ensemble from several, separated by commas."""
     from seq2seq.decoding.translator import Translator
 
     set_up_machine(models, threads)
@@ -40,15 +40,32 @@ def open_translator(
 @click.command()
 @click.argument("model")
 @click.argument("input_file", metavar="[INPUT]", required=False, type=click.Path(path_type=Path))
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="A file  [default: stdout]")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    help="Write the translations to this file instead of stdout.",
+)
 @with_search_options
-@click.option("--n-best", type=int, default=1, show_default=True, help="Write JSONL, n a line.")
-@click.option("--scores", is_flag=True, help="Write JSONL: line, rank, text, score.")
+@click.option(
+    "--n-best",
+    type=int,
+    default=1,
+    show_default=True,
+    help="Number of translations of each line. With more than 1, the output is JSONL as with "
+    "--scores.",
+)
+@click.option(
+    "--scores",
+    is_flag=True,
+    help="Write JSONL with the keys line, rank, text and score instead of plain text.",
+)
 @click.option(
     "--alignments",
     type=click.Path(path_type=Path),
-    help="Write what the best translation of each line looked at: a .jsonl file gets the weights "
-    "between pieces, any other one i-j (source word, target word, from 0), a line for a line.",
+    help="Write the attention alignment of each best translation to this file, one line per input "
+    "line. A .jsonl file holds the attention weights between subwords. A file with another ending "
+    "holds word pairs i-j (source word i, target word j, counted from 0).",
 )
 @with_model_options
 def translate_command(
@@ -60,9 +77,11 @@ def translate_command(
     alignments: Path | None,
     **options: Any,
 ) -> None:
-    """Translate INPUT (stdin) line by line with MODEL, a model folder, or several: A,B,C.
+    """Translate the lines of the file INPUT, or of stdin, with MODEL.
 
-    One line out for every line in, in order. A line leaves as soon as all before it are done.
+    MODEL is a model folder, or several folders A,B,C that translate as an ensemble. Each input line
+    gives one output line, in the same order. A translation is written as soon as all lines before
+    it are done.
     """
     from seq2seq.decoding.options import search_options
     from seq2seq.decoding.results import log_notes
@@ -96,14 +115,18 @@ def translate_command(
 
 
 def _scored(translations: Iterable[Translation], number: int) -> Iterator[bytes]:
-    """The translations of line `number` as lines of JSONL."""
+    """Return the translations of input line `number` as JSONL rows, best first."""
     for rank, translation in enumerate(translations, start=1):
         row = {"line": number, "rank": rank, "text": translation.text, "score": translation.score}
         yield json.dumps(row, ensure_ascii=False).encode() + b"\n"
 
 
 def _aligned(alignment: Any, number: int, *, soft: bool) -> bytes:
-    """A line of the file of alignments."""
+    """Return one line of the alignments file for input line `number`.
+
+    With `soft`, the line is a JSON object with the attention weights. Otherwise it holds word pairs
+    i-j.
+    """
     if not soft:
         return f"{alignment.pharaoh()}\n".encode()
     row = {
@@ -119,13 +142,18 @@ def _aligned(alignment: Any, number: int, *, soft: bool) -> bytes:
 @click.argument("model")
 @click.argument("source_file", metavar="SOURCE", type=click.Path(path_type=Path))
 @click.argument("target_file", metavar="TARGET", type=click.Path(path_type=Path))
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="A file  [default: stdout]")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    help="Write the scores to this file instead of stdout.",
+)
 @click.option(
     "--length-penalty",
     type=float,
     default=0.0,
     show_default=True,
-    help="α of score = Σ log p / length^α; 0 is the plain log-probability.",
+    help="Exponent α in the score Σ log p / length^α. 0 gives the plain log-probability.",
 )
 @with_model_options
 def score_command(
@@ -136,14 +164,15 @@ def score_command(
     length_penalty: float,
     **machine: Any,
 ) -> None:
-    """Write the log-probability (nats) of each line of TARGET, given that of SOURCE.
+    """Write the log-probability (in nats) of each line of TARGET, given the same line of SOURCE.
 
-    It is what a search that found TARGET would say of it; a source that a search would translate in
-    parts is taken whole.
+    With the same --length-penalty, `seq2seq translate --scores` gives a translation the same score.
+    One difference: `translate` splits a very long source line into parts, but this command does
+    not.
     """
     from seq2seq.decoding.options import GreedyOptions
 
-    GreedyOptions(length_penalty=length_penalty)  # refused before the work
+    GreedyOptions(length_penalty=length_penalty)  # refuse a wrong value before loading the model
     sources, targets = line_io.read_parallel_lines(source_file, target_file)
     with line_io.open_sink(output, [source_file, target_file]) as sink:
         translator = open_translator(model, **machine)

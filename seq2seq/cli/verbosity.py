@@ -1,4 +1,4 @@
-"""How much every command says on stderr: `-v` and `-q`."""
+"""Logging to stderr, and the options `-v` and `-q` that set how much every command logs."""
 
 from __future__ import annotations
 
@@ -16,8 +16,10 @@ _CHATTY = ("datasets", "httpx", "fsspec", "sacrebleu")
 
 
 class _StderrHandler(logging.StreamHandler[TextIO]):
-    """Writes to what `sys.stderr` is at the time: a live line replaces it, and keeps itself below
-    what is written."""
+    """A handler that looks up `sys.stderr` for every message.
+
+    A progress bar replaces `sys.stderr` while it is shown, so that messages appear above the bar.
+    """
 
     def __init__(self) -> None:
         logging.Handler.__init__(self)
@@ -28,7 +30,7 @@ class _StderrHandler(logging.StreamHandler[TextIO]):
 
 
 def set_up_logging() -> None:
-    """Send log messages to stderr as plain lines: information, warnings and errors."""
+    """Send log messages of level INFO and above to stderr as plain lines."""
     logging.basicConfig(level=logging.INFO, format="%(message)s", handlers=[_StderrHandler()])
     _PACKAGE.setLevel(logging.NOTSET)
     for name in _CHATTY:
@@ -36,14 +38,14 @@ def set_up_logging() -> None:
 
 
 def add_verbosity_options(command: click.Command) -> click.Command:
-    """Give a command, or a group and all commands in it, the options -v and -q."""
+    """Add the options -v and -q to a command, or to a group and all commands in it."""
     if not any(isinstance(option, _Verbosity) for option in command.params):
         command.params += [
-            _Verbosity(["-v", "--verbose"], logging.DEBUG, help="Say more on stderr."),
+            _Verbosity(["-v", "--verbose"], logging.DEBUG, help="Show more messages on stderr."),
             _Verbosity(
                 ["-q", "--quiet"],
                 logging.WARNING,
-                help="Say nothing on stderr but warnings and errors.",
+                help="Show only warnings and errors on stderr.",
             ),
         ]
     if isinstance(command, click.Group):
@@ -53,7 +55,7 @@ def add_verbosity_options(command: click.Command) -> click.Command:
 
 
 class _Verbosity(click.Option):
-    """A flag that sets the level of what is logged, before other options are looked at."""
+    """A flag that sets the log level before click processes the other options."""
 
     def __init__(self, names: list[str], level: int, help: str) -> None:
         super().__init__(
@@ -62,12 +64,13 @@ class _Verbosity(click.Option):
         self.level = level
 
     def _apply(self, context: click.Context, _: click.Parameter, wanted: bool) -> None:
+        """Set the log level if the flag was given. Raises UsageError for both -v and -q."""
         if not wanted:
             return
         if context.meta.setdefault(__name__, self.level) != self.level:
-            raise click.UsageError("-v and -q: leave out either of them")
+            raise click.UsageError("-v and -q contradict each other; use only one of them")
         _PACKAGE.setLevel(self.level)
-        if self.level > logging.INFO:  # other packages too
+        if self.level > logging.INFO:  # --quiet silences other packages too
             logging.getLogger().setLevel(self.level)
         _log.debug("Python %s, %s", platform.python_version(), ", ".join(map(_release, _NAMED)))
 
@@ -76,7 +79,8 @@ _NAMED = ("seq2seq", "torch", "sentencepiece", "sacrebleu")
 
 
 def _release(package: str) -> str:
+    """Return the name and version of an installed package."""
     try:
         return f"{package} {version(package)}"
-    except PackageNotFoundError:  # run from its sources
+    except PackageNotFoundError:  # seq2seq may run from its sources without being installed
         return package

@@ -1,1 +1,1 @@
-"""The configuration: its schema, and how it is read from TOML and written to it."""
+"""The schema of a configuration, and functions that read and write configurations as TOML."""

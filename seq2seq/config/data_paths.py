@@ -1,5 +1,7 @@
-"""Where the data sets of a configuration lie: how they are found, and how they are named in a model
-folder, which may be given to others."""
+"""Find the data sets of a configuration, and name them in a model folder.
+
+A model folder may be given to others, so the names in it do not contain private paths.
+"""
 
 from __future__ import annotations
 
@@ -10,20 +12,23 @@ from pathlib import Path
 from seq2seq.config.schema import DataConfig
 
 _SPLITS = ("train", "valid", "test")
-# The folders of a path that is absolute or begins with "../", where an argument or a value in it
-# begins.
+# The folders of a path that is absolute or begins with "../". The path must stand at the beginning
+# of a word, of a quoted string, or of a value after "=", "[", "(" or ",".
 _OUTSIDE = re.compile(r"""(?<![^='"\[,( ])(?:/|(?:\.\./)+)(?:[^/'",]+/)*(?=[^/])""")
 _Value = str | list[str] | None
 
 
 def find_data(data: DataConfig, folder: Path, made_with: DataConfig | None = None) -> DataConfig:
-    """Make the paths absolute: a file is looked up from `folder`, then from `$SEQ2SEQ_DATA`.
+    """Return the data sets with absolute paths.
 
-    made_with: the same data sets with the paths that a run read; these are tried first. A file that
-    is nowhere gets the first path that was tried.
+    A relative path is looked up in `folder` first, then in `$SEQ2SEQ_DATA`. If a file does not
+    exist in any of these places, its path is the first one that was tried.
+
+    made_with: The same data sets with the paths that an earlier run read. They are tried first.
     """
     folders = [folder.resolve(), *_data_folder()]
-    # What a prefix is completed with; a table and each of two files stand there as they are.
+    # A prefix is completed with one of these endings. The paths of a table and of two separate
+    # files are complete already (ending "").
     endings = ["", ".gz"]
     endings += [f".{side}{gz}" for side in (data.source, data.target) for gz in ("", ".gz")]
 
@@ -42,7 +47,7 @@ def find_data(data: DataConfig, folder: Path, made_with: DataConfig | None = Non
             paths[split] = [find(*pair) for pair in zip(value, known, strict=True)]
         elif value is not None:
             paths[split] = find(value, earlier if isinstance(earlier, str) else None)
-    # A hub id has the form owner/name; a folder beside the configuration is one on this disk.
+    # `hub` may be a hub id (owner/name) or a local folder. An existing folder takes precedence.
     if data.hub is not None:
         places = [base / data.hub for base in folders]
         if made_with is not None and made_with.hub is not None:
@@ -52,11 +57,12 @@ def find_data(data: DataConfig, folder: Path, made_with: DataConfig | None = Non
 
 
 def name_data(data: DataConfig) -> DataConfig:
-    """Replace absolute paths by names that say nothing about the machine.
+    """Return the data sets with short names instead of paths that reveal folders of this machine.
 
-    A path under `$SEQ2SEQ_DATA` is named from there. Any other one keeps its last component, or two
-    where the data sets could not be told apart otherwise. A local folder in place of a hub id is
-    written `./name`, so that nobody takes it for an id.
+    A path under `$SEQ2SEQ_DATA` becomes relative to that folder. Any other absolute path, or one
+    that contains "..", keeps only its last component. It keeps two components if one is not enough
+    to distinguish the data sets. A local folder in `hub` becomes `./name`, so that it cannot be
+    mistaken for a hub id.
     """
     values = {split: _as_tuple(getattr(data, split)) for split in _SPLITS}
     named: dict[str, tuple[str, ...]] = {}
@@ -78,7 +84,7 @@ def name_data(data: DataConfig) -> DataConfig:
 
 
 def are_names_of(names: DataConfig, found: DataConfig) -> bool:
-    """Whether every name in `names` can stand for the path in `found`: it is the end of it."""
+    """Return whether every path in `found` ends with the name of the same data set in `names`."""
 
     def ends_with(path: str, name: str) -> bool:
         wanted = Path(name).parts
@@ -94,8 +100,10 @@ def are_names_of(names: DataConfig, found: DataConfig) -> bool:
 
 
 def shorten_paths(text: str) -> str:
-    """Cut every absolute path in a text, such as an argument of a command, to its last component;
-    every path that begins with `../` too."""
+    """Shorten every path in a text to its last component if it is absolute or begins with `../`.
+
+    The text is, for example, a command with its arguments.
+    """
     return _OUTSIDE.sub("", text)
 
 
@@ -111,7 +119,7 @@ def _data_folder() -> list[Path]:
 
 
 def _is_outside(path: str) -> bool:
-    """Whether the path is absolute or leaves the folder that it starts from."""
+    """Return whether the path is absolute or contains `..`."""
     return Path(path).is_absolute() or ".." in Path(path).parts
 
 

@@ -1,4 +1,4 @@
-"""Keys and values of older configurations, under the names that they have today."""
+"""Convert configurations of older versions: rename keys and values that have changed."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _RENAMED = {
 
 
 def migrate(values: dict[str, Any], where: str) -> dict[str, Any]:
-    """The values with today's keys. Logs one line that names what was renamed.
+    """Return a copy of the values in which old keys have their current names.
 
-    where: the name of the configuration in messages. Raises UserError where an old and a new name
-    of one key are both set.
+    If a key was renamed, one warning lists all changes. `where` names the configuration in
+    messages. Raises UserError if the old and the new name of a key are both set.
     """
     migrated = deepcopy(values)
     hints = []
@@ -31,7 +31,7 @@ def migrate(values: dict[str, Any], where: str) -> dict[str, Any]:
             continue
         new_name = new.rpartition(".")[2]
         if new_name in section:
-            raise UserError(f"{where}: {old} is the old name of {new}: set {new} alone")
+            raise UserError(f"{where}: {old} is the old name of {new}; remove {old} and keep {new}")
         section[new_name] = section.pop(old_name)
         hints.append(f"{old} is now {new}")
     context = migrated.get("context")
@@ -44,12 +44,12 @@ def migrate(values: dict[str, Any], where: str) -> dict[str, Any]:
         migrated["task"] = "aligned"
         hints.append('context.kind = "aligned" is now task = "aligned"')
     if hints:
-        _log.warning("%s: old names are read: %s", where, "; ".join(hints))
+        _log.warning("%s: this configuration uses old names: %s", where, "; ".join(hints))
     return migrated
 
 
 def _find(values: dict[str, Any], key: str) -> tuple[dict[str, Any], str]:
-    """The section that a key belongs to, and its name there."""
+    """Return the section that contains a dotted key, and the name of the key in it."""
     *sections, name = key.split(".")
     for section in sections:
         inner = values.get(section)

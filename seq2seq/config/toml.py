@@ -1,7 +1,7 @@
-"""Configurations as TOML: read, checked and written.
+"""Read, check and write configurations in TOML.
 
-Unknown keys and wrong values are refused, all of them at once, each with its key and, where one is
-close, the right name.
+One error message reports all unknown keys and wrong values. If an unknown key resembles a known
+one, the message suggests the known key.
 """
 
 from __future__ import annotations
@@ -26,18 +26,19 @@ AnySection = TypeVar("AnySection", bound=Section)
 
 
 def load_config(path: Path, settings: Iterable[str] = (), *, needs_files: bool = True) -> Config:
-    """Read a configuration file and lay `section.key=value` settings over it.
+    """Read a configuration file and override its values with `section.key=value` settings.
 
-    Paths in `[data]` are made absolute: against the file's folder, then `$SEQ2SEQ_DATA`.
-    needs_files: it has to name a training set.
+    Relative paths in `[data]` become absolute: they are looked up in the folder of the file first,
+    then in `$SEQ2SEQ_DATA`. needs_files: Whether the configuration must name a training set.
 
-    Raises UserError for a file that is missing or no TOML, and for all unknown keys and wrong
-    values together.
+    Raises UserError if the file is missing, is not TOML, or has unknown keys or wrong values.
     """
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise UserError(f"{path}: no such file; give the path of a configuration") from None
+        raise UserError(
+            f"{path}: this file does not exist; give the path of a configuration"
+        ) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
         raise UserError(f"{path}: cannot be read as TOML: {error}") from None
     for setting in settings:
@@ -46,15 +47,19 @@ def load_config(path: Path, settings: Iterable[str] = (), *, needs_files: bool =
 
 
 def parse_config(values: dict[str, Any], where: str, *, needs_files: bool = True) -> Config:
-    """Check a whole configuration, one with older keys too; `where` names it in messages.
+    """Check a complete configuration, which may use keys of older versions, and return it.
 
-    needs_files: it has to name a training set. Raises UserError.
+    where: The name of the configuration in messages. needs_files: Whether the configuration must
+    name a training set. Raises UserError, which reports all mistakes together.
     """
     return validate_section(Config, migrate(values, where), where, {NEEDS_FILES: needs_files})
 
 
 def find_files(config: Config, folder: Path) -> Config:
-    """The configuration with absolute paths in `data`: against `folder`, then `$SEQ2SEQ_DATA`."""
+    """Return the configuration with absolute paths in `data`.
+
+    Relative paths are looked up in `folder` first, then in `$SEQ2SEQ_DATA`.
+    """
     return config.model_copy(update={"data": find_data(config.data, folder)})
 
 
@@ -64,14 +69,17 @@ def validate_section(
     where: str,
     context: dict[str, bool] | None = None,
 ) -> AnySection:
-    """Check the values of one section, all of them at once; context: of the schema's validators.
-    Raises UserError."""
+    """Check the values of one section and return the section.
+
+    context: The pydantic validation context for the validators of the schema. Raises UserError,
+    which reports all mistakes together.
+    """
     try:
         return section.model_validate(values, context=context)
     except ValidationError as error:
         problems = _complaints(error, section)
-        # What does not fit together is looked for in sound values alone: so once more without the
-        # unsound ones, of which nothing is to be said twice.
+        # pydantic checks combinations of values only if each value is valid. So the wrong values
+        # are removed and the rest is checked again. Keys that have been reported are not repeated.
         rest, named_already = _without(values, error, section)
         try:
             section.model_validate(rest, context=context)
@@ -90,7 +98,7 @@ def validate_section(
 
 
 def dump_config(config: Config) -> str:
-    """The configuration as TOML, with every value that its task uses."""
+    """Return the configuration as TOML text, with all sections that its task uses."""
     unused = config.unused_sections
     return tomli_w.dumps(config.model_dump(mode="json", exclude_none=True, exclude=unused))
 
@@ -98,17 +106,19 @@ def dump_config(config: Config) -> str:
 def _without(
     values: dict[str, Any], error: ValidationError, schema: type[Section]
 ) -> tuple[dict[str, Any], set[str]]:
-    """The values but for those that are wrong by themselves; and the names of these, those too that
-    were meant."""
+    """Return the values without the wrong ones, and the names of the keys that were removed.
+
+    For a misspelt key, the names include the known key that was probably meant.
+    """
     rest, taken = deepcopy(values), set()
     for item in error.errors():
         if item["type"] == "value_error" and not isinstance(item["input"], str):
-            continue  # of a section as a whole
+            continue  # this error concerns a section as a whole, not one value
         *sections, last = item["loc"]
         inner: Any = rest
         while sections and isinstance(inner.get(sections[0]), dict):
             inner = inner[sections.pop(0)]
-        name = sections[0] if sections else last  # a member of a list or a union goes with it
+        name = sections[0] if sections else last  # an error in a list removes the whole list
         if name in inner:
             del inner[name]
             known = _keys(schema, [str(part) for part in item["loc"][:-1]])
@@ -119,7 +129,7 @@ def _without(
 def _complaints(error: ValidationError, schema: type[Section]) -> list[str]:
     lines = []
     for item in error.errors():
-        # A union's members are named in the location; the key is what a user wrote.
+        # pydantic adds the types of a union to the location. The user knows only the key.
         location = [str(part) for part in item["loc"]]
         key = ".".join(part for part in location if part not in ("str", "int", "list[str]"))
         if item["type"] == "extra_forbidden":
@@ -132,7 +142,7 @@ def _complaints(error: ValidationError, schema: type[Section]) -> list[str]:
             message = message[0].lower() + message[1:]
             lines.append(f"{key}: {message}" if key else message)
             if item["type"] not in ("value_error",) and not isinstance(item["input"], dict):
-                lines[-1] += f", not {item['input']!r}"
+                lines[-1] += f" (the value is {item['input']!r})"
     return list(dict.fromkeys(lines))
 
 
@@ -149,15 +159,15 @@ def _keys(schema: type[Section], location: list[str]) -> list[str]:
 def _lay_over(values: dict[str, Any], setting: str) -> None:
     key, equals, text = setting.partition("=")
     if not equals or not key.strip():
-        raise UserError(f"--set {setting}: write section.key=value")
+        raise UserError(f"--set {setting}: not a setting; write section.key=value")
     *sections, name = key.strip().split(".")
     try:
         value = tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
-        value = text  # a bare word is a string
+        value = text  # text that is not a TOML value counts as a string
     for section in sections:
         inner = values.setdefault(section, {})
         if not isinstance(inner, dict):
-            raise UserError(f"--set {setting}: {section} is no section")
+            raise UserError(f"--set {setting}: {section} is not a section but a single value")
         values = inner
     values[name] = value

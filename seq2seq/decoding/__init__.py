@@ -1,1 +1,1 @@
-"""Search, and the translator that every translation goes through."""
+"""Search algorithms, and the classes that apply a trained model, such as `Translator`."""

@@ -1,4 +1,4 @@
-"""What a decoder looked at: soft alignments between pieces, hard ones between words."""
+"""Alignments from attention weights: soft between subword pieces, hard between words."""
 
 from __future__ import annotations
 
@@ -10,24 +10,31 @@ import numpy as np
 
 @dataclass(frozen=True)
 class AlignmentSide:
-    """One side of an alignment: its pieces as the vocabulary writes them, `</s>` too, and for each
-    the number of the whitespace word that it belongs to, from 0; None for `</s>`."""
+    """One side of an alignment: the source or the translation.
+
+    pieces: the subword pieces as the vocabulary spells them, including `</s>`.
+    words: for each piece, the number of the whitespace-separated word that contains it, counted
+    from 0; None for `</s>`.
+    """
 
     pieces: list[str]
     words: Sequence[int | None]
 
     def with_end(self, end: list[str]) -> AlignmentSide:
-        """With `end`, pieces that belong to no word, behind the others."""
+        """Return a copy of this side with the pieces `end` appended, which belong to no word."""
         return AlignmentSide([*self.pieces, *end], [*self.words, *[None for _ in end]])
 
 
 @dataclass(frozen=True)
 class Alignment:
-    """A translation's attention.
+    """The attention weights of one translation.
 
-    weights [T, S] float32: row t is what the step that wrote target piece t looked at; it sums to
-    one. Of a line that was translated in parts, the parts stand behind one another, and no piece
-    looks outside its own.
+    source, target: the pieces of the source (S of them) and of the translation (T of them).
+    weights: [T, S] float32. Row t is the attention over the source at the step that wrote target
+    piece t; each row sums to 1.
+
+    If a line was translated in parts, the parts follow each other in `source` and `target`. A
+    target piece then has weights above 0 only for the source pieces of its own part.
     """
 
     source: AlignmentSide
@@ -35,10 +42,11 @@ class Alignment:
     weights: np.ndarray
 
     def hard(self) -> list[tuple[int, int]]:
-        """(source word, target word) for each target word, in their order.
+        """Return one pair (source word, target word) for each target word, in target order.
 
-        A target word's weights are the mean over its pieces, a source word's the sum over its
-        pieces; the heaviest source word is taken, of equals the first.
+        The weights are averaged over the pieces of a target word and added over the pieces of a
+        source word. Each target word is paired with the source word of the largest weight; in a
+        tie, with the first of them.
         """
         sources = [word for word in self.source.words if word is not None]
         pairs = []
@@ -55,7 +63,7 @@ class Alignment:
         return pairs
 
     def pharaoh(self) -> str:
-        """The hard alignment as `i-j i-j`: source word i, target word j."""
+        """Return the hard alignment in Pharaoh format, `i-j i-j`: source word i, target word j."""
         return " ".join(f"{source}-{target}" for source, target in self.hard())
 
 
@@ -65,7 +73,10 @@ EMPTY_ALIGNMENT = Alignment(
 
 
 def join_alignments(parts: Sequence[Alignment]) -> Alignment:
-    """Parts of one line behind one another. Their words count through the whole line already."""
+    """Join the alignments of the parts of one line into the alignment of the whole line.
+
+    The word numbers in `parts` must be numbers in the whole line, not in the part.
+    """
     if not parts:
         return EMPTY_ALIGNMENT
     rows, columns = np.cumsum([[0, 0], *(part.weights.shape for part in parts)], axis=0).T

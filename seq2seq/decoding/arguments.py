@@ -1,4 +1,4 @@
-"""Checks on what a caller passes in: each says what is wrong and what to pass instead."""
+"""Checks of argument types. Each error says what is wrong and what to pass instead."""
 
 from __future__ import annotations
 
@@ -6,31 +6,34 @@ from collections.abc import Iterable, Iterator
 
 
 def require_many(values: object, name: str) -> None:
-    """Raises TypeError for one string, each character of which would count as a value, and for an
-    object that cannot be iterated over. name: of the argument."""
+    """Raise TypeError unless `values` is an iterable that is not a string.
+
+    A string is refused because each of its characters would count as a separate value. name: the
+    argument's name, for the message.
+    """
     if isinstance(values, str | bytes):
-        raise TypeError(f"{name} is one string: give a list of {name}")
+        raise TypeError(f"{name} is a single string: pass a list of {name}")
     if not isinstance(values, Iterable):
-        raise TypeError(f"{name} is {type(values).__name__}: give a list of {name}")
+        raise TypeError(f"{name} has the type {type(values).__name__}: pass a list of {name}")
 
 
 def each_text(texts: Iterable[str], name: str) -> Iterator[str]:
-    """Pass on the texts.
+    """Return an iterator over the texts that checks that each text is a string.
 
-    Raises TypeError at once for what `require_many` refuses, and while iterating for a text that is
-    not a string.
+    Raises TypeError immediately if `texts` is a single string or not iterable. Raises TypeError
+    during iteration if a text is not a string. name: the argument's name, for the messages.
     """
     require_many(texts, name)
 
     def check() -> Iterator[str]:
         for number, text in enumerate(texts, start=1):
-            require_text(text, f"{name}, number {number}")
+            require_text(text, f"number {number} of {name}")
             yield text
 
     return check()
 
 
 def require_text(value: object, where: str) -> None:
-    """Raises TypeError for a value that is not a string."""
+    """Raise TypeError unless `value` is a string. where: the name of the value in the message."""
     if not isinstance(value, str):
-        raise TypeError(f"{where}: {type(value).__name__}, not a string")
+        raise TypeError(f"{where} must be a string, but has the type {type(value).__name__}")

@@ -1,16 +1,20 @@
-"""Beam search that stops exactly when nothing alive can still win.
+"""Beam search that stops as soon as no live hypothesis can still enter the n-best list.
 
-Each step, every live hypothesis ended by EOS is offered to its sentence's pool of the n_best, and
-the `beam` best continuations by other tokens stay alive. EOS takes no place among them, so that
-beam >= V^(T-1) is exhaustive. A sentence leaves the batch when its pool is full and no live
-hypothesis can beat the worst in it (log-probabilities are <= 0, so none will score above its
-sum / maximum^alpha), or at its maximum; there, where none has finished, the live ones count,
-unfinished.
+Each step extends every live hypothesis of a sentence. Continuations by EOS are finished hypotheses:
+they compete for a place in the sentence's pool, which keeps the `n_best` best. The `beam` best
+continuations by other tokens stay alive. Finished hypotheses take no place in the beam, so the
+search is exhaustive if beam >= V^(T-1).
 
-Of equals, what was pooled earlier comes first, then the child of the better parent, then the lower
-token. Only which of equals is the last of a parent's `beam` continuations is the engine's choice
-(`LogProbabilities.top`): a stable sort of [N, V] would cost more than the model. On a CPU, none of
-it depends on the batch.
+The search of a sentence ends when its pool is full and no live hypothesis can beat the worst
+hypothesis in the pool. The bound is exact: log-probabilities are <= 0, so a live hypothesis with
+the sum s can never score above s / maximum^alpha. The search also ends at the maximum length. If
+the pool is still empty there, the live hypotheses are returned as unfinished ones.
+
+If two scores are equal, the hypothesis that entered the pool first ranks higher, then the one with
+the better parent, then the one with the lower token id. One tie is left to the engine
+(`LogProbabilities.top`): which of several equal tokens becomes the last of the `beam` continuations
+of a parent. A stable sort of [N, V] values would take longer than the model itself. On a CPU, the
+result for a sentence does not depend on the rest of its batch.
 """
 
 from __future__ import annotations
@@ -34,15 +38,18 @@ def beam_search(
     alpha: float,
     n_best: int,
 ) -> list[list[Hypothesis]]:
-    """The hypotheses with the highest Σ log p / length^alpha, EOS counted in both.
+    """Return the hypotheses with the highest scores Σ log p / length^alpha, EOS included in both.
 
-    state: B rows, one per source sentence. Returns, in the order of the input, B lists of at least
-    1 and at most n_best hypotheses, best first: finished ones, or where there are none, unfinished.
-    Raises ValueError for beam or n_best below 1 or alpha below 0; ArithmeticError where the model
-    gave no permitted token a finite log-probability.
+    state: B rows, one for each source sentence. beam: live hypotheses of each sentence. n_best:
+    the largest number of hypotheses to return for a sentence.
+
+    Returns B lists in the order of the input, each with 1 to n_best hypotheses, best first. The
+    hypotheses are finished; if a sentence has no finished one, they are unfinished.
+    Raises ValueError if beam or n_best is below 1 or alpha is below 0. Raises ArithmeticError if
+    the model gives no permitted token a finite log-probability.
     """
     if beam < 1 or n_best < 1:
-        raise ValueError(f"beam is {beam} and n_best {n_best}, both must be at least 1")
+        raise ValueError(f"beam is {beam} and n_best is {n_best}: both must be at least 1")
     maximum = limits.maximum
     B = len(maximum)
     penalty = penalties(int(maximum.max()) if B else 0, alpha)  # [T + 1]
@@ -50,8 +57,8 @@ def beam_search(
     masked = (*specials.forbidden, specials.eos)
     cuts = set(maximum.tolist())
     steps: list[_Step] = []
-    rows = np.arange(B)  # [n], n = B at first: the sentences still searched
-    totals = np.zeros((B, 1))  # [n, K], K = 1 at first: Σ log p of the live, -inf where none
+    rows = np.arange(B)  # [n], n = B at first: the sentences that are still being searched
+    totals = np.zeros((B, 1))  # [n, K], K = 1 at first: Σ log p of live hypotheses, -inf if none
     tokens = np.full(B, specials.bos)  # [n*K]
     for length in range(1, len(penalty)):
         log_p, state = engine.step(state, tokens)  # n*K rows
@@ -64,7 +71,7 @@ def beam_search(
         cut = maximum[rows] == length  # [n]
         if length in cuts:
             pool.add_where_empty(cut, rows, totals, penalty[length], length)
-        bound = totals[:, 0] / penalty[maximum[rows]]  # [n], the best live hypothesis comes first
+        bound = totals[:, 0] / penalty[maximum[rows]]  # [n], column 0 is the best
         settled = bound <= pool.score[rows, -1]
         going = (~(cut | settled)).nonzero()[0]  # [n']
         if len(going) == 0:
@@ -78,13 +85,14 @@ def beam_search(
 def _extend(
     log_p: LogProbabilities, totals: np.ndarray, beam: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The best continuations of each sentence's live hypotheses.
+    """Return the best continuations of the live hypotheses of each of n sentences.
 
-    log_p: n*K rows of V; totals [n, K] → totals, parents (0 … K-1) and tokens, each [n, K'] with
-    K' = min(beam, K*V), best first. Of equals, the lower parent, then the lower token.
+    log_p: log-probabilities [n*K, V]. totals: [n, K], Σ log p of each live hypothesis.
+    Returns the new totals, the parents (0 … K-1) and the tokens, each [n, K'] with
+    K' = min(beam, K*V), best first. In a tie, the lower parent comes first, then the lower token.
     """
     increments, ids = log_p.top(beam)  # [n*K, k]
-    by_token = ids.argsort(axis=1)  # for the order of equals
+    by_token = ids.argsort(axis=1)  # so that ties are ordered by token id
     ids = np.take_along_axis(ids, by_token, axis=1)
     n, k = len(totals), ids.shape[1]
     increments = np.take_along_axis(increments, by_token, axis=1).reshape(n, -1, k)
@@ -95,20 +103,20 @@ def _extend(
 
 
 def _descending(values: np.ndarray) -> np.ndarray:
-    """The order [n, M] of each row of values [n, M], largest first; of equals, the first."""
+    """Return the indices [n, M] that sort each row of `values` [n, M], largest first, stable."""
     return np.argsort(-values, axis=1, kind="stable")
 
 
 @dataclass(frozen=True)
 class _Step:
-    """What a step added, for every sentence of the batch: parents and tokens, [B, K] int64."""
+    """The beams after one search step. parents, tokens: [B, K] int64, B sentences, K hypotheses."""
 
     parents: np.ndarray
     tokens: np.ndarray
 
     @classmethod
     def record(cls, B: int, rows: np.ndarray, parents: np.ndarray, tokens: np.ndarray) -> _Step:
-        """Spread parents and tokens [n, K] of the sentences rows [n] over the batch."""
+        """Write the parents and tokens [n, K] of the sentences `rows` [n] into arrays of B rows."""
         both = np.zeros((2, B, parents.shape[1]), np.int64)
         both[0, rows], both[1, rows] = parents, tokens
         return cls(both[0], both[1])
@@ -116,10 +124,13 @@ class _Step:
 
 @dataclass(frozen=True)
 class _Pool:
-    """The best candidates of each sentence, best first; changed in place. Each [B, P].
+    """The n_best candidates of each sentence, best first. The arrays are changed in place.
 
-    P is n_best. score (-inf where empty) and total: float64. length and slot, int64: the
-    candidate's tokens, without EOS, are those of the slot-th live hypothesis after step `length`.
+    All arrays are [B, P]: B sentences, P = n_best places.
+    score: float64, the score with length penalty; -inf in an empty place.
+    total: float64, Σ log p.
+    length, slot: int64. The tokens of a candidate, without EOS, are the tokens of live hypothesis
+    number `slot` after step `length`.
     """
 
     score: np.ndarray
@@ -129,15 +140,19 @@ class _Pool:
 
     @classmethod
     def empty(cls, B: int, size: int) -> _Pool:
-        """A pool for B sentences without a candidate."""
+        """Return a pool without candidates for B sentences, with `size` places for each."""
         blank = np.full((B, size), -math.inf)
         zeros = np.zeros((B, size), np.int64)
         return cls(blank, blank.copy(), zeros, zeros.copy())
 
     def add(self, rows: np.ndarray, totals: np.ndarray, penalty: float, length: int) -> None:
-        """Offer each live hypothesis of the sentences rows [n]: totals [n, K], -inf for none."""
+        """Offer K candidates to the pool of each sentence in `rows` [n]; the pool keeps the best.
+
+        totals: [n, K], Σ log p of the candidates, -inf for no candidate. penalty: the divisor that
+        turns a total into a score. length: the number of tokens without EOS.
+        """
         scores = np.concatenate([self.score[rows], totals / penalty], axis=1)  # [n, P+K]
-        kept = _descending(scores)[:, : self.score.shape[1]]  # [n, P], the present come first
+        kept = _descending(scores)[:, : self.score.shape[1]]  # [n, P], older ones win ties
         slots = np.broadcast_to(np.arange(totals.shape[1]), totals.shape)  # [n, K]
         lengths = np.full(totals.shape, length)
         self.score[rows] = np.take_along_axis(scores, kept, axis=1)
@@ -148,19 +163,19 @@ class _Pool:
     def add_where_empty(
         self, where: np.ndarray, rows: np.ndarray, totals: np.ndarray, penalty: float, length: int
     ) -> None:
-        """Offer as `add` does, of those sentences in `where` [n] bool that hold nothing yet."""
+        """Call `add` for the sentences in `where` [n] bool whose pool is still empty."""
         empty = where & (self.score[rows, 0] == -math.inf)
         self.add(rows, np.where(empty[:, None], totals, -math.inf), penalty, length)
 
 
 def _collect(pool: _Pool, steps: list[_Step], maximum: np.ndarray) -> list[list[Hypothesis]]:
-    """What the pool holds, its tokens traced back through the steps."""
+    """Return the hypotheses of each pool. Their tokens are traced back through the steps."""
     require_finite(pool.score[:, 0])
     length, slot = pool.length, pool.slot  # [B, P]
     backwards = []
     for at in range(len(steps) - 1, -1, -1):
         inside = length > at
-        here = np.where(inside, slot, 0)  # what is not inside yet may point past this step's slots
+        here = np.where(inside, slot, 0)  # a later slot may not exist here
         backwards.append(np.take_along_axis(steps[at].tokens, here, axis=1))
         slot = np.where(inside, np.take_along_axis(steps[at].parents, here, axis=1), slot)
     if not backwards:
@@ -171,7 +186,7 @@ def _collect(pool: _Pool, steps: list[_Step], maximum: np.ndarray) -> list[list[
         length.tolist(),
         pool.total.tolist(),
         pool.score.tolist(),
-        (length < maximum[:, None]).tolist(),  # ended by EOS: a cut one has all the tokens
+        (length < maximum[:, None]).tolist(),  # a hypothesis that was cut has `maximum` tokens
         strict=True,
     )
     return [

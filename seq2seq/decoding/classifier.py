@@ -1,4 +1,4 @@
-"""A classifier: one label for each text."""
+"""The text classifier: predicts one label for each text."""
 
 from __future__ import annotations
 
@@ -11,20 +11,22 @@ from seq2seq.tasks import CLASSIFICATION, Task
 
 
 class Classifier(Labeller):
-    """A model of task "classification". `Classifier.load(folder)` opens one."""
+    """A model of the task "classification". Open a model folder with `Classifier.load(folder)`."""
 
     tasks: ClassVar[tuple[Task, ...]] = (CLASSIFICATION,)
 
     def classify(self, texts: Iterable[str]) -> list[str]:
-        """Return the most likely label of each text, in order; "" for a blank text.
+        """Return the most likely label of each text, in order. A blank text gets "".
 
-        Raises TypeError for one string (give a list), and for a text that is not a string.
+        Raises TypeError if `texts` is a single string instead of a list, or if a text is not a
+        string.
         """
         return ["".join(labelling.labels) for labelling in self.stream(texts)]
 
     def stream(self, texts: Iterable[str]) -> Iterator[Labelling]:
-        """Yield the label of each text with the probabilities of all labels, [1, labels], in order.
+        """Yield the label of each text and the probabilities [1, labels] of all labels, in order.
 
-        Reads ahead no further than a window of texts. Raises TypeError as `classify` does.
+        Reads at most 2048 texts ahead, so memory does not grow with the input. Raises the same
+        errors as `classify`.
         """
         return self.label(each_text(texts, "texts"))

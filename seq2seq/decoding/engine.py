@@ -1,8 +1,9 @@
-"""The engine: what a search needs of a model. Nothing here, or in a search, imports PyTorch.
+"""The engine: the interface between a search algorithm and a model, independent of PyTorch.
 
-An engine starts a state from sources, extends it by a token (`step`) and picks rows of it
-(`select`). A state is a value: no verb changes it. Bookkeeping is NumPy's; the engine keeps the
-[N, V] log-probabilities of a step wherever it computed them, and answers questions about them.
+An engine creates a state from sources (`start`), extends it by one token for each row (`step`) and
+selects rows from it (`select`). No method changes a state; each returns a new one. The search keeps
+its records in NumPy arrays. The log-probabilities [N, V] of a step stay in the engine, for example
+on a GPU, and the search queries them there.
 
 Letters: B sources, K beam, N rows of a search (hypotheses), S source length, T steps, V vocabulary.
 """
@@ -18,54 +19,60 @@ State = TypeVar("State")
 
 
 class LogProbabilities(Protocol):
-    """log p(next token) for N rows and V tokens. A search may exclude tokens from it."""
+    """The log-probabilities of the next token, for N rows and a vocabulary of V tokens."""
 
     def exclude(self, tokens: Sequence[int]) -> None:
-        """Set these tokens to -inf in all rows. The others are not renormalised."""
+        """Set the log-probability of these tokens to -inf in all rows, without renormalisation."""
         ...
 
     def at(self, tokens: np.ndarray) -> np.ndarray:
-        """tokens [N] int64, one a row → their log-probabilities [N] float64."""
+        """Return the log-probabilities [N] float64 of tokens [N] int64, one token for each row."""
         ...
 
     def top(self, k: int) -> tuple[np.ndarray, np.ndarray]:
-        """The k most likely tokens of each row: log-probabilities [N, k] float64 and ids [N, k]
-        int64, best first; V columns where V is below k.
+        """Return the k most likely tokens of each row, best first; V tokens if V is below k.
 
-        Of equals, k = 1 takes the lowest id. For a larger k the choice depends on the row and k.
+        Returns log-probabilities [N, k] float64 and token ids [N, k] int64. In a tie, k = 1 takes
+        the lowest id. For a larger k, the choice depends only on the values of the row and on k.
         """
         ...
 
     def all(self) -> np.ndarray:
-        """All of them, [N, V], of any float dtype."""
+        """Return all log-probabilities, [N, V], in any float dtype."""
         ...
 
 
 class Engine(Protocol[State]):
-    """A whole model, or an ensemble of models with one vocabulary. A step given BOS is the first.
+    """A whole model, or an ensemble of models that share one vocabulary.
 
-    No verb mixes rows, so the result of a sentence does not depend on its batch.
+    The first step of a search receives the token BOS in each row. No method mixes rows, so the
+    result for a sentence does not depend on the rest of its batch.
     """
 
     def start(self, sources: Sequence[np.ndarray]) -> State:
-        """The state before the first token, one row a source.
+        """Return the state before the first token, with one row for each source.
 
-        sources: B arrays of ids [length] int64 without EOS; empty ones for a language model.
+        sources: B arrays of token ids [length] int64 without EOS; empty arrays for a language
+        model.
         """
         ...
 
     def step(self, state: State, tokens: np.ndarray) -> tuple[LogProbabilities, State]:
-        """tokens [N] int64, the last of each row → what may follow, and the next state."""
+        """Return the log-probabilities of the next token, and the state after `tokens`.
+
+        tokens: [N] int64, the last token of each row.
+        """
         ...
 
     def select(self, state: State, rows: np.ndarray) -> State:
-        """The state whose row i is the present row rows[i]; rows [M] int64, repeats allowed."""
+        """Return a state whose row i is row `rows[i]` of `state`. rows: [M] int64, may repeat."""
         ...
 
     def weights(self, state: State, targets: Sequence[Sequence[int]]) -> list[np.ndarray]:
-        """What each step of given targets attends to, by teacher forcing from a started state.
+        """Return the attention weights of each step of the given targets, by teacher forcing.
 
-        targets: the ids of each row, BOS first, [T] each → [T, S] float32 each, where S is the
-        longest source and padding has weight 0. Raises ValueError for a model without attention.
+        state: the result of `start`, before the first step. targets: the token ids [T] of each
+        row, BOS first. Returns an array [T, S] float32 for each row, where S is the length of the
+        longest source; padding has weight 0. Raises ValueError for a model without attention.
         """
         ...

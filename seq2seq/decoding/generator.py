@@ -1,4 +1,4 @@
-"""A generator: writes texts for a label or a vector."""
+"""The conditional text generator: writes texts for a label or a vector of numbers."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ if TYPE_CHECKING:
 
 
 class Generator:
-    """A model of task "generation". `Generator.load(folder)` opens one.
+    """A model of the task "generation". Open a model folder with `Generator.load(folder)`.
 
-    An object keeps no state between calls, so several threads may use it.
+    A `Generator` keeps no state between calls, so several threads may share one.
     """
 
     tasks: ClassVar[tuple[Task, ...]] = (GENERATION,)
 
     def __init__(self, translator: Translator) -> None:
-        """translator: what searches; it reads a condition where others read a line."""
+        """Create a generator from a translator whose source lines are labels or vectors."""
         self.translator = translator
 
     @classmethod
@@ -40,7 +40,11 @@ class Generator:
         dtype: torch.dtype | None = None,
         batch_size: int = 64,
     ) -> Generator:
-        """A model on PyTorch: by default on the CPU, in float32."""
+        """Return a generator that runs `model` with PyTorch.
+
+        device: the CPU if None. dtype: of the matrix products, float32 if None. batch_size: the
+        number of conditions in a batch.
+        """
         return cls(
             Translator.from_models([model], device=device, dtype=dtype, batch_size=batch_size)
         )
@@ -54,7 +58,7 @@ class Generator:
         precision: str = "fp32",
         batch_size: int = 64,
     ) -> Generator:
-        """Open a model folder; the arguments and errors are those of `Translator.load`."""
+        """Open a model folder. `Translator.load` explains the arguments and the errors."""
         return cls(
             Translator.load(
                 folder, device=device, precision=precision, batch_size=batch_size, tasks=cls.tasks
@@ -73,13 +77,16 @@ class Generator:
         top_p: float = 1.0,
         seed: int = 1,
     ) -> list[str]:
-        """Return `number` texts for a label or a vector, the most likely one first.
+        """Return `number` sampled texts for a label or a vector, the most likely text first.
 
-        condition: a label; or a vector on the scale of the training data, as numbers or as text
-        ("0.5 -1 2", or "#1e90ff" for a colour). max_length: in tokens, `data.max_tokens` if None.
-        options: another search instead of the keywords and `number`. Raises UserError for a
-        condition that the model does not know and for values out of range, TypeError for both
-        options and keywords.
+        condition: a label, or a vector on the scale of the training data. A vector is given as
+        numbers or as text ("0.5 -1 2", or "#1e90ff" for a colour).
+        max_length: the longest text, in tokens; `data.max_tokens` if None.
+        temperature, top_k, top_p, seed: as in `SamplingOptions`.
+        options: the search to use. It replaces `number` and the keyword arguments.
+
+        Raises UserError for an unknown label, a wrong vector, or a value out of range. Raises
+        TypeError if both `options` and keyword arguments are given.
         """
         flat = search_options(
             sampling=True,
@@ -97,9 +104,10 @@ class Generator:
     def stream(
         self, conditions: Iterable[str | Iterable[float]], options: AnySearch | None = None
     ) -> Iterator[LineResult]:
-        """Yield what the model writes for each condition, with scores, in order.
+        """Yield the texts for each condition with their scores, in order.
 
-        options: one sample each if None. Raises as `generate` does.
+        options: the search; one sample for each condition if None. Raises the same errors as
+        `generate`.
         """
         require_many(conditions, "conditions")
         search = SamplingOptions() if options is None else options

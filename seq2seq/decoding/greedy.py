@@ -1,4 +1,7 @@
-"""Greedy search: y_t = argmax p(y | y_<t), the lowest id of equals."""
+"""Greedy search: y_t = argmax p(y | y_<t).
+
+If several tokens are equally likely, the lowest token id is chosen.
+"""
 
 from __future__ import annotations
 
@@ -11,10 +14,13 @@ from seq2seq.decoding.stepping import follow
 
 
 def most_likely(log_p: LogProbabilities, rows: np.ndarray) -> np.ndarray:
-    """The most likely token of each row, [N] int64."""
+    """Return the most likely token of each row, [N] int64. `rows` is not used."""
     return log_p.top(1)[1][:, 0]
 
 
 greedy_search = partial(follow, choose=most_likely)
-"""`stepping.follow` with that choice: (engine, state, limits, specials, alpha) → B lists of one
-hypothesis each; alpha only enters its score."""
+"""Call `stepping.follow` with the most likely token as the choice in each step.
+
+Takes (engine, state, limits, specials, alpha) and returns B lists of one hypothesis each. The
+length penalty `alpha` changes the score of a hypothesis, but not the hypothesis.
+"""

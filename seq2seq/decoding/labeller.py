@@ -1,4 +1,4 @@
-"""What a classifier and a tagger share: texts in, labels with their probabilities out."""
+"""The base class of classifier and tagger: predicts labels and their probabilities for texts."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ _WINDOW = 2048  # texts that are sorted by length together
 
 @dataclass(frozen=True)
 class Labelling:
-    """The labels of one text.
+    """The predicted labels of one text. Both fields are empty for a blank text.
 
-    labels: the most likely label of the text, or of each of its words. probabilities [W, labels]
-    float32: a row for each entry of `labels`, in the order of `Labeller.names`. Both are empty for
-    a blank text.
+    labels: the most likely label of the text (classifier) or of each of its words (tagger).
+    probabilities: [W, labels] float32, one row for each entry of `labels`. The columns are in the
+    order of `Labeller.names`.
     """
 
     labels: list[str]
@@ -49,10 +49,11 @@ class LabelScorer(Protocol):
 
 
 class Labeller:
-    """The base of `Classifier` and `Tagger`: a model that labels raw text.
+    """A model that labels raw text: the base class of `Classifier` and `Tagger`.
 
-    names: all labels that the model knows, in the order of the probabilities. An object keeps no
-    state between calls, so several threads may use it.
+    names: all labels of the model, in the order of the columns of `Labelling.probabilities`.
+
+    A `Labeller` keeps no state between calls, so several threads may share one.
     """
 
     tasks: ClassVar[tuple[Task, ...]] = (CLASSIFICATION, TAGGING)
@@ -97,9 +98,12 @@ class Labeller:
     ) -> Self:
         """Open a model folder.
 
-        device: "auto" (a GPU if there is one), "cpu", "cuda" or "cuda:1". precision: "fp32", "bf16"
-        or "auto". batch_size: texts that are labelled together. Raises UserError for a folder that
-        is not a complete model folder, and for a model of another task.
+        device: "auto" (a GPU if available, otherwise the CPU), "cpu", "cuda" or "cuda:1".
+        precision: "fp32", "bf16" or "auto".
+        batch_size: the largest number of texts in a batch.
+
+        Raises UserError if the folder is not a complete model folder, if the model has another
+        task, or if the device or the precision is not available.
         """
         if is_export(folder):
             (export,) = open_exports([folder], cls.tasks, device=device, precision=precision)
@@ -113,7 +117,10 @@ class Labeller:
         return cls.from_model(model, device=chosen, dtype=dtype, batch_size=batch_size)
 
     def label(self, texts: Iterable[str]) -> Iterator[Labelling]:
-        """Label each text, in order. The words of a tagger's text stand between single spaces."""
+        """Yield the labels of each text, in order.
+
+        A tagger expects texts whose words are separated by single spaces.
+        """
         for window in windows(texts, _WINDOW):
             yield from self._window(window)
 

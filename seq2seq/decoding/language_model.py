@@ -1,4 +1,4 @@
-"""A language model: continues a prompt, and measures how well it predicts a text."""
+"""The language model: generates text after a prompt, and measures the perplexity of a text."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from seq2seq.export.onnx_engine import OnnxEngine
 from seq2seq.tasks import LANGUAGE_MODEL, Task
 from seq2seq.text.codec import Codec
 
-if TYPE_CHECKING:  # an engine need not be PyTorch's
+if TYPE_CHECKING:  # other engines do not need PyTorch
     import torch
 
     from seq2seq.models.folder import Model
@@ -29,15 +29,14 @@ if TYPE_CHECKING:  # an engine need not be PyTorch's
 
 _log = logging.getLogger(__name__)
 
-_BROKEN = "\ufffd"  # what bytes that are no whole character yet are decoded to
-_LENGTH = 200  # tokens, where the options do not limit them
+_BROKEN = "\ufffd"  # the replacement character: decoded from an incomplete UTF-8 sequence
+_LENGTH = 200  # tokens to generate if the options set no maximum
 
 
 class LanguageModel:
-    """An engine and the codec of its model, ready to write.
+    """A language model that generates text. Open a model folder with `LanguageModel.load(folder)`.
 
-    `LanguageModel.load(folder)` opens one. An object keeps no state between calls, so several
-    threads may use it.
+    A `LanguageModel` keeps no state between calls, so several threads may share one.
     """
 
     tasks: ClassVar[tuple[Task, ...]] = (LANGUAGE_MODEL,)
@@ -50,8 +49,11 @@ class LanguageModel:
         *,
         machine: tuple[Model, torch.device, torch.dtype] | None = None,
     ) -> None:
-        """config: of the model. machine: the model, its device and the dtype of its matrix
-        products, which `perplexity` needs."""
+        """Combine an engine with the codec and the configuration of its model.
+
+        machine: the PyTorch model, its device and the dtype of its matrix products. Only
+        `perplexity` needs it.
+        """
         self.engine, self.config, self.tokenizer = engine, config, codec.target
         self._machine = machine
 
@@ -63,7 +65,10 @@ class LanguageModel:
         device: torch.device | None = None,
         dtype: torch.dtype | None = None,
     ) -> LanguageModel:
-        """A model on PyTorch: by default on the CPU, in float32."""
+        """Return a language model that runs `model` with PyTorch.
+
+        device: the CPU if None. dtype: of the matrix products, float32 if None.
+        """
         from seq2seq.decoding.torch_engine import TorchEngine
 
         engine = TorchEngine([model.network], model.codec, device, dtype)
@@ -76,9 +81,11 @@ class LanguageModel:
     ) -> LanguageModel:
         """Open a model folder.
 
-        device: "auto" (a GPU if there is one), "cpu", "cuda" or "cuda:1". precision: "fp32", "bf16"
-        or "auto". Raises UserError for a folder that is not a complete model folder, and for a
-        model of another task.
+        device: "auto" (a GPU if available, otherwise the CPU), "cpu", "cuda" or "cuda:1".
+        precision: "fp32", "bf16" or "auto".
+
+        Raises UserError if the folder is not a complete model folder, if the model has another
+        task, or if the device or the precision is not available.
         """
         if is_export(folder):
             (export,) = open_exports([folder], cls.tasks, device=device, precision=precision)
@@ -91,18 +98,23 @@ class LanguageModel:
         return cls.from_model(load_model(Path(folder), cls.tasks), device=chosen, dtype=dtype)
 
     def perplexity(self, text: str | Iterable[str]) -> Perplexity:
-        """Measure how well the model predicts a text: over the whole of it, the state carried from
-        line to line.
+        """Return the perplexity of the model on a text.
 
-        text: one string, or its lines. The ends of lines are tokens where the model has learned
-        them. Returns the perplexity (`value`), nats a token (`loss`) and the number of `tokens`.
-        Raises TypeError for a line that is not a string, UserError for a text without a token.
+        The hidden state is carried from line to line, so the whole text is one sequence. The end of
+        a line counts as a token if the model was trained with line ends (`data.line_ends`).
+
+        text: one string, or an iterable of its lines. Returns the perplexity (`value`), the loss in
+        nats per token (`loss`) and the number of tokens (`tokens`). Raises TypeError for a line
+        that is not a string. Raises UserError for a text without tokens.
         """
         lines = text.removesuffix("\n").split("\n") if isinstance(text, str) else text
         return self.measure(each_text(lines, "lines"), "the text")
 
     def measure(self, lines: Iterable[str], name: str) -> Perplexity:
-        """The perplexity of a text that is called `name` in messages."""
+        """Return the perplexity of the model on the lines of one text.
+
+        name: what error messages call the text. Raises the same errors as `perplexity`.
+        """
         if self._machine is None:
             line_ends = self.config.data.line_ends
             return measure_lines(self.engine, self.tokenizer, lines, name, line_ends=line_ends)
@@ -122,33 +134,38 @@ class LanguageModel:
         top_p: float = 1.0,
         seed: int = 1,
     ) -> str:
-        """Return the text that follows the prompt; None: write from the beginning.
+        """Sample a continuation of the prompt and return it without the prompt.
 
-        max_length: in tokens. options: the draw, instead of the keywords. Raises TypeError for both
-        options and keywords, and UserError for values out of range and for a prompt that holds no
-        token.
+        prompt: the text to continue; None generates a text from its beginning.
+        max_length: the number of tokens to generate.
+        temperature, top_k, top_p, seed: as in `SamplingOptions`.
+        options: the sampling options. They replace the keyword arguments.
+
+        Raises TypeError if both `options` and keyword arguments are given. Raises UserError for a
+        value out of range, and for a prompt without tokens.
         """
         flat = SamplingOptions(
             max_length=max_length, temperature=temperature, top_k=top_k, top_p=top_p, seed=seed
         )
         if options is not None and flat != SamplingOptions(max_length=_LENGTH):
-            raise TypeError("options and keywords are both given: put all settings into options")
+            raise TypeError("options and keyword arguments cannot be combined: use only options")
         return "".join(self.stream(prompt, options or flat))
 
     def stream(
         self, prompt: str | None = None, options: SamplingOptions | None = None
     ) -> Iterator[str]:
-        """Yield the text that follows the prompt, piece by piece as it is written.
+        """Yield the continuation of the prompt, piece by piece as it is generated.
 
-        A line that ends is a newline; <unk> is never written. options: 200 tokens at temperature 1
-        if None. Raises UserError, with the first piece, for a prompt that holds no token.
+        The end of a line is a newline. The unknown token <unk> is never generated. options: 200
+        tokens at temperature 1 if None. When the first piece is requested, raises TypeError if
+        `options` is not `SamplingOptions` and UserError if the prompt has no tokens.
         """
         options = SamplingOptions() if options is None else options
         require_sampling(options)
         if self.config.decoder.bidirectional:
             _log.warning(
-                "the model is bidirectional: it has learned to see what comes, and what it writes "
-                "without seeing it is no language"
+                "the model is bidirectional: it was trained to see the tokens on both sides of a "
+                "position, so the text that it generates from left to right will make no sense"
             )
         tokenizer = self.tokenizer
         context: list[int] = []
@@ -156,7 +173,7 @@ class LanguageModel:
             require_text(prompt, "prompt")
             (context,) = tokenizer.encode([prompt])
             if not context:
-                raise UserError("the prompt is empty: give it a word, or leave it out")
+                raise UserError("the prompt is empty: write at least one word, or omit the prompt")
         line = context
         text = tokenizer.decode([line])[0]
         shown = len(text)
@@ -167,16 +184,19 @@ class LanguageModel:
                 continue
             line = [*line, token]
             text = tokenizer.decode([line])[0]
-            # The last bytes may be a character's beginning: no character has more than four.
+            # Up to 3 replacement characters at the end may be the first bytes of a character.
             end = len(text) - min(3, len(text) - len(text.rstrip(_BROKEN)))
             yield text[shown:end]
             shown = max(shown, end)
         yield text[shown:]
 
     def tokens(self, context: list[int], options: SamplingOptions) -> Iterator[int]:
-        """The ids that follow BOS and `context`: `options.max_length` of them, or 200."""
+        """Sample a continuation of BOS and the token ids `context`, and yield its token ids.
+
+        Yields `options.max_length` ids; 200 if that is None.
+        """
         tokenizer = self.tokenizer
-        # A text whose lines run on has no end, either.
+        # A model that was trained without line ends never generates EOS.
         forbidden = [tokenizer.pad, tokenizer.unk, tokenizer.bos]
         forbidden += [] if self.config.data.line_ends else [tokenizer.eos]
         sampler = make_sampler(options.temperature, options.top_k, options.top_p)

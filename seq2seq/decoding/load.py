@@ -1,15 +1,15 @@
-"""Opens any model folder: the object that fits the model's task."""
+"""Open a model folder of any task."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+from seq2seq.config.schema import Config
 from seq2seq.decoding.classifier import Classifier
 from seq2seq.decoding.generator import Generator
 from seq2seq.decoding.language_model import LanguageModel
 from seq2seq.decoding.tagger import Tagger
 from seq2seq.decoding.translator import Translator
-from seq2seq.config.schema import Config
 from seq2seq.errors import UserError
 from seq2seq.export.artifact import is_export, load_export_config
 
@@ -21,18 +21,19 @@ def load(
 ) -> AnyModel:
     """Open a model folder, or several translators with one vocabulary as an ensemble.
 
-    Returns the object that fits the task of the model: `Translator` for translation and aligned,
-    `LanguageModel`, `Classifier`, `Tagger` or `Generator`. Where the type has to be known, call the
-    `load` of that class, which refuses models of another task.
+    Returns an object whose class depends on the task of the model: `Translator` (for the tasks
+    "translation" and "aligned"), `LanguageModel`, `Classifier`, `Tagger` or `Generator`. If your
+    code needs one of these classes, call its method `load`, which refuses models of other tasks.
 
-    device: "auto" (a GPU if there is one), "cpu", "cuda" or "cuda:1". precision: "fp32", "bf16" or
-    "auto". batch_size: lines that are worked on together; a language model has no use for it.
+    device: "auto" (a GPU if available, otherwise the CPU), "cpu", "cuda" or "cuda:1".
+    precision: "fp32", "bf16" or "auto".
+    batch_size: the largest number of lines in a batch; a language model ignores it.
 
-    Raises UserError for a folder that is not a complete model folder, for an ensemble of models
-    that do not fit each other, and for a device or a precision that is not there.
+    Raises TypeError without a folder. Raises UserError if a folder is not a complete model folder,
+    if the models cannot form an ensemble, or if the device or the precision is not available.
     """
     if not folders:
-        raise TypeError("load() needs a model folder")
+        raise TypeError("load() needs at least one model folder")
     task = load_any_config(Path(folders[0])).task
     if task in LanguageModel.tasks:
         return LanguageModel.load(_only(folders), device=device, precision=precision)
@@ -55,5 +56,5 @@ def load_any_config(folder: Path) -> Config:
 
 def _only(folders: tuple[str | Path, ...]) -> str | Path:
     if len(folders) > 1:
-        raise UserError("an ensemble is for translators: name one model")
+        raise UserError("only translators can form an ensemble: give a single model folder")
     return folders[0]

@@ -1,4 +1,4 @@
-"""Micro-batches: lines that wait for an answer, and lines of like length, worked on together."""
+"""Group lines into windows in the order of arrival, and into batches of similar length."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Item = TypeVar("Item")
 
 
 def windows(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
-    """The items in lists of `size`, the last one shorter; reads no further ahead than that."""
+    """Yield lists of `size` items; the last list may be shorter. Reads one list at a time."""
     waiting = iter(items)
     while window := list(islice(waiting, size)):
         yield window
@@ -20,11 +20,14 @@ def windows(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
 def waiting_windows(
     waiting: queue.Queue[Item | BaseException | None], size: int, patience: float
 ) -> Iterator[list[Item]]:
-    """What waits in a queue, in lists of at most `size`.
+    """Yield the items that arrive in a queue, in lists of at most `size`.
 
-    Blocks for the first item of a list, then takes those that follow each other within `patience`
-    seconds: a single item is answered at once, and what a program sends in one go comes together.
-    None ends the stream. An exception in the queue is raised here; the list it cuts off is lost.
+    A list is complete if no further item arrives within `patience` seconds. A single item is
+    therefore yielded quickly, and items that arrive together are yielded together. There is no time
+    limit for the first item of a list.
+
+    The item None ends the iteration. An exception in the queue is raised here, and the items of the
+    unfinished list are lost.
     """
     ended = False
     while not ended:
@@ -49,8 +52,13 @@ def waiting_windows(
 def batches_by_length(
     lengths: Sequence[int], *, most: int, longest: int, alike: bool = False
 ) -> Iterator[slice]:
-    """Batches of texts that are sorted by length: at most `most` in each, and fewer very long ones,
-    so that no batch needs more memory than sixteen texts of `longest`. alike: of one length."""
+    """Yield slices that divide texts, sorted by length, into batches.
+
+    lengths: the lengths of the texts in tokens, in ascending order. most: the largest number of
+    texts in a batch. longest: limits the memory of a batch. A batch of several texts has at most
+    `16 * longest` tokens or 2048, whichever is larger, including padding. alike: put only texts of
+    equal length into a batch.
+    """
     start = 0
     for end, length in enumerate(lengths):
         many = end - start == most or (end - start + 1) * length > max(16 * longest, 2048)

@@ -1,8 +1,10 @@
-"""Minimum Bayes risk: of several candidates, the one that is most like all the others.
+"""Minimum Bayes risk decoding: choose the candidate that is most similar to all candidates.
 
     argmax_y Σ_y' p(y') u(y, y')
 
-(Kumar and Byrne 2004; over samples: Eikema and Aziz 2020). The likeliest one may be like none.
+Here u is the utility: a sentence score that measures similarity. The most likely candidate may be
+dissimilar to the others, so this choice can be better (Kumar and Byrne 2004; with samples as the
+candidates: Eikema and Aziz 2020).
 """
 
 from __future__ import annotations
@@ -22,11 +24,14 @@ def expected_utilities(
     lowercase: bool = False,
     tokens: str = "13a",
 ) -> list[float]:
-    """For each of N texts its utility, from 0 to 100, against all N of them, itself too, weighed by
-    exp(log_weights) brought to a sum of one. N² sentence scores, equal texts once.
+    """Return the expected utility of each of N texts, from 0 to 100.
 
-    lowercase, tokens: as the corpus is scored; tokens are what BLEU counts
-    (`languages.bleu_tokenizer`).
+    The expected utility of a text is its mean sentence score against all N texts, itself included,
+    weighted by exp(log_weights). The weights are normalised to sum to 1. This takes one sentence
+    score for each pair of distinct texts.
+
+    utility: the sentence score, "chrf" or "bleu". lowercase: ignore case in the score. tokens: the
+    sacreBLEU tokenizer for BLEU (see `languages.bleu_tokenizer`).
     """
     top = max(log_weights)
     mass: dict[str, float] = {}
@@ -43,7 +48,7 @@ def expected_utilities(
 
 @lru_cache
 def _metric(utility: Utility, lowercase: bool, tokens: str):  # type: ignore[no-untyped-def]
-    import sacrebleu  # half a second that few commands need
+    import sacrebleu  # here, because the import takes half a second
 
     if utility == "chrf":
         return sacrebleu.CHRF(lowercase=lowercase)

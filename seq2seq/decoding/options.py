@@ -1,4 +1,4 @@
-"""The options of each search, checked when they are made."""
+"""The options of each search algorithm. Each class checks its values when it is created."""
 
 from __future__ import annotations
 
@@ -15,12 +15,15 @@ DEFAULT_BEAM = 5
 
 @dataclass(frozen=True, kw_only=True)
 class SearchOptions:
-    """What all searches share; raises UserError, with all problems, for a value out of range.
+    """The options that all search algorithms share.
 
-    length_penalty: α of score = Σ log p / length^α. min_length, max_length: in tokens of the
-    target, EOS counted in the maximum; None allows twice the source's length plus ten
-    (`data.max_tokens` where the source is a label or a vector). A model of task "aligned" writes
-    as many tokens as its source has, and ignores both.
+    length_penalty: the exponent α in score = Σ log p / length^α.
+    min_length: the smallest number of target tokens before EOS.
+    max_length: the largest number of target tokens including EOS. None allows twice the source
+    length plus 10, or `data.max_tokens` if the source is a label or a vector.
+
+    A model of the task "aligned" always writes as many tokens as its source has; leave both lengths
+    at their defaults. Raises UserError that lists all values out of range.
     """
 
     length_penalty: float = 1.0
@@ -32,7 +35,7 @@ class SearchOptions:
             raise UserError("; ".join(problems))
 
     def problems(self) -> list[str]:
-        """What is wrong with the values, one sentence each."""
+        """Return one message for each value that is out of range."""
         problems = []
         if self.min_length < 1:
             problems.append(f"minimum length {self.min_length} must be at least 1")
@@ -47,26 +50,30 @@ class SearchOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class GreedyOptions(SearchOptions):
-    """Greedy search: the most likely token at every step."""
+    """The options of greedy search, which chooses the most likely token at every step."""
 
     @property
     def n_best(self) -> int:
-        """How many hypotheses it returns."""
+        """Return the number of hypotheses for each source: always 1."""
         return 1
 
 
 @dataclass(frozen=True, kw_only=True)
 class BeamOptions(SearchOptions):
-    """Beam search. beam: hypotheses alive in each step. n_best: how many to return, best first."""
+    """The options of beam search.
+
+    beam: the number of live hypotheses in each step.
+    n_best: the number of hypotheses to return, best first.
+    """
 
     beam: int = DEFAULT_BEAM
     n_best: int = 1
 
     def problems(self) -> list[str]:
-        """What is wrong with the values, one sentence each."""
+        """Return one message for each value that is out of range."""
         problems = super().problems()
         if min(self.beam, self.n_best) < 1:
-            problems.append("beam and n-best must be at least 1")
+            problems.append(f"beam ({self.beam}) and n-best ({self.n_best}) must be at least 1")
         if self.n_best > self.beam:
             problems.append(f"n-best {self.n_best} needs a beam of at least {self.n_best}")
         return problems
@@ -74,12 +81,15 @@ class BeamOptions(SearchOptions):
 
 @dataclass(frozen=True, kw_only=True)
 class SamplingOptions(SearchOptions):
-    """Sampling from the model. n_best: how many samples.
+    """The options of sampling, which draws tokens from the model's distribution.
 
-    Tokens are drawn from p^(1 / temperature) over the `top_k` most likely tokens (0: all) and, of
-    those, the smallest set whose mass reaches `top_p` (1: all). seed: the draws of a line depend on
-    it, on the line's text, on the number of the part where the line was split, and on the number
-    of the sample; so they do not depend on the neighbours.
+    n_best: the number of samples for each source.
+    temperature: tokens are drawn with probability proportional to p^(1 / temperature).
+    top_k: draw only from the k most likely tokens; 0 keeps all.
+    top_p: draw only from the fewest most likely tokens whose total probability reaches top_p; 1
+    keeps all. If top_k is set too, it is applied first.
+    seed: the random seed. The samples of a line depend only on the seed, the text of the line, the
+    number of the sample and, in a line that was split, the number of the part.
     """
 
     n_best: int = 1
@@ -89,10 +99,10 @@ class SamplingOptions(SearchOptions):
     seed: int = 1
 
     def problems(self) -> list[str]:
-        """What is wrong with the values, one sentence each."""
+        """Return one message for each value that is out of range."""
         problems = super().problems()
         if self.n_best < 1:
-            problems.append("n-best must be at least 1")
+            problems.append(f"n-best must be at least 1, but is {self.n_best}")
         return problems + sampling_problems(self.temperature, self.top_k, self.top_p)
 
 
@@ -101,10 +111,12 @@ PlainSearch = GreedyOptions | BeamOptions | SamplingOptions
 
 @dataclass(frozen=True, kw_only=True)
 class MinimumRiskOptions:
-    """Minimum Bayes risk over the n best of another search (`seq2seq.decoding.minimum_risk`).
+    """The options of minimum Bayes risk decoding (see `seq2seq.decoding.minimum_risk`).
 
-    candidates: the search that finds them. utility: the sentence score that compares two of them.
-    n_best: how many to return, by falling expected utility, which is their score then.
+    candidates: the search that produces the candidates, at least 2 for each source.
+    utility: the sentence score that compares two candidates, "chrf" or "bleu".
+    n_best: the number of candidates to return, highest expected utility first. The expected
+    utility becomes the score of a translation.
     """
 
     candidates: PlainSearch
@@ -116,15 +128,16 @@ class MinimumRiskOptions:
             raise UserError("; ".join(problems))
 
     def problems(self) -> list[str]:
-        """What is wrong with the values, one sentence each."""
+        """Return one message for each value that is out of range."""
         problems = []
         count = self.candidates.n_best
         if count < 2:
-            problems.append("minimum Bayes risk needs 2 candidates or more")
+            problems.append("minimum Bayes risk (mbr) needs at least 2 candidates")
         elif self.n_best > count:
-            problems.append(f"n-best {self.n_best} needs as many candidates (mbr)")
+            problems.append(f"n-best is {self.n_best}, but there are only {count} candidates (mbr)")
         if self.utility not in get_args(Utility):
-            problems.append(f"the utility is one of {', '.join(get_args(Utility))}")
+            known = " or ".join(get_args(Utility))
+            problems.append(f"the utility must be {known}, but is {self.utility!r}")
         return problems
 
 
@@ -132,14 +145,14 @@ AnySearch = PlainSearch | MinimumRiskOptions
 
 
 def sampling_problems(temperature: float, top_k: int, top_p: float) -> list[str]:
-    """What is wrong with the settings of a draw, one sentence each."""
+    """Return one message for each sampling setting that is out of range."""
     problems = []
     if not 0 < temperature < math.inf:
-        problems.append(f"the temperature is {temperature}: it must be finite and above 0")
+        problems.append(f"the temperature must be finite and above 0, but is {temperature}")
     if top_k < 0:
-        problems.append(f"top-k is {top_k}: it must be at least 0 (0 keeps all)")
+        problems.append(f"top-k must be at least 0 (0 keeps all tokens), but is {top_k}")
     if not 0 < top_p <= 1:
-        problems.append(f"top-p is {top_p}: it must be above 0 and at most 1 (1 keeps all)")
+        problems.append(f"top-p must be above 0 and at most 1 (1 keeps all tokens), but is {top_p}")
     return problems
 
 
@@ -158,21 +171,22 @@ def search_options(
     mbr: int = 0,
     utility: Utility = "chrf",
 ) -> AnySearch:
-    """The search that flat options ask for, as the command line and `translate` take them.
+    """Convert the flat options of the command line and of `translate` into a search object.
 
-    beam 1 is greedy search; `sampling` draws instead; `mbr` chooses among that many candidates of
-    either by minimum Bayes risk. Raises UserError, with all problems together, for values out of
-    range and for options that the chosen search would ignore.
+    beam: 1 is greedy search. sampling: draw samples instead of searching with a beam. mbr: the
+    number of candidates for minimum Bayes risk (0: off), found by beam search or sampling.
+    Raises UserError that lists all values out of range and all options that the search would
+    ignore.
     """
     problems = []
     if sampling and beam != DEFAULT_BEAM:
-        problems.append("samples are drawn without a beam: leave out either of them")
+        problems.append("sampling does not use a beam: choose either sampling or a beam")
     if not sampling and (temperature, top_k, top_p, seed) != (1.0, 0, 1.0, 1):
-        problems.append("temperature, top-k, top-p and seed need sampling (--sample)")
+        problems.append("temperature, top-k, top-p and seed only work with sampling (--sample)")
     if utility != "chrf" and not mbr:
-        problems.append("a utility needs candidates (--mbr)")
+        problems.append("the utility only works with minimum Bayes risk (--mbr)")
     if mbr and not sampling and mbr > beam:
-        problems.append(f"{mbr} candidates (mbr) need a beam as large, or sampling")
+        problems.append(f"{mbr} candidates (mbr) need a beam of at least {mbr}, or sampling")
     count = mbr or n_best
     shared: dict[str, Any] = {
         "length_penalty": length_penalty,
@@ -205,30 +219,30 @@ def search_options(
 def choose_search(
     options: AnySearch | None, flat: AnySearch, unset: AnySearch | None = None
 ) -> AnySearch:
-    """The search of a call that takes either `options` or flat keywords.
+    """Return the search that a call asks for, by either `options` or keyword arguments.
 
-    flat: what the keywords ask for; unset: what they ask for by default, if not a beam search.
-    Raises TypeError where `options` is not a search, and where keywords beside it differ from their
-    defaults.
+    flat: the search that the keyword arguments describe. unset: the search that they describe by
+    default; beam search if None. Raises TypeError if `options` is not a search, or if `options`
+    is given and a keyword argument differs from its default.
     """
     if options is None:
         return flat
     require_search(options)
     if flat != (unset or search_options()):
-        raise TypeError("options and keywords are both given: put all settings into options")
+        raise TypeError("options and keyword arguments cannot be combined: use only options")
     return options
 
 
 def require_search(options: object) -> None:
-    """Raises TypeError for what is not a search."""
+    """Raise TypeError unless `options` is an object of one of the four search classes."""
     if not isinstance(options, AnySearch):
         raise TypeError(
-            f"options is {type(options).__name__}: give GreedyOptions, BeamOptions, "
-            "SamplingOptions or MinimumRiskOptions"
+            f"options must be GreedyOptions, BeamOptions, SamplingOptions or MinimumRiskOptions, "
+            f"but is {type(options).__name__}"
         )
 
 
 def require_sampling(options: object) -> None:
-    """Raises TypeError for what is not a draw of samples."""
+    """Raise TypeError unless `options` is a `SamplingOptions` object."""
     if not isinstance(options, SamplingOptions):
-        raise TypeError(f"options is {type(options).__name__}: give SamplingOptions")
+        raise TypeError(f"options must be SamplingOptions, but is {type(options).__name__}")

@@ -1,4 +1,4 @@
-"""What a translator returns: for each line its translations, and notes on what was changed."""
+"""The results of a translator: the translations of each line, and notes on changed lines."""
 
 from __future__ import annotations
 
@@ -16,8 +16,13 @@ NoteKind = Literal["split", "no tokens"]
 
 @dataclass(frozen=True)
 class Note:
-    """line: its number in the input, from 1. kind: "split", the line was translated in parts;
-    "no tokens", the tokenizer keeps no token of it. text: one sentence for a reader."""
+    """A note for the user that one input line was split or had no tokens.
+
+    line: the number of the line in the input, counted from 1.
+    kind: "split" if the line was too long and was translated in parts; "no tokens" if the tokenizer
+    found no tokens in the line.
+    text: the message for the user.
+    """
 
     line: int
     kind: NoteKind
@@ -32,9 +37,14 @@ def log_notes(notes: Iterable[Note]) -> None:
 
 @dataclass(frozen=True)
 class Translation:
-    """One translation. log_probability: Σ log p in nats, EOS counted where it was written; score:
-    that over length^penalty. Of a line that was split, the sums over its parts. alignment: of the
-    best of a line, where it was asked for."""
+    """One translation of a line.
+
+    log_probability: Σ log p in nats, including EOS if the translation ended by EOS.
+    score: log_probability / length^penalty, or the expected utility with minimum Bayes risk.
+    alignment: the attention weights, if they were requested and this is the best translation.
+
+    If the line was split, log_probability and score are sums over the parts.
+    """
 
     text: str
     log_probability: float
@@ -44,12 +54,12 @@ class Translation:
 
 @dataclass(frozen=True)
 class LineResult:
-    """What became of one line: its translations, best first, and notes on what was changed."""
+    """The result of one input line: its translations, best first, and notes on changes."""
 
     translations: list[Translation]
     notes: list[Note] = field(default_factory=list)
 
     @property
     def best(self) -> Translation:
-        """The first translation."""
+        """Return the first translation, which is the best one."""
         return self.translations[0]

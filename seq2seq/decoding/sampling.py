@@ -1,4 +1,4 @@
-"""Sampling from the model, each sentence with random numbers of its own."""
+"""Sampling from the model. Each sentence has its own stream of random numbers."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ from seq2seq.decoding.options import sampling_problems
 from seq2seq.decoding.stepping import Hypothesis, Limits, Specials, follow
 
 Sampler = Callable[[LogProbabilities, np.ndarray], np.ndarray]
-"""(log-probabilities of N rows, N uniform numbers from [0, 1)) → tokens [N] int64."""
+"""A function that draws one token for each of N rows.
+
+Takes the log-probabilities of N rows and N uniform numbers from [0, 1); returns tokens [N] int64.
+"""
 
 
 def sample_search(
@@ -29,20 +32,25 @@ def sample_search(
     seeds: Sequence[Sequence[int]],
     alpha: float,
 ) -> list[list[Hypothesis]]:
-    """Draw y_t from p(y | y_<t)^(1/temperature), cut to the likeliest tokens and renormalised.
+    """Sample n hypotheses for each sentence: draw y_t in proportion to p(y | y_<t)^(1/temperature).
 
-    state: B rows, one per source sentence. top_k: how many tokens are kept (Fan et al. 2018), 0
-    for all. top_p: of those, the smallest set whose mass reaches it (Holtzman et al. 2020), 1.0
-    for all; with top_k off it sorts all V, which takes longer than a small model's step.
-    seeds: for each of the B sentences, one per sample, the same number n. A sample draws one number
-    per token from its own stream, so it does not depend on the batch.
+    state: B rows, one for each source sentence.
+    top_k: draw only from the k most likely tokens (Fan et al. 2018); 0 keeps all.
+    top_p: of these, draw only from the fewest most likely tokens whose total probability reaches
+    top_p (Holtzman et al. 2020); 1.0 keeps all. Without top_k, all V tokens are sorted,
+    which takes longer than one step of a small model.
+    seeds: for each of the B sentences, n seeds, one for each sample. A sample draws one number for
+    each token from its own random stream, so it does not depend on the batch.
+    alpha: the exponent of the length penalty in the score.
 
-    Returns B lists of n hypotheses each, in the order of the seeds; the log-probability is the
-    model's own, not the tempered one. Raises ValueError for a setting out of range, and the
-    errors of `stepping.follow`.
+    Returns B lists of n hypotheses, in the order of the seeds. The log-probabilities are those of
+    the model, not changed by temperature, top_k or top_p. Raises ValueError for a setting out of
+    range, and the errors of `stepping.follow`.
     """
     if len(seeds) != len(limits.maximum):
-        raise ValueError(f"{len(seeds)} seeds for {len(limits.maximum)} sentences")
+        raise ValueError(
+            f"{len(seeds)} lists of seeds for {len(limits.maximum)} sentences: give one list each"
+        )
     sampler = make_sampler(temperature, top_k, top_p)
     maximum = limits.maximum.tolist()
     samples: list[list[Hypothesis]] = [[] for _ in seeds]
@@ -69,7 +77,10 @@ def _draw(
 
 
 def make_sampler(temperature: float, top_k: int, top_p: float) -> Sampler:
-    """Draws one token a row as `sample_search` does. ValueError for a setting out of range."""
+    """Return a function that draws one token for each row, as `sample_search` describes.
+
+    Raises ValueError for a setting out of range.
+    """
     if problems := sampling_problems(temperature, top_k, top_p):
         raise ValueError("; ".join(problems))
 
@@ -77,10 +88,10 @@ def make_sampler(temperature: float, top_k: int, top_p: float) -> Sampler:
         kept, ids = _candidates(log_p, top_k, top_p)  # [N, C], C of V candidates
         weights = _tempered(kept, temperature)  # [N, C]
         if top_p < 1:
-            mass = weights.cumsum(axis=1)  # [N, C] of each token and the likelier ones
+            mass = weights.cumsum(axis=1)  # [N, C], mass of each token and all more likely ones
             weights[:, 1:][mass[:, :-1] >= top_p * mass[:, -1:]] = 0
         if ids is not None:
-            # By token: which of two that tie is the likelier depends on the batch.
+            # Sort by token id: the order of equally likely tokens may depend on the batch.
             order = ids.argsort(axis=1)
             ids = np.take_along_axis(ids, order, axis=1)
             weights = np.take_along_axis(weights, order, axis=1)
@@ -92,14 +103,17 @@ def make_sampler(temperature: float, top_k: int, top_p: float) -> Sampler:
 
 
 def seed_of(seed: int, number: int, text: str) -> int:
-    """The seed of a line's sample: of the user's seed, the number of the sample and the text."""
+    """Derive the seed of one sample from the user's seed, the sample number and the text."""
     digest = hashlib.blake2b(f"{seed} {number} {text}".encode("utf-8", "surrogatepass"))
     return int.from_bytes(digest.digest()[:8], "little") >> 1
 
 
 def uniform_numbers(seed: int, size: int) -> np.ndarray:
-    """`size` numbers from [0, 1), [size] float64: those that PyTorch's generator gives for a seed
-    (Mersenne Twister, Matsumoto and Nishimura 1998), one 53-bit number out of two words."""
+    """Return `size` random numbers from [0, 1), [size] float64, for a seed.
+
+    The numbers equal those of PyTorch's CPU generator with the same seed (Mersenne Twister,
+    Matsumoto and Nishimura 1998). Each number has 53 bits, taken from two 32-bit words.
+    """
     words = np.random.RandomState(seed & 0xFFFFFFFF).randint(
         0, 1 << 32, size=(size, 2), dtype=np.uint32
     )
@@ -112,9 +126,10 @@ def uniform_numbers(seed: int, size: int) -> np.ndarray:
 def _candidates(
     log_p: LogProbabilities, top_k: int, top_p: float
 ) -> tuple[np.ndarray, np.ndarray | None]:
-    """The candidates [N, C], and their ids, or None where candidate i is token i.
+    """Return the log-probabilities [N, C] of the tokens to draw from, and their ids [N, C].
 
-    Likeliest first where top_p needs that.
+    The ids are None if all V tokens are candidates in the order of their ids. Otherwise, the most
+    likely candidate comes first.
     """
     if top_k:
         return log_p.top(top_k)
@@ -126,21 +141,24 @@ def _candidates(
 
 
 def _tempered(log_p: np.ndarray, temperature: float) -> np.ndarray:
-    """p^(1/temperature) of log_p [N, C], the largest scaled to 1 so that none can overflow."""
+    """Return p^(1/temperature) of log-probabilities [N, C], scaled to a maximum of 1 per row."""
     wide = log_p.astype(np.float64)
-    with np.errstate(invalid="ignore"):  # rows without a finite value: `follow` refuses them
+    with np.errstate(invalid="ignore"):  # `follow` refuses rows without a finite value
         wide -= wide.max(axis=1, keepdims=True)
     wide /= temperature
     return np.exp(wide, out=wide)
 
 
 def _invert(weights: np.ndarray, uniform: np.ndarray) -> np.ndarray:
-    """The index that falls to uniform [N] in the distribution weights [N, C], which need not sum
-    to 1: the first whose cumulated weight exceeds uniform · total. One of weight 0 never does."""
+    """Return the index [N] that each uniform number [N] selects, by inverse transform sampling.
+
+    weights: [N, C], unnormalised probabilities. The result is the first index whose cumulative
+    weight exceeds uniform · total. An index of weight 0 is never selected.
+    """
     cumulated = weights.cumsum(axis=1)  # [N, C]
     total = cumulated[:, -1]  # [N]
-    below = np.nextafter(total, 0.0)  # rounding up must not reach the total
+    below = np.nextafter(total, 0.0)  # so that rounding cannot reach the total
     threshold = np.minimum(uniform * total, below)
     at: np.ndarray = (cumulated <= threshold[:, None]).sum(axis=1)  # [N]
     last: np.ndarray = np.minimum(at, weights.shape[1] - 1)
-    return last  # past the end where there are NaNs
+    return last  # with NaNs, `at` would be past the end

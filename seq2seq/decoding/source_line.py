@@ -1,4 +1,4 @@
-"""A source line on its way: whole, or cut into parts that the model can take."""
+"""The state of one source line during translation. A line that is too long is split into parts."""
 
 from __future__ import annotations
 
@@ -18,17 +18,20 @@ from seq2seq.decoding.stepping import Hypothesis
 from seq2seq.text.codec import Codec
 from seq2seq.text.tokenizer import word_indices
 
-UNKNOWN_TEXT = "⁇"  # what SentencePiece writes for <unk>, too
+UNKNOWN_TEXT = "⁇"  # SentencePiece also decodes <unk> to this
 
 
 @dataclass
 class SourceLine:
-    """A source line on its way through a search.
+    """One source line and the search results for it so far.
 
-    number: of the line in the input, from 1. parts: the ids [length] int64 to translate, several
-    where the line is too long; a line without a part becomes its text. joints: what stands
-    between the translations of two parts. hypotheses, attention: the results of each part so far,
-    the attention that of its best hypothesis. notes: what is to be said about the line.
+    number: the number of the line in the input, counted from 1.
+    text: the line. If it has no parts, the text is also its translation.
+    parts: the token ids to translate, [length] int64 each. A line that is too long has several.
+    joints: the text to insert between the translations of two neighbouring parts.
+    hypotheses: the hypotheses of each finished part, by part number.
+    attention: the attention weights of the best hypothesis of each part, by part number.
+    notes: messages for the user about this line.
     """
 
     number: int
@@ -41,15 +44,18 @@ class SourceLine:
 
     @property
     def is_done(self) -> bool:
-        """Whether all parts have their hypotheses."""
+        """Return whether the search has finished all parts."""
         return len(self.hypotheses) == len(self.parts)
 
     def key(self, part: int) -> str:
-        """What the random draws of a part depend on."""
+        """Return a text that identifies a part, to derive the random seed of its samples from."""
         return f"{part} {self.text}" if part else self.text
 
     def result(self, codec: Codec, *, align: bool) -> LineResult:
-        """The translations of the whole line, best first, once all parts are done."""
+        """Return the translations of the whole line, best first. All parts must be finished.
+
+        align: add the alignment to the best translation.
+        """
         if not self.parts:
             nothing = Translation(self.text, 0.0, 0.0, EMPTY_ALIGNMENT if align else None)
             return LineResult([nothing], self.notes)
@@ -58,15 +64,15 @@ class SourceLine:
             self._join([hypotheses[rank] for hypotheses in parts], codec, align and rank == 0)
             for rank in range(min(map(len, parts)))
         ]
-        # Samples are not yet in order.
+        # Samples are in the order of their seeds, not of their scores.
         translations.sort(key=lambda translation: -translation.score)
         return LineResult(translations, self.notes)
 
     def _join(self, chosen: list[Hypothesis], codec: Codec, align: bool) -> Translation:
-        """One hypothesis for each part of the line → one translation."""
+        """Join one hypothesis of each part into one translation of the line."""
         texts = codec.target.decode([hypothesis.tokens for hypothesis in chosen])
         text = "".join(map("".join, zip(texts, [*self.joints, ""], strict=True)))
-        if not text.strip():  # pieces that spell no text at all must not make a line disappear
+        if not text.strip():  # e.g. only spaces: the output line must not be blank
             text = UNKNOWN_TEXT
         return Translation(
             text,
@@ -78,7 +84,11 @@ class SourceLine:
     def _alignment(
         self, chosen: list[Hypothesis], codec: Codec, texts: list[str], text: str
     ) -> Alignment:
-        """texts: of the parts; text: that which they became together."""
+        """Return the alignment of the whole line.
+
+        chosen: one hypothesis of each part. texts: the translations of the parts. text: the
+        translation of the line.
+        """
         source, target = codec.source, codec.target
         source_words = iter(source.piece_words(self.text))
         ends = (source.pieces([source.eos]), target.pieces([target.eos]))
@@ -103,21 +113,24 @@ def encode_line(
     *,
     spaced: tuple[bool, bool],
 ) -> SourceLine:
-    """Line `number` with its source ids, in parts of at most `max_tokens`, and notes on what is
-    changed. spaced: as for `split_line`."""
+    """Return line `number` as a `SourceLine`, in parts of at most `max_tokens` tokens.
+
+    ids: the token ids of `text`. spaced: see `split_line`. A line that is split, or that has no
+    tokens, gets a note for the user.
+    """
     if not text.strip():
         return SourceLine(number, "")
-    if not ids:  # what a model writes for no token at all is made up
+    if not ids:  # a translation of no tokens would be invented
         warning = (
-            f"line {number} holds no character that the tokenizer keeps: written as {UNKNOWN_TEXT}"
+            f"line {number}: the tokenizer found no tokens, so the translation is {UNKNOWN_TEXT}"
         )
         return SourceLine(number, UNKNOWN_TEXT, notes=[Note(number, "no tokens", warning)])
     if len(ids) <= max_tokens:
         return SourceLine(number, text, [np.asarray(ids, np.int64)])
     parts, joints = split_line(ids, codec.source.pieces(ids), max_tokens, spaced=spaced)
     warning = (
-        f"line {number} has {len(ids)} subwords, more than the {max_tokens} that data.max_tokens "
-        f"let a line have in training: translated in {len(parts)} parts"
+        f"line {number}: {len(ids)} subwords are more than the maximum in training "
+        f"(data.max_tokens = {max_tokens}), so the line is translated in {len(parts)} parts"
     )
     return SourceLine(number, text, parts, joints, notes=[Note(number, "split", warning)])
 
@@ -125,12 +138,17 @@ def encode_line(
 def split_line(
     ids: list[int], pieces: list[str], longest: int, *, spaced: tuple[bool, bool] = (True, True)
 ) -> tuple[list[np.ndarray], list[str]]:
-    """Cut ids into parts of at most `longest`: after the end of a sentence where one is in the
-    second half of a part, else between two words, else anywhere.
+    """Split the token ids of a line into parts of at most `longest` tokens.
 
-    spaced: whether spaces part the words of the source, and of the target. Gives the parts and what
-    stands between the translations of two: a space, or nothing inside a word, and nothing where
-    the target has no spaces.
+    A part ends at the last sentence end in its second half. If there is none, it ends at the last
+    word end in its second half. If there is none either, it ends after `longest` tokens.
+
+    pieces: the subword piece of each id. spaced: whether the source language and the target
+    language put spaces between words.
+
+    Returns the parts and the joints. A joint is the text between the translations of two
+    neighbouring parts: a space, or "" if the split is inside a word or if the target language is
+    written without spaces.
     """
     parts, joints = [], []
     start = 0

@@ -1,4 +1,4 @@
-"""What every search shares: its limits, its result, and the loop that follows one path a sentence.
+"""The parts that all search algorithms share: limits, results, and a loop without a beam.
 
 Letters: B sentences of the batch, K beam, N rows, T steps, V vocabulary.
 """
@@ -14,16 +14,23 @@ import numpy as np
 from seq2seq.decoding.engine import Engine, LogProbabilities, State
 
 Choose = Callable[[LogProbabilities, np.ndarray], np.ndarray]
-"""(log-probabilities of N rows, rows [N] int64: the sentence of each) → tokens [N] int64."""
+"""A function that chooses the next token of each of N rows.
+
+Takes the log-probabilities of N rows and the sentence number of each row, [N] int64; returns the
+tokens [N] int64.
+"""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """How long a hypothesis may be, in tokens.
+    """The minimum and maximum length of a hypothesis, in tokens.
 
-    minimum: tokens before EOS may come, at least 1. maximum [B] int64, each at least 1: the
-    longest hypothesis of each sentence, EOS counted; one that has not ended by then is cut there,
-    unfinished. Where the two conflict, the maximum holds. Raises ValueError otherwise.
+    minimum: the smallest number of tokens before EOS, at least 1.
+    maximum: [B] int64, the largest number of tokens of each sentence including EOS, at least 1. A
+    hypothesis that reaches the maximum without EOS is cut there and counts as unfinished.
+
+    If the two conflict, the maximum wins. Raises ValueError for a value out of range or of another
+    dtype.
     """
 
     minimum: int
@@ -31,19 +38,23 @@ class Limits:
 
     def __post_init__(self) -> None:
         if self.minimum < 1:
-            raise ValueError(f"minimum is {self.minimum}, must be at least 1")
+            raise ValueError(f"the minimum length must be at least 1, but is {self.minimum}")
         if self.maximum.ndim != 1 or self.maximum.dtype != np.int64:
-            raise ValueError("maximum must be one int64 per source sentence")
+            raise ValueError("maximum must be an int64 array with one value for each sentence")
         if self.maximum.size and int(self.maximum.min()) < 1:
-            raise ValueError("maximum must be at least 1 for every sentence")
+            raise ValueError("the maximum length must be at least 1 for every sentence")
 
 
 @dataclass(frozen=True)
 class Specials:
-    """The ids a search treats apart. forbidden: never emitted (padding, unknown, BOS).
+    """The ids of the special tokens that a search needs.
 
-    Forbidden tokens are masked, and the others not renormalised: a hypothesis scores what teacher
-    forcing gives for it. Raises ValueError when EOS is among the forbidden.
+    bos, eos: the ids of BOS and EOS.
+    forbidden: the ids that are never generated: padding, unknown and BOS.
+
+    The search masks forbidden tokens without renormalising the other probabilities. The score of a
+    hypothesis is therefore the same as its score by teacher forcing. Raises ValueError if EOS is
+    forbidden.
     """
 
     bos: int
@@ -57,11 +68,12 @@ class Specials:
 
 @dataclass(frozen=True)
 class Hypothesis:
-    """One result of a search.
+    """One candidate output that a search found for a sentence.
 
-    tokens: without BOS and EOS. log_probability: Σ log p, natural logarithm, of EOS too when
-    finished. score: log_probability / length^alpha, EOS counted in the length when finished.
-    finished: ended by EOS rather than cut at the maximum.
+    tokens: the token ids without BOS and EOS.
+    log_probability: Σ log p in nats, including EOS if finished.
+    score: log_probability / length^alpha. The length includes EOS if finished.
+    finished: whether the hypothesis ended by EOS. If not, it was cut at the maximum length.
     """
 
     tokens: list[int]
@@ -71,14 +83,16 @@ class Hypothesis:
 
 
 def penalties(longest: int, alpha: float) -> np.ndarray:
-    """length^alpha for the lengths 0 … longest, [longest + 1] float64.
+    """Return the length penalties length^alpha for the lengths 0 … longest, [longest + 1] float64.
 
-    The sum of log-probabilities is divided by it (Wu et al. 2016, equation 14, smooths
-    it; alpha 0 leaves the sum, 1 gives the mean). ValueError unless alpha is finite and >= 0: below
-    0, the bound by which a beam search stops would not hold.
+    A score is the sum of log-probabilities divided by the length penalty: alpha 0 keeps the sum,
+    alpha 1 gives the mean. (Wu et al. 2016, equation 14, use a smoothed form.)
+
+    Raises ValueError unless alpha is finite and >= 0. With alpha < 0, the bound at which beam
+    search stops would be wrong.
     """
     if not 0 <= alpha < math.inf:
-        raise ValueError(f"the length penalty's alpha is {alpha}, must be finite and at least 0")
+        raise ValueError(f"the length penalty alpha must be finite and at least 0, but is {alpha}")
     return np.arange(longest + 1, dtype=np.float64) ** alpha
 
 
@@ -90,12 +104,15 @@ def follow(
     alpha: float,
     choose: Choose,
 ) -> list[list[Hypothesis]]:
-    """Follow one path per sentence, each next token picked by `choose`; greedy and sampling.
+    """Generate one hypothesis for each sentence; `choose` selects every next token.
 
-    state: B rows, one per source sentence. Forbidden tokens, and EOS before `limits.minimum`
-    tokens, are excluded before `choose` is asked. Sentences that have ended leave the batch.
-    Returns B lists of one hypothesis each. Raises ValueError for a bad alpha, ArithmeticError where
-    the model gave no permitted token a finite log-probability.
+    Greedy search and sampling use this function. It excludes the forbidden tokens, and EOS before
+    `limits.minimum` tokens, before it calls `choose`. Finished sentences are removed from the
+    batch.
+
+    state: B rows, one for each source sentence. alpha: the exponent of the length penalty. Returns
+    B lists of one hypothesis each. Raises ValueError for an alpha out of range. Raises
+    ArithmeticError if the model gives no permitted token a finite log-probability.
     """
     maximum = limits.maximum
     B = len(maximum)
@@ -124,10 +141,10 @@ def follow(
 def force(
     engine: Engine[State], state: State, targets: Sequence[Sequence[int]], bos: int
 ) -> list[float]:
-    """The log-probability of each target by teacher forcing, one step a token.
+    """Return the log-probability of each target by teacher forcing, one step for each token.
 
-    state: B rows, one per source sentence. targets: the ids of each, EOS among them where it
-    counts. Returns Σ log p, natural logarithm, of each.
+    state: B rows, one for each source sentence. targets: the token ids of each sentence; include
+    EOS if it should count. Returns Σ log p of each target, in nats.
     """
     lengths = np.array([len(ids) for ids in targets], np.int64)
     longest = int(lengths.max(initial=0))
@@ -166,7 +183,7 @@ def _collect(
 
 
 def require_finite(totals: np.ndarray) -> None:
-    """totals [B]: ArithmeticError, naming the first sentence whose total is not finite."""
+    """Raise ArithmeticError if a total log-probability is not finite. totals: [B], per sentence."""
     broken = (~np.isfinite(totals)).nonzero()[0]
     if len(broken):
         raise ArithmeticError(

@@ -1,4 +1,4 @@
-"""A tagger: one label for each word of a sentence."""
+"""The sequence tagger: predicts one label for each word of a sentence."""
 
 from __future__ import annotations
 
@@ -12,22 +12,25 @@ from seq2seq.text.example import join_words
 
 
 class Tagger(Labeller):
-    """A model of task "tagging". `Tagger.load(folder)` opens one."""
+    """A model of the task "tagging". Open a model folder with `Tagger.load(folder)`."""
 
     tasks: ClassVar[tuple[Task, ...]] = (TAGGING,)
 
     def tag(self, sentences: Iterable[str | Sequence[str]]) -> list[list[str]]:
-        """Return a label for each word of each sentence, in order; [] for a blank sentence.
+        """Return a label for each word of each sentence, in order. A blank sentence gets [].
 
-        A sentence is a list of words, or a string whose words stand between white space. Raises
-        TypeError for one string (give a list of sentences) and for a word that is not a string, and
-        UserError for a word that is empty or holds a space.
+        sentences: each sentence is a list of words, or a string with whitespace between the words.
+        Raises TypeError if `sentences` is a single string instead of a list, or if a word is not a
+        string. Raises UserError if a word is empty or contains a space.
         """
         return [labelling.labels for labelling in self.stream(sentences)]
 
     def stream(self, sentences: Iterable[str | Sequence[str]]) -> Iterator[Labelling]:
-        """Yield the labels of each sentence with the probabilities of all labels, [words, labels],
-        in order. Reads ahead no further than a window of sentences. Raises as `tag` does."""
+        """Yield the labels of each sentence and the probabilities of all labels, in order.
+
+        The probabilities are [words, labels]. Reads at most 2048 sentences ahead, so memory does
+        not grow with the input. Raises the same errors as `tag`.
+        """
         require_many(sentences, "sentences")
         return self.label(
             " ".join(sentence.split())

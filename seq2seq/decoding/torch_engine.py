@@ -1,4 +1,4 @@
-"""The engine of PyTorch: one network, or an ensemble of networks with one vocabulary."""
+"""The search engine on PyTorch: one network, or an ensemble of networks with one vocabulary."""
 
 from __future__ import annotations
 
@@ -20,19 +20,22 @@ from seq2seq.nn.decoder import DecoderState
 from seq2seq.text.batching import pad_sequences
 from seq2seq.text.codec import Codec
 
-_PAIRS = 1 << 16  # of positions on both sides that attention scores at once
+_PAIRS = 1 << 16  # pairs (target token, source token) that attention scores at once
 
 
 @dataclass(frozen=True)
 class EnsembleState:
-    """One decoder state a member."""
+    """The state of an ensemble: the decoder state of each member network."""
 
     members: list[DecoderState]
 
 
 class TorchEngine:
-    """Implements `seq2seq.decoding.engine.Engine`; probabilities of members are averaged in each
-    step. Raises UserError where a GPU's memory is full."""
+    """An `Engine` that runs networks with PyTorch.
+
+    In an ensemble, each step averages the probabilities of the member networks. All methods raise
+    UserError if the memory of a GPU is full.
+    """
 
     def __init__(
         self,
@@ -41,8 +44,11 @@ class TorchEngine:
         device: torch.device | None = None,
         dtype: torch.dtype | None = None,
     ) -> None:
-        """codec: of the networks. device: the CPU if None. dtype: of the matrix products, float32
-        if None."""
+        """Move the networks to a device.
+
+        codec: the codec that all networks share. device: the CPU if None. dtype: of the matrix
+        products, float32 if None.
+        """
         self.device, self.dtype = device or torch.device("cpu"), dtype or torch.float32
         self.networks = [
             cast(TranslationNetwork | LanguageModelNetwork, network.ready(self.device))
@@ -51,7 +57,7 @@ class TorchEngine:
         self._source, self._target = codec.source, codec.target
 
     def start(self, sources: Sequence[np.ndarray]) -> EnsembleState:
-        """The state before the first token: see `Engine.start`."""
+        """Return the state of a search before the first token (see `Engine.start`)."""
         tokens, lengths = pad_sequences(list(sources), self._source.pad, self._source.eos)
         tokens, lengths = tokens.to(self.device), lengths.to(self.device)
         with self._running():
@@ -60,7 +66,7 @@ class TorchEngine:
     def step(
         self, state: EnsembleState, tokens: np.ndarray
     ) -> tuple[TensorLogProbabilities, EnsembleState]:
-        """The log of the members' mean probabilities: see `Engine.step`."""
+        """Return the log of the mean probabilities and the next state (see `Engine.step`)."""
         last = torch.from_numpy(tokens).to(self.device)
         rows, members = [], []
         with self._running():
@@ -74,16 +80,16 @@ class TorchEngine:
         return TensorLogProbabilities(log_p), EnsembleState(members)
 
     def select(self, state: EnsembleState, rows: np.ndarray) -> EnsembleState:
-        """These rows of each member's state: see `Engine.select`."""
+        """Return a state with the given rows of `state`, in this order (see `Engine.select`)."""
         index = torch.from_numpy(rows).to(self.device)
         with self._running():
             return EnsembleState([member.select(index) for member in state.members])
 
     def weights(self, state: EnsembleState, targets: Sequence[Sequence[int]]) -> list[np.ndarray]:
-        """The mean of the members' attention: see `Engine.weights`."""
+        """Return the mean attention weights of the member networks (see `Engine.weights`)."""
         weights: list[np.ndarray] = []
         source_size = max(part.shape[1] for part in state.members[0].prepared)
-        size = max(1, _PAIRS // (source_size * max(map(len, targets))))  # rows at once
+        size = max(1, _PAIRS // (source_size * max(map(len, targets))))  # rows in a batch
         for start in range(0, len(targets), size):
             ids = [np.asarray(row, np.int64) for row in targets[start : start + size]]
             inputs, _ = pad_sequences(ids, self._target.pad, self._target.eos)
@@ -102,7 +108,7 @@ class TorchEngine:
         ]
         present = [weights for weights in members if weights is not None]
         if len(present) < len(members):
-            raise ValueError("a fixed context has no weights")
+            raise ValueError("a network with a fixed context vector has no attention weights")
         return torch.stack(present).mean(dim=0)
 
     @contextmanager
@@ -111,36 +117,36 @@ class TorchEngine:
             torch.inference_mode(),
             runtime.autocast(self.device, self.dtype),
             runtime.explain_out_of_memory(
-                "search fewer lines together (--batch-size), or a smaller beam"
+                "use a smaller batch size (--batch-size) or a smaller beam (--beam)"
             ),
         ):
             yield
 
 
 class TensorLogProbabilities:
-    """Implements `seq2seq.decoding.engine.LogProbabilities` over a tensor [N, V], which it owns."""
+    """Log-probabilities in a PyTorch tensor [N, V], which this object may change in place."""
 
     def __init__(self, values: Tensor) -> None:
         self.values = values
 
     @torch.inference_mode()
     def exclude(self, tokens: Sequence[int]) -> None:
-        """Set these tokens to -inf in all rows."""
+        """Set the log-probability of these tokens to -inf in all rows."""
         index = torch.tensor(tokens, dtype=torch.int64, device=self.values.device)
         self.values.index_fill_(1, index, -math.inf)
 
     def at(self, tokens: np.ndarray) -> np.ndarray:
-        """tokens [N] int64 → their log-probabilities [N] float64."""
+        """Return the log-probabilities [N] float64 of tokens [N] int64, one for each row."""
         index = torch.from_numpy(tokens).to(self.values.device).unsqueeze(1)
         return _float64(self.values.gather(1, index).squeeze(1))
 
     def top(self, k: int) -> tuple[np.ndarray, np.ndarray]:
-        """The k most likely tokens of each row: values [N, k] float64, ids [N, k] int64."""
+        """Return the k most likely tokens of each row: values [N, k] float64, ids [N, k] int64."""
         values, ids = highest(self.values, min(k, self.values.shape[1]))
         return _float64(values), ids.cpu().numpy()
 
     def all(self) -> np.ndarray:
-        """[N, V] float32 or wider."""
+        """Return all log-probabilities, [N, V], float32 or wider."""
         array: np.ndarray = self.values.cpu().numpy()
         return array
 
@@ -151,16 +157,18 @@ def _float64(values: Tensor) -> np.ndarray:
 
 
 def highest(values: Tensor, k: int, chunk: int = 64) -> tuple[Tensor, Tensor]:
-    """The k largest of each row of values [N, V]: ([N, k], ids [N, k] int64), largest first.
+    """Return the k largest values of each row [N, k] and their ids [N, k] int64, largest first.
 
-    Equal to `torch.topk`, and several times faster on a CPU for a large V: the k largest lie in
-    the k chunks whose maxima are largest, and maxima are found at the speed of memory. Of equal
-    values k = 1 takes the lowest id; for k > 1 which of them is taken follows `torch.topk`, that
-    is, depends on the row and k alone on a CPU. ValueError when k exceeds V.
+    values: [N, V]. The result equals `torch.topk`, but for a large V on a CPU this function is
+    several times faster. It splits a row into chunks of `chunk` values and takes the k chunks with
+    the largest maxima; the k largest values must be in these chunks.
+
+    In a tie, k = 1 takes the lowest id. For k > 1 the choice is that of `torch.topk`; on a CPU, it
+    depends only on the values of the row and on k. Raises ValueError if k exceeds V.
     """
     N, V = values.shape
     if k > V:
-        raise ValueError(f"cannot take {k} of {V} values")
+        raise ValueError(f"k is {k}, but each row has only {V} values")
     chunks = V // chunk
     if chunks < 4 * k:
         return _topk(values, k)
@@ -176,7 +184,7 @@ def highest(values: Tensor, k: int, chunk: int = 64) -> tuple[Tensor, Tensor]:
 
 def _topk(values: Tensor, k: int) -> tuple[Tensor, Tensor]:
     if k == 1:
-        largest, ids = values.max(dim=1, keepdim=True)  # the first of equals
+        largest, ids = values.max(dim=1, keepdim=True)  # the first of equal values
         return largest, ids
     largest, ids = values.topk(k, dim=1)
     return largest, ids

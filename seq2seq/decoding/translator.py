@@ -1,4 +1,7 @@
-"""Raw lines in, raw lines out: the one path of every translation, in training and in use."""
+"""The translator: translates raw lines of text with a trained model.
+
+Validation during training and all commands use the same `Translator`.
+"""
 
 from __future__ import annotations
 
@@ -42,7 +45,7 @@ from seq2seq.tasks import ALIGNED, TRANSLATION, Task
 from seq2seq.text.codec import Codec
 from seq2seq.text.languages import bleu_tokenizer, uses_spaces
 
-if TYPE_CHECKING:  # an engine need not be PyTorch's
+if TYPE_CHECKING:  # other engines do not need PyTorch
     import torch
 
     from seq2seq.models.folder import Model
@@ -53,10 +56,9 @@ Found = list[list[Hypothesis]]
 
 
 class Translator:
-    """An engine and the codec of its models, ready to translate raw lines.
+    """A model, or an ensemble, that translates raw lines. Open it with `Translator.load(folder)`.
 
-    `Translator.load(folder)` opens one. An object keeps no state between calls, so several threads
-    may use it.
+    A `Translator` keeps no state between calls, so several threads may share one.
     """
 
     def __init__(
@@ -67,16 +69,17 @@ class Translator:
         *,
         batch_size: int = 64,
     ) -> None:
-        """configs: of the models in the engine. batch_size: lines that are searched together.
+        """Combine an engine with the codec and the configurations of its models.
 
+        codec: the codec that all models share. batch_size: the largest number of lines in a batch.
         Raises UserError for models of different tasks and for a batch size below 1.
         """
         if batch_size < 1:
-            raise UserError(f"batch size {batch_size} must be at least 1")
+            raise UserError(f"the batch size must be at least 1, but is {batch_size}")
         if len({config.task.same_length for config in configs}) > 1:
             raise UserError(
-                f"a model of task {ALIGNED.name!r} writes as many tokens as its source has: it "
-                "cannot be in an ensemble with one that does not"
+                f"models of the task {ALIGNED.name!r} always write as many tokens as the source "
+                "has, so they cannot form an ensemble with models of other tasks"
             )
         self.engine, self.codec, self.configs = engine, codec, list(configs)
         self.batch_size = batch_size
@@ -98,16 +101,19 @@ class Translator:
         dtype: torch.dtype | None = None,
         batch_size: int = 64,
     ) -> Translator:
-        """Models with one vocabulary, several as an ensemble, on PyTorch: by default on the CPU, in
-        float32. Raises UserError where the vocabularies differ."""
+        """Return a translator that runs `models` with PyTorch; several models form an ensemble.
+
+        device: the CPU if None. dtype: of the matrix products, float32 if None. batch_size: the
+        largest number of lines in a batch. Raises UserError if the vocabularies differ.
+        """
         from seq2seq.decoding.torch_engine import TorchEngine
 
         codec = models[0].codec
         for number, model in enumerate(models[1:], start=2):
             if model.codec != codec:
                 raise UserError(
-                    "the models of an ensemble must have one vocabulary, and that of model "
-                    f"{number} is not that of model 1: train them on the same tokenizer"
+                    "the models of an ensemble must share one vocabulary, but model "
+                    f"{number} and model 1 have different ones: train them with the same tokenizer"
                 )
         networks = [model.network for model in models]
         engine = TorchEngine(networks, codec, device, dtype)
@@ -124,13 +130,17 @@ class Translator:
     ) -> Translator:
         """Open one model folder, or several with one vocabulary as an ensemble.
 
-        device: "auto" (a GPU if there is one), "cpu", "cuda" or "cuda:1". precision: "fp32", "bf16"
-        or "auto". batch_size: lines that are searched together. tasks: those that a model may have.
-        Raises UserError for a folder that is not a complete model folder, for a model of another
-        task, and for models that do not fit each other.
+        device: "auto" (a GPU if available, otherwise the CPU), "cpu", "cuda" or "cuda:1".
+        precision: "fp32", "bf16" or "auto".
+        batch_size: the largest number of lines in a batch.
+        tasks: the tasks that a model may have.
+
+        Raises TypeError without a folder. Raises UserError if a folder is not a complete model
+        folder, if a model has another task, if the models cannot form an ensemble, or if the device
+        or the precision is not available.
         """
         if not folders:
-            raise TypeError("load() needs a model folder")
+            raise TypeError("load() needs at least one model folder")
         if any(map(is_export, folders)):
             exports = open_exports(folders, tasks, device=device, precision=precision)
             configs = [export.config for export in exports]
@@ -162,11 +172,13 @@ class Translator:
         mbr: int = 0,
         utility: Utility = "chrf",
     ) -> list[str]:
-        """Return one translation for each line, in order; log notes on lines as warnings.
+        """Return one translation for each line, in order. Notes on lines are logged as warnings.
 
-        options: the search, instead of the keywords, which `options.search_options` explains.
-        Raises TypeError for one string (give a list), for a line that is not a string, and for both
-        options and keywords; UserError, with all problems, for values that do not fit.
+        options: the search. It replaces the keyword arguments, which
+        `seq2seq.decoding.options.search_options` explains.
+
+        Raises TypeError if `lines` is a single string, if a line is not a string, or if both
+        `options` and keyword arguments are given. Raises UserError that lists all invalid values.
         """
         flat = search_options(
             beam=beam,
@@ -191,11 +203,12 @@ class Translator:
     def stream(
         self, lines: Iterable[str], options: AnySearch | None = None
     ) -> Iterator[LineResult]:
-        """Yield the result of each line, in order, as soon as all lines before it are done.
+        """Yield the result of each line, in order, as soon as all earlier lines are finished.
 
-        options: beam search of 5 if None. Reads ahead no further than a window of lines, so that
-        memory does not grow. Raises TypeError for one string, for a line that is not a string, and
-        for options that are no search.
+        Reads at most 32 batches of lines ahead, so memory does not grow with the input.
+
+        options: beam search with a beam of 5 if None. Raises TypeError if `lines` is a single
+        string, if a line is not a string, or if `options` is not a search.
         """
         texts = each_text(lines, "lines")
         search = BeamOptions() if options is None else options
@@ -210,17 +223,19 @@ class Translator:
         align: bool = False,
         advance: Advance | None = None,
     ) -> Iterator[LineResult]:
-        """The result of each line of each window, in order; a window is sorted by length as a
-        whole.
+        """Yield the result of each line, in order. Each window is sorted by length into batches.
 
-        A blank line gives one empty translation, and a line of which the tokenizer keeps nothing
-        (U+200B alone) one "⁇". A line with more subwords than `data.max_tokens`, so than any in
-        training, is split, translated in parts and joined. A note says either.
+        The translation of a blank line is empty. The translation of a line without tokens (such as
+        U+200B alone) is "⁇". A line with more subwords than `data.max_tokens` is split, translated
+        in parts and joined. Lines without tokens and split lines get a note.
 
-        align: the best translation of each line comes with its alignment. advance: is told how many
-        lines were searched, batch by batch. Raises UserError where a model has no attention that is
-        asked for one, and where something else than the search says which translation is the best,
-        or how long it is.
+        align: add the alignment to the best translation of each line.
+        advance: called after each batch with the number of lines that it finished. If a line has n
+        parts, each part counts as 1/n of a line.
+
+        Raises UserError if alignments are requested from a model without attention, with minimum
+        Bayes risk or with several samples. Raises UserError if a length limit is given for a model
+        of the task "aligned".
         """
         self._require_fitting(options, align)
         if isinstance(options, MinimumRiskOptions):
@@ -232,7 +247,7 @@ class Translator:
             lines = self._encode(texts, first=before + 1)
             before += len(lines)
             work = [(line, part) for line in lines for part in range(len(line.parts))]
-            work.sort(key=lambda item: len(item[0].parts[item[1]]))  # stable: like lengths together
+            work.sort(key=lambda item: len(item[0].parts[item[1]]))  # stable
             sizes = [len(line.parts[part]) + 1 for line, part in work]
             done = 0
             for now in batches_by_length(
@@ -260,16 +275,18 @@ class Translator:
     def score(
         self, sources: Sequence[str], targets: Sequence[str], length_penalty: float = 1.0
     ) -> list[Translation]:
-        """Log-probabilities of given targets by teacher forcing: what the search itself says of
-        them. A source that a search would split is taken whole.
+        """Return the log-probability and the score of each target, by teacher forcing.
 
-        Raises TypeError for one string and for a line that is not a string, UserError for sources
-        and targets that differ in number.
+        The values equal those that a search gives to the same translation, except that long sources
+        are not split.
+
+        Raises TypeError if `sources` or `targets` is a single string, or if a line is not a string.
+        Raises UserError if the numbers of sources and targets differ.
         """
         sources, targets = list(each_text(sources, "sources")), list(each_text(targets, "targets"))
         if len(sources) != len(targets):
             raise UserError(
-                f"{len(sources)} sources and {len(targets)} targets: give each source a target"
+                f"{len(sources)} sources and {len(targets)} targets: give every source one target"
             )
         scored: dict[int, Translation] = {}
         encoded = self.codec.source_ids(sources)
@@ -283,38 +300,42 @@ class Translator:
             for i, total in zip(rows, totals, strict=True):
                 certain = UNKNOWN_TEXT if sources[i].strip() else ""
                 if not encoded[i] and targets[i].strip() == certain:
-                    total = 0.0  # what a line without a token becomes is no model's to say
+                    total = 0.0  # no model is asked to translate a line without tokens
                 length = max(1, len(wanted[i]))
                 scored[i] = Translation(targets[i], total, total / length**length_penalty)
         return [scored[i] for i in range(len(sources))]
 
     def require_attention(self) -> None:
-        """Raises UserError where a model has no attention: no alignments."""
+        """Raise UserError if a model has no attention, because it cannot give alignments."""
         for number, config in enumerate(self.configs, start=1):
             if not config.context.is_attention:
                 which = f"model {number}" if len(self.configs) > 1 else "the model"
                 raise UserError(
-                    f"{which} has a fixed context vector, which looks at no word more than at "
-                    "another: alignments need one with attention (context.kind)"
+                    f"{which} has a fixed context vector and therefore gives no alignments: use a "
+                    "model with attention (context.kind)"
                 )
 
-    # The steps of the above.
-
     def _require_fitting(self, options: AnySearch, align: bool) -> None:
-        """Raises UserError for options that the models have no use for."""
+        """Raise UserError for search options that do not work with the models."""
         plain = options.candidates if isinstance(options, MinimumRiskOptions) else options
         if align:
             self.require_attention()
             if plain is not options or (isinstance(plain, SamplingOptions) and plain.n_best > 1):
-                raise UserError("alignments are of a search's own best: leave out either of them")
+                raise UserError(
+                    "alignments do not work with minimum Bayes risk or several samples: "
+                    "use one or the other"
+                )
         if self.task.same_length and (plain.min_length > 1 or plain.max_length is not None):
             raise UserError(
-                f"a model of task {ALIGNED.name!r} writes as many tokens as its source has: leave "
-                "out the minimum and the maximum length"
+                f"a model of the task {ALIGNED.name!r} always writes as many tokens as the source "
+                "has: remove the minimum and maximum length"
             )
 
     def _search(self, options: PlainSearch, keys: Sequence[str]) -> Callable[..., Found]:
-        """The search of one batch; keys: what the draws of each source depend on."""
+        """Return the search function for one batch.
+
+        keys: for each source, the text from which the random seeds of its samples are derived.
+        """
         alpha = options.length_penalty
         if isinstance(options, GreedyOptions):
             return partial(greedy_search, alpha=alpha)
@@ -333,8 +354,8 @@ class Translator:
         )
 
     def _limits(self, sources: Sequence[np.ndarray], options: PlainSearch) -> Limits:
-        lengths = np.array([len(ids) + 1 for ids in sources])  # EOS counted
-        if self.task.same_length:  # the lengths of a batch are all the same
+        lengths = np.array([len(ids) + 1 for ids in sources])  # including EOS
+        if self.task.same_length:  # all sources of a batch have the same length
             return Limits(max(1, int(lengths[0]) - 1), np.maximum(lengths - 1, 1))
         if options.max_length is not None:
             return Limits(options.min_length, np.full_like(lengths, options.max_length))
@@ -344,7 +365,10 @@ class Translator:
         return Limits(options.min_length, 2 * lengths + 10)
 
     def _attend(self, batch: Sequence[tuple[SourceLine, int]], state: Any) -> None:
-        """Keep the attention of each source's best hypothesis, by teacher forcing from `state`."""
+        """Store the attention weights of the best hypothesis of each source in its line.
+
+        The weights are computed by teacher forcing from `state`, the state before the first token.
+        """
         best = [line.hypotheses[part][0] for line, part in batch]
         written = [
             [self.specials.bos, *hypothesis.tokens][: len(hypothesis.tokens) + hypothesis.finished]
@@ -355,9 +379,9 @@ class Translator:
             line.attention[part] = rows[:, : len(line.parts[part]) + 1].copy()
 
     def _rerank(self, result: LineResult, options: MinimumRiskOptions) -> LineResult:
-        """The candidates of a line by falling expected utility."""
+        """Return the candidates of a line, ranked by expected utility, highest first."""
         candidates = result.translations
-        # Samples come as often as they are likely.
+        # Likely samples are drawn more often, so each sample has the same weight.
         drawn = isinstance(options.candidates, SamplingOptions)
         gains = expected_utilities(
             [candidate.text for candidate in candidates],

@@ -1,1 +1,1 @@
-"""How good is it: scores, scores by length, pictures, and rows of results."""
+"""Scores, scores by sentence length, plots, and records of results."""

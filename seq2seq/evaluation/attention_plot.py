@@ -1,4 +1,4 @@
-"""A picture of attention: which source pieces each target piece looked at."""
+"""Plot attention weights: how much each target piece attended to each source piece."""
 
 from __future__ import annotations
 
@@ -20,20 +20,24 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-MAX_PIECES = 100  # pieces of a side; more cannot be read in one picture
+MAX_PIECES = 100  # maximum pieces per side; a plot with more is not readable
 _CELL = 0.24  # inches
-_FONT = "DejaVu Sans"  # comes with matplotlib: Latin, Greek, Cyrillic, Arabic, Hebrew
+_FONT = "DejaVu Sans"  # part of matplotlib; covers Latin, Greek, Cyrillic, Arabic and Hebrew
 
 
 def plot_attention(alignments: Path, line: int, picture: Path) -> None:
-    """Draws one line of a file that `seq2seq translate --alignments FILE.jsonl` wrote.
+    """Plot the attention weights of one line as a heat map and write it to `picture`.
 
-    Source pieces stand at the top, target pieces at the left; the darker, the more weight. Text of
-    every script is drawn with whatever installed font has it; where none does, a warning says so.
+    Source pieces are columns, target pieces are rows, and darker cells have larger weights. The
+    plot uses installed fonts that contain the characters. A warning lists characters that no
+    installed font contains.
 
-    Raises UserError for a file that cannot be read or is none of that kind, for a line that is not
-    in it, a blank one, or one of more than 100 pieces a side, and for a picture that is not png,
-    svg or pdf.
+    alignments: A file that `seq2seq translate --alignments FILE.jsonl` wrote. line: The number of
+    the line in the translated text. picture: The file to write, a .png, .svg or .pdf.
+
+    Raises UserError if `alignments` cannot be read or has another format. It also raises UserError
+    if the line is missing, blank or longer than 100 pieces on a side, and if the ending of
+    `picture` is not png, svg or pdf.
     """
     source, target, weights = _read(alignments, line)
     figure = new_figure(_CELL * len(source) + 2.4, _CELL * len(target) + 1.8)
@@ -49,35 +53,41 @@ def plot_attention(alignments: Path, line: int, picture: Path) -> None:
     _name(axes.set_yticks(range(len(target)), target), family)
     _grid(axes, weights.shape)
     with warnings.catch_warnings():
-        # What no font has was said once, and need not be glyph by glyph.
+        # `_fonts_for` has warned about missing characters; matplotlib would warn again.
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         save_figure(figure, picture)
 
 
 def _read(path: Path, line: int) -> tuple[list[str], list[str], np.ndarray]:
-    """Pieces of both sides, legible, and weights [T, S] of one line."""
+    """Return the source pieces, the target pieces and the attention weights [T, S] of one line.
+
+    In the pieces, characters that cannot be printed are replaced by escapes such as \\u000a.
+    """
     if path.suffix != ".jsonl":
         raise UserError(
-            f"{path}: a picture is drawn from weights: give the .jsonl file that seq2seq translate "
-            "--alignments FILE.jsonl wrote"
+            f"{path}: not a .jsonl file with attention weights; give the file that "
+            "seq2seq translate --alignments FILE.jsonl wrote"
         )
     rows = read_jsonl(path)
     rows_of_line = [(number, row) for number, row in rows if row.get("line") == line]
     if not rows_of_line:
-        raise UserError(f"{path}: no alignment of line {line}: it holds {len(rows):,} lines")
+        raise UserError(
+            f"{path}: has no alignment of line {line}; the file holds {len(rows):,} lines"
+        )
     number, row = rows_of_line[0]
     source, target, weights = row.get("source"), row.get("target"), row.get("weights")
     if not (_is_text(source) and _is_text(target) and _is_table(weights, len(target), len(source))):
         raise UserError(
-            f"{path}:{number}: no alignment: it needs source and target pieces and a weight for "
-            "each pair, from 0 to 1; make the file with seq2seq translate --alignments FILE.jsonl"
+            f"{path}:{number}: not an alignment: it needs source and target pieces and a weight "
+            "from 0 to 1 for each pair; create the file with "
+            "seq2seq translate --alignments FILE.jsonl"
         )
     if not source or not target:
-        raise UserError(f"{path}:{number}: line {line} has no pieces: there is nothing to draw")
+        raise UserError(f"{path}:{number}: line {line} is blank; choose a line with text")
     if max(len(source), len(target)) > MAX_PIECES:
         raise UserError(
             f"{path}:{number}: line {line} has {len(source)} source and {len(target)} target "
-            f"pieces: at most {MAX_PIECES} can be read in a picture; draw a shorter line"
+            f"pieces, but a plot shows at most {MAX_PIECES} on a side; choose a shorter line"
         )
     return (
         [_legible(piece) for piece in source],
@@ -96,7 +106,7 @@ def _is_table(value: Any, rows: int, columns: int) -> bool:
         and len(value) == rows
         and all(isinstance(row, list) and len(row) == columns for row in value)
         and all(isinstance(weight, int | float) for row in value for weight in row)
-        and all(0 <= weight <= 1 for row in value for weight in row)  # and so no NaN
+        and all(0 <= weight <= 1 for row in value for weight in row)  # this also excludes NaN
     )
 
 
@@ -111,7 +121,7 @@ def _name(ticks: Iterable[Any], family: list[str]) -> None:
 
 
 def _grid(axes: Axes, shape: tuple[int, ...]) -> None:
-    """Thin lines between the cells, nothing else."""
+    """Draw thin lines between the cells and remove the tick marks."""
     axes.set_xticks(np.arange(1, shape[1]) - 0.5, minor=True)
     axes.set_yticks(np.arange(1, shape[0]) - 0.5, minor=True)
     axes.grid(which="minor", color="#EEEEEE", linewidth=0.8)
@@ -121,7 +131,11 @@ def _grid(axes: Axes, shape: tuple[int, ...]) -> None:
 
 
 def _fonts_for(characters: set[str]) -> list[str]:
-    """Installed fonts that together have what the usual one lacks, the most useful first."""
+    """Return names of installed fonts that contain the characters missing from the default font.
+
+    The font that contains most of the missing characters is first. A warning lists characters that
+    no installed font contains.
+    """
     from matplotlib import font_manager
 
     manager = font_manager.fontManager
@@ -131,8 +145,8 @@ def _fonts_for(characters: set[str]) -> list[str]:
     if not missing:
         return names
     for file in {*font_manager.findSystemFonts()} - {font.fname for font in manager.ttflist}:
-        with suppress(Exception):  # a broken font must not end a picture that can do without it
-            manager.addfont(file)  # installed since matplotlib last looked
+        with suppress(Exception):  # a broken font must not stop the plot
+            manager.addfont(file)  # installed after matplotlib built its list of fonts
     upright = [f for f in manager.ttflist if f.style == "normal" and f.weight in (400, "normal")]
     having = {f.name: _characters_of(f.fname) for f in upright if "Last Resort" not in f.name}
     while missing:
@@ -140,8 +154,8 @@ def _fonts_for(characters: set[str]) -> list[str]:
         if best is None or not having[best] & missing:
             lacking = "".join(map(chr, sorted(missing)))
             _log.warning(
-                "no installed font has %s: drawn as boxes; install one that does, such as Noto "
-                "Sans CJK for Chinese, Japanese and Korean",
+                "no installed font contains %s: these characters are drawn as boxes; install a "
+                "font for them, such as Noto Sans CJK for Chinese, Japanese and Korean",
                 lacking[:20] + (" ..." if len(lacking) > 20 else ""),
             )
             break
@@ -155,5 +169,5 @@ def _characters_of(file: str) -> set[int]:
 
     try:
         return set(FT2Font(file).get_charmap())
-    except (OSError, RuntimeError):  # removed since matplotlib last looked, or broken
+    except (OSError, RuntimeError):  # the font is broken, or was removed after matplotlib listed it
         return set()

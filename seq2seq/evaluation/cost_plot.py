@@ -1,4 +1,4 @@
-"""What a score costs: the variants of a study against their minutes or their parameters."""
+"""Plot the score of each variant of a study against its training time or its parameters."""
 
 from __future__ import annotations
 
@@ -28,8 +28,9 @@ _LABEL: dict[str, Any] = {
     "fontsize": 8,
     "parse_math": False,
 }
-_POINT = 6  # pixels from the middle of the largest point to its edge
-# Where a label may stand beside its point, the first that is free: how far away, and aligned how.
+_POINT = 6  # radius of the largest point, in pixels
+# Possible positions of a label beside its point; the first free one is used. Each entry holds the
+# offset (x, y) in points, the horizontal alignment and the vertical alignment.
 _PLACES = [
     ((6, 4), "left", "bottom"),
     ((6, -4), "left", "top"),
@@ -42,7 +43,12 @@ _PLACES = [
 
 @dataclass(frozen=True)
 class VariantCost:
-    """Means over the seeds of a variant. cost: minutes, or millions of parameters."""
+    """The mean cost and score of a variant over its seeds.
+
+    name: The name of the variant, without the common prefix.
+    cost: Minutes of training, or parameters in millions.
+    score: The mean value of the metric, in its own unit.
+    """
 
     name: str
     cost: float
@@ -52,12 +58,17 @@ class VariantCost:
 def select_variants(
     rows: Iterable[ResultRow], *, prefix: str, split: str, decoding: str, metric: str, cost: Cost
 ) -> list[VariantCost]:
-    """The variants whose names begin with `prefix`, which is left out of them, cheapest first.
+    """Return the mean cost and score of each variant whose name begins with `prefix`.
 
-    decoding: in the words of RESULTS.md ("greedy"). Of rows of one seed the last counts. Raises
-    UserError where there is none, with what there is instead, and for a training without minutes.
+    The cheapest variant is first. The prefix is removed from the names. If a seed has several rows,
+    the last one counts.
+
+    decoding: The search as RESULTS.md describes it, such as "greedy". metric: The name of a score.
+
+    Raises UserError if no row matches (the message lists what the rows contain), or if `cost` is
+    "minutes" and a row does not state the training time.
     """
-    known: dict[str, None] = {}  # a set in order
+    known: dict[str, None] = {}  # used as an ordered set
     costs: dict[str, dict[int, tuple[float, float]]] = {}
     for row in rows:
         values = {metric_row["name"]: metric_row["value"] for metric_row in row["metrics"]}
@@ -69,13 +80,19 @@ def select_variants(
             continue
         minutes = row["training_minutes"]
         if cost == "minutes" and minutes is None:
-            raise UserError(f"{row['variant']}: its row does not say how long it was trained")
+            raise UserError(
+                f"{row['variant']}: a row has no training_minutes; plot parameters instead"
+            )
         price = minutes if cost == "minutes" else row["parameters"] / 1e6
         costs.setdefault(row["variant"], {})[row["seed"]] = (price, values[metric])
     if not costs:
         wanted = f"{metric} on {split}, {decoding}"
-        has = f"they have {'; '.join(known)}" if known else "no variant begins so"
-        raise UserError(f"no row of a variant {prefix}… has {wanted}: {has}")
+        has = (
+            f"the rows have {'; '.join(known)}"
+            if known
+            else "no variant name begins with this prefix"
+        )
+        raise UserError(f"no variant whose name begins with {prefix!r} has {wanted}: {has}")
     means = [
         VariantCost(
             name.removeprefix(prefix), *map(statistics.fmean, zip(*seeds.values(), strict=True))
@@ -86,7 +103,10 @@ def select_variants(
 
 
 def pareto_frontier(sorted_variants: Sequence[VariantCost]) -> list[VariantCost]:
-    """Those that no cheaper one is as good as; what is given is sorted by cost."""
+    """Return the Pareto frontier: variants whose score is above that of every cheaper variant.
+
+    sorted_variants: Variants in order of increasing cost.
+    """
     best: list[VariantCost] = []
     for variant in sorted_variants:
         if not best or variant.score > best[-1].score:
@@ -103,11 +123,15 @@ def plot_costs(
     named: Sequence[str] = (),
     lowest: float | None = None,
 ) -> None:
-    """A point for each variant. What lies on the frontier is joined and named, `named` ones too.
+    """Plot score against cost with one point per variant, and write the plot to `picture`.
 
-    With `lowest` the axis begins there; a variant below it stands on its foot, with its score.
+    A line connects the variants on the Pareto frontier. They are labelled with their names.
 
-    Raises UserError for a name that no variant has, and for a picture that is not png, svg or pdf.
+    metric: The title of the plot. named: Other variants to label. lowest: Where the score axis
+    begins. Variants with a lower score are drawn on that edge, labelled with name and score.
+
+    Raises UserError if a name in `named` does not exist, or if the ending of `picture` is not png,
+    svg or pdf.
     """
     names = {variant.name for variant in variants}
     for name in named:
@@ -130,7 +154,7 @@ def plot_costs(
         else:
             where, text, mark = (variant.cost, variant.score), variant.name, "o"
         size = 6 if ours else 4.5
-        above = 2 if colour == QUIET else 3  # what is named is not hidden
+        above = 2 if colour == QUIET else 3  # labelled points are drawn on top
         axes.plot(
             where[0], where[1], mark, color=colour, markersize=size, clip_on=False, zorder=above
         )
@@ -138,7 +162,7 @@ def plot_costs(
             labels.append(axes.annotate(text, where, **_LABEL, color=colour))
         places.append(where)
     axes.set_ylim(bottom=lowest)
-    figure.draw_without_rendering()  # where things are is known now
+    figure.draw_without_rendering()  # computes the pixel positions
     pixels = axes.transData.transform
     _set_apart(labels, pixels(places), pixels(line), axes.get_window_extent().y0)
     save_figure(figure, picture)
@@ -147,10 +171,13 @@ def plot_costs(
 def _set_apart(
     labels: Sequence[Annotation], points: np.ndarray, line: np.ndarray, foot: float
 ) -> None:
-    """Each label goes where it covers no point, no label before it and not the line, and is above
-    the foot, if there is such a place.
+    """Move each label to a free position beside its point.
 
-    points, line: [N, 2], in pixels.
+    A free position overlaps no point, no earlier label and not the line, and lies above the bottom
+    of the axes. A label without a free position keeps the last one of `_PLACES`.
+
+    points: [N, 2], in pixels. line: The corners of the line, [N, 2], in pixels. foot: The bottom of
+    the axes, in pixels.
     """
     from matplotlib.path import Path as Line
     from matplotlib.transforms import Bbox

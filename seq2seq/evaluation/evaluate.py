@@ -1,4 +1,4 @@
-"""One model, one set, and what its field reports of it, whatever the task."""
+"""Evaluate a model of any task on a data set, with the usual scores of the task."""
 
 from __future__ import annotations
 
@@ -45,10 +45,16 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class EvaluationResult:
-    """scores: the figures; by_length: BLEU by source length, of a translator; outputs: the text
-    that the model wrote for each row of the set, empty where it writes none; confusion: [labels,
-    labels] of `names`, of a classifier or a tagger; decoding: the settings of the search; seconds:
-    the time that the set took."""
+    """The result of one evaluation.
+
+    scores: The scores of the set.
+    seconds: The time for the set.
+    by_length: BLEU by source length. Empty unless the model is a translator.
+    outputs: The text or labels that the model produced for each row of the set, or empty.
+    confusion: The confusion matrix [labels, labels], int64, of a classifier or a tagger.
+    names: The labels, in the order of the rows and columns of `confusion`.
+    decoding: The settings of the search. Empty if there was no search.
+    """
 
     scores: list[Score]
     seconds: float
@@ -69,11 +75,17 @@ def evaluate_models(
     dtype: torch.dtype | None = None,
     batch_size: int = 64,
 ) -> EvaluationResult:
-    """Score what a model makes of a set, with the figures of its task.
+    """Evaluate a model on a data set and return the scores of its task.
 
-    models: one, or the members of an ensemble of translators; name: of the set, in messages;
-    device: the CPU if None; dtype: of the matrix products; batch_size: lines that are worked on
-    together. Raises UserError for an ensemble of other models, and for labels that do not fit.
+    models: One model, or the members of an ensemble of translators.
+    examples: The data set.
+    name: The name of the data set in messages.
+    device: The device to run on; None means the CPU.
+    dtype: The number format of matrix products.
+    batch_size: The number of lines in a batch.
+
+    Raises UserError if several models are not translators, or if a row has the wrong number of
+    labels.
     """
     first = models[0]
     task = first.config.task
@@ -88,7 +100,7 @@ def evaluate_models(
             result.decoding["ensemble"] = len(models)
         return result
     if len(models) > 1:
-        raise UserError("an ensemble is for translators: name one model")
+        raise UserError("only translators can form an ensemble: give one model")
     if task.report == "label scores":
         labeller = Labeller.from_model(first, device=device, dtype=dtype, batch_size=batch_size)
         return _evaluate_labels(labeller, first.config.data, examples, name)
@@ -151,7 +163,7 @@ def _evaluate_translator(
 
 
 def _settings(search: AnySearch) -> dict[str, object]:
-    """The settings of a search that may change its result."""
+    """Return those settings of a search that affect its results."""
     risk: dict[str, object] = {}
     if isinstance(search, MinimumRiskOptions):
         risk = {"mbr": search.candidates.n_best, "utility": search.utility}
@@ -185,14 +197,15 @@ def _evaluate_language_model(
 def _evaluate_with_shuffled_sources(
     measure: Callable[[list[Example]], Perplexity], examples: Sequence[Example]
 ) -> EvaluationResult:
-    """Also gives each target the source of another row: the worse perplexity shows what the source
-    is worth."""
+    """Compute perplexity twice: with the right sources, and with the sources in a random order.
+
+    The difference shows how much the model uses the source.
+    """
     sources, targets = _sides(examples)
     shuffled = random.Random(1).sample(sources, len(sources))
     start = time.perf_counter()
     with_own_source, with_shuffled = (
-        measure(list(map(Example, column, targets)))
-        for column in (sources, shuffled)
+        measure(list(map(Example, column, targets))) for column in (sources, shuffled)
     )
     signature = f"{with_own_source.tokens:,} tokens"
     return EvaluationResult(
@@ -213,18 +226,18 @@ def _evaluate_labels(
     predictions = [labelling.labels for labelling in labellings]
     seconds = time.perf_counter() - start
     truths = [line.split(" ") for line in references]
-    # A blank text has no labels, which counts as wrong.
+    # The model predicts no label for a blank text. This counts as an error.
     predictions = [
         predicted or [""] * len(true) for predicted, true in zip(predictions, truths, strict=True)
     ]
     for number, (predicted, true) in enumerate(zip(predictions, truths, strict=True), start=1):
         if len(predicted) != len(true):
             raise UserError(
-                f"{name}, row {number}: {len(true)} labels where {len(predicted)} are to be told"
+                f"{name}, row {number}: has {len(true)} labels, but the text needs {len(predicted)}"
             )
     all_predicted = list(itertools.chain(*predictions))
     all_true = list(itertools.chain(*truths))
-    # A label that training does not have is never predicted.
+    # The set may contain labels that the model does not know and so never predicts.
     names = sorted({*labeller.names, *all_true, *all_predicted})
     counts = confusion_matrix(all_true, all_predicted, names)
     scores = classification_scores(counts)
@@ -237,12 +250,17 @@ def _evaluate_labels(
 def _unknown_word_accuracy(
     data: DataConfig, texts: list[str], true: list[str], predicted: list[str]
 ) -> list[Score]:
-    """Accuracy over the words that the training text does not hold."""
+    """Return the accuracy over words that do not occur in the training text.
+
+    The list is empty if the training set cannot be read or if there are no such words.
+    """
     try:
         training_texts = (example.source for example in read_examples(data, "train"))
         known = {word for text in training_texts for word in text.split(" ")}
-    except UserError as error:  # a model may be far from what it has learned from
-        _log.warning("which words are unknown cannot be told: %s", error)
+    except UserError as error:  # the training set may be on another machine
+        _log.warning(
+            "accuracy on unknown words is left out: the training set cannot be read: %s", error
+        )
         return []
     words = (word for text in texts for word in text.split(" "))
     labelled = zip(words, true, predicted, strict=True)

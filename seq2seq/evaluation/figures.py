@@ -1,4 +1,4 @@
-"""What all pictures share: their colours, their frame, and a file that is whole or not there."""
+"""The style of all plots (colours, axes), and a function that writes a plot to a file."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# The colours of Okabe and Ito, told apart by colour-blind eyes; yellow is too faint for a line.
+# The colours of Okabe and Ito, which colour-blind people can distinguish. Their yellow is left out
+# because a yellow line is too faint.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#333333")
 DASHES = ("-", "--", ":")
 QUIET = "#666666"
@@ -21,8 +22,8 @@ _FORMATS = ("png", "svg", "pdf")
 
 
 def new_figure(width: float, height: float = 3.8) -> Figure:
-    """An empty one; inches, of 150 dots."""
-    # A Figure of our own, not pyplot's: no global state, no display, and nothing to close.
+    """Return an empty figure with 150 dots per inch. width, height: In inches."""
+    # pyplot is not used: it keeps global state, may need a display, and its figures must be closed.
     from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine
 
@@ -31,7 +32,7 @@ def new_figure(width: float, height: float = 3.8) -> Figure:
 
 
 def style_axes(axes: Axes, title: str) -> None:
-    """The title, the grid and the colours that all pictures share."""
+    """Apply the common style to the axes: title, grid lines and colours."""
     axes.set_title(title, loc="left", fontsize=11, pad=10, color="#222222")
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines[["left", "bottom"]].set_color("#BBBBBB")
@@ -42,16 +43,24 @@ def style_axes(axes: Axes, title: str) -> None:
 
 
 def picture_format(picture: Path) -> str:
-    """Raises UserError for what is no picture's name."""
+    """Return the format of a picture (png, svg or pdf), from the ending of its file name.
+
+    Raises UserError for any other ending.
+    """
     kind = picture.suffix.removeprefix(".").lower()
     if kind not in _FORMATS:
         hint = did_you_mean(kind, _FORMATS)
-        raise UserError(f"{picture}: pictures are .png, .svg or .pdf, not {kind!r}{hint}")
+        raise UserError(
+            f"{picture}: a picture must end in .png, .svg or .pdf, not in {kind!r}{hint}"
+        )
     return kind
 
 
 def save_figure(figure: Figure, picture: Path) -> None:
-    """Write a picture, whole or not at all; its name says of what kind. Raises UserError."""
+    """Write a figure to a file, atomically. The ending of the file name selects the format.
+
+    Raises UserError if the ending is not png, svg or pdf, or if the file cannot be written.
+    """
     content = io.BytesIO()
     figure.savefig(content, format=picture_format(picture))
     write_atomically(picture, content.getvalue())

@@ -1,4 +1,7 @@
-"""BLEU by the length of the source: where a fixed context runs out of room, it shows here."""
+"""BLEU by source length.
+
+It shows, for example, how a model with one fixed context vector degrades on long sentences.
+"""
 
 from __future__ import annotations
 
@@ -14,9 +17,14 @@ LENGTH_EDGES = (5, 10, 15, 20, 30, 40, 60)
 
 @dataclass(frozen=True)
 class LengthBucket:
-    """The lines whose source has ``low`` to ``high`` words, both counted in; None is no end.
+    """The lines whose source length lies in a certain range, and their BLEU.
 
-    Words are what whitespace separates. ``bleu`` is the corpus BLEU of these lines (0 to 100).
+    Lengths are in words, which are separated by white space.
+
+    low, high: The range of source lengths, both included. If `high` is None, it has no upper end.
+    lines: The number of lines in this bucket.
+    bleu: The corpus BLEU of these lines, 0 to 100.
+    reference_words, hypothesis_words: The number of words in all references and hypotheses.
     """
 
     low: int
@@ -28,7 +36,7 @@ class LengthBucket:
 
     @property
     def length_ratio(self) -> float:
-        """Hypothesis words for each reference word; nan where the references have no words."""
+        """Hypothesis words per reference word, or NaN if there are no reference words."""
         if not self.reference_words:
             return float("nan")
         return self.hypothesis_words / self.reference_words
@@ -43,24 +51,27 @@ def bleu_by_length(
     lowercase: bool = False,
     tokens: str = "13a",
 ) -> list[LengthBucket]:
-    """Parts the lines by the number of words in the source and scores each part.
+    """Group the lines by the number of words in the source and compute the BLEU of each group.
 
-    ``edges`` are the longest source of each bucket, in words; one more bucket holds whatever is
-    longer. Every line is in exactly one bucket. Empty buckets are left out; the rest come
-    shortest first. ``lowercase``, ``tokens``: scored so.
+    Every line is in exactly one bucket. The result is sorted by length and has no empty buckets.
 
-    Raises UserError where the three numbers of lines differ, there are no lines, or the edges do
-    not rise from at least 1.
+    edges: The maximum source length of each bucket, in words. One more bucket holds longer lines.
+    lowercase, tokens: See `corpus_bleu`.
+
+    Raises UserError if the numbers of lines differ, if there are no lines, or if the edges do not
+    increase or begin below 1.
     """
     if not len(sources) == len(hypotheses) == len(references):
         raise UserError(
             f"{len(sources):,} sources, {len(hypotheses):,} hypotheses and {len(references):,} "
-            "references do not pair up: give the same number of lines in each"
+            "references: the numbers of lines must be equal"
         )
     if not sources:
         raise UserError("there are no lines to score by length: the sources are empty")
     if any(low >= high for low, high in zip((0, *edges), edges, strict=False)):
-        raise UserError(f"the edges {list(edges)} do not rise: give lengths in words, as 5 10 20")
+        raise UserError(
+            f"the edges {list(edges)} do not increase: give lengths in words, such as 5 10 20"
+        )
     parts: list[list[int]] = [[] for _ in range(len(edges) + 1)]
     for line, source in enumerate(sources):
         parts[bisect_left(edges, len(source.split()))].append(line)

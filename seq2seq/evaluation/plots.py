@@ -1,4 +1,4 @@
-"""Pictures: how a run went, and how a translator holds up as sentences grow."""
+"""Plots of training curves, confusion matrices and BLEU by source length."""
 
 from __future__ import annotations
 
@@ -22,14 +22,15 @@ Points = list[tuple[float, float]]
 
 
 def plot_curves(metrics: Path, picture: Path) -> None:
-    """Draws a run's metrics.jsonl: the losses at the left, validation BLEU at the right.
+    """Plot the metrics.jsonl of a run: losses on the left, a quality metric on the right.
 
-    The losses are nats a token. The point of the checkpoint that was kept is marked with its
-    value. A run without BLEU (a language model) shows its validation perplexity instead. Values
-    that are missing or not finite are left out; a line still being written is not read.
+    The losses are in nats per token. The quality metric is validation BLEU. If a run has no BLEU,
+    it is accuracy or else perplexity. The point of the best checkpoint is marked with its value.
+    Missing and non-finite values are left out. An incomplete last line is ignored because the run
+    may still be writing it.
 
-    Raises UserError for a file that cannot be read or has nothing to draw, for a row without what
-    it should hold (naming file and line), and for a picture that is not png, svg or pdf.
+    Raises UserError if `metrics` cannot be read, has no finite loss, or has a malformed row (the
+    message names the file and line), or if the ending of `picture` is not png, svg or pdf.
     """
     rows = read_jsonl(metrics, growing=True)
     train = _points(metrics, rows, "train", "loss")
@@ -41,8 +42,8 @@ def plot_curves(metrics: Path, picture: Path) -> None:
         quality, unit = _points(metrics, rows, "valid", "perplexity"), "Validation perplexity"
     if not (train or valid):
         raise UserError(
-            f"{metrics}: nothing to draw, no row of kind 'train' or 'valid' has a finite loss: "
-            "train for longer, or give the metrics.jsonl of another run"
+            f"{metrics}: nothing to plot: no row of kind 'train' or 'valid' has a finite loss; "
+            "train longer, or give the metrics.jsonl of another run"
         )
     figure = new_figure(width=9.6 if quality else 5.4)
     panels = figure.subplots(1, 2 if quality else 1, squeeze=False, sharex=True)[0]
@@ -65,10 +66,13 @@ def plot_curves(metrics: Path, picture: Path) -> None:
 
 
 def plot_confusion(counts: np.ndarray, names: Sequence[str], picture: Path) -> None:
-    """Draws what was taken for what, [labels, labels]: rows are what was wanted, and the darker a
-    cell, the larger its share of the row; its number is how often.
+    """Plot a confusion matrix and write the plot to `picture`.
 
-    Raises UserError for a picture that is not png, svg or pdf.
+    Rows are the correct labels and columns the predicted ones. Each cell shows its count. The
+    darker a cell, the larger its fraction of the row.
+
+    counts: [labels, labels] int64. names: The labels. Raises UserError if the ending of `picture`
+    is not png, svg or pdf.
     """
     size = 0.42 * len(names) + 2.0
     figure = new_figure(size, size)
@@ -77,8 +81,8 @@ def plot_confusion(counts: np.ndarray, names: Sequence[str], picture: Path) -> N
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     axes.set_xticks(range(len(names)), names, rotation=90)
     axes.set_yticks(range(len(names)), names)
-    axes.set_xlabel("found")
-    axes.set_ylabel("wanted")
+    axes.set_xlabel("predicted label")
+    axes.set_ylabel("correct label")
     for row, column in np.argwhere(counts):
         dark = shares[row, column] > 0.5
         colour = "white" if dark else "black"
@@ -88,15 +92,18 @@ def plot_confusion(counts: np.ndarray, names: Sequence[str], picture: Path) -> N
 
 
 def plot_lengths(systems: Mapping[str, Sequence[LengthBucket]], picture: Path) -> None:
-    """Draws BLEU by the length of the source, one line for each named system.
+    """Plot BLEU against source length, with one curve for each system.
 
-    The number of lines stands under each bucket where the systems agree on it.
+    If all systems have the same number of lines in a bucket, that number is shown below it.
 
-    Raises UserError where no system has a bucket, and for a picture that is not png, svg or pdf.
+    systems: The buckets of each system, by its name. Raises UserError if no system has a bucket,
+    or if the ending of `picture` is not png, svg or pdf.
     """
     ranges = {(bucket.low, bucket.high) for buckets in systems.values() for bucket in buckets}
     if not ranges:
-        raise UserError(f"{picture}: nothing to draw, no system has a line: give texts with lines")
+        raise UserError(
+            f"{picture}: nothing to plot: no system has any lines; give texts that are not empty"
+        )
     order = sorted(
         ranges, key=lambda bucket: (bucket[0], math.inf if bucket[1] is None else bucket[1])
     )
@@ -127,7 +134,7 @@ def _points(path: Path, rows: Sequence[tuple[int, dict[str, Any]]], kind: str, k
         update, value = row.get("update"), row[key]
         if not isinstance(update, int) or not isinstance(value, int | float):
             raise UserError(
-                f"{path}:{number}: 'update' and {key!r} must be numbers: mend or delete the line"
+                f"{path}:{number}: 'update' and {key!r} must be numbers: fix or delete the line"
             )
         if math.isfinite(value):
             points.append((float(update), float(value)))
@@ -137,7 +144,10 @@ def _points(path: Path, rows: Sequence[tuple[int, dict[str, Any]]], kind: str, k
 def _best(
     rows: Sequence[tuple[int, dict[str, Any]]], points: Points, *, highest: bool
 ) -> tuple[float, float]:
-    """The point of the checkpoint that was kept: the last that the run itself called best."""
+    """Return the point of the best checkpoint: the last one that the run marked as best.
+
+    If no row has such a mark, return the point with the highest (or lowest) value.
+    """
     kept = {row.get("update") for _, row in rows if row.get("kind") == "valid" and row.get("best")}
     if called := [point for point in points if point[0] in kept]:
         return called[-1]
@@ -153,7 +163,7 @@ def _updates(axes: Axes) -> None:
 
 
 def _from_zero(axes: Axes) -> None:
-    """Cuts off the margin under zero: neither a loss nor a BLEU goes there."""
+    """Begin the vertical axis at zero or above, because no loss and no score is negative."""
     axes.set_ylim(bottom=max(0.0, axes.get_ylim()[0]))
 
 
@@ -169,7 +179,7 @@ def _draw(
 def _mark(axes: Axes, x: float, y: float, *, above: bool) -> None:
     axes.plot([x], [y], "o", color=COLOURS[1], markersize=8, markeredgecolor="white", zorder=3)
     low, high = axes.get_xlim()
-    # Near a side the words lean inwards, so that they stay in the panel.
+    # Near the left or right edge, the text extends inwards so that it stays inside the panel.
     place = (x - low) / (high - low)
     side = "left" if place < 0.3 else "right" if place > 0.7 else "center"
     axes.annotate(
@@ -204,7 +214,10 @@ def _tick(bounds: tuple[int, int | None], systems: Mapping[str, Sequence[LengthB
 
 
 def _name_ends(figure: Figure, axes: Axes, ends: Sequence[tuple[str, float, str]]) -> None:
-    """Writes each line's name at the right of the panel, level with its end, none on another."""
+    """Write the name of each curve at the right edge of the panel, beside the end of the curve.
+
+    Names that would overlap are moved apart.
+    """
     figure.draw_without_rendering()
     apart = 11.0
     wanted = sorted(

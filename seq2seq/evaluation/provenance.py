@@ -1,4 +1,4 @@
-"""Where a figure came from: the machine, the commit, and whether the tree was clean."""
+"""The origin of a result: the hardware, the git commit, and uncommitted changes."""
 
 from __future__ import annotations
 
@@ -13,14 +13,16 @@ from seq2seq.errors import UserError
 if TYPE_CHECKING:
     import torch
 
-# Rows are recorded one after the other, before the commit that adds them.
+# Changes of these files do not count as uncommitted changes: several results may be recorded before
+# they are committed together.
 RESULT_FILES = ("results.jsonl", "RESULTS.md")
 
 
 def describe_hardware(device: torch.device | None = None) -> dict[str, str | int]:
-    """The machine: cpu (model name), cores (usable by us), threads (torch's), torch (version).
+    """Return a description of the machine.
 
-    With a ``device`` that is a GPU there is also gpu, its name.
+    The keys are cpu (model name), cores (CPU cores that this process may use), threads (number of
+    threads of PyTorch) and torch (its version). If `device` is a GPU, the key gpu holds its name.
     """
     import torch
 
@@ -38,10 +40,10 @@ def describe_hardware(device: torch.device | None = None) -> dict[str, str | int
 
 
 def current_commit(folder: Path) -> str:
-    """The commit that is checked out where ``folder`` lies, in full; "unknown" outside git.
+    """Return the full hash of the commit that is checked out in the git repository of `folder`.
 
-    Ends in "+changes" where the tree has changes that are not in the commit, files of recorded
-    results not counted.
+    The suffix "+changes" is added if the repository has uncommitted changes, other than in files of
+    recorded results. Outside a git repository, return "unknown".
     """
     try:
         head = _git(folder, "rev-parse", "--verify", "--quiet", "HEAD").strip()
@@ -52,32 +54,34 @@ def current_commit(folder: Path) -> str:
 
 
 def dirty_files(folder: Path) -> list[Path]:
-    """What git would not bring back: changed tracked files, and untracked ones not ignored.
+    """Return the absolute paths of all uncommitted files in the git repository of `folder`.
 
-    Takes any folder of a git tree, looks at the whole tree, and gives absolute paths.
-    Raises UserError where git cannot say.
+    These are changed tracked files, and untracked files that are not ignored. Raises UserError if
+    git fails, for example outside a repository.
     """
     root = git_root(folder)
-    # Entries are "XY path", parted by NUL, so that any file name comes through unquoted.
+    # With -z, entries "XY path" are separated by NUL, and git does not quote file names.
     status = _git(root, "status", "--porcelain", "-z", "--no-renames", "--untracked-files=all")
     return [root / entry[3:] for entry in status.split("\0") if entry]
 
 
 def git_root(folder: Path) -> Path:
-    """The top of the git tree that holds a folder. Raises UserError where there is none."""
+    """Return the root folder of the git repository of `folder`. Raises UserError outside of one."""
     return Path(_git(folder, "rev-parse", "--show-toplevel").removesuffix("\n")).resolve()
 
 
 def _git(folder: Path, *arguments: str) -> str:
     command = ["git", "-C", str(folder), *arguments]
-    # Only looking: do not hold the index lock that somebody's commit may need.
+    # git status must not lock the index, because somebody may be committing at the same time.
     environment = {**os.environ, "GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"}
     try:
         done = subprocess.run(command, capture_output=True, env=environment, check=True)
     except (OSError, subprocess.CalledProcessError) as error:
         output = error.stderr.decode(errors="replace") if hasattr(error, "stderr") else str(error)
         reason = " ".join(output.split()) or "no commit yet"
-        raise UserError(f"{folder}: git cannot say what is committed ({reason})") from error
+        raise UserError(
+            f"{folder}: git cannot read the state of the repository ({reason})"
+        ) from error
     return os.fsdecode(done.stdout)
 
 

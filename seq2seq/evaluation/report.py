@@ -1,4 +1,4 @@
-"""What `seq2seq evaluate` prints."""
+"""The output of `seq2seq evaluate`, as JSON or as text."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ from seq2seq.evaluation.evaluate import EvaluationResult
 
 
 def as_json(name: str, result: EvaluationResult, lines: int) -> dict[str, object]:
-    """The result as one JSON object; name: of the set, lines: how many it has."""
+    """Return the result as a dictionary for JSON.
+
+    name: The name of the data set. lines: The number of lines in the set.
+    """
     values: dict[str, object] = {
         "set": name,
         "lines": lines,
@@ -26,9 +29,12 @@ def as_json(name: str, result: EvaluationResult, lines: int) -> dict[str, object
 
 
 def print_report(name: str, result: EvaluationResult, lines: int) -> None:
-    """Print the scores, and BLEU by source length, for a reader."""
+    """Print the scores and, for a translator, a table of BLEU by source length.
+
+    name: The name of the data set. lines: The number of lines in the set.
+    """
     console = Console(highlight=False, soft_wrap=True)
-    console.print(f"{name}: {lines:,} lines, {lines / result.seconds:,.0f} lines a second")
+    console.print(f"{name}: {lines:,} lines, {lines / result.seconds:,.0f} lines per second")
     for score in result.scores:
         console.print(f"{score.name} {score.value:.2f}   {score.signature}", markup=False)
     if not result.by_length:

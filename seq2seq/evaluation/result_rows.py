@@ -1,4 +1,4 @@
-"""Rows of results: one figure each, with all it takes to make that figure again."""
+"""Rows of results.jsonl: each holds the scores of one evaluation and how to reproduce them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 
 __all__ = ["ResultRow", "append_row", "make_row", "read_rows", "render_results", "write_results"]
 
-# What every row holds, and of which type: a row made by hand is checked when it is read.
+# The required fields of a row and their types. Rows are checked when they are read, because a file
+# may have been edited by hand.
 _FIELDS: dict[str, tuple[type, ...]] = {
     "recipe": (str,),
     "variant": (str,),
@@ -62,20 +63,26 @@ def make_row(
     device: torch.device | None = None,
     training: Mapping[str, object] | None = None,
 ) -> ResultRow:
-    """One result, ready for `append_row`: what is given, and the hardware, commit and date of now.
+    """Return one row for `append_row`, with the current hardware, commit and date added.
 
-    ``decoding`` holds the settings of the search, as ``{"beam": 5, "length_penalty": 1.0}`` (a
-    beam of 1 is greedy), and is empty where nothing was searched. ``parameters`` are counted in
-    ones; ``training_minutes`` is None where unknown; ``seconds`` is how long the ``lines`` took
-    on ``device``. ``command`` is the one that makes the figure again. The commit is that of the
-    repository around the working directory. ``training`` holds the ``hardware`` and the ``commit``
-    of the training, where they are known.
+    The commit is that of the git repository of the working directory.
 
-    Raises UserError for a score that is not finite.
+    decoding: The settings of the search, such as `{"beam": 5, "length_penalty": 1.0}`. A beam of 1
+    is greedy search. Empty if there was no search.
+    parameters: The number of parameters of the model.
+    training_minutes: The minutes of training, or None if unknown.
+    seconds, lines: The evaluation took this long for this many lines on `device`.
+    command: The command that reproduces the scores.
+    training: The `hardware` and the `commit` of the training, if they are known.
+
+    Raises UserError if a score is not finite.
     """
     for score in scores:
         if not math.isfinite(score.value):
-            raise UserError(f"{score.name} of {variant} on {split} is {score.value}: not recorded")
+            raise UserError(
+                f"{score.name} of {variant} on {split} is {score.value}, not a finite number: "
+                "the result was not recorded"
+            )
     return {
         "recipe": recipe,
         "variant": variant,
@@ -96,13 +103,13 @@ def make_row(
 
 
 def append_row(path: Path, row: ResultRow, *, require_clean: Path | None) -> None:
-    """Adds a row to a results.jsonl, all of it or nothing; it is on the disk when this returns.
+    """Append a row to a results.jsonl, completely or not at all, and flush it to the disk.
 
-    ``require_clean`` is a folder whose whole git tree must hold nothing uncommitted but the file
-    itself and the RESULTS.md beside it: a recorded figure must belong to a commit.
+    require_clean: A folder whose git repository must not have uncommitted changes, because a
+    recorded result must belong to a commit. Files named results.jsonl and RESULTS.md do not count.
 
-    Raises UserError for a dirty tree (naming the first files), where the file ends in a line
-    that was cut short (naming file and line), and where the file cannot be written.
+    Raises UserError if there are uncommitted changes (the message names the first files), if the
+    file ends in an incomplete line (it names the line), or if the file cannot be written.
     """
     if require_clean is not None:
         require_clean_tree(path, require_clean)
@@ -110,52 +117,54 @@ def append_row(path: Path, row: ResultRow, *, require_clean: Path | None) -> Non
 
 
 def require_clean_tree(path: Path, folder: Path) -> None:
-    """Raises UserError where the git tree of `folder` holds anything uncommitted but recorded
-    results, of which no figure is made: to be asked before a long evaluation, too. `path`: what is
-    to be recorded in, and is named."""
+    """Raise UserError if the git repository of `folder` has uncommitted changes.
+
+    Changes of results.jsonl and RESULTS.md do not count. Call this before a long evaluation too, so
+    that its result can be recorded. path: The results.jsonl, which the message names.
+    """
     dirty = [file for file in dirty_files(folder) if file.name not in RESULT_FILES]
     if dirty:
         root = git_root(folder)
         names = ", ".join(file.relative_to(root).as_posix() for file in dirty[:3])
         more = f" and {len(dirty) - 3} more" if len(dirty) > 3 else ""
         raise UserError(
-            f"{path}: nothing recorded, {root} has changes that are not committed "
-            f"({names}{more}): commit or stash them first"
+            f"{path}: the result was not recorded: {root} has uncommitted changes "
+            f"({names}{more}); commit or stash them first"
         )
 
 
 def read_rows(path: Path) -> list[ResultRow]:
-    """The rows of a results.jsonl in file order.
+    """Return the rows of a results.jsonl, in the order of the file.
 
-    Raises UserError, naming file and line, for a line that is not JSON, that was cut short, or
-    that lacks a field or has one of the wrong type.
+    Raises UserError, which names the file and line, if a line is not JSON, is incomplete, lacks a
+    field, or has a field of the wrong type.
     """
     rows = []
     for number, row in read_jsonl(path):
         for name, types in _FIELDS.items():
             if not isinstance(row.get(name, Ellipsis), types):
-                wrong = f"has a wrong {name!r}" if name in row else f"has no {name!r}"
-                raise UserError(f"{path}:{number}: the row {wrong}: mend or delete the line")
+                wrong = f"has a wrong type of {name!r}" if name in row else f"has no {name!r}"
+                raise UserError(f"{path}:{number}: the row {wrong}: fix or delete the line")
         for metric in row["metrics"]:
             if not _is_score(metric):
                 raise UserError(
                     f"{path}:{number}: a metric needs a name, a value that is a number, and a "
-                    "signature: mend the line"
+                    "signature: fix the line"
                 )
         rows.append(row)
     return rows
 
 
 def write_results(folder: Path) -> Path:
-    """Makes RESULTS.md from the results.jsonl of a folder, and gives its path.
+    """Generate RESULTS.md from the results.jsonl of a folder and return the path of RESULTS.md.
 
-    Raises UserError where the rows cannot be read or the file cannot be written.
+    Raises UserError if the rows cannot be read or the file cannot be written.
     """
     folder = folder.resolve()
     text = render_results(read_rows(folder / "results.jsonl"), f"Results: {folder.name}")
     header = f'<!-- made by "seq2seq results {_shown(folder)}" from results.jsonl; do not edit -->'
     target = folder / "RESULTS.md"
-    # A command may hold bytes of a file name that are no text; they must not stop the table.
+    # A command may contain a file name that is not valid UTF-8. This must not stop the page.
     write_atomically(target, f"{header}\n\n{text}".encode(errors="replace"))
     return target
 
@@ -170,7 +179,7 @@ def _is_score(metric: object) -> bool:
 
 
 def _shown(folder: Path) -> str:
-    """The folder as one types it at the top of the repository: the same text on every machine."""
+    """Return the path of the folder from the root of the repository, equal on every machine."""
     try:
         return folder.relative_to(git_root(folder)).as_posix()
     except UserError:

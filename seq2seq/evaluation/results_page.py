@@ -1,4 +1,4 @@
-"""Rows of results as a page of markdown."""
+"""Render rows of results as a Markdown page."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ Values = dict[str, float]
 
 
 def render_results(rows: Sequence[ResultRow], title: str) -> str:
-    """The page: a table of all rows, the signatures of its metrics, and the command of each row.
+    """Return a Markdown page: a table of all rows, the signatures of the metrics, and the commands.
 
-    Rows of the same variant, split and decoding stand together, in the order in which the first
-    of them was recorded. Where such a group has several seeds, a line under it gives mean ±
-    sample standard deviation over the seeds, each seed by its latest row with that metric.
+    Rows of the same variant, split and decoding form a group. The groups are in the order in which
+    their first rows were recorded. If a group has several seeds, its last line shows the mean ±
+    sample standard deviation over the seeds. For each seed, the latest row with the metric counts.
     """
     page = [f"# {_plain(title)}", ""]
     if not rows:
@@ -34,9 +34,10 @@ def render_results(rows: Sequence[ResultRow], title: str) -> str:
 
 
 def describe_decoding(decoding: Mapping[str, object]) -> str:
-    """The settings of a search in a few words: "greedy", "beam 5, α 1.0", "–" for none.
+    """Return a short description of a search, such as "greedy" or "beam 5, α 1.0".
 
-    A length penalty does not change a greedy search and is left out there.
+    Without settings, return "–". The length penalty is left out for greedy search, because it has
+    no effect there.
     """
     rest = {key: value for key, value in decoding.items() if value is not None}
     beam, alpha = rest.pop("beam", None), rest.pop("length_penalty", None)
@@ -62,7 +63,7 @@ def _values(row: ResultRow) -> Values:
 def _table(rows: Sequence[ResultRow]) -> list[str]:
     values = [_values(row) for row in rows]
     names = list(dict.fromkeys(name for row_values in values for name in row_values))
-    # One number of decimals a column: two suit BLEU, a column of fractions needs four.
+    # All values of a column have the same number of decimals: four if all are below 1, else two.
     decimals = {
         name: 2 if max(abs(row_values.get(name, 0.0)) for row_values in values) >= 1 else 4
         for name in names
@@ -82,7 +83,7 @@ def _table(rows: Sequence[ResultRow]) -> list[str]:
                 for name in names
             ]
             lines.append(_line([str(number), *group, *metrics, *_about(row)]))
-        # A seed that was run twice counts once, and one that was scored in two ways in both.
+        # If a seed has several rows, the last value of each metric counts.
         seeds: dict[int, Values] = {}
         for row in together:
             seeds.setdefault(row["seed"], {}).update(_values(row))
@@ -94,8 +95,11 @@ def _table(rows: Sequence[ResultRow]) -> list[str]:
 
 
 def _about(row: ResultRow) -> list[str]:
-    """The last columns. What a model was trained on, and at which commit, is said where it is
-    known; of an older row, what it was scored on."""
+    """Return the last columns: seed, parameters, training time, speed, hardware and commit.
+
+    Hardware and commit are those of the training. Older rows do not state them; their columns show
+    the hardware and commit of the evaluation.
+    """
     minutes, seconds = row["training_minutes"], row["seconds"]
     training = row.get("training", row)
     return [
@@ -104,7 +108,7 @@ def _about(row: ResultRow) -> list[str]:
         "–" if minutes is None else f"{minutes:,.1f}",
         f"{row['lines'] / seconds:,.1f}" if seconds > 0 else "–",
         _hardware(training["hardware"]),
-        # A commit is found by its first letters; that it was not all is said.
+        # The first digits identify a commit. The suffix "+changes" must not be cut off.
         training["commit"][:10] + ("+changes" if training["commit"].endswith("+changes") else ""),
     ]
 
@@ -125,7 +129,10 @@ def _spread(seeds: Sequence[Values], name: str, decimals: int) -> str:
 
 
 def _signatures(rows: Sequence[ResultRow]) -> list[str]:
-    """One line a metric; where rows were counted differently, one line for each way."""
+    """Return one line with the signature of each metric.
+
+    If a metric has different signatures, there is one line for each, which lists its rows.
+    """
     ways_by_name: dict[str, dict[str, list[int]]] = {}
     for number, row in enumerate(rows, start=1):
         for metric in row["metrics"]:
@@ -146,12 +153,12 @@ def _line(cells: Iterable[str], *, plain: bool = True) -> str:
 
 
 def _plain(text: str) -> str:
-    """Text that markdown shows as it is, in a table too."""
+    """Escape a text so that Markdown shows it unchanged, also in a table."""
     return re.sub(r"([\\|*`<>\[\]])", r"\\\1", " ".join(text.split()))
 
 
 def _code(text: str) -> list[str]:
-    """A block of code, fenced by more backticks than the text has in a row."""
+    """Return a code block. Its fence is longer than any sequence of backticks in the text."""
     longest = max(map(len, re.findall("`+", text)), default=0)
     fence = "`" * max(3, longest + 1)
     return [f"{fence}sh", text.strip("\n"), fence]

@@ -1,4 +1,4 @@
-"""BLEU and chrF of a whole corpus, as sacrebleu counts them (Post 2018, Popović 2015)."""
+"""Corpus BLEU and chrF, computed by sacreBLEU (Post 2018; chrF: Popović 2015)."""
 
 from __future__ import annotations
 
@@ -13,10 +13,12 @@ from seq2seq.errors import UserError
 
 @dataclass(frozen=True)
 class Score:
-    """One figure: what it is called, how much (BLEU and chrF: 0 to 100), how it was counted.
+    """The value of one metric.
 
-    ``signature`` is sacrebleu's own; a metric that sacrebleu does not count says in a few words
-    what it is over, or is empty.
+    name: The name of the metric.
+    value: The value. BLEU and chrF range from 0 to 100.
+    signature: How the value was computed. For BLEU and chrF, it is the signature of sacreBLEU. For
+    other metrics, it says what was counted (such as "1,000 tokens"), or is empty.
     """
 
     name: str
@@ -31,23 +33,26 @@ def corpus_bleu(
     lowercase: bool = False,
     tokens: str = "13a",
 ) -> float:
-    """The corpus BLEU (0 to 100; effective order off), and nothing on stderr.
+    """Return the corpus BLEU, 0 to 100, without effective order.
 
-    Takes detokenized lines, one reference a hypothesis. Training calls it at every validation,
-    where sacrebleu's hint about tokenized full stops would be said again and again.
+    Training calls this at every validation. So it suppresses the warning of sacreBLEU about
+    hypotheses that seem to be tokenized, which would be repeated each time.
 
-    Raises UserError where the numbers of lines differ or there are none.
+    hypotheses, references: Detokenized lines, one reference for each hypothesis. lowercase: Ignore
+    case. tokens: The tokenizer of sacreBLEU, such as "13a" or "zh".
+
+    Raises UserError if the numbers of lines differ or if there are no lines.
     """
     _refuse_unpaired(hypotheses, references)
-    # `force` silences the hint and changes no figure.
+    # `force` suppresses the warning and does not change the score.
     metric = BLEU(lowercase=lowercase, tokenize=tokens, force=True)
     return float(metric.corpus_score(hypotheses, [references]).score)
 
 
 def bleu_signature(*, lowercase: bool = False, tokens: str = "13a") -> str:
-    """sacrebleu's own for what `corpus_bleu` counts."""
+    """Return the sacreBLEU signature of the score that `corpus_bleu` computes."""
     metric = BLEU(lowercase=lowercase, tokenize=tokens, force=True)
-    metric.corpus_score(["one"], [["one"]])  # it is known only then how many references there are
+    metric.corpus_score(["one"], [["one"]])  # the signature contains the number of references
     return str(metric.get_signature())
 
 
@@ -58,12 +63,14 @@ def corpus_scores(
     lowercase: bool = False,
     tokens: str = "13a",
 ) -> list[Score]:
-    """BLEU and chrF of a corpus, equal to what the sacrebleu command prints.
+    """Return BLEU and chrF of a corpus, in this order, as the command `sacrebleu` computes them.
 
-    Takes detokenized lines, one reference a hypothesis; gives the two scores in that order, each
-    with sacrebleu's signature. sacrebleu's hint about tokenized full stops is let through here.
+    Each score carries its sacreBLEU signature. Warnings of sacreBLEU are not suppressed.
 
-    Raises UserError where the numbers of lines differ or there are none.
+    hypotheses, references: Detokenized lines, one reference for each hypothesis. lowercase: Ignore
+    case. tokens: The tokenizer of sacreBLEU for BLEU, such as "13a" or "zh".
+
+    Raises UserError if the numbers of lines differ or if there are no lines.
     """
     _refuse_unpaired(hypotheses, references)
     scores = []
@@ -72,7 +79,7 @@ def corpus_scores(
         ("chrF", CHRF(lowercase=lowercase)),
     ):
         value = float(metric.corpus_score(hypotheses, [references]).score)
-        # Only after scoring: the signature holds the number of references that were seen.
+        # The signature is complete only after scoring: it contains the number of references.
         scores.append(Score(name, value, str(metric.get_signature())))
     return scores
 
@@ -80,8 +87,8 @@ def corpus_scores(
 def _refuse_unpaired(hypotheses: Sequence[str], references: Sequence[str]) -> None:
     if len(hypotheses) != len(references):
         raise UserError(
-            f"{len(hypotheses):,} hypotheses cannot be scored against {len(references):,} "
-            "references: give one reference line for each hypothesis line"
+            f"there are {len(hypotheses):,} hypotheses but {len(references):,} references: "
+            "give one reference line for each hypothesis line"
         )
     if not hypotheses:
         raise UserError("there are no lines to score: the hypotheses and the references are empty")

@@ -224,7 +224,9 @@ class AttentionGraph(ContextGraph):
             case "additive":
                 q = graph.product(query, to_array(self.module.query.weight), bound=self.query_bound)
                 q = by_source(q, -1, 1, size)
-                joined = graph.op("Tanh", graph.op("Add", q, graph.op("Unsqueeze", keys, graph.ids(1))))
+                joined = graph.op(
+                    "Tanh", graph.op("Add", q, graph.op("Unsqueeze", keys, graph.ids(1)))
+                )
                 flat = graph.reshape(joined, -1, size)  # [B · K · S, A]
                 scores = graph.product(flat, to_array(self.module.score.weight), bound=1.0)
                 shape = graph.op("Shape", joined, start=0, end=3)

@@ -87,7 +87,10 @@ class DecoderGraph:
         source, [N, H]; the next state; the attention [B, K, S] or None."""
         decoder, vectors = self.decoder, to_array(self.decoder.embedding.weight)
         constants = self._constants()
-        before = [[f"state.{layer}.{part}" for part in range(decoder.parts)] for layer in range(len(self.layers))]
+        before = [
+            [f"state.{layer}.{part}" for part in range(decoder.parts)]
+            for layer in range(len(self.layers))
+        ]
         shares, weights, asked = [], None, False
         if self.context is not None and (decoder.classic or decoder.context.query_independent):
             query = before[0][0] if decoder.classic else None
@@ -144,7 +147,9 @@ class DecoderGraph:
         """tanh(W [h ; y ; c] + b)."""
         if self.context is None:
             return hidden
-        weight, bias = (to_array(part) for part in (self.decoder.readout.weight, self.decoder.readout.bias))
+        weight, bias = (
+            to_array(part) for part in (self.decoder.readout.weight, self.decoder.readout.bias)
+        )
         H, E = self.decoder.hidden, self.decoder.embedding.embedding_dim
         vectors = to_array(self.decoder.embedding.weight)
         table = tables.add(vectors, weight[:, H : H + E], bias + constants[0])
@@ -156,7 +161,5 @@ class DecoderGraph:
         """readout [N, E] → log p [N, V]."""
         output = self.decoder.output
         bound = self.bounds[-1] if self.context is None else 1.0
-        logits = graph.product(
-            readout, to_array(output.weight), to_array(output.bias), bound=bound
-        )
+        logits = graph.product(readout, to_array(output.weight), to_array(output.bias), bound=bound)
         return graph.op("LogSoftmax", logits, axis=-1)

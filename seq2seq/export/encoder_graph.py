@@ -138,9 +138,7 @@ def _pooling_weights(graph: GraphBuilder, pooling: Any, encoded: Encoded) -> str
     keys = graph.product(encoded.states, key, key_bias, bound=encoded.bound)
     queries = to_array(pooling.queries.weight)
     scores = graph.product(graph.op("Tanh", keys), queries, bound=1.0)
-    scores = graph.op(
-        "Transpose", encoded.restore(graph, scores, len(queries)), perm=[1, 2, 0]
-    )
+    scores = graph.op("Transpose", encoded.restore(graph, scores, len(queries)), perm=[1, 2, 0])
     return graph.op("Softmax", scores, axis=-1)
 
 
@@ -169,5 +167,7 @@ def _average(
         graph.product(
             graph.reshape(mean, -1, of_states.shape[1]), of_states, bias, bound=encoded.bound
         ),
-        graph.product(graph.reshape(words, -1, of_words.shape[1]), of_words, bound=encoded.embedded.bound),
+        graph.product(
+            graph.reshape(words, -1, of_words.shape[1]), of_words, bound=encoded.embedded.bound
+        ),
     )

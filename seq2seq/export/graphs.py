@@ -59,9 +59,7 @@ def _writing_graphs(model: Model, tables: Tables, ranges: Ranges) -> GraphSet:
         graphs["encode"] = _encode_graph(model, decoder, tables, ranges)
     graphs["step"] = _step_graph(decoder, tables, len(model.codec.target))
     graphs["prepare"] = tables.model()
-    axes = {
-        value.name: value.shape.index("S") if "S" in value.shape else None for value in memory
-    }
+    axes = {value.name: value.shape.index("S") if "S" in value.shape else None for value in memory}
     return GraphSet(graphs, [state.name for state in decoder.states], axes)
 
 
@@ -77,9 +75,7 @@ def _encode_graph(
     for name, value in context.prepare(graph, encoded).items():
         graph.rename(value, name)
     states = [TensorType(state.name, np.float32, ("B", state.shape[1])) for state in decoder.states]
-    return graph.model(
-        "encode", [_TOKENS, *tables.inputs[before:]], [*states, *context.memory()]
-    )
+    return graph.model("encode", [_TOKENS, *tables.inputs[before:]], [*states, *context.memory()])
 
 
 def _encode(

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from seq2seq.errors import UserError
-from seq2seq.export.artifact import Export
 from seq2seq.export.array_log_probabilities import ArrayLogProbabilities
+from seq2seq.export.artifact import Export
 from seq2seq.export.sessions import Session
 
 _PREFIX = "next."

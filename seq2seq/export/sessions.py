@@ -9,7 +9,6 @@ import numpy as np
 
 from seq2seq.errors import UserError
 
-
 _threads = 1  # of a session that does not name its own number
 
 

@@ -1,1 +1,1 @@
-"""The networks of the tasks, each a few lines that join the parts of `seq2seq.nn`."""
+"""The network of each task, assembled from the parts in `seq2seq.nn`, and the model folder."""

@@ -1,4 +1,4 @@
-"""N vs 1: a text of any length gets one label."""
+"""The network of text classification: a text of any length gets one label (N vs 1)."""
 
 from __future__ import annotations
 
@@ -12,10 +12,16 @@ from seq2seq.text.batching import Batch
 
 
 class ClassifierNetwork(Network):
-    """An encoder whose summary of the text is what the label is read from."""
+    """An encoder and an output layer that predicts the label from the encoder's summary.
+
+    Args:
+        config: The configuration of the model.
+        size: V, the size of the vocabulary.
+        labels: Number of labels.
+        pad: Id of the padding token. Its embedding starts as zero.
+    """
 
     def __init__(self, config: Config, size: int, labels: int, pad: int) -> None:
-        """size: V; labels: their number; pad: the id embedded as zero at first."""
         super().__init__()
         vectors = factory.build_embedding(size, config.encoder.embedding, pad)
         self.encoder = factory.build_encoder(config, vectors)
@@ -24,9 +30,11 @@ class ClassifierNetwork(Network):
 
     @property
     def output(self) -> nn.Linear:
+        """The output layer, which maps a summary [B, C] to one logit per label."""
         return self.label
 
     def readouts(self, batch: Batch, hidden: object = None) -> tuple[Tensor, None]:
+        """Return the summaries [B, C] and no state. `hidden` is ignored."""
         with record_function("encoder"):
             summary = self.encoder(batch.source, batch.lengths).summary  # [B, C]
         return self.dropout(summary), None

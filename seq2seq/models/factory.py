@@ -1,4 +1,4 @@
-"""The parts of `seq2seq.nn` as a configuration wants them, for the networks to join."""
+"""Functions that build the parts of a network from its configuration."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from seq2seq.nn.encoder import Encoder
 
 
 def build_embedding(vocabulary: int, size: int, pad: int) -> nn.Embedding:
-    """Fresh vectors of V tokens; that of `pad` is zero at first."""
+    """Return newly initialised embeddings [V, E]. The embedding of the id `pad` is zero."""
     vectors = nn.Embedding(vocabulary, size, padding_idx=pad)
-    # Small enough that a tied output starts near the uniform distribution.
+    # With these small values, a tied output layer starts near the uniform distribution.
     nn.init.normal_(vectors.weight, std=size**-0.5)
     nn.init.zeros_(vectors.weight[pad].data)
     return vectors
 
 
 def build_encoder(config: Config, vectors: nn.Embedding) -> Encoder:
-    """The recurrent one, over tokens with these embeddings."""
+    """Return the recurrent encoder of a configuration. vectors: its embeddings [V, E]."""
     settings, context = config.encoder, config.context
     return Encoder(
         vectors,
@@ -47,7 +47,7 @@ def build_encoder(config: Config, vectors: nn.Embedding) -> Encoder:
 
 
 def build_decoder(config: Config, vectors: nn.Embedding, fed: Context) -> Decoder:
-    """Over tokens with these embeddings, fed from this context."""
+    """Return the decoder of a configuration. vectors: its embeddings [V, E]. fed: its context."""
     settings = config.decoder
     return Decoder(
         vectors,
@@ -67,7 +67,7 @@ def build_decoder(config: Config, vectors: nn.Embedding, fed: Context) -> Decode
 
 
 def build_context(config: Config) -> Context:
-    """How the source reaches the decoder."""
+    """Return the context of a configuration, which passes the source to the decoder."""
     settings, state, query = config.context, config.encoder.state_size, config.decoder.hidden
     value = state + (config.encoder.embedding if settings.shortcut else 0)
     match settings.kind:

@@ -1,9 +1,10 @@
-"""A model folder: complete, and can be moved.
+"""Save and load model folders.
 
     config.toml  tokenizer.model  model.safetensors  README.md (the model card)  manifest.json
 
-Opening one runs nobody's code: text, a SentencePiece model and safetensors, each as the manifest
-lists it. (The card may be changed: nothing reads it.)
+A model folder is complete and can be moved. Loading it runs no code from the folder, because it
+holds only text, a SentencePiece model and safetensors. The manifest lists a checksum of every file.
+You may edit the model card: seq2seq does not read it.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ from seq2seq.text.codec import Codec
 
 _log = logging.getLogger(__name__)
 
-# Another number where networks compute something else of the same weights.
+# Increase this number when the networks compute different results from the same weights.
 _WEIGHTS_VERSION = "3"
 
 _CONFIG, _WEIGHTS, _CARD = "config.toml", "model.safetensors", "README.md"
@@ -46,7 +47,7 @@ _CONFIG, _WEIGHTS, _CARD = "config.toml", "model.safetensors", "README.md"
 
 @dataclass(frozen=True)
 class Model:
-    """A network with the configuration that shaped it and the codec that feeds it."""
+    """A network, its configuration, and the codec that converts text to ids and back."""
 
     config: Config
     codec: Codec
@@ -54,7 +55,7 @@ class Model:
 
 
 def build_model(config: Config, codec: Codec) -> Model:
-    """A network with fresh weights from torch's generator."""
+    """Return a model with new weights, sampled from PyTorch's global random number generator."""
     source, target, task = codec.source, codec.target, config.task
     network: Network
     if not task.has_source:
@@ -73,9 +74,10 @@ def build_model(config: Config, codec: Codec) -> Model:
 
 
 def save_model(folder: Path, model: Model, card: str) -> None:
-    """Write the folder whole; one that has the name already is replaced.
+    """Write a model folder and replace an existing folder of that name in one step.
 
-    Its configuration names the data sets without absolute paths: see `find_model_data`.
+    The saved configuration names the data sets without absolute paths, see `find_model_data`.
+    card: the Markdown text of the model card. Raises OSError if a file cannot be written.
     """
     named = model.config.model_copy(update={"data": name_data(model.config.data)})
     with atomic_folder(folder) as aside:
@@ -88,30 +90,34 @@ def save_model(folder: Path, model: Model, card: str) -> None:
 
 @contextmanager
 def _explain_unreadable(folder: Path) -> Iterator[None]:
-    """Within it, a file that may not be read raises UserError."""
+    """Turn any OSError in the `with` block into a UserError that names the unreadable file."""
     try:
         yield
     except OSError as error:
         raise UserError(
-            f"{error.filename or folder}: cannot be read ({error.strerror or error}): ask its "
-            "owner for the right to read it, or copy the folder again"
+            f"{error.filename or folder}: cannot be read ({error.strerror or error}); ask its "
+            "owner for read permission, or copy the folder again"
         ) from None
 
 
 def load_model_config(folder: Path) -> Config:
-    """The configuration in a model folder. Raises UserError where the folder is not complete, or
-    may not be read."""
+    """Return the configuration in a model folder.
+
+    Raises UserError if the folder is not complete or cannot be read.
+    """
     with _explain_unreadable(folder):
         return _load_config(folder)
 
 
 def _load_config(folder: Path) -> Config:
+    """Do the work of `load_model_config`, but raise OSError for an unreadable file."""
     if not folder.is_dir():
-        raise UserError(f"{folder}: no such model folder")
-    hint = f"; did you mean {folder / 'model'}?" if (folder / "model").is_dir() else ""
+        raise UserError(f"{folder}: no such model folder; check the path")
+    inner = folder / "model"
+    hint = f"did you mean {inner}?" if inner.is_dir() else "copy the folder again"
     for name in (_CONFIG, _WEIGHTS):
         if not (folder / name).is_file():
-            raise UserError(f"{folder / name} is missing: the model folder is not complete{hint}")
+            raise UserError(f"{folder / name} is missing: the model folder is not complete; {hint}")
     read_manifest(folder).check(folder, [_CONFIG])
     try:
         values = tomllib.loads((folder / _CONFIG).read_text(encoding="utf-8"))
@@ -121,11 +127,15 @@ def _load_config(folder: Path) -> Config:
 
 
 def load_model(folder: Path, tasks: Sequence[Task] = (), *, locate_data: bool = False) -> Model:
-    """Read a model folder onto the CPU, ready to be run. tasks: those that it may have, or any;
-    locate_data: give its data sets the paths that they have on this machine.
+    """Load a model folder onto the CPU, in evaluation mode.
 
-    Raises UserError for a folder that is not a model folder, that lacks a file or whose files do
-    not fit each other or may not be read, and for a model of another task.
+    Args:
+        folder: The model folder.
+        tasks: The accepted tasks of the model. If empty, every task is accepted.
+        locate_data: Replace the names of its data sets by their paths on this machine.
+
+    Raises UserError if the folder is not a complete model folder, if a file cannot be read or does
+    not fit the others, or if the model has another task.
     """
     with _explain_unreadable(folder):
         config = _load_config(folder)
@@ -145,16 +155,18 @@ def load_model(folder: Path, tasks: Sequence[Task] = (), *, locate_data: bool = 
     model.network.eval()
     parameters = sum(p.numel() for p in model.network.parameters())
     name = config.task.name
-    _log.debug("%s: task %r, format %d, %d parameters", folder, name, manifest.format, parameters)
+    _log.debug(
+        "%s: model of task %r, format %d, %d parameters", folder, name, manifest.format, parameters
+    )
     return model
 
 
 def find_model_data(folder: Path, config: Config) -> DataConfig:
-    """The data sets that the configuration of a model folder names, with the paths of this machine.
+    """Return the data sets of a model's configuration, with their paths on this machine.
 
-    A model that still lies in the run folder that made it: the paths that the run read. Otherwise,
-    and for files that are no longer there, names are looked up from the model folder, then from
-    `$SEQ2SEQ_DATA`.
+    If the model is still in the run folder of its training, the paths are those that the training
+    read. Otherwise, or if such a file no longer exists, the file's name is looked up in the model
+    folder and then in `$SEQ2SEQ_DATA`.
     """
     beside = folder.resolve().parent / _CONFIG
     made_with = None
@@ -163,49 +175,64 @@ def find_model_data(folder: Path, config: Config) -> DataConfig:
         if are_names_of(config.data, run.data):
             made_with = run.data
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, UserError):
-        pass  # it is not the configuration of a run
-    _log.debug("%s: data sets %s", folder, f"as in {beside}" if made_with else "by their names")
+        pass  # the model folder is not in a run folder
+    source = f"the paths in {beside}" if made_with else "their names"
+    _log.debug("%s: finding the data sets by %s", folder, source)
     return find_data(config.data, folder, made_with)
 
 
 def save_weights(path: Path, network: torch.nn.Module) -> None:
-    """All weights as safetensors; tied ones once. Raises OSError where they cannot be written."""
-    # On a GPU, cuDNN keeps the weights of a layer in one piece of memory, which safetensors would
-    # take for tied ones.
+    """Write all weights of a network as safetensors. Tied weights are written once.
+
+    Raises OSError if the file cannot be written.
+    """
+    # On a GPU, the weights of a cuDNN layer share one block of memory. safetensors would mistake
+    # them for tied weights, so copy them to the CPU.
     weights = {name: weight.detach().cpu() for name, weight in network.named_parameters()}
     path.touch()
-    mode = stat.S_IMODE(path.stat().st_mode)  # what the umask allows
+    mode = stat.S_IMODE(path.stat().st_mode)  # the permissions that the umask allows
     try:
         safetensors.torch.save_file(weights, str(path), metadata={"seq2seq": _WEIGHTS_VERSION})
     except SafetensorError as error:
         raise OSError(errno.EIO, f"cannot be written: {error}", str(path)) from None
-    path.chmod(mode)  # safetensors 0.8 leaves a file that its owner alone may read
+    path.chmod(mode)  # safetensors 0.8 makes the file readable by its owner only
 
 
 def load_weights(path: Path, network: torch.nn.Module) -> None:
-    """Fill `network`. Raises UserError where the file is broken, is of another version of the
-    networks, or holds other shapes; OSError where it cannot be read."""
-    with path.open("rb"):  # safetensors says of a file that may not be read that it is missing
+    """Load the weights in a safetensors file into a network.
+
+    Raises UserError if the file is damaged, belongs to another version of the networks, or does not
+    match the network's weights. Raises OSError if the file cannot be read.
+    """
+    with path.open("rb"):  # raise the real error: safetensors calls an unreadable file missing
         pass
     try:
         with safe_open(str(path), "pt") as file:
             version = (file.metadata() or {}).get("seq2seq", "1")
             if version != _WEIGHTS_VERSION:
                 raise UserError(
-                    f"{path}: of networks of version {version}, and these are of version "
-                    f"{_WEIGHTS_VERSION}, "
-                    "which compute something else of the same weights: train anew, or use the "
-                    "seq2seq that wrote it"
+                    f"{path}: the weights belong to version {version} of the networks, but this "
+                    f"seq2seq has version {_WEIGHTS_VERSION}; train the model again, or use the "
+                    "version of seq2seq that saved it"
                 )
             weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         _, unknown = network.load_state_dict(weights, strict=False)
     except (SafetensorError, json.JSONDecodeError) as error:
-        raise UserError(f"{path}: broken, no safetensors file ({error})") from None
+        raise UserError(
+            f"{path}: not a valid safetensors file ({error}); copy the folder again"
+        ) from None
     except RuntimeError as error:
         detail = " ".join(str(error).split())
-        raise UserError(f"{path}: does not fit its config.toml: {detail[:200]}") from None
-    every = list(network.named_parameters(remove_duplicate=False))  # tied ones: one of their names
+        raise UserError(
+            f"{path}: the weights do not fit config.toml ({detail[:200]}); copy the folder again"
+        ) from None
+    # The file holds tied weights under only one of their names.
+    every = list(network.named_parameters(remove_duplicate=False))
     filled = {id(weight) for name, weight in every if name in weights}
     wrong = unknown + [name for name, weight in every if id(weight) not in filled]
     if wrong:
-        raise UserError(f"{path}: does not fit its config.toml: {', '.join(wrong)[:200]}")
+        names = ", ".join(wrong)[:200]
+        raise UserError(
+            f"{path}: the weights do not fit config.toml (missing or unexpected: {names}); "
+            "copy the folder again"
+        )

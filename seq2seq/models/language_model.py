@@ -1,4 +1,4 @@
-"""N vs N: every token of a text is predicted from those before it."""
+"""The network of a language model: it predicts each token from the tokens before it (N vs N)."""
 
 from __future__ import annotations
 
@@ -16,19 +16,29 @@ from seq2seq.text.batching import Batch
 
 
 class LanguageModelNetwork(Network):
-    """A decoder without a source (Mikolov et al. 2010; Zaremba et al. 2014)."""
+    """A decoder without a source (Mikolov et al. 2010; Zaremba et al. 2014).
+
+    Args:
+        config: The configuration of the model.
+        size: V, the size of the vocabulary.
+        pad: Id of the padding token. Its embedding starts as zero.
+    """
 
     def __init__(self, config: Config, size: int, pad: int) -> None:
-        """size: V; pad: the id embedded as zero at first."""
         super().__init__()
         vectors = factory.build_embedding(size, config.decoder.embedding, pad)
         self.decoder = factory.build_decoder(config, vectors, NoContext())
 
     @property
     def output(self) -> nn.Linear:
+        """The decoder's output layer, which maps a readout to V logits."""
         return self.decoder.output
 
     def readouts(self, batch: Batch, hidden: HiddenState | None) -> tuple[Tensor, HiddenState]:
+        """Return the readouts [B, T, E] and the recurrent state at the end of the batch.
+
+        hidden: the recurrent state before the batch, or None at the beginning of a text.
+        """
         with record_function("decoder"):
             state = self.decoder.start_without_source(len(batch.inputs))
             if hidden is not None:
@@ -37,5 +47,8 @@ class LanguageModelNetwork(Network):
         return r, after.recurrent
 
     def start(self, source: Tensor, lengths: Tensor) -> DecoderState:
-        """The state before the first token of as many texts as `source` has rows."""
+        """Return the state before the first token, with one row for each row of `source`.
+
+        The contents of `source` and `lengths` are ignored.
+        """
         return self.decoder.start_without_source(len(source))

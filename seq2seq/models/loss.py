@@ -1,4 +1,4 @@
-"""What training makes small."""
+"""The training loss: cross-entropy of the output layer, with label smoothing and R-Drop."""
 
 from __future__ import annotations
 
@@ -18,17 +18,19 @@ from seq2seq.models.network import HiddenState, Network
 from seq2seq.nn.linear import softmax_dtype
 from seq2seq.text.batching import Batch
 
-_LOGITS = 1 << 22  # how many, about, are in memory together
-_LOGITS_ON_GPU = 1 << 25  # which is slowed down by many small operations
-_LOGITS_IN_CACHE = 1 << 18  # what a core walks over many times
+_LOGITS = 1 << 22  # approximate number of logits that are in memory at once
+_LOGITS_ON_GPU = 1 << 25  # larger, because many small operations slow a GPU down
+_LOGITS_IN_CACHE = 1 << 18  # number of logits that fit into the cache of a core
 
 
 @dataclass(frozen=True)
 class Loss:
-    """Sums over the real target tokens of a batch, in nats, scalars.
+    """The loss of a batch, summed over its target tokens without padding.
 
-    total: with label smoothing and times `scale`, what is differentiated; nll: the plain negative
-    log-likelihood. hidden: the state that the batch leaves behind, see `Network.readouts`.
+    total: The loss to differentiate, a scalar in nats. It includes label smoothing and `scale`.
+    nll: The negative log-likelihood without smoothing and `scale`, a scalar in nats.
+    tokens: Number of target tokens.
+    hidden: The state at the end of the batch, see `Network.readouts`.
     """
 
     total: Tensor
@@ -46,25 +48,25 @@ def cross_entropy(
     scale: float = 1.0,
     r_drop: float = 0.0,
 ) -> Loss:
-    """Cross-entropy of teacher forcing, smoothed towards the uniform distribution (Szegedy 2016).
+    """Return the cross-entropy of a batch under teacher forcing. The output layer skips padding.
 
-    The output layer runs over real tokens only: padding costs it nothing.
-    r_drop: α of Liang et al. 2021. The batch goes through the network twice, under two draws of
-    dropout; total is then the mean of both passes, and α/2 times the mean of the two divergences
-    of one from the other beside it. nll is the mean of both.
+    hidden: The state at the end of the previous batch, see `Network.readouts`.
+    smoothing: ε of label smoothing towards the uniform distribution (Szegedy et al. 2016).
+    scale: A factor of the total.
+    r_drop: α of R-Drop (Liang et al. 2021). If it is above 0, the batch passes through the network
+        twice with different dropout masks. The total is then the mean loss of both passes, plus α/2
+        times the mean of the two KL divergences between them. nll is the mean of both passes.
     """
-    readouts, hidden = network.readouts(
-        duplicate_batch(batch) if r_drop else batch, hidden
-    )  # [..., E]
+    readouts, hidden = network.readouts(duplicate_batch(batch) if r_drop else batch, hidden)
     with record_function("output and loss"):
         output, rows, index = network.output, readouts.flatten(0, -2), batch.target_index
         wanted = batch.outputs.flatten()[index]
-        if r_drop:  # both passes of a token beside each other
+        if r_drop:  # make the two passes of each token neighbours
             index = torch.stack([index, index + len(rows) // 2], dim=1).flatten()
             wanted, scale = wanted.repeat_interleave(2), scale / 2
         dtype, learning = runtime.matmul_dtype(output.weight), torch.is_grad_enabled()
         settings = _Settings(dtype, smoothing, scale, r_drop, learning)
-        # What is computed in which dtype is said there; autocast has other ideas on a GPU.
+        # _OutputLoss chooses its dtypes itself. On a GPU, autocast would change them.
         with torch.autocast(rows.device.type, enabled=False):
             total, nll = _OutputLoss.apply(  # type: ignore[no-untyped-call]
                 rows, output.weight, output.bias, index, wanted, settings
@@ -73,8 +75,7 @@ def cross_entropy(
 
 
 def duplicate_batch(batch: Batch) -> Batch:
-    """The rows of the batch, and once more; `target_index` and `outputs` stay those of the first
-    half."""
+    """Append a copy of the batch's rows to its rows. `target_index` and `outputs` stay single."""
     source, lengths, inputs = (
         torch.cat([part, part]) for part in (batch.source, batch.lengths, batch.inputs)
     )
@@ -83,23 +84,21 @@ def duplicate_batch(batch: Batch) -> Batch:
 
 @dataclass(frozen=True)
 class _Settings:
-    """dtype: of the products. smoothing: ε. scale: of the total. r_drop: α. learning: whether
-    gradients are wanted."""
+    """Settings of `_OutputLoss`. `cross_entropy` explains smoothing, scale and r_drop."""
 
-    dtype: torch.dtype
+    dtype: torch.dtype  # of the matrix products
     smoothing: float
     scale: float
     r_drop: float
-    learning: bool
+    learning: bool  # true if gradients are needed
 
 
 class _OutputLoss(Function):
-    """The output layer and its cross-entropy, in pieces: a batch's logits are never whole in
-    memory, and nothing but softmax walks over them.
+    """The output layer and its cross-entropy. It works in pieces to keep few logits in memory.
 
     With p = softmax(W r + b) and the smoothed target q = (1 - ε) onehot(y) + ε / V, the gradient of
-    the logits is p - q. Only p has V numbers a token worth multiplying: what q adds to the products
-    is in closed form, and exact where p is in bf16.
+    the logits is p - q. Only p needs full matrix products. The contribution of q has a closed form,
+    which is computed exactly even if p is in bf16.
     """
 
     @staticmethod
@@ -112,21 +111,21 @@ class _OutputLoss(Function):
         wanted: Tensor,
         settings: _Settings,
     ) -> tuple[Tensor, Tensor]:
-        """readouts [N, E]; weight [V, E], bias [V]; index [n], the rows that count; wanted [n],
-        their ids. With r_drop, each two of those rows are of one token.
+        """Return the total and the nll. The same pass computes the gradients and stores them.
 
-        Returns the total, smoothed and scaled, and the nll.
+        readouts: [N, E]. weight: [V, E]. bias: [V]. index [n]: the rows of real tokens. With
+        R-Drop, entries 2i and 2i + 1 belong to the same token. wanted [n]: the target ids.
         """
         V, dtype, r_drop = len(weight), settings.dtype, settings.r_drop
         smoothing, scale = settings.smoothing, settings.scale
-        # With r_drop, `index` says what stands beside what, too.
+        # With R-Drop, `index` also sets the order of the rows.
         n, whole = len(index), len(index) == len(readouts) and not r_drop
         rows, ids = (readouts if whole else readouts[index]).to(dtype), wanted.unsqueeze(1)
-        # Rows of zeros fill it up to n', and take part in nothing.
+        # Pad with rows of zeros, which do not contribute to the result.
         if extra := -n % (unit := runtime.row_multiple(weight, dtype)):
             rows, ids = F.pad(rows, (0, 0, 0, extra)), F.pad(ids, (0, 0, 0, extra))
         matrix, offset = weight.to(dtype), bias.to(dtype)
-        at, p_at = weight.new_empty(2, n + extra)  # logit and probability of what is wanted
+        at, p_at = weight.new_empty(2, n + extra)  # logit and probability of each target id
         counts = rows.new_zeros(n + extra)
         counts[:n] = 1
         d_rows, d_matrix = torch.empty_like(rows), torch.empty_like(matrix)
@@ -142,11 +141,11 @@ class _OutputLoss(Function):
                 divergence += r_drop / 2 * _add_r_drop(logits, p, r_drop / 2)
             if settings.learning:
                 torch.mm(p, matrix, out=d_rows[piece])
-                # beta 0: whatever the memory held before is not read
+                # with beta = 0, addmm_ ignores the uninitialised memory
                 beta = float(piece.start > 0)
                 d_matrix.addmm_(p.t(), rows[piece], beta=beta, alpha=scale)
                 d_bias += counts[piece] @ p
-        # A probability that no float holds counts as the smallest one: 87 nats in float32.
+        # Limit the loss of a token whose probability rounds to 0, to 87 nats in float32.
         log_p = p_at[:n].clamp_min(torch.finfo(p_at.dtype).tiny).log()
         nll = -log_p.sum()
         total = scale * ((1 - smoothing) * nll + divergence)
@@ -167,8 +166,9 @@ class _OutputLoss(Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, d_total: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
+        """Return the gradients that `forward` computed, times the gradient of the total."""
         gradients = ctx.saved_tensors
-        if d_total.is_cuda or float(d_total) != 1:  # asking a GPU would wait for it
+        if d_total.is_cuda or float(d_total) != 1:  # float() would wait for a GPU
             gradients = tuple(gradient * d_total.to(gradient.dtype) for gradient in gradients)
         return *gradients, None, None, None
 
@@ -180,8 +180,10 @@ def _subtract_target(
     wanted: Tensor,
     settings: _Settings,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """The gradients of p - q from those of p, in place: of the rows [n, E], not yet times `scale`,
-    of the weight [V, E] and of the bias [V]."""
+    """Subtract the contribution of the target q from the gradients of p, partly in place.
+
+    Returns the gradients of the rows [n, E] (before `scale`), the weight [V, E] and the bias [V].
+    """
     of_rows, d_weight, d_bias = of_p
     n, V, smoothing, scale = len(rows), len(weight), settings.smoothing, settings.scale
     d_rows = torch.add(of_rows, weight[wanted], alpha=smoothing - 1)
@@ -195,8 +197,11 @@ def _subtract_target(
 
 
 def _add_r_drop(logits: Tensor, p: Tensor, weight: float) -> Tensor:
-    """The sum over tokens of KL(p₁ ‖ p₂) + KL(p₂ ‖ p₁); `weight` times its gradient, that of the
-    logits, is added to p. logits, p [2 m, V]: rows 2 i and 2 i + 1 are of one token."""
+    """Return the divergence KL(p₁ ‖ p₂) + KL(p₂ ‖ p₁), summed over tokens, and update p.
+
+    It adds `weight` times the divergence's gradient with respect to the logits to p.
+    logits, p: [2m, V], where rows 2i and 2i + 1 belong to the same token.
+    """
     total = p.new_zeros((), dtype=softmax_dtype(p))
     size = _LOGITS_ON_GPU if p.is_cuda else _LOGITS_IN_CACHE
     for piece in _pieces(len(p), p.shape[1], size, 2):
@@ -206,7 +211,7 @@ def _add_r_drop(logits: Tensor, p: Tensor, weight: float) -> Tensor:
         ratio = of_first - of_second  # log p₁ / p₂
         forth = (first * ratio).sum(dim=1, keepdim=True)  # KL(p₁ ‖ p₂)
         back = -(second * ratio).sum(dim=1, keepdim=True)
-        # p₁ + weight (p₁ (ratio - forth) + p₁ - p₂), and so for p₂: rounded to p's dtype once
+        # new p₁ = p₁ + weight (p₁ (ratio - forth) + p₁ - p₂), rounded to p's dtype only once
         ratio *= weight
         new_first = (ratio + (1 + weight - weight * forth)).mul_(first).sub_(second, alpha=weight)
         new_second = ratio.neg_().add_(1 + weight - weight * back).mul_(second)
@@ -217,7 +222,7 @@ def _add_r_drop(logits: Tensor, p: Tensor, weight: float) -> Tensor:
 
 
 def _pieces(rows: int, columns: int, size: int, unit: int) -> list[slice]:
-    """Rows with about `size` logits a piece, as equal as multiples of `unit` can be."""
+    """Split rows into nearly equal pieces of about `size` logits, in multiples of `unit` rows."""
     units = rows // unit
     count = min(max(1, round(rows * columns / size)), max(1, units))
     return [
@@ -227,8 +232,12 @@ def _pieces(rows: int, columns: int, size: int, unit: int) -> list[slice]:
 
 
 def apply_word_dropout(batch: Batch, rate: float, keep: int, unk: tuple[int | None, int]) -> Batch:
-    """Replace input tokens on both sides by <unk> at random (Gal and Ghahramani 2016; Bowman
-    et al. 2016). Ids up to `keep` (the special ones) stay; outputs stay, and a side without one."""
+    """Replace each input token by <unk> with probability `rate`. The outputs do not change.
+
+    Papers: Gal and Ghahramani 2016; Bowman et al. 2016.
+    keep: The largest id of a special token. Special tokens are never replaced.
+    unk: The ids of <unk> for the source and the target input. None leaves a side unchanged.
+    """
     if rate == 0:
         return batch
 

@@ -1,8 +1,9 @@
-"""The manifest of a model folder: its format, and a checksum of every file.
+"""The manifest of a model folder: the number of its format, and a checksum of every file.
 
     {"format": 4, "sha256": {"config.toml": "…", "model.safetensors": "…", …}}
 
-Format 3 had no manifest. Its configurations have older names, which `config.migration` reads.
+Folders of format 3 have no manifest. Their configurations use older key names, which
+`config.migration` converts.
 """
 
 from __future__ import annotations
@@ -22,38 +23,43 @@ _NAME = "manifest.json"
 
 @dataclass(frozen=True)
 class Manifest:
-    """format: of the folder. sha256: the hexadecimal digest of each file, by its name; empty for a
-    folder of format 3."""
+    """The contents of a manifest.
+
+    Attributes:
+        format: Number of the folder's format.
+        sha256: SHA-256 checksum of each file in hexadecimal, by file name. Empty for format 3.
+    """
 
     format: int
     sha256: dict[str, str]
 
     def check(self, folder: Path, names: Collection[str]) -> None:
-        """Raises UserError where one of these files is missing or is not what was written."""
+        """Raise UserError if one of the named files is missing or does not match its checksum."""
         for name in names:
             path = folder / name
             if not path.is_file():
-                raise UserError(f"{path} is missing: the model folder is not complete")
+                raise UserError(
+                    f"{path} is missing: the model folder is not complete; copy the folder again"
+                )
             if self.format > _OLDEST and _digest(path) != self.sha256.get(name):
                 raise UserError(
-                    f"{path}: not the file that was written (its checksum differs): fetch the "
-                    "folder again; if you changed the file yourself, delete "
-                    f"{folder / _NAME}"
+                    f"{path}: the file does not match its checksum; copy the folder again, or "
+                    f"delete {folder / _NAME} if you changed the file yourself"
                 )
 
 
 def write_manifest(folder: Path) -> None:
-    """List every file of the folder."""
+    """Write the manifest of a model folder, with the checksums of all its files."""
     sums = {path.name: _digest(path) for path in sorted(folder.iterdir()) if path.name != _NAME}
     text = json.dumps({"format": FORMAT, "sha256": sums}, indent=2) + "\n"
     (folder / _NAME).write_text(text, encoding="utf-8")
 
 
 def read_manifest(folder: Path) -> Manifest:
-    """The manifest, or that of format 3 where there is none.
+    """Return the manifest of a model folder. Without a manifest, the folder has format 3.
 
-    Raises UserError for a file that is not a manifest, and for a format that is not known; OSError
-    for one that may not be read.
+    Raises UserError if the file is not a valid manifest or its format is unknown. Raises OSError if
+    the file cannot be read.
     """
     path = folder / _NAME
     if not path.exists():
@@ -67,15 +73,16 @@ def read_manifest(folder: Path) -> Manifest:
         if any(Path(name).name != name for name in sums):
             raise ValueError("sha256 must hold plain file names")
     except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise UserError(f"{path}: not a manifest ({error}): fetch the folder again") from None
+        raise UserError(f"{path}: not a valid manifest ({error}); copy the folder again") from None
     if not _OLDEST <= number <= FORMAT:
         raise UserError(
-            f"{path}: the folder has format {number}, and this seq2seq reads formats {_OLDEST} to "
-            f"{FORMAT}: install the seq2seq that wrote it"
+            f"{path}: the folder has format {number}, but this seq2seq reads only formats "
+            f"{_OLDEST} to {FORMAT}; install the version of seq2seq that wrote the folder"
         )
     return Manifest(number, sums)
 
 
 def _digest(path: Path) -> str:
+    """Return the SHA-256 checksum of a file in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,4 +1,4 @@
-"""What training asks of a network, whatever its task."""
+"""The base class of the networks of all tasks."""
 
 from __future__ import annotations
 
@@ -11,16 +11,18 @@ from torch import Tensor, nn
 from seq2seq.nn.recurrent import LayerState
 from seq2seq.text.batching import Batch
 
-# The recurrent state that a text leaves behind for what follows it, a layer each.
+# The recurrent state of each layer at the end of a text, from which the following text continues.
 HiddenState = list[LayerState]
 
 
 class Network(nn.Module):
-    """A network whose every prediction is an output layer over a readout r: logits = O r + o."""
+    """A network that computes each prediction from a readout r: logits = O r + o."""
 
     def ready(self, device: torch.device) -> Self:
-        """The network on a device and in evaluation mode. One that is so already is not touched:
-        other threads may be using it."""
+        """Move the network to a device, switch it to evaluation mode, and return it.
+
+        A network that is ready already is not changed, because other threads may be using it.
+        """
         if next(self.parameters()).device != device:
             self.to(device)
         return self.eval() if self.training else self
@@ -28,14 +30,19 @@ class Network(nn.Module):
     @property
     @abstractmethod
     def output(self) -> nn.Linear:
-        """The output layer, E → V."""
+        """The output layer, which maps a readout [..., E] to logits [..., V]."""
 
     @abstractmethod
     def readouts(
         self, batch: Batch, hidden: HiddenState | None
     ) -> tuple[Tensor, HiddenState | None]:
-        """Teacher forcing: r [..., E], as many in all as `batch.outputs` has places, and what is
-        carried to a batch that goes on where this one ends; None where nothing is.
+        """Run the network over a batch with teacher forcing.
 
-        hidden: what the batch before has left, None at a beginning.
+        Args:
+            batch: The batch.
+            hidden: The state at the end of the previous batch, or None at the beginning of a text.
+
+        Returns:
+            The readouts r [..., E], one for each element of `batch.outputs`. The state at the end
+            of the batch, from which the next batch continues, or None if the network carries none.
         """

@@ -1,4 +1,7 @@
-"""Perplexity: of a text, over the whole of it and never over fragments, or of targets."""
+"""Perplexity of a text or of the targets of a data set.
+
+The perplexity of a text is computed over the whole text, with the state carried along.
+"""
 
 from __future__ import annotations
 
@@ -19,16 +22,22 @@ from seq2seq.text import batching, bptt
 from seq2seq.text.dataset import Dataset, encode_examples
 from seq2seq.text.example import Example
 
-_WINDOW = 512  # tokens that are read at once; the state is carried on
-_BUDGET = 4096  # tokens a batch of examples
-_LINES = 10_000  # that are encoded together
+_WINDOW = 512  # tokens per batch of a text
+_BUDGET = 4096  # tokens per batch of examples
+_LINES = 10_000  # lines to encode at once
 
 
 def perplexity_of_lines(
     model: Model, lines: Iterable[str], device: torch.device, dtype: torch.dtype, name: str
 ) -> Perplexity:
-    """Perplexity of a text given as raw lines; `name` names it. Raises UserError for a text without
-    a token."""
+    """Return the perplexity of a text, given as raw lines.
+
+    Args:
+        dtype: The dtype of autocast.
+        name: The name of the text in error messages.
+
+    Raises UserError if the text contains no token.
+    """
     tokenizer, waiting = model.codec.target, iter(lines)
     parts = []
     while chunk := list(islice(waiting, _LINES)):
@@ -37,22 +46,24 @@ def perplexity_of_lines(
         parts.append((offsets, np.fromiter((i for ids in encoded for i in ids), np.int32)))
     ids = bptt.concatenate_lines(parts, tokenizer, line_ends=model.config.data.line_ends)
     if not len(ids):
-        raise UserError(f"{name}: no text: there is nothing to measure perplexity on")
+        raise UserError(f"{name}: no text; perplexity needs at least one token")
     return perplexity_of_ids(model, ids, device, dtype, shown=True)
 
 
 def perplexity_of_examples(
     model: Model, examples: Iterable[Example], device: torch.device, dtype: torch.dtype
 ) -> Perplexity:
-    """Perplexity of the targets, EOS counted, given their sources. Raises UserError for an unknown
-    label."""
+    """Return the perplexity of the targets of examples, given their sources.
+
+    EOS counts as a token. dtype: the dtype of autocast. Raises UserError for an unknown label.
+    """
     dataset = Dataset.in_memory(encode_examples(examples, model.codec))
     batches = evaluation_batches(dataset)
     return perplexity_of_batches(model, dataset, batches, device, dtype, shown=True)
 
 
 def evaluation_batches(dataset: Dataset) -> list[np.ndarray]:
-    """Put all rows of a dataset into batches for `perplexity_of_batches`."""
+    """Return batches of all rows of a dataset, as row numbers, for `perplexity_of_batches`."""
     return batching.plan_batches(dataset.lengths, budget=_BUDGET, seed=0, epoch=0)
 
 
@@ -66,8 +77,13 @@ def perplexity_of_batches(
     *,
     shown: bool = False,
 ) -> Perplexity:
-    """Perplexity of the targets of some rows of a dataset; of labels, too. shown: with a bar on a
-    terminal."""
+    """Return the perplexity of the targets, or labels, of some rows of a dataset.
+
+    Args:
+        batches: The row numbers of each batch.
+        dtype: The dtype of autocast.
+        shown: Show a progress bar if stderr is a terminal.
+    """
     network, nll, tokens = model.network.ready(device), 0.0, 0
     for rows in track(batches, "measuring", len(batches), wanted=shown):
         batch = batching.collate_examples(dataset, rows, model.codec).to(device)
@@ -81,11 +97,16 @@ def perplexity_of_batches(
 def perplexity_of_ids(
     model: Model, ids: np.ndarray, device: torch.device, dtype: torch.dtype, *, shown: bool = False
 ) -> Perplexity:
-    """Perplexity of a stream of ids [n], from BOS to its end, the state carried from window to
-    window. shown: with a bar on a terminal.
+    """Return the perplexity of a text, given as one stream of token ids.
 
-    A bidirectional model sees the tokens that it predicts: it reads as many at once as in training,
-    and the figure is no language model's perplexity.
+    The text starts after BOS. It is read in windows, and the state is carried from each window to
+    the next. A bidirectional model reads windows of the same length as in training. It sees the
+    tokens that it predicts, so its result is not comparable to a language model's perplexity.
+
+    Args:
+        ids: The token ids, [n].
+        dtype: The dtype of autocast.
+        shown: Show a progress bar if stderr is a terminal.
     """
     network = model.network.ready(device)
     config = model.config

@@ -8,17 +8,22 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Perplexity:
-    """nll: nats, over all tokens; the ends of lines are tokens where the model has learned them."""
+    """The perplexity of a model on a text.
+
+    Attributes:
+        nll: Negative log-likelihood, summed over all tokens, in nats.
+        tokens: Number of tokens. Line ends count if the model was trained with line-end tokens.
+    """
 
     nll: float
     tokens: int
 
     @property
     def loss(self) -> float:
-        """Nats a token."""
+        """The mean negative log-likelihood, in nats per token."""
         return self.nll / self.tokens
 
     @property
     def value(self) -> float:
-        """exp of the loss."""
+        """The perplexity exp(loss). The exponent is limited to 700 to avoid an overflow."""
         return math.exp(min(self.loss, 700))

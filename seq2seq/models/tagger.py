@@ -1,4 +1,4 @@
-"""N vs N: every word of a text gets one label."""
+"""The network of tagging: every word of a text gets one label (N vs N)."""
 
 from __future__ import annotations
 
@@ -16,14 +16,22 @@ from seq2seq.text.batching import Batch
 
 
 class TaggerNetwork(Network):
-    """Two stacks. The first runs over the pieces of the whole text, both ways; a word is the state
-    behind its last piece, from the left, beside that before its first, from the right (Akbik et
-    al. 2018). The second runs over the words (Huang et al. 2015), and the labels are read from it.
+    """A tagger with two recurrent stacks.
+
+    The first stack reads the subwords of the whole text in both directions. The vector of a word
+    joins the forward state after its last subword and the backward state at its first subword
+    (Akbik et al. 2018). The second stack reads these word vectors (Huang et al. 2015). The output
+    layer predicts the labels from the states of the second stack.
+
+    Args:
+        config: The configuration of the model.
+        size: V, the size of the vocabulary.
+        labels: Number of labels.
+        pad: Id of the padding token. Its embedding starts as zero.
+        end: Id of the token that marks the end of each word.
     """
 
     def __init__(self, config: Config, size: int, labels: int, pad: int, end: int) -> None:
-        """size: V; labels: their number; pad: the id embedded as zero at first; end: the id that
-        stands behind each word."""
         super().__init__()
         settings = config.encoder
         self.end = end
@@ -52,21 +60,26 @@ class TaggerNetwork(Network):
 
     @property
     def output(self) -> nn.Linear:
+        """The output layer, which maps the state of a word to one logit per label."""
         return self.label
 
     def readouts(self, batch: Batch, hidden: object = None) -> tuple[Tensor, None]:
-        """[B, W, D] for texts of W words."""
+        """Return a readout for each word, [B, W, D], and no state. `hidden` is ignored.
+
+        W is the largest number of words of a text in the batch.
+        """
         with record_function("encoder"):
             return self._words(batch.source, batch.lengths), None
 
     def _words(self, tokens: Tensor, lengths: Tensor) -> Tensor:
+        """Return the readouts [B, W, D] of tokens [B, S] int64. lengths: tokens per row, [B]."""
         embedded = self.embedding_dropout(self.embedding(tokens))  # [B, S, E]
         states, _ = self.pieces(embedded, lengths=lengths)  # [B, S, 2 H]
         ends = (tokens == self.end) & token_mask(lengths, tokens.shape[1])  # [B, S]
         count = ends.sum(dim=1)  # [B]
         last = self._positions(ends, int(count.max()))  # [B, W]
         first = torch.cat([torch.zeros_like(last[:, :1]), last[:, :-1] + 1], dim=1)
-        first = first.clamp(max=tokens.shape[1] - 1)  # of padding
+        first = first.clamp(max=tokens.shape[1] - 1)  # padding has no position
         forwards, backwards = states.chunk(2, dim=2)
         size = forwards.shape[2]
         words = torch.cat(
@@ -82,7 +95,10 @@ class TaggerNetwork(Network):
 
     @staticmethod
     def _positions(ends: Tensor, words: int) -> Tensor:
-        """Where each word ends, [B, W]; 0 over padding."""
+        """Return the position at which each word ends, [B, W] int64, and 0 for padding.
+
+        ends: [B, S] bool, true at the end of a word. words: W, the largest number of words.
+        """
         rows, at = ends.nonzero(as_tuple=True)
         number = ends.cumsum(dim=1)[rows, at] - 1
         positions = torch.zeros(len(ends), words, dtype=torch.int64, device=ends.device)

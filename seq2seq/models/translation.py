@@ -1,5 +1,8 @@
-"""N vs M, a source of any length becomes a target of any length; and 1 vs N, where the source is a
-label or a vector."""
+"""The network of translation and of generation from a label or a vector.
+
+In translation, source and target may have different lengths (N vs M). In generation, the source is
+a single label or vector (1 vs N).
+"""
 
 from __future__ import annotations
 
@@ -17,11 +20,16 @@ from seq2seq.text.labels import VectorFormat
 
 
 class TranslationNetwork(Network):
-    """Encoder, context, decoder (Cho et al. 2014; Sutskever et al. 2014)."""
+    """An encoder, a context and a decoder (Cho et al. 2014; Sutskever et al. 2014).
+
+    Args:
+        config: The configuration of the model.
+        source_size: Size of the source vocabulary, or the number of labels.
+        target_size: V, the size of the target vocabulary.
+        pad: Id of the padding token. Its embedding starts as zero.
+    """
 
     def __init__(self, config: Config, source_size: int, target_size: int, pad: int) -> None:
-        """source_size, target_size: V of each side, or the number of labels; pad: the id embedded
-        as zero at first."""
         super().__init__()
         target = factory.build_embedding(target_size, config.decoder.embedding, pad)
         self.encoder: Encoder | LabelEncoder | VectorEncoder
@@ -42,9 +50,11 @@ class TranslationNetwork(Network):
 
     @property
     def output(self) -> nn.Linear:
+        """The decoder's output layer, which maps a readout to V logits."""
         return self.decoder.output
 
     def readouts(self, batch: Batch, hidden: object = None) -> tuple[Tensor, None]:
+        """Return the decoder's readouts [B, T, E] and no state. `hidden` is ignored."""
         with record_function("encoder"):
             memory = self.encoder(batch.source, batch.lengths)
         with record_function("decoder"):
@@ -52,10 +62,17 @@ class TranslationNetwork(Network):
         return r, None
 
     def start(self, source: Tensor, lengths: Tensor) -> DecoderState:
-        """source [B, S] int64, lengths [B] int64 → the state of a search, one row a source."""
+        """Encode the sources and return the decoder's state before the first token.
+
+        source: [B, S] int64. lengths: tokens per source, [B] int64. The state has B rows.
+        """
         return self.decoder.start(self.encoder(source, lengths))
 
     def forward(self, source: Tensor, lengths: Tensor, target: Tensor) -> Tensor:
-        """source [B, S], lengths [B], target [B, T] (BOS first), int64 → logits [B, T, V]."""
+        """Return the logits [B, T, V] under teacher forcing.
+
+        source: [B, S] int64. lengths: tokens per source, [B] int64.
+        target: [B, T] int64, BOS first.
+        """
         logits: Tensor = self.decoder(self.encoder(source, lengths), target)
         return logits

@@ -1,6 +1,14 @@
-"""The networks. Letters, the same everywhere:
+"""The parts of the neural networks. Shapes use the same letters in every module:
 
-B batch · S source length · T target length · E embedding · H hidden size per direction ·
-D size of an encoder state (H, or 2H both ways) · C context · V vocabulary · K beam · L layers ·
-N rows of a search (hypotheses)
+B: sentences in a batch
+S: source length, in tokens
+T: target length, or the number of time steps
+E: size of an embedding
+H: hidden units per direction
+D: size of an encoder state (H, or 2H for a bidirectional encoder)
+C: size of the context
+V: size of the vocabulary
+K: beam size
+L: number of layers
+N: rows of a search (one row per hypothesis)
 """

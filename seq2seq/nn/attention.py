@@ -1,10 +1,14 @@
-"""The context that moves: c_t = Σ_s α_ts V m_s, with α_t = softmax_s score(q_t, h_s).
+"""Attention: a context that differs at every decoder step.
 
-q_t is the decoder's query at step t, h_s the encoder's state at position s, m_s what it gives as a
-value there. Keys and values are projected once per source. Padding has weight zero, exactly; the
-weights of a row sum to one.
+c_t = Σ_s α_ts V m_s, with α_t = softmax_s score(q_t, h_s). Here q_t is the decoder's query at step
+t, h_s is the encoder's state at position s, m_s is the encoder's value at position s, and V is a
+learned projection. Keys and values are projected once per source. Padding gets a weight of exactly
+zero. The weights of one query sum to one.
 
-Further letters: A, the size of a key; M, of a value before its projection.
+Further letters in shapes:
+Q: size of a query
+A: size of a key
+M: size of a value before its projection
 """
 
 from __future__ import annotations
@@ -19,35 +23,52 @@ from seq2seq.nn.context import Context, PreparedContext
 from seq2seq.nn.encoder import Memory
 from seq2seq.nn.linear import Linear, matmul_as, softmax_dtype, widen_bf16
 
-# Of a cosine at first: e^12 tells one position from all others of a long sentence.
+# The initial factor of a cosine score. With it, softmax can give nearly all weight to one position,
+# even in a long sentence: a cosine of 1 weighs e^12 times as much as a cosine of 0.
 _SHARPNESS = 12.0
 
 
 class Attention(Context):
-    """What all kinds share: a kind says how a key is made, and how a query scores it."""
+    """The base class of all kinds of attention.
+
+    A subclass passes the projection of the keys and defines how a query scores a key.
+
+    Args:
+        value_size: M, the size of a value.
+        size: C, the size of the context.
+        key: The module that turns an encoder state [..., D] into a key [..., A].
+    """
 
     def __init__(self, value_size: int, size: int, key: nn.Module) -> None:
-        """key: a state [D] → a key [A]."""
         super().__init__(size)
         self.key = key
         self.value = Linear(value_size, size)
 
     def prepare(self, memory: Memory) -> PreparedContext:
+        """Return the keys [B, S, A], the projected values [B, S, C] and the mask [B, S]."""
         return self.key(memory.states), widen_bf16(self.value(memory.values)), memory.mask
 
     @abstractmethod
     def scores(self, query: Tensor, keys: Tensor) -> Tensor:
-        """query [B, T, Q], keys [B, S, A] → scores [B, heads, T, S]."""
+        """Return the scores [B, heads, T, S] of query [B, T, Q] and keys [B, S, A]."""
 
     def forward(
         self, prepared: PreparedContext, query: Tensor, rows_per_source: int
     ) -> tuple[Tensor, Tensor]:
-        """query [N, T, Q] → c [N, T, C], weights [N, T, S] float32, the mean over heads."""
+        """Return the context and the attention weights of every query.
+
+        Args:
+            prepared: The result of `prepare` for B sources.
+            query: [N, T, Q], where N = rows_per_source · B.
+            rows_per_source: Number of neighbouring rows that share one source.
+
+        Returns:
+            c [N, T, C] and the weights [N, T, S], averaged over the heads, in float32 or wider.
+        """
         rows, steps = query.shape[:2]
         keys, values, mask = prepared
-        query = query.reshape(
-            rows // rows_per_source, rows_per_source * steps, -1
-        )  # hypotheses as further steps
+        # Treat the hypotheses of a source as further steps, so that its keys are not copied.
+        query = query.reshape(rows // rows_per_source, rows_per_source * steps, -1)
         scores = self.scores(query, keys)  # [B, heads, rows_per_source · T, S]
         scores = scores.masked_fill(~mask[:, None, None, :], float("-inf"))
         weights = scores.softmax(dim=-1, dtype=softmax_dtype(scores))
@@ -58,7 +79,7 @@ class Attention(Context):
 
 
 class AdditiveAttention(Attention):
-    """score = v · tanh(W q + U h) (Bahdanau et al. 2015)."""
+    """Additive attention: score = v · tanh(W q + U h) (Bahdanau et al. 2015)."""
 
     def __init__(self, state_size: int, value_size: int, query_size: int, size: int) -> None:
         super().__init__(value_size, size, Linear(state_size, size))
@@ -72,7 +93,10 @@ class AdditiveAttention(Attention):
 
 
 class DotAttention(Attention):
-    """score = q · h; both have one size (Luong et al. 2015)."""
+    """Dot-product attention: score = q · h (Luong et al. 2015).
+
+    Queries and encoder states must have the same size.
+    """
 
     def __init__(self, value_size: int, size: int) -> None:
         super().__init__(value_size, size, nn.Identity())
@@ -82,7 +106,7 @@ class DotAttention(Attention):
 
 
 class GeneralAttention(Attention):
-    """score = q · W h (Luong et al. 2015)."""
+    """General attention: score = q · W h (Luong et al. 2015)."""
 
     def __init__(self, state_size: int, value_size: int, query_size: int, size: int) -> None:
         super().__init__(value_size, size, Linear(state_size, query_size, bias=False))
@@ -92,10 +116,14 @@ class GeneralAttention(Attention):
 
 
 class CosineAttention(GeneralAttention):
-    """score = g cos(q, W h), g learned (Graves et al. 2014, 3.3.1; Henry et al. 2020).
+    """Cosine attention: score = g cos(q, W h).
 
-    A general score has no bounds: with a large learning rate it grows until each query looks at one
-    position alone, through which no gradient finds another.
+    Papers: Graves et al. 2014, section 3.3.1; Henry et al. 2020.
+
+    The factor g is learned. The score stays between -g and g, whereas the score of general
+    attention has no bounds. With a large learning rate, an unbounded score grows until each query
+    attends to a single position. The gradient then vanishes, and the query cannot learn to attend
+    to another position.
     """
 
     def __init__(self, state_size: int, value_size: int, query_size: int, size: int) -> None:
@@ -103,6 +131,7 @@ class CosineAttention(GeneralAttention):
         self.sharpness = nn.Parameter(torch.tensor([_SHARPNESS]))
 
     def prepare(self, memory: Memory) -> PreparedContext:
+        """Return the keys of unit length [B, S, A], the values [B, S, C] and the mask [B, S]."""
         keys, values, mask = super().prepare(memory)
         return F.normalize(widen_bf16(keys), dim=-1), values, mask
 
@@ -111,13 +140,17 @@ class CosineAttention(GeneralAttention):
 
 
 class MultiHeadAttention(Attention):
-    """score_k = (W_k q) · (U_k h) / sqrt(A / heads), a weighted mean for each head k; c is the
-    means side by side (Vaswani et al. 2017)."""
+    """Multi-head attention (Vaswani et al. 2017).
+
+    The score of head k is (W_k q) · (U_k h) / sqrt(A / heads). Each head computes its own weighted
+    mean of the values. The context c is the concatenation of these means.
+    """
 
     def __init__(
         self, state_size: int, value_size: int, query_size: int, size: int, heads: int
     ) -> None:
-        # No bias in U: it would add the same to all scores of a query, and softmax takes that away.
+        # U needs no bias. A bias would add the same number to all scores of a query, and softmax
+        # does not change when all its inputs grow by the same number.
         super().__init__(value_size, size, Linear(state_size, size, bias=False))
         self.heads = heads
         self.query = Linear(query_size, size)
@@ -129,10 +162,10 @@ class MultiHeadAttention(Attention):
 
 
 def _dot_products(query: Tensor, keys: Tensor) -> Tensor:
-    """query [B, T, A], keys [B, S, A] → [B, 1, T, S]."""
+    """Return the dot products [B, 1, T, S] of query [B, T, A] and keys [B, S, A]."""
     return matmul_as(query, widen_bf16(keys).transpose(1, 2)).unsqueeze(1)
 
 
 def _split_heads(x: Tensor, heads: int) -> Tensor:
-    """[B, T, F] → [B, heads, T, F / heads]."""
+    """Split the features of x [B, T, F] into heads. Returns [B, heads, T, F / heads]."""
     return x.view(*x.shape[:2], heads, -1).transpose(1, 2)

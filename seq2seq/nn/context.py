@@ -1,4 +1,7 @@
-"""How the source reaches each decoder step. A decoder does not know which context it has."""
+"""Contexts pass information about the source to each decoder step.
+
+The decoder uses all contexts in the same way and does not know their kind.
+"""
 
 from __future__ import annotations
 
@@ -10,58 +13,79 @@ from torch import Tensor, nn
 from seq2seq.nn.encoder import Memory
 from seq2seq.nn.linear import Linear
 
-# What a context keeps of B sources: tensors whose first dimension is B.
+# The data that a context stores about B sources: tensors whose first dimension is B.
 PreparedContext = tuple[Tensor, ...]
 
 
 class Context(nn.Module):
-    """What every context offers; `size` is C, and `query_independent` says whether c is the same
-    whatever is asked.
+    """The base class of all contexts.
 
-    `prepare` runs once per source. `forward` gives c for each query. Those of one source stand side
-    by side, `rows_per_source` of every source, so that a search never copies a memory per
-    hypothesis: N is `rows_per_source` times B.
+    `prepare` runs once per source. `forward` then returns a context vector c for each query. Every
+    source has `rows_per_source` rows of queries, so N = rows_per_source · B. The rows of a source
+    are neighbours and share its prepared data. A search therefore copies no memory per hypothesis.
+
+    Attributes:
+        size: C, the size of the context.
+        query_independent: True if c does not depend on the query.
     """
 
     query_independent = False
 
     def __init__(self, size: int) -> None:
+        """Store `size`, the size C of the context."""
         super().__init__()
         self.size = size
 
     def advance(self, prepared: PreparedContext, steps: int) -> PreparedContext:
-        """What is left of it after some steps; most contexts are the same at every step."""
+        """Return the prepared data for the decoder steps that follow the first `steps` steps.
+
+        Most contexts need the same data at every step and return `prepared` unchanged.
+        """
         return prepared
 
     @abstractmethod
     def prepare(self, memory: Memory) -> PreparedContext:
-        """Memory of B sources → what `forward` needs of them."""
+        """Compute the data that `forward` needs from the memory of B sources."""
 
     @abstractmethod
     def forward(
         self, prepared: PreparedContext, query: Tensor, rows_per_source: int
     ) -> tuple[Tensor, Tensor | None]:
-        """query [N, T, Q] → c [N, T, C], or [N, 1, C] where it is the same at every step, and the
-        weights [N, T, S] float32, or None where a context has none."""
+        """Return the context and the attention weights of every query.
+
+        Args:
+            prepared: The result of `prepare` for B sources.
+            query: [N, T, Q], where N = rows_per_source · B and Q is the size of a query.
+            rows_per_source: Number of neighbouring rows that share one source.
+
+        Returns:
+            c [N, T, C], or [N, 1, C] if c is the same at every step. Then the attention weights
+            [N, T, S] in float32 or wider, or None if the context computes no weights.
+        """
 
 
 class FixedContext(Context):
-    """One c for the whole target: the encoder's summary at every step (Cho et al. 2014)."""
+    """A fixed context: c is the encoder's summary at every step (Cho et al. 2014)."""
 
     query_independent = True
 
     def prepare(self, memory: Memory) -> PreparedContext:
+        """Return the summaries of B sources."""
         return (memory.summary,)  # [B, C]
 
     def forward(
         self, prepared: PreparedContext, query: Tensor, rows_per_source: int
     ) -> tuple[Tensor, Tensor | None]:
+        """Return c [N, 1, C], which serves every step, and no weights."""
         return _repeat_rows(prepared[0], rows_per_source).unsqueeze(1), None  # [N, 1, C]
 
 
 class AlignedContext(Context):
-    """c_t = W h_t + b: the state at the very place that is written, source and target being of one
-    length (N vs N). Beyond the source it is zero."""
+    """The context of the same position: c_t = W h_t + b, where h_t is the encoder's state at t.
+
+    It suits tasks whose source and target have the same length (N vs N). After the end of the
+    source, c_t is zero.
+    """
 
     query_independent = True
 
@@ -70,14 +94,17 @@ class AlignedContext(Context):
         self.value = Linear(state_size, size)
 
     def prepare(self, memory: Memory) -> PreparedContext:
+        """Return the projected states of B sources, zero over padding."""
         return (self.value(memory.states).masked_fill(~memory.mask.unsqueeze(2), 0),)  # [B, S, C]
 
     def advance(self, prepared: PreparedContext, steps: int) -> PreparedContext:
+        """Return the projected states without those of the first `steps` positions."""
         return (prepared[0][:, steps:],)
 
     def forward(
         self, prepared: PreparedContext, query: Tensor, rows_per_source: int
     ) -> tuple[Tensor, Tensor | None]:
+        """Return c [N, T, C] for the next T positions of the source, and no weights."""
         (values,) = prepared
         values = values[:, : query.shape[1]]
         values = F.pad(values, (0, 0, 0, query.shape[1] - values.shape[1]))
@@ -85,7 +112,7 @@ class AlignedContext(Context):
 
 
 class NoContext(Context):
-    """No source: what a language model's decoder is fed at every step."""
+    """An empty context (C = 0) for decoders without a source, such as language models."""
 
     query_independent = True
 
@@ -93,14 +120,16 @@ class NoContext(Context):
         super().__init__(0)
 
     def prepare(self, memory: Memory) -> PreparedContext:
+        """Return an empty tuple."""
         return ()
 
     def forward(
         self, prepared: PreparedContext, query: Tensor, rows_per_source: int
     ) -> tuple[Tensor, Tensor | None]:
+        """Return an empty context [N, T, 0] and no weights."""
         return query.new_zeros(*query.shape[:2], 0), None
 
 
 def _repeat_rows(x: Tensor, times: int) -> Tensor:
-    """[B, ...] → [N, ...], each row `times` times."""
+    """Repeat each row of x [B, ...] `times` times. Returns [N, ...], where N = times · B."""
     return x if times == 1 else x.repeat_interleave(times, dim=0)

@@ -1,15 +1,16 @@
 """The decoder: h_t = f(h_{t-1}, y_{t-1}, c_t), p(y_t) = g(h_t, y_{t-1}, c_t) (Cho et al. 2014).
 
-What the context is asked with, the query q_t, is a state of the first layer, and there are two
-placements of the question:
+With attention, the query q_t is a state h1 of the first layer. There are two placements of
+attention:
 
-- parallel: q_t = h1_t, and every layer above the first and the output layer are fed c_t. No query
-  depends on the c of another step, so that each layer runs over the whole target as one fused call.
-- classic: q_t = h1_{t-1}, and all layers are fed c_t (Bahdanau et al. 2015). The query depends on
-  c_{t-1}: one step after the other.
+- parallel: q_t = h1_t. The layers above the first and the output layer receive c_t. No query
+  depends on the context of another step, so each layer processes the whole target in one fused
+  call.
+- classic: q_t = h1_{t-1}. All layers receive c_t (Bahdanau et al. 2015). The query depends on
+  c_{t-1}, so the decoder must process one step after the other.
 
-A c that is constant needs no question: all layers are fed it, and both placements are the same
-network. Without a source there is no c, and the decoder is a language model.
+A context that does not depend on a query is fed to all layers. Both placements are then the same
+network. Without a source there is no context, and the decoder is a language model.
 """
 
 from __future__ import annotations
@@ -29,10 +30,12 @@ from seq2seq.nn.recurrent import LayerState, RecurrentStack
 
 @dataclass(frozen=True)
 class DecoderState:
-    """A decoder between two steps: a value that is passed along.
+    """The state of a decoder between two steps, for N rows (hypotheses). It is immutable.
 
-    recurrent: the parts of each layer, [N, H]; prepared: the context's, one row a source;
-    rows_per_source: how many rows belong to each source, side by side.
+    Attributes:
+        recurrent: The state of each layer, as tensors [N, H].
+        prepared: The data that the context prepared, with one row per source.
+        rows_per_source: Number of neighbouring rows that share one source.
     """
 
     recurrent: list[LayerState]
@@ -40,11 +43,14 @@ class DecoderState:
     rows_per_source: int = 1
 
     def select(self, rows: Tensor) -> DecoderState:
-        """The state with rows [M] int64 of the present one, at least one.
+        """Return a state that holds only the chosen rows, in the given order.
 
-        A memory is copied where sources have left. In a beam, the hypotheses of a sentence stand
-        side by side, the same number for each sentence, and share it; rows in any other order have
-        one copy each.
+        The rows of a source share its prepared data if they are neighbours and if every remaining
+        source has the same number of rows, as in beam search. Otherwise each row gets its own copy
+        of that data. If no source leaves or moves, the shared data is reused without copying.
+
+        Args:
+            rows: Indices of the chosen rows, [M] int64 with M ≥ 1. An index may occur repeatedly.
         """
         picked = [tuple(part[rows] for part in layer) for layer in self.recurrent]
         if not self.prepared:
@@ -61,13 +67,25 @@ class DecoderState:
 
 
 class Decoder(nn.Module):
-    """A recurrent stack that is started from the summary of the source and fed c at every step, as
-    is its output layer; with attention of the parallel placement, its first layer asks for c_t, and
-    those above it are fed it.
+    """A recurrent decoder: a stack of recurrent layers, a context and an output layer.
 
-    Output: r_t = tanh(W [h_t ; y_{t-1} ; c_t] + b), logits_t = O r_t + o. Without a source, the
-    stack starts from zeros, and r_t = h_t.
-    `tied`: O is the embedding matrix (Press and Wolf 2017), and r_t has the embedding's size.
+    The initial state is computed from the summary of the source. At every step, all layers and the
+    output layer receive the context c_t. The parallel placement of attention is an exception: its
+    first layer provides the query and does not receive c_t.
+
+    The output is r_t = tanh(W [h_t ; y_{t-1} ; c_t] + b) and logits_t = O r_t + o, where r_t has
+    the size of an embedding. Without a source, the initial state is zero and r_t = h_t.
+
+    Args:
+        embedding: The embeddings of the target tokens, [V, E].
+        context: The context of each step. Its size must be that of the encoder's summary.
+        embedding_dropout: Dropout rate of the embeddings.
+        tied: Use the embedding matrix as O (Press and Wolf 2017).
+        classic: Place attention in the classic way instead of the parallel way.
+        bidirectional: Read the target in both directions. Only a decoder without a source can do
+            this. It cannot generate text, because it sees the tokens that it predicts.
+
+    The other arguments are those of `RecurrentStack`.
     """
 
     def __init__(
@@ -87,8 +105,6 @@ class Decoder(nn.Module):
         weight_dropout: float = 0.0,
         layer_norm: bool = False,
     ) -> None:
-        """context: of the size of the encoder's summary; bidirectional: for a decoder without a
-        source that may see what comes, which is none that a text could be written with."""
         super().__init__()
         size = embedding.embedding_dim
         self.embedding = embedding
@@ -121,7 +137,10 @@ class Decoder(nn.Module):
         nn.init.zeros_(self.output.bias)
 
     def _initial_state(self, summary: Tensor) -> list[LayerState]:
-        """The state before the first step: tanh(W · summary + b) for every layer."""
+        """Return the state of every layer before the first step: tanh(W · summary + b).
+
+        summary: [B, C]. Each layer's state consists of tensors [B, H].
+        """
         first = torch.tanh(self.bridge(summary)).chunk(
             len(self.stack.forwards) * self.parts, dim=-1
         )
@@ -132,13 +151,21 @@ class Decoder(nn.Module):
     def read(
         self, state: DecoderState, tokens: Tensor
     ) -> tuple[Tensor, Tensor | None, DecoderState]:
-        """Any number of steps, of training and of search: tokens [N, T] int64, BOS first → r
-        [N, T, E], the context's weights [N, T, S] float32 (zero over padding; None where it has
-        none), and the state after them."""
+        """Run the decoder over T given tokens, in training as well as in search.
+
+        Args:
+            state: The state before the first of these tokens.
+            tokens: [N, T] int64. A target begins with BOS.
+
+        Returns:
+            The readouts r [N, T, E], from which the output layer computes the logits. The attention
+            weights [N, T, S] in float32 or wider, zero over padding, or None if the context has no
+            weights. The state after the last token.
+        """
         embedded = self.embedding_dropout(self.embedding(tokens))  # [N, T, E]
         masks = self.stack.masks(embedded)
         T, recurrent, spans = tokens.shape[1], state.recurrent, []
-        # The classic placement goes step by step, all others run over all steps at once.
+        # The classic placement needs one step after the other. Otherwise all steps run at once.
         for span in [slice(t, t + 1) for t in range(T)] if self.classic else [slice(0, T)]:
             x = embedded[:, span]
             now = [None if mask is None else mask[:, span] for mask in masks]
@@ -169,28 +196,36 @@ class Decoder(nn.Module):
         return self.dropout(r), weights, following
 
     def start(self, memory: Memory) -> DecoderState:
-        """Memory of B sources → the state before the first token, one row a source."""
+        """Return the state before the first token, with one row for each of the B sources."""
         return DecoderState(self._initial_state(memory.summary), self.context.prepare(memory))
 
     def start_without_source(self, rows: int) -> DecoderState:
-        """The state before the first token of `rows` texts that have no source."""
+        """Return the state before the first token of `rows` texts without a source."""
         zeros = self.embedding.weight.new_zeros(rows, self.hidden)
         recurrent: list[LayerState] = [(zeros,) * self.parts for _ in self.stack.forwards]
         return DecoderState(recurrent, ())
 
     def forward(self, memory: Memory, target: Tensor) -> Tensor:
-        """Teacher forcing: target [B, T] int64 (BOS first) → logits [B, T, V]."""
+        """Return the logits [B, T, V] under teacher forcing with target [B, T] int64, BOS first."""
         r, _, _ = self.read(self.start(memory), target)
         logits: Tensor = self.output(r)
         return logits
 
     def step(self, state: DecoderState, tokens: Tensor) -> tuple[Tensor, DecoderState]:
-        """tokens [N] int64 → log-probabilities [N, V] float32 (or wider), and the next state."""
+        """Read one token per row and predict the next one.
+
+        Args:
+            state: The state of N rows.
+            tokens: The latest token of each row, [N] int64.
+
+        Returns:
+            The log-probabilities [N, V] of the next token in float32 or wider, and the next state.
+        """
         r, _, after = self.read(state, tokens.unsqueeze(1))
         logits = self.output(r.squeeze(1))
         return logits.log_softmax(dim=-1, dtype=softmax_dtype(logits)), after
 
 
 def _join(parts: tuple[Any, ...]) -> Any:
-    """Parts [N, t, F] behind one another in time; None where there are none."""
+    """Concatenate tensors [N, t, F] along the time axis. Returns None if the parts are None."""
     return parts[0] if len(parts) == 1 or parts[0] is None else torch.cat(parts, dim=1)

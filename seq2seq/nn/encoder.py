@@ -1,4 +1,4 @@
-"""The encoder: a recurrent stack over the source, and the pooling of its states."""
+"""The encoder: a recurrent stack over the source, and the pooling of its states into a summary."""
 
 from __future__ import annotations
 
@@ -14,11 +14,13 @@ from seq2seq.nn.recurrent import RecurrentStack
 
 @dataclass(frozen=True)
 class Memory:
-    """What a decoder may know of the source.
+    """The encoded sources of a batch, from which the decoder works.
 
-    states [B, S, D] (zero over padding), mask [B, S] bool (true where there is a token),
-    summary [B, C], values [B, S, M] (zero over padding): what means are taken of, by attention and
-    by pooling.
+    Attributes:
+        states: The encoder's states [B, S, D], zero over padding.
+        mask: [B, S] bool, true at tokens and false at padding.
+        summary: The summary of each source, [B, C].
+        values: The vectors [B, S, M] that attention and pooling average, zero over padding.
     """
 
     states: Tensor
@@ -28,22 +30,33 @@ class Memory:
 
 
 def token_mask(lengths: Tensor, size: int) -> Tensor:
-    """lengths [B] → [B, size] bool, true where there is a token."""
+    """Return a mask [B, size] bool: true at tokens, false at padding. lengths: [B], in tokens."""
     return torch.arange(size, device=lengths.device) < lengths.unsqueeze(1)
 
 
 class Pooling(nn.Module):
-    """states [B, S, D], values [B, S, M] → summary [B, C], over real tokens alone, then
-    tanh(norm(W · pooled + b)).
+    """Pooling of the encoder's states into one summary per source: tanh(norm(W · pooled + b)).
+
+    Padding is ignored. `kind` selects how the vector `pooled` is computed:
 
     - last: the last state of each direction (Sutskever et al. 2014; Cho et al. 2014)
-    - max: of the states over time, each feature by itself
-    - mean: of the values over time
-    - attentive: `heads` weighted means of the values, with weights softmax_s(v_k · tanh(W h_s)):
-      attention with learned queries instead of a decoder's (Lin et al. 2017)
+    - max: the maximum of each feature of the states over time
+    - mean: the mean of the values over time
+    - attentive: `heads` weighted means of the values, concatenated. The weights of head k are
+      softmax_s(v_k · tanh(W h_s)), which is attention with learned queries instead of the
+      decoder's queries (Lin et al. 2017).
 
-    norm: over the C features (Ba et al. 2016). A feature of many heads is made of thousands of
-    weights, and Adam moves all of them in every step: without it tanh is soon at its ends.
+    norm is layer normalisation over the C features (Ba et al. 2016). It keeps tanh from saturating:
+    with many heads, each feature depends on thousands of weights, and Adam changes all of these
+    weights in every update.
+
+    Args:
+        kind: One of the kinds above.
+        state_size: D, the size of a state.
+        value_size: M, the size of a value.
+        size: C, the size of the summary.
+        heads: Number of heads. Only attentive pooling uses it.
+        bidirectional: True if the second half of each state comes from the backward direction.
     """
 
     def __init__(
@@ -66,6 +79,10 @@ class Pooling(nn.Module):
             self.queries = Linear(state_size, heads, bias=False)
 
     def forward(self, states: Tensor, values: Tensor, mask: Tensor) -> Tensor:
+        """Return the summaries [B, C] of states [B, S, D] and values [B, S, M].
+
+        mask: [B, S] bool, true at tokens. Every row has at least one token.
+        """
         match self.kind:
             case "last":
                 pooled = self.last(states, mask)
@@ -80,7 +97,11 @@ class Pooling(nn.Module):
         return summary
 
     def last(self, states: Tensor, mask: Tensor) -> Tensor:
-        """states [B, S, D], mask [B, S] → [B, D]: what each direction has at its own end."""
+        """Return the final state of each direction, concatenated to [B, D].
+
+        The forward direction ends at the last token, the backward direction at the first one.
+        states: [B, S, D]. mask: [B, S] bool, true at tokens.
+        """
         end = mask.sum(dim=1).sub(1).view(-1, 1, 1).expand(-1, 1, states.shape[2])  # [B, 1, D]
         final: Tensor = states.gather(1, end).squeeze(1)  # [B, D]
         if not self.bidirectional:
@@ -89,8 +110,11 @@ class Pooling(nn.Module):
         return torch.cat([final[:, :half], states[:, 0, half:]], dim=-1)
 
     def attentive(self, states: Tensor, values: Tensor, mask: Tensor) -> Tensor:
-        """states [B, S, D], values [B, S, M], mask [B, S] → [B, heads · M]: a mean of the values
-        for each head, weighted as said above."""
+        """Return one weighted mean of the values for each head, concatenated to [B, heads · M].
+
+        The weights are those of attentive pooling in the docstring of the class.
+        states: [B, S, D]. values: [B, S, M]. mask: [B, S] bool, true at tokens.
+        """
         scores: Tensor = self.queries(torch.tanh(self.key(states)))  # [B, S, heads]
         scores = scores.masked_fill(~mask.unsqueeze(2), float("-inf"))
         weights = scores.softmax(dim=1, dtype=softmax_dtype(scores))
@@ -99,12 +123,22 @@ class Pooling(nn.Module):
 
 
 class Encoder(nn.Module):
-    """tokens [B, S] int64, lengths [B] int64 → Memory. Every length is from 1 to S.
+    """A recurrent encoder: embeddings, a stack of recurrent layers and pooling.
 
-    Embeddings x_s are read times √E (Vaswani et al. 2017, 3.4): a matrix that is small enough for a
-    tied output is too small beside the states. Values: the states h_s, or with `shortcut`
-    [h_s ; x_s], so that what a word is reaches the output beside what it is in its sentence
-    (Nguyen and Chiang 2018).
+    The embeddings x_s are multiplied by √E (Vaswani et al. 2017, section 3.4). An embedding matrix
+    that is small enough for a tied output layer would otherwise be too small compared to the
+    recurrent states.
+
+    Args:
+        embedding: The embeddings of the source tokens, [V, E].
+        embedding_dropout: Dropout rate of the embeddings.
+        pooling: The kind of pooling, see `Pooling`.
+        heads: Number of heads of attentive pooling.
+        context_size: C, the size of the summary.
+        shortcut: Use [h_s ; x_s] as the values instead of the states h_s. The decoder then sees
+            each word itself as well as the word in its sentence (Nguyen and Chiang 2018).
+
+    The other arguments are those of `RecurrentStack`.
     """
 
     def __init__(
@@ -149,6 +183,7 @@ class Encoder(nn.Module):
         )
 
     def forward(self, tokens: Tensor, lengths: Tensor) -> Memory:
+        """Encode tokens [B, S] int64. lengths [B] int64: tokens per row, each from 1 to S."""
         mask = token_mask(lengths, tokens.shape[1])  # [B, S]
         embedded = self.embedding(tokens) * self.embedding.embedding_dim**0.5
         embedded = self.embedding_dropout(embedded)  # [B, S, E]

@@ -1,14 +1,20 @@
-"""RNN and GRU over all time steps, with a backward pass of their own (CPU).
+"""RNN and GRU layers over all time steps, with a hand-written backward pass for CPUs.
 
-Left to autograd, the way back walks through every operation of every step and makes one small
-product for the weight's gradient at each. Here the backward pass first makes, for all steps at
-once, what the gradient of a state is multiplied by to become that of the gates; three to five
-operations a step are left then (backpropagation through time, Werbos 1990), and the weight's
-gradient is one product over all steps. Equations: those of torch.nn.RNN and GRU. (For an LSTM,
-torch has oneDNN's fused layer, which is faster still.)
+Autograd would run the backward pass of every operation of every step, with one small matrix product
+per step for the gradient of the weight. The backward pass here works in three stages:
 
-All is time-major. x [T, B, G] is what the input gives to the gates, biases included; weight [G, H]
-is W_hh; G is H or 3H. Both passes keep the dtype of x. A leading d names a gradient.
+1. For all steps at once, it computes the factors that turn the gradient of a state into the
+   gradient of the gates.
+2. It goes back through the steps, with three to five operations per step (backpropagation through
+   time, Werbos 1990).
+3. It computes the gradient of the weight as one product over all steps.
+
+The equations are those of torch.nn.RNN and torch.nn.GRU. For the LSTM, PyTorch uses the fused layer
+of oneDNN, which is faster than this approach.
+
+All tensors are time-major. x [T, B, G] is the contribution of the input to the gates, including the
+biases. weight [G, H] is W_hh, the weight from state to state. G is H for an RNN and 3H for a GRU.
+Both passes keep the dtype of x. The prefix d_ marks a gradient.
 """
 
 from __future__ import annotations
@@ -22,8 +28,15 @@ from torch.autograd.function import once_differentiable
 
 
 def fused_recurrence(mode: str, x: Tensor, state: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """mode, as torch calls it: RNN_TANH, RNN_RELU or GRU; state [B, H]; bias [H]: that of a GRU's n
-    → all h [T, B, H]."""
+    """Run an RNN or GRU layer over all time steps and return its states [T, B, H].
+
+    Args:
+        mode: PyTorch's name of the cell: RNN_TANH, RNN_RELU or GRU.
+        x: Contribution of the input to the gates, [T, B, G], including the biases.
+        state: The state before the first step, [B, H].
+        weight: The weight from state to state, [G, H].
+        bias: The hidden bias of a GRU's candidate state n, [H]. An RNN ignores it.
+    """
     if mode == "GRU":
         states: Tensor = _GRU.apply(x, state, weight, bias)  # type: ignore[no-untyped-call]
     else:
@@ -32,10 +45,11 @@ def fused_recurrence(mode: str, x: Tensor, state: Tensor, weight: Tensor, bias: 
 
 
 class _RNN(Function):
-    """h_t = tanh(x_t + W h_{t-1}), or max(0, ...) with `relu`."""
+    """An RNN layer: h_t = tanh(x_t + W h_{t-1}). With `relu`, max(0, …) replaces tanh."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, h: Tensor, weight: Tensor, relu: bool) -> Tensor:
+        """Return the states [T, B, H]. h: the state before the first step, [B, H]."""
         T, B, H = x.shape
         states = x.new_empty(T + 1, B, H)
         states[0], states[1:] = h, x
@@ -50,10 +64,11 @@ class _RNN(Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, d_states: Tensor) -> tuple[Tensor | None, ...]:
+        """Return the gradients of x, h and weight, and None for `relu`. d_states: [T, B, H]."""
         states, weight = ctx.saved_tensors
         after = states[1:]
         factors = (after > 0).to(after.dtype) if ctx.relu else 1 - after * after
-        d_all = torch.empty_like(states)  # d h, whole; then that of the gates
+        d_all = torch.empty_like(states)  # gradient of each h_t; later that of the gates
         d_all[0], d_all[1:] = 0, d_states
         d_hs, fs = d_all.unbind(), factors.unbind()
         for t in reversed(range(len(fs))):
@@ -63,11 +78,15 @@ class _RNN(Function):
 
 
 class _GRU(Function):
-    """r, z = σ(x_t + W h_{t-1}), n = tanh(x_t + r (W h_{t-1} + b)), each with rows of its own;
-    h_t = (1 - z) n + z h_{t-1}."""
+    """A GRU layer: h_t = (1 - z) n + z h_{t-1}.
+
+    r, z = σ(x_t + W h_{t-1}) and n = tanh(x_t + r (W h_{t-1} + b)). Each of r, z and n has its own
+    third of x_t and of the rows of W.
+    """
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, h: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        """Return the states [T, B, H]. h: the state before the first step, [B, H]. bias: b [H]."""
         T, B, H = x.shape[0], *h.shape
         states = x.new_empty(T + 1, B, H)
         states[0] = h
@@ -89,17 +108,19 @@ class _GRU(Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, d_states: Tensor) -> tuple[Tensor, ...]:
+        """Return the gradients of x, h, weight and bias. d_states: [T, B, H]."""
         states, r_z, n, inner, weight = ctx.saved_tensors
         T, B, H = n.shape
         r, z = r_z.chunk(2, dim=2)
         of_n = (1 - z) * (1 - n * n)
-        factors = n.new_empty(T, B, 3, H)  # what d h_t is multiplied by for W h_{t-1} + b
+        # The gradient of h_t times `factors` is the gradient of W h_{t-1} + b, for r, z and n.
+        factors = n.new_empty(T, B, 3, H)
         torch.mul(of_n * inner, r - r * r, out=factors[:, :, 0])
         torch.mul(states[:-1] - n, z - z * z, out=factors[:, :, 1])
         torch.mul(of_n, r, out=factors[:, :, 2])
         parted = torch.empty_like(factors)
         d_gates = parted.view(T, B, 3 * H)
-        d_all = torch.empty_like(n)  # d h_t, whole
+        d_all = torch.empty_like(n)  # the complete gradient of each h_t
         d_all[-1] = d_states[-1]
         d_first = torch.empty_like(n[0])
         d_s, d_hs, d_gs = d_all.unbind(), d_states.unbind(), d_gates.unbind()
@@ -113,11 +134,16 @@ class _GRU(Function):
             d_before.addmm_(d_gs[t], weight)
         d_weight = _d_weight(d_gates, states)
         d_bias = parted[:, :, 2].sum(dim=(0, 1))
-        # x's share of n stands outside the bracket that r multiplies; r and z are the same.
+        # r multiplies W h_{t-1} + b but not x_t, so n's part of x has another gradient. For r and
+        # z, the gradient of x equals that of W h_{t-1}.
         torch.mul(d_all, of_n, out=parted[:, :, 2])
         return d_gates, d_first, d_weight, d_bias
 
 
 def _d_weight(d_gates: Tensor, states: Tensor) -> Tensor:
-    """d_gates [T, B, G], states [T + 1, B, H] → Σ_t d_gates_t ᵀ h_{t-1}, [G, H]."""
+    """Return the gradient of the weight: Σ_t d_gates_t ᵀ h_{t-1}, [G, H].
+
+    d_gates: the gradient of the gates, [T, B, G].
+    states: the initial state and all later states, [T + 1, B, H].
+    """
     return d_gates.flatten(0, 1).t() @ states[:-1].flatten(0, 1)

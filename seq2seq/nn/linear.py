@@ -1,4 +1,7 @@
-"""Matrix products over rows of any number, in few shapes: see `runtime.row_multiple`."""
+"""Matrix products whose number of rows is rounded up, so that only few shapes occur.
+
+On a CPU, the first bf16 product of a new shape is slow: see `runtime.row_multiple`.
+"""
 
 from __future__ import annotations
 
@@ -10,15 +13,19 @@ from seq2seq import runtime
 
 
 class Linear(nn.Linear):
-    """torch.nn.Linear, which makes few different shapes of products: see `runtime.row_multiple`."""
+    """torch.nn.Linear with a rounded number of rows, see `runtime.row_multiple`."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """x [..., I] → [..., O]."""
+        """Map x [..., I] with I input features to [..., O] with O output features."""
         return linear(x, self.weight, self.bias)
 
 
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    """x [..., I], weight [O, I], bias [O] → [..., O], as torch.nn.functional.linear."""
+    """Return x Wᵀ + b [..., O], like torch.nn.functional.linear.
+
+    It pads the rows of x to a multiple of `runtime.row_multiple` and cuts the result again.
+    x: [..., I]. weight: W [O, I]. bias: b [O], or None for zero.
+    """
     rows = x.shape[:-1].numel()
     extra = -rows % runtime.row_multiple(weight, runtime.matmul_dtype(weight))
     if not extra:
@@ -28,8 +35,17 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
 
 
 def linear_with_context(x: Tensor, c: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """`linear` of [x ; c]: x [N, T, I], c [N, T, C], weight [O, I + C] → [N, T, O], or all with T
-    first. A c with T = 1 is the same at every step, and multiplied once."""
+    """Apply `linear` to the concatenation [x ; c] and return [N, T, O].
+
+    Args:
+        x: Inputs [N, T, I].
+        c: Contexts [N, T, C], or [N, 1, C] if c is the same at every step. The weight is then
+            multiplied with c only once.
+        weight: [O, I + C].
+        bias: [O].
+
+    If x and c are both time-major, [T, N, …], the result is time-major, too.
+    """
     if c.shape[:-1] == x.shape[:-1]:
         return linear(torch.cat([x, c.to(x.dtype)], dim=-1), weight, bias)
     of_x, of_c = torch.split(weight, [x.shape[-1], c.shape[-1]], dim=1)
@@ -37,17 +53,20 @@ def linear_with_context(x: Tensor, c: Tensor, weight: Tensor, bias: Tensor) -> T
 
 
 def widen_bf16(x: Tensor) -> Tensor:
-    """Batched products have a shape for each batch, which bf16 on a CPU makes slow at first sight
-    (`runtime.row_multiple`), and are few: there, in float32."""
+    """Convert a bf16 tensor on a CPU to float32. Other tensors are returned unchanged.
+
+    Batched matrix products of attention have a new shape in almost every batch. On a CPU, the first
+    bf16 product of a new shape is slow (see `runtime.row_multiple`), so float32 is faster there.
+    """
     return x.float() if x.device.type == "cpu" and x.dtype == torch.bfloat16 else x
 
 
 def softmax_dtype(x: Tensor) -> torch.dtype:
-    """What a softmax over x is taken in: float64 stays."""
+    """Return the dtype for a softmax over x: float64 for float64, otherwise float32."""
     return torch.promote_types(x.dtype, torch.float32)
 
 
 def matmul_as(left: Tensor, right: Tensor) -> Tensor:
-    """The matrix product, in the dtype of `other`."""
+    """Return the matrix product left @ right, computed in the dtype of `right`."""
     with torch.autocast(left.device.type, enabled=False):
         return left.to(right.dtype) @ right

@@ -1,8 +1,8 @@
-"""Stacks of recurrent layers: RNN, LSTM or GRU, one way or both, shallow or deep.
+"""Stacks of recurrent layers: RNN, LSTM or GRU, in one or both directions.
 
-A layer runs as one fused call over all time steps of an unpacked, right-padded batch. Padding
-cannot leak: forwards it comes after every real step, and the backward direction reads each
-sentence reversed within its own length, so that there too the padding comes last.
+A layer runs as one fused call over all time steps of an unpacked, right-padded batch. Padding does
+not influence the states of real tokens. In the forward direction, padding follows all tokens. For
+the backward direction, each sentence is reversed within its own length, so padding also comes last.
 """
 
 from __future__ import annotations
@@ -30,14 +30,19 @@ CELLS: dict[str, Callable[..., nn.RNNBase]] = {
     "gru": nn.GRU,
 }
 
-# What one layer carries from step to step, each [B, H]: (h,), or (h, c) for an LSTM.
+# The state of one layer between two steps: (h,), or (h, c) for an LSTM. Each tensor is [B, H].
 LayerState = tuple[Tensor, ...]
 
 
 class RecurrentLayer(nn.Module):
-    """One recurrent layer in one direction. Equations: those of torch.nn.RNN, LSTM and GRU.
+    """One recurrent layer in one direction. The equations are those of torch.nn.RNN, LSTM and GRU.
 
-    weight_dropout: of the weights from state to state, drawn once a call (Merity et al. 2018).
+    Args:
+        cell: One of the names in `CELLS`.
+        input_size: I, the size of the input. It includes the context, if there is one.
+        hidden_size: H, the number of hidden units.
+        weight_dropout: Dropout rate of the weights from state to state. Each call samples one mask
+            for all its steps (Merity et al. 2018).
     """
 
     def __init__(
@@ -46,23 +51,29 @@ class RecurrentLayer(nn.Module):
         super().__init__()
         self.run = CELLS[cell](input_size, hidden_size, batch_first=True)
         self.weight_dropout = weight_dropout
-        self.parts = 2 if cell == "lstm" else 1  # of the state
+        self.parts = 2 if cell == "lstm" else 1  # tensors in a LayerState
         weights = {name: parameter.data for name, parameter in self.run.named_parameters()}
         gates = len(weights["bias_hh_l0"]) // hidden_size
         for block in weights["weight_hh_l0"].chunk(gates):
-            nn.init.orthogonal_(block)  # Saxe et al. 2014: norms are kept over time
+            nn.init.orthogonal_(block)  # keeps the norm of the state over time (Saxe et al. 2014)
         for block in weights["weight_ih_l0"].chunk(gates):
             nn.init.xavier_uniform_(block)
         nn.init.zeros_(weights["bias_ih_l0"])
         nn.init.zeros_(weights["bias_hh_l0"])
-        if cell == "lstm":  # Jozefowicz et al. 2015: a forget gate that is open at first
+        if cell == "lstm":  # open the forget gate at the start (Jozefowicz et al. 2015)
             nn.init.ones_(weights["bias_ih_l0"][hidden_size : 2 * hidden_size])
 
     def forward(
         self, x: Tensor, state: LayerState | None, context: Tensor | None = None
     ) -> tuple[Tensor, LayerState]:
-        """x [B, T, I], state parts [B, H] (zeros if None), context [B, T or 1, C] → outputs
-        [B, T, H], last state. The layer's input is x, or [x ; context], of `input_size`."""
+        """Return the outputs [B, T, H] and the last state.
+
+        Args:
+            x: [B, T, I], or [B, T, I - C] with a context.
+            state: The state before the first step, or None for zeros.
+            context: [B, T, C], or [B, 1, C] if it is the same at every step. The input of the layer
+                is then the concatenation [x ; context].
+        """
         T = x.shape[1]
         if torch.is_grad_enabled() and x.device.type == "cpu" and T > 1 and self.parts == 1:
             return self._fused(x, state, context)
@@ -76,7 +87,7 @@ class RecurrentLayer(nn.Module):
             )  # [1, B, H]
             initial = parts if self.parts == 2 else parts[0]
         dropped = self.training and self.weight_dropout > 0
-        # Under autocast cuDNN's layers are computed in fp16, whatever autocast was asked for.
+        # Under autocast, PyTorch runs the layers of cuDNN in fp16, even if autocast uses bf16.
         lowered = inputs.device.type == "cuda" and torch.is_autocast_enabled("cuda")
         run = self._functional if dropped or lowered else self.run
         outputs, last = run(inputs, initial)
@@ -85,14 +96,15 @@ class RecurrentLayer(nn.Module):
     def _fused(
         self, x: Tensor, state: LayerState | None, context: Tensor | None
     ) -> tuple[Tensor, LayerState]:
-        """The same, faster to learn through where there is no cuDNN."""
+        """Compute the same as `forward`, with a backward pass that is faster on a CPU."""
         (weight_ih, _, bias_ih, bias_hh), H = self.run.all_weights[0], self.run.hidden_size
         weight_hh = self._weight_hh()
         dtype = runtime.matmul_dtype(weight_hh)
         (before,) = state or (x.new_zeros(len(x), H),)
         of_input: Tensor = bias_hh
         of_n = bias_hh[:0]
-        if self.run.mode == "GRU":  # the bias within n's bracket cannot be given with the input's
+        # A GRU's r multiplies the hidden bias of n, so it must stay apart from the input's bias.
+        if self.run.mode == "GRU":
             of_input, of_n = F.pad(bias_hh[: 2 * H], (0, H)), bias_hh[2 * H :]
         x, bias = x.transpose(0, 1), bias_ih + of_input
         if context is None:
@@ -105,11 +117,16 @@ class RecurrentLayer(nn.Module):
         return outputs.transpose(0, 1), (outputs[-1],)
 
     def _weight_hh(self) -> Tensor:
+        """Return the weight from state to state, with weight dropout in training mode."""
         weight = self.run.get_parameter("weight_hh_l0")
         return F.dropout(weight, self.weight_dropout, self.training)
 
     def _functional(self, inputs: Tensor, initial: Any) -> tuple[Tensor, Any]:
-        """What torch's module computes, with other weights than its own."""
+        """Compute the same as `self.run`, with weight dropout, and on a GPU in autocast's dtype.
+
+        inputs: [B, T, I]. initial: h [1, B, H], the pair (h, c) for an LSTM, or None for zeros.
+        Returns the outputs [B, T, H] and the last state in the form of `initial`.
+        """
         if initial is None:
             zeros = inputs.new_zeros(1, len(inputs), self.run.hidden_size)
             initial = (zeros, zeros) if self.parts == 2 else zeros
@@ -119,7 +136,8 @@ class RecurrentLayer(nn.Module):
         on_cuda = inputs.device.type == "cuda"
         if on_cuda:
             dtype = runtime.matmul_dtype(weight_ih)
-            # In one piece of memory, in cuDNN's order: else it copies each of them at every call.
+            # cuDNN copies the weights at every call, unless they lie in one block of memory in its
+            # own order.
             whole = torch.cat([weight.flatten() for weight in weights]).to(dtype)
             pieces = torch.split(whole, [weight.numel() for weight in weights])
             weights = [piece.view_as(w) for piece, w in zip(pieces, weights, strict=True)]
@@ -134,12 +152,15 @@ class RecurrentLayer(nn.Module):
 
 
 def reverse_sequences(x: Tensor, lengths: Tensor) -> Tensor:
-    """Reverse each row of x [B, T, F] within its own length; padding stays where it is."""
+    """Reverse each row of x [B, T, F] within its own length. Padding keeps its place.
+
+    lengths: the number of real steps of each row, [B] int64.
+    """
     B, T, _ = x.shape
     steps = torch.arange(T, device=x.device)  # [T]
     mirrored = lengths.unsqueeze(1) - 1 - steps  # [B, T], negative over padding
     index = torch.where(mirrored >= 0, mirrored, steps)
-    first = torch.arange(0, B * T, T, device=x.device).unsqueeze(1)  # of each row
+    first = torch.arange(0, B * T, T, device=x.device).unsqueeze(1)  # index where a row begins
     reversed_: Tensor = _Involution.apply(  # type: ignore[no-untyped-call]
         x.flatten(0, 1), (first + index).flatten()
     )
@@ -147,27 +168,45 @@ def reverse_sequences(x: Tensor, lengths: Tensor) -> Tensor:
 
 
 class _Involution(Function):
-    """Rows [N, F] in an order that is its own inverse: the gradient is put in order just so, where
-    autograd, which cannot know that, would add up rows one by one."""
+    """Reorder the rows of x [N, F] by a permutation that is its own inverse.
+
+    The backward pass reorders the gradient with the same permutation. Autograd does not know that
+    the permutation is its own inverse and would add up the rows one by one, which is slower.
+    """
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, order: Tensor) -> Tensor:
+        """Return the rows of x [N, F] in the given order, [N] int64."""
         ctx.save_for_backward(order)
         return x.index_select(0, order)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        """Return the gradient of x, and None for the order. gradient: [N, F]."""
         (order,) = ctx.saved_tensors
         return gradient.index_select(0, order), None
 
 
 class RecurrentStack(nn.Module):
-    """L layers, residual from the second on (He et al. 2016; Wu et al. 2016); with `layer_norm`,
-    what leaves each of them is normalised (Ba et al. 2016).
+    """A stack of L recurrent layers.
 
-    Each layer may be fed a context beside its input, [x_t ; c_t], at every step; the first one
-    only with `first_fed`. A residual goes around the layer for x alone.
+    All layers but the first have residual connections (He et al. 2016; Wu et al. 2016). With a
+    context, the input of a layer is [x_t ; c_t] at every step. The residual connection adds only
+    x_t to the output.
+
+    Args:
+        cell: One of the names in `CELLS`.
+        input_size: I, the size of the input, without the context.
+        hidden_size: H, the number of hidden units per direction.
+        layers: L, the number of layers.
+        bidirectional: Give every layer a second, backward direction.
+        context_size: C, the size of the context, or 0 for no context.
+        first_fed: Feed the context to the first layer as well as to the layers above it.
+        dropout: Dropout rate between the layers.
+        variational: Use the same dropout mask at all steps (Gal and Ghahramani 2016).
+        weight_dropout: Dropout rate of the weights from state to state (Merity et al. 2018).
+        layer_norm: Normalise the output of each layer (Ba et al. 2016).
     """
 
     def __init__(
@@ -210,12 +249,19 @@ class RecurrentStack(nn.Module):
         state: LayerState | None = None,
         context: Tensor | None = None,
     ) -> tuple[Tensor, LayerState]:
-        """Run layer `number`, from 0, over all steps; shapes as in `forward`.
+        """Run one layer over all steps.
 
-        mask: the dropout of x, from `masks`.
+        Args:
+            number: Index of the layer, from 0.
+            x: Input of the layer, [B, T, D], or [B, T, I] for the first layer.
+            mask: Dropout mask of x from `masks`, or None for no dropout.
+            lengths, state, context: As in `forward`, but `state` is the state of this layer only.
+
+        Returns:
+            The outputs [B, T, D] and the last state of the forward direction.
         """
         if mask is not None:
-            x = x * mask.to(x.dtype)  # under autocast, layers give another dtype than they take
+            x = x * mask.to(x.dtype)  # under autocast, a layer's output may have another dtype
         outputs, last = self.forwards[number](x, state, context)
         if len(self.backwards):
             if lengths is None:
@@ -227,8 +273,11 @@ class RecurrentStack(nn.Module):
         return self.norms[number](outputs) if len(self.norms) else outputs, last
 
     def masks(self, x: Tensor) -> list[Tensor | None]:
-        """The dropout of what enters each layer, [B, T, D] or None; what enters the first is
-        its giver's. x [B, T, I]."""
+        """Sample the dropout mask of each layer's input, [B, T, D], or None for no dropout.
+
+        The mask of the first layer is always None: the caller applies dropout to the input of the
+        stack. x [B, T, I] determines B, T, the dtype and the device.
+        """
         above = range(1, len(self.forwards))
         return [None, *(self.dropout.mask(x, self.output_size) for _ in above)]
 
@@ -243,12 +292,18 @@ class RecurrentStack(nn.Module):
     ) -> tuple[Tensor, list[LayerState]]:
         """Run all layers over all steps.
 
-        x [B, T, I]; lengths [B] int64, which the way back needs, T each if None; state: the parts
-        of each layer [B, H], zeros if None; context [B, T, C] where the stack, which goes one way
-        then, was built with one, or [B, 1, C] for all steps;
-        masks: drawn anew if None.
-        Gives outputs [B, T, D] (not yet dropped out) and the last state of each forward layer,
-        which over padding is that of the padding: ask for it in stepping only.
+        Args:
+            x: Inputs [B, T, I].
+            lengths: Steps of each row without padding, [B] int64, or None for T. Only the backward
+                direction needs it.
+            state: The state of each layer before the first step, or None for zeros.
+            context: [B, T, C], or [B, 1, C] if it is the same at every step. It is given if and
+                only if the stack has a context size. Such a stack has only one direction.
+            masks: Dropout masks from `masks`, or None to sample new ones.
+
+        Returns:
+            The outputs [B, T, D] before dropout, and the last state of each forward layer. In a row
+            with padding, the last state includes the padding. Use it only for rows without padding.
         """
         last: list[LayerState] = []
         for number, mask in enumerate(self.masks(x) if masks is None else masks):

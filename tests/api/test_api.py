@@ -382,7 +382,7 @@ def test_a_bar_in_a_notebook(tmp_path, monkeypatch, capsys):
         ({"train": None}, seq2seq.UserError, "set train .files. or hub"),
         ({"out": None}, seq2seq.UserError, r"name the folder of the run: out="),
         ({"config": 3}, TypeError, "config is int: give the path of a TOML file, a dictionary"),
-        ({"config": "no.toml"}, seq2seq.UserError, "no.toml: no such file"),
+        ({"config": "no.toml"}, seq2seq.UserError, "no.toml: this file does not exist"),
         ({"settings": ["seed=2"]}, TypeError, "settings are for a configuration file"),
         ({"callbacks": [print]}, TypeError, "has no methods on_log and on_validation"),
         ({"callbacks": [Watch]}, TypeError, "give an object of a subclass of seq2seq.Callback"),
@@ -418,16 +418,16 @@ def test_mistakes_in_a_dataset(tmp_path):
 
 
 def test_mistakes_with_a_folder(tmp_path, runs):
-    with pytest.raises(TypeError, match=r"load\(\) needs a model folder"):
+    with pytest.raises(TypeError, match=r"load\(\) needs at least one model folder"):
         seq2seq.load()
-    with pytest.raises(TypeError, match=r"load\(\) needs a model folder"):
+    with pytest.raises(TypeError, match=r"load\(\) needs at least one model folder"):
         seq2seq.Translator.load()
     with pytest.raises(seq2seq.UserError, match="no such model folder"):
         seq2seq.load(tmp_path / "nothing")
     model, _ = runs("tagging")
-    with pytest.raises(seq2seq.UserError, match="an ensemble is for translators: name one model"):
+    with pytest.raises(seq2seq.UserError, match="only translators can form an ensemble"):
         seq2seq.load(model, model)
-    with pytest.raises(seq2seq.UserError, match="device 'gpu' is not there"):
+    with pytest.raises(seq2seq.UserError, match="device 'gpu' is not available"):
         seq2seq.load(model, device="gpu")
     with pytest.raises(seq2seq.UserError, match="batch size must be at least 1"):
         seq2seq.load(model, batch_size=0)
@@ -441,34 +441,38 @@ def test_mistakes_in_use(runs):
     language, classifier = opened("language-model"), opened("classification")
     one, many = seq2seq.GreedyOptions(), seq2seq.SamplingOptions()
     cases: list[tuple[Callable[[], Any], type[Exception], str]] = [
-        (lambda: translator.translate("a line"), TypeError, "lines is one string: give a list"),
-        (lambda: translator.translate(3), TypeError, "lines is int: give a list of lines"),
-        (lambda: translator.translate(["a", 3]), TypeError, "lines, number 2: int, not a string"),
-        (lambda: translator.translate(["a"], one, beam=3), TypeError, "are both given"),
-        (lambda: translator.translate(["a"], {"beam": 3}), TypeError, "options is dict: give Gree"),
+        (
+            lambda: translator.translate("a line"),
+            TypeError,
+            "lines is a single string: pass a list",
+        ),
+        (lambda: translator.translate(3), TypeError, "lines has the type int: pass a list"),
+        (lambda: translator.translate(["a", 3]), TypeError, "number 2 of lines must be a string"),
+        (lambda: translator.translate(["a"], one, beam=3), TypeError, "cannot be combined"),
+        (lambda: translator.translate(["a"], {"beam": 3}), TypeError, "but is dict"),
         (
             lambda: translator.translate(["a"], seq2seq.SearchOptions()),
             TypeError,
-            "options is SearchOptions: give GreedyOptions",
+            "options must be GreedyOptions, .*, but is SearchOptions",
         ),
         (lambda: translator.translate(["a"], beam=0, top_k=2), seq2seq.UserError, "top-k.*; beam"),
-        (lambda: translator.stream(["a"], 3), TypeError, "options is int"),
+        (lambda: translator.stream(["a"], 3), TypeError, "but is int"),
         (lambda: translator.score(["a"], []), seq2seq.UserError, "1 sources and 0 targets"),
-        (lambda: classifier.classify("text"), TypeError, "texts is one string"),
-        (lambda: classifier.classify([None]), TypeError, "texts, number 1: NoneType, not a str"),
-        (lambda: tagger.tag("a sentence"), TypeError, "sentences is one string: give a list of"),
+        (lambda: classifier.classify("text"), TypeError, "texts is a single string"),
+        (lambda: classifier.classify([None]), TypeError, "number 1 of texts must be a string"),
+        (lambda: tagger.tag("a sentence"), TypeError, "sentences is a single string: pass a"),
         (lambda: tagger.tag([["a b"]]), seq2seq.UserError, "sentence 1: 'a b' is not one word"),
         (lambda: tagger.tag(["a", [3]]), TypeError, "sentence 2: a word is int, not a string"),
-        (lambda: language.generate(3), TypeError, "prompt: int, not a string"),
+        (lambda: language.generate(3), TypeError, "prompt must be a string, but has the ty"),
         (lambda: language.generate(" "), seq2seq.UserError, "the prompt is empty"),
-        (lambda: language.generate("a", one), TypeError, "options is GreedyOptions: give Sampling"),
-        (lambda: language.generate("a", many, seed=2), TypeError, "are both given"),
-        (lambda: language.generate(top_p=2), seq2seq.UserError, "top-p is 2: it must be above 0"),
+        (lambda: language.generate("a", one), TypeError, "but is GreedyOptions"),
+        (lambda: language.generate("a", many, seed=2), TypeError, "cannot be combined"),
+        (lambda: language.generate(top_p=2), seq2seq.UserError, "top-p must be .*, but is 2"),
         (lambda: language.perplexity([]), seq2seq.UserError, "the text: no text"),
-        (lambda: language.perplexity([1]), TypeError, "lines, number 1: int, not a string"),
+        (lambda: language.perplexity([1]), TypeError, "number 1 of lines must be a string"),
         (lambda: generator.generate("cats"), seq2seq.UserError, "no label 'cats'; did you mean"),
         (lambda: generator.generate("cat", number=0), seq2seq.UserError, "n-best must be at lea"),
-        (lambda: generator.generate("cat", 2, many), TypeError, "are both given"),
+        (lambda: generator.generate("cat", 2, many), TypeError, "cannot be combined"),
         (lambda: generator.generate(None), TypeError, "give a label or a vector of numbers"),
     ]
     for call, error, said in cases:

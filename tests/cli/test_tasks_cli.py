@@ -56,7 +56,7 @@ def test_tag(shell, models, tmp_path):
     assert shell("tag", models["tag"], packed, *_QUICK).out == found
     said = shell("tag", models["tag"], packed, "--probabilities", *_QUICK)
     assert said.code == 2
-    assert "CoNLL-U has no place for them" in said.err
+    assert "CoNLL-U cannot hold probabilities" in said.err
     words = [line.split("\t") for line in found.split("\n") if line[:1].isdigit()]
     assert [word[3] in "ABC" for word in words] == [False, True, True, True]
 
@@ -75,7 +75,7 @@ def test_generate_what_is_given(shell, models):
 @pytest.mark.parametrize(
     ("model", "arguments", "said"),
     [
-        ("write", ["generate"], "writes for a label or a vector: name it with --given"),
+        ("write", ["generate"], "generates text for a label or a vector; pass one with --given"),
         ("write", ["generate", "--given", "D"], "no label 'D'; there are: A, B, C"),
         ("colour", ["generate", "--given", "#12"], "'#12' is no vector of 3"),
         ("tag", ["classify"], "is a model of task 'tagging', not 'classification': it is for"),
@@ -118,7 +118,7 @@ def test_evaluate(shell, models, tmp_path):
     assert picture.stat().st_size > 5000
     assert len(out.read_text().split()) == 2
     refused = shell("evaluate", models["tag"], texts, labels, *_QUICK)
-    assert "texts, row 1: 1 labels where 2 are to be told" in refused.err
+    assert "texts, row 1: has 1 labels, but the text needs 2" in refused.err
     labels.write_text("the\ndog\n")
     texts.write_text("A\nB\n")
     scored = shell("evaluate", models["write"], texts, labels, "--json", *_QUICK)
@@ -164,5 +164,5 @@ def test_a_tagger_without_the_text_that_it_has_learned_from(shell, models, tmp_p
     tags.write_text("A B\n")
     found = shell("evaluate", models["tag"], texts, tags, *_QUICK)
     assert found.code == 0, found
-    assert "which words are unknown cannot be told" in found.err
+    assert "accuracy on unknown words is left out" in found.err
     assert "unknown words" not in found.out

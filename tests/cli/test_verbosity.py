@@ -77,7 +77,7 @@ def test_quiet_says_not_what_was_written(shell, tmp_path):
 def test_not_both(shell, arguments):
     said = shell(*arguments)
     assert said.code == 2
-    assert said.err.endswith("error: -v and -q: leave out either of them\n")
+    assert said.err.endswith("error: -v and -q contradict each other; use only one of them\n")
 
 
 def test_debugging_names_the_model(shell, trained):

@@ -182,10 +182,10 @@ def test_it_prints_translation_by_default_and_to_a_file(shell, tmp_path) -> None
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        (["taging"], "'taging' is no task; did you mean 'tagging'?; the tasks are "),
-        (["-o", "{there}"], "{there} already exists: delete it, or choose another name"),
+        (["taging"], "unknown task 'taging'; did you mean 'tagging'?; choose one of "),
+        (["-o", "{there}"], "{there}: the file already exists; delete it or choose another name"),
         (["-o", "{there}/x"], "{there}/x: cannot be written"),
-        (["--markdown", "tagging"], "--markdown describes all tasks: leave tagging out"),
+        (["--markdown", "tagging"], "--markdown describes all tasks; leave out the task 'tagging'"),
     ],
 )
 def test_mistakes_cost_one_line(arguments, expected, shell, tmp_path) -> None:

@@ -175,7 +175,7 @@ def test_the_ends_of_the_unit_interval_choose_no_impossible_token(
     ],
 )
 def test_settings_out_of_range_are_refused(wrong: dict[str, object]) -> None:
-    with pytest.raises(ValueError, match=r"temperature is|top-k is|top-p is|seeds for"):
+    with pytest.raises(ValueError, match=r"temperature must|top-k must|top-p must|seeds for"):
         run(hashed(1, V=4), **{"sources": [0], "maximum": [3], "seeds": [1], **wrong})
 
 

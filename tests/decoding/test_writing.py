@@ -99,5 +99,7 @@ def test_a_model_that_sees_both_ways_says_that_it_cannot_write(speaking, caplog)
 def test_mistakes(generator):
     with pytest.raises(UserError, match="the prompt is empty"):
         next(generator.stream("  ", SamplingOptions()))
-    with pytest.raises(UserError, match=r"maximum length 0 is below .*; top-k is -1: it must be"):
+    with pytest.raises(
+        UserError, match=r"maximum length 0 is below .*; top-k must be .*, but is -1"
+    ):
         SamplingOptions(max_length=0, top_k=-1)

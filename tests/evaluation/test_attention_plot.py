@@ -48,7 +48,7 @@ def test_a_script_that_no_font_has_is_drawn_as_boxes_and_said(tmp_path, caplog, 
     )
     plot_attention(written(tmp_path, row(1, ["日本"], ["a"])), 1, tmp_path / "a.png")
     (message,) = caplog.messages
-    assert "no installed font has 日本" in message
+    assert "no installed font contains 日本" in message
     assert (tmp_path / "a.png").exists()
 
 
@@ -71,19 +71,19 @@ LONG = ["x"] * (MAX_PIECES + 1)
 @pytest.mark.parametrize(
     ("rows", "line", "said"),
     [
-        ([row(1, ["a"], ["b"])], 7, "no alignment of line 7: it holds 1 lines"),
+        ([row(1, ["a"], ["b"])], 7, "no alignment of line 7; the file holds 1 lines"),
         (
             [row(1, LONG, ["b"])],
             1,
-            f"line 1 has {MAX_PIECES + 1} source and 1 target pieces: at most",
+            f"line 1 has {MAX_PIECES + 1} source and 1 target pieces, but a plot shows at most",
         ),
         ([row(1, ["a"], ["b"]), row(2, ["a"], ["x"] * 500)], 2, ":2: line 2 has 1 source and 500"),
-        ([{"line": 1, "source": [], "target": [], "weights": []}], 1, "line 1 has no pieces"),
-        ([{"line": 1, "text": "a", "score": 1}], 1, ":1: no alignment: it needs source and"),
-        ([{**row(1, ["a"], ["b"]), "weights": [[1, 2]]}], 1, ":1: no alignment"),
-        ([{**row(1, ["a"], ["b"]), "weights": [["x"]]}], 1, ":1: no alignment"),
-        ([{**row(1, ["a"], ["b"]), "weights": [[10**30]]}], 1, ":1: no alignment"),
-        ([{**row(1, ["a"], ["b"]), "weights": [[float("nan")]]}], 1, ":1: no alignment"),
+        ([{"line": 1, "source": [], "target": [], "weights": []}], 1, "line 1 is blank"),
+        ([{"line": 1, "text": "a", "score": 1}], 1, ":1: not an alignment: it needs source and"),
+        ([{**row(1, ["a"], ["b"]), "weights": [[1, 2]]}], 1, ":1: not an alignment"),
+        ([{**row(1, ["a"], ["b"]), "weights": [["x"]]}], 1, ":1: not an alignment"),
+        ([{**row(1, ["a"], ["b"]), "weights": [[10**30]]}], 1, ":1: not an alignment"),
+        ([{**row(1, ["a"], ["b"]), "weights": [[float("nan")]]}], 1, ":1: not an alignment"),
     ],
 )
 def test_one_line_for_what_cannot_be_drawn(tmp_path, rows, line, said):
@@ -95,7 +95,7 @@ def test_one_line_for_what_cannot_be_drawn(tmp_path, rows, line, said):
 
 
 def test_another_kind_of_picture(tmp_path):
-    with pytest.raises(UserError, match="not 'jpg'"):
+    with pytest.raises(UserError, match="not in 'jpg'"):
         plot_attention(written(tmp_path, row(1, ["a"], ["b"])), 1, tmp_path / "a.jpg")
 
 

@@ -47,13 +47,13 @@ def test_a_variant_is_the_mean_of_its_seeds_each_by_its_last_row():
 
 
 def test_what_is_not_there_is_said():
-    with pytest.raises(UserError, match="on tes, greedy: they have BLEU on test, greedy"):
+    with pytest.raises(UserError, match="on tes, greedy: the rows have BLEU on test, greedy"):
         select_variants([row(split="test")], cost="minutes", **WANTED | {"split": "tes"})
-    with pytest.raises(UserError, match="has chrF on val, greedy: they have BLEU on val"):
+    with pytest.raises(UserError, match="has chrF on val, greedy: the rows have BLEU on val"):
         select_variants([row()], cost="minutes", **WANTED | {"metric": "chrF"})
-    with pytest.raises(UserError, match="no variant begins so"):
+    with pytest.raises(UserError, match="no variant name begins with this prefix"):
         select_variants([row()], cost="minutes", **WANTED | {"prefix": "other-"})
-    with pytest.raises(UserError, match="study-base: its row does not say how long"):
+    with pytest.raises(UserError, match="study-base: a row has no training_minutes"):
         select_variants([row(minutes=None)], cost="minutes", **WANTED)
 
 
@@ -90,7 +90,7 @@ def test_the_best_and_the_named_are_named(shell, tmp_path):
     assert shell(*arguments, "--lowest", "20.5").code == 0
     drawn = picture.read_text()
     assert all(f"<!-- {name} -->" in drawn for name in ("base 20.0", "slow 20.0", "good"))
-    with pytest.raises(UserError, match=r"pictures are \.png"):
+    with pytest.raises(UserError, match=r"must end in \.png"):
         plot_costs([VariantCost("a", 1.0, 1.0)], tmp_path / "a.gif", metric="BLEU", cost="minutes")
 
 

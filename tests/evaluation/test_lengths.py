@@ -56,7 +56,7 @@ def test_mistakes_are_refused():
     with pytest.raises(UserError, match="empty"):
         bleu_by_length([], [], [])
     for edges in [(5, 5), (10, 5), (0, 5)]:
-        with pytest.raises(UserError, match="do not rise"):
+        with pytest.raises(UserError, match="do not increase"):
             bleu_by_length(["a"], ["a"], ["a"], edges)
 
 

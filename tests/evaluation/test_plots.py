@@ -86,8 +86,8 @@ def test_a_line_still_being_written_is_not_read(tmp_path):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("", "nothing to draw"),
-        ('{"kind": "train", "update": 1, "loss": NaN}\n', "nothing to draw"),
+        ("", "nothing to plot"),
+        ('{"kind": "train", "update": 1, "loss": NaN}\n', "nothing to plot"),
         ('{"kind": "train", "loss": 1.0}\n', r"metrics\.jsonl:1: 'update' and 'loss'"),
         ('{"kind": "other"}\n\n{"kind": \n', r"metrics\.jsonl:3: not JSON"),
         ("[1]\n", r"metrics\.jsonl:1: not a JSON object"),
@@ -132,7 +132,7 @@ def test_names_do_not_stand_on_each_other(tmp_path, drawn):
 
 
 def test_no_bucket_is_refused(tmp_path):
-    with pytest.raises(UserError, match="nothing to draw"):
+    with pytest.raises(UserError, match="nothing to plot"):
         plot_lengths({"a": []}, tmp_path / "a.png")
 
 

@@ -176,7 +176,7 @@ def test_weights_of_another_shape(folder: Path, key: str) -> None:
     (folder / "config.toml").write_text(toml.dump_config(changed))
     said = complaint(folder)
     assert str(folder / "model.safetensors") in said
-    assert "does not fit its config.toml" in said
+    assert "the weights do not fit config.toml" in said
 
 
 def test_a_weight_too_few_or_too_many_is_named(folder: Path) -> None:
@@ -186,20 +186,22 @@ def test_a_weight_too_few_or_too_many_is_named(folder: Path) -> None:
     rest = {other: weight for other, weight in weights.items() if other != name}
     for written, wrong in ((rest, name), (weights | {"stranger": torch.zeros(1)}, "stranger")):
         save_file(written, path, metadata={"seq2seq": "3"})
-        assert complaint(folder) == f"{path}: does not fit its config.toml: {wrong}"
+        detail = f"missing or unexpected: {wrong}"
+        expected = f"the weights do not fit config.toml ({detail}); copy the folder again"
+        assert complaint(folder) == f"{path}: {expected}"
 
 
 @pytest.mark.parametrize("metadata", [None, {"seq2seq": "2"}, {"seq2seq": "4"}])
 def test_weights_of_other_networks(folder: Path, metadata: dict[str, str] | None) -> None:
     path = folder / "model.safetensors"
     save_file(load_file(path), path, metadata=metadata)
-    assert f"{path}: of networks of version" in complaint(folder)
+    assert f"{path}: the weights belong to version" in complaint(folder)
 
 
 def test_a_tokenizer_of_another_size(folder: Path) -> None:
     other = train_tokenizer(TEXT, TokenizerConfig(kind="char", vocabulary=15))
     (folder / "tokenizer.model").write_bytes(other.model)
-    assert "does not fit" in complaint(folder)
+    assert "the weights do not fit config.toml" in complaint(folder)
 
 
 def test_mistakes_in_its_configuration(folder: Path) -> None:
@@ -212,6 +214,8 @@ def test_mistakes_in_its_configuration(folder: Path) -> None:
 
 
 def test_no_folder_and_the_folder_of_a_run(tmp_path: Path, folder: Path) -> None:
-    assert complaint(tmp_path / "nowhere") == f"{tmp_path / 'nowhere'}: no such model folder"
+    assert complaint(tmp_path / "nowhere") == (
+        f"{tmp_path / 'nowhere'}: no such model folder; check the path"
+    )
     assert f"did you mean {folder}?" in complaint(folder.parent)
     assert load_model_config(folder) == make().config

@@ -30,10 +30,10 @@ def test_a_changed_byte_is_found(folder, name):
     content = bytearray((folder / name).read_bytes())
     content[len(content) // 2] ^= 1
     (folder / name).write_bytes(content)
-    with pytest.raises(UserError, match=rf"{name}: not the file that was written"):
+    with pytest.raises(UserError, match=rf"{name}: the file does not match its checksum"):
         load_model(folder)
     if name == "config.toml":
-        with pytest.raises(UserError, match="not the file that was written"):
+        with pytest.raises(UserError, match="the file does not match its checksum"):
             load_model_config(folder)
 
 
@@ -57,13 +57,19 @@ def test_without_a_manifest_it_is_a_folder_of_format_3(folder):
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ('{"format": 5, "sha256": {}}', "the folder has format 5, and this seq2seq reads formats"),
-        ('{"format": 2, "sha256": {}}', "the folder has format 2, and this seq2seq reads formats"),
-        ('{"format": "4", "sha256": {}}', "not a manifest"),
-        ('{"format": 4}', "not a manifest"),
-        ("[]", "not a manifest"),
-        ("{", "not a manifest"),
-        ("[" * 100_000, "not a manifest"),
+        (
+            '{"format": 5, "sha256": {}}',
+            "the folder has format 5, but this seq2seq reads only formats",
+        ),
+        (
+            '{"format": 2, "sha256": {}}',
+            "the folder has format 2, but this seq2seq reads only formats",
+        ),
+        ('{"format": "4", "sha256": {}}', "not a valid manifest"),
+        ('{"format": 4}', "not a valid manifest"),
+        ("[]", "not a valid manifest"),
+        ("{", "not a valid manifest"),
+        ("[" * 100_000, "not a valid manifest"),
     ],
 )
 def test_what_is_no_manifest_of_ours(folder, text, said):
@@ -77,5 +83,5 @@ def test_a_manifest_reaches_no_file_outside_its_folder(folder, tmp_path):
     manifest = json.loads((folder / "manifest.json").read_text())
     manifest["sha256"]["../secret"] = "0"
     (folder / "manifest.json").write_text(json.dumps(manifest))
-    with pytest.raises(UserError, match="not a manifest"):
+    with pytest.raises(UserError, match="not a valid manifest"):
         load_model(folder)
