@@ -145,6 +145,30 @@ def test_a_search_does_not_import_torch(module: str) -> None:
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 
 
+_HEAVY = ("torch", "datasets", "pyarrow", "pandas", "sacrebleu", "matplotlib", "onnx")
+_RUN_AN_EXPORT = """
+import sys
+from seq2seq.cli import main
+sys.argv = ["seq2seq", *sys.argv[1:]]
+try:
+    main()
+finally:
+    print([name for name in %r if name in sys.modules], file=sys.stderr)
+""" % (_HEAVY,)
+
+
+@pytest.mark.parametrize("options", [[], ["--scores", "--beam", "1"], ["--sample"]], ids=str)
+def test_an_export_translates_without_torch(options, attending, tmp_path) -> None:
+    from seq2seq.export.writer import export_model
+    from seq2seq.models.folder import load_model
+
+    export_model(load_model(attending / "model"), tmp_path / "export", "int8")
+    command = [sys.executable, "-c", _RUN_AN_EXPORT, "translate", tmp_path / "export", *options]
+    said = subprocess.run(command, input=b"the red cat runs\n", capture_output=True)
+    assert said.stderr == b"[]\n"
+    assert said.stdout.count(b"\n") == 1
+
+
 def frames_of_the_package() -> list[str]:
     return [
         f"{Path(frame.filename).stem}.{frame.name}"

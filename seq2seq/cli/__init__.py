@@ -26,6 +26,7 @@ _COMMANDS = {
     "classify": "label",
     "tag": "label",
     "evaluate": "evaluate",
+    "export": "export",
     "results": "evaluate",
     "plot": "plot",
     "tokenizer": "tokenizer",

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-_LAYERS = 64  # columns that are compared before any is chosen
+_LAYERS = 32
 
 
 class ArrayLogProbabilities:
@@ -41,18 +41,19 @@ class ArrayLogProbabilities:
 def largest_columns(values: np.ndarray, k: int) -> np.ndarray:
     """The ids [N, k] int64 of the k largest values of each row, largest first. values: [N, V].
 
-    The columns are laid in 64 layers. The k largest lie below the k largest maxima over the
+    The columns are laid in 32 layers. The k largest lie below the k largest maxima over the
     layers, which are found at the speed of memory. Of equal values, k = 1 takes the lowest id.
     """
     if k == 1:
-        return values.argmax(axis=1)[:, None]
+        likeliest: np.ndarray = values.argmax(axis=1)[:, None]
+        return likeliest
     N, V = values.shape
     width = V // _LAYERS
     if width < 4 * k:
         return _sorted_largest(values, np.broadcast_to(np.arange(V), values.shape), k)
     layers = values[:, : width * _LAYERS].reshape(N, _LAYERS, width)
     columns = np.argpartition(layers.max(axis=1), width - k, axis=1)[:, width - k :]  # [N, k]
-    ids = columns[:, None, :] + np.arange(0, width * _LAYERS, width)[:, None]  # [N, 64, k]
+    ids = columns[:, None, :] + np.arange(0, width * _LAYERS, width)[:, None]  # [N, 32, k]
     rest = np.broadcast_to(np.arange(width * _LAYERS, V), (N, V - width * _LAYERS))
     ids = np.concatenate([ids.reshape(N, -1), rest], axis=1)
     return _sorted_largest(np.take_along_axis(values, ids, axis=1), ids, k)

@@ -105,7 +105,10 @@ def run_layer(
     h of each cell, [S, B, H] in the order of the text.
     """
     body = GraphBuilder(graph.precision, prefix=graph.op("Identity", zeros) + ".")
-    before, given, after, outputs = [], [], [], []
+    before: list[str] = []
+    given: list[str] = []
+    after: list[str] = []
+    outputs: list[str] = []
     for number, cell in enumerate(cells):
         state = [f"{body.prefix}state.{number}.{part}" for part in range(cell.parts)]
         inputs = [f"{body.prefix}gates.{number}.{piece}" for piece in range(len(cell.widths))]

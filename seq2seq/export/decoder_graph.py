@@ -91,7 +91,9 @@ class DecoderGraph:
             [f"state.{layer}.{part}" for part in range(decoder.parts)]
             for layer in range(len(self.layers))
         ]
-        shares, weights, asked = [], None, False
+        shares: list[str] = []
+        weights: str | None = None
+        asked = False
         if self.context is not None and (decoder.classic or decoder.context.query_independent):
             query = before[0][0] if decoder.classic else None
             shares, weights = self.context.read(graph, query, memory)

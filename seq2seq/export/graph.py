@@ -124,19 +124,25 @@ class GraphBuilder:
             if bias is None:
                 return self.op("MatMul", x, matrix)
             return self.op("Gemm", x, matrix, self.constant(bias.astype(np.float32), "bias"))
-        step = np.float32(bound / _STEPS)
+        quantized = self._quantize(x, bound)
+        return self.quantized_product(quantized, weight, bias, step=bound / _STEPS)
+
+    def quantized_product(
+        self, x: str, weight: np.ndarray, bias: np.ndarray | None = None, *, step: float
+    ) -> str:
+        """x [N, I] in u8 steps around 128, weight [O, I], bias [O] → [N, O] float32."""
         weights, scales = quantize_rows(weight, _WEIGHT_STEPS)
         inputs = [
-            self._quantize(x, bound),
-            self.constant(step, "scale"),
+            x,
+            self.constant(np.float32(step), "scale"),
             self.constant(_ZERO, "zero"),
             self.constant(weights.T, "weight"),
             self.constant(scales, "scale"),
             self.constant(np.zeros(len(scales), np.int8), "zero"),
         ]
         if bias is not None:
-            steps = np.rint(bias / (scales.astype(np.float64) * step))
-            inputs.append(self.constant(steps.clip(-(2**30), 2**30).astype(np.int32), "bias"))
+            whole = np.rint(bias / (scales.astype(np.float64) * step))
+            inputs.append(self.constant(whole.clip(-(2**30), 2**30).astype(np.int32), "bias"))
         return self.ops("QGemm", *inputs, outputs=1, domain=_MICROSOFT)[0]
 
     def _quantize(self, x: str, bound: float) -> str:

@@ -10,6 +10,7 @@ import numpy as np
 
 from seq2seq.export.artifact import Export
 from seq2seq.export.sessions import Session
+from seq2seq.export.token_tables import TokenTables
 
 
 class LabelEngine:
@@ -18,9 +19,8 @@ class LabelEngine:
 
     def __init__(self, export: Export) -> None:
         """Raises UserError as `Session` does."""
-        tables = Session(export.graph("prepare")).run_shared()
         self._label = Session(export.graph("label"))
-        self._tables = {name: tables[name] for name in tables if name in self._label.inputs}
+        self._tables = TokenTables(Session(export.graph("prepare")), self._label)
         self._words, self._eos = export.config.task.labels_each_word, export.codec.source.eos
 
     def log_probabilities(self, texts: Sequence[Sequence[int]]) -> list[np.ndarray]:
@@ -38,7 +38,7 @@ class LabelEngine:
 
     def _run(self, tokens: np.ndarray) -> np.ndarray:
         """tokens: [B, S] → [B, labels] or [B, W, labels]."""
-        feeds: dict[str, Any] = dict(self._tables)
+        feeds: dict[str, Any] = {}
         if self._words:
             ends = np.nonzero(tokens == self._eos)[1].reshape(len(tokens), -1)  # [B, W]
             starts = np.concatenate([np.zeros_like(ends[:, :1]), ends[:, :-1] + 1], axis=1)
@@ -46,4 +46,5 @@ class LabelEngine:
         else:
             end = np.full((len(tokens), 1), self._eos, np.int64)
             feeds["tokens"] = np.concatenate([tokens, end], axis=1)
-        return self._label.run(feeds)[0]
+        self._tables.require(feeds["tokens"])
+        return self._label.run({**feeds, **self._tables.arrays})[0]

@@ -22,8 +22,11 @@ _TOKENS = TensorType("tokens", np.int64, ("B", "S"))
 
 
 def label_graph(model: Model, tables: Tables, ranges: Ranges) -> onnx.ModelProto:
-    """The graph `label`: tokens [B, S] → log_probabilities [B, labels], or [B, W, labels] for a
-    tagger, which also reads `starts` and `ends` [B, W]: the first and the last piece of each word."""
+    """Return the graph `label`: tokens [B, S] → log_probabilities [B, labels].
+
+    A tagger gives [B, W, labels] and also reads `starts` and `ends` [B, W], the positions of the
+    first and the last piece of each word.
+    """
     graph, network = GraphBuilder(tables.precision), model.network
     labels = len(model.codec.require_labels())
     weight, bias = to_array(network.output.weight), to_array(network.output.bias)

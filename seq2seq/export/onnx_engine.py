@@ -16,6 +16,7 @@ from seq2seq.errors import UserError
 from seq2seq.export.array_log_probabilities import ArrayLogProbabilities
 from seq2seq.export.artifact import Export
 from seq2seq.export.sessions import Session
+from seq2seq.export.token_tables import TokenTables
 
 _PREFIX = "next."
 
@@ -59,14 +60,13 @@ class ExportedModel:
 
     def __init__(self, export: Export) -> None:
         self.export, self.eos = export, export.codec.source.eos
-        tables = Session(export.graph("prepare")).run_shared()
+        prepare = Session(export.graph("prepare"))
         self._step = Session(export.graph("step"))
-        self._encode = Session(export.graph("encode")) if export.memory else None
-        self._step_tables = {name: tables[name] for name in tables if name in self._step.inputs}
-        self._encode_tables: dict[str, Any] = {}
-        if self._encode:
-            names = self._encode.inputs
-            self._encode_tables = {name: tables[name] for name in tables if name in names}
+        self._step_tables = TokenTables(prepare, self._step)
+        self._encode: Session | None = None
+        if export.memory:
+            self._encode = Session(export.graph("encode"))
+            self._encode_tables = TokenTables(prepare, self._encode)
         self._after = [_PREFIX + name for name in export.rows]
         self._masked = "mask" in self._step.inputs
 
@@ -74,14 +74,14 @@ class ExportedModel:
         """The state before the first token, one row a source."""
         if self._encode is None:
             rows = [
-                np.zeros((len(sources), self._step.width(name)), np.float32)
+                np.zeros((len(sources), self._step.shape(name)[1]), np.float32)
                 for name in self.export.rows
             ]
             return MemberState(rows, {})
         lengths = np.array([len(ids) for ids in sources])
         if (lengths == lengths[0]).all():
             return self._encode_alike(sources)
-        groups = [np.flatnonzero(lengths == length) for length in np.unique(lengths)]
+        groups = [np.flatnonzero(lengths == length).tolist() for length in np.unique(lengths)]
         parts = [self._encode_alike([sources[i] for i in group]) for group in groups]
         return self._merge(parts, np.argsort(np.concatenate(groups)), int(lengths.max()) + 1)
 
@@ -91,8 +91,9 @@ class ExportedModel:
         tokens = np.full((len(sources), len(sources[0]) + 1), self.eos, np.int64)
         tokens[:, :-1] = np.stack(sources)
         memory_names = list(self.export.memory)
+        self._encode_tables.require(tokens)
         outputs = self._encode.run(
-            {"tokens": tokens, **self._encode_tables}, self.export.rows + memory_names
+            {"tokens": tokens, **self._encode_tables.arrays}, self.export.rows + memory_names
         )
         count = len(self.export.rows)
         memory = dict(zip(memory_names, outputs[count:], strict=True))
@@ -122,7 +123,8 @@ class ExportedModel:
     ) -> tuple[np.ndarray, MemberState]:
         """tokens [N] → log-probabilities [N, V] float32, or weights [B, K, S] float32 if
         `attention`, and the next state."""
-        feeds: dict[str, Any] = {"tokens": tokens, **self._step_tables}
+        self._step_tables.require(tokens)
+        feeds: dict[str, Any] = {"tokens": tokens, **self._step_tables.arrays}
         feeds.update(zip(self.export.rows, state.rows, strict=True))
         for name, part in state.memory.items():
             feeds[name] = part

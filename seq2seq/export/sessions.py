@@ -39,19 +39,14 @@ class Session:
         self.outputs = [value.name for value in self._session.get_outputs()]
 
     def run(self, feeds: dict[str, Any], outputs: list[str] | None = None) -> list[np.ndarray]:
-        """Run the graph and return its outputs. feeds: arrays, or what `run_shared` returned."""
+        """Run the graph and return its outputs, or those that are named."""
         result: list[np.ndarray] = self._session.run(outputs or self.outputs, feeds)
         return result
 
-    def run_shared(self) -> dict[str, Any]:
-        """Run a graph without inputs. Returns its outputs, by name, in ONNX Runtime's memory."""
-        values = self._session.run_with_ort_values(self.outputs, {})
-        return dict(zip(self.outputs, values, strict=True))
-
-    def width(self, name: str) -> int:
-        """The size of the last axis of an input."""
+    def shape(self, name: str) -> tuple[Any, ...]:
+        """Return the shape of an input: a number for each axis, or a letter if its size varies."""
         (value,) = (value for value in self._session.get_inputs() if value.name == name)
-        return int(value.shape[-1])
+        return tuple(value.shape)
 
 
 def import_onnxruntime() -> Any:

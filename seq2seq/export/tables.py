@@ -1,8 +1,8 @@
-"""Products of embeddings, computed once when an export is opened.
+"""Products of embeddings, computed once per token of the vocabulary.
 
 A layer that reads an embedding x needs W x + b, which depends on the token alone. A table holds
-it for every token of the vocabulary, so that a step looks it up instead of multiplying. Tables
-are not stored: the graph `prepare` computes them from the embeddings and W.
+it for every token, so that a step looks it up instead of multiplying. Tables are not stored: the
+graph `prepare` computes the rows of given tokens from the embeddings and W.
 """
 
 from __future__ import annotations
@@ -37,31 +37,48 @@ class Tables:
         return name
 
     def model(self) -> onnx.ModelProto:
-        """Return the graph `prepare`: no inputs, one output for each table."""
+        """Return the graph `prepare`: ids [M] int64 → the rows [M, W] of each table."""
         graph = GraphBuilder(self.precision)
-        stored: dict[tuple[int, ...], str] = {}
+        found: dict[tuple[int, ...], tuple[str, str]] = {}
         for table, (vectors, weight, bias) in zip(self.inputs, self._products, strict=True):
             key = (vectors.ctypes.data, *vectors.shape)  # the same weights, stored once
-            if key not in stored:
-                stored[key] = self._vectors(graph, vectors)
-            product = stored[key]
-            if weight is not None:
-                product = graph.op("MatMul", product, self._matrix(graph, weight))
+            if key not in found:
+                found[key] = self._look_up(graph, vectors)
+            rows = self._multiply(graph, *found[key], weight)
             if bias is not None:
-                product = graph.op("Add", product, graph.constant(bias.astype(np.float32)))
-            graph.rename(product, table.name)
-        return graph.model("prepare", [], self.inputs)
+                rows = graph.op("Add", rows, graph.constant(bias.astype(np.float32)))
+            graph.rename(rows, table.name)
+        outputs = [
+            TensorType(table.name, np.float32, ("M", table.shape[1])) for table in self.inputs
+        ]
+        return graph.model("prepare", [TensorType("ids", np.int64, ("M",))], outputs)
 
-    def _vectors(self, graph: GraphBuilder, vectors: np.ndarray) -> str:
+    def _look_up(self, graph: GraphBuilder, vectors: np.ndarray) -> tuple[str, str]:
+        """Return the embeddings of the ids [M, E] and, for int8, the scale of each [M, 1].
+
+        Labels and tokens have tables of different lengths: ids beyond a table take its last row.
+        """
+        last = graph.constant(np.int64(len(vectors) - 1))
+        ids = graph.op("Min", "ids", last)
         if self.precision == "fp32":
-            return graph.constant(vectors, "embedding")
+            return graph.op("Gather", graph.constant(vectors, "embedding"), ids), ""
         steps, scales = quantize_rows(vectors, 127)
-        whole = graph.op("Cast", graph.constant(steps, "embedding"), to=onnx.TensorProto.FLOAT)
-        return graph.op("Mul", whole, graph.constant(scales[:, None], "scale"))
+        shifted = graph.constant((steps.astype(np.int16) + 128).astype(np.uint8), "embedding")
+        scale = graph.op("Gather", graph.constant(scales[:, None], "scale"), ids)
+        return graph.op("Gather", shifted, ids), scale
 
-    def _matrix(self, graph: GraphBuilder, weight: np.ndarray) -> str:
+    def _multiply(
+        self, graph: GraphBuilder, vectors: str, scale: str, weight: np.ndarray | None
+    ) -> str:
+        """vectors [M, E] times weight [W, E] → [M, W]; in integers for int8, so that a row does not
+        depend on the others."""
         if self.precision == "fp32":
-            return graph.constant(weight.T, "weight")
-        steps, scales = quantize_rows(weight, 127)
-        whole = graph.op("Cast", graph.constant(steps.T, "weight"), to=onnx.TensorProto.FLOAT)
-        return graph.op("Mul", whole, graph.constant(scales[None], "scale"))
+            if weight is None:
+                return graph.op("Identity", vectors)
+            return graph.product(vectors, weight, bound=1.0)
+        if weight is None:
+            whole = graph.op("Cast", vectors, to=onnx.TensorProto.FLOAT)
+            product = graph.op("Sub", whole, graph.constant(np.float32(128)))
+        else:
+            product = graph.quantized_product(vectors, weight, step=1.0)
+        return graph.op("Mul", product, scale)
