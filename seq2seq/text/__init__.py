@@ -1,1 +1,1 @@
-"""From raw lines to batches of numbers, and back."""
+"""Text processing: read raw lines, convert text to token ids and back, and make batches."""

@@ -1,4 +1,5 @@
-"""Batches that hold a budget of tokens, like lengths together, in an order made from a seed."""
+"""Batches of examples with similar lengths. A token budget limits their size, and a seed fixes
+their order."""
 
 from __future__ import annotations
 
@@ -22,12 +23,15 @@ _POOL = 1 << 17  # examples that are sorted by length together
 
 @dataclass(frozen=True)
 class Batch:
-    """Right-padded ids, int64, and the row numbers of their examples.
+    """A batch of right-padded token ids. All tensors are int64.
 
-    source [B, S] ends with EOS, lengths [B] counts it; inputs [B, T] starts with BOS,
-    outputs [B, T] is the same moved by one and ends with EOS; target_index [n] says where outputs,
-    as one row of B · T, holds a token that counts and no padding. continues: whether each row is
-    what follows the same row of the batch before.
+    examples [B]: the row number of each example, or the start of each window in the text.
+    source [B, S]: the source ids of each example, with EOS at the end.
+    lengths [B]: the length of each source, in tokens, including EOS.
+    inputs [B, T]: the decoder inputs for teacher forcing. They start with BOS.
+    outputs [B, T]: the target ids with EOS at the end: the inputs shifted left by one step.
+    target_index [n]: the positions in the flattened outputs [B * T] that count in the loss.
+    continues: True if each row continues the text of the same row in the previous batch.
     """
 
     examples: np.ndarray
@@ -39,31 +43,38 @@ class Batch:
     continues: bool = False
 
     def to(self, device: torch.device) -> Batch:
-        """Move the tensors to a device; a GPU need not have them yet."""
+        """Copy the tensors to a device. For a GPU, return before the copy is complete."""
         names = ("source", "lengths", "inputs", "outputs", "target_index")
         parts: dict[str, Tensor] = {name: getattr(self, name) for name in names}
-        if device.type == "cuda":  # from pinned memory a GPU takes it without being waited for
+        if device.type == "cuda":  # only a copy from pinned memory is asynchronous
             parts = {name: part.pin_memory() for name, part in parts.items()}
         moved = {name: part.to(device, non_blocking=True) for name, part in parts.items()}
         return replace(self, **moved)  # type: ignore[arg-type]
 
 
 def plan_batches(lengths: np.ndarray, *, budget: int, seed: int, epoch: int) -> list[np.ndarray]:
-    """Put every row once into a batch of rows.
+    """Group all rows of a dataset into batches. Return the row numbers of each batch.
 
-    lengths [n, 2]: subwords of source and target, without special ids. A batch's rows times its
-    longest side (EOS counted) is at most `budget`; an example longer than that is a batch of its
-    own.
+    Each row is in exactly one batch. The number of rows times the longest side (including EOS) is
+    at most `budget` tokens. An example that is longer than the budget is a batch by itself.
+
+    Args:
+        lengths: The number of subwords of source and target, without special ids, [n, 2].
+        budget: The maximum number of tokens in a batch, including padding.
+        seed: The seed of the run. Together with the epoch it fixes the batches and their order.
+        epoch: The number of the epoch.
     """
     random = np.random.default_rng([seed, epoch])
     order = random.permutation(np.arange(len(lengths), dtype=np.int32))
     batches: list[np.ndarray] = []
     for start in range(0, len(order), _POOL):
         pool = order[start : start + _POOL]
-        # Sorting after the shuffle: examples of equal lengths meet in a new order in every epoch.
-        # By the target, then by the source, up and down in turn: neighbours are near in both.
+        # Sort after the shuffle, so that examples of equal length are in a new order every epoch.
+        # Sort by target length, then by source length. The source order alternates between
+        # ascending and descending, so that neighbours have similar lengths on both sides.
         source, target = lengths[pool].T
-        # The direction is drawn: it makes other batches, too, where few examples have a length.
+        # Choose the direction at random. This varies the batches even if few examples share a
+        # length.
         parity, direction = random.integers(2), random.choice([-1, 1])
         ascending = target % 2 == parity
         pool = pool[np.lexsort((np.where(ascending, source, -source), direction * target))]
@@ -72,8 +83,11 @@ def plan_batches(lengths: np.ndarray, *, budget: int, seed: int, epoch: int) -> 
 
 
 def _cut(rows: np.ndarray, sizes: np.ndarray, budget: int) -> list[np.ndarray]:
-    """Cut batches as large as the budget allows, rounded down by less than an eighth, so that they
-    have few sizes (`runtime.row_multiple`): from 64 rows on to multiples of eight."""
+    """Split sorted rows into batches that are as large as the budget allows.
+
+    The size of a batch is rounded down by less than an eighth. From 64 rows on, it is a multiple of
+    8. Therefore only a few different sizes occur (see `runtime.row_multiple`).
+    """
     batches, lengths = [], sizes.tolist()
     start = 0
     while start < len(rows):
@@ -91,7 +105,7 @@ def _cut(rows: np.ndarray, sizes: np.ndarray, budget: int) -> list[np.ndarray]:
 
 
 def collate_examples(dataset: Dataset, rows: np.ndarray, codec: Codec) -> Batch:
-    """Make the batch of the examples `rows`."""
+    """Return the padded batch of the examples with the row numbers `rows`."""
     if not codec.task.has_target_text:
         return _collate_labelled(dataset, rows, codec)
     source = [dataset.ids(row, "source") for row in rows.tolist()]
@@ -105,9 +119,12 @@ def collate_examples(dataset: Dataset, rows: np.ndarray, codec: Codec) -> Batch:
 
 
 def _collate_labelled(dataset: Dataset, rows: np.ndarray, codec: Codec) -> Batch:
-    """Make a batch whose targets are labels: one per text, or one per word. There are no inputs,
-    and outputs [B, W] has no EOS."""
-    # A source of words has EOS behind each of them, so behind the last one already.
+    """Return a batch whose targets are labels: one per text, or one per word.
+
+    Its inputs [B, 0] are empty. Its outputs [B, W] are the labels of W words, without EOS.
+    """
+    # For word labels, EOS follows every word of the source. Drop the last EOS here, because
+    # pad_sequences adds one.
     end = -1 if codec.task.labels_each_word else None
     texts = [dataset.ids(row, "source")[:end] for row in rows.tolist()]
     tokens, lengths = pad_sequences(texts, codec.source.pad, codec.source.eos)
@@ -121,12 +138,13 @@ def _collate_labelled(dataset: Dataset, rows: np.ndarray, codec: Codec) -> Batch
 
 
 def _target_index(outputs: Tensor, lengths: Tensor) -> Tensor:
+    """Return the positions in the flattened outputs [B * T] that are not padding, [n] int64."""
     counted = torch.arange(outputs.shape[1]) < lengths.unsqueeze(1)
     return counted.flatten().nonzero().squeeze(1)
 
 
 def prefetch(make: Callable[[_Item], _Result], items: Iterable[_Item]) -> Iterator[_Result]:
-    """Call `make` on each item, in order; makes the next result meanwhile, in a thread."""
+    """Yield `make(item)` for each item, in order. A background thread computes the next result."""
     with ThreadPoolExecutor(max_workers=1) as executor:
         current: Future[_Result] | None = None
         for item in items:
@@ -139,7 +157,12 @@ def prefetch(make: Callable[[_Item], _Result], items: Iterable[_Item]) -> Iterat
 
 
 def pad_sequences(sequences: list[np.ndarray], pad: int, eos: int) -> tuple[Tensor, Tensor]:
-    """Pad lists of ids: tokens [B, S] int64 (EOS at each end) and lengths [B] (EOS counted)."""
+    """Append EOS to each sequence and pad all sequences to the same length.
+
+    Returns:
+        tokens: The padded ids, [B, S] int64.
+        lengths: The length of each sequence, including EOS, [B] int64.
+    """
     lengths = np.array([len(ids) + 1 for ids in sequences], np.int64)
     tokens = np.full((len(sequences), lengths.max()), pad, np.int64)
     tokens[np.arange(tokens.shape[1]) < lengths[:, None] - 1] = np.concatenate(sequences)

@@ -1,9 +1,13 @@
-"""A text as one stream of ids, cut into windows: what a language model learns from.
+"""Windows of a long text: the training batches of a language model.
 
-Contiguous windows (truncated backpropagation through time, Werbos 1990; Mikolov et al. 2010): the
-stream is a ring, cut at a place drawn anew for every epoch and parted into B streams of like
-length; window k of each stream follows its window k - 1, whose last state it starts from. Random
-windows stand for themselves, and start from zeros.
+All lines of the text form one sequence of ids. This sequence is split into windows in one of two
+ways. The starting offset is random in every epoch, and the sequence wraps around at its end.
+
+Contiguous windows: The sequence is split into B streams of similar length. Each window starts from
+the final state of the previous window in its stream. This is truncated backpropagation through
+time (Werbos 1990; Mikolov et al. 2010).
+
+Random windows: The windows are shuffled. Each window starts from a zero state.
 """
 
 from __future__ import annotations
@@ -20,8 +24,13 @@ from seq2seq.text.tokenizer import Tokenizer
 def concatenate_lines(
     parts: Iterable[tuple[np.ndarray, np.ndarray]], tokenizer: Tokenizer, *, line_ends: bool
 ) -> np.ndarray:
-    """The ids of all lines, one behind the other, [n] int32, each with EOS if there are
-    `line_ends`. parts: offsets and values of lists of ids, as `Dataset.columns` gives them."""
+    """Concatenate the ids of all lines. Return ids [n], int32.
+
+    Args:
+        parts: The offsets and values of lists of ids, as returned by `Dataset.columns`.
+        tokenizer: The tokenizer that encoded the lines. It gives the id of EOS.
+        line_ends: Append EOS to every line.
+    """
     ids = [np.zeros(0, np.int32)]
     for offsets, values in parts:
         ends, part = offsets[1:] - offsets[0], values[offsets[0] : offsets[-1]]
@@ -32,11 +41,21 @@ def concatenate_lines(
 def plan_windows(
     size: int, *, streams: int, window: int, seed: int, epoch: int, contiguous: bool
 ) -> list[np.ndarray]:
-    """Every one of `size` ids once, as batches of windows.
+    """Split a sequence of `size` ids into windows and group the windows into batches.
 
-    A batch is [B, 3] int64, a window a row: where it starts, how many of its ids count, and 1
-    where it goes on from the same row of the batch before. Its windows are of one length, at most
-    `window`; those that count for less reach into ids that another one counts.
+    Return one array [B, 3] int64 per batch, with one row per window. The columns are the position
+    where the window starts, the number of its ids that count in the loss, and 1 if the window
+    continues the same row of the previous batch (else 0). Every id counts in exactly one window.
+    All windows of a batch have the same length. If fewer ids count, the remaining ids overlap with
+    another window.
+
+    Args:
+        size: The number of ids in the text.
+        streams: The number of windows in a batch, B.
+        window: The maximum length of a window, in ids.
+        seed: The seed of the run. Together with the epoch it fixes the windows and their order.
+        epoch: The number of the epoch.
+        contiguous: Return contiguous windows instead of random ones (see the module docstring).
     """
     random = np.random.default_rng([seed, epoch])
     streams = min(streams, size)
@@ -60,7 +79,10 @@ def plan_windows(
 
 
 def collate_windows(ids: np.ndarray, rows: np.ndarray, window: int, tokenizer: Tokenizer) -> Batch:
-    """The batch of some windows; what comes before the first id of all is BOS."""
+    """Return the batch of the windows `rows` [B, 3], which `plan_windows` describes.
+
+    The input of each step is the previous id of the text. At the start of the text it is BOS.
+    """
     steps = min(window, int(rows[:, 1].max(initial=1)))
     positions = (rows[:, :1] + np.arange(-1, steps)) % len(ids)  # [B, T + 1]
     tokens = ids[positions].astype(np.int64)
@@ -78,7 +100,7 @@ def collate_windows(ids: np.ndarray, rows: np.ndarray, window: int, tokenizer: T
 
 
 def consecutive_windows(ids: np.ndarray, window: int, tokenizer: Tokenizer) -> Iterator[Batch]:
-    """The text from beginning to end as one stream, window by window."""
+    """Yield batches of one window each, which cover the text in order from start to end."""
     for start in range(0, len(ids), window):
         count = min(window, len(ids) - start)
         yield collate_windows(ids, np.array([[start, count, int(start > 0)]]), window, tokenizer)

@@ -1,4 +1,4 @@
-"""The codec: raw text to ids, a tokenizer or a set of labels for each side of an example."""
+"""The codec encodes the two sides of an example as ids, with a tokenizer or a set of labels."""
 
 from __future__ import annotations
 
@@ -21,10 +21,12 @@ _LABELS = "labels.txt"
 
 @dataclass(frozen=True)
 class Codec:
-    """Everything that encodes the examples of one task.
+    """The tokenizers and labels that encode the examples of one task.
 
-    source, target: the tokenizer of each side, the same object twice where the vocabulary is joint.
-    labels: what encodes the side of the task that holds labels or a vector (`Task.label_side`).
+    source: the tokenizer of the source.
+    target: the tokenizer of the target. With a joint vocabulary it is the same object as `source`.
+    task: the task, which decides whether a side holds text, labels or a vector.
+    labels: the encoder of the labels or vectors on `Task.label_side`, None for a task without them.
     """
 
     source: Tokenizer
@@ -33,19 +35,19 @@ class Codec:
     labels: LabelSet | VectorFormat | None = None
 
     def encode(self, examples: Sequence[Example], threads: int = 1) -> dict[str, Ids]:
-        """Encode each example: the ids of the most likely pieces, and of labels, in the columns
-        "source" and "target".
+        """Encode the examples. Return the ids of each example in columns "source" and "target".
 
-        Raises UserError for an unknown label, and for a wrong number of labels.
+        Text becomes the ids of its most likely subwords, and labels become their numbers.
+        Raises UserError for an unknown label or a wrong number of labels.
         """
         return self._ids(lambda tokenizer, lines: tokenizer.encode(lines, threads), examples)
 
     def sample(self, examples: Sequence[Example], strength: float) -> dict[str, Ids]:
-        """Encode with pieces drawn at random: see `Tokenizer.sample`."""
+        """Encode the examples with randomly sampled subwords (see `Tokenizer.sample`)."""
         return self._ids(lambda tokenizer, lines: tokenizer.sample(lines, strength), examples)
 
     def source_ids(self, sources: Sequence[str]) -> Ids:
-        """Encode sources without targets, for a model in use."""
+        """Encode sources without targets, for inference. Return the ids of each source."""
         return self._source_ids(lambda tokenizer, lines: tokenizer.encode(lines), sources)
 
     def _ids(self, pieces: _Encode, examples: Sequence[Example]) -> dict[str, Ids]:
@@ -69,13 +71,13 @@ class Codec:
         return pieces(self.source, sources)
 
     def require_labels(self) -> LabelSet | VectorFormat:
-        """The labels. Raises ValueError for a task without labels."""
+        """Return the labels. Raises ValueError for a task without labels."""
         if self.labels is None:
             raise ValueError(f"task {self.task.name!r} has no labels")
         return self.labels
 
     def files(self) -> dict[str, bytes]:
-        """The files of a model folder that hold all this, by name."""
+        """Return the contents of the files that store the codec in a model folder, by file name."""
         if self.source is self.target:
             files = {"tokenizer.model": self.source.model}
         else:
@@ -88,13 +90,13 @@ class Codec:
         return files
 
     def save(self, folder: Path) -> None:
-        """Write `files` into a folder that is there."""
+        """Write the codec's files into an existing folder."""
         for name, content in self.files().items():
             (folder / name).write_bytes(content)
 
     @classmethod
     def load(cls, folder: Path, config: Config) -> Codec:
-        """Read what `save` wrote. Raises UserError for a missing or broken file."""
+        """Read the codec that `save` wrote. Raises UserError for a missing or damaged file."""
         names = ["tokenizer.model"]
         if not config.tokenizer.joint:
             names = ["tokenizer.source.model", "tokenizer.target.model"]
@@ -119,7 +121,7 @@ class Codec:
         return cls(tokenizers[0], tokenizers[-1], config.task, labels)
 
     def _words(self, encode: Callable[[Sequence[str]], Ids], lines: Sequence[str]) -> Ids:
-        """Word by word, EOS behind each: pieces never cross the words that are to be tagged."""
+        """Encode each word separately and append EOS to it, so that no subword spans two words."""
         rows = []
         for line in lines:
             pieces = encode(line.split(" "))
@@ -128,13 +130,15 @@ class Codec:
 
 
 def label_column(task: Task) -> str | None:
-    """The column of an example that holds labels or a vector; None for a task without labels."""
+    """Return the column of an example with labels or a vector, None for a task without labels."""
     return None if task.label_side is None else ("source", "target")[task.label_side]
 
 
 def check_label_count(task: Task, example: Example) -> None:
-    """Raises UserError where the column with labels does not hold as many labels as the other one
-    needs: one, or one per word. Does nothing for a task without labels."""
+    """Check that an example has the right number of labels: one per text, or one per word.
+
+    Do nothing for a task without labels. Raises UserError for a wrong number of labels.
+    """
     column = label_column(task)
     if column is None:
         return
@@ -144,10 +148,10 @@ def check_label_count(task: Task, example: Example) -> None:
     expected = len(text.split(" ")) if task.labels_each_word else 1
     if len(line.split(" ")) != expected:
         number = f"{expected} label{'s' * (expected > 1)}"
-        needed = f", as {text[:60]!r} needs" if text else ""
+        needed = f", as needed for {text[:60]!r}" if text else ""
         raise UserError(
-            f"{line!r} is not {number}{needed}: a label holds no space, and one stands between two "
-            "of them"
+            f"{line!r} is not {number}{needed}: separate labels by a single space, and use no "
+            "space inside a label"
         )
 
 
@@ -155,6 +159,8 @@ def _read(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except FileNotFoundError:
-        raise UserError(f"{path} is missing: the model folder is not complete") from None
+        raise UserError(
+            f"{path} is missing; the model folder is incomplete, so copy it again"
+        ) from None
     except OSError as error:
         raise UserError(f"{path}: cannot be read: {error.strerror or error}") from None

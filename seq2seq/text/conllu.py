@@ -1,7 +1,8 @@
-"""CoNLL-U, the format of Universal Dependencies: sentences of words with ten columns each.
+"""Read CoNLL-U, the file format of Universal Dependencies.
 
-A blank line ends a sentence, "#" begins a comment. Ranges of words that are written as one (1-2)
-and words that are not written (1.1) are kept in the file and are no words here.
+Each line describes one word in ten columns. A blank line ends a sentence, and a line that starts
+with "#" is a comment. Multiword tokens (with an id such as 1-2) and empty nodes (with an id such
+as 1.1) stay in the file, but they do not count as words.
 """
 
 from __future__ import annotations
@@ -17,18 +18,28 @@ CONLLU_COLUMNS = ("id", "form", "lemma", "upos", "xpos", "feats", "head", "depre
 
 @dataclass(frozen=True)
 class ConlluSentence:
-    """The lines as they stand in the file, and the numbers of those that are words."""
+    """A sentence of a CoNLL-U file.
+
+    lines: the unchanged lines of the sentence, with its comments, without the blank line.
+    words: the indices, from 0, of the lines that describe a word.
+    """
 
     lines: list[str]
     words: list[int]
 
     def column(self, name: str) -> list[str]:
-        """One of CONLLU_COLUMNS of each word; a space inside of one is a no-break space."""
+        """Return the value of one column for each word. `name` is one of CONLLU_COLUMNS.
+
+        A space inside a value becomes a no-break space, so that a word stays one word.
+        """
         column = CONLLU_COLUMNS.index(name)
         return [self.lines[i].split("\t")[column].replace(" ", "\u00a0") for i in self.words]
 
     def with_column(self, name: str, values: Sequence[str]) -> str:
-        """The text of the sentence with other values in a column, the blank line at its end too."""
+        """Return the text of the sentence with new values in one column, one value per word.
+
+        The text includes the blank line after the sentence.
+        """
         lines, column = list(self.lines), CONLLU_COLUMNS.index(name)
         for i, value in zip(self.words, values, strict=True):
             cells = lines[i].split("\t")
@@ -38,15 +49,21 @@ class ConlluSentence:
 
 
 def read_conllu(lines: Iterable[str], name: str) -> Iterator[ConlluSentence]:
-    """Read the sentences of a file, in order. Raises UserError, with `name` and line, for what is
-    no CoNLL-U."""
+    """Yield the sentences of a CoNLL-U file, in order.
+
+    Args:
+        lines: The lines of the file, without line ends.
+        name: The name of the file for error messages.
+
+    Raises UserError, with the file name and line number, for text that is not valid CoNLL-U.
+    """
     sentence_lines: list[str] = []
     words: list[int] = []
     for number, line in enumerate(lines, start=1):
         line = line.removesuffix("\r")
         if not line:
             if sentence_lines and not words:
-                raise UserError(f"{name}:{number}: a sentence without a word ends here")
+                raise UserError(f"{name}:{number}: the sentence that ends here has no word")
             if sentence_lines:
                 yield ConlluSentence(sentence_lines, words)
             sentence_lines, words = [], []
@@ -55,17 +72,19 @@ def read_conllu(lines: Iterable[str], name: str) -> Iterator[ConlluSentence]:
             cells = line.split("\t")
             if len(cells) != len(CONLLU_COLUMNS):
                 raise UserError(
-                    f"{name}:{number}: {len(cells)} columns where CoNLL-U has "
-                    f"{len(CONLLU_COLUMNS)}, with tabs between them; a blank line ends a sentence"
+                    f"{name}:{number}: {len(cells)} columns; CoNLL-U needs {len(CONLLU_COLUMNS)} "
+                    "columns, separated by tabs, and a blank line after each sentence"
                 )
             if cells[0] == str(len(words) + 1):
                 if not cells[1].strip():
-                    raise UserError(f"{name}:{number}: the word has no form")
+                    raise UserError(
+                        f"{name}:{number}: the second column (form) of the word is empty"
+                    )
                 words.append(len(sentence_lines))
             elif not re.fullmatch(r"\d+[-.]\d+", cells[0]):
                 raise UserError(
-                    f"{name}:{number}: the word has number {cells[0]!r} where {len(words) + 1} "
-                    "comes next"
+                    f"{name}:{number}: the word has id {cells[0]!r}, but the next id must be "
+                    f"{len(words) + 1}"
                 )
         sentence_lines.append(line)
     if words:

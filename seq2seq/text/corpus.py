@@ -1,9 +1,9 @@
-"""Reads raw parallel text strictly, one example at a time: no line is lost, added or shifted.
+r"""Read the splits of a corpus, one example at a time, without losing, adding or shifting a line.
 
-Refuses whatever it cannot read as it stands, with file and line. Mends three things alone in
-silence: it drops a byte order mark at the beginning of a file, turns a newline inside a value of a
-table into a space, and ends the lines of a TSV as its header ends. Memory does not grow with the
-corpus.
+Input that cannot be read exactly is an error, which names the file and the line. There are three
+exceptions. A byte order mark at the start of a file is dropped. A newline inside a value of a table
+becomes a space. If the header of a TSV file ends in "\r\n", the "\r" at the end of each line is
+dropped. Memory use does not grow with the size of the corpus.
 """
 
 from __future__ import annotations
@@ -23,16 +23,15 @@ from seq2seq.text.tables import TABLE_SUFFIXES, read_hub, read_table
 def read_examples(
     data: DataConfig, split: Split, memory: MemoryData | None = None
 ) -> Iterator[Example]:
-    r"""Read a split, in the order of the file and with nothing dropped; without `data.source`, the
-    source of each example is empty.
+    r"""Yield all examples of a split, in their original order.
 
-    Reads what `memory` holds of the split. Else reads the files that `data.<split>` names, or
-    `data.hub` where it names none or they are not there. Neither side holds a "\n": one inside a
-    JSON, Parquet or hub value, or in memory, becomes a space.
+    If `memory` holds the split, read it from there. Otherwise read the files in `data.<split>`. If
+    that key is not set or its files do not exist, read the dataset in `data.hub`. If `data.source`
+    is empty, the source of each example is empty. A "\n" inside a value becomes a space.
 
-    Raises UserError at once for a split that is not set or not found; while iterating for an
-    empty or broken file, bad UTF-8, files of different length, a missing column or a value that
-    is no text, and a dataset that cannot be loaded.
+    Raises UserError at once if the split is not configured or not found. During iteration, raises
+    UserError for an empty or damaged file, invalid UTF-8, parallel files of different lengths, a
+    missing column, a value that is not text, or a dataset that cannot be loaded.
     """
     if memory is not None and split in memory:
         return _refuse_empty(_without_source(data, memory.read(split)), split)
@@ -53,29 +52,34 @@ def read_examples(
 
 
 def is_table(path: Path) -> bool:
-    """Whether the file holds both sides, by its name."""
+    """Return whether the file name has the suffix of a table, which holds both sides of a pair."""
     return path.name.endswith(TABLE_SUFFIXES)
 
 
 def read_table_file(data: DataConfig, path: Path) -> Iterator[Example]:
-    """Read one table from the columns that `data` names, as `read_examples` does."""
+    """Yield the examples of one table file. Read the columns that are configured in `data`.
+
+    Raises the same errors as `read_examples`.
+    """
     examples = read_table(path, data_columns(data))
     return _refuse_empty(_without_source(data, examples), str(path))
 
 
 def has_split(data: DataConfig, split: Split, memory: MemoryData | None = None) -> bool:
-    """Whether there is such a split: in memory, or named by the configuration, as files or as one
-    of its hub dataset's."""
+    """Return whether the split is in memory, or is configured as files or as a hub dataset.
+
+    This does not check whether the files or the dataset exist.
+    """
     if memory is not None and split in memory:
         return True
     return getattr(data, split) is not None or (data.hub is not None and split in data.hub_splits)
 
 
 def input_files(data: DataConfig, split: Split) -> list[Path]:
-    """The local files that hold a split, to hash what artifacts were made from.
+    """Return the local files that contain a split. Their hashes show whether the data changed.
 
-    Where the split is read from `data.hub`: all files of it if it is a local folder, else none.
-    Raises UserError for a split that is not set or not found.
+    If the split comes from `data.hub`, return all files of a local folder, or no files for a
+    dataset on the Hugging Face hub. Raises UserError if the split is not configured or not found.
     """
     files = _find_files(data, split)
     if not files and data.hub is not None:
@@ -84,21 +88,25 @@ def input_files(data: DataConfig, split: Split) -> list[Path]:
 
 
 def _without_source(data: DataConfig, examples: Iterator[Example]) -> Iterator[Example]:
+    """Yield the examples, with an empty source if `data.source` is empty."""
     if data.source:
         return examples
     return (example._replace(source="") if example.source else example for example in examples)
 
 
 def _find_files(data: DataConfig, split: Split, *, in_memory: bool = False) -> list[Path]:
-    """Two parallel files, one table or text, or nothing where the hub is to be read. in_memory: a
-    split may be given in Python, too."""
+    """Return two parallel files, or one table or text file, or an empty list for `data.hub`.
+
+    in_memory: Mention in an error message that a Python program can pass the split as an argument.
+    Raises UserError if the split is not configured or a file does not exist.
+    """
     value: str | list[str] | None = getattr(data, split)
     if value is None:
         if not has_split(data, split):
             hub_key = "data.hub" if data.hub is None else f"data.hub_splits.{split}"
-            given = f"give {split}=..., or " if in_memory else ""
+            given = f"pass {split}=..., or " if in_memory else ""
             raise UserError(
-                f"data.{split} is not set; {given}name its files there, or set {hub_key}"
+                f"data.{split} is not set; {given}set it to the name of the files, or set {hub_key}"
             )
         return []
     if isinstance(value, list):
@@ -113,7 +121,8 @@ def _find_files(data: DataConfig, split: Split, *, in_memory: bool = False) -> l
     existing = [[path for path in paths if path.is_file()] for paths in candidates]
     if all(existing):
         return [paths[0] for paths in existing]
-    # One file of two is a mistake even where there is a hub: its owner meant it to be read.
+    # If only one of two parallel files exists, report the missing one even if data.hub is set.
+    # The user probably wants to read these files.
     if not any(existing) and data.hub is not None and split in data.hub_splits:
         return []
     missing = [
@@ -122,19 +131,22 @@ def _find_files(data: DataConfig, split: Split, *, in_memory: bool = False) -> l
         if not files
     ]
     raise UserError(
-        f"data.{split}: no such file: {' and '.join(missing)}; put it there or under $SEQ2SEQ_DATA"
+        f"data.{split}: no such file: {' and '.join(missing)}; "
+        "put it there or in the folder $SEQ2SEQ_DATA"
     )
 
 
 def _refuse_empty(examples: Iterator[Example], location: str) -> Iterator[Example]:
+    """Yield the examples. Raises UserError, with the name `location`, if there are none."""
     first = next(examples, None)
     if first is None:
-        raise UserError(f"{location}: empty; a split needs at least one pair")
+        raise UserError(f"{location}: no examples; a split needs at least one")
     yield first
     yield from examples
 
 
 def _parallel(source_file: Path, target_file: Path) -> Iterator[Example]:
+    """Yield the pairs of two parallel files. Raises UserError if their line counts differ."""
     files = (read_lines(source_file), read_lines(target_file))
     for number, (source, target) in enumerate(zip_longest(*files)):
         if source is None or target is None:
@@ -143,6 +155,6 @@ def _parallel(source_file: Path, target_file: Path) -> Iterator[Example]:
             counts[longer] += 1 + sum(1 for _ in files[longer])
             raise UserError(
                 f"{source_file} has {counts[0]} lines and {target_file} has {counts[1]}; "
-                "line n of one must be the translation of line n of the other"
+                "each line of the second file must be the translation of the same line of the first"
             )
         yield Example(source, target)

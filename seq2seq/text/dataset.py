@@ -1,5 +1,7 @@
-"""Examples on disk: text and ids in an Arrow file, memory-mapped, so that a corpus may be larger
-than the memory."""
+"""A dataset of examples, with their text and token ids, in an Arrow file.
+
+The file is memory-mapped, so that a corpus can be larger than the memory.
+"""
 
 from __future__ import annotations
 
@@ -16,12 +18,12 @@ from seq2seq.files import atomic_file
 from seq2seq.text.codec import Codec, Ids
 from seq2seq.text.example import Example
 
-SCHEMA_VERSION = 2  # raise it with every change of the columns below
+SCHEMA_VERSION = 2  # increase it whenever the columns below change
 
-_CHUNK = 10_000  # examples in a record batch
+_CHUNK = 10_000  # number of examples in a record batch
 
-# An id column has the name that the codec gives it. A text column is a field of `Example` and ends
-# in "_text", so that both may be there.
+# `Codec.encode` names the id columns ("source", "target"). A text column is named after a field of
+# `Example`, with the suffix "_text", so that the names of text and ids differ.
 _TEXT_SUFFIX = "_text"
 _TEXT = {
     "source": pa.large_string(),
@@ -35,19 +37,23 @@ _IDS = pa.large_list(pa.int32())
 
 @dataclass(frozen=True)
 class EncodedChunk:
-    """Some examples and their ids, in columns by name: those that `Codec.encode` gives."""
+    """Examples and their ids.
+
+    examples: the raw text of the examples.
+    ids: for each column of `Codec.encode`, the ids of each example.
+    """
 
     examples: list[Example]
     ids: dict[str, Ids]
 
     def select(self, rows: Sequence[int]) -> EncodedChunk:
-        """Keep the examples with these numbers."""
+        """Return a chunk with the examples at the given indices, which count from 0."""
         ids = {name: [column[row] for row in rows] for name, column in self.ids.items()}
         return EncodedChunk([self.examples[row] for row in rows], ids)
 
 
 def chunk_examples(examples: Iterable[Example]) -> Iterator[list[Example]]:
-    """Split into lists of at most 10,000 examples."""
+    """Split the examples into lists of at most 10,000 examples."""
     remaining = iter(examples)
     while chunk := list(islice(remaining, _CHUNK)):
         yield chunk
@@ -56,13 +62,13 @@ def chunk_examples(examples: Iterable[Example]) -> Iterator[list[Example]]:
 def encode_examples(
     examples: Iterable[Example], codec: Codec, threads: int = 1
 ) -> Iterator[EncodedChunk]:
-    """Encode chunk by chunk, for `Dataset.write`."""
+    """Encode the examples and yield them in chunks, the input of `Dataset.write`."""
     for chunk in chunk_examples(examples):
         yield EncodedChunk(chunk, codec.encode(chunk, threads))
 
 
 class Dataset:
-    """Examples by row number, read from the disk on demand. Ids are without special ids."""
+    """A dataset that reads examples from disk on demand. Its ids include no special ids."""
 
     def __init__(self, batches: Sequence[pa.RecordBatch]) -> None:
         self._batches = batches
@@ -71,13 +77,13 @@ class Dataset:
 
     @classmethod
     def open(cls, path: Path) -> Dataset:
-        """Memory-map what `write` wrote."""
+        """Open and memory-map a file that `write` created."""
         reader = pa.ipc.open_file(pa.memory_map(str(path), "r"))
         return cls([reader.get_batch(i) for i in range(reader.num_record_batches)])
 
     @classmethod
     def in_memory(cls, chunks: Iterable[EncodedChunk]) -> Dataset:
-        """Keep the chunks in memory, without a file."""
+        """Return a dataset that keeps the chunks in memory, without a file."""
         return cls([_record_batch(chunk) for chunk in chunks if chunk.examples])
 
     def __len__(self) -> int:
@@ -85,8 +91,10 @@ class Dataset:
 
     @cached_property
     def lengths(self) -> np.ndarray:
-        """The lengths [n, 2] int32 of source and target, in this order, for planning batches; 0
-        where such a column is absent. The only part that is kept in memory, once it is needed."""
+        """The lengths of source and target (in this order) of each example, [n, 2] int32.
+
+        A missing column has length 0. After the first access, the lengths stay in memory.
+        """
         lengths = np.zeros((len(self), 2), np.int32)
         for start, columns in zip(self._starts, self._ids, strict=False):
             for position, name in enumerate(("source", "target")):
@@ -96,20 +104,25 @@ class Dataset:
         return lengths
 
     def ids(self, row: int, column: str) -> np.ndarray:
-        """The ids [length] int32 of one example in one column. Raises KeyError for a column that
-        the codec did not give."""
+        """Return the ids of one example in one column, [length] int32.
+
+        Raises KeyError if the codec does not encode this column.
+        """
         batch = int(np.searchsorted(self._starts, row, side="right")) - 1
         offsets, values = self._ids[batch][column]
         row -= int(self._starts[batch])
         return values[offsets[row] : offsets[row + 1]]
 
     def columns(self, column: str) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Offsets and values of one column of ids, as they lie on the disk, part by part."""
+        """Yield the offsets and values of one id column, for each record batch of the file.
+
+        The ids of example i are values[offsets[i] : offsets[i + 1]].
+        """
         for columns in self._ids:
             yield columns[column]
 
     def examples(self) -> Iterator[Example]:
-        """The raw text of all examples, in order."""
+        """Yield the raw text of all examples, in order."""
         for batch in self._batches:
             columns = {name: batch.column(name + _TEXT_SUFFIX) for name in Example._fields}
             yield from map(
@@ -122,9 +135,9 @@ class Dataset:
 
     @staticmethod
     def write(path: Path, chunks: Iterable[EncodedChunk]) -> int:
-        """Stream chunks, all with the same columns, into a file that is complete or absent.
+        """Write the chunks to a file and return the number of examples.
 
-        Returns the number of examples.
+        All chunks must have the same columns. If an error occurs, no incomplete file remains.
         """
         count = 0
         batches = (_record_batch(chunk) for chunk in chunks if chunk.examples)
@@ -142,6 +155,7 @@ class Dataset:
 
 
 def _record_batch(chunk: EncodedChunk) -> pa.RecordBatch:
+    """Convert a chunk to an Arrow record batch with text columns and id columns."""
     fields = _TEXT_FIELDS + [pa.field(name, _IDS) for name in chunk.ids]
     texts = zip(*chunk.examples, strict=True)
     columns = dict(zip((field.name for field in _TEXT_FIELDS), texts, strict=True))
@@ -149,7 +163,7 @@ def _record_batch(chunk: EncodedChunk) -> pa.RecordBatch:
 
 
 def _id_columns(batch: pa.RecordBatch) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Offsets and values of each column of ids, without a copy."""
+    """Return the offsets and values of each id column by name, without copying the data."""
     names = [name for name in batch.schema.names if not name.endswith(_TEXT_SUFFIX)]
     columns = {name: batch.column(name) for name in names}
     return {
@@ -159,7 +173,7 @@ def _id_columns(batch: pa.RecordBatch) -> dict[str, tuple[np.ndarray, np.ndarray
 
 
 def _text_tuples(column: pa.ListArray) -> list[tuple[str, ...]]:
-    """The texts of each row of a column of lists."""
+    """Return the texts in each row of a column that contains lists of texts."""
     texts = column.values.to_pylist()
     if not texts:
         return [()] * len(column)

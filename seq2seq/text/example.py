@@ -1,4 +1,4 @@
-"""One example of a corpus: named columns, the same from the file that is read to the batch."""
+"""An example of a corpus, with the same named columns from the input file to the batch."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from seq2seq.errors import UserError
 class Example(NamedTuple):
     """The raw text of one example.
 
-    source, target: both sides; the source is empty for a language model. features: one text per
-    feature stream, a value for each token of the source, separated by spaces. references: further
-    translations beside the target.
+    source: the source text, or the label or vector for a generator. Empty for a language model.
+    target: the target text, or its labels separated by spaces.
+    features: one text per source feature, with one value per source token, separated by spaces.
+    references: additional reference translations besides the target.
     """
 
     source: str
@@ -25,38 +26,47 @@ class Example(NamedTuple):
 
 
 def example_digest(example: Example) -> bytes:
-    """Hash all columns to 16 bytes (BLAKE2b), the same on every machine."""
+    """Return a 16-byte BLAKE2b hash of all columns. It is the same on every machine."""
     if example.features or example.references:
-        content = json.dumps(example).encode()  # starts with "[", the other form with a digit
+        content = json.dumps(example).encode()  # starts with "[", unlike the form below
     else:
         source, target = example.source.encode(), example.target.encode()
-        # The length keeps ("ab", "c") apart from ("a", "bc").
+        # The length prefix distinguishes ("ab", "c") from ("a", "bc").
         content = b"%d %b%b" % (len(source), source, target)
     return hashlib.blake2b(content, digest_size=16).digest()
 
 
 def join_words(words: Iterable[str], where: str) -> str:
-    """Join words with single spaces, so that splitting at spaces gives them back.
+    """Join words with single spaces, so that splitting the result at spaces restores the words.
 
-    where: names the words in messages. Raises TypeError for a word that is not a string, and
-    UserError for one that is empty or holds a space.
+    where: The location of the words, for error messages.
+    Raises TypeError for a word that is not a string, and UserError for a word that is blank or
+    contains a space.
     """
     joined = []
     for word in words:
         if not isinstance(word, str):
-            raise TypeError(f"{where}: a word is {type(word).__name__}, not a string")
+            raise TypeError(
+                f"{where}: a word has type {type(word).__name__}; every word must be a string"
+            )
         if not word.strip() or " " in word:
             raise UserError(
-                f"{where}: {word!r} is not one word: a word holds no space and is not empty (write "
-                "a no-break space inside a word)"
+                f"{where}: {word!r} is not a single word; a word must not be blank or contain a "
+                "space (replace a space inside a word by a no-break space)"
             )
         joined.append(word)
     return " ".join(joined)
 
 
 def join_numbers(numbers: Iterable[float], where: str) -> str:
-    """Write a vector as a line of text. Raises TypeError, with `where`, for what is no number."""
+    """Format a vector of numbers as a line of text.
+
+    where: The location of the vector, for error messages.
+    Raises TypeError for a value that is not a number.
+    """
     try:
         return " ".join(f"{float(number):.15g}" for number in numbers)
     except (TypeError, ValueError):
-        raise TypeError(f"{where}: give a label or a vector of numbers") from None
+        raise TypeError(
+            f"{where}: give a label (a string) or a vector (a list of numbers)"
+        ) from None

@@ -1,4 +1,4 @@
-"""Which examples are kept for training, which are refused, and what is counted of the rest."""
+"""Filter the training examples, check their labels, and count what is dropped and why."""
 
 from __future__ import annotations
 
@@ -22,14 +22,15 @@ _log = logging.getLogger(__name__)
 def filter_examples(
     examples: Iterable[Example], *, drop_duplicates: bool, counts: Counter[str]
 ) -> Iterator[Example]:
-    """Keep the examples that can be learned from; an example is dropped whole, never in part.
+    """Yield the examples that are usable for training.
 
-    Drops an example with a side that is blank after strip() and, with `drop_duplicates`, an exact
-    repeat of an earlier one. Adds to `counts`: "read" (all), "empty" and "duplicate" (dropped).
+    Drop an example if one side is blank. With `drop_duplicates`, also drop exact repetitions of
+    earlier examples. Add to `counts` the number of examples "read" and, among them, the numbers of
+    "empty" and "duplicate" examples, which are dropped.
 
-    Remembers 16 bytes of digest for each example that it keeps, in a set: 90 to 140 bytes of memory
-    an example as Python stores them, so 0.9 to 1.4 GB for ten million. Two different examples are
-    taken for repeats with a probability below 1e-24 then.
+    To find duplicates, keep a set of 16-byte hashes in memory. It takes 90 to 140 bytes per
+    example, that is, 0.9 to 1.4 GB for ten million examples. The probability that two different
+    examples out of ten million have the same hash is below 1e-24.
     """
     seen: set[bytes] = set()
     for example in examples:
@@ -49,15 +50,20 @@ def filter_examples(
 def length_problem(
     source_length: int, target_length: int, *, max_tokens: int, max_ratio: float
 ) -> str | None:
-    """None for an example to keep, else why not: "too long" or "length ratio".
+    """Return the reason to drop an example, "too long" or "length ratio", or None to keep it.
 
-    Lengths in subwords, at most `max_tokens` each; `max_ratio` is the most that the longer may be
-    of the shorter, 0 for no limit.
+    Args:
+        source_length: The length of the source in subwords.
+        target_length: The length of the target in subwords.
+        max_tokens: The maximum length of each side.
+        max_ratio: The maximum length of the longer side divided by that of the shorter side. 0
+            means no limit.
     """
     shorter, longer = sorted((source_length, target_length))
     if longer > max_tokens:
         return "too long"
-    # A quotient: a product would round 1.15 * 100 down and drop one that is just at the limit.
+    # Divide instead of multiplying max_ratio by the shorter length. 1.15 * 100 is rounded to
+    # below 115, so a product would drop a pair that is exactly at the limit.
     if max_ratio and (longer / shorter if shorter else math.inf) > max_ratio:
         return "length ratio"
     return None
@@ -66,7 +72,10 @@ def length_problem(
 def filter_lengths(
     chunks: Iterable[EncodedChunk], config: Config, counts: Counter[str]
 ) -> Iterator[EncodedChunk]:
-    """Keep the examples whose lengths are within the limits; counts the others by reason."""
+    """Drop the examples whose lengths are outside the limits, and yield the rest in chunks.
+
+    Add the number of dropped examples to `counts`, by reason.
+    """
     data = config.data
     for chunk in chunks:
         kept = []
@@ -85,8 +94,11 @@ def filter_lengths(
 
 
 def check_training_labels(train: Iterable[Example], config: Config) -> Iterator[Example]:
-    """Pass on the examples, each with the labels or the vector that it needs. Lets blank ones pass,
-    which `filter_examples` drops."""
+    """Check that each training example has the labels or the vector that its task needs.
+
+    Yield all examples. Examples with a blank side are not checked, because `filter_examples` drops
+    them. Raises UserError, with the row number, for wrong labels or vectors.
+    """
     vector = VectorFormat(config.encoder.vector_size) if config.encoder.kind == "vector" else None
 
     def check(example: Example) -> None:
@@ -101,7 +113,11 @@ def check_training_labels(train: Iterable[Example], config: Config) -> Iterator[
 
 
 def check_known_labels(valid: Iterable[Example], codec: Codec) -> None:
-    """Raises UserError, naming the row, for labels that training does not have, or too few."""
+    """Check the labels or vectors of the validation examples.
+
+    Raises UserError, with the row number, for a label that does not occur in the training data, a
+    wrong number of labels, or an invalid vector.
+    """
     labels, column = codec.require_labels(), label_column(codec.task)
     assert column is not None
 
@@ -117,7 +133,10 @@ def check_known_labels(valid: Iterable[Example], codec: Codec) -> None:
 def _checked(
     examples: Iterable[Example], split: str, check: Callable[[Example], object]
 ) -> Iterator[Example]:
-    """Pass on the examples. Raises UserError, naming the row, for one that `check` refuses."""
+    """Yield the examples after calling `check` on each of them.
+
+    If `check` raises UserError, add the split and the row number to its message.
+    """
     for number, example in enumerate(examples, start=1):
         try:
             check(example)
@@ -129,7 +148,7 @@ def _checked(
 def held_out_digests(
     config: Config, valid: Iterable[Example], memory: MemoryData | None = None
 ) -> dict[str, set[bytes]]:
-    """The digests of the examples that training should not see, by the name of their set."""
+    """Return the hashes of the examples in the validation set and the test set, by set name."""
     digests = {"valid": {example_digest(example) for example in valid}}
     if corpus.has_split(config.data, "test", memory):
         test = corpus.read_examples(config.data, "test", memory)
@@ -138,15 +157,19 @@ def held_out_digests(
         except UserError as error:
             if config.data.test is not None:
                 raise
-            # A hub dataset is asked for a test set by default, and need not have one.
-            _log.warning("without a test set: %s", error)
+            # The default configuration of a hub dataset names a test split, but not every dataset
+            # has one.
+            _log.warning("no test set is used: %s", error)
     return digests
 
 
 def count_leaks(
     examples: Iterable[Example], held_out: dict[str, set[bytes]], counts: Counter[str]
 ) -> Iterator[Example]:
-    """Pass on the examples; counts, as "also in <set>", those that are in a held-out set too."""
+    """Yield the examples, and count in "also in <set>" those that occur in a held-out set.
+
+    held_out: the hashes of the examples of each held-out set, by the name of the set.
+    """
     for example in examples:
         digest = example_digest(example)
         for name, digests in held_out.items():
@@ -155,20 +178,23 @@ def count_leaks(
 
 
 def warn_of_leaks(counts: Counter[str], names: Iterable[str]) -> None:
-    """Log a warning for each held-out set that training has examples of."""
+    """Log a warning for each held-out set that shares examples with the training set."""
     for name in names:
         if counts[f"also in {name}"]:
             _log.warning(
-                "%d training pairs are also in the %s set: its scores flatter the model",
+                "%d training pairs also occur in the %s set, so scores on this set are too high; "
+                "remove these pairs from the training data",
                 counts[f"also in {name}"],
                 name,
             )
 
 
 def summarize(counts: Counter[str]) -> str:
-    """What was read, kept and dropped, in a line for the log."""
-    reasons = ("empty", "duplicate", "too long", "length ratio", "of two lengths")
-    dropped = ", ".join(f"{counts[name]:,} {name}" for name in reasons if counts[name])
+    """Return a one-line summary of how many examples were read, kept and dropped."""
+    reasons = {"empty": "empty", "duplicate": "duplicate", "too long": "too long"}
+    reasons["length ratio"] = "above the maximum length ratio"
+    reasons["of two lengths"] = "with sides of different lengths"
+    dropped = ", ".join(f"{counts[key]:,} {text}" for key, text in reasons.items() if counts[key])
     if not counts["read"]:
         return f"{counts['kept']:,} lines"
     kept = f"{counts['read']:,} read, {counts['kept']:,} kept"

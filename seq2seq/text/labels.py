@@ -1,4 +1,4 @@
-"""A closed set of labels: what a text is, what a word is, what a text is to be written for."""
+"""Labels and vectors: the classes of texts or words, and the conditions of a generator."""
 
 from __future__ import annotations
 
@@ -9,20 +9,21 @@ from seq2seq.errors import UserError, did_you_mean
 
 
 class LabelSet:
-    """Labels, numbered from 0 in the order of their characters.
+    """A fixed set of labels in alphabetical order (by code point), numbered from 0.
 
-    A line holds one label or several, parted by single spaces; so a label holds no space.
+    A line of text contains one or more labels, separated by single spaces. Therefore a label
+    cannot contain a space.
     """
 
     def __init__(self, names: Iterable[str]) -> None:
-        """Raises UserError where there are fewer than two: nothing could be told apart."""
+        """Create the set from label names. Raises UserError if it has fewer than two labels."""
         self.names = sorted(set(names))
         self._numbers = {name: number for number, name in enumerate(self.names)}
         if len(self.names) < 2:
             raise UserError(
-                f"there is only one label, {self.names[0]!r}: nothing can be told apart"
+                f"there is only one label, {self.names[0]!r}; at least two are needed"
                 if self.names
-                else "there are no labels: nothing can be learned"
+                else "there are no labels; at least two are needed"
             )
 
     def __len__(self) -> int:
@@ -35,48 +36,52 @@ class LabelSet:
         return hash(tuple(self.names))
 
     def encode(self, lines: Sequence[str]) -> list[list[int]]:
-        """The numbers of the labels of each line. Raises UserError for one that is none of them."""
+        """Return the numbers of the labels in each line. Raises UserError for an unknown label."""
         return [[self.index(name) for name in line.split(" ")] for line in lines]
 
     def index(self, name: str) -> int:
-        """Raises UserError for a label that is none of these."""
+        """Return the number of a label, from 0. Raises UserError for an unknown label."""
         try:
             return self._numbers[name]
         except KeyError:
             shown = ", ".join(self.names[:20]) + (", ..." if len(self) > 20 else "")
             raise UserError(
-                f"no label {name!r}{did_you_mean(name, self.names)}; there are: {shown}"
+                f"unknown label {name!r}{did_you_mean(name, self.names)}; the labels are: {shown}"
             ) from None
 
     def to_bytes(self) -> bytes:
-        """As a file: one a line."""
+        """Return the content of a file with one label per line, in UTF-8."""
         return "".join(f"{name}\n" for name in self.names).encode()
 
     @classmethod
     def from_bytes(cls, text: bytes) -> LabelSet:
-        """What `to_bytes` gave."""
+        """Read the labels from the file content that `to_bytes` returned."""
         return cls(text.decode("utf-8", "replace").split("\n")[:-1])
 
 
 class VectorFormat:
-    """A vector in the place of labels: numbers parted by spaces ("0.5 -1 2"), or a colour
-    ("#c93f38": red, green and blue from 0 to 1). Kept in millionths, as whole numbers."""
+    """A vector instead of a label, as the input of a generator.
+
+    Its text is a list of numbers ("0.5 -1 2"), or a colour such as "#c93f38", whose red, green and
+    blue become numbers from 0 to 1. The encoded vector is a list of integers in units of 1e-6.
+    """
 
     unit = 1e-6
     _largest = 2000.0
 
     def __init__(self, count: int) -> None:
-        """count: numbers in a vector."""
+        """Create a format for vectors of `count` numbers."""
         self.count = count
 
     def __len__(self) -> int:
         return self.count
 
     def encode(self, lines: Sequence[str]) -> list[list[int]]:
-        """The numbers of each line. Raises UserError for what is none."""
+        """Return the vector in each line, as integers. Raises UserError for an invalid vector."""
         return [self._parsed(line) for line in lines]
 
     def _parsed(self, line: str) -> list[int]:
+        """Return the vector in one line, as integers."""
         if re.fullmatch("#[0-9a-fA-F]{6}", line):
             values = [byte / 255 for byte in bytes.fromhex(line[1:])]
         else:
@@ -88,7 +93,7 @@ class VectorFormat:
         if len(values) != self.count or not fit:
             colour = ", or a colour (#c93f38)" if self.count == 3 else ""
             raise UserError(
-                f"{line!r} is no vector of {self.count}: write numbers from -2000 to 2000 with "
-                f"spaces between them{colour}"
+                f"{line!r} is not a vector of size {self.count}: write {self.count} numbers from "
+                f"-2000 to 2000, separated by spaces{colour}"
             )
         return [round(value / self.unit) for value in values]

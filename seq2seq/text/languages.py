@@ -1,10 +1,11 @@
-"""What a language's code says of its writing."""
+"""Language codes, and whether a language is written with spaces between its words."""
 
 from __future__ import annotations
 
 import re
 
-# Written without spaces between words: sacrebleu's own tokens for Chinese, characters for the rest.
+# Languages that are written without spaces between words, and their BLEU tokenizer in sacrebleu.
+# sacrebleu has a tokenizer for Chinese. The other languages are scored by character.
 _UNSPACED = {
     **dict.fromkeys(("zh", "zho", "cmn", "yue"), "zh"),
     **dict.fromkeys(("ja", "jpn", "th", "tha", "lo", "lao", "km", "khm", "my", "mya"), "char"),
@@ -23,11 +24,11 @@ _WITH_SCRIPT = re.compile("([a-z]{3})[-_][A-Z][a-z]{3}")  # zho_Hans
 
 
 def language_code(name: str) -> str | None:
-    """The code of ISO 639 in the name of a side of a corpus, without script and region; None for a
-    name that is not a language.
+    """Return the ISO 639 code in the name of a side of a corpus, or None if it has none.
 
-    Three letters count only with a script (`deu_Latn`), or for an unspaced language above: many
-    words that name a column (`tag`) are such a code as well.
+    The code excludes the script and the region. A three-letter code is accepted only with a script
+    (`deu_Latn`), or if the language is written without spaces. Other three-letter names, such as
+    `tag`, are more likely to be column names.
     """
     if match := _WITH_SCRIPT.fullmatch(name):
         return match[1]
@@ -36,15 +37,20 @@ def language_code(name: str) -> str | None:
 
 
 def bleu_tokenizer(language: str) -> str:
-    """What sacrebleu is to part a language into for BLEU: "13a", or where no spaces part its words,
-    of which 13a would make one token a sentence, "zh" or "char".
+    """Return the name of the sacrebleu tokenizer that computes BLEU for a language.
 
-    ``language``: a code of ISO 639, with or without a script or a region ("zh", "zho_Hans",
-    "zh-CN"); "13a" for what is none.
+    This is "13a", or "zh" or "char" for a language that is written without spaces between words.
+    There, 13a would treat a whole sentence as one token.
+
+    language: An ISO 639 code, with or without a script or a region ("zh", "zho_Hans", "zh-CN").
+        For any other name, the result is "13a".
     """
     return _UNSPACED.get(re.split("[-_]", language.lower())[0], "13a")
 
 
 def uses_spaces(language: str) -> bool:
-    """Whether spaces part the words of a language; ``language`` as for `bleu_tokenizer`."""
+    """Return whether a language is written with spaces between its words.
+
+    language: An ISO 639 code, as in `bleu_tokenizer`.
+    """
     return bleu_tokenizer(language) == "13a"

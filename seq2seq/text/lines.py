@@ -1,4 +1,4 @@
-r"""Lines of text, read strictly: `\n` alone ends one, and nothing but UTF-8 is taken."""
+r"""Read lines of UTF-8 text. Only `\n` ends a line, and invalid UTF-8 is an error."""
 
 from __future__ import annotations
 
@@ -13,10 +13,13 @@ from seq2seq.errors import UserError
 
 
 def decode_lines(stream: IO[bytes], name: str) -> Iterator[str]:
-    r"""The lines of a stream without their "\n", which alone ends a line; the last may lack it.
+    r"""Yield the lines of a stream, without the "\n" at their ends.
 
-    "\r", U+2028, U+0085 and NUL stay inside a line; a byte order mark at the beginning is dropped.
-    Raises UserError for bytes that are not UTF-8, with `name`, line and byte, counted from 1.
+    Only "\n" ends a line: "\r", U+2028, U+0085 and NUL stay in the line. The last line may lack its
+    "\n". A byte order mark at the start of the stream is dropped.
+
+    name: The name of the stream, for error messages.
+    Raises UserError, with the line and byte number (from 1), for bytes that are not UTF-8.
     """
     for number, line in enumerate(stream, 1):
         try:
@@ -24,20 +27,20 @@ def decode_lines(stream: IO[bytes], name: str) -> Iterator[str]:
         except UnicodeDecodeError as error:
             raise UserError(
                 f"{name}:{number}: not UTF-8 at byte {error.start + 1} of the line "
-                f"(0x{line[error.start]:02x}); convert it, for example with iconv -t UTF-8"
+                f"(0x{line[error.start]:02x}); convert the file, for example with iconv -t UTF-8"
             ) from None
         if number == 1:
             text = text.removeprefix("\ufeff")
-            if not text:  # a mark and nothing after it, not even the end of a line
+            if not text:  # the stream contains nothing but a byte order mark
                 return
         yield text.removesuffix("\n")
 
 
 @contextmanager
 def open_input(path: Path) -> Iterator[IO[bytes]]:
-    """A file to be read; one that ends in `.gz` is unpacked.
+    """Open a file for reading bytes. Decompress it if its name ends in `.gz`.
 
-    Raises UserError for a file that cannot be opened and, while it is read, for broken gzip.
+    Raises UserError for a file that cannot be opened and, during reading, for damaged gzip data.
     """
     try:
         raw = path.open("rb")
@@ -48,13 +51,15 @@ def open_input(path: Path) -> Iterator[IO[bytes]]:
         try:
             yield unpacked
         except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-            raise UserError(f"{path}: broken gzip: {error}; make or fetch it again") from None
+            raise UserError(
+                f"{path}: broken gzip file: {error}; compress or download it again"
+            ) from None
 
 
 def read_lines(path: Path) -> Iterator[str]:
-    """The lines of a file, as `read_lines` gives them, of one that ends in `.gz` too.
+    """Yield the lines of a file, as `decode_lines` does. Decompress it if its name ends in `.gz`.
 
-    Raises UserError for a file that cannot be read, broken gzip and bytes that are not UTF-8.
+    Raises UserError for a file that cannot be read, damaged gzip data, or invalid UTF-8.
     """
     try:
         with open_input(path) as stream:

@@ -1,4 +1,4 @@
-"""Training data that a Python program has in memory, read like the files of a configuration."""
+"""Read training data that a Python program passes as objects in memory instead of files."""
 
 from __future__ import annotations
 
@@ -18,22 +18,23 @@ if TYPE_CHECKING:
 Split = Literal["train", "valid", "test"]
 
 Row: TypeAlias = str | Sequence[str | Iterable[str] | Iterable[float]] | Mapping[str, object]
-"""A text (for a language model), a pair of source and target, or a dictionary with the columns that
-the configuration names. A side is a string; words and their labels may be lists of strings, and the
-vector of a generator a list of numbers."""
+"""An example: a text for a language model, a pair (source, target), or a dictionary with the
+configured columns. Each side of a pair is a string. Words and their labels can also be lists of
+strings, and the vector for a generator can be a list of numbers."""
 
 TrainingData: TypeAlias = "Iterable[Row] | datasets.Dataset"
 
 
 class MemoryData:
-    """The splits of a corpus that are in memory."""
+    """The splits of a corpus that are held in memory."""
 
     def __init__(self, config: Config, splits: Mapping[Split, Any]) -> None:
-        """splits: rows by split, None for a split that is not in memory. A `datasets.Dataset` is
-        read where it lies; all else is copied.
+        """Check and store the splits.
 
-        Raises TypeError for a split that is not a list of rows, and UserError, with the number of
-        the row, for a row that does not fit the task.
+        splits: The rows of each split, or None for a split that is not in memory. Rows are copied,
+            except for a `datasets.Dataset`, which is read on demand.
+        Raises TypeError for a split that is not a list of rows, and UserError, with the row number,
+        for a row that does not fit the task.
         """
         self._columns = data_columns(config.data)
         self._splits: dict[str, Any] = {
@@ -43,17 +44,20 @@ class MemoryData:
         }
 
     def __contains__(self, split: str) -> bool:
-        """Whether the split is in memory."""
+        """Return whether the split is in memory."""
         return split in self._splits
 
     def read(self, split: str) -> Iterator[Example]:
-        """The examples of a split. Raises UserError, while iterating, for a dataset that lacks a
-        column or holds a value that is not text."""
+        """Return an iterator over the examples of a split.
+
+        During iteration, raises UserError if a dataset lacks a column or contains a value that is
+        not text.
+        """
         rows = self._splits[split]
         return read_dataset(rows, self._columns, split) if _is_dataset(rows) else iter(rows)
 
     def digest(self, split: str) -> bytes:
-        """Hash the examples of a split, in their order."""
+        """Return a hash of the examples of a split, which also depends on their order."""
         hashed = hashlib.blake2b()
         for example in self.read(split):
             hashed.update(example_digest(example))
@@ -61,25 +65,30 @@ class MemoryData:
 
 
 def data_columns(data: DataConfig) -> Columns:
-    """The columns of source and target; the target's twice for a model without a source."""
+    """Return the columns of the source and the target.
+
+    For a model without a source, return the target column twice.
+    """
     target = data.target if data.target_column is None else data.target_column
     source = data.source if data.source_column is None else data.source_column
     return target if source == "" else source, target
 
 
 def _is_dataset(rows: object) -> bool:
-    """Whether this is a `datasets.Dataset`; the library is not imported to find out."""
+    """Return whether `rows` is a `datasets.Dataset`, without importing that slow library."""
     library: Any = sys.modules.get("datasets")
     return library is not None and isinstance(rows, library.Dataset)
 
 
 def _examples(rows: Any, config: Config, split: str) -> Iterator[Example]:
+    """Convert the rows of a split to examples. Raises the errors of `MemoryData.__init__`."""
     task, columns = config.task, data_columns(config.data)
     wanted = "pairs (source, target)" if task.has_source else "texts"
     if isinstance(rows, str | bytes | Mapping) or not isinstance(rows, Iterable):
-        hint = f"; to read files, name them in data.{split}" if isinstance(rows, str) else ""
-        hint = "; give one of its splits" if isinstance(rows, Mapping) else hint
-        raise TypeError(f"{split} is {type(rows).__name__}: give a list of {wanted}{hint}")
+        hint = f"; to read files, set data.{split}" if isinstance(rows, str) else ""
+        hint = "; pass one of its splits" if isinstance(rows, Mapping) else hint
+        kind = type(rows).__name__
+        raise TypeError(f"{split} must be a list of {wanted}, but has type {kind}{hint}")
     for number, row in enumerate(rows, start=1):
         where = f"{split}, row {number}"
         if isinstance(row, Mapping):
@@ -96,7 +105,7 @@ def _examples(rows: Any, config: Config, split: str) -> Iterator[Example]:
 
 
 def _side(value: object, column: str | int, where: str) -> str:
-    """One side of a pair as a line of text."""
+    """Convert one side of a pair to a line of text."""
     if isinstance(value, str) or not isinstance(value, Iterable):
         return require_line(value, str(column), where)
     values = list(value)
@@ -106,5 +115,6 @@ def _side(value: object, column: str | int, where: str) -> str:
 
 
 def _shown(row: object) -> str:
+    """Return at most 60 characters of a row, for an error message."""
     text = repr(row)
     return text if len(text) <= 60 else f"{text[:60]}..."

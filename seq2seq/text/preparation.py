@@ -1,4 +1,4 @@
-"""From a configuration to encoded data on disk: read, filter, learn the subwords, encode."""
+"""Prepare the data of a configuration: read and filter it, learn subwords, encode it on disk."""
 
 from __future__ import annotations
 
@@ -38,7 +38,13 @@ _TRAIN, _VALID = "train.arrow", "valid.arrow"
 
 @dataclass(frozen=True)
 class PreparedData:
-    """The codec, and the encoded examples for training and for validation."""
+    """Prepared data on disk.
+
+    folder: the folder of the prepared data.
+    codec: the tokenizers and labels that encode the examples.
+    train: the encoded training examples.
+    valid: the encoded validation examples.
+    """
 
     folder: Path
     codec: Codec
@@ -46,8 +52,10 @@ class PreparedData:
     valid: Dataset
 
     def digest(self) -> str:
-        """Hash the vocabularies and the lengths of all examples: equal where two machines have
-        prepared the same."""
+        """Return a hash of the vocabularies and of the lengths of all examples.
+
+        If two machines have prepared the same data, their hashes are equal.
+        """
         hashed = hashlib.blake2b(digest_size=16)
         for content in self.codec.files().values():
             hashed.update(content)
@@ -64,30 +72,37 @@ def prepare_data(
     in_use: bool = False,
     memory: MemoryData | None = None,
 ) -> PreparedData:
-    """Make the codec and the encoded data in `folder`, or reuse those that are there.
+    """Prepare the codec and the encoded data in `folder`, or reuse existing prepared data.
 
-    Reuses them only if the settings and the content of the input files are the same.
-    in_use: a model has learned from them, so they may not be made anew. memory: the splits that are
-    not read from files.
-    Raises UserError for every mistake in the corpus, for data in use that no longer fits, and for
-    a folder that holds other files.
+    Existing data is reused only if the settings and the input data have not changed.
+
+    Args:
+        config: The configuration of the model.
+        folder: The folder for the prepared data.
+        threads: The number of threads for encoding.
+        in_use: A model was trained on the existing data. If the data changed, raise an error
+            instead of preparing it again.
+        memory: The splits that are held in memory instead of files.
+
+    Raises UserError for any mistake in the corpus, for data in use that has changed, and for a
+    folder that contains other files.
     """
     digest = _digest(config, memory)
     stamp = folder / "prepared.json"
     if stamp.exists() and _stamped_digest(stamp) == digest:
-        _log.debug("%s: the prepared data is used again", folder)
+        _log.debug("%s: reusing the prepared data", folder)
         codec = Codec.load(folder, config)
     else:
         if in_use:
             raise UserError(
-                f"{folder}: the corpus, or how it is prepared, has changed since the run began: "
-                "it cannot be resumed; train anew in another folder with --out"
+                f"{folder}: cannot resume, because the corpus or the settings that prepare it have "
+                "changed since the run started; start a new run in another folder with --out"
             )
         if stamp.exists():
-            _log.info("the settings or the corpus changed: preparing %s again", folder)
+            _log.info("the settings or the corpus changed; preparing the data in %s again", folder)
         elif folder.exists() and any(folder.iterdir()):
             raise UserError(
-                f"{folder} holds files that are no prepared data, and they would be lost: name "
+                f"{folder} contains files that are not prepared data and would be deleted; choose "
                 "another folder with --out"
             )
         with atomic_folder(folder) as temporary:
@@ -98,7 +113,10 @@ def prepare_data(
 
 
 def _stamped_digest(stamp: Path) -> str | None:
-    """The digest of what the data beside the stamp was made from; None if it is not complete."""
+    """Return the hash stored with the prepared data, or None if the data is incomplete.
+
+    stamp: The JSON file in the folder of the prepared data.
+    """
     if not all((stamp.parent / name).is_file() for name in (_TRAIN, _VALID)):
         return None
     digest: str = json.loads(stamp.read_text(encoding="utf-8"))["digest"]
@@ -106,7 +124,10 @@ def _stamped_digest(stamp: Path) -> str | None:
 
 
 def _digest(config: Config, memory: MemoryData | None) -> str:
-    """Hash all that the prepared data depends on, and the version of its own schema."""
+    """Return a hash of everything that determines the prepared data.
+
+    This covers the settings, the input data and the version of the file schema.
+    """
     hashed = hashlib.blake2b(b"schema %d " % SCHEMA_VERSION, digest_size=16)
     paths = {"train", "valid", "test"}  # the content of the files is hashed below
     task = config.task
@@ -128,22 +149,23 @@ def _digest(config: Config, memory: MemoryData | None) -> str:
 def _prepare(
     config: Config, folder: Path, threads: int, memory: MemoryData | None
 ) -> tuple[Codec, dict[str, int]]:
+    """Prepare the data in `folder`. Return the codec and the numbers of examples."""
     data = config.data
     counts: Counter[str] = Counter()
     valid = list(corpus.read_examples(data, "valid", memory))
     held_out: dict[str, set[bytes]] = {}
     train = iter(track(corpus.read_examples(data, "train", memory), "reading the corpus"))
-    if data.source:  # a running text keeps every line, whatever it is
+    if data.source:  # the text of a language model keeps all its lines
         held_out = filtering.held_out_digests(config, valid, memory)
         train = filtering.check_training_labels(train, config)
         train = filtering.filter_examples(
             train, drop_duplicates=data.drop_duplicates, counts=counts
         )
-    # The text goes to disk first: the subwords are learned from it before it is encoded.
+    # Write the filtered text to disk first. It is read twice: to learn the subwords, and to encode.
     text_file = folder / "text.arrow"
     Dataset.write(text_file, _without_ids(filtering.count_leaks(train, held_out, counts)))
     text = Dataset.open(text_file)
-    text_file.unlink()  # the mapped file can still be read, and nothing is left behind
+    text_file.unlink()  # the memory-mapped data stays readable until it is closed
     _require_some(len(text), counts)
     with show_progress("learning the vocabulary"):
         codec = _learn_codec(config, text)
@@ -164,19 +186,25 @@ def _prepare(
 
 
 def _require_some(remaining: int, counts: Counter[str]) -> None:
+    """Raise UserError, with the counts, if no training examples remain after filtering."""
     if not remaining:
         summary = filtering.summarize(counts)
         raise UserError(f"no training pairs are left after filtering: {summary}")
 
 
 def _without_ids(examples: Iterable[Example]) -> Iterator[EncodedChunk]:
+    """Yield the examples in chunks without id columns."""
     for chunk in chunk_examples(examples):
         yield EncodedChunk(chunk, {})
 
 
 def _learn_codec(config: Config, text: Dataset) -> Codec:
-    """Learn one tokenizer from all columns that are text, or one each, from an even sample of the
-    examples; and the labels of the other column, from all of them."""
+    """Learn the tokenizers and the labels from the training text. Return the codec.
+
+    With a joint vocabulary, learn one tokenizer from all text columns. Otherwise learn one per
+    side. The tokenizers use at most `tokenizer.sample_lines` evenly spaced examples. The labels
+    come from all examples.
+    """
     step = -(-len(text) // config.tokenizer.sample_lines)
 
     def sample(*columns: str) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""Subword regularisation: the training set with subwords drawn anew for each epoch (Kudo 2018)."""
+"""Subword regularisation: sample new subwords for the training set in each epoch (Kudo 2018)."""
 
 from __future__ import annotations
 
@@ -11,11 +11,18 @@ from seq2seq.text.tokenizer import seed_subword_sampling
 
 
 def resample_subwords(prepared: PreparedData, strength: float, seed: int, epoch: int) -> Dataset:
-    """Draw the subwords of the training set anew for one epoch.
+    """Return the training set of one epoch, with newly sampled subwords.
 
-    Draws in a fresh thread seeded by (seed, epoch): SentencePiece seeds its generator once per
-    thread, so a resumed run draws the same ones. Reuses an epoch that was drawn already, by
-    another process or before a stop.
+    The sampling depends only on the seed and the epoch, so a resumed run samples the same subwords.
+    It runs in a new thread, because SentencePiece seeds its generator once per thread. The samples
+    are stored in a file beside the prepared data. If the file of this epoch already exists, for
+    example from another process, it is reused.
+
+    Args:
+        prepared: The prepared data.
+        strength: The sampling parameter (see `Tokenizer.sample`).
+        seed: The seed of the run.
+        epoch: The number of the epoch.
     """
     path = prepared.folder / f"sampled-{strength}-{seed}-{epoch}.arrow"
     if path.exists():
@@ -33,12 +40,13 @@ def resample_subwords(prepared: PreparedData, strength: float, seed: int, epoch:
 
 
 def _run_in_fresh_thread(work: Callable[[], object], seed: int) -> None:
+    """Run `work` in a new thread whose SentencePiece generator has this seed. Raise its errors."""
     failure: list[BaseException] = []
 
     def run() -> None:
         try:
             work()
-        except BaseException as error:  # raised again in the thread that waits
+        except BaseException as error:  # raised again below, in the calling thread
             failure.append(error)
 
     seed_subword_sampling(seed % ((1 << 32) - 1))

@@ -1,4 +1,4 @@
-"""Reads examples from TSV, JSON lines, Parquet, CoNLL-U, and datasets of the Hugging Face hub."""
+"""Read examples from TSV, JSON Lines, Parquet and CoNLL-U files, and from Hugging Face datasets."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ from seq2seq.text.conllu import CONLLU_COLUMNS, read_conllu
 from seq2seq.text.example import Example
 from seq2seq.text.lines import read_lines
 
-if TYPE_CHECKING:  # both are slow to import, and many commands need neither
+if TYPE_CHECKING:  # both are slow to import, and many commands use neither
     import datasets
     import pyarrow as pa
 
 _log = logging.getLogger(__name__)
 
-Columns = tuple[str | int, str | int]  # source and target, by name or counted from 1
+Columns = tuple[str | int, str | int]  # source and target: column names, or numbers from 1
 
 TABLE_SUFFIXES = (".tsv", ".tsv.gz", ".jsonl", ".jsonl.gz", ".parquet", ".conllu", ".conllu.gz")
-_SAVED_TO_DISK = ("dataset_dict.json", "state.json")  # what datasets' save_to_disk leaves
-_ROWS = 1024  # of an Arrow table that are turned into Python strings at a time
+_SAVED_TO_DISK = ("dataset_dict.json", "state.json")  # files that save_to_disk of datasets writes
+_ROWS = 1024  # number of Arrow rows that are converted to strings at a time
 
 
 def read_table(path: Path, columns: Columns) -> Iterator[Example]:
-    """Read one file, whose ending is one of TABLE_SUFFIXES and names its format.
+    """Yield the examples of a file. Its suffix, one of TABLE_SUFFIXES, determines the format.
 
-    Raises UserError, at once or while iterating, for a file that cannot be read, missing columns,
-    rows that lack one and values that are no text, with the file and its line or row.
+    Raises UserError, at once or during iteration, for an unreadable file, a missing column, a row
+    without enough columns, or a value that is not text. The message names the file and the line.
     """
     if path.name.endswith((".tsv", ".tsv.gz")):
         return _tsv(path, columns)
@@ -43,21 +43,22 @@ def read_table(path: Path, columns: Columns) -> Iterator[Example]:
 def read_hub(
     hub: str, config: str | None, split: str, columns: Columns, location: str
 ) -> Iterator[Example]:
-    """Read one split of a dataset: an id on the Hugging Face hub, or a local folder.
+    """Yield the examples of one split of a dataset on the Hugging Face hub or in a local folder.
 
-    location: its name in messages. Raises UserError, at once or while iterating, for a dataset
-    or a split that cannot be loaded, and as `read_table` does.
+    location: The name of the dataset, for error messages.
+    Raises UserError for a dataset or split that cannot be loaded, and the errors of `read_table`.
     """
     return _hub(hub, config, split, _names(columns, location), location)
 
 
 def _names(columns: Columns, location: str) -> tuple[str, str]:
+    """Return the column names. Raises UserError if a column is given by number."""
     source, target = columns
     if isinstance(source, str) and isinstance(target, str):
         return source, target
     raise UserError(
-        f"{location}: data.source_column and data.target_column must both be names; "
-        "numbers are for TSV without a header, and then for both"
+        f"{location}: data.source_column and data.target_column must both be names; use "
+        "two numbers only for a TSV file without a header"
     )
 
 
@@ -65,45 +66,45 @@ def _check_columns(names: Iterable[str], columns: list[str], location: str) -> N
     for name in names:
         if name not in columns:
             raise UserError(
-                f"{location}: no column {name!r}, only {', '.join(map(repr, columns)) or 'none'}; "
-                "rename one, or set data.source_column and data.target_column"
-                f"{did_you_mean(name, columns)}"
+                f"{location}: no column {name!r}; existing columns: "
+                f"{', '.join(map(repr, columns)) or 'none'}; rename a column, "
+                f"or set data.source_column and data.target_column{did_you_mean(name, columns)}"
             )
         if columns.count(name) > 1:
             raise UserError(
-                f"{location}: {columns.count(name)} columns {name!r}; rename all but one"
+                f"{location}: {columns.count(name)} columns are named {name!r}; rename all but one"
             )
 
 
 def require_line(value: object, column: str, location: str) -> str:
-    """The value as one line of text; a newline inside becomes a space. Raises UserError, naming the
-    column and the location, for a value that is not text."""
+    """Return the text with newlines replaced by spaces. Raises UserError if it is not text."""
     if not isinstance(value, str):
         kind = "null" if value is None else type(value).__name__
-        raise UserError(
-            f"{location}: column {column!r} is {kind}, not text; mend or remove the row"
-        )
+        raise UserError(f"{location}: column {column!r} is {kind}, not text; fix or remove the row")
     try:
         value.encode()
-    except UnicodeEncodeError:  # JSON can spell half a character: "\ud83d"
-        raise UserError(f"{location}: column {column!r} holds half a surrogate pair") from None
+    except UnicodeEncodeError:  # JSON can contain half a character: "\ud83d"
+        raise UserError(
+            f"{location}: column {column!r} has half a surrogate pair; fix or remove the row"
+        ) from None
     return value.replace("\n", " ")
 
 
 def _tsv(path: Path, columns: Columns) -> Iterator[Example]:
+    """Read a TSV file. It has a header unless both columns are given by number."""
     lines = enumerate(read_lines(path), 1)
     ending = ""
     source, target = columns
     if isinstance(source, int) and isinstance(target, int):
         if min(source, target) < 1:
-            raise UserError(f"{path}: column {min(source, target)}; columns count from 1")
+            raise UserError(f"{path}: no column {min(source, target)}; column numbers count from 1")
         first, second = source - 1, target - 1
     else:
         names = _names(columns, str(path))
         _, header = next(lines, (0, None))
         if header is None:
             return
-        ending = "\r" if header.endswith("\r") else ""  # of a file from Windows
+        ending = "\r" if header.endswith("\r") else ""  # the file has Windows line ends
         header_cells = header.removesuffix(ending).split("\t")
         _check_columns(names, header_cells, str(path))
         first, second = map(header_cells.index, names)
@@ -112,14 +113,14 @@ def _tsv(path: Path, columns: Columns) -> Iterator[Example]:
         row = line.removesuffix(ending).split("\t")
         if len(row) < needed:
             raise UserError(
-                f"{path}:{number}: {len(row)} columns where at least {needed} are needed; "
-                "one tab separates two columns"
+                f"{path}:{number}: {len(row)} columns, but at least {needed} are needed; "
+                "separate columns by a single tab"
             )
         yield Example(row[first], row[second])
 
 
 def _conllu(path: Path, names: tuple[str, str]) -> Iterator[Example]:
-    """One example per sentence: its words and their labels, separated by spaces."""
+    """Yield one example per sentence: its words and their labels, separated by spaces."""
     _check_columns(names, list(CONLLU_COLUMNS), str(path))
     for sentence in read_conllu(read_lines(path), str(path)):
         source, target = (" ".join(sentence.column(name)) for name in names)
@@ -132,13 +133,14 @@ def _jsonl(path: Path, names: tuple[str, str]) -> Iterator[Example]:
         try:
             record = json.loads(line)
         except (ValueError, RecursionError) as error:
-            raise UserError(f"{location}: invalid JSON: {error}; write one object a line") from None
+            raise UserError(f"{location}: invalid JSON: {error}; use one object per line") from None
         if not isinstance(record, dict):
-            raise UserError(f"{location}: a JSON {type(record).__name__}; write one object a line")
+            raise UserError(f"{location}: must be a JSON object, not {type(record).__name__}")
         yield read_record(record, names, location)
 
 
 def _dotted(record: Mapping[str, Any]) -> Iterator[tuple[str, object]]:
+    """Yield the items of nested dictionaries, with the keys of all levels joined by dots."""
     for key, value in record.items():
         if isinstance(value, Mapping):
             yield from ((f"{key}.{inner}", content) for inner, content in _dotted(value))
@@ -167,14 +169,13 @@ def _hub(
 
 
 def read_dataset(dataset: datasets.Dataset, columns: Columns, location: str) -> Iterator[Example]:
-    """Read a dataset that is loaded; location: its name in messages. Raises UserError as
-    `read_table` does."""
+    """Yield the examples of a loaded dataset. `location` is its name in error messages."""
     return _dataset(dataset, _names(columns, location), location)
 
 
 def read_record(record: Mapping[str, object], columns: Columns, location: str) -> Example:
-    """Read one row given as a dictionary; a dot in a column's name enters a nested one. Raises
-    UserError as `read_table` does."""
+    """Read an example from a dictionary. Column "a.b" is the key "b" of the dictionary "a".
+    Raises UserError for a missing column or a value that is not text."""
     values = dict(_dotted(record))
     names = _names(columns, location)
     _check_columns(names, list(values), location)
@@ -185,7 +186,7 @@ def read_record(record: Mapping[str, object], columns: Columns, location: str) -
 def _dataset(dataset: datasets.Dataset, names: tuple[str, str], location: str) -> Iterator[Example]:
     schema = dataset.features.arrow_schema
     _check_columns(names, _flat(schema.empty_table()).column_names, location)
-    # As Arrow tables: rows come from the memory-mapped file, other columns are never decoded.
+    # The Arrow format reads from the memory-mapped file and does not decode other columns.
     yield from _read_arrow(dataset.with_format("arrow").iter(_ROWS), names, location)
 
 
@@ -195,16 +196,16 @@ def _load_hub(hub: str, config: str | None, split: str, location: str) -> datase
     try:
         if not any((Path(hub) / mark).is_file() for mark in _SAVED_TO_DISK):
             if not Path(hub).exists():
-                _log.info("%s: from the Hugging Face hub, or what was kept of it", location)
+                _log.info("%s: loading from the Hugging Face hub or its local cache", location)
             return datasets.load_dataset(hub, config, split=split)
         saved = datasets.load_from_disk(hub)
     except ConnectionError:
         raise UserError(
             f"{location}: the Hugging Face hub cannot be reached; check the network, or put the "
-            "files under $SEQ2SEQ_DATA and name them in [data]"
+            "files into the folder $SEQ2SEQ_DATA and set their names in [data]"
         ) from None
-    # The library lets through whatever its network, file systems and formats raise; nearly all
-    # of it is about the name that the user gave, and the cause stays attached for the rest.
+    # The library raises many types of errors from the network, file systems and file formats. Most
+    # are caused by a wrong name. The original error stays attached for all others.
     except Exception as error:
         causes = [_first_line(cause) for cause in (error, error.__cause__) if cause is not None]
         raise UserError(f"{location}: cannot be loaded: {': '.join(causes)}") from error
@@ -212,7 +213,7 @@ def _load_hub(hub: str, config: str | None, split: str, location: str) -> datase
         saved = {str(saved.split or "train"): saved}
     if split not in saved:
         names = ", ".join(map(repr, saved))
-        raise UserError(f"{location}: no such split, only {names}; set data.hub_splits")
+        raise UserError(f"{location}: no such split; existing splits: {names}; set data.hub_splits")
     return saved[split]
 
 
@@ -221,7 +222,7 @@ def _first_line(error: BaseException) -> str:
 
 
 def _flat(table: pa.Table) -> pa.Table:
-    """The table with the fields of its structs as columns, named with dots."""
+    """Return the table with each field of a struct as a column, such as "translation.en"."""
     import pyarrow as pa
 
     while any(pa.types.is_struct(kind) for kind in table.schema.types):
@@ -238,7 +239,7 @@ def _read_arrow(
             columns = [table.column(name).to_pylist() for name in names]
         except UnicodeDecodeError:
             rows = f"rows {rows_before + 1} to {rows_before + table.num_rows}"
-            raise UserError(f"{location}: not UTF-8 somewhere in {rows}") from None
+            raise UserError(f"{location}: not UTF-8 somewhere in {rows}; convert it") from None
         for row, values in enumerate(zip(*columns, strict=True), rows_before + 1):
             row_location = f"{location}, row {row}"
             source, target = (

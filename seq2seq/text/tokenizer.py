@@ -1,6 +1,7 @@
-"""Raw text to subword ids and back (SentencePiece; Kudo and Richardson 2018).
+"""Convert raw text to subword ids and back with SentencePiece (Kudo and Richardson 2018).
 
-A tokenizer owns its vocabulary and the four special ids; nobody else writes an id as a number.
+A tokenizer defines the vocabulary and the four special ids. Other modules read the special ids from
+the tokenizer and never assume their values.
 """
 
 from __future__ import annotations
@@ -15,23 +16,25 @@ import sentencepiece
 from seq2seq.config.schema import TokenizerConfig
 from seq2seq.errors import UserError
 
-# Everything that some program takes for the end of a line, and the tab that separates columns.
+# All characters that a program could treat as a line end, and the tab that separates columns.
 _BREAKS = str.maketrans(dict.fromkeys("\n\r\t\v\f\x1c\x1d\x1e\x85\u2028\u2029", " "))
-_SPACE = "▁"  # what SentencePiece writes for one
+_SPACE = "▁"  # how SentencePiece writes a space
 _SURROGATE = re.compile("[\ud800-\udfff]")
-_LONGEST = 1 << 16  # bytes of a line; a vocabulary is not learned from longer ones
-_LEARNING_THREADS = 4  # fixed: the pieces of a unigram model depend on it, and on nothing else
+_LONGEST = 1 << 16  # in bytes; longer lines are not used to learn a vocabulary
+_LEARNING_THREADS = 4  # fixed, because the pieces of a unigram model depend on it
 
 
 class Tokenizer:
-    """One vocabulary: text to ids [int] without special ones, and ids to text."""
+    """A vocabulary. It converts text to ids, without special ids, and ids to text."""
 
     def __init__(self, model: bytes, *, lowercase: bool = False, kind: str = "unigram") -> None:
-        """model: a serialised SentencePiece model; kind: as in the configuration. Of "word" and
-        "char", each word or character has an id of its own, where SentencePiece would make one
-        <unk> of a row of unknown ones.
+        """Load a SentencePiece model.
 
-        Raises UserError if the model is none.
+        model: The serialised model.
+        lowercase: Lowercase all text before encoding.
+        kind: The value of tokenizer.kind. For "word" and "char", each unknown word or character
+            becomes one <unk>. SentencePiece itself merges a series of unknown units into one <unk>.
+        Raises UserError if `model` is not a valid model.
         """
         self.model = model
         self.lowercase = lowercase
@@ -39,14 +42,14 @@ class Tokenizer:
         try:
             self._processor.LoadFromSerializedProto(model)
         except RuntimeError:
-            raise UserError("the tokenizer's file is no SentencePiece model") from None
+            raise UserError("the tokenizer file is not a SentencePiece model") from None
         self.pad: int = self._processor.pad_id()
         self.unk: int = self._processor.unk_id()
         self.bos: int = self._processor.bos_id()
         self.eos: int = self._processor.eos_id()
         if min(self.pad, self.unk, self.bos, self.eos) < 0:
             raise UserError("the SentencePiece model lacks one of <pad>, <unk>, <s>, </s>")
-        self._units: dict[str, int] | None = None  # the ids of whole words or of characters
+        self._units: dict[str, int] | None = None  # the ids of words or characters
         self._split: Callable[[str], Iterable[str]] = iter
         if kind in ("word", "char"):
             pieces = [self._processor.IdToPiece(number) for number in range(len(self))]
@@ -56,7 +59,7 @@ class Tokenizer:
             self._units = {piece: i for i, piece in enumerate(pieces) if i > self.eos}
 
     def __eq__(self, other: object) -> bool:
-        """Whether both give the same ids for every text."""
+        """Return whether both tokenizers encode every text as the same ids."""
         if not isinstance(other, Tokenizer):
             return NotImplemented
         return (self.model, self.lowercase) == (other.model, other.lowercase)
@@ -65,11 +68,11 @@ class Tokenizer:
         return hash((self.model, self.lowercase))
 
     def __len__(self) -> int:
-        """V, the special ids counted."""
+        """Return the vocabulary size V, including the special ids."""
         return int(self._processor.GetPieceSize())
 
     def encode(self, lines: Sequence[str], threads: int = 1) -> list[list[int]]:
-        """The most likely pieces of each line; a blank line has none."""
+        """Return the ids of the most likely subwords of each line. A blank line has no ids."""
         prepared = [self._prepared(line) for line in lines]
         if self._units is not None:
             known, unk = self._units, self.unk
@@ -79,61 +82,61 @@ class Tokenizer:
         return ids
 
     def sample(self, lines: Sequence[str], strength: float) -> list[list[int]]:
-        """Subword regularisation (Kudo 2018): each line's pieces drawn at random.
+        """Return randomly sampled subword ids of each line (subword regularisation, Kudo 2018).
 
-        strength: the smoothing alpha of a unigram model, or the dropout of BPE (Provilkov et al.
-        2020). The generator is SentencePiece's own, one a thread: see `seed_subword_sampling`.
+        strength: The smoothing alpha of a unigram model, or the dropout of BPE (Provilkov et al.
+            2020). To seed the random generator, call `seed_subword_sampling`.
         """
-        # Line by line: a list of lines is drawn in a new thread of SentencePiece's, which starts
-        # the generator again at every call, and so draws both sides of a pair alike.
+        # Sample line by line. For a list, SentencePiece starts a new thread at every call and seeds
+        # its generator again. Then both sides of a pair would use the same random numbers.
         return [
             self._processor.SampleEncodeAsIds(self._prepared(line), nbest_size=-1, alpha=strength)
             for line in lines
         ]
 
     def decode(self, ids: Sequence[Sequence[int]]) -> list[str]:
-        """Text of each sequence, one line each whatever the pieces hold.
+        """Return the text of each sequence of ids, without line breaks or tabs.
 
-        <pad>, <s> and </s> are left out, <unk> is written " ⁇ ". Raises IndexError for an id that
-        is none of the vocabulary's.
+        <pad>, <s> and </s> are omitted, and <unk> becomes " ⁇ ". Raises IndexError for an id that
+        is not in the vocabulary.
         """
         return [self._line(list(row)) for row in ids]
 
     def piece_words(self, line: str) -> list[int]:
-        """The whitespace word of the line, from 0, that each piece of `encode` belongs to."""
+        """Return, for each id that `encode` returns, the index of its word in the line, from 0."""
         text = self._prepared(line)
         if self._units is not None:
             units = list(self._split(self._processor.Normalize(text)))
-            # A character belongs to the word whose mark of a beginning came last.
+            # The mark "▁" begins a new word.
             begins = [self._split is _whole_words or unit == _SPACE for unit in units]
             return [number - 1 for number in accumulate(begins)]
         encoded = self._processor.EncodeAsImmutableProto(text)
         return word_indices(text, [piece.begin for piece in encoded.pieces])
 
     def piece_starts(self, ids: Sequence[int]) -> list[int]:
-        """Where each id's text starts in that of `decode`, in characters."""
+        """Return the character position in the decoded text where the text of each id starts."""
         if not ids:
             return []
         decoded = self._processor.DecodeIdsAsImmutableProto(list(ids))
         return [piece.begin for piece in decoded.pieces]
 
     def pieces(self, ids: Sequence[int]) -> list[str]:
-        """The pieces as they are written in the vocabulary, `▁` where a word begins."""
+        """Return the subwords of the ids as written in the vocabulary, with `▁` at word starts."""
         return [self._processor.IdToPiece(int(i)) for i in ids]
 
     def piece_ids(self, pieces: Sequence[str]) -> list[int]:
-        """The ids of written pieces; one that the vocabulary lacks is <unk>."""
+        """Return the ids of subwords. A subword that is not in the vocabulary becomes <unk>."""
         return [int(self._processor.PieceToId(piece)) for piece in pieces]
 
     def parse_ids(self, words: Sequence[str], number: int) -> list[int]:
-        """Written ids; UserError, naming line `number`, for what is none of the vocabulary's."""
+        """Parse decimal ids. Raises UserError, with the line `number`, for an invalid id."""
         for word in words:
             if not (word.isascii() and word.isdigit() and int(word) < len(self)):
-                raise UserError(f"line {number}: {word!r} is no id from 0 to {len(self) - 1}")
+                raise UserError(f"line {number}: {word!r} is not an id from 0 to {len(self) - 1}")
         return [int(word) for word in words]
 
     def _prepared(self, line: str) -> str:
-        """As the pieces were learned; half a character, which is no text, becomes U+FFFD."""
+        """Lowercase the line if configured, and replace unpaired surrogates by U+FFFD."""
         line = line if line.isascii() else _SURROGATE.sub("\ufffd", line)
         return line.lower() if self.lowercase else line
 
@@ -143,19 +146,20 @@ class Tokenizer:
 
 
 def _whole_words(normalized: str) -> list[str]:
+    """Split normalized text into words."""
     return normalized.split(_SPACE)[1:]
 
 
 def word_indices(text: str, starts: Sequence[int]) -> list[int]:
-    """The whitespace word of `text` that each piece belongs to, by where its surface starts.
+    """Return the index, from 0, of the word in `text` that each piece belongs to.
 
-    starts: a character position for each piece. A piece that starts with whitespace belongs to the
-    word behind it; what comes after the last word, to that one.
+    starts: The character position where each piece starts. A piece that starts with whitespace
+        belongs to the next word. A piece after the last word belongs to the last word.
     """
     number, numbers, before = -1, [], " "
     for character in text:
         number += before.isspace() and not character.isspace()
-        # In front of a word: the one that comes.
+        # Whitespace belongs to the next word.
         numbers.append(number + 1 if character.isspace() else number)
         before = character
     last = max(number, 0)
@@ -163,10 +167,10 @@ def word_indices(text: str, starts: Sequence[int]) -> list[int]:
 
 
 def seed_subword_sampling(seed: int) -> None:
-    """Seed SentencePiece's generator, which every thread takes over at its first sample only.
+    """Set the seed of SentencePiece's random generator, from 0 to 2^32 - 2.
 
-    So seed first, then sample in a fresh thread: the result is the same in every run. A seed is
-    from 0 to 2^32 - 2; the next one would ask SentencePiece for a seed that nobody knows.
+    A thread reads the seed only when it samples for the first time. For reproducible samples, set
+    the seed and then sample in a new thread. The value 2^32 - 1 means a random seed.
     """
     sentencepiece.set_random_generator_seed(seed)
 
@@ -174,11 +178,11 @@ def seed_subword_sampling(seed: int) -> None:
 def train_tokenizer(
     lines: Iterable[str], config: TokenizerConfig, name: str = "the text"
 ) -> Tokenizer:
-    """Learn a vocabulary of `config.vocabulary` pieces from raw lines.
+    """Learn a tokenizer with a vocabulary of `config.vocabulary` subwords from raw lines.
 
-    For `char` and `word` the size is an upper limit, for `unigram` and `bpe` it is met exactly.
-    Raises UserError, naming `name`, where the text does not allow the size, with what is possible,
-    and where there is no text; and whatever `lines` raises.
+    For "unigram" and "bpe" the vocabulary has exactly this size. For "char" and "word" the size is
+    a maximum. `name` describes the text in error messages. Raises UserError if the text is empty or
+    does not allow this vocabulary size. Errors raised by `lines` are passed on.
     """
     failure: list[BaseException] = []
 
@@ -193,8 +197,8 @@ def train_tokenizer(
             if empty:
                 raise UserError(f"{name} is empty: there is nothing to learn a vocabulary from")
         except (Exception, KeyboardInterrupt) as error:
-            # SentencePiece would go on and fail at the end, and without any text it would end the
-            # process: let it come to an end with a letter, and raise the error then.
+            # SentencePiece would ignore the error and fail later. Without any text it would even
+            # abort the process. Give it one letter, so that it finishes, then raise the error.
             failure.append(error)
             yield "a"
 
@@ -227,14 +231,15 @@ def train_tokenizer(
 
 
 def _complaint(message: str, config: TokenizerConfig, name: str) -> str:
+    """Convert an error message of SentencePiece into a message for the user."""
     if "sentences_.empty()" in message:
-        return f"{name} has no line of at most {_LONGEST:,} bytes to learn a vocabulary from"
+        return f"{name}: every line is longer than {_LONGEST:,} bytes; split it into shorter lines"
     start = f"tokenizer.vocabulary = {config.vocabulary} does not fit {name}: "
     if match := re.search(r"<= (\d+)", message):
         return start + f"at most {match[1]} is possible with kind {config.kind!r}"
     if match := re.search(r"smaller than required_chars\. \d+ vs (\d+)", message):
         return start + (
-            f"its characters and the special pieces alone need {match[1]}; "
-            "set a larger one, or a lower tokenizer.character_coverage"
+            f"its characters and the special tokens alone need {match[1]}; "
+            "set a larger value, or reduce tokenizer.character_coverage"
         )
     return start + message.strip().splitlines()[-1]

@@ -1,1 +1,1 @@
-"""One training loop for every task, and what it needs."""
+"""The training loop that all tasks share, and the modules it uses."""

@@ -1,4 +1,4 @@
-"""The live line of a training: in a terminal, or in a notebook."""
+"""Progress bars of a training run, for terminals and notebooks."""
 
 from __future__ import annotations
 
@@ -14,7 +14,12 @@ from seq2seq.progress import REFRESHES, is_terminal
 
 
 class Bar(Protocol):
-    """A live line: `show` draws it anew, `say` writes a line of text above it."""
+    """A progress bar that is redrawn in place.
+
+    `show` redraws the bar. Its arguments are `done`, the fraction of the run that is done (0 to 1),
+    and three texts that stand beside the bar. `say` prints a line of text without disturbing the
+    bar.
+    """
 
     def start(self) -> None: ...
 
@@ -26,7 +31,7 @@ class Bar(Protocol):
 
 
 class TerminalBar:
-    """A live line in a terminal."""
+    """A progress bar in a terminal, drawn by rich."""
 
     def __init__(self) -> None:
         self._progress = Progress(
@@ -57,8 +62,11 @@ class TerminalBar:
 
 
 class NotebookBar:
-    """A live line in the output of a notebook's cell, drawn by IPython alone: rich's own needs
-    ipywidgets there. It stays when the run ends."""
+    """A progress bar in the output of a notebook cell.
+
+    IPython draws the bar, because rich would need ipywidgets. The bar stays visible when the run
+    ends.
+    """
 
     def __init__(self) -> None:
         self._display: Any = import_module("IPython.display")
@@ -84,10 +92,13 @@ class NotebookBar:
 
 
 def live_bar() -> Bar | None:
-    """The bar that fits where stderr goes: a terminal, a notebook; None for anything else."""
+    """Return the progress bar for a terminal or for a notebook, depending on where stderr goes.
+
+    Return None if stderr goes anywhere else, for example to a file.
+    """
     if is_terminal():
         return TerminalBar()
-    # Only a program that IPython runs has imported it.
+    # In a notebook, IPython has been imported already.
     ipython: Any = sys.modules.get("IPython")
     shell = ipython.get_ipython() if ipython is not None else None
     return NotebookBar() if hasattr(shell, "kernel") else None

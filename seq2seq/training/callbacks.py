@@ -1,4 +1,4 @@
-"""What a program hears of a run while it trains, and how it can stop the run."""
+"""Callbacks: objects that receive the log rows of a training run and may stop the run."""
 
 from __future__ import annotations
 
@@ -9,11 +9,16 @@ from seq2seq.training.distributed import Ranks
 
 
 class TrainingRow(TypedDict):
-    """Means over the updates since the last such row, as in metrics.jsonl.
+    """A training row of metrics.jsonl, with means over the updates since the last training row.
 
-    update: updates done; epoch: from 0. loss: nats a target token; perplexity: exp of it.
-    gradient_norm: before clipping. learning_rate: of the last update. tokens_per_second: target
-    tokens. minutes: of training and validation so far, those of the run before it was resumed too.
+    update: number of updates done so far.
+    epoch: number of the current epoch, counted from 0.
+    loss: cross-entropy without label smoothing, in nats per target token.
+    perplexity: exp(loss).
+    gradient_norm: norm of the gradient before clipping.
+    learning_rate: learning rate of the last update.
+    tokens_per_second: target tokens processed per second.
+    minutes: time spent on training and validation so far, including the time before a resume.
     """
 
     kind: Literal["train"]
@@ -28,11 +33,14 @@ class TrainingRow(TypedDict):
 
 
 class ValidationRow(TypedDict):
-    """One validation, as in metrics.jsonl.
+    """A validation row of metrics.jsonl, with the results of one validation.
 
-    update, epoch, minutes: as in `TrainingRow`. loss: nats a target token, without label smoothing;
-    perplexity: exp of it. bleu: 0 to 100; accuracy: 0 to 1; None where `validation.metric` does not
-    need it. best: whether these weights are the best so far, and so the model.
+    update, epoch, minutes: as in `TrainingRow`.
+    loss: cross-entropy without label smoothing, in nats per target token.
+    perplexity: exp(loss).
+    bleu: BLEU from 0 to 100; None unless `validation.metric` is BLEU.
+    accuracy: accuracy from 0 to 1; None unless `validation.metric` is accuracy.
+    best: whether these weights are the best so far. The best weights are saved as the model.
     """
 
     kind: Literal["valid"]
@@ -46,50 +54,57 @@ class ValidationRow(TypedDict):
     minutes: float
 
 
-class StopTraining(Exception):  # noqa: N818 - it is no error
-    """Raise it in a callback to stop the run: the text says why."""
+class StopTraining(Exception):  # noqa: N818 - not an error
+    """An exception that a callback raises to stop the run. Its text says why the run stops."""
 
 
 @runtime_checkable
 class Callback(Protocol):
-    """Hears of a run. Subclass it and override what you need.
+    """The base class of objects that follow a training run. Override the methods you need.
 
-    A method that returns True, or raises `StopTraining`, stops the run at this update: the run is
-    saved, and `resume=True` goes on with it. Any other exception ends the run where it is, and only
-    what was saved before is kept. On several processes, the first one calls.
+    If a method returns True or raises `StopTraining`, the run stops at this update. The run is
+    saved, and `resume=True` continues it. Any other exception ends the run at once, and the run is
+    not saved again. If several processes train together, only rank 0 calls the callbacks.
     """
 
     def on_log(self, row: TrainingRow) -> bool | None:
-        """Called with each row of the training log, every `training.log_every` updates."""
+        """Receive a training row of the log. Called every `training.log_every` updates."""
         return None
 
     def on_validation(self, row: ValidationRow) -> bool | None:
-        """Called after each validation; the model folder holds the best weights already."""
+        """Receive the result of a validation. The best weights so far are already saved."""
         return None
 
 
 def require_callbacks(callbacks: Sequence[Callback]) -> None:
-    """Raises TypeError for what is not a list of callbacks."""
+    """Raise TypeError unless `callbacks` is a list of callback objects."""
     if not isinstance(callbacks, Sequence):
-        raise TypeError(f"callbacks is {type(callbacks).__name__}: give a list of callbacks")
+        raise TypeError(f"callbacks must be a list of callbacks, not {type(callbacks).__name__}")
     for callback in callbacks:
         if not isinstance(callback, Callback) or isinstance(callback, type):
             raise TypeError(
-                f"callbacks: {callback!r} has no methods on_log and on_validation: give an object "
-                "of a subclass of seq2seq.Callback"
+                f"callbacks: {callback!r} is not an object with the methods on_log and "
+                "on_validation; give an instance of a subclass of seq2seq.Callback"
             )
 
 
 class CallbackList:
-    """The callbacks of a run. stopped_by: which of them stop it, and why; "" where none does."""
+    """The callbacks of a run.
+
+    stopped_by: the callbacks that stopped the run and their reasons; "" if none has stopped it.
+    """
 
     def __init__(self, callbacks: Sequence[Callback], ranks: Ranks) -> None:
-        """ranks: all of them stop where a callback, which the first one calls, says so."""
+        """Store the callbacks.
+
+        ranks: the processes of the run. Only rank 0 calls the callbacks. If a callback stops the
+        run, all ranks stop.
+        """
         self.callbacks, self.ranks = callbacks, ranks
         self.stopped_by = ""
 
     def call(self, row: TrainingRow | ValidationRow) -> None:
-        """Call every callback with a row; all ranks must do this together."""
+        """Call every callback with a row of the log. All ranks must call this method together."""
         reasons = []
         for callback in self.callbacks if self.ranks.is_first else ():
             name = f"callback {type(callback).__name__}"

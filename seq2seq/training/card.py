@@ -1,6 +1,6 @@
-"""The model card: what a stranger who opens a model folder reads first.
+"""Write the model card, the README.md that describes a model folder to its users.
 
-It begins with YAML that the Hugging Face hub reads, and it names no path of this machine.
+The card begins with YAML metadata for the Hugging Face Hub. It contains no absolute path.
 """
 
 from __future__ import annotations
@@ -19,12 +19,15 @@ from seq2seq.training.callbacks import ValidationRow
 
 
 def model_card(model: Model, row: ValidationRow, command: str) -> str:
-    """Markdown with YAML front matter; row: the validation row of the weights that the folder
-    holds."""
+    """Return the model card as Markdown with YAML front matter.
+
+    row: the validation row of the weights in the model folder.
+    command: the command line that trained the model; "" if it was trained from Python.
+    """
     config = model.config
     data = name_data(config.data)
     use = config.task.example
-    if config.decoder.bidirectional:  # it sees the tokens that it predicts, so it cannot write
+    if config.decoder.bidirectional:  # it sees its own targets, so it cannot generate text
         use = "seq2seq perplexity FOLDER"
     parameters = sum(p.numel() for p in model.network.parameters())
     quality = "" if row["bleu"] is None else _bleu(config, row["bleu"])
@@ -41,8 +44,8 @@ A {config.task.title} made with seq2seq {seq2seq.__version__}.
 
 {"".join(f"- {line}" + chr(10) for line in _parts(config))}\
 - tokens: {config.tokenizer.kind}, {len(model.codec.target):,}
-- parameters: {parameters:,}; weights: those at update {row["update"]}
-{quality}- validation loss: {row["loss"]:.4f} nats a token
+- parameters: {parameters:,}; weights: from update {row["update"]}
+{quality}- validation loss: {row["loss"]:.4f} nats per token
 - training data: {_data_name(data)}
 
 Made by
@@ -56,7 +59,7 @@ Use it with
 
 
 def _front_matter(config: Config, data: DataConfig, row: ValidationRow) -> str:
-    """The metadata of the card as YAML; data: without absolute paths."""
+    """Return the metadata of the card as YAML. data: a configuration without absolute paths."""
     from huggingface_hub import EvalResult, ModelCardData  # slow to import
 
     task = config.task
@@ -96,7 +99,7 @@ def _front_matter(config: Config, data: DataConfig, row: ValidationRow) -> str:
 
 
 def _metrics(row: ValidationRow) -> Iterator[tuple[str, str, float]]:
-    """The figures of a validation row: name on the hub, title, value."""
+    """Yield the metrics of a validation row as (name on the Hub, title, value)."""
     if row["bleu"] is not None:
         yield "bleu", "BLEU", row["bleu"]
     if row["accuracy"] is not None:
@@ -106,17 +109,17 @@ def _metrics(row: ValidationRow) -> Iterator[tuple[str, str, float]]:
 
 
 def _portable_command(command: str) -> str:
-    """The command line without absolute paths."""
+    """Return the command line without absolute paths."""
     try:
         arguments = shlex.split(command)
-    except ValueError:  # not a shell's: taken as one argument
+    except ValueError:  # not a valid shell command, so treated as one argument
         return shorten_paths(command)
     return shlex.join(map(shorten_paths, arguments))
 
 
 def _data_name(data: DataConfig) -> str:
     name = data.train or data.hub
-    return f"`{name}`" if name else "given in Python"
+    return f"`{name}`" if name else "passed from Python"
 
 
 def _bleu(config: Config, value: float) -> str:
@@ -132,7 +135,7 @@ def _parts(config: Config) -> list[str]:
     stack = "bidirectional " if encoder.bidirectional else ""
     of_encoder = f"encoder: {encoder.layers} × {stack}{encoder.cell.upper()} {encoder.hidden}"
     if config.task.source == "condition":
-        of_encoder = f"given: a {encoder.kind}"
+        of_encoder = f"input: a {encoder.kind}"
     kind = str(context.kind)
     if context.is_attention:
         kind += f" attention, {context.placement}"

@@ -1,4 +1,7 @@
-"""The checkpoints of a run: each one is whole or not there, and only the last is kept."""
+"""Save and load the checkpoints of a run. Only the last checkpoint is kept.
+
+A checkpoint is written atomically, so an interrupted write leaves no broken checkpoint.
+"""
 
 from __future__ import annotations
 
@@ -11,35 +14,39 @@ from seq2seq.training.state import TrainState
 
 
 class Checkpoints:
-    """The folder `checkpoints/` of a run."""
+    """The checkpoints in the folder `checkpoints/` of a run."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
     def save(self, state: TrainState) -> None:
-        """Write a whole checkpoint, then remove the older ones. Raises UserError where it cannot
-        be written."""
+        """Write a checkpoint, then remove the older ones.
+
+        Raise UserError if the checkpoint cannot be written.
+        """
         name = f"update-{state.counters.update:08d}"
         try:
             with atomic_folder(self.folder / name) as aside:
                 state.save(aside)
-        except (OSError, RuntimeError) as error:  # of a full disk, torch makes a RuntimeError
+        except (OSError, RuntimeError) as error:  # torch raises RuntimeError if the disk is full
             raise UserError(
-                f"{self.folder / name}: the checkpoint cannot be written ({error}): is the disk "
-                "full? the last one is whole: go on from it with --resume"
+                f"{self.folder / name}: the checkpoint cannot be written ({error}). Check whether "
+                "the disk is full, then resume from the last checkpoint with --resume."
             ) from error
         for folder in self._all():
             if folder.name != name:
                 shutil.rmtree(folder, ignore_errors=True)
 
     def load(self, state: TrainState) -> bool:
-        """Fill `state` from the last checkpoint; False where there is none yet. Raises UserError
-        for a broken one."""
+        """Fill `state` from the last checkpoint. Return False if there is no checkpoint yet.
+
+        Raise UserError if the checkpoint is broken.
+        """
         folders = self._all()
         if folders:
             state.load(folders[-1])
         return bool(folders)
 
     def _all(self) -> list[Path]:
-        """All checkpoints, the oldest first."""
+        """Return the folders of all checkpoints, the oldest first."""
         return sorted(self.folder.glob("update-*"))

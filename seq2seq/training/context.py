@@ -1,4 +1,4 @@
-"""What the parts of one training run share."""
+"""The data structure that the parts of a training run share."""
 
 from __future__ import annotations
 
@@ -16,10 +16,15 @@ from seq2seq.training.run_folder import RunFolder
 
 @dataclass(frozen=True)
 class TrainingContext:
-    """One run: its configuration, folder and data, and the machine that it trains on.
+    """The configuration, folder and data of one run, and the device that it trains on.
 
-    device: this rank's; dtype: of matrix products, float32 or bfloat16; command: named by the model
-    card as what made the model; callbacks: what hears of each row of the log.
+    run: the run folder.
+    prepared: the data sets and the vocabularies.
+    device: the device of this rank.
+    dtype: the type in which matrix products are computed, float32 or bfloat16.
+    ranks: the processes that train together.
+    command: the command line that the model card shows as the origin of the model.
+    callbacks: the objects that receive each row of the log.
     """
 
     config: Config

@@ -1,5 +1,7 @@
-"""What a run says while it runs: a live line in a terminal or a notebook, plain lines elsewhere,
-and its metrics log."""
+"""Show the progress of a run and write its metrics log.
+
+A terminal or a notebook shows a progress bar. Otherwise, progress goes to the log as plain lines.
+"""
 
 from __future__ import annotations
 
@@ -22,15 +24,18 @@ from seq2seq.training.state import Counters
 
 _log = logging.getLogger(__name__)
 
-_FEW_UPDATES = 5  # that the time left is estimated from
+_FEW_UPDATES = 5  # before the time left is estimated
 
 
 class MetricsLog:
-    """`metrics.jsonl`: one row a line, whole ones only."""
+    """The file `metrics.jsonl`, with one JSON object per line. Incomplete lines are removed."""
 
     def __init__(self, path: Path | None, rows: int) -> None:
-        """Open for appending after the first `rows` rows; what lies behind them is cut off, for
-        it was written after the checkpoint from which the run goes on. None: count them only."""
+        """Open the log for appending after its first `rows` rows.
+
+        Later rows are deleted, because they were written after the checkpoint from which the run
+        resumes. If `path` is None, rows are only counted, not written.
+        """
         self.rows, self._file = rows, None
         if path is None:
             return
@@ -43,7 +48,7 @@ class MetricsLog:
         self._file = path.open("ab")
 
     def append(self, row: Mapping[str, object]) -> None:
-        """Write a row, seen by others at once. ValueError for a number that is not finite."""
+        """Write a row, which other programs can read at once. NaN or inf raises ValueError."""
         line = json.dumps(row, allow_nan=False).encode() + b"\n"
         if self._file is not None:
             self._file.write(line)
@@ -51,24 +56,24 @@ class MetricsLog:
         self.rows += 1
 
     def sync(self) -> None:
-        """Have the disk hold all rows: called before a checkpoint counts them."""
+        """Force all rows onto the disk. Called before a checkpoint stores the number of rows."""
         if self._file is not None:
             os.fsync(self._file.fileno())
 
     def close(self) -> None:
-        """No row comes any more."""
+        """Close the file."""
         if self._file is not None:
             self._file.close()
 
 
 class ProgressDisplay:
-    """Progress: a live line in a terminal and in a notebook, lines of the log elsewhere."""
+    """The display of training progress: a bar in a terminal or notebook, else log lines."""
 
     def __init__(self, *, quiet: bool = False) -> None:
         self._bar = None if quiet else live_bar()
-        self._figures = ""  # of the last training row
-        self._next_refresh = 0.0  # on the monotonic clock
-        self._start: tuple[int, float, float] | None = None  # update, seconds and part done
+        self._figures = ""  # text of the last training row
+        self._next_refresh = 0.0  # time of the monotonic clock, in seconds
+        self._start: tuple[int, float, float] | None = None  # update, seconds, fraction done
 
     def __enter__(self) -> Self:
         if self._bar:
@@ -85,8 +90,10 @@ class ProgressDisplay:
             self._bar.stop()
 
     def show_position(self, settings: TrainingConfig, counters: Counters, batches: int) -> None:
-        """Move the bar; called after every update, so it returns at once between two refreshes.
-        batches: in the epoch."""
+        """Redraw the progress bar, at most a few times per second. Called after every update.
+
+        batches: number of batches in the epoch.
+        """
         if self._start is None:
             done = fraction_done(settings, counters, batches, clock=True)
             self._start = counters.update, counters.seconds, done
@@ -103,7 +110,7 @@ class ProgressDisplay:
     def show_training(
         self, row: TrainingRow, settings: TrainingConfig, counters: Counters, batches: int
     ) -> None:
-        """Show a training row. batches: in the epoch."""
+        """Show a training row of the log. batches: number of batches in the epoch."""
         figures = (
             f"loss {row['loss']:.3f}  ppl {row['perplexity']:.2f}  "
             f"{row['tokens_per_second']:,.0f} tokens/s"
@@ -117,8 +124,10 @@ class ProgressDisplay:
             _log.info("epoch %d  update %d  %s  %s", row["epoch"] + 1, row["update"], figures, left)
 
     def _time_left(self, settings: TrainingConfig, counters: Counters, batches: int) -> str:
-        """An estimate from the updates since this process began, but for the first one, which is
-        slow; empty before there are a few."""
+        """Return an estimate of the remaining time, or "" until there are enough updates.
+
+        The estimate uses the updates of this process, except the first one, which is slow.
+        """
         if self._start is None or counters.update < self._start[0] + _FEW_UPDATES:
             return ""
         _, seconds, before = self._start
@@ -129,7 +138,7 @@ class ProgressDisplay:
         return f"{_span(rate * (1 - done))} left"
 
     def show_validation(self, row: ValidationRow, metric: str) -> None:
-        """Show a validation row, above the live line."""
+        """Show a validation row of the log, next to the bar if there is one."""
         text = (
             f"validation at update {row['update']:,}: loss {row['loss']:.3f}  "
             f"ppl {row['perplexity']:.2f}{_quality(row)}"
@@ -142,7 +151,7 @@ class ProgressDisplay:
 
 
 def _quality(row: ValidationRow) -> str:
-    """What a validation row says beside the loss, to be put behind it."""
+    """Return the BLEU or accuracy of a validation row as text to append to the loss."""
     if row["bleu"] is not None:
         return f"  BLEU {row['bleu']:.2f}"
     return "" if row["accuracy"] is None else f"  accuracy {row['accuracy']:.4f}"

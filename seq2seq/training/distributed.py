@@ -1,9 +1,9 @@
-"""Many processes, on one machine or on several, started by torchrun: who shares what with whom.
+"""Data-parallel training in several processes, which torchrun starts on one or more machines.
 
-Every rank plans the same global batches and takes its share of each one's sentences; gradients are
-averaged by torch's DistributedDataParallel (Li et al. 2020), so that all ranks hold the same
-weights. The first rank alone writes. A process that torchrun did not start is the only rank, and
-shares with nobody.
+Every rank (process) plans the same global batches and trains on its share of the sentences of each
+batch. DistributedDataParallel (Li et al. 2020) averages the gradients, so that all ranks keep the
+same weights. Only rank 0 writes files. A process that torchrun did not start is the only rank of
+its run.
 """
 
 from __future__ import annotations
@@ -27,19 +27,24 @@ from seq2seq.errors import UserError
 
 T = TypeVar("T")
 
-# A rank that is lost without a sign is missed after this long; one that dies, at once.
+# The time after which a rank that does not respond counts as lost. A dead rank is noticed at once.
 _PATIENCE = timedelta(seconds=50)
-# Others wait this long for the one that prepares the data.
+# The longest time that ranks wait for the rank that prepares the data.
 _PREPARING = timedelta(days=2)
-# What gloo, NCCL and torch's store say where another rank is gone.
+# Words in the error messages of gloo, NCCL and torch's store that mean that a rank is lost.
 _LOST = ("gloo", "NCCL", "Connection", "connection", "Timed out", "timed out", "TCPStore")
 
 
 @dataclass(frozen=True)
 class Ranks:
-    """This process, `rank` of `world_size`, from 0; `local_rank`: its number on this machine;
-    `gradients`: the group that averages them, where that is not the one that shares all else;
-    `patient`: one that waits for days."""
+    """This process and the group of processes that train together.
+
+    rank: number of this process in the group, counted from 0.
+    world_size: number of processes in the group.
+    local_rank: number of this process on its machine, counted from 0.
+    gradients: process group that averages the gradients; None for the default process group.
+    patient: process group with a timeout of days, for waiting while the data is prepared.
+    """
 
     rank: int = 0
     world_size: int = 1
@@ -49,26 +54,35 @@ class Ranks:
 
     @property
     def is_first(self) -> bool:
-        """Whether this is the one that writes and speaks."""
+        """Whether this process is rank 0, which alone writes files and shows progress."""
         return self.rank == 0
 
     def shard(self, items: Sequence[T] | np.ndarray | torch.Tensor) -> Any:
-        """Every `world_size`-th of the items: near in a sorted batch, so equal in length."""
+        """Return every `world_size`-th item, starting at `rank`.
+
+        Neighbours in a sorted batch have similar lengths, so all ranks get equal work.
+        """
         return items[self.rank :: self.world_size]
 
     def gather_shards(self, share: list[T]) -> list[T]:
-        """The items of which each rank had its `shard`, in their order."""
+        """Return the items of all ranks in their order before `shard` distributed them.
+
+        share: the items of this rank.
+        """
         shares = self.all_gather(share)
         return [
             shares[i % self.world_size][i // self.world_size] for i in range(sum(map(len, shares)))
         ]
 
     def gather_rows(self, rows: torch.Tensor) -> torch.Tensor:
-        """The rows [N, ...] of which each rank had its `shard`, in their order, on the CPU."""
+        """Return the rows of all ranks, [N, ...], in their order before `shard`, on the CPU.
+
+        rows: the rows of this rank. N counts the rows of all ranks.
+        """
         return torch.stack(self.gather_shards(list(rows.cpu())))
 
     def all_gather(self, value: T) -> list[T]:
-        """The value of each rank, on all ranks."""
+        """Return the values of all ranks, in the order of the ranks, on every rank."""
         if self.world_size == 1:
             return [value]
         values: list[Any] = [None] * self.world_size
@@ -76,7 +90,7 @@ class Ranks:
         return values
 
     def broadcast(self, value: T) -> T:
-        """The first rank's value, on all ranks."""
+        """Return the value of rank 0 on every rank."""
         if self.world_size == 1:
             return value
         values = [value]
@@ -84,7 +98,7 @@ class Ranks:
         return values[0]
 
     def all_reduce(self, *numbers: float) -> list[float]:
-        """The sum of each number over the ranks, the same on all of them to the bit."""
+        """Return the sum of each number over all ranks, bit-identical on every rank."""
         if self.world_size == 1:
             return list(numbers)
         summed = torch.tensor(numbers, dtype=torch.float64)
@@ -92,7 +106,7 @@ class Ranks:
         return list(summed.tolist())
 
     def data_parallel(self, module: nn.Module) -> nn.Module:
-        """The module, its gradients averaged over the ranks in every backward pass."""
+        """Return the module, wrapped to average gradients over the ranks in each backward pass."""
         if self.world_size == 1:
             return module
         return DistributedDataParallel(
@@ -102,13 +116,19 @@ class Ranks:
         )
 
     def no_sync(self, module: nn.Module) -> AbstractContextManager[None]:
-        """Within it, the gradients of a module from `data_parallel` add up on each rank alone."""
+        """Return a context in which each rank accumulates gradients without averaging them.
+
+        module: a module that `data_parallel` returned.
+        """
         return nullcontext() if self.world_size == 1 else module.no_sync()  # type: ignore[operator]
 
     @contextmanager
     def sequentially(self) -> Iterator[None]:
-        """Let the first rank of all do its work, then the first of each other machine, which finds
-        it done where they share a folder, and then the rest."""
+        """Run the body of the `with` statement on some ranks before others.
+
+        Rank 0 goes first, then the first rank of every other machine, then all remaining ranks. On
+        machines with a shared folder, the later ranks find the work of rank 0 already done.
+        """
         turn = 0 if self.is_first else 1 if self.local_rank == 0 else 2
         for _ in range(turn):
             self._barrier()
@@ -117,26 +137,30 @@ class Ranks:
             self._barrier()
 
     def _barrier(self) -> None:
-        # Not monitored_barrier: its timeout is that of the first rank alone.
+        # Not monitored_barrier, which applies the timeout on rank 0 only.
         if self.world_size > 1:
             dist.barrier(group=self.patient)
 
     def require_equal(self, value: object, what: str) -> None:
-        """Raises UserError, on all ranks, where they do not agree on `value`."""
+        """Raise UserError on all ranks unless `value` is the same on every rank.
+
+        what: the name of the value for the error message.
+        """
         values = self.all_gather(value)
         for rank, rank_value in enumerate(values):
             if rank_value != values[0]:
                 raise UserError(
-                    f"rank {rank} has another {what} than rank 0: give all of them the same "
-                    "files and the same command"
+                    f"rank {rank} has a different {what} than rank 0; start all ranks with the "
+                    "same files and the same command"
                 )
 
 
 @contextmanager
 def process_group(device: torch.device) -> Iterator[Ranks]:
-    """The ranks that torchrun started, joined; this process alone where it started none.
+    """Connect to the other ranks that torchrun started, and yield the `Ranks` of this process.
 
-    Raises UserError where another rank is lost.
+    If torchrun did not start this process, yield the `Ranks` of a single process. device: the
+    device of this rank. Raise UserError if another rank is lost.
     """
     if not dist.is_torchelastic_launched():
         yield Ranks()
@@ -148,24 +172,25 @@ def process_group(device: torch.device) -> Iterator[Ranks]:
     if rank:
         logging.getLogger().setLevel(logging.WARNING)
     try:
-        # What is not a gradient travels over gloo: no GPU has to be waited for.
+        # All values except gradients are exchanged over gloo, so no rank waits for a GPU.
         dist.init_process_group("gloo", timeout=_PATIENCE)
         gradients = None
         if device.type == "cuda":
             gradients = dist.new_group(backend="nccl", timeout=_PATIENCE)
         patient = dist.new_group(backend="gloo", timeout=_PREPARING)
         yield Ranks(rank, world_size, local_rank(), gradients, patient)
-        dist.barrier()  # none leaves while another still speaks to it
-    except RuntimeError as error:  # of gloo; NCCL's and the store's are of this kind too
+        dist.barrier()  # no rank leaves while another still communicates
+    except RuntimeError as error:  # errors of NCCL and of the store are subclasses
         if world_size == 1 or not any(sign in str(error) for sign in _LOST):
             raise
-        # torchrun, which misses that one too, ends this one by SIGTERM, and leaving the group may
-        # wait for who is not there: it says why first.
+        # torchrun notices the lost rank too and sends SIGTERM to this process. The signal is
+        # ignored, so that the error message appears first. The process group is not left, because
+        # that might wait for the lost rank.
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         lost = True
         raise UserError(
-            f"rank {rank} has lost another one, so the run ends here: go on from the last "
-            f"checkpoint with --resume ({str(error).splitlines()[0][:200]})"
+            f"rank {rank} has lost the connection to another rank, so the run ends here; resume "
+            f"from the last checkpoint with --resume ({str(error).splitlines()[0][:200]})"
         ) from error
     finally:
         if dist.is_initialized() and not lost:
@@ -173,5 +198,5 @@ def process_group(device: torch.device) -> Iterator[Ranks]:
 
 
 def local_rank() -> int:
-    """The number of this process among those of this machine; 0 where torchrun started none."""
+    """Return the number of this process on its machine, from 0; 0 if not run by torchrun."""
     return int(os.environ.get("LOCAL_RANK", 0))

@@ -1,4 +1,7 @@
-"""The batches of an epoch: of pairs, or of windows of a text, planned from a seed."""
+"""Plan and build the batches of an epoch from examples or from windows of a text.
+
+The plan depends only on the data, the settings, the seed and the number of the epoch.
+"""
 
 from __future__ import annotations
 
@@ -18,29 +21,35 @@ from seq2seq.training.distributed import Ranks
 
 
 class EpochBatches(ABC):
-    """The batches of one epoch. `plan`: an array for each batch, with an entry (a pair's number, or
-    a window) for each of its rows."""
+    """The batches of one epoch.
+
+    plan: one array for each batch. Each entry along its first axis describes one row of the batch:
+        the number of an example, or a window of a text.
+    """
 
     plan: list[np.ndarray]
 
     @abstractmethod
     def target_tokens(self, rows: np.ndarray) -> int:
-        """The target tokens of a batch of the plan."""
+        """Return the number of target tokens in a batch of the plan."""
 
     @abstractmethod
     def collate(self, rows: np.ndarray) -> Batch:
-        """The batch of some rows of a batch of the plan, at least one."""
+        """Build a batch from one or more rows of a batch of the plan."""
 
     def local_batch(self, rows: np.ndarray, ranks: Ranks) -> Batch:
-        """This rank's share of a batch; where there are fewer rows than ranks, perhaps a batch
-        without target tokens."""
+        """Return this rank's share of a batch.
+
+        If the batch has fewer rows than there are ranks, some ranks get a batch that contains no
+        target tokens.
+        """
         share = ranks.shard(rows)
         batch = self.collate(share if len(share) else rows[:1])
         return batch if len(share) else replace(batch, target_index=batch.target_index[:0])
 
 
 class ExampleBatches(EpochBatches):
-    """Examples of like lengths, as many as the budget of tokens allows."""
+    """Batches of examples of similar lengths, filled up to `training.batch_tokens` tokens."""
 
     def __init__(self, config: Config, dataset: Dataset, codec: Codec, epoch: int) -> None:
         self.dataset, self.codec = dataset, codec
@@ -58,7 +67,7 @@ class ExampleBatches(EpochBatches):
 
 
 class WindowBatches(EpochBatches):
-    """Windows of one long text."""
+    """Batches of windows of one long text, for language models."""
 
     def __init__(self, config: Config, ids: np.ndarray, codec: Codec, epoch: int) -> None:
         settings = config.training
@@ -80,10 +89,10 @@ class WindowBatches(EpochBatches):
 
 
 class BatchPlanner:
-    """Plans the batches of each epoch of a run."""
+    """A planner of the batches of each epoch of a run."""
 
     def __init__(self, config: Config, prepared: PreparedData, ranks: Ranks) -> None:
-        """Raises UserError for a text that is too short."""
+        """Raise UserError if the text is too short or a batch has fewer windows than ranks."""
         self.config, self.prepared, self.ranks = config, prepared, ranks
         if not config.task.has_source:
             self.ids = bptt.concatenate_lines(
@@ -95,25 +104,31 @@ class BatchPlanner:
             streams = config.training.batch_tokens // window
             if streams < ranks.world_size:
                 raise UserError(
-                    f"{streams} windows a batch (training.batch_tokens / training.window) "
-                    f"cannot be shared out over {ranks.world_size} ranks: start fewer of them"
+                    f"a batch of {streams} windows (training.batch_tokens / training.window) "
+                    f"cannot be split over {ranks.world_size} ranks; start fewer ranks"
                 )
             if len(self.ids) < window:
                 raise UserError(
                     f"the training text has {len(self.ids):,} tokens, fewer than one window of "
-                    f"{window}: set a smaller training.window"
+                    f"{window} tokens; set a smaller training.window"
                 )
 
     @property
     def plan_name(self) -> str:
-        """How batches are planned: a position counts for nothing in a plan of another name."""
+        """A description of how batches are planned.
+
+        A saved position in an epoch is valid only as long as this name stays the same.
+        """
         settings = self.config.training
         text = not self.config.task.has_source
         windows = f" in {settings.windows} windows of {settings.window}" if text else ""
         return f"{settings.batch_tokens} tokens{windows}"
 
     def __call__(self, epoch: int) -> EpochBatches:
-        """The batches of an epoch, from (seed, epoch) alone. All ranks must call it together."""
+        """Return the batches of an epoch, which depend only on the seed and the epoch's number.
+
+        All ranks must call this method together.
+        """
         config, prepared = self.config, self.prepared
         if not config.task.has_source:
             return WindowBatches(config, self.ids, prepared.codec, epoch)

@@ -1,4 +1,4 @@
-"""Where the time of an update goes: `seq2seq train --profile`."""
+"""Measure which parts of an update take how much time, for `seq2seq train --profile`."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from seq2seq.files import atomic_file
 
 _log = logging.getLogger(__name__)
 
-# What an update consists of, each marked with record_function where it happens.
+# The phases of an update. The code of each phase is marked with record_function.
 PHASES = ("data", "encoder", "decoder", "output and loss", "backward", "optimizer")
-_BEFORE, _WATCHED = 10, 30  # updates: until memory and caches are warm, and then
-_OPERATIONS = 30  # the longest ones
+_BEFORE, _WATCHED = 10, 30  # updates for warming up memory and caches, updates to measure
+_OPERATIONS = 30  # number of operations to list, slowest first
 
 
 class UpdateProfiler:
-    """Watches some updates at the beginning of a training, and writes down what took how long."""
+    """A profiler that measures some early updates of a run and writes a table of their times."""
 
     def __init__(self, path: Path, device: torch.device) -> None:
         self.path, self.count = path, 0
@@ -29,7 +29,7 @@ class UpdateProfiler:
         self.profiler = profile(activities=activities)
 
     def updated(self) -> None:
-        """To be called after every update."""
+        """Count an update. Call this method after every update."""
         self.count += 1
         if self.count == _BEFORE:
             self.profiler.start()
@@ -38,7 +38,10 @@ class UpdateProfiler:
             self._write(_WATCHED)
 
     def end(self) -> None:
-        """To be called when the run is at its end: it may have been a short one."""
+        """Write the profile of a run that was too short to measure all updates.
+
+        Call this method at the end of the run.
+        """
         watched = self.count - _BEFORE
         if 0 < watched < _WATCHED:
             self.profiler.stop()
@@ -47,24 +50,26 @@ class UpdateProfiler:
             if watched == 0:
                 self.profiler.stop()
             _log.warning(
-                "no profile: the run made %d updates, %d are for warm-up", self.count, _BEFORE
+                "no profile: the run made %d updates, but the first %d are only warm-up",
+                self.count,
+                _BEFORE,
             )
 
     def _write(self, watched: int) -> None:
         events = self.profiler.key_averages()
         total = sum(event.self_cpu_time_total for event in events)  # microseconds
         lines = [
-            f"{watched} updates, {total / watched / 1e3:.1f} ms each (the profiler's own work "
-            "among it)",
+            f"{watched} updates, {total / watched / 1e3:.1f} ms each (including the "
+            "profiler's own work)",
             "",
-            f"{'phase':24}{'ms an update':>14}{'share':>8}",
+            f"{'phase':24}{'ms per update':>14}{'share':>8}",
         ]
         times = {event.key: event.cpu_time_total for event in events}
         phases = {name: times.get(name, 0.0) for name in PHASES}
         phases["the rest"] = total - sum(phases.values())
         for name, time in phases.items():
             lines.append(f"{name:24}{time / watched / 1e3:14.2f}{time / total:8.1%}")
-        lines += ["", f"{'operation, by itself':48}{'ms an update':>14}{'share':>8}{'calls':>8}"]
+        lines += ["", f"{'operation, own time':48}{'ms per update':>14}{'share':>8}{'calls':>8}"]
         by_time = sorted(events, key=lambda event: -event.self_cpu_time_total)
         for event in by_time[:_OPERATIONS]:
             time = event.self_cpu_time_total
@@ -74,4 +79,4 @@ class UpdateProfiler:
             )
         with atomic_file(self.path) as aside:
             aside.write_text("\n".join(lines) + "\n", encoding="utf-8")
-        _log.info("where the time goes: %s", self.path)
+        _log.info("wrote the profile of the updates to %s", self.path)

@@ -1,6 +1,7 @@
-"""A run folder: who may write into it, and what it holds.
+"""A run folder: its lock, its contents, and the checks before a run starts or resumes.
 
-config.toml  data/  checkpoints/  model/  metrics.jsonl  starts.jsonl  curves.png  (profile.txt)
+A run folder contains config.toml, data/, checkpoints/, model/, metrics.jsonl, starts.jsonl,
+curves.png and, after `seq2seq train --profile`, profile.txt.
 """
 
 from __future__ import annotations
@@ -29,19 +30,20 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-STARTS_FILE = "starts.jsonl"  # of a run, one line each time that it began or went on
+STARTS_FILE = "starts.jsonl"  # one line for each start or resume of the run
 
 
 def default_folder(config: Path) -> Path:
-    """Where the run of a configuration file goes: runs/<its folder>/<its name>."""
+    """Return the default run folder of a configuration file: runs/<its folder>/<its name>."""
     return Path("runs") / config.resolve().parent.name / config.stem
 
 
 @contextmanager
 def lock_folder(folder: Path) -> Iterator[None]:
-    """Keep other processes out of a run folder, which is made, and left only if something is in it.
+    """Create a run folder and lock it against other processes. Delete the folder if it stays empty.
 
-    Raises UserError where another process is in. A file system that has no locks keeps nobody out.
+    Raise UserError if another process holds the lock. If the file system does not support locks,
+    other processes are not kept out.
     """
     folder.mkdir(parents=True, exist_ok=True)
     held = os.open(folder, os.O_RDONLY)
@@ -51,12 +53,12 @@ def lock_folder(folder: Path) -> Iterator[None]:
                 fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 raise UserError(
-                    f"{folder}: another process is training here: wait until it ends, or name "
+                    f"{folder}: another process is training here; wait until it ends, or choose "
                     "another folder with --out"
                 ) from None
         try:
             yield
-        finally:  # by the one that held it alone: another's may be empty still
+        finally:  # only with the lock, because another process may have just created the folder
             with suppress(OSError):
                 folder.rmdir()
     finally:
@@ -64,11 +66,14 @@ def lock_folder(folder: Path) -> Iterator[None]:
 
 
 class RunFolder:
-    """Paths of a run, opened for a new one or to go on with one."""
+    """The paths of a run folder, opened for a new run or to resume a run."""
 
     def __init__(self, folder: Path, config: Config, *, resume: bool) -> None:
-        """Raises UserError where the folder holds another run, one of another architecture, or one
-        that can no longer be gone on with."""
+        """Check that the run can start or resume in the folder.
+
+        Raise UserError if the folder holds a run and `resume` is false, if that run has other data
+        or another architecture, or if it has no checkpoint to resume from.
+        """
         self.folder = folder
         self.data = folder / "data"
         self.checkpoints = folder / "checkpoints"
@@ -83,29 +88,31 @@ class RunFolder:
         if written.exists():
             if not resume:
                 raise UserError(
-                    f"{folder} holds a run already: add --resume to go on with it, "
-                    "or name another folder with --out"
+                    f"{folder} already holds a run; add --resume to continue it, or choose "
+                    "another folder with --out"
                 )
             _refuse_another(config, written)
             if self.model.exists() and not self.checkpoints.exists():
                 raise UserError(
-                    f"{folder} holds a model, and no checkpoints to go on from: name another "
+                    f"{folder} holds a model but no checkpoint to resume from; choose another "
                     "folder with --out"
                 )
         elif folder.exists() and any(
             p.name != "data" and p not in _leftovers(folder) for p in folder.iterdir()
         ):
-            raise UserError(f"{folder} is not empty and holds no run: name another with --out")
+            raise UserError(
+                f"{folder} is not empty and holds no run; choose another folder with --out"
+            )
         elif resume:
-            _log.info("%s holds no run yet: starting one", folder)
+            _log.info("%s holds no run yet; starting a new run", folder)
 
     @property
     def has_checkpoint(self) -> bool:
-        """Whether there is a checkpoint to go on from."""
+        """Whether the folder holds a checkpoint to resume from."""
         return any(self.checkpoints.glob("update-*"))
 
     def create(self, config: Config) -> None:
-        """Write the configuration down: from here on the folder holds a run."""
+        """Write config.toml, which marks the folder as a run folder, and delete partial files."""
         with atomic_file(self.folder / "config.toml") as aside:
             aside.write_text(toml.dump_config(config), encoding="utf-8")
         self.checkpoints.mkdir(exist_ok=True)
@@ -113,17 +120,19 @@ class RunFolder:
             shutil.rmtree(left) if left.is_dir() else left.unlink()
 
     def record_start(self, device: torch.device) -> None:
-        """Write down on what, and at which commit, the training begins or goes on."""
+        """Append the hardware and the git commit of this start or resume to starts.jsonl."""
         start = {"hardware": describe_hardware(device), "commit": current_commit(Path.cwd())}
         append_line(self.starts, json.dumps(start))
 
 
 @dataclass(frozen=True)
 class RunRecord:
-    """What a run folder says of its training; a folder is named <recipe>/<variant>[-seed-<n>].
+    """Facts about a run, read from its folder <recipe>/<variant>[-seed-<n>].
 
-    minutes: how long it was trained, None where its log does not say. last_start: the hardware and
-    the commit of the last time that it was started or resumed, where they are known.
+    recipe: name of the parent folder.
+    variant: name of the run folder, without the seed.
+    minutes: training time; None if the log does not contain it.
+    last_start: hardware and git commit of the last start or resume; None if unknown.
     """
 
     recipe: str
@@ -133,7 +142,10 @@ class RunRecord:
 
 
 def read_run_record(folder: Path) -> RunRecord:
-    """The record of a run folder, or of what is left of one. Raises UserError for a broken log."""
+    """Read the record of a run folder. Missing logs are allowed.
+
+    Raise UserError if a log is broken.
+    """
 
     def last(name: str) -> dict[str, Any] | None:
         log = folder / name
@@ -150,24 +162,29 @@ def read_run_record(folder: Path) -> RunRecord:
 
 
 def _leftovers(folder: Path) -> list[Path]:
-    """What a run that was killed had begun to write."""
+    """Return the partial files and folders that a killed run left behind."""
     return list(folder.glob(".*.part"))
 
 
 def _refuse_another(config: Config, written: Path) -> None:
-    """What was learned so far fits one data set and one architecture; how to train may change."""
+    """Raise UserError if the run cannot be resumed with `config`.
+
+    The weights learned so far fit one data set and one architecture, so these must stay the same.
+    Most training settings may change. written: the path of the run's config.toml.
+    """
     try:
         old = tomllib.loads(written.read_text(encoding="utf-8"))
     except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UserError(f"{written}: cannot be read as TOML: {error}") from None
-    # An older run may have written older keys.
+    # An older version of the program may have written older keys.
     parsed = toml.parse_config(old, str(written), needs_files=False)
     old = tomllib.loads(toml.dump_config(parsed))
     new = tomllib.loads(toml.dump_config(config))
     sections = ("task", "seed", "data", "tokenizer", "encoder", "context", "decoder")
-    # The optimiser's state is of its kind, and the best score so far was found in one way.
+    # The saved optimizer state fits one kind of optimizer. The best score so far can only be
+    # compared with scores of the same metric, beam and lines.
     keys = {"training.optimizer", *(f"validation.{name}" for name in ("metric", "beam", "lines"))}
-    # Where the files lie may change; what is in them is asked of the prepared data.
+    # The files may have moved. Their content is compared when the data is prepared.
     paths = {"data.train", "data.valid", "data.test"}
     differ = _differences(old, new)
     refused = [
@@ -177,8 +194,8 @@ def _refuse_another(config: Config, written: Path) -> None:
     ]
     if refused:
         raise UserError(
-            f"{written.parent} cannot be resumed with another configuration: {', '.join(refused)}; "
-            "set them back, or begin another run with --out"
+            f"{written.parent} cannot be resumed with these changes: {', '.join(refused)}; "
+            "undo the changes, or start another run with --out"
         )
     for text in differ.values():
         _log.info("resumed with a changed setting: %s", text)
@@ -191,5 +208,5 @@ def _differences(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> 
         if isinstance(was, dict) and isinstance(now, dict):
             differences.update(_differences(was, now, f"{prefix}{key}."))
         elif was != now:
-            differences[prefix + key] = f"{prefix}{key} was {was!r}, is {now!r}"
+            differences[prefix + key] = f"{prefix}{key} was {was!r}, is now {now!r}"
     return differences

@@ -1,4 +1,4 @@
-"""A training run from its configuration to the model folder."""
+"""Run a training from its configuration to the finished model folder."""
 
 from __future__ import annotations
 
@@ -30,13 +30,16 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class TrainingResult:
-    """What a run has come to.
+    """The result of a training run.
 
-    model: the model folder, which holds the best weights; run: the run folder around it.
-    best_score: the best validation by `metric` (`validation.metric`): BLEU from 0 to 100, accuracy
-    from 0 to 1, or the loss in nats a token, of which the lowest is best; None where the run was
-    never validated. updates: done in all, before a resume too. stopped_by: the limit that ended the
-    run ("10 epochs", "no gain in 10 validations") or the callback ("callback NAME: why").
+    model: the model folder, which holds the best weights.
+    run: the run folder, which contains the model folder.
+    best_score: the best validation score; None if the run was never validated. Its unit depends on
+        `metric`: BLEU from 0 to 100, accuracy from 0 to 1, or loss in nats per token.
+    metric: the value of `validation.metric`.
+    updates: total number of updates, including those before a resume.
+    stopped_by: the limit that ended the run ("10 epochs", "no gain in 10 validations") or the
+        callback that stopped the run ("callback NAME: why").
     """
 
     model: Path
@@ -57,13 +60,16 @@ def train_model(
     memory: MemoryData | None = None,
     callbacks: Sequence[Callback] = (),
 ) -> TrainingResult:
-    """Train a model as `config` says in the run folder `folder`.
+    """Train a model as configured by `config` in the run folder `folder`.
 
-    profiled: write where the time of the first updates goes, into profile.txt; command: what the
-    model card names as having made the model; memory: the splits that are not read from files;
-    callbacks: what hears of each row of the log, and may stop the run. Raises UserError for
-    mistakes in the configuration or the corpus and for a loss that is not finite; Interrupted after
-    a signal.
+    resume: continue the run that the folder holds.
+    profiled: measure the time of some early updates and write profile.txt.
+    command: the command line that the model card shows as the origin of the model.
+    memory: the data sets that are in memory instead of in files.
+    callbacks: the objects that receive each row of the log and may stop the run.
+
+    Raise UserError if the configuration or the data is wrong, or if the loss becomes NaN or
+    infinite. Raise Interrupted after a signal.
     """
     device = _rank_device(config)
     dtype = runtime.select_dtype(config.training.precision, device)
@@ -73,17 +79,17 @@ def train_model(
         with ranks.sequentially():
             if ranks.is_first:
                 lock.enter_context(lock_folder(folder))
-            # The other ranks find the run and the data that the first one has made.
+            # The other ranks use the run folder and the data that rank 0 has prepared.
             run = RunFolder(folder, config, resume=resume or not ranks.is_first)
             prepared = preparation.prepare_data(
                 config, run.data, threads, in_use=run.has_checkpoint, memory=memory
             )
         _check_data(prepared, config, ranks)
-        runtime.keep_freed_memory()  # of training; what preparing took is given back
+        runtime.keep_freed_memory()  # only now, so that the memory of the preparation is freed
         trainer = Trainer(
             TrainingContext(config, run, prepared, device, dtype, ranks, command, callbacks)
         )
-        if ranks.is_first:  # nothing is left that the configuration could be refused for
+        if ranks.is_first:  # last, after all checks of the configuration
             run.create(config)
         trainer.restore(threads)
         if profiled and ranks.is_first:
@@ -92,7 +98,7 @@ def train_model(
             catch_signals() as caught,
             ProgressDisplay(quiet=not ranks.is_first) as display,
             runtime.explain_out_of_memory(
-                "set a smaller training.batch_tokens, and training.accumulate"
+                "set a smaller training.batch_tokens and a larger training.accumulate"
             ),
         ):
             trainer.run(display, caught)
@@ -105,7 +111,7 @@ def train_model(
 def _result(trainer: Trainer, run: RunFolder) -> TrainingResult:
     counters, metric = trainer.state.counters, trainer.config.validation.metric
     best = counters.best
-    if best is not None and metric == "loss":  # a score, of which the highest is best
+    if best is not None and metric == "loss":  # stored negated, so that higher is better
         best = -best
     return TrainingResult(
         run.model, run.folder, best, metric, counters.update, trainer.end_reason()
@@ -113,20 +119,25 @@ def _result(trainer: Trainer, run: RunFolder) -> TrainingResult:
 
 
 def _rank_device(config: Config) -> torch.device:
-    """The device of this rank: each rank of a machine has a GPU of its own. Raises UserError where
-    there are too few."""
+    """Return the device of this rank. On GPUs, each rank of a machine gets its own GPU.
+
+    Raise UserError if the machine has fewer GPUs than ranks.
+    """
     device = runtime.select_device(config.training.device)
     if device != torch.device("cuda"):
         return device
     if local_rank() >= torch.cuda.device_count():
         raise UserError(
-            f"this machine has {torch.cuda.device_count()} GPUs: start no more processes on it"
+            f"this machine has {torch.cuda.device_count()} GPUs; start at most one process per GPU"
         )
     return torch.device("cuda", local_rank())
 
 
 def _require_one_config(config: Config, ranks: Ranks) -> None:
-    """Raises UserError where the ranks differ, but for paths, which are each machine's own."""
+    """Raise UserError unless all ranks have the same configuration.
+
+    The paths of the data are not compared, because they may differ between machines.
+    """
     values = config.model_dump(mode="json")
     for name in ("train", "valid", "test"):
         values["data"].pop(name)
@@ -134,12 +145,12 @@ def _require_one_config(config: Config, ranks: Ranks) -> None:
 
 
 def _check_data(prepared: PreparedData, config: Config, ranks: Ranks) -> None:
-    """Raises UserError where the ranks have prepared different data, or too little of it."""
+    """Raise UserError if the ranks have different data, or if there is too little data."""
     ranks.require_equal(prepared.digest(), "training text or vocabulary")
     if not config.data.line_ends and not prepared.valid.lengths.any():
-        raise UserError("data.valid: no text: there is nothing to judge a model by")
+        raise UserError("data.valid: no text in the validation data; give data that contains text")
     if config.data.source and len(prepared.train) < ranks.world_size:
         raise UserError(
-            f"{len(prepared.train)} training pairs cannot be shared out over "
-            f"{ranks.world_size} ranks: start fewer of them"
+            f"{len(prepared.train)} training pairs cannot be split over "
+            f"{ranks.world_size} ranks; start fewer ranks"
         )

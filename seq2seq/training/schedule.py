@@ -1,4 +1,4 @@
-"""The learning rate over time, and the end of the run."""
+"""Compute the learning rate of each update, the progress of a run, and when a run ends."""
 
 from __future__ import annotations
 
@@ -9,13 +9,16 @@ from seq2seq.training.state import Counters
 
 
 def learning_rate(config: TrainingConfig, update: int, done: float, cuts: int) -> float:
-    """The rate of update number `update` (from 1): linear warm-up, then a decay.
+    """Return the learning rate of update number `update`, counted from 1.
 
-    done: the part of the run that is behind it, 0 to 1; cuts: plateaus so far.
+    done: the fraction of the run that is done, 0 to 1.
+    cuts: how often the plateau schedule has cut the rate so far.
+
+    Every schedule begins with a linear warm-up to `config.learning_rate`, here called the rate:
     - inverse-sqrt: rate · sqrt(warmup / update) (Vaswani et al. 2017)
-    - cosine: from the rate to zero over the whole run (Loshchilov and Hutter 2017)
-    - plateau: times `plateau_factor` at each plateau
-    - constant: the rate
+    - cosine: falls from the rate to zero over the whole run (Loshchilov and Hutter 2017)
+    - plateau: is multiplied by `plateau_factor` at each plateau
+    - constant: stays at the rate
     """
     warmup = max(1, config.warmup)
     if update < warmup:
@@ -28,23 +31,33 @@ def learning_rate(config: TrainingConfig, update: int, done: float, cuts: int) -
 
 
 def count_plateau(config: TrainingConfig, counters: Counters, gained: bool) -> None:
-    """Count a validation; `plateau_patience` ones in a row without a gain are a plateau."""
+    """Count a validation. `plateau_patience` validations in a row without a gain are a plateau.
+
+    gained: whether this validation is the best so far.
+    """
     counters.plateau_waited = 0 if gained else counters.plateau_waited + 1
     if counters.plateau_waited >= config.plateau_patience:
         counters.cuts, counters.plateau_waited = counters.cuts + 1, 0
 
 
 def follows_clock(config: TrainingConfig) -> bool:
-    """Whether the learning rate depends on the time that training takes. Two such runs differ, and
-    so does a resumed run from an uninterrupted one."""
+    """Return whether the learning rate depends on the time that training takes.
+
+    If so, no two runs are identical, and a resumed run differs from an uninterrupted run.
+    """
     return config.schedule == "cosine" and not (config.epochs or config.updates)
 
 
 def schedule_position(
     config: TrainingConfig, counters: Counters, batches: int, seconds: float
 ) -> float:
-    """The `done` of `learning_rate`: by `epochs` and `updates`, or by `minutes` if that is the only
-    limit. batches: in the current epoch; seconds: of training, the same on all ranks."""
+    """Return the fraction of the run that is done, 0 to 1, as the learning-rate schedule needs it.
+
+    The fraction follows the limits `epochs` and `updates`, or `minutes` if that is the only limit
+    and the schedule is cosine.
+    batches: number of batches in the current epoch.
+    seconds: training time so far, the same on all ranks.
+    """
     if not follows_clock(config):
         return fraction_done(config, counters, batches, clock=False)
     return min(1.0, seconds / 60 / (config.minutes or math.inf))
@@ -53,9 +66,10 @@ def schedule_position(
 def fraction_done(
     config: TrainingConfig, counters: Counters, batches: int, *, clock: bool
 ) -> float:
-    """The part of the run that is done, 0 to 1, by the nearest limit.
+    """Return the fraction of the run that is done, 0 to 1, by the limit that is nearest.
 
-    batches: in the current epoch; clock: count `minutes` too.
+    batches: number of batches in the current epoch.
+    clock: whether the limit `minutes` counts too.
     """
     parts = [0.0]
     if config.epochs:
@@ -68,7 +82,7 @@ def fraction_done(
 
 
 def stop_reason(config: TrainingConfig, counters: Counters) -> str:
-    """Which limit ends the run here; empty where none does."""
+    """Return the limit that ends the run now, as text; "" if the run has not reached a limit."""
     if config.epochs and counters.epoch >= config.epochs:
         return f"{config.epochs} epochs"
     if config.updates and counters.update >= config.updates:

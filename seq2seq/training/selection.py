@@ -1,4 +1,4 @@
-"""Which weights become the model: the best of those that were judged on validation data."""
+"""Validate the weights and keep the best weights so far as the model."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from seq2seq.training.validation import validate
 
 
 class ModelSelection:
-    """Validation rounds, and the model folder that always holds the best weights so far."""
+    """A validator that always keeps the best weights so far in the model folder."""
 
     def __init__(self, context: TrainingContext) -> None:
         self.context = context
@@ -26,8 +26,10 @@ class ModelSelection:
     def validate(
         self, network: Any, counters: Counters, metrics: MetricsLog, display: ProgressDisplay
     ) -> ValidationRow:
-        """Judge a network, count and log the result, and keep the best one as the model; returns
-        the row of the log. Raises UserError for a loss that is not finite."""
+        """Validate a network, log the result, and save the network if it is the best so far.
+
+        Return the validation row of the log. Raise UserError if the loss is NaN or infinite.
+        """
         context = self.context
         config, ranks = context.config, context.ranks
         start = time.monotonic()
@@ -35,12 +37,12 @@ class ModelSelection:
         result = validate(model, context.prepared.valid, context.device, context.dtype, ranks)
         (spent,) = ranks.all_reduce((time.monotonic() - start) / ranks.world_size)
         counters.seconds += spent
-        counters.window_start += spent  # tokens a second are those of training alone
+        counters.window_start += spent  # tokens_per_second excludes validation time
         if not math.isfinite(result.loss):
             raise UserError(
-                f"the validation loss after update {counters.update} is not finite; nothing of it "
-                "was saved: go on from the last checkpoint (--resume) with a smaller "
-                "training.learning_rate"
+                f"update {counters.update}: the validation loss is NaN or infinite. This update "
+                "was not saved. Resume from the last checkpoint (--resume) with a smaller "
+                "training.learning_rate."
             )
         metric = config.validation.metric
         score = result.score(metric)

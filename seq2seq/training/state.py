@@ -1,4 +1,4 @@
-"""The resume state: all that a run needs to go on as if it had never stopped."""
+"""The state that a checkpoint saves, so that a run resumes as if it had never stopped."""
 
 from __future__ import annotations
 
@@ -20,36 +20,39 @@ from seq2seq.training.distributed import Ranks
 
 _COUNTERS, _OPTIMIZER, _HIDDEN = "counters.json", "optimizer.pt", "hidden.pt"
 _WEIGHTS, _EMA = "weights.safetensors", "ema.safetensors"
-# What reading a file that is cut short, changed, or not ours raises.
+# The exceptions that reading a truncated, changed or foreign file raises.
 _BROKEN = (OSError, ValueError, KeyError, TypeError, EOFError, RuntimeError, pickle.UnpicklingError)
 
 
 @dataclass
 class Counters:
-    """Where a run stands. Plain numbers, so that it is read as text and runs no code."""
+    """The progress of a run in numbers.
 
-    update: int = 0  # updates done
-    epoch: int = 0  # the current epoch, from 0
-    position: int = 0  # batches of it that are done
-    plan_name: str = ""  # how they were planned, see `BatchPlanner.plan_name`
-    seconds: float = 0.0  # of training, added up over resumes
-    validated: int = -1  # the update of the last validation
+    The counters are saved as JSON, so loading them never executes code.
+    """
+
+    update: int = 0  # number of updates done
+    epoch: int = 0  # number of the current epoch, from 0
+    position: int = 0  # number of batches done in the epoch
+    plan_name: str = ""  # how the batches were planned, see `BatchPlanner.plan_name`
+    seconds: float = 0.0  # training and validation time, including before resumes
+    validated: int = -1  # number of the update that was validated last
     best: float | None = None  # the best score by validation.metric, higher is better
-    waited: int = 0  # validations since the best one
-    cuts: int = 0  # of the learning rate, by the plateau schedule
+    waited: int = 0  # number of validations since the best validation
+    cuts: int = 0  # how often the plateau schedule has cut the learning rate
     plateau_waited: int = 0  # validations without a gain since the last cut
-    rows: int = 0  # of metrics.jsonl
-    threads: int = 0
-    ranks: int = 1
-    # Sums since the last row of the log.
+    rows: int = 0  # number of rows in metrics.jsonl
+    threads: int = 0  # number of threads of each process
+    ranks: int = 1  # number of processes
+    # Sums over the updates since the last training row of the log (the window).
     window_nll: float = 0.0
     window_tokens: int = 0
     window_norm: float = 0.0
     window_updates: int = 0
-    window_start: float = 0.0  # `seconds` at the window's beginning
+    window_start: float = 0.0  # value of `seconds` when the window began
 
     def window_row(self, learning_rate: float) -> TrainingRow:
-        """The row of the log for the updates since the last one, of which there is at least one."""
+        """Return the training row of the log for the updates since the last row, at least one."""
         loss = self.window_nll / self.window_tokens
         return {
             "kind": "train",
@@ -64,7 +67,7 @@ class Counters:
         }
 
     def clear_window(self) -> None:
-        """Begin a new row of the log."""
+        """Reset the sums, to begin the next training row of the log."""
         self.window_nll = self.window_norm = 0.0
         self.window_tokens = self.window_updates = 0
         self.window_start = self.seconds
@@ -72,10 +75,14 @@ class Counters:
 
 @dataclass
 class TrainState:
-    """What a checkpoint holds.
+    """The contents of a checkpoint.
 
-    ema: the network of averaged weights, or None; hidden: the hidden state that the next batch
-    starts from, the rows of all ranks on the CPU, or None where batches are independent.
+    network: the network with its current weights.
+    ema: a network with the moving average of the weights, or None without averaging.
+    optimizer: the optimizer of the network.
+    hidden: the hidden state from which the next batch starts, on the CPU, with the rows of all
+        ranks. None if batches are independent.
+    counters: the progress of the run.
     """
 
     network: nn.Module
@@ -85,8 +92,10 @@ class TrainState:
     counters: Counters = field(default_factory=Counters)
 
     def save(self, folder: Path) -> None:
-        """Write the state into an existing folder. Raises OSError or RuntimeError (torch's, for a
-        full disk)."""
+        """Write the state into an existing folder.
+
+        Raise OSError or RuntimeError if writing fails. torch raises RuntimeError on a full disk.
+        """
         save_weights(folder / _WEIGHTS, self.network)
         if self.ema is not None:
             save_weights(folder / _EMA, self.ema)
@@ -97,10 +106,10 @@ class TrainState:
         (folder / _COUNTERS).write_text(text, encoding="utf-8")
 
     def load(self, folder: Path) -> None:
-        """Fill this state from a folder that `save` wrote. The optimizer keeps its own settings.
+        """Read the state from a folder that `save` wrote. The optimizer keeps its own settings.
 
-        Without averaged weights in the folder, `ema` starts as a copy of the network. Raises
-        UserError where a file is broken or of another version.
+        If the folder holds no averaged weights, `ema` starts as a copy of the network. Raise
+        UserError if a file is broken or was written by another version.
         """
         try:
             counters = _read_counters(folder / _COUNTERS)
@@ -108,7 +117,7 @@ class TrainState:
             load_weights(folder / _WEIGHTS, self.network)
             if self.ema is not None and (folder / _EMA).exists():
                 load_weights(folder / _EMA, self.ema)
-            elif self.ema is not None:  # averaging was switched on for the resumed part
+            elif self.ema is not None:  # averaging was switched on before this resume
                 self.ema.load_state_dict(self.network.state_dict())
             settings = [
                 {key: value for key, value in group.items() if key not in ("params", "lr")}
@@ -124,13 +133,13 @@ class TrainState:
         self.counters = counters
 
     def broadcast(self, ranks: Ranks) -> None:
-        """Copy the first rank's state to all other ranks; every rank must call this."""
+        """Copy the state of rank 0 to all other ranks. Every rank must call this method."""
         if ranks.world_size == 1:
             return
         parts: list[Any] = [self.network, self.optimizer]
         if self.ema is not None:
             parts.append(self.ema)
-        # On the CPU: a pickled tensor would name the first rank's device.
+        # On the CPU, because a pickled tensor names its device, which is rank 0's.
         states = [_copy_to_cpu(part.state_dict()) for part in parts] if ranks.is_first else []
         self.counters, self.hidden, states = ranks.broadcast((self.counters, self.hidden, states))
         if not ranks.is_first:
@@ -139,28 +148,31 @@ class TrainState:
 
 
 def _read_counters(path: Path) -> Counters:
-    """Raises an error of `_BROKEN` where the file is not whole or of another version."""
+    """Read the counters of a checkpoint.
+
+    Raise an exception listed in `_BROKEN` if the file is broken or comes from another version.
+    """
     if not path.exists():
-        raise ValueError(f"no {path.name}: it is of another version")
+        raise ValueError(f"{path.name} is missing, so another version wrote the checkpoint")
     values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     if set(values) != {item.name for item in fields(Counters)}:
-        raise ValueError(f"{path.name} is of another version")
+        raise ValueError(f"another version of seq2seq wrote {path.name}")
     return Counters(**values)
 
 
 def _read_hidden(path: Path) -> HiddenState | None:
-    """The saved hidden state, None where there is none. Raises UserError for a broken file."""
+    """Read the hidden state; None if none was saved. Raise UserError if the file is broken."""
     try:
         if not path.exists():
             return None
         hidden: HiddenState = torch.load(path, weights_only=True, map_location="cpu")
     except _BROKEN as error:
-        raise UserError(f"{path}: cannot be read: {error}") from None
+        raise UserError(f"{path}: the hidden state cannot be read: {error}") from None
     return hidden
 
 
 def _copy_to_cpu(value: Any) -> Any:
-    """A state dict with all tensors on the CPU."""
+    """Return a copy of a state dict with all tensors on the CPU."""
     if isinstance(value, Tensor):
         return value.cpu()
     if isinstance(value, dict):

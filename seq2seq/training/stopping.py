@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: a run stops after the update under way, saved."""
+"""Handle Ctrl-C and SIGTERM. The run finishes the current update, is saved, and stops."""
 
 from __future__ import annotations
 
@@ -15,19 +15,20 @@ _log = logging.getLogger(__name__)
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
-class Interrupted(Exception):  # noqa: N818 - it is no error
-    """A signal asked the run to stop; it has been saved. `number` is the signal's."""
+class Interrupted(Exception):  # noqa: N818 - not an error
+    """The run was stopped by a signal, after it was saved. number: the number of the signal."""
 
     def __init__(self, number: int) -> None:
-        super().__init__(f"stopped by signal {number}; the run is saved: go on with --resume")
+        super().__init__(f"stopped by signal {number}; the run is saved, and --resume continues it")
         self.number = number
 
 
 @contextmanager
 def catch_signals() -> Iterator[list[int]]:
-    """Collect them; a second one acts at once, as it would have without us.
+    """Yield a list that collects the numbers of SIGINT and SIGTERM signals as they arrive.
 
-    Python hands signals to the main thread alone: in any other one, nothing is collected.
+    A second signal of the same kind acts at once, as without this function. In any thread but the
+    main thread, the list stays empty, because Python delivers signals to the main thread only.
     """
     if threading.current_thread() is not threading.main_thread():
         yield []
@@ -37,7 +38,7 @@ def catch_signals() -> Iterator[list[int]]:
 
     def note(number: int, frame: FrameType | None) -> None:
         caught.append(number)
-        _log.warning("stopping after this update; once more to stop at once, unsaved")
+        _log.warning("stopping after this update; interrupt again to stop at once without saving")
         signal.signal(number, old[number])
 
     for wanted in SIGNALS:

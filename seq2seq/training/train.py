@@ -1,4 +1,4 @@
-"""Trains from Python: what `seq2seq train` does, with data in memory and callbacks."""
+"""The Python counterpart of `seq2seq train`, with data in memory and callbacks."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from seq2seq.training.stopping import Interrupted
 
 _log = logging.getLogger(__name__)
 
-# Of this process: torch has one random generator, which two runs would disturb for each other.
+# One lock per process: torch has one random generator, so two runs would disturb each other.
 _TRAINING = threading.RLock()
 
 
@@ -41,23 +41,25 @@ def train(
 ) -> TrainingResult:
     """Train a model, from files or from data in memory.
 
-    config: the path of a TOML file, a dictionary of the same form, or a `Config`. In a dictionary,
-    paths are looked up from the working directory. settings: `section.key=value`, laid over a file.
+    config: the path of a TOML file, a dictionary of the same form, or a `Config`. Paths in a
+        dictionary are relative to the working directory.
+    train, valid, test: data in memory, instead of the files in the configuration. Each is a list of
+        pairs (source, target), a list of texts for a language model, or a `datasets.Dataset` or
+        list of dictionaries with the configured columns. For a tagger, words and labels may be
+        lists of strings. For a generator, a vector may be a list of numbers. test is not used for
+        training; a warning says how many training pairs are also in test.
+    out: the run folder. The default for a configuration file is runs/<its folder>/<its name>.
+    callbacks: the objects that receive each row of the log and may stop the run.
+    resume: continue the run that the folder holds.
+    profile: write profile.txt into the run folder.
+    settings: changes to a configuration file, each as `section.key=value`.
 
-    train, valid, test: data in memory, instead of what the configuration names. Each is a list of
-    pairs (source, target), a list of texts for a language model, or a `datasets.Dataset` (or a list
-    of dictionaries) with the columns that the configuration names. A tagger's words and labels may
-    be lists of strings, a generator's vector a list of numbers. test is not learned from: training
-    pairs that are also in it are counted, with a warning.
+    The function works in any thread; if several threads train, they run one after another. In the
+    main thread, Ctrl-C saves the run and raises KeyboardInterrupt; SIGTERM saves the run and raises
+    SystemExit.
 
-    out: the run's folder; for a configuration file, runs/<its folder>/<its name> if None. resume:
-    go on with the run that the folder holds. profile: write profile.txt there.
-
-    Works in any thread. Where several threads train, one waits for the other. In the main thread,
-    Ctrl-C saves the run and raises KeyboardInterrupt, and SIGTERM saves it and raises SystemExit.
-
-    Raises UserError for mistakes in the configuration or the data, and for a run that cannot be
-    begun or resumed in the folder; TypeError for arguments of another type.
+    Raise UserError if the configuration or the data is wrong, or if the run cannot start or resume
+    in the folder. Raise TypeError if an argument has a wrong type.
     """
     require_callbacks(callbacks)
     loaded = _as_config(config, settings, needs_files=train is None)
@@ -83,7 +85,7 @@ def _as_config(config: object, settings: Iterable[str], *, needs_files: bool) ->
     if isinstance(config, str | os.PathLike):
         return toml.load_config(Path(config), settings, needs_files=needs_files)
     if any(True for _ in settings):
-        raise TypeError("settings are for a configuration file: change the configuration itself")
+        raise TypeError("settings need a configuration file; change the configuration instead")
     if isinstance(config, Config):
         return config
     if isinstance(config, Mapping):
@@ -91,7 +93,8 @@ def _as_config(config: object, settings: Iterable[str], *, needs_files: bool) ->
         checked = toml.parse_config(values, "the configuration", needs_files=needs_files)
         return toml.find_files(checked, Path())
     raise TypeError(
-        f"config is {type(config).__name__}: give the path of a TOML file, a dictionary or a Config"
+        "config must be the path of a TOML file, a dictionary or a Config, "
+        f"not {type(config).__name__}"
     )
 
 
@@ -100,13 +103,13 @@ def _folder(config: object, out: str | Path | None) -> Path:
         return Path(out)
     if isinstance(config, str | os.PathLike):
         return default_folder(Path(config))
-    raise UserError("name the folder of the run: out='runs/...'")
+    raise UserError("out is missing; give the run folder, for example out='runs/my-run'")
 
 
 @contextmanager
 def _one_at_a_time() -> Iterator[None]:
     if not _TRAINING.acquire(blocking=False):
-        _log.info("waiting for the training in another thread")
+        _log.info("waiting for another thread to finish its training")
         _TRAINING.acquire()
     try:
         yield

@@ -1,4 +1,7 @@
-"""One update: gradients of a group of batches, clipped, checked, applied, averaged."""
+"""Perform one update: compute, check, clip and apply the gradients of a group of batches.
+
+An update also maintains the exponential moving average of the weights.
+"""
 
 from __future__ import annotations
 
@@ -25,31 +28,40 @@ from seq2seq.training.distributed import Ranks
 
 @dataclass(frozen=True)
 class UpdateResult:
-    """nll: summed over this rank's target tokens, in nats, without smoothing; norm: of the gradient
-    of all ranks, unclipped; both scalars on the device, which may still be computing them."""
+    """The result of one update. A GPU may still be computing the scalars `nll` and `norm`.
+
+    number: number of the update, counted from 1.
+    nll: negative log-likelihood without label smoothing, summed over this rank's target tokens, in
+        nats. A scalar on the device.
+    norm: norm of the gradient of all ranks before clipping. A scalar on the device.
+    rows: numbers of the training examples in the update, counted from 0.
+    unit: name of a training example in messages: "pairs", or "tokens" for a text.
+    """
 
     number: int
     nll: Tensor
     norm: Tensor
-    rows: np.ndarray  # the training examples of the update, numbered from 0
-    unit: str = "pairs"  # what an example is: "pairs", or "tokens" of a text
+    rows: np.ndarray
+    unit: str = "pairs"
 
     def require_finite(self) -> None:
-        """Wait for the device. Raises UserError where loss or gradient is inf or NaN; no weight has
-        changed then."""
+        """Raise UserError if the loss or the gradient norm is NaN or infinite.
+
+        In that case, the update changed no weight. This method waits for the device.
+        """
         nll, norm = float(self.nll), float(self.norm)
         if math.isfinite(nll) and math.isfinite(norm):
             return
         named = ", ".join(map(str, self.rows[:5] + 1)) + (", ..." if len(self.rows) > 5 else "")
         raise UserError(
-            f"update {self.number}: the loss is {nll:g} and the gradient's norm {norm:g}, on the "
-            f"batch of training {self.unit} {named}; no weight was changed: go on "
-            "from the last checkpoint (--resume) with a smaller training.learning_rate"
+            f"update {self.number}: the loss is {nll:g} and the gradient norm is {norm:g} on the "
+            f"batch of training {self.unit} {named}. No weight was changed. Resume from the last "
+            "checkpoint (--resume) with a smaller training.learning_rate."
         )
 
 
 class LossModule(nn.Module):
-    """A network and its training loss as one module."""
+    """A module that combines a network with its training loss."""
 
     def __init__(self, network: Network, settings: TrainingConfig) -> None:
         super().__init__()
@@ -58,8 +70,11 @@ class LossModule(nn.Module):
     def forward(
         self, batch: Batch, hidden: HiddenState | None, scale: float
     ) -> tuple[Tensor, Tensor, HiddenState | None]:
-        """The loss to minimise, smoothed and times `scale`; the nll [] in nats; and the hidden
-        state that the next batch starts from, or None."""
+        """Return the loss to minimise, the negative log-likelihood, and the next hidden state.
+
+        The loss [] includes label smoothing and is multiplied by `scale`. The negative
+        log-likelihood [] is in nats. The hidden state is the start of the next batch, or None.
+        """
         loss = cross_entropy(
             self.network,
             batch,
@@ -72,7 +87,7 @@ class LossModule(nn.Module):
 
 
 class TrainStep:
-    """A network, its optimizer, and the exponential moving average of its weights or None."""
+    """A network with its optimizer and, optionally, a moving average of its weights."""
 
     def __init__(
         self,
@@ -82,16 +97,20 @@ class TrainStep:
         dtype: torch.dtype,
         ranks: Ranks | None = None,
     ) -> None:
-        """ranks: those that share each batch; None for this process alone."""
+        """Move the model to the device and build its optimizer.
+
+        dtype: type in which matrix products are computed, float32 or bfloat16.
+        ranks: processes that share each batch; None for a single process.
+        """
         self.settings, self.device, self.dtype = settings, device, dtype
         self.ranks = ranks or Ranks()
         self.codec = model.codec
         self.unit = model.config.task.unit
         self.network = model.network.to(device)
         self.objective = self.ranks.data_parallel(LossModule(self.network, settings))
-        # A whole network, since it is what is validated and kept.
+        # A complete network, because the average is validated and saved as the model.
         self.ema = copy.deepcopy(self.network) if settings.ema_decay else None
-        self.hidden: HiddenState | None = None  # of this rank's rows, after the last batch
+        self.hidden: HiddenState | None = None  # for this rank's rows, after the last batch
         groups = _groups(self.network, settings.weight_decay)
         self.optimizer: torch.optim.Optimizer
         if settings.optimizer == "sgd":
@@ -101,15 +120,18 @@ class TrainStep:
 
     @property
     def validated_network(self) -> nn.Module:
-        """The weights that validation judges: the average where there is one."""
+        """The network to validate: the moving average if there is one, else the network itself."""
         return self.network if self.ema is None else self.ema
 
     def update(self, batches: list[Batch], tokens: int, rate: float, number: int) -> UpdateResult:
-        """Do update number `number` with learning rate `rate` from this rank's share of the
-        batches; the loss is the mean over the `tokens` target tokens of all ranks' shares together.
+        """Do update number `number` with learning rate `rate`.
 
-        Where loss or gradient is not finite, no weight changes: on a CPU this raises UserError; a
-        GPU is not waited for, and `UpdateResult.require_finite` raises it.
+        batches: this rank's share of the batches.
+        tokens: number of target tokens in the shares of all ranks. The loss is the mean over them.
+
+        If the loss or the gradient is NaN or infinite, no weight changes. On a CPU, this method
+        then raises UserError. On a GPU, it does not wait for the result, and the error is raised by
+        `UpdateResult.require_finite`.
         """
         source, target = self.codec.source, self.codec.target
         replacements = (None if self.codec.task.source == "condition" else source.unk, target.unk)
@@ -117,18 +139,18 @@ class TrainStep:
         self.optimizer.zero_grad(set_to_none=True)
         nll_sum = torch.zeros((), device=self.device)
         for index, batch in enumerate(batches):
-            is_last = index == len(batches) - 1  # with it, the ranks average their gradients
+            is_last = index == len(batches) - 1  # the last batch also averages over the ranks
             with nullcontext() if is_last else self.ranks.no_sync(self.objective):
                 noisy = apply_word_dropout(
                     batch.to(self.device), self.settings.word_dropout, target.eos, replacements
                 )
                 hidden = self.hidden if batch.continues else None
                 with runtime.autocast(self.device, self.dtype):
-                    # DDP averages over ranks, where a sum is needed.
+                    # DDP averages over the ranks, but a sum is needed: hence the factor world_size.
                     total, nll, hidden = self.objective(
                         noisy, hidden, self.ranks.world_size / tokens
                     )
-                if hidden is not None:  # detached: the next batch's gradient ends here
+                if hidden is not None:  # detached, so that the next gradient stops here
                     self.hidden = [tuple(part.detach() for part in layer) for layer in hidden]
                 with record_function("backward"):
                     total.backward()
@@ -137,15 +159,15 @@ class TrainStep:
             return self._apply(nll_sum, batches, rate, number)
 
     def _apply(self, nll: Tensor, batches: list[Batch], rate: float, number: int) -> UpdateResult:
-        """Clip, check and apply the gradients of all batches of an update."""
+        """Clip, check and apply the summed gradients of all batches of an update."""
         gradients = [p.grad for p in self.network.parameters() if p.grad is not None]
         norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
         rows = np.concatenate([batch.examples for batch in batches])
         result = UpdateResult(number, nll, norm, rows, self.unit)
         if self.device.type == "cpu":
             result.require_finite()
-        # The fused optimizer divides gradients by `grad_scale` and skips the step at `found_inf`:
-        # neither clipping nor checking takes a pass of its own, or has to wait for a GPU.
+        # The fused optimizer divides gradients by `grad_scale` and skips the step if `found_inf` is
+        # set. So clipping and checking need no pass of their own and never wait for a GPU.
         limit = self.settings.clip or math.inf
         self.optimizer.grad_scale = (norm.float() / limit).clamp_min(1)  # type: ignore[attr-defined]
         self.optimizer.found_inf = (~norm.isfinite()).float()  # type: ignore[attr-defined]
@@ -156,13 +178,19 @@ class TrainStep:
         return result
 
     def gather_hidden(self) -> HiddenState | None:
-        """The hidden state of all ranks' rows, on the CPU; every rank must call this."""
+        """Return the hidden state for the rows of all ranks, on the CPU; None if there is none.
+
+        Every rank must call this method.
+        """
         if self.hidden is None:
             return None
         return [tuple(map(self.ranks.gather_rows, layer)) for layer in self.hidden]
 
     def shard_hidden(self, hidden: HiddenState | None) -> None:
-        """Start the next batch from this rank's rows of `hidden`, which `gather_hidden` gave."""
+        """Start the next batch from this rank's rows of `hidden`.
+
+        hidden: a result of `gather_hidden`, with the rows of all ranks.
+        """
         self.hidden = None
         if hidden is not None:
             self.hidden = [
@@ -170,21 +198,26 @@ class TrainStep:
             ]
 
     def require_finite(self, number: int) -> None:
-        """Raises UserError where update `number` left inf or NaN in what is saved."""
+        """Raise UserError if a weight or a value of the optimizer state is NaN or infinite.
+
+        number: number of the last update, for the error message.
+        """
         networks = [self.network] if self.ema is None else [self.network, self.ema]
         tensors = [p.detach() for network in networks for p in network.parameters()]
         for state in self.optimizer.state.values():
             tensors += [value for value in state.values() if isinstance(value, torch.Tensor)]
         if not all(bool(tensor.isfinite().all()) for tensor in tensors):
             raise UserError(
-                f"update {number} left a weight that is not finite; nothing of it was saved: go on "
-                "from the last checkpoint (--resume) with a smaller training.learning_rate"
+                f"update {number}: a weight became NaN or infinite. This update was not saved. "
+                "Resume from the last checkpoint (--resume) with a smaller training.learning_rate."
             )
 
     @torch.no_grad()
     def _update_ema(self, number: int) -> None:
-        """Move the average towards the weights (Polyak and Juditsky 1992), faster early on, when
-        past weights are worth little."""
+        """Move the average of the weights towards the current weights (Polyak and Juditsky 1992).
+
+        The average moves faster in early updates, because early weights are of little use.
+        """
         if self.ema is not None:
             decay = min(self.settings.ema_decay, (1 + number) / (10 + number))
             torch._foreach_lerp_(
@@ -193,7 +226,7 @@ class TrainStep:
 
 
 def _groups(network: nn.Module, decay: float) -> list[dict[str, Any]]:
-    """The optimizer's parameter groups: weight decay for matrices, none for biases."""
+    """Return the parameter groups of the optimizer. Weight decay applies to matrices only."""
     matrices = [p for p in network.parameters() if p.dim() > 1]
     others = [p for p in network.parameters() if p.dim() <= 1]
     return [

@@ -1,4 +1,4 @@
-"""The training loop: the same for every task, stopped and resumed to the bit."""
+"""The training loop of all tasks. Stopping and resuming a run does not change its result."""
 
 from __future__ import annotations
 
@@ -40,17 +40,21 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class _Work:
-    """The batches of one update: this rank's share, and the target tokens of all ranks' shares."""
+    """The batches of one update.
+
+    batches: this rank's share of the batches.
+    tokens: number of target tokens in the shares of all ranks.
+    """
 
     batches: list[Batch]
     tokens: int
 
 
 class Trainer:
-    """One run: its state, and the loop over epochs and updates."""
+    """The state of one run, and the loop over its epochs and updates."""
 
     def __init__(self, context: TrainingContext) -> None:
-        """Build the network, with fresh weights. Raises UserError for a text that is too short."""
+        """Build the network with new random weights. Raise UserError if the text is too short."""
         config, ranks, device = context.config, context.ranks, context.device
         self.context, self.config, self.ranks = context, config, ranks
         self.settings = config.training
@@ -62,14 +66,18 @@ class Trainer:
         self.checkpoints = Checkpoints(context.run.checkpoints)
         self.selection = ModelSelection(context)
         self.callbacks = CallbackList(context.callbacks, ranks)
-        self.pending: list[UpdateResult] = []  # updates since the last `synchronize`
-        self.clock = 0.0  # `seconds` at that time, which a learning rate may follow
-        self.sync_every = 1 if device.type == "cpu" else 10  # updates; waiting for a GPU costs time
+        self.pending: list[UpdateResult] = []  # results since the last `synchronize`
+        self.clock = 0.0  # seconds of training at the last `synchronize`, for `follows_clock`
+        # Updates between two calls of `synchronize`, which waits for the GPU and so costs time.
+        self.sync_every = 1 if device.type == "cpu" else 10
         self.profiler: UpdateProfiler | None = None
         self.metrics: MetricsLog
 
     def restore(self, threads: int) -> None:
-        """Load the last checkpoint, if there is one, and open the log; `threads`: of a new run."""
+        """Load the last checkpoint, if there is one, and open the metrics log.
+
+        threads: number of threads of each process. A resumed run uses its earlier number instead.
+        """
         ranks = self.ranks
         if ranks.broadcast(ranks.is_first and self.checkpoints.load(self.state)):
             self.state.broadcast(ranks)
@@ -89,32 +97,37 @@ class Trainer:
                 f" in each of {ranks.world_size} processes" if ranks.world_size > 1 else "",
             )
         if follows_clock(self.settings):
-            _log.info("the learning rate follows the clock: no two runs are the same to the bit")
+            _log.info("the learning rate follows the clock, so no two runs are bit-identical")
         counters = self.state.counters
         counters.ranks, counters.plan_name = ranks.world_size, self.planner.plan_name
         path = self.context.run.metrics if ranks.is_first else None
         self.metrics = MetricsLog(path, counters.rows)
 
     def _adapt_to_changes(self, threads: int) -> None:
-        """Adapt a loaded state to batches, threads and ranks that are not those of its run."""
+        """Adapt the run if its batches, threads or ranks have changed since the checkpoint.
+
+        threads: number of threads that this process would use in a new run.
+        """
         counters = self.state.counters
         if counters.plan_name not in ("", self.planner.plan_name):
-            _log.info("other batches than before: the epoch under way is begun anew")
+            _log.info("the plan of the batches has changed, so the current epoch starts again")
             counters.position, self.state.hidden = 0, None
         if counters.threads != threads:
-            _log.info("set to %d threads, as the run was begun", counters.threads)
+            _log.info("using %d threads, as when the run was started", counters.threads)
             runtime.set_threads(counters.threads)
         if counters.ranks != self.ranks.world_size:
             _log.info(
-                "resumed with %d processes, where there were %d: from the same position, not "
-                "to the same bits",
+                "resumed with %d processes instead of %d; the run continues at the same position, "
+                "but its results will not be bit-identical",
                 self.ranks.world_size,
                 counters.ranks,
             )
 
     def run(self, display: ProgressDisplay, caught: list[int]) -> None:
-        """Update until a limit is reached, validating on the way. caught: the signals so far, of
-        `catch_signals`. Raises Interrupted after one, UserError for an update that is not finite.
+        """Train until a limit is reached, with validations and checkpoints in between.
+
+        caught: the signals that `catch_signals` has collected so far. Raise Interrupted after a
+        signal, and UserError if a loss or gradient is NaN or infinite.
         """
         settings, counters, every = self.settings, self.state.counters, self.config.validation.every
         if self.ranks.is_first and not self.end_reason():
@@ -148,8 +161,8 @@ class Trainer:
                     if not every and counters.validated != counters.update:
                         self.validate(display)
                         self.save()
-                del epoch, upcoming  # before the next epoch's take memory
-            # A run that a callback stopped is saved as it is, to go on as if it had never stopped.
+                del epoch, upcoming  # to free memory before the next epoch
+            # A run that a callback stopped is saved unvalidated, so it resumes as if never stopped.
             if counters.validated != counters.update and not (
                 self.callbacks.stopped_by and counters.best is not None
             ):
@@ -160,14 +173,15 @@ class Trainer:
             self.metrics.close()
 
     def end_reason(self) -> str:
-        """Which limit or callback ends the run here; empty where none does."""
+        """Return the limit or callback that ends the run now, as text; "" if none does."""
         return self.callbacks.stopped_by or stop_reason(self.settings, self.state.counters)
 
     def upcoming_work(self, epoch: EpochBatches) -> Iterator[_Work]:
-        """The work of each update that is left in the epoch.
+        """Yield the work of each update that is left in the epoch.
 
-        For a GPU, a thread prepares the next one during an update; on a CPU that thread takes a
-        core from the update, and small updates took a quarter longer."""
+        On a GPU, a thread prepares the next batches during an update. On a CPU, such a thread would
+        take a core from the update, which made small updates 25 % slower.
+        """
         size, plan = self.settings.accumulate, epoch.plan
         start = self.state.counters.position
         groups = [plan[first : first + size] for first in range(start, len(plan), size)]
@@ -181,16 +195,16 @@ class Trainer:
         return map(collate, groups)
 
     def update(self, upcoming: Iterator[_Work], batches: int) -> None:
-        """Do one update and count it; batches: in the epoch."""
+        """Do one update and count it. batches: number of batches in the epoch."""
         counters, settings = self.state.counters, self.settings
         start = time.monotonic()
         with record_function("data"):
             work = next(upcoming)
-        if not self.pending:  # all ranks have added up the same seconds
+        if not self.pending:  # just synchronized, so `seconds` is equal on all ranks
             self.clock = counters.seconds
         done = schedule_position(settings, counters, batches, self.clock)
         rate = learning_rate(settings, counters.update + 1, done, counters.cuts)
-        # Random numbers follow from the update's number alone: no generator state has to be saved.
+        # The update's number seeds all random numbers, so no generator state needs to be saved.
         torch.manual_seed(_seed(self.config.seed, counters.update, self.ranks.rank))
         result = self.step.update(work.batches, work.tokens, rate, counters.update + 1)
         self.pending.append(result)
@@ -203,9 +217,11 @@ class Trainer:
             self.profiler.updated()
 
     def synchronize(self, caught: list[int]) -> int:
-        """Add up the results of the pending updates, over all ranks; return the signal that stops
-        the run, on whichever rank it came, or 0. Raises UserError for an update that was not
-        finite."""
+        """Sum the results of the updates since the last call over all ranks.
+
+        Return the number of the signal that stops the run, which any rank may have received; 0 if
+        there is none. Raise UserError if a loss or gradient is NaN or infinite.
+        """
         counters, ranks = self.state.counters, self.ranks
         start = time.monotonic()
         for result in self.pending:
@@ -220,7 +236,7 @@ class Trainer:
         return next((n for n, count in zip(SIGNALS, signals, strict=True) if count), 0)
 
     def validate(self, display: ProgressDisplay) -> None:
-        """Judge the current weights; a plateau cuts the learning rate."""
+        """Validate the current weights, and tell the plateau schedule and the callbacks."""
         counters = self.state.counters
         self.step.require_finite(counters.update)
         row = self.selection.validate(self.step.validated_network, counters, self.metrics, display)
@@ -228,7 +244,10 @@ class Trainer:
         self.callbacks.call(row)
 
     def log_window(self, display: ProgressDisplay, batches: int) -> None:
-        """Write and show the means over the updates since the last row; batches: in the epoch."""
+        """Log and show the means over the updates since the last training row.
+
+        batches: number of batches in the epoch.
+        """
         counters = self.state.counters
         row = counters.window_row(self.step.optimizer.param_groups[0]["lr"])
         self.metrics.append(row)
@@ -237,7 +256,7 @@ class Trainer:
         self.callbacks.call(row)
 
     def save(self) -> None:
-        """Write a checkpoint, and the picture of the curves."""
+        """Write a checkpoint and redraw the training curves."""
         self.step.require_finite(self.state.counters.update)
         self.state.counters.rows = self.metrics.rows
         self.state.hidden = self.step.gather_hidden()
@@ -250,6 +269,9 @@ class Trainer:
 
 
 def _seed(*numbers: int) -> int:
-    """A seed that has nothing to do with those of other numbers, the same on every machine."""
+    """Derive a seed from some numbers. The result is the same on every machine.
+
+    Different numbers give seeds that are independent of each other.
+    """
     digest = hashlib.blake2b(" ".join(map(str, numbers)).encode(), digest_size=8).digest()
     return int.from_bytes(digest, "little") >> 1

@@ -1,4 +1,4 @@
-"""Validates a model while it is trained, through the product's own translator."""
+"""Validate a model during training, with the same translator that users run."""
 
 from __future__ import annotations
 
@@ -26,15 +26,19 @@ from seq2seq.training.distributed import Ranks
 
 @dataclass(frozen=True)
 class ValidationResult:
-    """loss: nats a target token, no smoothing; bleu: 0 to 100; accuracy: 0 to 1, of labels; None
-    where the metric does not need them."""
+    """The scores of one validation.
+
+    loss: cross-entropy without label smoothing, in nats per target token.
+    bleu: BLEU from 0 to 100; None unless `validation.metric` is BLEU.
+    accuracy: fraction of correct labels, 0 to 1; None unless `validation.metric` is accuracy.
+    """
 
     loss: float
     bleu: float | None = None
     accuracy: float | None = None
 
     def score(self, metric: str) -> float:
-        """Higher is better."""
+        """Return the score by a metric ("bleu", "accuracy" or "loss"). Higher is better."""
         score = {"bleu": self.bleu, "accuracy": self.accuracy, "loss": -self.loss}[metric]
         assert score is not None
         return score
@@ -43,15 +47,18 @@ class ValidationResult:
 def validate(
     model: Model, dataset: Dataset, device: torch.device, dtype: torch.dtype, ranks: Ranks
 ) -> ValidationResult:
-    """Compute the loss over all examples, and the BLEU of their translations against the raw
-    targets; the ranks share the work, and the result is the same on all."""
+    """Compute the loss over all examples and, if `validation.metric` needs it, BLEU or accuracy.
+
+    BLEU compares the translations with the raw target texts. The ranks share the work, and every
+    rank gets the same result.
+    """
     settings = model.config.validation
     model.network.eval()
-    if not model.config.task.has_source:  # one running text cannot be shared out
+    if not model.config.task.has_source:  # one long text cannot be split over the ranks
         ids = bptt.concatenate_lines(
             dataset.columns("target"), model.codec.target, line_ends=model.config.data.line_ends
         )
-        # The ranks' own values may differ in a bit on different machines; all need the same one.
+        # Values may differ slightly between machines, but all ranks need the same value.
         return ValidationResult(ranks.broadcast(perplexity_of_ids(model, ids, device, dtype).loss))
     loss = _loss(model, dataset, device, dtype, ranks)
     if settings.metric == "loss":
@@ -83,7 +90,7 @@ def _accuracy(
     labellings = labeller.label(example.source for example in share)
     for labelling, example in zip(labellings, share, strict=True):
         labels = example.target.split(" ")
-        # A blank text has no labels, which counts as wrong.
+        # A blank text gets no predictions, so all its labels count as wrong.
         predictions = zip(labelling.labels, labels, strict=False)
         hits += sum(predicted == label for predicted, label in predictions)
         total += len(labels)

@@ -119,7 +119,7 @@ def missing(folder):
 def empty(folder):
     for side in ("en", "fr"):
         (folder / f"train.{side}").write_text("")
-    return ("empty",)
+    return ("no examples",)
 
 
 def blank(folder):
@@ -189,11 +189,11 @@ def test_a_run_is_begun_once_and_keeps_its_shape(shell, refused, toy, tmp_path, 
     assert said.code == 0
     assert said.err.endswith(f"the model is in {run / 'model'}\n")
     before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
-    assert "holds a run already: add --resume" in refused(*tiny)
+    assert "already holds a run; add --resume" in refused(*tiny)
     other = ["--set", "encoder.hidden=33", "--set", "decoder.cell=lstm"]
     line = refused(*tiny, "--resume", *other)
-    assert "encoder.hidden was 32, is 33" in line
-    assert "decoder.cell was 'gru', is 'lstm'" in line
+    assert "encoder.hidden was 32, is now 33" in line
+    assert "decoder.cell was 'gru', is now 'lstm'" in line
     assert {path: path.read_bytes() for path in run.rglob("*") if path.is_file()} == before
     stranger = tmp_path / "stranger"
     stranger.mkdir()
@@ -210,7 +210,7 @@ def test_a_run_is_begun_once_and_keeps_its_shape(shell, refused, toy, tmp_path, 
         for side in ("en", "fr"):
             shutil.copy(toy.folder / f"{piece}.{side}", corpus)
     line = refused("train", toy.path, "--out", stranger, "--resume", "--set", "training.updates=2")
-    assert "holds files that are no prepared data" in line
+    assert "contains files that are not prepared data" in line
     assert len(list(corpus.iterdir())) == 6
     assert shell(*tiny, "--resume").code == 0
 

@@ -76,8 +76,8 @@ def test_generate_what_is_given(shell, models):
     ("model", "arguments", "said"),
     [
         ("write", ["generate"], "generates text for a label or a vector; pass one with --given"),
-        ("write", ["generate", "--given", "D"], "no label 'D'; there are: A, B, C"),
-        ("colour", ["generate", "--given", "#12"], "'#12' is no vector of 3"),
+        ("write", ["generate", "--given", "D"], "unknown label 'D'; the labels are: A, B, C"),
+        ("colour", ["generate", "--given", "#12"], "'#12' is not a vector of size 3"),
         ("tag", ["classify"], "is a model of task 'tagging', not 'classification': it is for"),
         ("tag", ["classify"], "it is for seq2seq tag and seq2seq evaluate"),
         ("classify", ["tag"], "it is for seq2seq classify and seq2seq evaluate"),
@@ -100,7 +100,7 @@ def test_broken_conllu_is_named(shell, models, tmp_path):
     path.write_text("# c\n1\tthe\n")
     found = shell("tag", models["tag"], path, *_QUICK)
     assert found.code == 2
-    assert f"{path}:2: 2 columns where CoNLL-U has 10" in found.err
+    assert f"{path}:2: 2 columns; CoNLL-U needs 10" in found.err
 
 
 def test_evaluate(shell, models, tmp_path):
@@ -145,7 +145,7 @@ def test_evaluate_a_table(shell, models, tmp_path):
     treebank = tmp_path / "a.conllu"
     treebank.write_text("1\tthe\t" + "\t".join("_" * 8) + "\n\n")
     other = shell("evaluate", models["tag"], treebank, *_QUICK)
-    assert f"{treebank}: no column 'x', only 'id', 'form'" in other.err
+    assert f"{treebank}: no column 'x'; existing columns: 'id', 'form'" in other.err
 
 
 def test_a_blank_text_is_wrong_and_no_more(shell, models, tmp_path):

@@ -83,5 +83,5 @@ def test_not_both(shell, arguments):
 def test_debugging_names_the_model(shell, trained):
     said = shell("translate", trained / "model", *QUICK, "-v", stdin=b"the red cat runs\n")
     assert said.code == 0
-    assert f"{trained / 'model'}: task 'translation'" in said.err
+    assert f"{trained / 'model'}: model of task 'translation'" in said.err
     assert logging.getLogger("seq2seq").level == logging.NOTSET

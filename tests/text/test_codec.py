@@ -64,7 +64,7 @@ def test_a_broken_file(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "tokenizer.model"
     made = codec(TRANSLATION).source.model
     path.write_bytes(made[:100] if content == b"cut" else content)
-    with pytest.raises(UserError, match=f"^{re.escape(str(path))}: .*no SentencePiece model"):
+    with pytest.raises(UserError, match=f"^{re.escape(str(path))}: .*not a SentencePiece model"):
         Codec.load(tmp_path, config())
 
 
@@ -109,7 +109,7 @@ def test_sampled_pieces_spell_the_same_text(task: Task) -> None:
 @pytest.mark.parametrize(
     ("task", "text", "labels", "said"),
     [
-        (TAGGING, "the red cat", "x y", "'x y' is not 3 labels, as 'the red cat' needs"),
+        (TAGGING, "the red cat", "x y", "'x y' is not 3 labels, as needed for 'the red cat'"),
         (CLASSIFICATION, "the red cat", "x y", "'x y' is not 1 label, as"),
     ],
 )

@@ -39,11 +39,14 @@ def test_sentences_and_their_columns():
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("1\ta\tb", "x:1: 3 columns where CoNLL-U has 10"),
-        ("# c\n2\ta" + "\t_" * 8, "x:2: the word has number '2' where 1 comes next"),
-        ("1\ta" + "\t_" * 8 + "\none\tb" + "\t_" * 8, "x:2: the word has number 'one' where 2"),
-        ("1\t " + "\t_" * 8, "x:1: the word has no form"),
-        ("# only\n\n", "x:2: a sentence without a word"),
+        ("1\ta\tb", "x:1: 3 columns; CoNLL-U needs 10"),
+        ("# c\n2\ta" + "\t_" * 8, "x:2: the word has id '2', but the next id must be 1"),
+        (
+            "1\ta" + "\t_" * 8 + "\none\tb" + "\t_" * 8,
+            "x:2: the word has id 'one', but the next id must be 2",
+        ),
+        ("1\t " + "\t_" * 8, "x:1: the second column .form. of the word is empty"),
+        ("# only\n\n", "x:2: the sentence that ends here has no word"),
         ("# only", "x: the last sentence has no word"),
     ],
 )
@@ -59,5 +62,7 @@ def test_as_examples(tmp_path, ending):
     path.write_bytes(gzip.compress(data) if ending.endswith("gz") else data)
     examples = list(read_table(path, ("form", "upos")))
     assert examples == [Example("do n't 1\u00a0000", "AUX PART NUM"), Example("Hi", "INTJ")]
-    with pytest.raises(UserError, match=r"no column 'upo', only .* did you mean 'upos'"):
+    with pytest.raises(
+        UserError, match=r"no column 'upo'; existing columns: .* did you mean 'upos'"
+    ):
         list(read_table(path, ("form", "upo")))

@@ -27,9 +27,11 @@ def test_numbers_are_names(names, draw):
 
 def test_mistakes():
     labels = LabelSet(["NOUN", "VERB", "ADJ"])
-    with pytest.raises(UserError, match=r"no label 'NOUNS'; did you mean 'NOUN'.; there are: ADJ"):
+    with pytest.raises(
+        UserError, match=r"unknown label 'NOUNS'; did you mean 'NOUN'.; the labels are: ADJ"
+    ):
         labels.encode(["VERB NOUNS"])
-    with pytest.raises(UserError, match="no label ''"):
+    with pytest.raises(UserError, match="unknown label ''"):
         labels.encode(["VERB  NOUN"])
     with pytest.raises(UserError, match="there is only one label, 'x'"):
         LabelSet(["x", "x"])
@@ -47,5 +49,5 @@ def test_vectors_keep_six_decimals(values):
 def test_colours():
     (found,) = VectorFormat(3).encode(["#ff8000"])
     assert [round(255 * one * VectorFormat.unit) for one in found] == [255, 128, 0]
-    with pytest.raises(UserError, match="'#ff8000' is no vector of 2: write numbers"):
+    with pytest.raises(UserError, match="'#ff8000' is not a vector of size 2: write 2 numbers"):
         VectorFormat(2).encode(["#ff8000"])

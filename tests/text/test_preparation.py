@@ -122,7 +122,8 @@ def test_pairs_are_dropped_whole_and_counted(
     }
     assert (
         "training pairs: 17 read, 12 kept; "
-        "dropped: 2 empty, 1 duplicate, 1 too long, 1 length ratio" in said(caplog)
+        "dropped: 2 empty, 1 duplicate, 1 too long, 1 above the maximum length ratio"
+        in said(caplog)
     )
 
 
@@ -168,8 +169,10 @@ def test_pairs_of_other_sets_are_counted_with_a_warning(
     assert (counts(made)["also in valid"], counts(made)["also in test"]) == (2, 1)
     warnings = [each.getMessage() for each in caplog.records if each.levelname == "WARNING"]
     assert warnings == [
-        "2 training pairs are also in the valid set: its scores flatter the model",
-        "1 training pairs are also in the test set: its scores flatter the model",
+        "2 training pairs also occur in the valid set, so scores on this set are too high; "
+        "remove these pairs from the training data",
+        "1 training pairs also occur in the test set, so scores on this set are too high; "
+        "remove these pairs from the training data",
     ]
     assert len(made.train) == 16  # said, not dropped
 
@@ -235,7 +238,7 @@ def test_made_again_when_something_changed(
     made = prepare_data(settings(corpus), tmp_path / "data")
     before = state(made.folder)
     changed = settings(corpus, **change(corpus))
-    with pytest.raises(UserError, match="has changed since the run began"):
+    with pytest.raises(UserError, match="have changed since the run started"):
         prepare_data(changed, tmp_path / "data", in_use=True)
     assert state(made.folder) == before
     made = prepare_data(changed, tmp_path / "data")
@@ -254,7 +257,7 @@ def test_made_again_for_another_schema(
     made = prepare_data(settings(corpus), tmp_path / "data")
     before = state(made.folder)
     monkeypatch.setattr("seq2seq.text.preparation.SCHEMA_VERSION", 1)
-    with pytest.raises(UserError, match="has changed since the run began"):
+    with pytest.raises(UserError, match="have changed since the run started"):
         prepare_data(settings(corpus), tmp_path / "data", in_use=True)
     assert state(prepare_data(settings(corpus), tmp_path / "data").folder) != before
 
@@ -279,7 +282,7 @@ def test_where_the_corpus_lies_may_change(corpus: Path, tmp_path: Path) -> None:
 
 def test_a_folder_of_other_files_is_left_alone(corpus: Path, tmp_path: Path) -> None:
     before = state(corpus)
-    with pytest.raises(UserError, match="holds files that are no prepared data"):
+    with pytest.raises(UserError, match="contains files that are not prepared data"):
         prepare_data(settings(corpus), corpus)
     assert state(corpus) == before
     (tmp_path / "empty").mkdir()
@@ -438,4 +441,4 @@ def test_a_hub_dataset_need_not_have_a_test_set(
     none: dict[str, Any] = dict.fromkeys(("train", "valid", "test"))
     made = prepare_data(settings(corpus, data={"hub": str(hub), **none}), tmp_path / "data")
     assert len(made.train)
-    assert "without a test set" in caplog.text
+    assert "no test set is used" in caplog.text

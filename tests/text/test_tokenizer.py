@@ -171,7 +171,7 @@ def test_pieces_and_ids_name_each_other(kind: str) -> None:
     assert made.piece_ids(["no such piece"]) == [made.unk]
     assert made.parse_ids(list(map(str, every)), 1) == every
     for wrong in (str(len(made)), "-1", "1.0", "x", "²", ""):
-        with pytest.raises(UserError, match=f"line 7: {re.escape(repr(wrong))} is no id"):
+        with pytest.raises(UserError, match=f"line 7: {re.escape(repr(wrong))} is not an id"):
             made.parse_ids(["1", wrong], 7)
     with pytest.raises(IndexError):
         made.decode([[len(made)]])
@@ -218,7 +218,7 @@ def test_no_text(kind: str, lines: list[str]) -> None:
 @KIND
 def test_no_line_that_is_short_enough(kind: str) -> None:
     assert complaint(["ab " * 30_000], kind=kind) == (
-        "corpus.txt has no line of at most 65,536 bytes to learn a vocabulary from"
+        "corpus.txt: every line is longer than 65,536 bytes; split it into shorter lines"
     )
 
 

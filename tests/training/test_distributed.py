@@ -170,7 +170,7 @@ def test_a_rank_that_dies_ends_the_run(long_run, which, script, toy, tmp_path):
     assert len(ranks) == 2
     os.kill(ranks[which], signal.SIGKILL)
     assert process.wait(timeout=60) != 0
-    assert "has lost another one" in log.read_text()
+    assert "has lost the connection to another rank" in log.read_text()
     assert "--resume" in log.read_text()
     ran(script, toy, tmp_path / "run", "training.updates=200", "--resume", ranks=2)
 
@@ -215,7 +215,9 @@ def test_ranks_with_different_configurations(script, toy, tmp_path):
     """Two machines, each with its own command."""
     ended = on_two_machines(script, toy, tmp_path, 0, 1)
     assert all(code != 0 for code, _ in ended)
-    assert any("rank 1 has another configuration than rank 0" in said for _, said in ended), ended
+    assert any("rank 1 has a different configuration than rank 0" in said for _, said in ended), (
+        ended
+    )
 
 
 def test_two_machines_each_with_a_folder_of_its_own(script, toy, tmp_path, whole):
@@ -286,7 +288,7 @@ def test_a_host_that_is_cut_off_ends_the_run(script, toy, tmp_path, hosts):
                 os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
     for log in logs:
-        assert "has lost another one" in log.read_text()
+        assert "has lost the connection to another rank" in log.read_text()
 
 
 @pytest.mark.parametrize("task", ["pairs", "text"])
@@ -295,11 +297,11 @@ def test_more_ranks_than_there_is_work_for(task, toy, tmp_path):
     few.with_suffix(".en").write_text("the red cat runs here\n")
     few.with_suffix(".fr").write_text("le chat rouge court ici\n")
     settings = [f"data.train={few}", "tokenizer.kind=char"]
-    said = "1 training pairs cannot be shared out over 2 ranks"
+    said = "1 training pairs cannot be split over 2 ranks"
     if task == "text":
         toy = SimpleNamespace(path=toy.folder / "language.toml")
         settings = ["training.batch_tokens=10"]
-        said = "1 windows a batch (training.batch_tokens / training.window)"
+        said = "a batch of 1 windows (training.batch_tokens / training.window)"
     done = subprocess.run(
         command(None, toy, tmp_path / "run", *settings, ranks=2),
         capture_output=True,

@@ -254,7 +254,7 @@ def test_other_data_under_a_begun_run_is_refused(toy, tmp_path, monkeypatch):
         with pytest.raises(Interrupted):
             train_model(config, tmp_path / "run")
     (tmp_path / "train.en").write_bytes((tmp_path / "train.fr").read_bytes())
-    with pytest.raises(UserError, match="has changed since the run began"):
+    with pytest.raises(UserError, match="have changed since the run started"):
         train_model(config, tmp_path / "run", resume=True)
 
 
@@ -268,7 +268,7 @@ def test_one_process_alone_trains_in_a_run(toy, tmp_path, no_picture):
     train_model(config, run)
     shutil.rmtree(run / "checkpoints")
     weights = (run / "model" / "model.safetensors").read_bytes()
-    with pytest.raises(UserError, match="holds a model, and no checkpoints to go on from"):
+    with pytest.raises(UserError, match="holds a model but no checkpoint to resume from"):
         train_model(config, run, resume=True)
     assert (run / "model" / "model.safetensors").read_bytes() == weights
 
@@ -310,7 +310,7 @@ def test_processes_stopped_and_killed_end_as_one_that_was_not(toy, tmp_path):
         _, said = process.communicate(timeout=60)
         assert process.returncode == (143 if number == signal.SIGTERM else -signal.SIGKILL), said
         assert Checkpoints(run / "checkpoints")._all()
-        assert ("saved: go on with --resume" in said.decode()) == (number == signal.SIGTERM)
+        assert ("saved, and --resume continues it" in said.decode()) == (number == signal.SIGTERM)
         assert (run / "curves.png").read_bytes().startswith(b"\x89PNG")
     assert ends_as_far(run) < ends_as_far(whole)
     train_model(toy.config(*settings), run, resume=True)
@@ -346,7 +346,7 @@ def test_other_batches_begin_the_epoch_anew(
     stopped_in_the_first_epoch(made(*settings), tmp_path / "run", monkeypatch)
     with caplog.at_level("INFO"):
         train_model(made(*settings, f"training.{changed}"), tmp_path / "run", resume=True)
-    assert "other batches than before: the epoch under way is begun anew" in caplog.text
+    assert "the plan of the batches has changed, so the current epoch starts again" in caplog.text
     whole = made(*settings, f"training.{changed}")
     train_model(whole, tmp_path / "whole")
     assert stands_at(tmp_path / "run")["update"] == stands_at(tmp_path / "whole")["update"] + 3
@@ -362,7 +362,7 @@ def test_other_batches_begin_the_epoch_anew(
 def test_what_a_run_cannot_change(changed, toy, tmp_path, monkeypatch, no_picture):
     settings = ("training.epochs=1", "validation.every=100")
     stopped_in_the_first_epoch(toy.config(*settings), tmp_path / "run", monkeypatch)
-    with pytest.raises(UserError, match=f"another configuration: {changed.split('=')[0]} was"):
+    with pytest.raises(UserError, match=f"with these changes: {changed.split('=')[0]} was"):
         train_model(toy.config(*settings, changed), tmp_path / "run", resume=True)
 
 

@@ -196,7 +196,7 @@ def test_a_label_makes_a_text(learned):
     for noun in ("chat", "homme"):
         (result,) = translator.stream([noun], SamplingOptions(n_best=6))
         assert all(one.text.split()[1] == noun for one in result.translations)
-    with pytest.raises(UserError, match="no label 'chatt'; did you mean 'chat'"):
+    with pytest.raises(UserError, match="unknown label 'chatt'; did you mean 'chat'"):
         list(translator.stream(["chatt"], search_options()))
 
 
@@ -209,7 +209,7 @@ def test_a_vector_makes_a_text(learned):
         (result,) = translator.stream([code], BeamOptions(beam=2))
         assert result.best.text.split()[0] == name
     for wrong in ("#ff00", "1 2", "red", "1 2 nan", "0 0 9999"):
-        with pytest.raises(UserError, match="is no vector of 3: write numbers"):
+        with pytest.raises(UserError, match="is not a vector of size 3: write 3 numbers"):
             list(translator.stream([wrong], search_options()))
 
 
@@ -249,13 +249,13 @@ def test_a_stopped_tagger_goes_on_as_if_it_had_not(data, learned, tmp_path):
 @pytest.mark.parametrize(
     ("name", "split", "line", "said"),
     [
-        ("classify", "valid", "the cat\tcamel", "data.valid, row 26: no label 'camel'"),
-        ("colour", "train", "#12\tpale red", "data.train, row 25: '#12' is no vector of 3"),
-        ("colour", "valid", "#12\tpale red", "data.valid, row 25: '#12' is no vector of 3"),
+        ("classify", "valid", "the cat\tcamel", "data.valid, row 26: unknown label 'camel'"),
+        ("colour", "train", "#12\tpale red", "data.train, row 25: '#12' is not a vector of size 3"),
+        ("colour", "valid", "#12\tpale red", "data.valid, row 25: '#12' is not a vector of size 3"),
         ("classify", "train", "the cat\tle chat", "data.train, row 26: 'le chat' is not 1 label"),
         ("classify", "valid", "the cat\tle chat", "data.valid, row 26: 'le chat' is not 1 label"),
         ("write", "train", "le chat\tun", "data.train, row 26: 'le chat' is not 1 label"),
-        ("write", "valid", "camel\tle chat", "data.valid, row 26: no label 'camel'"),
+        ("write", "valid", "camel\tle chat", "data.valid, row 26: unknown label 'camel'"),
     ],
 )
 def test_labels_that_cannot_be(data, tmp_path, name, split, line, said):
@@ -301,4 +301,4 @@ def test_an_aligned_model_learns_from_sides_of_one_length(data, tmp_path, caplog
     config = toml.load_config(tmp_path / "align.toml", ["training.updates=1"])
     with caplog.at_level("INFO"):
         train_model(config, tmp_path / "run")
-    assert "dropped: 1 of two lengths" in caplog.text
+    assert "dropped: 1 with sides of different lengths" in caplog.text

@@ -162,7 +162,7 @@ def test_what_is_not_finite_is_refused_before_any_weight_changes(
     before = weights(one)
     state = copy.deepcopy(one.optimizer.state_dict())
     average = [p.detach().clone() for p in one.ema.parameters()]
-    with pytest.raises(UserError, match=r"update 2: .* training pairs 5, 9; no weight was changed"):
+    with pytest.raises(UserError, match=r"update 2: .* training pairs 5, 9. No weight was changed"):
         update(one, [batch(4, 8)], 0.01, 2)
     torch.testing.assert_close(weights(one), before, rtol=0, atol=0, equal_nan=True)
     torch.testing.assert_close(one.optimizer.state_dict(), state, rtol=0, atol=0, equal_nan=True)
@@ -170,7 +170,8 @@ def test_what_is_not_finite_is_refused_before_any_weight_changes(
 
 
 @pytest.mark.parametrize(
-    ("rate", "said"), [("1e38", "not finite"), ("1e30", "not finite"), ("nan at 4", "update 4: ")]
+    ("rate", "said"),
+    [("1e38", "NaN or infinite"), ("1e30", "NaN or infinite"), ("nan at 4", "update 4: ")],
 )
 def test_no_checkpoint_and_no_model_holds_a_nan(toy, tmp_path, monkeypatch, no_picture, rate, said):
     """A run that blows up, validated and saved after every update."""
