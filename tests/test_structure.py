@@ -146,15 +146,15 @@ def test_a_search_does_not_import_torch(module: str) -> None:
 
 
 _HEAVY = ("torch", "datasets", "pyarrow", "pandas", "sacrebleu", "matplotlib", "onnx")
-_RUN_AN_EXPORT = """
+_RUN_AN_EXPORT = f"""
 import sys
 from seq2seq.cli import main
 sys.argv = ["seq2seq", *sys.argv[1:]]
 try:
     main()
 finally:
-    print([name for name in %r if name in sys.modules], file=sys.stderr)
-""" % (_HEAVY,)
+    print([name for name in {_HEAVY} if name in sys.modules], file=sys.stderr)
+"""
 
 
 @pytest.mark.parametrize("options", [[], ["--scores", "--beam", "1"], ["--sample"]], ids=str)

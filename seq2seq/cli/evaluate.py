@@ -6,15 +6,14 @@ import json
 import logging
 import shlex
 import sys
-from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from seq2seq.cli import line_io
+from seq2seq.cli.evaluated_models import open_export, open_models, runs_of
 from seq2seq.cli.options import (
     MODEL_OPTIONS,
     model_folders,
@@ -26,11 +25,6 @@ from seq2seq.errors import UserError
 from seq2seq.export.artifact import is_export
 
 if TYPE_CHECKING:
-    import torch
-
-    from seq2seq.config.schema import Config
-    from seq2seq.evaluation.evaluate import EvaluationResult
-    from seq2seq.models.folder import Model
     from seq2seq.text.example import Example
 
 _log = logging.getLogger(__name__)
@@ -96,7 +90,7 @@ def evaluate_command(
     search = search_options(**options)
     _refuse_early(source_file, split, record, plot)
     set_up_machine(model, machine.pop("threads"))
-    scored = _open_export if is_export(model_folders(model)[0]) else _open_models
+    scored = open_export if is_export(model_folders(model)[0]) else open_models
     config, evaluate, keep = scored(model, **machine)
     _refuse_unused(model, config, search, output, plot)
     pairs, name = _read_examples(config, source_file, target_file, split or "test")
@@ -107,7 +101,7 @@ def evaluate_command(
         if sink:
             sink.writelines(line.encode("utf-8", "replace") + b"\n" for line in result.outputs)
     if plot is not None:
-        _draw(result, _runs_of(model)[0].name, plot)
+        _draw(result, runs_of(model)[0].name, plot)
     command = command or shlex.join(["seq2seq", *sys.argv[1:]])
     try:
         keep(name, result, len(pairs), command, record)
@@ -116,48 +110,6 @@ def evaluate_command(
             click.echo(json.dumps(as_json(name, result, len(pairs))))
         else:
             print_report(name, result, len(pairs))
-
-
-def _open_models(
-    model: str, *, device: str, precision: str, batch_size: int
-) -> tuple[Config, Callable[..., EvaluationResult], Callable[..., None]]:
-    """Open models on PyTorch: their configuration, what scores them, and what records a result."""
-    from seq2seq import runtime
-    from seq2seq.evaluation.evaluate import evaluate_models
-    from seq2seq.models.folder import load_model
-
-    chosen = runtime.select_device(device)
-    dtype = runtime.select_dtype(precision, chosen)
-    models = [load_model(folder, locate_data=True) for folder in model_folders(model)]
-    evaluate = partial(evaluate_models, models, device=chosen, dtype=dtype, batch_size=batch_size)
-
-    def keep(
-        name: str, result: EvaluationResult, lines: int, command: str, record: Path | None
-    ) -> None:
-        _record(model, models, name, result, lines, command, chosen, record)
-
-    return models[0].config, evaluate, keep
-
-
-def _open_export(
-    model: str, **machine: Any
-) -> tuple[Config, Callable[..., EvaluationResult], Callable[..., None]]:
-    """Open an export, as `_open_models` opens models. Its results are not recorded: it does not say
-    which run made it."""
-    from seq2seq.decoding.load import load, load_any_config
-    from seq2seq.evaluation.evaluate import evaluate_export
-
-    def keep(
-        name: str, result: EvaluationResult, lines: int, command: str, record: Path | None
-    ) -> None:
-        if record is not None:
-            raise UserError(
-                f"--record {record}: {model} is an export; record the result of the model folder"
-            )
-
-    folders = model_folders(model)
-    evaluate = partial(evaluate_export, load(*folders, **machine))
-    return load_any_config(folders[0]), evaluate, keep
 
 
 @click.command()
@@ -234,49 +186,3 @@ def _draw(result: Any, label: str, picture: Path) -> None:
         plots.plot_confusion(result.confusion, result.names, picture)
     else:
         plots.plot_lengths({label: result.by_length}, picture)
-
-
-def _runs_of(model: str) -> list[Path]:
-    """Return the run folder around each model folder in a comma-separated list."""
-    return [folder.resolve().parent for folder in model_folders(model)]
-
-
-def _record(
-    model: str,
-    models: Sequence[Model],
-    name: str,
-    result: EvaluationResult,
-    lines: int,
-    command: str,
-    device: torch.device,
-    record: Path | None,
-) -> None:
-    """Append a row to results.jsonl in the run folder of the model, and to the file `record`.
-
-    The row of an ensemble has the name of its first member and the training time of all members.
-    """
-    from seq2seq.evaluation.result_rows import append_row, make_row
-    from seq2seq.training.run_folder import read_run_record
-
-    runs = _runs_of(model)
-    records = [read_run_record(run) for run in runs]
-    minutes = [run.minutes for run in records if run.minutes is not None]
-    row = make_row(
-        recipe=records[0].recipe,
-        variant=records[0].variant,
-        seed=models[0].config.seed,
-        split=name,
-        decoding=result.decoding,
-        scores=result.scores,
-        parameters=sum(p.numel() for member in models for p in member.network.parameters()),
-        training_minutes=sum(minutes) if len(minutes) == len(records) else None,
-        seconds=result.seconds,
-        lines=lines,
-        command=command,
-        device=device,
-        training=records[0].last_start,
-    )
-    if (runs[0] / "metrics.jsonl").exists():
-        append_row(runs[0] / "results.jsonl", row, require_clean=None)
-    if record is not None:
-        append_row(record, row, require_clean=record.resolve().parent)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from seq2seq.cli import line_io
+from seq2seq.cli.jobs import choose_jobs, open_pool
 from seq2seq.cli.options import (
     MODEL_OPTIONS,
     model_folders,
@@ -22,8 +23,10 @@ from seq2seq.cli.options import (
 if TYPE_CHECKING:
     from seq2seq.decoding.results import Translation
     from seq2seq.decoding.translator import Translator
+    from seq2seq.decoding.worker_pool import WorkerPool
 
 _WINDOW = 2048  # lines to read ahead, so that batches hold lines of similar length
+_JOB_WINDOW = 512  # the same for each of several processes, so that all have work
 
 
 def open_translator(
@@ -67,6 +70,13 @@ def open_translator(
     "line. A .jsonl file holds the attention weights between subwords. A file with another ending "
     "holds word pairs i-j (source word i, target word j, counted from 0).",
 )
+@click.option(
+    "--jobs",
+    type=click.IntRange(0),
+    default=0,
+    help="Number of processes that translate, for an export. 0 uses every core if the input is a "
+    "large file, and otherwise one process.  [default: 0]",
+)
 @with_model_options
 def translate_command(
     model: str,
@@ -75,6 +85,7 @@ def translate_command(
     n_best: int,
     scores: bool,
     alignments: Path | None,
+    jobs: int,
     **options: Any,
 ) -> None:
     """Translate the lines of the file INPUT, or of stdin, with MODEL.
@@ -95,10 +106,14 @@ def translate_command(
         source = opened.enter_context(line_io.open_source(input_file))
         sink = opened.enter_context(line_io.open_sink(output, [input_file]))
         beside = alignments and opened.enter_context(line_io.open_sink(alignments, [input_file]))
-        translator = open_translator(model, **machine)
-        if beside:
-            translator.require_attention()
-        windows = line_io.read_windows(source, _WINDOW)
+        jobs = choose_jobs(model, source, jobs, machine["threads"])
+        if jobs > 1:
+            translator: Translator | WorkerPool = open_pool(model, jobs, **machine)
+        else:
+            translator = open_translator(model, **machine)
+            if beside:
+                translator.require_attention()
+        windows = line_io.read_windows(source, _WINDOW if jobs == 1 else _JOB_WINDOW)
         advance = opened.enter_context(line_io.show_line_progress("translating", source, sink))
         results = translator.translate_windows(
             windows, search, align=beside is not None, advance=advance

@@ -222,6 +222,7 @@ class Translator:
         *,
         align: bool = False,
         advance: Advance | None = None,
+        before: int = 0,
     ) -> Iterator[LineResult]:
         """Yield the result of each line, in order. Each window is sorted by length into batches.
 
@@ -233,16 +234,20 @@ class Translator:
         advance: called after each batch with the number of lines that it finished. If a line has n
         parts, each part counts as 1/n of a line.
 
+        before: the number of lines of the input that come before the first window.
+
         Raises UserError if alignments are requested from a model without attention, with minimum
         Bayes risk or with several samples. Raises UserError if a length limit is given for a model
         of the task "aligned".
         """
         self._require_fitting(options, align)
         if isinstance(options, MinimumRiskOptions):
-            for result in self.translate_windows(windows, options.candidates, advance=advance):
+            candidates = self.translate_windows(
+                windows, options.candidates, advance=advance, before=before
+            )
+            for result in candidates:
                 yield self._rerank(result, options)
             return
-        before = 0
         for texts in windows:
             lines = self._encode(texts, first=before + 1)
             before += len(lines)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import logging
-import random
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -29,6 +28,7 @@ from seq2seq.decoding.translator import Translator
 from seq2seq.errors import UserError
 from seq2seq.evaluation.classification import classification_scores, confusion_matrix
 from seq2seq.evaluation.lengths import LengthBucket, bleu_by_length
+from seq2seq.evaluation.perplexities import language_model_scores, scores_with_shuffled_sources
 from seq2seq.evaluation.scores import Score, corpus_scores
 from seq2seq.models.perplexity_value import Perplexity
 from seq2seq.progress import show_progress, track
@@ -106,7 +106,7 @@ def evaluate_models(
         return _evaluate_labels(labeller, first.config.data, examples, name)
     if not task.has_source:
         writer = LanguageModel.from_model(first, device=device, dtype=dtype)
-        return _evaluate_language_model(writer, examples, name)
+        return _timed(lambda: language_model_scores(writer, examples, name))
 
     def measure(column: list[Example]) -> Perplexity:
         import torch
@@ -116,7 +116,7 @@ def evaluate_models(
         chosen = device or torch.device("cpu")
         return perplexity_of_examples(first, column, chosen, dtype or torch.float32)
 
-    return _evaluate_with_shuffled_sources(measure, examples)
+    return _timed(lambda: scores_with_shuffled_sources(measure, examples))
 
 
 def evaluate_export(
@@ -125,7 +125,7 @@ def evaluate_export(
     """Score an exported model on a set, with the figures of its task; name: of the set, in
     messages. Raises UserError for labels that do not fit."""
     if isinstance(model, LanguageModel):
-        return _evaluate_language_model(model, examples, name)
+        return _timed(lambda: language_model_scores(model, examples, name))
     if isinstance(model, Labeller):
         return _evaluate_labels(model, model.config.data, examples, name)
     translator = model.translator if isinstance(model, Generator) else model
@@ -138,7 +138,13 @@ def evaluate_export(
         special = {"bos": codec.target.bos, "eos": codec.target.eos}
         return measure_targets(translator.engine, ids["source"], ids["target"], **special)
 
-    return _evaluate_with_shuffled_sources(measure, examples)
+    return _timed(lambda: scores_with_shuffled_sources(measure, examples))
+
+
+def _timed(measure: Callable[[], list[Score]]) -> EvaluationResult:
+    start = time.perf_counter()
+    scores = measure()
+    return EvaluationResult(scores, time.perf_counter() - start)
 
 
 def _evaluate_translator(
@@ -182,39 +188,6 @@ def _settings(search: AnySearch) -> dict[str, object]:
         if getattr(search, name) != getattr(type(search), name)
     }
     return settings | risk | changed
-
-
-def _evaluate_language_model(
-    model: LanguageModel, examples: Sequence[Example], name: str
-) -> EvaluationResult:
-    start = time.perf_counter()
-    perplexity = model.measure((example.target for example in examples), name)
-    signature = f"{perplexity.tokens:,} tokens, state carried"
-    score = Score("perplexity", perplexity.value, signature)
-    return EvaluationResult([score], time.perf_counter() - start)
-
-
-def _evaluate_with_shuffled_sources(
-    measure: Callable[[list[Example]], Perplexity], examples: Sequence[Example]
-) -> EvaluationResult:
-    """Compute perplexity twice: with the right sources, and with the sources in a random order.
-
-    The difference shows how much the model uses the source.
-    """
-    sources, targets = _sides(examples)
-    shuffled = random.Random(1).sample(sources, len(sources))
-    start = time.perf_counter()
-    with_own_source, with_shuffled = (
-        measure(list(map(Example, column, targets))) for column in (sources, shuffled)
-    )
-    signature = f"{with_own_source.tokens:,} tokens"
-    return EvaluationResult(
-        [
-            Score("perplexity", with_own_source.value, signature),
-            Score("perplexity, sources shuffled", with_shuffled.value, signature),
-        ],
-        time.perf_counter() - start,
-    )
 
 
 def _evaluate_labels(

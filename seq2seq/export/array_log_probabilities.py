@@ -56,7 +56,8 @@ def largest_columns(values: np.ndarray, k: int) -> np.ndarray:
     ids = columns[:, None, :] + np.arange(0, width * _LAYERS, width)[:, None]  # [N, 32, k]
     rest = np.broadcast_to(np.arange(width * _LAYERS, V), (N, V - width * _LAYERS))
     ids = np.concatenate([ids.reshape(N, -1), rest], axis=1)
-    return _sorted_largest(np.take_along_axis(values, ids, axis=1), ids, k)
+    start = np.arange(0, N * V, V)[:, None]  # of each row; one flat look-up is several times faster
+    return _sorted_largest(values.ravel().take(ids + start), ids, k)
 
 
 def _sorted_largest(values: np.ndarray, ids: np.ndarray, k: int) -> np.ndarray:

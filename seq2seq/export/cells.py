@@ -17,7 +17,7 @@ from seq2seq.export.graph import GraphBuilder, to_array
 
 
 @dataclass(frozen=True)
-class Cell:
+class CellWeights:
     """The weights of one recurrent layer in one direction, cut into pieces.
 
     kind: "RNN_TANH", "RNN_RELU", "LSTM" or "GRU". size: H. of_input: [W, I] of each piece.
@@ -35,7 +35,7 @@ class Cell:
     bound: float
 
     @classmethod
-    def of_layer(cls, layer: Any, bound: float) -> Cell:
+    def of_layer(cls, layer: Any, bound: float) -> CellWeights:
         """Take the weights of a `RecurrentLayer`."""
         run = layer.run
         of_input, of_state, input_bias, state_bias = map(to_array, run.all_weights[0])
@@ -97,7 +97,7 @@ class Cell:
 
 
 def run_layer(
-    graph: GraphBuilder, cells: Sequence[Cell], gates: Sequence[Sequence[str]], zeros: str
+    graph: GraphBuilder, cells: Sequence[CellWeights], gates: Sequence[Sequence[str]], zeros: str
 ) -> list[str]:
     """Run a layer over a whole text. cells: one, or a second that reads backwards.
 

@@ -14,7 +14,7 @@ from seq2seq.export.label_engine import LabelEngine
 from seq2seq.export.onnx_engine import OnnxEngine
 from seq2seq.export.ranges import Ranges
 from seq2seq.export.reference import reference_log_probabilities
-from seq2seq.export.samples import Ids
+from seq2seq.text.codec import Ids
 
 if TYPE_CHECKING:
     from seq2seq.models.folder import Model

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from seq2seq.export.cells import Cell
+from seq2seq.export.cells import CellWeights
 from seq2seq.export.contexts import AttentionGraph, ContextGraph, SharedContextGraph
 from seq2seq.export.graph import GraphBuilder, TensorType, to_array
 from seq2seq.export.ranges import Ranges
@@ -22,7 +22,7 @@ class LayerWeights:
     """One layer of the decoder. cell: reads x alone. of_context: [W, C] of each piece, empty where
     the layer is not fed c."""
 
-    cell: Cell
+    cell: CellWeights
     of_context: list[np.ndarray]
 
 
@@ -46,7 +46,7 @@ class DecoderGraph:
 
     def _layer(self, number: int) -> LayerWeights:
         layer = self.decoder.stack.forwards[number]
-        cell = Cell.of_layer(layer, self.ranges.of_layer(layer))
+        cell = CellWeights.of_layer(layer, self.ranges.of_layer(layer))
         fed = cell.of_input[0].shape[1] - self._input_size(number)
         if not fed:
             return LayerWeights(cell, [])

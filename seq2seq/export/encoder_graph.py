@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from seq2seq.export.cells import Cell, run_layer
+from seq2seq.export.cells import CellWeights, run_layer
 from seq2seq.export.contexts import Encoded
 from seq2seq.export.graph import GraphBuilder, to_array
 from seq2seq.export.ranges import Ranges
@@ -68,7 +68,7 @@ def run_stack(
     batch = graph.op("Slice", lead, graph.ids(1), graph.ids(2))
     for number in range(len(stack.forwards)):
         layers = [part[number] for part in (stack.forwards, stack.backwards) if len(part)]
-        cells = [Cell.of_layer(layer, ranges.of_layer(layer)) for layer in layers]
+        cells = [CellWeights.of_layer(layer, ranges.of_layer(layer)) for layer in layers]
         shape = graph.op("Concat", batch, graph.ids(cells[0].size), axis=0)
         zeros = graph.op("ConstantOfShape", shape)
 

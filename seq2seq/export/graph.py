@@ -16,7 +16,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-Precision = Literal["int8", "fp32"]
+GraphPrecision = Literal["int8", "fp32"]
 
 OPSET = 17
 _IR_VERSION = 9
@@ -51,7 +51,7 @@ class GraphBuilder:
     a loop has names of its own.
     """
 
-    precision: Precision
+    precision: GraphPrecision
     prefix: str = ""
     nodes: list[onnx.NodeProto] = field(default_factory=list)
     constants: list[onnx.TensorProto] = field(default_factory=list)

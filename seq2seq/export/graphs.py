@@ -16,7 +16,7 @@ import onnx
 from seq2seq.export.contexts import Encoded
 from seq2seq.export.decoder_graph import DecoderGraph
 from seq2seq.export.encoder_graph import encode_text
-from seq2seq.export.graph import GraphBuilder, Precision, TensorType, to_array
+from seq2seq.export.graph import GraphBuilder, GraphPrecision, TensorType, to_array
 from seq2seq.export.ranges import Ranges
 from seq2seq.export.tables import Tables
 
@@ -38,7 +38,7 @@ class GraphSet:
     memory: dict[str, int | None]
 
 
-def build_graphs(model: Model, precision: Precision, ranges: Ranges) -> GraphSet:
+def build_graphs(model: Model, precision: GraphPrecision, ranges: Ranges) -> GraphSet:
     """Write the graphs of a model."""
     tables = Tables(precision)
     if model.config.task.has_target_text:

@@ -10,8 +10,8 @@ import torch
 from seq2seq.text.batching import Batch, pad_sequences
 
 if TYPE_CHECKING:
-    from seq2seq.export.samples import Ids
     from seq2seq.models.folder import Model
+    from seq2seq.text.codec import Ids
 
 
 @torch.inference_mode()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from seq2seq.errors import UserError
+from seq2seq.text.codec import Ids
 from seq2seq.text.corpus import read_examples
 
 if TYPE_CHECKING:
@@ -20,8 +21,6 @@ _log = logging.getLogger(__name__)
 _COUNT = 64
 _LONGEST = 100
 _SEED = 20261129
-
-Ids = list[list[int]]
 
 
 def sample_ids(model: Model) -> tuple[Ids, Ids]:

@@ -12,14 +12,14 @@ from dataclasses import dataclass, field
 import numpy as np
 import onnx
 
-from seq2seq.export.graph import GraphBuilder, Precision, TensorType, quantize_rows
+from seq2seq.export.graph import GraphBuilder, GraphPrecision, TensorType, quantize_rows
 
 
 @dataclass
 class Tables:
     """Collects the tables of all graphs of one model. precision: of the stored embeddings."""
 
-    precision: Precision
+    precision: GraphPrecision
     inputs: list[TensorType] = field(default_factory=list)
     _products: list[tuple[np.ndarray, np.ndarray | None, np.ndarray | None]] = field(
         default_factory=list

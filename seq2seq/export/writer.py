@@ -16,13 +16,13 @@ from seq2seq.export.sessions import import_onnxruntime
 from seq2seq.files import atomic_folder
 
 if TYPE_CHECKING:
-    from seq2seq.export.graph import Precision
+    from seq2seq.export.graph import GraphPrecision
     from seq2seq.models.folder import Model
 
 _log = logging.getLogger(__name__)
 
 
-def export_model(model: Model, folder: Path, precision: Precision) -> Difference:
+def export_model(model: Model, folder: Path, precision: GraphPrecision) -> Difference:
     """Write a model as an export and return how far it is from the model.
 
     The folder is written whole, or not at all; one that has the name already is replaced.
