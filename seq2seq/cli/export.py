@@ -28,7 +28,13 @@ _log = logging.getLogger(__name__)
     help="Number format of the matrix products. `int8` is faster and smaller, and its results do "
     "not depend on the batch. `fp32` computes what PyTorch computes.",
 )
-def export_command(model: Path, output: Path, precision: Any) -> None:
+@click.option(
+    "--shortlist",
+    is_flag=True,
+    help="Learn from the training pairs which subwords can occur in a translation, and compute "
+    "only those. This is faster, and changes some translations a little.",
+)
+def export_command(model: Path, output: Path, precision: Any, shortlist: bool) -> None:
     """Write MODEL as an export: ONNX graphs that run without PyTorch.
 
     Every command that takes a model folder also takes an export. The export is compared with MODEL,
@@ -41,7 +47,9 @@ def export_command(model: Path, output: Path, precision: Any) -> None:
 
     if output.exists() and not is_export(output):
         raise UserError(f"{output}: exists and is not an export; choose another folder")
-    difference = export_model(load_model(model, locate_data=True), output, precision)
+    difference = export_model(
+        load_model(model, locate_data=True), output, precision, shortlist=shortlist
+    )
     click.echo(
         f"wrote {output}: over {difference.tokens:,} predictions, the largest difference of a "
         f"log-probability is {difference.largest:.2g} nats, the mean divergence "

@@ -293,6 +293,9 @@ class Translator:
             raise UserError(
                 f"{len(sources)} sources and {len(targets)} targets: give every source one target"
             )
+        engine = self.engine
+        if hasattr(engine, "over_whole_vocabulary"):  # a target may leave the shortlist
+            engine = engine.over_whole_vocabulary()
         scored: dict[int, Translation] = {}
         encoded = self.codec.source_ids(sources)
         end = [] if self.task.same_length else [self.specials.eos]
@@ -300,8 +303,8 @@ class Translator:
         order = sorted(range(len(sources)), key=lambda i: (len(wanted[i]), len(encoded[i])))
         for start in range(0, len(order), self.batch_size):
             rows = order[start : start + self.batch_size]
-            state = self.engine.start([np.asarray(encoded[i], np.int64) for i in rows])
-            totals = force(self.engine, state, [wanted[i] for i in rows], self.specials.bos)
+            state = engine.start([np.asarray(encoded[i], np.int64) for i in rows])
+            totals = force(engine, state, [wanted[i] for i in rows], self.specials.bos)
             for i, total in zip(rows, totals, strict=True):
                 certain = UNKNOWN_TEXT if sources[i].strip() else ""
                 if not encoded[i] and targets[i].strip() == certain:

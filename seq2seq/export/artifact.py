@@ -30,8 +30,10 @@ CONFIG_NAME = "config.toml"
 class Export:
     """An opened export.
 
-    precision: "int8" or "fp32". rows: the names of the arrays of each row's state. memory: the
-    names of the arrays of each source, with the axis of the source's length, or None.
+    precision: "int8" or "fp32".
+    rows: the names of the arrays of each row's state.
+    memory: the names of the arrays of each source, with the axis of the source's length, or None.
+    has_shortlist: whether a step computes only the candidates of a shortlist.
     """
 
     folder: Path
@@ -40,6 +42,7 @@ class Export:
     precision: str
     rows: list[str]
     memory: dict[str, int | None]
+    has_shortlist: bool
 
     def graph(self, name: str) -> Path:
         """The path of a graph."""
@@ -108,6 +111,7 @@ def load_export(folder: Path, tasks: Sequence[Task] = ()) -> Export:
         str(manifest["precision"]),
         [str(name) for name in manifest["rows"]],
         {str(name): axis for name, axis in manifest["memory"].items()},
+        bool(manifest["shortlist"]),
     )
 
 
@@ -123,6 +127,8 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
                 raise ValueError("sha256 and memory must be objects, and rows a list")
             if values["precision"] not in ("int8", "fp32"):
                 raise ValueError("precision must be int8 or fp32")
+            if not isinstance(values["shortlist"], bool):
+                raise ValueError("shortlist must be true or false")
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror or error})") from None
     except (ValueError, KeyError, TypeError, RecursionError) as error:

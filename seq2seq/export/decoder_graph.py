@@ -9,10 +9,18 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import onnx
 
 from seq2seq.export.cells import CellWeights
 from seq2seq.export.contexts import AttentionGraph, ContextGraph, SharedContextGraph
-from seq2seq.export.graph import GraphBuilder, TensorType, to_array
+from seq2seq.export.graph import (
+    STEPS,
+    GraphBuilder,
+    GraphPrecision,
+    TensorType,
+    quantized_parts,
+    to_array,
+)
 from seq2seq.export.ranges import Ranges
 from seq2seq.export.tables import Tables
 
@@ -159,9 +167,48 @@ class DecoderGraph:
         x = graph.op("Add", x, graph.op("Gather", table, tokens))
         return graph.op("Tanh", self._spread(graph, x, shares[0]))
 
+    @property
+    def _output_bound(self) -> float:
+        return self.bounds[-1] if self.context is None else 1.0
+
     def log_probabilities(self, graph: GraphBuilder, readout: str) -> str:
         """readout [N, E] → log p [N, V]."""
-        output = self.decoder.output
-        bound = self.bounds[-1] if self.context is None else 1.0
-        logits = graph.product(readout, to_array(output.weight), to_array(output.bias), bound=bound)
+        weight, bias = to_array(self.decoder.output.weight), to_array(self.decoder.output.bias)
+        logits = graph.product(readout, weight, bias, bound=self._output_bound)
         return graph.op("LogSoftmax", logits, axis=-1)
+
+    def candidate_logits(self, graph: GraphBuilder, readout: str) -> str:
+        """readout [N, E] → logits [N, n] of the candidates, by the outputs of `candidates`."""
+        if graph.precision == "fp32":
+            return graph.op("Gemm", readout, "candidate.weight", "candidate.bias")
+        parts = [value.name for value in self.candidate_types("int8")]
+        bound = self._output_bound
+        return graph.integer_product(graph.quantize(readout, bound), parts, bound / STEPS)
+
+    def candidate_types(self, precision: GraphPrecision) -> list[TensorType]:
+        """What the graph `candidates` gives and a step reads: columns of the output layer."""
+        E = self.decoder.output.in_features
+        if precision == "fp32":
+            return [
+                TensorType("candidate.weight", np.float32, (E, "n")),
+                TensorType("candidate.bias", np.float32, ("n",)),
+            ]
+        return [
+            TensorType("candidate.weight", np.int8, (E, "n")),
+            TensorType("candidate.scale", np.float32, ("n",)),
+            TensorType("candidate.zero", np.int8, ("n",)),
+            TensorType("candidate.bias", np.int32, ("n",)),
+        ]
+
+    def candidates(self, precision: GraphPrecision) -> onnx.ModelProto:
+        """Return the graph `candidates`: ids [n] int64 → columns of the output layer."""
+        graph = GraphBuilder(precision)
+        weight, bias = to_array(self.decoder.output.weight), to_array(self.decoder.output.bias)
+        parts = {"weight": weight, "bias": bias}
+        if precision == "int8":
+            parts = quantized_parts(weight, bias, self._output_bound / STEPS)
+        types = self.candidate_types(precision)
+        for value, (name, array) in zip(types, parts.items(), strict=True):
+            rows = graph.op("Gather", graph.constant(array, name), "ids")
+            graph.rename(graph.op("Transpose", rows) if array.ndim == 2 else rows, value.name)
+        return graph.model("candidates", [TensorType("ids", np.int64, ("n",))], types)

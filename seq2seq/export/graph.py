@@ -21,7 +21,7 @@ GraphPrecision = Literal["int8", "fp32"]
 OPSET = 17
 _IR_VERSION = 9
 _MICROSOFT = "com.microsoft"
-_STEPS = 127  # of a bound, on each side of zero
+STEPS = 127  # of a bound, on each side of zero
 _ZERO = np.uint8(128)
 _WEIGHT_STEPS = 63
 
@@ -124,32 +124,30 @@ class GraphBuilder:
             if bias is None:
                 return self.op("MatMul", x, matrix)
             return self.op("Gemm", x, matrix, self.constant(bias.astype(np.float32), "bias"))
-        quantized = self._quantize(x, bound)
-        return self.quantized_product(quantized, weight, bias, step=bound / _STEPS)
+        quantized = self.quantize(x, bound)
+        return self.quantized_product(quantized, weight, bias, step=bound / STEPS)
 
     def quantized_product(
         self, x: str, weight: np.ndarray, bias: np.ndarray | None = None, *, step: float
     ) -> str:
         """x [N, I] in u8 steps around 128, weight [O, I], bias [O] → [N, O] float32."""
-        weights, scales = quantize_rows(weight, _WEIGHT_STEPS)
-        inputs = [
-            x,
-            self.constant(np.float32(step), "scale"),
-            self.constant(_ZERO, "zero"),
-            self.constant(weights.T, "weight"),
-            self.constant(scales, "scale"),
-            self.constant(np.zeros(len(scales), np.int8), "zero"),
-        ]
-        if bias is not None:
-            whole = np.rint(bias / (scales.astype(np.float64) * step))
-            inputs.append(self.constant(whole.clip(-(2**30), 2**30).astype(np.int32), "bias"))
-        return self.ops("QGemm", *inputs, outputs=1, domain=_MICROSOFT)[0]
+        names = []
+        for part, array in quantized_parts(weight, bias, step).items():
+            names.append(self.constant(array.T if part == "weight" else array, part))
+        return self.integer_product(x, names, step)
 
-    def _quantize(self, x: str, bound: float) -> str:
+    def integer_product(self, x: str, parts: Sequence[str], step: float) -> str:
+        """x [N, I] in u8 steps around 128; parts: the values that `quantized_parts` names, the
+        weight as [I, O] → [N, O] float32."""
+        weight, *rest = parts
+        first = [x, self.constant(np.float32(step), "scale"), self.constant(_ZERO, "zero"), weight]
+        return self.ops("QGemm", *first, *rest, outputs=1, domain=_MICROSOFT)[0]
+
+    def quantize(self, x: str, bound: float) -> str:
         """Return x as u8 steps of bound / 127 around 128. One x is quantised once."""
         key = x, bound
         if key not in self._quantized:
-            scale = self.constant(np.float32(bound / _STEPS), "scale")
+            scale = self.constant(np.float32(bound / STEPS), "scale")
             zero = self.constant(_ZERO, "zero")
             self._quantized[key] = self.op("QuantizeLinear", x, scale, zero)
         return self._quantized[key]
@@ -194,6 +192,19 @@ def to_array(tensor: Any) -> np.ndarray:
     """Return a torch tensor as a float32 array."""
     array: np.ndarray = tensor.detach().cpu().float().numpy()
     return array
+
+
+def quantized_parts(
+    weight: np.ndarray, bias: np.ndarray | None, step: float
+) -> dict[str, np.ndarray]:
+    """What a product in integers needs of weight [O, I] and bias [O] (or None): weight int8 [O, I],
+    scale float32 [O], zero int8 [O], and bias int32 [O]. step: of the input."""
+    weights, scales = quantize_rows(weight, _WEIGHT_STEPS)
+    parts = {"weight": weights, "scale": scales, "zero": np.zeros(len(scales), np.int8)}
+    if bias is not None:
+        whole = np.rint(bias / (scales.astype(np.float64) * step))
+        parts["bias"] = whole.clip(-(2**30), 2**30).astype(np.int32)
+    return parts
 
 
 def quantize_rows(weight: np.ndarray, steps: int) -> tuple[np.ndarray, np.ndarray]:

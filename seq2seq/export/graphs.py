@@ -38,18 +38,21 @@ class GraphSet:
     memory: dict[str, int | None]
 
 
-def build_graphs(model: Model, precision: GraphPrecision, ranges: Ranges) -> GraphSet:
-    """Write the graphs of a model."""
+def build_graphs(
+    model: Model, precision: GraphPrecision, ranges: Ranges, *, shortlist: bool = False
+) -> GraphSet:
+    """Write the graphs of a model. shortlist: a step computes the logits of given candidates
+    instead of the log-probabilities of the whole vocabulary."""
     tables = Tables(precision)
     if model.config.task.has_target_text:
-        return _writing_graphs(model, tables, ranges)
+        return _writing_graphs(model, tables, ranges, shortlist)
     from seq2seq.export.label_graph import label_graph
 
     graph = label_graph(model, tables, ranges)
     return GraphSet({"label": graph, "prepare": tables.model()}, [], {})
 
 
-def _writing_graphs(model: Model, tables: Tables, ranges: Ranges) -> GraphSet:
+def _writing_graphs(model: Model, tables: Tables, ranges: Ranges, shortlist: bool) -> GraphSet:
     network: Any = model.network
     decoder = DecoderGraph(network.decoder, model.config.context.kind, ranges)
     graphs = {}
@@ -57,7 +60,9 @@ def _writing_graphs(model: Model, tables: Tables, ranges: Ranges) -> GraphSet:
     if decoder.context is not None:
         memory = decoder.context.memory()
         graphs["encode"] = _encode_graph(model, decoder, tables, ranges)
-    graphs["step"] = _step_graph(decoder, tables, len(model.codec.target))
+    graphs["step"] = _step_graph(decoder, tables, len(model.codec.target), shortlist)
+    if shortlist:
+        graphs["candidates"] = decoder.candidates(tables.precision)
     graphs["prepare"] = tables.model()
     axes = {value.name: value.shape.index("S") if "S" in value.shape else None for value in memory}
     return GraphSet(graphs, [state.name for state in decoder.states], axes)
@@ -102,13 +107,20 @@ def _encode(
     return Encoded("", 1.0, graph.op("Tanh", summary), "", None)
 
 
-def _step_graph(decoder: DecoderGraph, tables: Tables, size: int) -> onnx.ModelProto:
+def _step_graph(
+    decoder: DecoderGraph, tables: Tables, size: int, shortlist: bool
+) -> onnx.ModelProto:
     graph, before = GraphBuilder(tables.precision), len(tables.inputs)
     memory, attends = _step_memory(decoder)
     names = {value.name: value.name for value in memory}
     readout, after, weights = decoder.step(graph, tables, "tokens", names)
-    graph.rename(decoder.log_probabilities(graph, readout), "log_probabilities")
-    outputs = [TensorType("log_probabilities", np.float32, ("N", size))]
+    if shortlist:
+        graph.rename(decoder.candidate_logits(graph, readout), "logits")
+        outputs = [TensorType("logits", np.float32, ("N", "n"))]
+        memory = [*memory, *decoder.candidate_types(tables.precision)]
+    else:
+        graph.rename(decoder.log_probabilities(graph, readout), "log_probabilities")
+        outputs = [TensorType("log_probabilities", np.float32, ("N", size))]
     for value, state in zip(after, decoder.states, strict=True):
         graph.rename(value, f"next.{state.name}")
         outputs.append(TensorType(f"next.{state.name}", np.float32, state.shape))

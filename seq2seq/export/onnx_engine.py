@@ -5,6 +5,7 @@ Letters: B sources, N rows, S source length, V vocabulary.
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -15,10 +16,22 @@ import numpy as np
 from seq2seq.errors import UserError
 from seq2seq.export.array_log_probabilities import ArrayLogProbabilities
 from seq2seq.export.artifact import Export
+from seq2seq.export.candidates import CandidateLogProbabilities, normalize_allowed
 from seq2seq.export.sessions import Session
+from seq2seq.export.shortlist import Shortlist, union
 from seq2seq.export.token_tables import TokenTables
 
 _PREFIX = "next."
+_ALLOWED = "allowed"  # in a state's memory: which candidates each source allows
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """The tokens of a search. ids: [n] int64, sorted. parts: their columns of the output layer, as
+    inputs of a step."""
+
+    ids: np.ndarray
+    parts: dict[str, np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -27,12 +40,14 @@ class MemberState:
 
     rows: arrays [N, H], in the order of `Export.rows`. memory: arrays with a row per source.
     rows_per_source: how many rows belong to each source, side by side. position: steps so far.
+    candidates: the tokens that the search may write, of a model with a shortlist.
     """
 
     rows: list[np.ndarray]
     memory: dict[str, np.ndarray]
     rows_per_source: int = 1
     position: int = 0
+    candidates: Candidates | None = None
 
     def select(self, rows: np.ndarray) -> MemberState:
         """Return the state whose row i is the present row rows[i]; rows [M] int64.
@@ -52,7 +67,7 @@ class MemberState:
         memory, size = self.memory, len(next(iter(self.memory.values())))
         if len(sources) != size or (sources != np.arange(size)).any():
             memory = {name: part[sources] for name, part in memory.items()}
-        return MemberState(picked, memory, each, self.position)
+        return replace(self, rows=picked, memory=memory, rows_per_source=each)
 
 
 class ExportedModel:
@@ -67,6 +82,11 @@ class ExportedModel:
         if export.memory:
             self._encode = Session(export.graph("encode"))
             self._encode_tables = TokenTables(prepare, self._encode)
+        self._choose: Session | None = None
+        if export.has_shortlist:
+            self._choose = Session(export.graph("candidates"))
+            sizes = len(export.codec.source), len(export.codec.target)
+            self.shortlist = Shortlist.load(export.folder, sizes)
         self._after = [_PREFIX + name for name in export.rows]
         self._masked = "mask" in self._step.inputs
 
@@ -127,12 +147,23 @@ class ExportedModel:
         feeds: dict[str, Any] = {"tokens": tokens, **self._step_tables.arrays}
         feeds.update(zip(self.export.rows, state.rows, strict=True))
         for name, part in state.memory.items():
+            if name == _ALLOWED:
+                continue
             feeds[name] = part
             if not self._masked and self.export.memory[name] is not None:
                 feeds[name] = _at_position(part, state.position)
-        wanted = "weights" if attention else "log_probabilities"
+        if state.candidates:
+            feeds.update(state.candidates.parts)
+        scores = "logits" if state.candidates else "log_probabilities"
+        wanted = "weights" if attention else scores
         values, *rows = self._step.run(feeds, [wanted, *self._after])
         return values, replace(state, rows=rows, position=state.position + 1)
+
+    def choose(self, ids: np.ndarray) -> Candidates:
+        """The columns of the output layer for some tokens. ids: [n] int64, sorted."""
+        assert self._choose is not None
+        values = self._choose.run({"ids": ids})
+        return Candidates(ids, dict(zip(self._choose.outputs, values, strict=True)))
 
     @property
     def attends(self) -> bool:
@@ -159,10 +190,31 @@ class OnnxEngine:
                 )
         self.members = [ExportedModel(export) for export in exports]
         self.needs_equal_lengths = any(export.precision == "int8" for export in exports)
+        if len({export.has_shortlist for export in exports}) > 1:
+            raise UserError("an ensemble has exports with a shortlist alone, or without one")
+        self._size = len(exports[0].codec.target)
+        self._has_shortlist, self._whole = exports[0].has_shortlist, False
+
+    def over_whole_vocabulary(self) -> OnnxEngine:
+        """Return the engine without its shortlist, to score given targets."""
+        engine = copy.copy(self)
+        engine._whole = True
+        return engine
 
     def start(self, sources: Sequence[np.ndarray]) -> list[MemberState]:
-        """The state before the first token: see `Engine.start`."""
-        return [member.start(sources) for member in self.members]
+        """The state before the first token: see `Engine.start`. In an ensemble, the shortlist of
+        the first model counts."""
+        states = [member.start(sources) for member in self.members]
+        if not self._has_shortlist:
+            return states
+        if self._whole:
+            ids, mask = np.arange(self._size), np.zeros((len(sources), self._size), np.float32)
+        else:
+            ids, mask = union([self.members[0].shortlist.allowed(ids) for ids in sources])
+        return [
+            replace(state, candidates=member.choose(ids), memory={**state.memory, _ALLOWED: mask})
+            for member, state in zip(self.members, states, strict=True)
+        ]
 
     def step(
         self, state: list[MemberState], tokens: np.ndarray
@@ -171,12 +223,19 @@ class OnnxEngine:
         results = [
             member.step(part, tokens) for member, part in zip(self.members, state, strict=True)
         ]
-        log_p = results[0][0]
-        if len(results) > 1:
-            for values, _ in results[1:]:
+        arrays = [values for values, _ in results]
+        if self._has_shortlist:
+            mask = state[0].memory[_ALLOWED]
+            arrays = [normalize_allowed(values, mask) for values in arrays]
+        log_p = arrays[0]
+        if len(arrays) > 1:
+            for values in arrays[1:]:
                 log_p = np.logaddexp(log_p, values)
-            log_p = log_p - np.float32(math.log(len(results)))
-        return ArrayLogProbabilities(log_p), [following for _, following in results]
+            log_p = log_p - np.float32(math.log(len(arrays)))
+        following = [after for _, after in results]
+        if state[0].candidates:
+            return CandidateLogProbabilities(log_p, state[0].candidates.ids, self._size), following
+        return ArrayLogProbabilities(log_p), following
 
     def select(self, state: list[MemberState], rows: np.ndarray) -> list[MemberState]:
         """These rows of each member's state: see `Engine.select`."""

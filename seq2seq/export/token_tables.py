@@ -23,8 +23,13 @@ class TokenTables:
         self._known = np.zeros(size, bool)
 
     def require(self, tokens: np.ndarray) -> None:
-        """Compute the rows of those tokens that were not met before. tokens: int64, any shape."""
-        new = tokens[~self._known[tokens]]
+        """Compute the rows of those tokens that were not met before.
+
+        tokens: int64, any shape. The end behind a label, and the numbers of a vector, are no rows
+        of a table.
+        """
+        inside = tokens[(tokens >= 0) & (tokens < len(self._known))]
+        new = inside[~self._known[inside]]
         if not len(new):
             return
         ids = np.unique(new)

@@ -13,6 +13,7 @@ from seq2seq.export.artifact import CONFIG_NAME, load_export, write_export_manif
 from seq2seq.export.check import Difference, compare, measure_ranges
 from seq2seq.export.samples import sample_ids
 from seq2seq.export.sessions import import_onnxruntime
+from seq2seq.export.shortlist import learn_shortlist
 from seq2seq.files import atomic_folder
 
 if TYPE_CHECKING:
@@ -22,9 +23,13 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 
-def export_model(model: Model, folder: Path, precision: GraphPrecision) -> Difference:
+def export_model(
+    model: Model, folder: Path, precision: GraphPrecision, *, shortlist: bool = False
+) -> Difference:
     """Write a model as an export and return how far it is from the model.
 
+    shortlist: learn which target tokens belong to a source, and write their table. The comparison
+    is made over the whole vocabulary.
     The folder is written whole, or not at all; one that has the name already is replaced.
     Raises UserError if the difference exceeds the bound, if the model cannot be exported, and if
     the packages for ONNX are missing.
@@ -45,14 +50,22 @@ def export_model(model: Model, folder: Path, precision: GraphPrecision) -> Diffe
     network, config = model.network.eval(), model.config
     sources, targets = sample_ids(model)
     ranges = measure_ranges(model, sources, targets)
-    built = build_graphs(model, precision, ranges)
+    lists = learn_shortlist(model) if shortlist else None
+    built = build_graphs(model, precision, ranges, shortlist=shortlist)
     named = config.model_copy(update={"data": name_data(config.data)})
     with atomic_folder(folder) as aside:
         (aside / CONFIG_NAME).write_text(toml.dump_config(named), encoding="utf-8")
         model.codec.save(aside)
         for name, graph in built.graphs.items():
             (aside / f"{name}.onnx").write_bytes(graph.SerializeToString())
-        manifest = {"precision": precision, "rows": built.rows, "memory": built.memory}
+        if lists:
+            lists.save(aside)
+        manifest = {
+            "precision": precision,
+            "rows": built.rows,
+            "memory": built.memory,
+            "shortlist": shortlist,
+        }
         write_export_manifest(aside, manifest)
         difference = compare(model, load_export(aside), sources, targets)
         difference.require_small(precision)
