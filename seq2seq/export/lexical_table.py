@@ -23,9 +23,8 @@ def learn_lexical_table(pairs: Iterable[Pair], sizes: tuple[int, int], best: int
     pairs: ids of source and target; at most 100,000 of them are read. sizes: V of both sides. Where
     a source token was seen with fewer target tokens, the row ends with -1.
     """
-    kept = [
-        pair for pair in islice(pairs, _PAIRS) if 0 < len(pair[0]) * len(pair[1]) <= _LONGEST**2
-    ]
+    links_of = ((len(source) * len(target), source, target) for source, target in pairs)
+    kept = [pair for count, *pair in islice(links_of, _PAIRS) if 0 < count <= _LONGEST**2]
     sources = [np.asarray(source, np.int64) for source, _ in kept]
     targets = [np.asarray(target, np.int64) for _, target in kept]
     # A link joins a source position and a target position of one pair.
