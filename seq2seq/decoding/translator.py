@@ -293,9 +293,7 @@ class Translator:
             raise UserError(
                 f"{len(sources)} sources and {len(targets)} targets: give every source one target"
             )
-        engine = self.engine
-        if hasattr(engine, "over_whole_vocabulary"):  # a target may leave the shortlist
-            engine = engine.over_whole_vocabulary()
+        engine = self.scoring_engine
         scored: dict[int, Translation] = {}
         encoded = self.codec.source_ids(sources)
         end = [] if self.task.same_length else [self.specials.eos]
@@ -312,6 +310,12 @@ class Translator:
                 length = max(1, len(wanted[i]))
                 scored[i] = Translation(targets[i], total, total / length**length_penalty)
         return [scored[i] for i in range(len(sources))]
+
+    @property
+    def scoring_engine(self) -> Engine[Any]:
+        """The engine for given targets, which may hold tokens that a shortlist leaves out."""
+        engine: Engine[Any] = getattr(self.engine, "over_whole_vocabulary", lambda: self.engine)()
+        return engine
 
     def require_attention(self) -> None:
         """Raise UserError if a model has no attention, because it cannot give alignments."""

@@ -136,7 +136,7 @@ def evaluate_export(
     def measure(column: list[Example]) -> Perplexity:
         ids = codec.encode(column)
         special = {"bos": codec.target.bos, "eos": codec.target.eos}
-        return measure_targets(translator.engine, ids["source"], ids["target"], **special)
+        return measure_targets(translator.scoring_engine, ids["source"], ids["target"], **special)
 
     return _timed(lambda: scores_with_shuffled_sources(measure, examples))
 
