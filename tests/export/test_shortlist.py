@@ -1,4 +1,4 @@
-"""The shortlist: learned from pairs, exact in every batch, and never in the way of given targets."""
+"""The shortlist: learned from pairs, exact in every batch, not used for given targets."""
 
 from __future__ import annotations
 
