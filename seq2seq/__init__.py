@@ -35,6 +35,7 @@ __all__ = [
     "ValidationRow",
     "__version__",
     "load",
+    "plot_curves",
     "train",
 ]
 
@@ -54,6 +55,7 @@ if TYPE_CHECKING:
     from seq2seq.decoding.tagger import Tagger
     from seq2seq.decoding.translator import Translator
     from seq2seq.errors import UserError
+    from seq2seq.evaluation.plots import plot_curves
     from seq2seq.training.callbacks import (
         Callback,
         StopTraining,
@@ -79,6 +81,7 @@ else:
         "decoding.tagger": ("Tagger",),
         "decoding.translator": ("Translator",),
         "errors": ("UserError",),
+        "evaluation.plots": ("plot_curves",),
         "training.callbacks": ("Callback", "StopTraining", "TrainingRow", "ValidationRow"),
         "training.run_training": ("TrainingResult",),
         "training.train": ("train",),

@@ -13,6 +13,10 @@ class UserError(Exception):
     unexpected exception of another type is a bug, so the command line shows its traceback.
     """
 
+    def _render_traceback_(self) -> list[str]:
+        """Return what IPython shows instead of a traceback: the message."""
+        return [f"UserError: {self}"]
+
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Return a hint such as ``; did you mean 'hidden'?``, or "" if no known name is similar."""

@@ -10,6 +10,8 @@ from typing import TextIO
 
 import click
 
+from seq2seq import __version__
+
 _log = logging.getLogger(__name__)
 _PACKAGE = logging.getLogger("seq2seq")
 _CHATTY = ("datasets", "httpx", "fsspec", "sacrebleu")
@@ -72,15 +74,13 @@ class _Verbosity(click.Option):
         _PACKAGE.setLevel(self.level)
         if self.level > logging.INFO:  # --quiet silences other packages too
             logging.getLogger().setLevel(self.level)
-        _log.debug("Python %s, %s", platform.python_version(), ", ".join(map(_release, _NAMED)))
-
-
-_NAMED = ("seq2seq", "torch", "sentencepiece", "sacrebleu")
+        releases = ", ".join(map(_release, ("torch", "sentencepiece", "sacrebleu")))
+        _log.debug("Python %s, seq2seq %s, %s", platform.python_version(), __version__, releases)
 
 
 def _release(package: str) -> str:
-    """Return the name and version of an installed package."""
+    """Return the name and version of a package."""
     try:
         return f"{package} {version(package)}"
-    except PackageNotFoundError:  # seq2seq may run from its sources without being installed
-        return package
+    except PackageNotFoundError:
+        return f"{package} not installed"

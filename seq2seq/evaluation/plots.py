@@ -21,17 +21,21 @@ if TYPE_CHECKING:
 Points = list[tuple[float, float]]
 
 
-def plot_curves(metrics: Path, picture: Path) -> None:
-    """Plot the metrics.jsonl of a run: losses on the left, a quality metric on the right.
+def plot_curves(run: str | Path, picture: str | Path | None = None) -> Figure:
+    """Plot the learning curves of a run: losses on the left, a quality metric on the right.
 
     The losses are in nats per token. The quality metric is validation BLEU. If a run has no BLEU,
     it is accuracy or else perplexity. The point of the best checkpoint is marked with its value.
     Missing and non-finite values are left out. An incomplete last line is ignored because the run
     may still be writing it.
 
-    Raises UserError if `metrics` cannot be read, has no finite loss, or has a malformed row (the
-    message names the file and line), or if the ending of `picture` is not png, svg or pdf.
+    run: The run folder, or its metrics.jsonl. picture: The file to write the plot to, if any.
+    Returns the figure, which a notebook with `%matplotlib inline` shows.
+
+    Raises UserError if metrics.jsonl cannot be read, has no finite loss, or has a malformed row
+    (the message names the file and line), or if the ending of `picture` is not png, svg or pdf.
     """
+    metrics = Path(run) / "metrics.jsonl" if Path(run).is_dir() else Path(run)
     rows = read_jsonl(metrics, growing=True)
     train = _points(metrics, rows, "train", "loss")
     valid = _points(metrics, rows, "valid", "loss")
@@ -43,7 +47,7 @@ def plot_curves(metrics: Path, picture: Path) -> None:
     if not (train or valid):
         raise UserError(
             f"{metrics}: nothing to plot: no row of kind 'train' or 'valid' has a finite loss; "
-            "train longer, or give the metrics.jsonl of another run"
+            "train longer, or give another run"
         )
     figure = new_figure(width=9.6 if quality else 5.4)
     panels = figure.subplots(1, 2 if quality else 1, squeeze=False, sharex=True)[0]
@@ -62,7 +66,9 @@ def plot_curves(metrics: Path, picture: Path) -> None:
         _updates(panel)
         _from_zero(panel)
     _name_ends(figure, left, [(name, points[-1][1], c) for name, points, c in losses if points])
-    save_figure(figure, picture)
+    if picture is not None:
+        save_figure(figure, Path(picture))
+    return figure
 
 
 def plot_confusion(counts: np.ndarray, names: Sequence[str], picture: Path) -> None:
