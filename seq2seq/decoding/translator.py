@@ -233,8 +233,7 @@ class Translator:
         align: add the alignment to the best translation of each line.
         advance: called after each batch with the number of lines that it finished. If a line has n
         parts, each part counts as 1/n of a line.
-
-        before: the number of lines of the input that come before the first window.
+        before: the number of input lines before the first window.
 
         Raises UserError if alignments are requested from a model without attention, with minimum
         Bayes risk or with several samples. Raises UserError if a length limit is given for a model
@@ -242,10 +241,8 @@ class Translator:
         """
         self._require_fitting(options, align)
         if isinstance(options, MinimumRiskOptions):
-            candidates = self.translate_windows(
-                windows, options.candidates, advance=advance, before=before
-            )
-            for result in candidates:
+            plain = options.candidates
+            for result in self.translate_windows(windows, plain, advance=advance, before=before):
                 yield self._rerank(result, options)
             return
         for texts in windows:

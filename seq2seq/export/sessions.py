@@ -56,6 +56,6 @@ def import_onnxruntime() -> Any:
     except ImportError:
         raise UserError(
             "an exported model needs ONNX Runtime, which is not installed: run "
-            "pip install 'seq2seq[onnx]'"
+            "pip install 'seq2seq-rnn[onnx]'"
         ) from None
     return onnxruntime

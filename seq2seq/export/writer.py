@@ -23,6 +23,19 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 
+def _vocabulary(model: Model) -> dict[str, object]:
+    """What a program must know of the tokens to search without the tokenizer."""
+    source, target = model.codec.source, model.codec.target
+    return {
+        "source": len(source),
+        "target": len(target),
+        "source_eos": source.eos,
+        "bos": target.bos,
+        "eos": target.eos,
+        "forbidden": [target.pad, target.unk, target.bos],
+    }
+
+
 def export_model(
     model: Model, folder: Path, precision: GraphPrecision, *, shortlist: bool = False
 ) -> Difference:
@@ -40,7 +53,7 @@ def export_model(
     except ImportError as error:
         raise UserError(
             f"exporting needs the package {error.name}, which is not installed: run "
-            "pip install 'seq2seq[onnx]'"
+            "pip install 'seq2seq-rnn[onnx]'"
         ) from None
     if model.config.decoder.bidirectional:
         raise UserError(
@@ -65,6 +78,7 @@ def export_model(
             "rows": built.rows,
             "memory": built.memory,
             "shortlist": shortlist,
+            "vocabulary": _vocabulary(model),
         }
         write_export_manifest(aside, manifest)
         difference = compare(model, load_export(aside), sources, targets)
