@@ -20,6 +20,7 @@ from seq2seq.config.schema import Config
 from seq2seq.errors import UserError
 from seq2seq.tasks import Task
 from seq2seq.text.codec import Codec
+from seq2seq.text.labels import LabelSet
 
 EXPORT_FORMAT = 1
 MANIFEST_NAME = "export.json"
@@ -43,6 +44,13 @@ class Export:
     rows: list[str]
     memory: dict[str, int | None]
     has_shortlist: bool
+
+    @property
+    def table_size(self) -> int:
+        """The size of the largest set of ids: tokens of a side, or labels."""
+        labels = self.codec.labels
+        classes = len(labels) if isinstance(labels, LabelSet) else 0
+        return max(len(self.codec.source), len(self.codec.target), classes)
 
     def graph(self, name: str) -> Path:
         """The path of a graph."""

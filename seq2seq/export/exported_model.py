@@ -72,11 +72,11 @@ class ExportedModel:
         self.export, self.eos = export, export.codec.source.eos
         prepare = Session(export.graph("prepare"))
         self._step = Session(export.graph("step"))
-        self._step_tables = TokenTables(prepare, self._step)
+        self._step_tables = TokenTables(prepare, self._step, export.table_size)
         self._encode: Session | None = None
         if export.memory:
             self._encode = Session(export.graph("encode"))
-            self._encode_tables = TokenTables(prepare, self._encode)
+            self._encode_tables = TokenTables(prepare, self._encode, export.table_size)
         self._choose: Session | None = None
         if export.has_shortlist:
             self._choose = Session(export.graph("candidates"))

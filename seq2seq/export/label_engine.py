@@ -20,7 +20,7 @@ class LabelEngine:
     def __init__(self, export: Export) -> None:
         """Raises UserError as `Session` does."""
         self._label = Session(export.graph("label"))
-        self._tables = TokenTables(Session(export.graph("prepare")), self._label)
+        self._tables = TokenTables(Session(export.graph("prepare")), self._label, export.table_size)
         self._words, self._eos = export.config.task.labels_each_word, export.codec.source.eos
 
     def log_probabilities(self, texts: Sequence[Sequence[int]]) -> list[np.ndarray]:

@@ -29,10 +29,10 @@ class Tables:
         self, vectors: np.ndarray, weight: np.ndarray | None, bias: np.ndarray | None = None
     ) -> str:
         """vectors [V, E], weight [W, E] (None: the vectors themselves), bias [W] → the name of the
-        table [V, W] float32, an input of the graph that looks it up."""
+        table [T, W] float32, an input of the graph that looks it up; T is at least V."""
         name = f"table.{len(self.inputs)}"
         width = vectors.shape[1] if weight is None else len(weight)
-        self.inputs.append(TensorType(name, np.float32, (len(vectors), width)))
+        self.inputs.append(TensorType(name, np.float32, ("T", width)))
         self._products.append((vectors, weight, bias))
         return name
 

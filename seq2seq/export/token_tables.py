@@ -14,13 +14,15 @@ from seq2seq.export.sessions import Session
 class TokenTables:
     """The tables that one graph looks up. arrays: [V, W] float32, by name."""
 
-    def __init__(self, prepare: Session, graph: Session) -> None:
-        """prepare: computes rows of tables. graph: has the tables among its inputs."""
+    def __init__(self, prepare: Session, graph: Session, size: int) -> None:
+        """prepare: computes rows of tables. graph: has the tables among its inputs. size: V, of the
+        larger vocabulary."""
         self._prepare = prepare
         self._names = [name for name in prepare.outputs if name in graph.inputs]
-        self.arrays = {name: np.zeros(graph.shape(name), np.float32) for name in self._names}
-        size = max((len(array) for array in self.arrays.values()), default=0)
-        self._known = np.zeros(size, bool)
+        self.arrays = {
+            name: np.zeros((size, graph.shape(name)[1]), np.float32) for name in self._names
+        }
+        self._known = np.zeros(size if self._names else 0, bool)
 
     def require(self, tokens: np.ndarray) -> None:
         """Compute the rows of those tokens that were not met before.
