@@ -20,43 +20,56 @@ from seq2seq.export.lexical_table import Pair, learn_lexical_table
 if TYPE_CHECKING:
     from seq2seq.models.folder import Model
 
-_FILE = "shortlist.npy"
+_TABLE, _FREQUENT_TOKENS = "shortlist.npy", "frequent.npy"
 _FREQUENT = 128
 _BEST = 24  # per source token
 
 
 @dataclass(frozen=True)
 class Shortlist:
-    """table: [V source + 1, n] int32, the target tokens of each source token, then -1. The last row
-    holds the most frequent target tokens, for every source."""
+    """table: [V source, n] int32, the target tokens of each source token, then -1. frequent: [m]
+    int32, the target tokens that every source allows."""
 
     table: np.ndarray
+    frequent: np.ndarray
 
     def allowed(self, source: np.ndarray) -> np.ndarray:
-        """The target tokens for a source, sorted. source: ids without EOS."""
-        tokens = np.unique(np.concatenate([self.table[source].ravel(), self.table[-1]]))
+        """Return the target tokens for a source, sorted. source: ids without EOS."""
+        tokens = np.unique(np.concatenate([self.table[source].ravel(), self.frequent]))
         return tokens[np.searchsorted(tokens, 0) :]
 
     def save(self, folder: Path) -> None:
-        """Write the table into the folder of an export."""
-        np.save(folder / _FILE, self.table, allow_pickle=False)
+        """Write both arrays into the folder of an export."""
+        np.save(folder / _TABLE, self.table, allow_pickle=False)
+        np.save(folder / _FREQUENT_TOKENS, self.frequent, allow_pickle=False)
 
     @classmethod
     def load(cls, folder: Path, sizes: tuple[int, int]) -> Shortlist:
-        """Read the table of an export. sizes: the vocabularies of source and target. Raises
-        UserError if the table does not fit them."""
-        path = folder / _FILE
-        try:
-            table = np.load(path, allow_pickle=False)
-        except (OSError, ValueError, EOFError) as error:
-            raise UserError(f"{path}: cannot be read as a table of numbers ({error})") from None
-        fits = table.ndim == 2 and table.dtype == np.int32 and len(table) == sizes[0] + 1
-        if not fits or table.min(initial=0) < -1 or table.max(initial=0) >= sizes[1]:
+        """Read the arrays of an export. sizes: the vocabularies of source and target. Raises
+        UserError if they do not fit."""
+        table = _read(folder / _TABLE, 2, sizes[1])
+        frequent = _read(folder / _FREQUENT_TOKENS, 1, sizes[1])
+        if len(table) != sizes[0]:
             raise UserError(
-                f"{path}: the shortlist does not fit the vocabulary of {sizes[0]} source and "
-                f"{sizes[1]} target tokens: export the model again"
+                f"{folder / _TABLE}: the shortlist has {len(table)} source tokens, but the "
+                f"vocabulary has {sizes[0]}: export the model again"
             )
-        return cls(table)
+        return cls(table, frequent)
+
+
+def _read(path: Path, axes: int, size: int) -> np.ndarray:
+    """Read tokens that must be below `size`."""
+    try:
+        tokens: np.ndarray = np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise UserError(f"{path}: cannot be read as a table of numbers ({error})") from None
+    fits = tokens.ndim == axes and tokens.dtype == np.int32
+    if not fits or tokens.min(initial=0) < -1 or tokens.max(initial=0) >= size:
+        raise UserError(
+            f"{path}: the shortlist does not fit the target vocabulary of {size} tokens: export "
+            "the model again"
+        )
+    return tokens
 
 
 def learn_shortlist(model: Model) -> Shortlist:
@@ -72,14 +85,12 @@ def learn_shortlist(model: Model) -> Shortlist:
     counts: Counter[int] = Counter()
     sizes = len(codec.source), len(codec.target)
     best = learn_lexical_table(_counted(model, counts), sizes, _BEST)
-    width = max(_FREQUENT + 1, _BEST + 1)
-    table = np.full((sizes[0] + 1, width), -1, np.int32)
-    table[:-1, :_BEST] = best
+    table = np.full((sizes[0], _BEST + 1), -1, np.int32)
+    table[:, :_BEST] = best
     if codec.source == codec.target:  # names and numbers are often copied
-        table[:-1, _BEST] = np.arange(sizes[0])
+        table[:, _BEST] = np.arange(sizes[0])
     frequent = [codec.target.eos, *(token for token, _ in counts.most_common(_FREQUENT))]
-    table[-1, : len(frequent)] = frequent
-    return Shortlist(table)
+    return Shortlist(table, np.array(frequent, np.int32))
 
 
 def _counted(model: Model, counts: Counter[int]) -> Iterable[Pair]:

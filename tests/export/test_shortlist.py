@@ -90,9 +90,11 @@ def test_given_targets_may_leave_the_shortlist(export, attending) -> None:
 
 
 def test_a_shortlist_that_does_not_fit_is_refused(tmp_path) -> None:
-    Shortlist(np.full((4, 2), -1, np.int32)).save(tmp_path)
-    with pytest.raises(UserError, match="does not fit the vocabulary of 9 source"):
+    Shortlist(np.full((3, 2), 8, np.int32), np.array([1], np.int32)).save(tmp_path)
+    with pytest.raises(UserError, match="has 3 source tokens, but the vocabulary has 9"):
         Shortlist.load(tmp_path, (9, 9))
+    with pytest.raises(UserError, match="does not fit the target vocabulary of 5 tokens"):
+        Shortlist.load(tmp_path, (3, 5))
     (tmp_path / "shortlist.npy").write_bytes(b"nothing")
     with pytest.raises(UserError, match="cannot be read as a table"):
         Shortlist.load(tmp_path, (3, 9))
