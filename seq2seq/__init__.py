@@ -4,9 +4,10 @@
 >>> translator = seq2seq.Translator.load("runs/quickstart/base/model")
 >>> translator.translate(["The baker buys fresh bread."])
 
-This module is the public interface. `train` trains a model, `load` opens a trained model, and each
-task has its own class. A wrong value or file raises `UserError`, and an argument of the wrong type
-raises TypeError. The message is one line that says what is wrong and what to do.
+This module is the public interface. `train` trains a model. `load` loads a trained model and
+returns an object of the class for its task, such as `Translator`. A wrong value or file raises
+`UserError`. An argument of the wrong type raises TypeError. The message of both errors is one line
+that says what is wrong and what to do.
 """
 
 from __future__ import annotations

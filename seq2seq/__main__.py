@@ -1,4 +1,4 @@
-"""The command line as a module: `python -m seq2seq` and `torchrun -m seq2seq`."""
+"""Start the command line with `python -m seq2seq` or `torchrun -m seq2seq`."""
 
 from seq2seq.cli import main
 

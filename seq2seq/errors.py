@@ -1,4 +1,4 @@
-"""The exception for mistakes of the user, and spelling hints for error messages."""
+"""The exception `UserError` for mistakes of the user, and spelling hints for error messages."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from collections.abc import Iterable
 class UserError(Exception):
     """A mistake that the user can fix. The message says what is wrong, where, and what to do.
 
-    The command line prints the message on one line, without a traceback, and exits with code 2. An
-    unexpected exception of another type is a bug, so the command line shows its traceback.
+    The command line prints the message on one line, without a traceback, and exits with code 2. Any
+    other exception is a bug, and the command line shows the traceback.
     """
 
     def _render_traceback_(self) -> list[str]:

@@ -18,7 +18,10 @@ from seq2seq.errors import UserError
 
 
 def _sync(path: Path) -> None:
-    """Flush a file or folder to the disk (fsync), so that its content is there before a rename."""
+    """Flush a file or folder to the disk (fsync).
+
+    After a rename of the file or folder, even a power failure then leaves the content complete.
+    """
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -27,13 +30,13 @@ def _sync(path: Path) -> None:
 
 
 def _temporary_path(path: Path) -> Path:
-    """Return a hidden temporary path beside `path`, unique to this host and process."""
+    """Return a hidden path in the same folder as `path` that no other process uses."""
     return path.with_name(f".{path.name}.{os.uname().nodename}-{os.getpid()}.part")
 
 
 @contextmanager
 def atomic_file(path: Path) -> Iterator[Path]:
-    """Yield a temporary path to write to, and rename it to `path` when the block succeeds.
+    """Yield a temporary path to write to. Rename the file to `path` when the `with` block succeeds.
 
     If the block raises an exception, the temporary file is deleted and `path` stays unchanged. If
     `path` is a symbolic link, the target of the link is replaced and the link is kept.
@@ -51,7 +54,7 @@ def atomic_file(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def atomic_folder(path: Path) -> Iterator[Path]:
-    """Yield a temporary folder to fill, and rename it to `path` when the block succeeds.
+    """Yield a temporary folder to fill. Rename the folder to `path` when the `with` block succeeds.
 
     An existing folder `path` is replaced as a whole. If the block raises an exception, the
     temporary folder is deleted and `path` stays unchanged.
@@ -79,7 +82,7 @@ def atomic_folder(path: Path) -> Iterator[Path]:
 def _swap(path: Path, target: Path) -> None:
     """Exchange two folders in one atomic step, so that both names exist at every moment.
 
-    Where the system cannot do this, rename in several steps instead.
+    If the system cannot do this, rename the folders one after the other.
     """
     rename = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
     here, exchange = -100, 2  # AT_FDCWD, RENAME_EXCHANGE
@@ -99,7 +102,7 @@ def _swap(path: Path, target: Path) -> None:
 def finish_interrupted_swap(folder: Path) -> None:
     """Clean up after a process that was killed while it replaced something in `folder`.
 
-    The old version gets its name back if the new version is missing. Otherwise it is deleted.
+    If the new version is missing, restore the old version. Otherwise delete the old version.
     """
     for old in folder.glob(".*.old"):
         path = folder / old.name[1:].rsplit(".", 2)[0]
@@ -110,7 +113,7 @@ def finish_interrupted_swap(folder: Path) -> None:
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Write `content` to a file. Until this succeeds, the file keeps its old content.
+    """Write `content` to a file. The file keeps its old content until the write is complete.
 
     Raises UserError if the file cannot be written (no such folder, no permission, disk full).
     """
@@ -122,17 +125,18 @@ def write_atomically(path: Path, content: bytes) -> None:
 
 
 def append_line(path: Path, line: str) -> None:
-    """Append a whole line to a file, or nothing at all. A missing file is created.
+    """Append a line to a file. A missing file is created. If the write fails, nothing is appended.
 
-    The line is a single write in append mode, so lines from two programs do not mix. It is on the
-    disk when this function returns.
+    The line is written in a single call in append mode, so lines from two programs do not mix. When
+    this function returns, the line is on the disk.
 
     Args:
         path: The file.
         line: The text to append, without a newline.
 
-    Raises UserError if the file cannot be written, or if its last line has no newline because an
-    earlier write was cut short. The new line would then continue the broken one.
+    Raises UserError if the file cannot be written. Also raises UserError if the last line of the
+    file has no newline, because an interrupted write left it incomplete. Otherwise the new line
+    would be joined to the incomplete line.
     """
     try:
         existing = path.read_bytes() if path.exists() else b""
@@ -155,17 +159,17 @@ def append_line(path: Path, line: str) -> None:
 
 
 def read_jsonl(path: Path, *, growing: bool = False) -> list[tuple[int, dict[str, Any]]]:
-    """Read a JSON Lines file. Returns each object with its line number, counted from 1.
+    """Read a JSON Lines file. Return each object with its line number, counted from 1.
 
     Blank lines are skipped.
 
     Args:
         path: The file.
-        growing: Whether another program may still be writing the file. Then an incomplete last
-            line is skipped instead of refused.
+        growing: Whether another program may still be writing the file. If so, an incomplete last
+            line is skipped. If not, it raises an error.
 
-    Raises UserError, with file and line, for a line that is not a JSON object, and if the file
-    cannot be read.
+    Raises UserError if the file cannot be read or a line is not a JSON object. The message names
+    the file and the line.
     """
     try:
         lines = path.read_bytes().split(b"\n")
@@ -180,19 +184,19 @@ def read_jsonl(path: Path, *, growing: bool = False) -> list[tuple[int, dict[str
         except (ValueError, RecursionError) as error:
             # Only the last piece of the split may be a line without a newline.
             if number < len(lines):
-                raise UserError(f"{path}:{number}: not JSON ({error}); fix the line") from error
+                raise UserError(f"{path}:{number}: invalid JSON ({error}); fix the line") from error
             if not growing:
                 raise _truncated_line(path, number) from error
             continue
         if not isinstance(row, dict):
-            raise UserError(f"{path}:{number}: not a JSON object; fix or delete the line")
+            raise UserError(f"{path}:{number}: the line is not a JSON object; fix or delete it")
         objects.append((number, row))
     return objects
 
 
 def _truncated_line(path: Path, number: int) -> UserError:
     return UserError(
-        f"{path}:{number}: the last line is incomplete because an earlier write was cut short; "
+        f"{path}:{number}: the last line is incomplete because an earlier write was interrupted; "
         "delete the line, or complete it and end it with a newline"
     )
 

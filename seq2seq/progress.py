@@ -16,9 +16,10 @@ REFRESHES = 5  # updates of the progress bar per second
 
 
 def is_terminal() -> bool:
-    """Return whether to show progress: stderr is a terminal and the user did not pass --quiet.
+    """Return whether stderr is a terminal and the user did not pass --quiet.
 
-    --quiet sets the level of the logger "seq2seq" above INFO.
+    Progress bars are shown only in this case. --quiet raises the level of the logger "seq2seq"
+    above INFO, so the function checks this level.
     """
     return sys.stderr.isatty() and logging.getLogger("seq2seq").level <= logging.INFO
 
@@ -27,14 +28,14 @@ def is_terminal() -> bool:
 def show_progress(
     what: str, total: float | None = None, *, wanted: bool = True
 ) -> Iterator[Advance]:
-    """Show a progress bar with the elapsed and the remaining time while the block runs.
+    """Show a progress bar with the elapsed and the remaining time while the `with` block runs.
 
     Yields a function. Call it with the amount of work that was done since the last call.
 
     Args:
         what: The name of the work, such as "translating".
         total: The total amount of work, or None if it is unknown.
-        wanted: False shows no bar, for work that prints to the terminal itself.
+        wanted: Whether to show the bar. Pass False for work that prints to the terminal itself.
     """
     if not (wanted and is_terminal()):
         yield lambda amount: None
@@ -76,10 +77,15 @@ def show_progress(
 def track(
     items: Iterable[_Item], what: str, total: float | None = None, *, wanted: bool = True
 ) -> Iterable[_Item]:
-    """Return the items as an iterable that shows a progress bar while it is consumed.
+    """Return an iterable of the items that shows a progress bar during the iteration.
 
-    The arguments are those of `show_progress`; `total` is the number of items. Without a bar, the
-    items are returned as they are, so they cost no extra generator.
+    If no bar is shown, `items` itself is returned.
+
+    Args:
+        items: The items.
+        what: The name of the work, such as "translating".
+        total: The number of items, or None if it is unknown.
+        wanted: Whether to show the bar.
     """
     if not (wanted and is_terminal()):
         return items
@@ -87,7 +93,7 @@ def track(
 
 
 def _tracked(items: Iterable[_Item], what: str, total: float | None) -> Iterator[_Item]:
-    """Yield the items and advance a progress bar after each of them."""
+    """Yield the items, and advance a progress bar after each item."""
     with show_progress(what, total) as advance:
         for item in items:
             yield item

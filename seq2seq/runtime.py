@@ -18,7 +18,8 @@ from seq2seq.system import usable_cores as usable_cores
 def select_device(name: str) -> torch.device:
     """Return the device with this name. `auto` selects a GPU if there is one, otherwise the CPU.
 
-    Also turns off TF32 in cuDNN. Raises UserError if this machine does not have the device.
+    This function also turns off TF32 in cuDNN, which would make fp32 less precise. Raises UserError
+    if this machine does not have the device.
     """
     # With TF32, cuDNN rounds factors to ten bits of mantissa, so fp32 would not mean fp32.
     torch.backends.cudnn.allow_tf32 = False
@@ -32,8 +33,8 @@ def select_device(name: str) -> torch.device:
     except (RuntimeError, AssertionError):
         there = ["cpu"] + [f"cuda:{i}" for i in range(torch.cuda.device_count())]
         raise UserError(
-            f"device {name!r} is not available; choose one that this machine has: "
-            f"{', '.join(there)}"
+            f"device {name!r} is not available; set training.device or --device to a device of "
+            f"this machine: {', '.join(there)}"
         ) from None
     return chosen
 
@@ -54,43 +55,54 @@ def select_dtype(name: str, chosen: torch.device) -> torch.dtype:
     else:
         has = bool(torch.cpu._is_avx512_bf16_supported()) if chosen.type == "cpu" else False
     if name == "bf16" and not has:
-        raise UserError(f"{chosen} does not support precision 'bf16'; use fp32 or auto")
+        raise UserError(
+            f"the device {chosen} does not support precision 'bf16'; set training.precision or "
+            "--precision to fp32 or auto"
+        )
     return torch.bfloat16 if has else torch.float32
 
 
 @contextmanager
 def explain_out_of_memory(advice: str) -> Iterator[None]:
-    """Turn a GPU's out-of-memory error in the block into a UserError that ends with `advice`."""
+    """Turn an out-of-memory error of a GPU in the `with` block into a UserError.
+
+    advice: What the user can do. The message of the UserError ends with this text.
+    """
     try:
         yield
     except torch.OutOfMemoryError as error:
-        raise UserError(f"out of memory ({str(error).split('. ')[0]}): {advice}") from None
+        raise UserError(
+            f"the GPU is out of memory ({str(error).split('. ')[0]}): {advice}"
+        ) from None
 
 
 def autocast(chosen: torch.device, dtype: torch.dtype) -> torch.autocast:
-    """Return a context that computes matrix products in bf16 if `dtype` is bf16.
+    """Return a context manager under which matrix products are computed in bf16.
 
-    With fp32, the context changes nothing.
+    If `dtype` is float32, the context manager has no effect.
     """
     return torch.autocast(chosen.type, torch.bfloat16, enabled=dtype == torch.bfloat16)
 
 
 def matmul_dtype(weight: torch.Tensor) -> torch.dtype:
-    """Return the dtype of products with `weight`: that of autocast if it is on, else its own."""
+    """Return the dtype in which a matrix product with `weight` is computed.
+
+    This is the dtype of autocast if autocast is on, otherwise the dtype of `weight`.
+    """
     kind = weight.device.type
     return torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else weight.dtype
 
 
 def row_multiple(weight: torch.Tensor, dtype: torch.dtype) -> int:
-    """Return the number to whose multiple the rows of a product with `weight` are padded.
+    """Return a number m. The number of rows of a matrix product is padded to a multiple of m.
 
-    The result is 64 for bf16 on a CPU, and 1 (no padding) otherwise. On a CPU, oneDNN computes bf16
-    products and compiles a kernel for every new shape. Each takes half a millisecond and half a
-    megabyte, and oneDNN keeps a thousand of them. Nearly every batch of text has a new shape, so
-    padding the rows saves time and memory.
+    m is 64 for bf16 on a CPU, and 1 (no padding) otherwise. On a CPU, the library oneDNN computes
+    bf16 products and compiles a kernel for every new shape. A kernel takes half a millisecond to
+    compile and half a megabyte of memory, and oneDNN keeps a thousand kernels. Nearly every batch
+    of text has a new shape, so padding the rows saves time and memory.
 
     Args:
-        weight: The weight matrix, of which only the device matters.
+        weight: The weight matrix. Only its device matters.
         dtype: The dtype of the product.
     """
     oneDNN = weight.device.type == "cpu" and dtype == torch.bfloat16
@@ -100,13 +112,14 @@ def row_multiple(weight: torch.Tensor, dtype: torch.dtype) -> int:
 def set_threads(count: int) -> int:
     """Set the number of threads for matrix products, and return the number in use.
 
-    If `count` is 0, use the environment variable OMP_NUM_THREADS. If that is not set either, use
-    one thread per core. If torchrun started several processes, they share the cores equally.
+    If `count` is 0, use the environment variable OMP_NUM_THREADS. If this variable is not set, use
+    one thread per core. If torchrun started several processes, the processes share the cores
+    equally.
     """
     processes = int(os.environ.get("LOCAL_WORLD_SIZE", 1))
     # OMP_NUM_THREADS may be a list such as "4,2", one number per level of nested loops.
     wanted = os.environ.get("OMP_NUM_THREADS", "").split(",")[0]
-    # torchrun sets OMP_NUM_THREADS=1 by default, so a 1 is not a choice of the user there.
+    # torchrun sets OMP_NUM_THREADS=1 by default, so under torchrun a 1 is not the user's choice.
     if not count and re.fullmatch("[1-9][0-9]{0,3}", wanted) and (wanted != "1" or processes == 1):
         count = int(wanted)
     torch.set_num_threads(count or max(1, usable_cores() // processes))

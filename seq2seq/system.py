@@ -7,10 +7,11 @@ import os
 
 
 def keep_freed_memory() -> None:
-    """Make glibc keep freed memory for the next update instead of returning it to the system.
+    """Make the C library glibc keep freed memory for reuse instead of returning it to the system.
 
-    Otherwise every large block causes page faults again in each update, which takes a third of the
-    training time of a small model. With another C library, this function does nothing.
+    By default, glibc requests every large block of memory from the system again in each update. The
+    resulting page faults take a third of the training time of a small model. With another C
+    library, this function does nothing.
     """
     try:
         library = ctypes.CDLL(None)
@@ -27,7 +28,7 @@ def keep_freed_memory() -> None:
 def usable_cores() -> int:
     """Return the number of cores that this process may use.
 
-    If the system does not tell, return the number of all cores.
+    If the system does not report this number, return the number of all cores.
     """
     usable = getattr(os, "sched_getaffinity", None)
     return len(usable(0)) if usable else os.cpu_count() or 1

@@ -1,7 +1,7 @@
 """The table of tasks, with every property that depends only on the task.
 
-A configuration names its task (`task = "translation"`). The rest of the code asks a `Task` for its
-properties and never compares names.
+A configuration names its task (`task = "translation"`). The rest of the code reads the properties
+of a `Task` and never compares the names of tasks.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ class Task:
     """The properties of one task: its inputs and outputs, its configuration and its scores.
 
     name: The name of the task in a configuration.
-    title: The name of a model of this task, for model cards.
+    title: What a model card calls a model of this task, such as "recurrent tagger".
     source: The kind of input: "text", "words" (each word gets a label), "condition" (one label or
         one vector) or "none".
     target: The kind of output: "text", "label" (one per text) or "word labels" (one per word).
     report: The scores that `seq2seq evaluate` prints.
     commands: The commands that can use a model of this task.
-    example: An example of such a command.
+    example: An example command line for a model of this task.
     pipeline_tag: The name of the task on the Hugging Face hub.
     unit: The unit of training data: "pairs" of source and target, or "tokens" of running text.
     same_length: Whether a target has as many tokens as its source.
     sections: The optional sections that a configuration of this task may have.
     defaults: Default values of the configuration that differ from those of the schema.
-    allowed: For each restricted key, written `section.key`, the values that this task allows.
+    allowed: The values that this task allows for certain keys, by key name (`section.key`).
     """
 
     name: str
@@ -222,7 +222,10 @@ TASKS: dict[str, Task] = {
 
 
 def find_task(name: str) -> Task:
-    """Return the task with this name. Raises ValueError, with all names, if it is unknown."""
+    """Return the task with this name.
+
+    Raises ValueError for an unknown name. The message lists all names.
+    """
     if name not in TASKS:
         known = ", ".join(map(repr, TASKS))
         hint = did_you_mean(name, TASKS)

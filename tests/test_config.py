@@ -86,7 +86,7 @@ betas = [0.9, 1.5]
         (["data.train=[1, 2]"], "data.train.0: input should be a valid string (the value is 1)"),
         (
             ['data.train=["a"]'],
-            "train must be the prefix of two files, one table, or a list of two files",
+            "train: a list needs two files, source first, but this one has 1",
         ),
         (["data=3"], "data: input should be a valid dictionary"),
         (["data.hub_splits={dev = 'x'}"], "'train', 'valid' or 'test' (the value is 'dev')"),
@@ -96,7 +96,7 @@ betas = [0.9, 1.5]
         (["context.kind=dot", "decoder.hidden=8"], "'dot' needs decoder.hidden = 512"),
         (
             ["context.kind=multi-head", "context.size=500"],
-            "context: size 500 is not a multiple of heads",
+            "context: size (500) must be a multiple of heads",
         ),
         (["context.kind=fixed", "context.placement=classic"], "'classic' needs attention"),
     ],
@@ -225,11 +225,11 @@ def test_every_task_is_written_and_read(path: Path, task: str) -> None:
     [
         (
             LEAST.replace("epochs = 3", ""),
-            "training: no limit is set: set epochs, updates or minutes",
+            "training: no limit is set: set the key epochs, updates or minutes",
         ),
         (
             LEAST.replace('train = "corpus/train"', ""),
-            "data: no training set: set train (files) or hub",
+            "data: no training set: set the key train (files) or hub",
         ),
         (LEAST.partition("[training]")[0], "training is missing"),
         ("[data", "cannot be read as TOML"),
@@ -300,7 +300,7 @@ def test_what_does_not_fit_together_is_said_beside_what_is_wrong_by_itself(path:
         ("=3", "write section.key=value"),
         ("encodr.hidden=3", "unknown key encodr; did you mean 'encoder'?"),
         ("encoder.hiddn=3", "unknown key encoder.hiddn; did you mean 'hidden'?"),
-        ("seed.deep=3", "--set seed.deep=3: seed is not a section but a single value"),
+        ("seed.deep=3", "--set seed.deep=3: seed is a single value, not a section"),
         ("encoder.hidden=many", "encoder.hidden: input should be a valid integer"),
     ],
 )

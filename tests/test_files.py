@@ -47,5 +47,5 @@ def test_lines_end_at_newlines_alone(tmp_path):
 def test_bytes_that_are_no_text_are_named(tmp_path):
     path = tmp_path / "a.jsonl"
     path.write_bytes(b'{}\n{"a": "\xff"}\n')
-    with pytest.raises(UserError, match=r"a\.jsonl:2: not JSON"):
+    with pytest.raises(UserError, match=r"a\.jsonl:2: invalid JSON"):
         read_jsonl(path)

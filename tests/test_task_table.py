@@ -101,7 +101,7 @@ def test_older_names_are_read_with_one_line(caplog):
     assert caplog.messages == []
     assert parse_config(OLD, "old.toml") == new
     (line,) = caplog.messages
-    assert line.startswith("old.toml: this configuration uses old names: ")
+    assert line.startswith("old.toml: this configuration uses old names; replace them: ")
     for part in ("shape is now task", "training.average_decay is now training.ema_decay"):
         assert part in line
     assert "shape" in OLD  # what was given is not changed
@@ -110,7 +110,5 @@ def test_older_names_are_read_with_one_line(caplog):
 
 
 def test_an_old_name_beside_its_new_one_is_refused():
-    with pytest.raises(
-        UserError, match="x: shape is the old name of task; remove shape and keep task"
-    ):
+    with pytest.raises(UserError, match="x: shape is the old name of the key task; remove shape"):
         parse_config({**OLD, "task": "translation"}, "x")

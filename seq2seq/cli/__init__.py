@@ -1,4 +1,4 @@
-"""The command line. It parses options and prints results; the work is done by other packages."""
+"""The command line: parses options and prints results. Other packages do the work."""
 
 from __future__ import annotations
 
@@ -51,7 +51,10 @@ class _Commands(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         if args and not args[0].startswith("-") and args[0] not in _COMMANDS:
-            hint = did_you_mean(args[0], _COMMANDS) or "; seq2seq --help lists the commands"
+            hint = (
+                did_you_mean(args[0], _COMMANDS)
+                or "; run seq2seq --help for a list of all commands"
+            )
             raise UserError(f"unknown command {args[0]!r}{hint}")
         return super().resolve_command(ctx, args)
 
@@ -68,8 +71,8 @@ add_verbosity_options(cli)
 def main() -> None:
     """Run the command line.
 
-    Exit codes: 0 for success, 2 for a mistake of the user, 128 + n after a stop by signal n, and 1
-    if the reader of stdout closed the pipe early (as `head` does).
+    The exit code is 0 for success, 2 for a mistake of the user, and 128 + n if signal n stopped the
+    program. It is 1 if the reader of stdout closed the pipe early (as `head` does).
     """
     if sys.stderr is None:  # stderr is closed: messages must not go to stdout instead
         sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115 - open until the program ends

@@ -23,13 +23,13 @@ _log = logging.getLogger(__name__)
 @click.option(
     "--markdown",
     is_flag=True,
-    help="Print the reference page of all tasks in Markdown instead of a configuration.",
+    help="Print a Markdown page that explains the keys of all tasks, instead of a configuration.",
 )
 def config_command(task: str | None, output: Path | None, markdown: bool) -> None:
     """Print a complete configuration for TASK, with an explanation of every key.
 
-    The default TASK is translation. Save the output, adapt its [data] section to your files, and
-    pass it to `seq2seq train`.
+    The default TASK is translation. Save the output in a file, adapt its [data] section to
+    your data, and pass the file to `seq2seq train`.
     """
     from seq2seq.config import reference
     from seq2seq.files import write_atomically

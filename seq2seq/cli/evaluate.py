@@ -39,7 +39,8 @@ _log = logging.getLogger(__name__)
 @click.option(
     "--split",
     type=click.Choice(["valid", "test"]),
-    help="Data set of the model's configuration to score if SOURCE is not given.  [default: test]",
+    help="Data set to score if SOURCE is not given. The model's configuration names the files.  "
+    "[default: test]",
 )
 @click.option(
     "-o",
@@ -52,16 +53,16 @@ _log = logging.getLogger(__name__)
 @click.option(
     "--plot",
     type=click.Path(path_type=Path),
-    help="Draw BLEU by source length, or the confusion matrix of labels, to this picture file.",
+    help="Plot BLEU by source length, or the confusion matrix of labels, to this picture file.",
 )
 @click.option(
     "--record",
     type=click.Path(path_type=Path),
-    help="Also append the scores to this results.jsonl. Git must have no uncommitted changes.",
+    help="Also append the scores to this results.jsonl. Commit all changes to git first.",
 )
 @click.option(
     "--command",
-    help="Command to record as the one that reproduces the scores.  [default: this command line]",
+    help="Command to record as the one that repeats the evaluation.  [default: this command]",
 )
 @with_model_options
 def evaluate_command(
@@ -76,12 +77,12 @@ def evaluate_command(
     command: str | None,
     **options: Any,
 ) -> None:
-    """Score MODEL on SOURCE and REFERENCE, or on the test set of its configuration.
+    """Score MODEL on SOURCE and REFERENCE, or on the test set that its configuration names.
 
-    SOURCE alone may be a table of both. Translation is scored by BLEU, chrF and BLEU by source
-    length; a language model by the perplexity of SOURCE; classification and tagging by accuracy and
-    macro F1. Other tasks are scored by the perplexity of REFERENCE, given the correct and given
-    shuffled sources. The scores are also appended to results.jsonl in the run folder of MODEL.
+    SOURCE may also be a table with both sides. The scores are BLEU (also by source length) and chrF
+    for translation, the perplexity of SOURCE for a language model, and accuracy and macro F1 for
+    labels. Other tasks have two scores: the perplexity of REFERENCE with the correct sources and
+    with shuffled sources. The command appends the scores to results.jsonl in MODEL's run folder.
     """
     from seq2seq.decoding.options import search_options
     from seq2seq.evaluation.report import as_json, print_report
@@ -124,7 +125,7 @@ def results_command(folder: Path) -> None:
 def _read_examples(
     config: Any, source_file: Path | None, target_file: Path | None, split: Any
 ) -> tuple[list[Example], str]:
-    """Return the examples to score and the name of the data set."""
+    """Read the examples to score. Return the examples and the name of their data set."""
     from seq2seq.text.corpus import is_table, read_examples, read_table_file
     from seq2seq.text.example import Example
 
@@ -136,11 +137,11 @@ def _read_examples(
         return list(read_table_file(config.data, source_file)), source_file.stem
     if not config.task.has_source:
         if target_file is not None:
-            raise UserError(f"a language model is scored on one text; leave out {target_file}")
+            raise UserError(f"{target_file}: leave out this file for a language model")
         lines = line_io.read_all_lines(source_file)
         return [Example("", line) for line in lines], source_file.stem
     if target_file is None:
-        raise UserError(f"{source_file}: the REFERENCE file is missing; name it after SOURCE")
+        raise UserError(f"{source_file}: give a REFERENCE file after this SOURCE file")
     sources, targets = line_io.read_parallel_lines(source_file, target_file)
     return list(map(Example, sources, targets)), source_file.stem
 
@@ -148,12 +149,12 @@ def _read_examples(
 def _refuse_early(
     source_file: Path | None, split: str | None, record: Path | None, plot: Path | None
 ) -> None:
-    """Check options before the evaluation starts. Raises UserError for options that cannot work."""
+    """Raise UserError for options that cannot work, before the evaluation starts."""
     from seq2seq.evaluation.figures import picture_format
     from seq2seq.evaluation.result_rows import require_clean_tree
 
     if split is not None and source_file is not None:
-        raise UserError(f"--split {split} and {source_file} exclude each other; leave out one")
+        raise UserError(f"--split {split} does not work with a SOURCE file; leave out one of them")
     if record is not None:
         require_clean_tree(record, record.resolve().parent)
     if plot is not None:
@@ -170,16 +171,16 @@ def _refuse_unused(
     for option, wanted in (("-o", output), ("--plot", plot)):
         if wanted is not None and not writes:
             raise UserError(
-                f"{option} {wanted}: {model} is scored by perplexity alone, so there is nothing to "
-                f"write or to plot; leave out {option}"
+                f"{option} {wanted}: {model} is scored by perplexity, which gives no text and no "
+                f"plot; leave out {option}"
             )
     searches = config.task.report == "translation scores"
     if not searches and search != search_options():
-        raise UserError(f"{model} is scored without a search; leave out the search options")
+        raise UserError(f"{model} is scored without a search; leave out options such as --beam")
 
 
 def _draw(result: Any, label: str, picture: Path) -> None:
-    """Draw the confusion matrix if there is one, otherwise BLEU by source length."""
+    """Plot the confusion matrix of a result if there is one, else its BLEU by source length."""
     from seq2seq.evaluation import plots
 
     if result.confusion is not None:

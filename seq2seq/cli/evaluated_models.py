@@ -61,7 +61,7 @@ def open_export(
 
 
 def runs_of(model: str) -> list[Path]:
-    """Return the run folder around each model folder in a comma-separated list."""
+    """Return the run folder that contains each model folder of a comma-separated list."""
     return [folder.resolve().parent for folder in model_folders(model)]
 
 
@@ -75,9 +75,9 @@ def _record(
     device: torch.device,
     record: Path | None,
 ) -> None:
-    """Append a row to results.jsonl in the run folder of the model, and to the file `record`.
+    """Append the scores as a row to results.jsonl in the model's run folder, and to `record`.
 
-    The row of an ensemble has the name of its first member and the training time of all members.
+    For an ensemble, the row names the first model and adds up the training times of all models.
     """
     from seq2seq.evaluation.result_rows import append_row, make_row
     from seq2seq.training.run_folder import read_run_record

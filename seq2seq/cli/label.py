@@ -50,9 +50,9 @@ def with_label_options(command: Callable[..., Any]) -> Callable[..., Any]:
 def classify_command(
     model: str, input_file: Path | None, output: Path | None, probabilities: bool, **machine: Any
 ) -> None:
-    """Classify each line of INPUT, or of stdin, with MODEL, and write its label.
+    """Write the label that MODEL predicts for each line of the file INPUT, or of stdin.
 
-    Each input line gives one output line. A blank line gives an empty line.
+    Each input line gives one output line. A blank input line gives an empty output line.
     """
     from seq2seq.decoding.classifier import Classifier
 
@@ -74,7 +74,7 @@ def classify_command(
 @click.option(
     "--conllu",
     is_flag=True,
-    help="Read CoNLL-U, and write it with the predicted tags in the UPOS column.",
+    help="Read and write CoNLL-U. The output has the predicted tags in its UPOS column.",
 )
 def tag_command(
     model: str,
@@ -84,16 +84,18 @@ def tag_command(
     conllu: bool,
     **machine: Any,
 ) -> None:
-    """Tag the words of each line of INPUT, or of stdin, with MODEL.
+    """Write the tag that MODEL predicts for each word of the file INPUT, or of stdin.
 
-    Words are separated by white space. Each output line holds one tag per word. If the name of
-    INPUT ends in .conllu or .conllu.gz, --conllu is set.
+    White space separates the words of a line. The output line has one tag per word. If the name of
+    INPUT ends in .conllu or .conllu.gz, the command works as with --conllu.
     """
     from seq2seq.decoding.tagger import Tagger
 
     of_treebank = input_file is not None and input_file.name.endswith((".conllu", ".conllu.gz"))
     if probabilities and (conllu or of_treebank):
-        raise UserError("--probabilities: CoNLL-U cannot hold probabilities; leave out the option")
+        raise UserError(
+            "--probabilities: CoNLL-U has no column for probabilities; leave out this option"
+        )
     with line_io.open_source(input_file) as source, line_io.open_sink(output, [input_file]) as sink:
         tagger = Tagger.load(model, **_machine(model, **machine))
         if conllu or of_treebank:
@@ -127,13 +129,13 @@ def _tag_conllu(tagger: Tagger, source: IO[bytes], sink: IO[bytes], name: str) -
 
 
 def _machine(model: str, threads: int, **options: Any) -> dict[str, Any]:
-    """Set the number of threads, and return the other options, which are arguments of `load`."""
+    """Set the number of threads. Return the other options, which are the arguments of `load`."""
     set_up_machine(model, threads)
     return options
 
 
 def _text(labelling: Labelling) -> bytes:
-    """Return the labels of one input line as an output line, separated by spaces."""
+    """Return one output line: the labels of one input line, separated by spaces."""
     return " ".join(labelling.labels).encode() + b"\n"
 
 
@@ -143,7 +145,7 @@ def _json(value: object) -> bytes:
 
 
 def _rows(labeller: Labeller, labelling: Labelling) -> list[dict[str, object]]:
-    """Return a JSON object with the label and all probabilities, for the text or for each word."""
+    """Return one dictionary for each label: the label and the probabilities of all labels."""
     return [
         {
             "label": label,

@@ -22,8 +22,8 @@ def perplexity_command(
 ) -> None:
     """Print the perplexity of the language model MODEL on the file TEXT, or on stdin.
 
-    The text is one running text, so the model keeps its state from line to line. Line ends count as
-    tokens if the model was trained with them.
+    The model reads all lines as one continuous text and keeps its state from line to line. The end
+    of a line counts as a token if the model was trained with line ends (data.line_ends).
     """
     from seq2seq.decoding.language_model import LanguageModel
     from seq2seq.text.lines import decode_lines
@@ -40,47 +40,47 @@ def perplexity_command(
 
 @click.command()
 @click.argument("model")
-@click.option("--prompt", help="Text that a language model continues.")
+@click.option("--prompt", help="Start of a text, which a language model continues.")
 @click.option(
     "--given",
     help='Label or vector to generate text for. Write a vector as numbers ("0.5 -1 2") on the '
-    "scale of the training data. A colour such as #1e90ff stands for red, green and blue from 0 "
-    "to 1.",
+    "scale of the training data. A colour such as #1e90ff is read as three numbers from 0 to 1: "
+    "red, green and blue.",
 )
 @click.option(
     "--length",
     type=int,
     default=200,
     show_default=True,
-    help="Maximum length of a text in tokens.",
+    help="Maximum length of the generated text in tokens.",
 )
 @click.option(
     "--number",
     type=click.IntRange(1),
     default=1,
     show_default=True,
-    help="Number of texts to generate for --given.",
+    help="Number of texts to generate for the label or vector of --given.",
 )
 @click.option(
     "--temperature",
     type=float,
     default=1.0,
     show_default=True,
-    help="Sampling temperature. Values below 1 make likely tokens even likelier.",
+    help="Sampling temperature. A value below 1 makes likely tokens even likelier.",
 )
 @click.option(
     "--top-k",
     type=int,
     default=0,
-    help="Sample from the K most likely tokens. 0 keeps all tokens; 1 always takes the most likely "
-    "one.  [default: 0]",
+    help="Sample each token from the K most likely tokens. 1 always chooses the most likely token. "
+    "0 keeps all tokens.  [default: 0]",
 )
 @click.option(
     "--top-p",
     type=float,
     default=1.0,
-    help="Sample from the most likely tokens whose probabilities add up to at least this value. 1 "
-    "keeps all tokens.  [default: 1]",
+    help="Sample each token from the smallest set of most likely tokens whose probabilities add up "
+    "to at least this value. 1 keeps all tokens.  [default: 1]",
 )
 @click.option("--seed", type=int, default=1, show_default=True, help="Random seed of the sampling.")
 @with_device_options
@@ -97,8 +97,8 @@ def generate_command(
 ) -> None:
     """Generate text with MODEL.
 
-    A language model continues --prompt, or starts a new text without it, and prints the text while
-    it generates. A model of the task generation writes texts for the label or vector of --given.
+    A language model continues the text of --prompt. Without --prompt, the model starts a new text.
+    A model of the task "generation" writes texts for the label or vector of --given.
     """
     from seq2seq.decoding.generator import Generator
     from seq2seq.decoding.language_model import LanguageModel
@@ -111,11 +111,12 @@ def generate_command(
         if prompt is not None:
             raise UserError(
                 f"--prompt: {model} generates text for a label or a vector, not from a prompt; use "
-                "--given"
+                "--given instead"
             )
         if given is None:
             raise UserError(
-                f"{model} generates text for a label or a vector; pass one with --given"
+                f"{model} generates text for a label or a vector; name the label or vector with "
+                "--given"
             )
         generator = Generator.load(model, device=device, precision=precision)
         for line in generator.generate(given, options=options):
@@ -125,8 +126,8 @@ def generate_command(
     for option, is_set in (("--given", given is not None), ("--number", number != 1)):
         if is_set:
             raise UserError(
-                f"{option}: {model} is a language model, which only continues a --prompt; leave "
-                f"out {option}"
+                f"{option}: {model} is a language model, which takes only a --prompt; leave out "
+                f"{option}"
             )
     text = writer.stream(prompt, options)
     first = next(text)  # raises an error in the prompt before anything is printed

@@ -1,4 +1,4 @@
-"""Read and write lines of text, for the commands that turn input lines into output lines."""
+"""Read and write lines of text. All commands that process text line by line use this module."""
 
 from __future__ import annotations
 
@@ -22,7 +22,9 @@ _log = logging.getLogger(__name__)
 
 
 def decode_line(line: bytes, number: int) -> str:
-    """Decode a line as UTF-8, without its newline. Invalid bytes become U+FFFD, with a warning.
+    """Return a line decoded from UTF-8, without its newline.
+
+    Invalid bytes become U+FFFD, and a warning names the line.
 
     number: The line number for the warning, counted from 1.
     """
@@ -35,7 +37,7 @@ def decode_line(line: bytes, number: int) -> str:
 
 
 def is_regular_file(stream: IO[bytes]) -> bool:
-    """Return whether a stream is a regular file. A pipe or a terminal may have to be waited for."""
+    """Return whether a stream is a regular file rather than a pipe or a terminal."""
     return stat.S_ISREG(os.fstat(stream.fileno()).st_mode)
 
 
@@ -43,8 +45,8 @@ def is_regular_file(stream: IO[bytes]) -> bool:
 def show_line_progress(what: str, source: IO[bytes], sink: IO[bytes]) -> Iterator[Advance]:
     """Show a progress bar over the lines of `source` while the block runs.
 
-    There is no bar if stderr is not a terminal, or if `sink` is one. Yields a function. Call it
-    with the number of lines that were completed since the last call.
+    No bar appears if stderr is not a terminal, or if `sink` is a terminal. Yields a function that
+    advances the bar. Its argument is the number of lines completed since the last call.
     """
     wanted = is_terminal() and not sink.isatty()
     with show_progress(what, _count_lines(source) if wanted else None, wanted=wanted) as advance:
@@ -52,9 +54,9 @@ def show_line_progress(what: str, source: IO[bytes], sink: IO[bytes]) -> Iterato
 
 
 def _count_lines(stream: IO[bytes]) -> int | None:
-    """Count the remaining lines of a file without moving its read position.
+    """Return the number of remaining lines in a file, without moving the read position.
 
-    Returns None for a pipe and for a gzip file, whose lines cannot be counted in advance.
+    Returns None for a pipe or a gzip file, because their lines cannot be counted in advance.
     """
     if isinstance(cast(object, stream), gzip.GzipFile) or not is_regular_file(stream):
         return None
@@ -68,8 +70,8 @@ def _count_lines(stream: IO[bytes]) -> int | None:
 def read_windows(stream: IO[bytes], size: int) -> Iterator[list[str]]:
     """Yield the lines of a stream in lists of at most `size` lines.
 
-    From a file, every list but the last is full. From a pipe or a terminal, a list holds the lines
-    that have arrived so far, so that a user or program that sends one line gets its answer at once.
+    From a file, every list except the last has `size` lines. From a pipe or a terminal, a list
+    holds the lines that have arrived so far. A user who sends one line thus gets an answer at once.
     """
     if is_regular_file(stream):
         numbered = enumerate(stream, start=1)
@@ -81,7 +83,7 @@ def read_windows(stream: IO[bytes], size: int) -> Iterator[list[str]]:
     own = os.fdopen(os.dup(stream.fileno()), "rb")
 
     def read() -> None:
-        """Put the decoded lines into the queue, and None after the last one."""
+        """Put the decoded lines into the queue, and then None to mark the end."""
         try:
             for number, line in enumerate(own, start=1):
                 waiting.put(decode_line(line, number))
@@ -113,9 +115,9 @@ def open_source(path: Path | None) -> Iterator[IO[bytes]]:
 def open_sink(path: Path | None, inputs: list[Path | None]) -> Iterator[IO[bytes]]:
     """Open a file for writing, or stdout if `path` is None or `-`.
 
-    The file gets its name only when the block succeeds. After an error, the lines that were already
-    written are kept beside it, in a file whose name ends in `.part`. If `path` is a symbolic link,
-    its target is written.
+    The output has a temporary name until the block succeeds. After an error, the lines written so
+    far are kept in a file with the ending `.part` in the same folder. If `path` is a symbolic link,
+    the target of the link is written.
 
     Raises UserError if the output is one of the inputs, if its name ends in `.gz`, or if its folder
     does not exist.
@@ -129,7 +131,7 @@ def open_sink(path: Path | None, inputs: list[Path | None]) -> Iterator[IO[bytes
                 else os.fstat(sys.stdin.fileno())
             )
             if stat.S_ISREG(output.st_mode) and os.path.samestat(status, output):
-                raise UserError("the output is also the input; write to another file")
+                raise UserError("the output is also the input file; write to another file")
         yield sys.stdout.buffer
         return
     from seq2seq.files import atomic_file
@@ -141,9 +143,9 @@ def open_sink(path: Path | None, inputs: list[Path | None]) -> Iterator[IO[bytes
             and input_path.exists()
             and path.samefile(input_path)
         ):
-            raise UserError(f"{path}: the output is also the input; name another output file")
+            raise UserError(f"{path}: the output is also the input; choose another output file")
     if path.suffix == ".gz":
-        raise UserError(f"{path}: the output cannot be compressed; choose a name without .gz")
+        raise UserError(f"{path}: the output is not compressed; choose a name without .gz")
     if not path.parent.is_dir():
         raise UserError(f"{path}: the folder {path.parent} does not exist; create it first")
     if path.exists() and not path.is_file():
@@ -158,7 +160,7 @@ def open_sink(path: Path | None, inputs: list[Path | None]) -> Iterator[IO[bytes
             if aside.exists() and aside.stat().st_size:
                 part = path.with_name(f"{path.name}.part")
                 aside.replace(part)
-                _log.warning("the command did not finish; %s holds the lines written so far", part)
+                _log.warning("the command did not finish; the lines written so far are in %s", part)
             raise
 
 
@@ -169,7 +171,9 @@ def require_separate_file(path: Path, option: str, output: Path | None) -> None:
     """
     same = output is not None and path.resolve() == output.resolve()
     if same or _is_stdout(path) or (path.exists() and not path.is_file()):
-        raise UserError(f"{option} {path}: name a separate file, which is not the output or stdout")
+        raise UserError(
+            f"{option} {path}: name a separate file, not stdout or the file of the main output"
+        )
 
 
 def _is_stdout(path: Path) -> bool:
@@ -180,9 +184,9 @@ def _is_stdout(path: Path) -> bool:
 
 
 def read_all_lines(path: Path) -> list[str]:
-    """Read all lines of a file, or of stdin if `path` is `-`. A `.gz` file is decompressed.
+    """Return all lines of a file, or of stdin if `path` is `-`. A `.gz` file is decompressed.
 
-    Raises UserError, with file and line, for a line that is not UTF-8.
+    Raises UserError if a line is not UTF-8. The message names the file and the line.
     """
     from seq2seq.text.lines import decode_lines, read_lines
 
@@ -190,14 +194,15 @@ def read_all_lines(path: Path) -> list[str]:
 
 
 def read_parallel_lines(source: Path, target: Path) -> tuple[list[str], list[str]]:
-    """Read a source file and a target file, whose lines with the same number belong together.
+    """Return the lines of a source file and of a target file. Line n of one belongs to line n of
+    the other.
 
-    Raises UserError if the files differ in their number of lines, and as `read_all_lines` does.
+    Raises UserError if the numbers of lines differ or if a line is not UTF-8.
     """
     sources, targets = read_all_lines(source), read_all_lines(target)
     if len(sources) != len(targets):
         raise UserError(
-            f"{source} has {len(sources):,} lines, but {target} has {len(targets):,}; line n of "
-            "one file must belong to line n of the other"
+            f"{source} has {len(sources):,} lines, but {target} has {len(targets):,}; "
+            "give two files with the same number of lines"
         )
     return sources, targets

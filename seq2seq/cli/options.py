@@ -17,7 +17,8 @@ def model_folders(models: str) -> list[Path]:
     names = models.split(",")
     if not all(names):
         raise UserError(
-            f"{models!r}: the name of a model folder is missing; write FOLDER or FOLDER,FOLDER"
+            f"{models!r}: the name of a model folder is missing; write FOLDER, or FOLDER,FOLDER "
+            "for an ensemble"
         )
     return [Path(name) for name in names]
 
@@ -51,21 +52,23 @@ def with_device_options(command: Callable[..., Any]) -> Callable[..., Any]:
             type=click.Choice(["fp32", "bf16", "auto"]),
             default="fp32",
             show_default=True,
-            help="Precision of matrix products. auto uses bf16 if the processor supports it.",
+            help="Number format of matrix products. auto means bf16 if the processor supports "
+            "bf16, and fp32 otherwise.",
         ),
         click.option(
             "--device",
             default="auto",
             show_default=True,
-            help="Device to run on: cpu, cuda, cuda:1, ... auto uses a GPU if there is one.",
+            help="Device to run on: cpu, cuda, cuda:1, ... auto means a GPU if there is one, and "
+            "the CPU otherwise.",
         ),
         click.option(
             "--threads",
             type=click.IntRange(0),
             default=0,
             show_default=True,
-            help="Number of CPU threads. With 0, use the value of $OMP_NUM_THREADS, or one thread "
-            "per core if it is not set.",
+            help="Number of CPU threads. 0 means the value of $OMP_NUM_THREADS, or one thread per "
+            "core if that variable is not set.",
         ),
     ):
         command = option(command)
@@ -80,7 +83,7 @@ def with_model_options(command: Callable[..., Any]) -> Callable[..., Any]:
             type=int,
             default=64,
             show_default=True,
-            help="Maximum number of lines in a batch.",
+            help="Maximum number of input lines in a batch.",
         )(command)
     )
 
@@ -92,30 +95,33 @@ _SEARCH_OPTIONS = (
         type=click.Choice(["chrf", "bleu"]),
         default="chrf",
         show_default=True,
-        help="Metric that compares the candidates of --mbr.",
+        help="Metric by which --mbr compares the candidate translations.",
     ),
     click.option(
         "--mbr",
         type=int,
         default=0,
         metavar="N",
-        help="Minimum Bayes risk: generate N candidates and return the one most similar to the "
-        "others. The candidates are samples with --sample, otherwise the N best of a --beam of "
-        "at least N. 0 turns it off.  [default: 0]",
+        help="Minimum Bayes risk: generate N candidates and return the candidate that is most "
+        "similar to all candidates. With --sample, the candidates are N samples. Without --sample, "
+        "the candidates are the N best results of a beam search, and --beam must be at least N. 0 "
+        "turns minimum Bayes risk off.  [default: 0]",
     ),
-    click.option("--seed", type=int, default=1, show_default=True, help="Random seed of --sample."),
+    click.option(
+        "--seed", type=int, default=1, show_default=True, help="With --sample: the random seed."
+    ),
     click.option(
         "--top-p",
         type=float,
         default=1.0,
-        help="With --sample, sample from the most likely tokens whose probabilities add up to "
-        "at least this value. 1 keeps all tokens.  [default: 1]",
+        help="With --sample: sample each token from the smallest set of most likely tokens whose "
+        "probabilities add up to at least this value. 1 keeps all tokens.  [default: 1]",
     ),
     click.option(
         "--top-k",
         type=int,
         default=0,
-        help="With --sample, sample from the K most likely tokens. 0 keeps all tokens.  "
+        help="With --sample: sample each token from the K most likely tokens. 0 keeps all tokens.  "
         "[default: 0]",
     ),
     click.option(
@@ -123,7 +129,7 @@ _SEARCH_OPTIONS = (
         type=float,
         default=1.0,
         show_default=True,
-        help="Temperature of --sample. Values below 1 make likely tokens even likelier.",
+        help="With --sample: the temperature. A value below 1 makes likely tokens even likelier.",
     ),
     click.option(
         "--sample",
@@ -149,21 +155,21 @@ _SEARCH_OPTIONS = (
         type=float,
         default=1.0,
         show_default=True,
-        help="Exponent α in the score of a hypothesis, Σ log p / length^α. A larger value "
-        "favours longer translations.",
+        help="Length penalty: the exponent α in the score of a hypothesis, Σ log p / length^α. A "
+        "larger value favours longer translations.",
     ),
     click.option(
         "--beam",
         type=int,
         default=5,
         show_default=True,
-        help="Beam size of beam search. 1 means greedy search.",
+        help="Beam size: the number of hypotheses that beam search keeps. 1 means greedy search.",
     ),
 )
 
 
 def with_search_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the decoding options, which are the arguments of `decoding.options.search_options`."""
+    """Add the options that select and configure the search, such as --beam, to a command."""
     for option in _SEARCH_OPTIONS:
         command = option(command)
     return command

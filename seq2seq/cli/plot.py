@@ -41,7 +41,7 @@ def curves(run: Path, output: Path | None) -> None:
     type=click.IntRange(1),
     default=1,
     show_default=True,
-    help="Number of the input line whose attention to plot, counted from 1.",
+    help="Number of the input line to plot, counted from 1.",
 )
 @click.option(
     "-o",
@@ -69,34 +69,37 @@ def attention(alignments: Path, line: int, output: Path) -> None:
     help="Plot only variants whose names begin with PREFIX.  [default: all]",
 )
 @click.option(
-    "--split", default="val", show_default=True, help="Name of the data set of the scores."
+    "--split", default="val", show_default=True, help="Data set whose scores are plotted."
 )
 @click.option(
     "--decoding",
     default="greedy",
     show_default=True,
-    help='Search settings of the scores, as in the column "decoding" of RESULTS.md.',
+    help='Search settings whose scores are plotted, as the column "decoding" of RESULTS.md '
+    "names them.",
 )
-@click.option("--metric", default="BLEU", show_default=True, help="Metric to plot.")
+@click.option(
+    "--metric", default="BLEU", show_default=True, help="Metric to plot, as RESULTS.md names it."
+)
 @click.option(
     "--against",
     type=click.Choice(["minutes", "parameters"]),
     default="minutes",
     show_default=True,
-    help="Cost to plot the scores against: minutes of training or number of parameters.",
+    help="Cost on the horizontal axis: minutes of training or number of parameters.",
 )
 @click.option(
     "--name",
     "named",
     multiple=True,
-    help="Also label the point of this variant. Variants that beat all cheaper ones are always "
-    "labelled. Repeat the option for several variants.",
+    help="Also label the point of this variant. A variant whose score is above that of every "
+    "cheaper variant always has a label. Repeat the option for several variants.",
 )
 @click.option(
     "--lowest",
     type=float,
-    help="Start of the score axis. Variants with a lower score are marked at the bottom of the "
-    "plot, with their scores.",
+    help="Lowest score on the vertical axis. A variant with a lower score is drawn at the bottom "
+    "of the plot and labelled with its score.",
 )
 @click.option(
     "-o",
@@ -116,7 +119,7 @@ def costs(
     lowest: float | None,
     output: Path,
 ) -> None:
-    """Plot the score of each variant in RESULTS, a results.jsonl, against its cost."""
+    """Plot score against cost, with one point for each variant in the results.jsonl RESULTS."""
     from seq2seq.evaluation import cost_plot as study
     from seq2seq.evaluation.result_rows import read_rows
 
@@ -145,8 +148,8 @@ def costs(
 @click.option(
     "--language",
     default="",
-    help="Language code of REFERENCE, such as zh. BLEU needs the code only for languages that do "
-    "not separate words by spaces.",
+    help="Language of the texts in REFERENCE, as a code such as zh. BLEU needs the code only for a "
+    "language that does not separate words by spaces.",
 )
 @click.option(
     "-o",
@@ -160,8 +163,8 @@ def lengths(
 ) -> None:
     """Plot BLEU by source length for one or several systems.
 
-    SOURCE and REFERENCE are text files. NAME=FILE names a system and the file with its
-    translations.
+    SOURCE and REFERENCE are text files. NAME is the name of a system, and FILE holds the
+    translations of this system.
     """
     from seq2seq.evaluation.lengths import bleu_by_length
     from seq2seq.evaluation.plots import plot_lengths
@@ -173,8 +176,8 @@ def lengths(
         name, equals, file = system.partition("=")
         if not equals:
             raise UserError(
-                f"{system}: write NAME=FILE, with the name of the system and the file with its "
-                "translations"
+                f"{system}: not of the form NAME=FILE; give the name of the system and the file "
+                "with its translations"
             )
         buckets[name] = bleu_by_length(
             sources, line_io.read_all_lines(Path(file)), references, tokens=bleu_tokenizer(language)

@@ -19,7 +19,7 @@ _WINDOW = 2048
 
 @click.group()
 def tokenizer_group() -> None:
-    """Train a subword tokenizer, and encode or decode text with it."""
+    """Train a subword tokenizer, or encode or decode text with a tokenizer."""
 
 
 @tokenizer_group.command("train")
@@ -43,11 +43,11 @@ def tokenizer_group() -> None:
     type=int,
     default=8000,
     show_default=True,
-    help="Number of entries in the vocabulary.",
+    help="Size of the vocabulary in tokens.",
 )
-@click.option("--lowercase", is_flag=True, help="Lower-case the text before training.")
+@click.option("--lowercase", is_flag=True, help="Convert the text to lower case before training.")
 def learn_command(inputs: tuple[Path, ...], output: Path, **settings: Any) -> None:
-    """Train a tokenizer on the lines of the text files INPUTS."""
+    """Train a subword tokenizer on the lines of the text files INPUTS."""
     from seq2seq.config import toml
     from seq2seq.config.schema import TokenizerConfig
     from seq2seq.files import write_atomically
@@ -68,19 +68,19 @@ def learn_command(inputs: tuple[Path, ...], output: Path, **settings: Any) -> No
     "-o",
     "--output",
     type=click.Path(path_type=Path),
-    help="Write the encoded lines to this file instead of stdout.",
+    help="Write the subwords to this file instead of stdout.",
 )
 @click.option(
-    "--ids", is_flag=True, help="Write the numbers of the subwords instead of their text."
+    "--ids", is_flag=True, help="Write the vocabulary number of each subword instead of its text."
 )
-@click.option("--lowercase", is_flag=True, help="Lower-case the text before encoding.")
+@click.option("--lowercase", is_flag=True, help="Convert the text to lower case before encoding.")
 def encode(
     model: Path, input_file: Path | None, output: Path | None, ids: bool, lowercase: bool
 ) -> None:
     """Split the lines of INPUT, or of stdin, into subwords separated by spaces.
 
-    MODEL is a file that `tokenizer train` wrote, or a model folder. With a model folder, the
-    command uses the tokenizer of the source.
+    MODEL is a file that `seq2seq tokenizer train` wrote, or a model folder. If it is a model
+    folder, the command uses the tokenizer of the source side.
     """
     loaded = _load(model, "source", lowercase=lowercase)
     with (
@@ -103,14 +103,16 @@ def encode(
     "-o",
     "--output",
     type=click.Path(path_type=Path),
-    help="Write the decoded lines to this file instead of stdout.",
+    help="Write the text to this file instead of stdout.",
 )
-@click.option("--ids", is_flag=True, help="Read the numbers of subwords instead of their text.")
+@click.option(
+    "--ids", is_flag=True, help="Read vocabulary numbers instead of the text of subwords."
+)
 def decode(model: Path, input_file: Path | None, output: Path | None, ids: bool) -> None:
     """Join the subwords in each line of INPUT, or of stdin, back into text.
 
-    MODEL is a file that `tokenizer train` wrote, or a model folder. With a model folder, the
-    command uses the tokenizer of the target.
+    MODEL is a file that `seq2seq tokenizer train` wrote, or a model folder. If it is a model
+    folder, the command uses the tokenizer of the target side.
     """
     loaded = _load(model, "target")
     number = 0
@@ -125,9 +127,11 @@ def decode(model: Path, input_file: Path | None, output: Path | None, ids: bool)
 
 
 def _load(path: Path, side: str, *, lowercase: bool = False) -> Tokenizer:
-    """Load a tokenizer file, or the tokenizer of one side ("source", "target") of a model folder.
+    """Load a tokenizer from a tokenizer file or from a model folder.
 
-    Raises UserError if it cannot be read, and for --lowercase with a model folder.
+    side: "source" or "target": the side of the model folder whose tokenizer is loaded.
+
+    Raises UserError if `path` cannot be read, or if `lowercase` is set for a model folder.
     """
     from seq2seq.text.tokenizer import Tokenizer
 
@@ -137,8 +141,8 @@ def _load(path: Path, side: str, *, lowercase: bool = False) -> Tokenizer:
 
         if lowercase:
             raise UserError(
-                f"--lowercase: leave it out; the model folder {path} already sets whether its text "
-                "is lower-cased"
+                f"--lowercase: the model folder {path} already sets whether text is converted to "
+                "lower case; leave out --lowercase"
             )
         loaded: Tokenizer = getattr(Codec.load(path, load_any_config(path)), side)
         return loaded

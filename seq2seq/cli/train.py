@@ -18,26 +18,30 @@ import click
     metavar="SECTION.KEY=VALUE",
     help="Override one value of the configuration. Repeat the option for several values.",
 )
-@click.option("--resume", is_flag=True, help="Resume the run in the run folder.")
+@click.option(
+    "--resume", is_flag=True, help="Resume the run from the last checkpoint in the run folder."
+)
 @click.option(
     "--profile",
     is_flag=True,
-    help="Measure where the training time goes, and write profile.txt in the run folder.",
+    help="Measure how long each part of the training takes, and write the times to profile.txt in "
+    "the run folder.",
 )
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
-    help="The run folder, for the model, checkpoints and logs.  "
+    help="Write the model, the checkpoints and the logs to this run folder.  "
     "[default: runs/<folder of CONFIG>/<name of CONFIG>]",
 )
 def train_command(
     config: Path, settings: tuple[str, ...], resume: bool, profile: bool, out: Path | None
 ) -> None:
-    """Train the model that the TOML file CONFIG describes.
+    """Train the model that the configuration file CONFIG (TOML) describes.
 
-    The command first learns the subword vocabulary and encodes the data, unless the run folder
-    already holds them. Ctrl-C saves the run and stops. --resume then continues exactly where it
-    stopped. To train with N processes, run:
+    The command first learns a subword vocabulary and encodes the data. If the run folder already
+    holds the vocabulary and the encoded data, the command reuses them. Ctrl-C saves the run and
+    stops the training. --resume continues exactly where the training stopped. To train with N
+    processes, run:
     torchrun --nproc-per-node N -m seq2seq train CONFIG
     """
     from seq2seq.config import toml

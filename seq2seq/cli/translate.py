@@ -32,7 +32,10 @@ _JOB_WINDOW = 512  # the same for each of several processes, so that all have wo
 def open_translator(
     models: str, *, device: str, precision: str, threads: int, batch_size: int
 ) -> Translator:
-    """Load a translator from a model folder, or an ensemble from several, separated by commas."""
+    """Load a translator from a model folder, or from several for an ensemble.
+
+    models: One model folder, or several separated by commas.
+    """
     from seq2seq.decoding.translator import Translator
 
     set_up_machine(models, threads)
@@ -55,20 +58,21 @@ def open_translator(
     type=int,
     default=1,
     show_default=True,
-    help="Number of translations of each line. With more than 1, the output is JSONL as with "
-    "--scores.",
+    help="Number of translations for each input line. A value above 1 switches to the JSONL output "
+    "of --scores.",
 )
 @click.option(
     "--scores",
     is_flag=True,
-    help="Write JSONL with the keys line, rank, text and score instead of plain text.",
+    help="Write one JSON object for each translation, with the keys line, rank, text and score, "
+    "instead of plain text.",
 )
 @click.option(
     "--alignments",
     type=click.Path(path_type=Path),
-    help="Write the attention alignment of each best translation to this file, one line per input "
-    "line. A .jsonl file holds the attention weights between subwords. A file with another ending "
-    "holds word pairs i-j (source word i, target word j, counted from 0).",
+    help="Write the alignment of each best translation to this file, one line per input line. A "
+    ".jsonl file receives the attention weights between subwords. Any other file receives word "
+    "pairs i-j: source word i is aligned with target word j, counted from 0.",
 )
 @click.option(
     "--jobs",
@@ -91,8 +95,8 @@ def translate_command(
     """Translate the lines of the file INPUT, or of stdin, with MODEL.
 
     MODEL is a model folder, or several folders A,B,C that translate as an ensemble. Each input line
-    gives one output line, in the same order. A translation is written as soon as all lines before
-    it are done.
+    gives one output line, in the same order. The command writes a translation as soon as all
+    earlier lines are translated.
     """
     from seq2seq.decoding.options import search_options
     from seq2seq.decoding.results import log_notes
@@ -130,7 +134,7 @@ def translate_command(
 
 
 def _scored(translations: Iterable[Translation], number: int) -> Iterator[bytes]:
-    """Return the translations of input line `number` as JSONL rows, best first."""
+    """Yield each translation of input line `number` as a line of JSON, best first."""
     for rank, translation in enumerate(translations, start=1):
         row = {"line": number, "rank": rank, "text": translation.text, "score": translation.score}
         yield json.dumps(row, ensure_ascii=False).encode() + b"\n"
@@ -168,7 +172,8 @@ def _aligned(alignment: Any, number: int, *, soft: bool) -> bytes:
     type=float,
     default=0.0,
     show_default=True,
-    help="Exponent α in the score Σ log p / length^α. 0 gives the plain log-probability.",
+    help="Length penalty: the exponent α in the score Σ log p / length^α. With 0, the score is the "
+    "log-probability.",
 )
 @with_model_options
 def score_command(
@@ -181,9 +186,9 @@ def score_command(
 ) -> None:
     """Write the log-probability (in nats) of each line of TARGET, given the same line of SOURCE.
 
-    With the same --length-penalty, `seq2seq translate --scores` gives a translation the same score.
-    One difference: `translate` splits a very long source line into parts, but this command does
-    not.
+    `seq2seq translate --scores` gives a translation the same score if its --length-penalty is the
+    same. The scores differ only for very long source lines: `seq2seq translate` splits such a line
+    into parts, but this command does not.
     """
     from seq2seq.decoding.options import GreedyOptions
 

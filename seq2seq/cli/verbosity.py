@@ -1,4 +1,4 @@
-"""Logging to stderr, and the options `-v` and `-q` that set how much every command logs."""
+"""Logging to stderr, and the options `-v` and `-q`, which set how much a command logs."""
 
 from __future__ import annotations
 
@@ -18,9 +18,10 @@ _CHATTY = ("datasets", "httpx", "fsspec", "sacrebleu")
 
 
 class _StderrHandler(logging.StreamHandler[TextIO]):
-    """A handler that looks up `sys.stderr` for every message.
+    """A log handler that looks up `sys.stderr` again for every message.
 
-    A progress bar replaces `sys.stderr` while it is shown, so that messages appear above the bar.
+    While a progress bar is shown, `sys.stderr` is another object, which prints messages above the
+    bar.
     """
 
     def __init__(self) -> None:
@@ -40,14 +41,14 @@ def set_up_logging() -> None:
 
 
 def add_verbosity_options(command: click.Command) -> click.Command:
-    """Add the options -v and -q to a command, or to a group and all commands in it."""
+    """Add the options -v and -q to a command. For a group, also add them to all its commands."""
     if not any(isinstance(option, _Verbosity) for option in command.params):
         command.params += [
-            _Verbosity(["-v", "--verbose"], logging.DEBUG, help="Show more messages on stderr."),
+            _Verbosity(["-v", "--verbose"], logging.DEBUG, help="Print more messages to stderr."),
             _Verbosity(
                 ["-q", "--quiet"],
                 logging.WARNING,
-                help="Show only warnings and errors on stderr.",
+                help="Print only warnings and errors to stderr.",
             ),
         ]
     if isinstance(command, click.Group):
@@ -57,7 +58,7 @@ def add_verbosity_options(command: click.Command) -> click.Command:
 
 
 class _Verbosity(click.Option):
-    """A flag that sets the log level before click processes the other options."""
+    """The option -v or -q. It sets the log level before click processes all other options."""
 
     def __init__(self, names: list[str], level: int, help: str) -> None:
         super().__init__(
@@ -66,7 +67,10 @@ class _Verbosity(click.Option):
         self.level = level
 
     def _apply(self, context: click.Context, _: click.Parameter, wanted: bool) -> None:
-        """Set the log level if the flag was given. Raises UsageError for both -v and -q."""
+        """Set the log level if the option was given.
+
+        Raises UsageError if both -v and -q were given.
+        """
         if not wanted:
             return
         if context.meta.setdefault(__name__, self.level) != self.level:

@@ -1,1 +1,1 @@
-"""The schema of a configuration, and functions that read and write configurations as TOML."""
+"""The schema of a configuration, and functions that read and write TOML configurations."""

@@ -1,6 +1,6 @@
-"""Find the data sets of a configuration, and name them in a model folder.
+"""Find the data sets of a configuration, and shorten their paths for a model folder.
 
-A model folder may be given to others, so the names in it do not contain private paths.
+A user may give a model folder to other people, so the folder must not contain private paths.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ _Value = str | list[str] | None
 
 
 def find_data(data: DataConfig, folder: Path, made_with: DataConfig | None = None) -> DataConfig:
-    """Return the data sets with absolute paths.
+    """Return a copy of `data` in which all paths are absolute.
 
-    A relative path is looked up in `folder` first, then in `$SEQ2SEQ_DATA`. If a file does not
-    exist in any of these places, its path is the first one that was tried.
+    A relative path is looked up in `folder` first, then in `$SEQ2SEQ_DATA`. If the file is in none
+    of these folders, the result is the first path that was tried.
 
-    made_with: The same data sets with the paths that an earlier run read. They are tried first.
+    made_with: The data sets of an earlier run, whose absolute paths are tried before all others.
     """
     folders = [folder.resolve(), *_data_folder()]
     # A prefix is completed with one of these endings. The paths of a table and of two separate
@@ -57,12 +57,12 @@ def find_data(data: DataConfig, folder: Path, made_with: DataConfig | None = Non
 
 
 def name_data(data: DataConfig) -> DataConfig:
-    """Return the data sets with short names instead of paths that reveal folders of this machine.
+    """Return a copy of `data` with short names, because paths may reveal private folders.
 
-    A path under `$SEQ2SEQ_DATA` becomes relative to that folder. Any other absolute path, or one
-    that contains "..", keeps only its last component. It keeps two components if one is not enough
-    to distinguish the data sets. A local folder in `hub` becomes `./name`, so that it cannot be
-    mistaken for a hub id.
+    A path under `$SEQ2SEQ_DATA` becomes relative to that folder. Any other path that is absolute or
+    contains ".." is reduced to its last component. If two data sets would then have the same name,
+    the last two components are kept. A local folder in `hub` becomes `./name`, so that the name
+    cannot be mistaken for a hub id.
     """
     values = {split: _as_tuple(getattr(data, split)) for split in _SPLITS}
     named: dict[str, tuple[str, ...]] = {}
@@ -100,9 +100,9 @@ def are_names_of(names: DataConfig, found: DataConfig) -> bool:
 
 
 def shorten_paths(text: str) -> str:
-    """Shorten every path in a text to its last component if it is absolute or begins with `../`.
+    """Return a text in which absolute paths and paths that begin with `../` are shortened.
 
-    The text is, for example, a command with its arguments.
+    Only the last component of such a path is kept. The text is usually a command.
     """
     return _OUTSIDE.sub("", text)
 

@@ -18,10 +18,12 @@ _RENAMED = {
 
 
 def migrate(values: dict[str, Any], where: str) -> dict[str, Any]:
-    """Return a copy of the values in which old keys have their current names.
+    """Return a copy of the values of a configuration, with all old key names replaced.
 
-    If a key was renamed, one warning lists all changes. `where` names the configuration in
-    messages. Raises UserError if the old and the new name of a key are both set.
+    If a name was replaced, one warning lists all replacements. Raises UserError if a configuration
+    sets a key under both its old and its new name.
+
+    where: The name of the configuration in messages.
     """
     migrated = deepcopy(values)
     hints = []
@@ -31,7 +33,7 @@ def migrate(values: dict[str, Any], where: str) -> dict[str, Any]:
             continue
         new_name = new.rpartition(".")[2]
         if new_name in section:
-            raise UserError(f"{where}: {old} is the old name of {new}; remove {old} and keep {new}")
+            raise UserError(f"{where}: {old} is the old name of the key {new}; remove {old}")
         section[new_name] = section.pop(old_name)
         hints.append(f"{old} is now {new}")
     context = migrated.get("context")
@@ -44,12 +46,14 @@ def migrate(values: dict[str, Any], where: str) -> dict[str, Any]:
         migrated["task"] = "aligned"
         hints.append('context.kind = "aligned" is now task = "aligned"')
     if hints:
-        _log.warning("%s: this configuration uses old names: %s", where, "; ".join(hints))
+        _log.warning(
+            "%s: this configuration uses old names; replace them: %s", where, "; ".join(hints)
+        )
     return migrated
 
 
 def _find(values: dict[str, Any], key: str) -> tuple[dict[str, Any], str]:
-    """Return the section that contains a dotted key, and the name of the key in it."""
+    """Return the section of a dotted key such as "data.train", and the last part of the key."""
     *sections, name = key.split(".")
     for section in sections:
         inner = values.get(section)

@@ -1,6 +1,7 @@
-"""The reference of all configuration keys, as commented TOML and as a page of the documentation.
+"""The reference of all configuration keys, as commented TOML and as a documentation page.
 
-Both are generated from the schema and the table of tasks, so they always agree with the code.
+The TOML and the page are generated from the schema and the table of tasks. So both always agree
+with the code.
 """
 
 from __future__ import annotations
@@ -32,15 +33,15 @@ seq2seq config translation -o my.toml
 seq2seq train my.toml --set training.epochs=3      # --set section.key=value overrides one key
 ```
 
-This page lists the keys of all tasks. If the default of a key differs for a task, the table names
-that task with its default.
+This page lists the keys of all tasks. If a task has its own default for a key, the column "Default"
+names the task and this default.
 """
 
 
 def example_config(task: Task) -> Config:
-    """Return a configuration with the defaults of the task and with examples for required keys.
+    """Return a configuration with the defaults of a task, and with examples for required keys.
 
-    The required keys are the data sets, the names of both sides, and a limit of training.
+    Required keys are the data sets, the names of source and target, and a limit of the training.
     """
     data = {split: _file_name(task, split) for split in ("train", "valid")}
     if "source" not in task.defaults.get("data", {}):
@@ -52,16 +53,17 @@ def example_config(task: Task) -> Config:
 
 
 def render_toml(task: Task) -> str:
-    """Return a complete configuration as TOML: all keys of the task with descriptions and defaults.
+    """Return a complete configuration for a task as TOML, with the description of every key.
 
-    Keys without a default are commented out and show an example value.
+    Each key has its default value. An optional key without a default is commented out and shows an
+    example value.
     """
     config = example_config(task)
     lines = _comment(
         f'A complete configuration for the task "{task.name}". Every key has its default value. '
-        "A key without a default shows an example; it is commented out if the key is "
-        "optional.\n\n"
-        "Set the files and names in [data] to yours. Then run: seq2seq train FILE"
+        "A key without a default shows an example. If such a key is optional, its line is "
+        "commented out.\n\n"
+        "Set the files and names in [data] to those of your data. Then run: seq2seq train FILE"
     )
     for section, schema in _sections().items():
         values = config if section == _TOP else getattr(config, section)
@@ -83,7 +85,7 @@ def render_toml(task: Task) -> str:
 
 
 def render_page() -> str:
-    """Return the reference page in Markdown: one table of keys for each section, for all tasks."""
+    """Return the reference page in Markdown, with one table of keys for each section."""
     lines = [_PAGE_HEAD]
     for section, schema in _sections().items():
         lines.append(f"## `[{section}]`\n" if section else "## Top level\n")
@@ -106,7 +108,7 @@ def render_page() -> str:
 
 
 def uses_key(task: Task, section: str, name: str) -> bool:
-    """Return whether the key has an effect in the task and more than one allowed value."""
+    """Return whether a task uses a key and allows more than one value for the key."""
     if section in example_config(task).unused_sections:
         return False
     extra = _sections()[section].model_fields[name].json_schema_extra
@@ -117,7 +119,7 @@ def uses_key(task: Task, section: str, name: str) -> bool:
 
 
 def _sections() -> dict[str, type[Section]]:
-    """Map the name of each section to its schema. The first entry holds the top-level keys."""
+    """Return a dictionary from section names to schemas. The name "" is for top-level keys."""
     sections: dict[str, type[Section]] = {_TOP: Config}
     for name, field in Config.model_fields.items():
         if isinstance(field.annotation, type) and issubclass(field.annotation, Section):
@@ -126,7 +128,7 @@ def _sections() -> dict[str, type[Section]]:
 
 
 def _fields(schema: type[Section]) -> dict[str, FieldInfo]:
-    """Return the fields of a section, without nested sections."""
+    """Return the keys of a section with their pydantic fields, without nested sections."""
     sections = _sections()
     return {
         name: field
@@ -140,9 +142,9 @@ def _purpose(schema: type[Section]) -> str:
 
 
 def _one_of(section: str, name: str, field: FieldInfo, tasks: list[Task]) -> str:
-    """Return a sentence that lists the values which at least one of the tasks allows.
+    """Return a sentence that lists all values of a key that at least one of the tasks allows.
 
-    It is empty for keys whose value is a number, free text, or true or false.
+    The sentence is empty if the value of the key is a number, a free text, or true or false.
     """
     choices = list(TASKS) if field.annotation is Task else []
     if get_origin(field.annotation) is Literal:
@@ -160,7 +162,7 @@ def _names(tasks: list[Task]) -> str:
 
 
 def _defaults(section: str, name: str, field: FieldInfo, tasks: list[Task]) -> str:
-    """Return the general default of a key, followed by the tasks that have another default."""
+    """Return the default of a key as text, followed by the tasks with a different default."""
     others: dict[str, list[str]] = {}
     for task in tasks:
         if name in task.defaults.get(section, {}):
@@ -176,7 +178,10 @@ def _defaults(section: str, name: str, field: FieldInfo, tasks: list[Task]) -> s
 
 
 def _comment(text: str) -> list[str]:
-    """Return paragraphs as comment lines. No line ends between `0:` and the text after it."""
+    """Return the paragraphs of a text as TOML comment lines.
+
+    A value with a colon, such as `0:`, stays on one line with the next word.
+    """
     wrapper = textwrap.TextWrapper(
         _WIDTH,
         initial_indent="# ",
@@ -206,9 +211,9 @@ def _example(task: Task, name: str, field: FieldInfo) -> object:
 
 
 def _file_name(task: Task, split: str) -> str:
-    """Return an example path of a data set in the usual file format of the task.
+    """Return an example path of a data set, in the usual file format of the task.
 
-    For two parallel files, the path is their common prefix.
+    If the data set consists of two parallel files, the path is their common prefix.
     """
     endings = {"text": ".tsv", "words": ".conllu", "condition": ".tsv", "none": ".txt"}
     parallel = task.source == "text" and task.has_target_text
@@ -216,7 +221,7 @@ def _file_name(task: Task, split: str) -> str:
 
 
 def _side_names(task: Task) -> tuple[str, str]:
-    """Return example names of the source and the target: languages, or columns of a table."""
+    """Return example names for source and target: language codes, or columns of a table."""
     if task.source == "condition":
         return "label", "text"
     return ("first", "second") if task.same_length else ("en", "fr")

@@ -1,8 +1,8 @@
 """The schema of a configuration: every key with its type, default and description.
 
-A configuration has `task`, `seed` and the sections below. `seq2seq.config.toml` reads it.
-`seq2seq config` prints the docstrings of the sections and the descriptions of the keys (see
-`seq2seq.config.reference`), so they are written for users.
+A configuration has a few top-level keys, such as `task` and `seed`, and one section for each class
+below. `seq2seq.config.toml` reads configurations. The docstrings of the sections and the
+descriptions of the keys are written for users, because `seq2seq config` prints them.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ _Beta = Annotated[float, Field(ge=0, lt=1)]
 
 
 def _used_where(uses: Callable[[Task], bool]) -> dict[str, Any]:
-    """Return the `json_schema_extra` of a key that only some tasks use: the names of these tasks.
+    """Return the names of the tasks that use a key, as a value for pydantic's `json_schema_extra`.
 
-    A key whose value is fixed by a task does not need this; see `Task.allowed`.
+    If a task allows only one value of a key, `Task.allowed` says so instead.
     """
     return {"tasks": [task.name for task in TASKS.values() if uses(task)]}
 
@@ -51,101 +51,101 @@ _WITH_ATTENTION = _used_where(
 
 
 class Section(BaseModel):
-    """The base of all sections: immutable, without unknown keys, and with finite numbers only."""
+    """The base class of all sections. It refuses changes, unknown keys, NaN and infinity."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class DataConfig(Section):
-    """The data sets, and the rules that decide which of their examples are used.
+    """The data sets, and the rules that decide which training examples are used.
 
-    `train`, `valid` and `test` each name a data set, in one of three forms. The first is the common
-    prefix of two parallel files: with `source = "de"`, `"corpus/train"` reads the source from
-    `corpus/train.de` or `corpus/train.de.gz`. The second is a list of two files, source first. The
-    third is one table: `.tsv`, `.jsonl` or `.conllu` (also with `.gz`), or `.parquet`. A language
-    model reads one text file or one table.
+    `train`, `valid` and `test` each name a data set. For two parallel files, give either a list of
+    both files, source first, or their common prefix. With `source = "de"`, the prefix
+    `"corpus/train"` stands for the source file `corpus/train.de` or `corpus/train.de.gz`. A data
+    set can also be one table: a `.tsv`, `.jsonl` or `.conllu` file (also with `.gz`), or a
+    `.parquet` file. For a language model, give one text file or one table.
 
     A relative path is looked up in the folder of the configuration first, then in
     `$SEQ2SEQ_DATA`.
     """
 
     source: str = Field(
-        description="Name of the source side: the file ending of its text files (a language code "
-        "such as `de`) and the name of its column in a table.",
+        description="Name of the source side, usually a language code such as `de`. The name is "
+        "the ending of source files and the column of the source in a table.",
     )
     target: str = Field(
         min_length=1,
-        description="Name of the target side: the file ending of its text files (such as `en`) and "
-        "the name of its column in a table. If it is a language code such as `zh`, BLEU "
-        "uses the tokenizer for that language.",
+        description="Name of the target side, usually a language code such as `en`. The name is "
+        "the ending of target files and the column of the target in a table. If the name is a "
+        "language code, BLEU uses the tokenizer for that language.",
     )
     train: str | list[str] | None = Field(
         None,
-        description="Path of the training set. Set this key or `hub`.",
+        description="Path of the training set. Set either this key or the key `hub`.",
     )
     valid: str | list[str] | None = Field(
         None,
-        description="Path of the validation set, on which the best weights are chosen. "
-        "Training needs a validation set, from this key or from `hub`.",
+        description="Path of the validation set, which decides which weights are best. Training "
+        "needs a validation set: set either this key or the key `hub`.",
     )
     test: str | list[str] | None = Field(
         None,
-        description="Path of the test set. `seq2seq evaluate` scores it; training never reads it.",
+        description="Path of the test set. Only `seq2seq evaluate` reads the test set.",
     )
     source_column: str | int | None = Field(
         None,
-        description="Column of the source in a table, if its name differs from `source`. A dot "
-        "selects a nested column (`translation.de`). For a TSV file without a header, "
-        "give the column number, counted from 1.",
+        description="Column of the source in a table. Set this key if the name of the column "
+        "differs from `source`. A dot selects a nested column (`translation.de`). For a TSV file "
+        "without a header, give the column number, counted from 1.",
         examples=[1],
         json_schema_extra=_WITH_A_SOURCE,
     )
     target_column: str | int | None = Field(
         None,
-        description="Column of the target in a table, if its name differs from `target`. It is "
-        "written in the same way as `source_column`.",
+        description="Column of the target in a table. Set this key if the name of the column "
+        "differs from `target`. Write the value in the same way as `source_column`.",
         examples=[2],
     )
     hub: str | None = Field(
         None,
-        description="Dataset to read for every split that has no file on this disk: its id on the "
-        "Hugging Face hub, or a local folder.",
+        description="Dataset of the Hugging Face hub: its id, or the path of a local folder. It "
+        "provides every data set for which `train`, `valid` or `test` names no file.",
         examples=["owner/dataset"],
     )
     hub_config: str | None = Field(
         None,
-        description="Name of the configuration (subset) of the hub dataset, if the dataset has "
-        "several.",
+        description="Configuration (subset) of the hub dataset to read. Set this key if the "
+        "dataset has several configurations.",
         examples=["de-en"],
     )
     hub_splits: dict[Literal["train", "valid", "test"], str] = Field(
         {"train": "train", "valid": "validation", "test": "test"},
-        description="Names that the hub dataset uses for the training, validation and test splits.",
+        description="Names of the training, validation and test splits in the hub dataset.",
     )
     max_tokens: int = Field(
         256,
         ge=1,
-        description="Maximum length of a side in subwords. Training drops pairs with a longer "
-        "side. Translation splits longer lines.",
+        description="Maximum length of a source or target text in subwords. Training drops every "
+        "pair with a longer text. Translation splits longer lines into parts.",
         json_schema_extra=_WITH_A_SOURCE,
     )
     max_ratio: float = Field(
         0.0,
         ge=0,
-        description="Maximum ratio between the lengths of the two sides of a training pair, in "
-        "subwords: longer side divided by shorter side. Training drops pairs above it. "
-        "0 means no limit.",
+        description="Maximum length ratio of a training pair: the length of the longer text in "
+        "subwords, divided by the length of the shorter text. Training drops pairs with a larger "
+        "ratio. 0 means no limit.",
         json_schema_extra=_WITH_A_SOURCE,
     )
     drop_duplicates: bool = Field(
         True,
-        description="Drop training pairs that repeat an earlier pair exactly.",
+        description="Drop every training pair that is equal to an earlier pair.",
         json_schema_extra=_WITH_A_SOURCE,
     )
     line_ends: bool = Field(
         True,
-        description="Language model: end each line of text with the token `</s>`. If false, the "
-        "text continues from one line to the next without a break.",
+        description="Language model: append the token `</s>` to each line of text. If false, lines "
+        "follow each other without a separating token.",
         json_schema_extra=_FOR_LANGUAGE_MODELS,
     )
 
@@ -154,12 +154,14 @@ class DataConfig(Section):
         # A model folder and training on data in memory do not need a training set in [data].
         files_needed = (info.context or {}).get(NEEDS_FILES, False)
         if files_needed and self.train is None and self.hub is None:
-            raise ValueError("no training set: set train (files) or hub (a Hugging Face dataset)")
+            raise ValueError(
+                "no training set: set the key train (files) or hub (Hugging Face dataset)"
+            )
         for name in ("train", "valid", "test"):
             value = getattr(self, name)
             if isinstance(value, list) and len(value) != 2:
                 raise ValueError(
-                    f"{name} must be the prefix of two files, one table, or a list of two files"
+                    f"{name}: a list needs two files, source first, but this one has {len(value)}"
                 )
         return self
 
@@ -169,62 +171,61 @@ class TokenizerConfig(Section):
 
     kind: Literal["unigram", "bpe", "char", "word"] = Field(
         "unigram",
-        description="Kind of vocabulary: `unigram` (subwords chosen by a unigram language model), "
-        "`bpe` (subwords from byte-pair encoding), `char` (characters) or `word` (whole "
-        "words).",
+        description="Kind of tokens in the vocabulary: `unigram` (subwords chosen by a unigram "
+        "language model), `bpe` (subwords learned by byte-pair encoding), `char` (characters) or "
+        "`word` (whole words).",
     )
     vocabulary: int = Field(
         8000,
         ge=8,
         description="Size of the vocabulary in tokens, including the special tokens. `unigram` and "
-        "`bpe` reach this size exactly; for `char` and `word` it is an upper limit.",
+        "`bpe` vocabularies have exactly this size. For `char` and `word`, it is the maximum size.",
     )
     joint: bool = Field(
         True,
-        description="Use one vocabulary for source and target. If false, each side gets its own "
-        "vocabulary of `vocabulary` tokens.",
+        description="Use one vocabulary for source and target. If false, source and target have "
+        "separate vocabularies of `vocabulary` tokens each.",
     )
     byte_fallback: bool = Field(
         True,
-        description="With `unigram` or `bpe`: encode characters that are not in the vocabulary as "
-        "bytes, so that no input becomes `<unk>`.",
+        description="With `unigram` or `bpe`: encode every character outside the vocabulary as "
+        "bytes, so that no character becomes `<unk>`.",
     )
     character_coverage: float = Field(
         0.9995,
         gt=0,
         le=1,
         description="Fraction of the characters in the training text that the vocabulary must "
-        "cover, above 0 and up to 1. The rarest characters are left out.",
+        "cover, above 0 and at most 1. The vocabulary leaves out the rarest characters.",
     )
     lowercase: bool = Field(
         False,
-        description="Convert all text to lower case. The model then also writes lower case only.",
+        description="Convert all text to lower case. The model then writes only lower case.",
     )
     normalization: Literal["nmt_nfkc", "identity"] = Field(
         "nmt_nfkc",
-        description="How SentencePiece normalises text before it splits it: `nmt_nfkc` unifies "
-        "white space and equivalent characters (Unicode NFKC); `identity` changes "
-        "nothing.",
+        description="How SentencePiece normalises text before splitting into tokens. `nmt_nfkc` "
+        "unifies white space and equivalent characters (Unicode NFKC). `identity` changes nothing.",
     )
     sampling: float = Field(
         0.0,
         ge=0,
         le=1,
-        description="Subword regularisation: every epoch splits the training text into subwords in "
-        "a new random way. For `unigram`, the smoothing parameter alpha; for `bpe`, the "
-        "dropout rate. 0 turns it off.",
+        description="Subword regularisation, which splits the training text into subwords in a new "
+        "random way in every epoch. The value is the smoothing parameter alpha for `unigram`, and "
+        "the dropout rate for `bpe`. 0 turns subword regularisation off.",
     )
     sample_lines: int = Field(
         1_000_000,
         ge=1,
-        description="Maximum number of training pairs (or lines) from which the vocabulary is "
-        "learned. From a larger training set, pairs are taken at even intervals.",
+        description="Maximum number of training pairs (for a language model: lines) from which the "
+        "vocabulary is learned. From a larger training set, pairs are taken at even intervals.",
     )
 
 
 class EncoderConfig(Section):
-    """The encoder, which reads the source. It is a recurrent network that reads a text, or an
-    embedding of one label or one vector."""
+    """The encoder, which reads the source. For a text, the encoder is a recurrent network. For a
+    label or a vector of numbers, the encoder is an embedding."""
 
     kind: Literal["recurrent", "label", "vector"] = Field(
         "recurrent",
@@ -234,7 +235,7 @@ class EncoderConfig(Section):
     vector_size: int = Field(
         3,
         ge=1,
-        description='With `kind = "vector"`: the number of components of the vector.',
+        description='With `kind = "vector"`: number of components of a source vector.',
         json_schema_extra=_FROM_A_CONDITION,
     )
     cell: Cell = Field(
@@ -246,34 +247,33 @@ class EncoderConfig(Section):
     embedding: int = Field(
         256,
         ge=1,
-        description='Size of the source embeddings. With `kind = "vector"`: the size of the hidden '
+        description='Size of the source embeddings. With `kind = "vector"`: size of the hidden '
         "layer that reads the vector.",
     )
     hidden: int = Field(
         256,
         ge=1,
-        description="Number of hidden units in each layer, per direction.",
+        description="Number of hidden units in each recurrent layer, per direction.",
         json_schema_extra=_FROM_TEXT,
     )
     layers: int = Field(
         1,
         ge=1,
-        description="Number of recurrent layers. Each layer from the second on has a residual "
+        description="Number of recurrent layers. Every layer except the first has a residual "
         "connection.",
         json_schema_extra=_FROM_TEXT,
     )
     bidirectional: bool = Field(
         True,
-        description="Read the source in both directions. This doubles the size of each encoder "
-        "state.",
+        description="Read the source in both directions. The second direction doubles the size of "
+        "each encoder state.",
         json_schema_extra=_FROM_TEXT,
     )
     dropout: float = Field(
         0.2,
         ge=0,
         lt=1,
-        description="Dropout rate between the layers and on the output of the last layer. "
-        "0 turns dropout off.",
+        description="Dropout rate on the output of each recurrent layer. 0 turns dropout off.",
         json_schema_extra=_FROM_TEXT,
     )
     embedding_dropout: float = Field(
@@ -285,82 +285,86 @@ class EncoderConfig(Section):
     )
     variational: bool = Field(
         False,
-        description="Use variational dropout: all time steps of a sentence share one dropout mask.",
+        description="Use variational dropout: all time steps of a sentence use one dropout mask.",
         json_schema_extra=_FROM_TEXT,
     )
     layer_norm: bool = Field(
         False,
-        description="Apply layer normalisation to the output of each layer.",
+        description="Apply layer normalisation to the output of each recurrent layer.",
         json_schema_extra=_FROM_TEXT,
     )
 
     @property
     def state_size(self) -> int:
-        """D, the size of an encoder state."""
+        """The size of an encoder state, which the shapes call D."""
         return self.hidden * (2 if self.bidirectional else 1)
 
 
 class ContextConfig(Section):
-    """The context vector c, which passes the source to the decoder or to the classifier. Either one
-    c serves the whole target, or attention computes a new c at every step."""
+    """The context vector c, which carries the source to the decoder or to the classifier. A fixed c
+    is the same at every step of the decoder. Attention computes a new c at every step."""
 
     kind: Literal[
         "fixed", "same-position", "additive", "dot", "general", "cosine", "multi-head"
     ] = Field(
         "cosine",
-        description="How c is computed. `fixed`: one summary of the source. `same-position` (task "
-        "`aligned` only): the encoder state at the position of the target token. The "
-        "other values: attention with the score function of that name.",
+        description="How the context vector is computed. `fixed`: one summary of the source. "
+        "`same-position` (only for the task `aligned`): the encoder state at the "
+        "position of the target token. All other values: attention with the score "
+        "function of this name.",
     )
     placement: Literal["parallel", "classic"] = Field(
         "parallel",
-        description="Where attention is computed. `parallel`: the first decoder layer's new state "
-        "is the query, and c goes to the layers above. `classic`: the first layer's "
-        "previous state is the query, and c goes to all layers.",
+        description="Place of attention. `parallel`: the query is the first decoder layer's new "
+        "state, and all other layers receive the context vector c. `classic`: the "
+        "query is the first decoder layer's previous state, and all layers receive c.",
         json_schema_extra=_WITH_ATTENTION,
     )
     shortcut: bool = Field(
         True,
-        description="Append the source embeddings to the encoder states before they are averaged "
-        "by attention or by the poolings `mean` and `attentive`.",
+        description="Append each source embedding to the encoder state of the same position. "
+        "Attention and the poolings `mean` and `attentive` then average both.",
         json_schema_extra=_FROM_TEXT,
     )
     pooling: Literal["last", "mean", "max", "attentive"] = Field(
         "attentive",
         description="How the encoder states are combined into one summary of the source. The "
-        "summary initialises the decoder and serves as the fixed c. `attentive` is a "
-        "weighted mean with learned weights.",
+        "summary initialises the decoder and is the fixed context vector. "
+        "`attentive` pooling is a weighted mean with learned weights.",
         json_schema_extra=_FROM_TEXT,
     )
     heads: int = Field(
         8,
         ge=1,
-        description="Number of heads of `multi-head` attention and of `attentive` pooling.",
+        description="Number of heads in `multi-head` attention and in `attentive` pooling.",
         json_schema_extra=_FROM_TEXT,
     )
-    size: int = Field(512, ge=1, description="Size of c and of the summary of the source.")
+    size: int = Field(
+        512, ge=1, description="Size of the context vector c and of the summary of the source."
+    )
 
     @property
     def is_attention(self) -> bool:
-        """Whether the context is computed by attention."""
+        """Whether attention computes the context vector."""
         return self.kind not in ("fixed", "same-position")
 
     @model_validator(mode="after")
     def _heads_fit(self) -> ContextConfig:
         if self.kind == "multi-head" and self.size % self.heads:
             raise ValueError(
-                f"size {self.size} is not a multiple of heads ({self.heads}); change one of them"
+                f"size ({self.size}) must be a multiple of heads ({self.heads}); change one of them"
             )
         if not self.is_attention and self.placement == "classic":
             raise ValueError(
-                f"placement 'classic' needs attention; kind {self.kind!r} has none, so leave it out"
+                f"placement 'classic' needs attention, but kind {self.kind!r} has none; leave out "
+                "placement"
             )
         return self
 
 
 class DecoderConfig(Section):
-    """The decoder, which writes the target token by token. A language model consists of a decoder
-    only."""
+    """The decoder, which writes the target token by token. A language model has only a decoder and
+    no encoder."""
 
     cell: Cell = Field(
         "gru",
@@ -370,22 +374,21 @@ class DecoderConfig(Section):
     embedding: int = Field(
         256,
         ge=1,
-        description="Size of the target embeddings. A language model with tied embeddings needs "
-        "the size of a decoder state here: `hidden`, or twice `hidden` if the model is "
-        "bidirectional.",
+        description="Size of the target embeddings. In a language model with tied embeddings, this "
+        "size must be equal to `hidden`, or to twice `hidden` if `bidirectional` is true.",
     )
-    hidden: int = Field(512, ge=1, description="Number of hidden units in each layer.")
+    hidden: int = Field(512, ge=1, description="Number of hidden units in each recurrent layer.")
     layers: int = Field(
         1,
         ge=1,
-        description="Number of recurrent layers. Each layer from the second on has a residual "
+        description="Number of recurrent layers. Every layer except the first has a residual "
         "connection.",
     )
     dropout: float = Field(
         0.2,
         ge=0,
         lt=1,
-        description="Dropout rate between the layers and before the output layer. "
+        description="Dropout rate between the recurrent layers and before the output layer. "
         "0 turns dropout off.",
     )
     embedding_dropout: float = Field(
@@ -393,59 +396,59 @@ class DecoderConfig(Section):
     )
     variational: bool = Field(
         False,
-        description="Use variational dropout: all time steps of a sentence share one dropout mask.",
+        description="Use variational dropout: all time steps of a sentence use one dropout mask.",
     )
     layer_norm: bool = Field(
         False,
-        description="Apply layer normalisation to the output of each layer.",
+        description="Apply layer normalisation to the output of each recurrent layer.",
     )
     weight_dropout: float = Field(
         0.0,
         ge=0,
         lt=1,
         description="Language model: dropout rate on the recurrent (state-to-state) weights. 0 "
-        "turns it off.",
+        "turns this dropout off.",
     )
     tied: Literal["none", "output", "all"] = Field(
         "output",
         description="Weight tying. `output`: the output layer uses the target embeddings as its "
-        "weights. `all`: source and target also share their embeddings, which requires "
-        "a joint vocabulary and equal embedding sizes.",
+        "weights. `all`: source and target also share their embeddings, which needs "
+        "`tokenizer.joint = true` and equal embedding sizes. `none`: no weights are tied.",
     )
     bidirectional: bool = Field(
         False,
-        description="Language model: read the text in both directions. The model then sees the "
-        "tokens that it predicts, so it cannot generate text.",
+        description="Language model: read the text in both directions. A bidirectional model sees "
+        "the tokens that it must predict, so it cannot generate useful text.",
     )
 
 
 class TrainingConfig(Section):
-    """Training: batches, optimiser, regularisation and limits. Training stops when it reaches the
-    first of the limits `epochs`, `updates`, `minutes` and `patience`. Set at least one of `epochs`,
-    `updates` and `minutes`."""
+    """Training: batches, optimiser, regularisation and limits. Set at least one of the limits
+    `epochs`, `updates` and `minutes`. Training stops as soon as it reaches one of these limits, or
+    after `patience` validations without improvement."""
 
     batch_tokens: int = Field(
         1536,
         ge=1,
-        description="Maximum size of a batch in tokens, including padding: the number of rows "
-        "times the length of the longest side.",
+        description="Maximum size of a batch in tokens, including padding. The size is the number "
+        "of examples times the length of the longest source or target text.",
     )
     window: int = Field(
         35,
         ge=1,
         description="Language model: number of time steps of truncated backpropagation through "
-        "time. A batch holds `batch_tokens` / `window` parallel streams of text.",
+        "time. A batch holds `batch_tokens` / `window` rows, which are parallel streams of text.",
         json_schema_extra=_FOR_LANGUAGE_MODELS,
     )
     windows: Literal["contiguous", "random"] = Field(
         "contiguous",
-        description="Language model: initial state of a window of text. `contiguous` windows "
-        "continue from the last state of the previous window; `random` windows start "
-        "from a zero state.",
+        description="Language model: recurrent state at the start of a window of text. A "
+        "`contiguous` window continues from the last state of the previous window. A `random` "
+        "window starts from a zero state.",
         json_schema_extra=_FOR_LANGUAGE_MODELS,
     )
     accumulate: int = Field(
-        1, ge=1, description="Number of batches per update. Their gradients are accumulated."
+        1, ge=1, description="Number of batches whose gradients are added up for one update."
     )
     optimizer: Literal["adamw", "sgd"] = Field(
         "adamw",
@@ -453,7 +456,7 @@ class TrainingConfig(Section):
         "momentum).",
     )
     learning_rate: float = Field(
-        2e-3, gt=0, description="Peak learning rate, which is reached at the end of warm-up."
+        2e-3, gt=0, description="Peak learning rate, which training reaches at the end of warm-up."
     )
     betas: tuple[_Beta, _Beta] = Field(
         (0.9, 0.98),
@@ -463,14 +466,15 @@ class TrainingConfig(Section):
     weight_decay: float = Field(
         0.01,
         ge=0,
-        description="Weight decay, which applies to weight matrices but not to biases. 0 turns it "
-        "off.",
+        description="Weight decay rate. Weight decay applies to weight matrices but not to biases. "
+        "0 turns weight decay off.",
     )
     schedule: Literal["inverse-sqrt", "cosine", "plateau", "constant"] = Field(
         "inverse-sqrt",
         description="Learning rate after warm-up. `inverse-sqrt`: falls as 1 / sqrt(updates). "
-        "`cosine`: falls to 0 at the end; if `minutes` is the only limit, runs differ. "
-        "`plateau`: is reduced when validation stalls. `constant`: stays.",
+        "`cosine`: falls to 0 at the end, by the clock if `minutes` is the only limit. "
+        "`plateau`: falls when the validation result stops improving. `constant`: does "
+        "not change.",
     )
     warmup: int = Field(
         400,
@@ -482,8 +486,8 @@ class TrainingConfig(Section):
         0.5,
         gt=0,
         lt=1,
-        description='With `schedule = "plateau"`: factor by which the learning rate is multiplied '
-        "at each plateau.",
+        description='With `schedule = "plateau"`: factor that multiplies the learning rate at each '
+        "plateau.",
     )
     plateau_patience: int = Field(
         2,
@@ -494,58 +498,58 @@ class TrainingConfig(Section):
     clip: float = Field(
         1.0,
         ge=0,
-        description="Maximum gradient norm. A gradient with a larger norm is scaled down to it. 0 "
-        "turns clipping off.",
+        description="Maximum gradient norm. Gradient clipping scales a larger gradient down to "
+        "this norm. 0 turns clipping off.",
     )
     label_smoothing: float = Field(
         0.1,
         ge=0,
         lt=1,
-        description="Label smoothing: probability mass that is spread evenly over all tokens or "
-        "labels. 0 turns it off.",
+        description="Label smoothing: fraction of the target probability that is spread evenly "
+        "over all tokens or labels. 0 turns label smoothing off.",
     )
     word_dropout: float = Field(
         0.0,
         ge=0,
         lt=1,
-        description="Word dropout: probability that an input token is replaced by `<unk>` during "
-        "training, in source and target text. 0 turns it off.",
+        description="Word dropout: probability that training replaces an input token of the source "
+        "or target by `<unk>`. 0 turns word dropout off.",
     )
     r_drop: float = Field(
         0.0,
         ge=0,
         description="R-Drop (Liang et al. 2021): weight of the divergence between two forward "
-        "passes with different dropout masks. It doubles the cost of an update. 0 turns "
-        "it off.",
+        "passes with different dropout masks. R-Drop doubles the time of an update. 0 turns R-Drop "
+        "off.",
     )
     ema_decay: float = Field(
         0.0,
         ge=0,
         lt=1,
-        description="Decay rate of an exponential moving average (EMA) of the weights. The "
-        "averaged weights are then the ones that are validated and saved. 0 turns it off.",
+        description="Decay rate of an exponential moving average (EMA) of the weights. Validation "
+        "and the final model then use the averaged weights. 0 turns averaging off.",
     )
     epochs: int | None = Field(
         None,
         ge=1,
-        description="Stop after this many passes over the training set (epochs).",
+        description="Maximum number of epochs, which are passes over the training set.",
         examples=[10],
     )
     updates: int | None = Field(
-        None, ge=1, description="Stop after this many updates of the weights.", examples=[100_000]
+        None, ge=1, description="Maximum number of updates of the weights.", examples=[100_000]
     )
     minutes: float | None = Field(
         None,
         gt=0,
-        description="Stop after this many minutes of training and validation. A resumed run "
-        "continues the count.",
+        description="Maximum time for training and validation, in minutes. A resumed run also "
+        "counts the minutes before its interruption.",
         examples=[60.0],
     )
     patience: int = Field(
         10,
         ge=0,
-        description="Stop after this many successive validations without improvement (early "
-        "stopping). 0 turns early stopping off.",
+        description="Early stopping: stop after this number of successive validations without "
+        "improvement. 0 turns early stopping off.",
     )
     precision: Precision = Field(
         "auto",
@@ -560,47 +564,47 @@ class TrainingConfig(Section):
     threads: int = Field(
         0,
         ge=0,
-        description="Number of CPU threads. 0 means `$OMP_NUM_THREADS`, or all cores if that "
-        "variable is not set.",
+        description="Number of CPU threads. 0 means the value of `$OMP_NUM_THREADS`, or one thread "
+        "per core if that variable is not set.",
     )
     log_every: int = Field(
-        50, ge=1, description="Number of updates from one line of the training log to the next."
+        50, ge=1, description="Number of updates between two lines of the training log."
     )
 
     @model_validator(mode="after")
     def _ends(self) -> TrainingConfig:
         if self.epochs is None and self.updates is None and self.minutes is None:
-            raise ValueError("no limit is set: set epochs, updates or minutes")
+            raise ValueError("no limit is set: set the key epochs, updates or minutes")
         return self
 
 
 class ValidationConfig(Section):
-    """Validation: how often the model is validated, and by which metric. The weights with the best
-    validation result become the final model."""
+    """Validation: how often the model is scored on the validation set, and by which metric. The
+    weights with the best score become the final model."""
 
     every: int = Field(
         0,
         ge=0,
-        description="Number of updates from one validation to the next. 0 validates after each "
+        description="Number of updates between two validations. 0 means one validation after each "
         "epoch.",
     )
     metric: Literal["bleu", "accuracy", "loss"] = Field(
         "bleu",
-        description="Metric that decides which weights are best: `bleu` (BLEU of the translations, "
-        "by sacreBLEU), `accuracy` (accuracy of the labels) or `loss` (cross-entropy).",
+        description="Metric that decides which weights are best: `bleu` (sacreBLEU of the "
+        "translations), `accuracy` (fraction of correct labels) or `loss` (cross-entropy).",
     )
     beam: int = Field(
         1,
         ge=1,
-        description="With metric `bleu`: beam size for translating the validation set. 1 means "
+        description='With `metric = "bleu"`: beam size for translating the validation set. 1 means '
         "greedy search.",
         json_schema_extra=_TEXT_TO_TEXT,
     )
     lines: int = Field(
         0,
         ge=0,
-        description="With metric `bleu`: number of pairs to translate, counted from the start of "
-        "the validation set. 0 means all pairs.",
+        description='With `metric = "bleu"`: number of pairs to translate, counted from the start '
+        "of the validation set. 0 means all pairs.",
         json_schema_extra=_TEXT_TO_TEXT,
     )
 
@@ -610,8 +614,8 @@ def _as_task(value: object) -> object:
 
 
 class Config(Section):
-    """A complete configuration: the task, the seed, and one section for each part of the model and
-    of its training."""
+    """A complete configuration. It consists of the top-level keys and of one section for each part
+    of the model and of the training."""
 
     task: Annotated[
         InstanceOf[Task],
@@ -620,7 +624,7 @@ class Config(Section):
     ] = Field(
         TRANSLATION,
         description="What the model does. The task determines which sections and keys a "
-        "configuration has; `seq2seq config TASK` prints them.",
+        "configuration has. `seq2seq config TASK` prints all keys of a task.",
     )
     seed: int = Field(
         1,
@@ -631,8 +635,8 @@ class Config(Section):
     license: str | None = Field(
         None,
         pattern=r"^[a-z0-9][a-z0-9.+-]*$",
-        description="Licence to state in the model card: an identifier that the Hugging Face hub "
-        "knows, such as `mit` or `apache-2.0`. It has no effect on training.",
+        description="Licence that the model card states, as an identifier of the Hugging Face hub "
+        "such as `mit` or `apache-2.0`. The licence has no effect on training.",
         examples=["cc-by-4.0"],
     )
     data: DataConfig
@@ -679,7 +683,7 @@ class Config(Section):
             known = " or ".join(_as_toml(choice) for choice in allowed)
             yield f"task {task.name!r} does not allow {key} = {_as_toml(value)}: use {known}"
         if task.has_source and not self.data.source:
-            yield "data.source: is empty; give the file ending or the column of the source"
+            yield "data.source is empty: set the file ending or the column of the source"
 
     def _problems_between_sections(self) -> Iterator[str]:
         encoder, decoder, task = self.encoder, self.decoder, self.task

@@ -1,7 +1,7 @@
 """Read, check and write configurations in TOML.
 
-One error message reports all unknown keys and wrong values. If an unknown key resembles a known
-one, the message suggests the known key.
+One error message reports all unknown keys and all wrong values of a configuration. For an unknown
+key, the message suggests the most similar valid key.
 """
 
 from __future__ import annotations
@@ -26,10 +26,13 @@ AnySection = TypeVar("AnySection", bound=Section)
 
 
 def load_config(path: Path, settings: Iterable[str] = (), *, needs_files: bool = True) -> Config:
-    """Read a configuration file and override its values with `section.key=value` settings.
+    """Return the configuration in a TOML file, after overriding some of its values.
 
-    Relative paths in `[data]` become absolute: they are looked up in the folder of the file first,
-    then in `$SEQ2SEQ_DATA`. needs_files: Whether the configuration must name a training set.
+    Relative paths in `[data]` become absolute. A path is looked up in the folder of the
+    configuration file first, then in `$SEQ2SEQ_DATA`.
+
+    settings: The values to override, each in the form `section.key=value`.
+    needs_files: Whether the configuration must name a training set.
 
     Raises UserError if the file is missing, is not TOML, or has unknown keys or wrong values.
     """
@@ -37,7 +40,7 @@ def load_config(path: Path, settings: Iterable[str] = (), *, needs_files: bool =
         values = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise UserError(
-            f"{path}: this file does not exist; give the path of a configuration"
+            f"{path}: this file does not exist; give the path of a configuration file"
         ) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
         raise UserError(f"{path}: cannot be read as TOML: {error}") from None
@@ -47,16 +50,20 @@ def load_config(path: Path, settings: Iterable[str] = (), *, needs_files: bool =
 
 
 def parse_config(values: dict[str, Any], where: str, *, needs_files: bool = True) -> Config:
-    """Check a complete configuration, which may use keys of older versions, and return it.
+    """Check the values of a complete configuration and return the configuration.
 
-    where: The name of the configuration in messages. needs_files: Whether the configuration must
-    name a training set. Raises UserError, which reports all mistakes together.
+    Old names of keys are replaced by their current names.
+
+    where: The name of the configuration in messages.
+    needs_files: Whether the configuration must name a training set.
+
+    Raises UserError if there are mistakes. The message reports all mistakes together.
     """
     return validate_section(Config, migrate(values, where), where, {NEEDS_FILES: needs_files})
 
 
 def find_files(config: Config, folder: Path) -> Config:
-    """Return the configuration with absolute paths in `data`.
+    """Return a copy of the configuration in which all paths in `data` are absolute.
 
     Relative paths are looked up in `folder` first, then in `$SEQ2SEQ_DATA`.
     """
@@ -71,8 +78,10 @@ def validate_section(
 ) -> AnySection:
     """Check the values of one section and return the section.
 
-    context: The pydantic validation context for the validators of the schema. Raises UserError,
-    which reports all mistakes together.
+    where: The name of the configuration in messages.
+    context: The validation context that pydantic passes to the validators of the schema.
+
+    Raises UserError if there are mistakes. The message reports all mistakes together.
     """
     try:
         return section.model_validate(values, context=context)
@@ -98,7 +107,7 @@ def validate_section(
 
 
 def dump_config(config: Config) -> str:
-    """Return the configuration as TOML text, with all sections that its task uses."""
+    """Return a configuration as TOML text, with only the sections that its task uses."""
     unused = config.unused_sections
     return tomli_w.dumps(config.model_dump(mode="json", exclude_none=True, exclude=unused))
 
@@ -106,9 +115,9 @@ def dump_config(config: Config) -> str:
 def _without(
     values: dict[str, Any], error: ValidationError, schema: type[Section]
 ) -> tuple[dict[str, Any], set[str]]:
-    """Return the values without the wrong ones, and the names of the keys that were removed.
+    """Return a copy of the values without wrong values, and the names of the removed keys.
 
-    For a misspelt key, the names include the known key that was probably meant.
+    For a misspelt key, the names also include the valid key that the user probably meant.
     """
     rest, taken = deepcopy(values), set()
     for item in error.errors():
@@ -168,6 +177,9 @@ def _lay_over(values: dict[str, Any], setting: str) -> None:
     for section in sections:
         inner = values.setdefault(section, {})
         if not isinstance(inner, dict):
-            raise UserError(f"--set {setting}: {section} is not a section but a single value")
+            raise UserError(
+                f"--set {setting}: {section} is a single value, not a section; "
+                f"write {section}=value"
+            )
         values = inner
     values[name] = value

@@ -1,4 +1,4 @@
-"""Alignments from attention weights: soft between subword pieces, hard between words."""
+"""Alignments from attention weights: soft ones between subwords, hard ones between words."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ class AlignmentSide:
     """One side of an alignment: the source or the translation.
 
     pieces: the subword pieces as the vocabulary spells them, including `</s>`.
-    words: for each piece, the number of the whitespace-separated word that contains it, counted
-    from 0; None for `</s>`.
+    words: one entry for each piece: the number of the word that contains the piece, or None for
+    `</s>`. Words are separated by white space and counted from 0.
     """
 
     pieces: list[str]
     words: Sequence[int | None]
 
     def with_end(self, end: list[str]) -> AlignmentSide:
-        """Return a copy of this side with the pieces `end` appended, which belong to no word."""
+        """Return a copy of this side with the pieces `end` appended. `end` belongs to no word."""
         return AlignmentSide([*self.pieces, *end], [*self.words, *[None for _ in end]])
 
 
@@ -29,12 +29,13 @@ class AlignmentSide:
 class Alignment:
     """The attention weights of one translation.
 
-    source, target: the pieces of the source (S of them) and of the translation (T of them).
-    weights: [T, S] float32. Row t is the attention over the source at the step that wrote target
-    piece t; each row sums to 1.
+    source: the S pieces of the source.
+    target: the T pieces of the translation.
+    weights: [T, S] float32. Row t holds the attention weights of the step that wrote target piece
+    t. Each row sums to 1.
 
-    If a line was translated in parts, the parts follow each other in `source` and `target`. A
-    target piece then has weights above 0 only for the source pieces of its own part.
+    If a line was translated in parts, `source` and `target` hold the pieces of all parts, in order.
+    A target piece then has weights above 0 only for source pieces of the same part.
     """
 
     source: AlignmentSide
@@ -44,9 +45,9 @@ class Alignment:
     def hard(self) -> list[tuple[int, int]]:
         """Return one pair (source word, target word) for each target word, in target order.
 
-        The weights are averaged over the pieces of a target word and added over the pieces of a
-        source word. Each target word is paired with the source word of the largest weight; in a
-        tie, with the first of them.
+        The weight of a word pair is a mean over the pieces of the target word and a sum over the
+        pieces of the source word. Each target word is paired with the source word that has the
+        largest weight. In a tie, the first of these source words is chosen.
         """
         sources = [word for word in self.source.words if word is not None]
         pairs = []
@@ -63,7 +64,7 @@ class Alignment:
         return pairs
 
     def pharaoh(self) -> str:
-        """Return the hard alignment in Pharaoh format, `i-j i-j`: source word i, target word j."""
+        """Return the hard alignment in Pharaoh format: `i-j` pairs source word i, target word j."""
         return " ".join(f"{source}-{target}" for source, target in self.hard())
 
 
@@ -75,7 +76,7 @@ EMPTY_ALIGNMENT = Alignment(
 def join_alignments(parts: Sequence[Alignment]) -> Alignment:
     """Join the alignments of the parts of one line into the alignment of the whole line.
 
-    The word numbers in `parts` must be numbers in the whole line, not in the part.
+    The word numbers in `parts` must be counted from the beginning of the line, not of the part.
     """
     if not parts:
         return EMPTY_ALIGNMENT

@@ -1,4 +1,4 @@
-"""Checks of argument types. Each error says what is wrong and what to pass instead."""
+"""Functions that check the types of arguments and raise errors which say what to pass instead."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from collections.abc import Iterable, Iterator
 def require_many(values: object, name: str) -> None:
     """Raise TypeError unless `values` is an iterable that is not a string.
 
-    A string is refused because each of its characters would count as a separate value. name: the
-    argument's name, for the message.
+    A string is refused because each of its characters would count as a separate value.
+
+    name: the name of the argument in the message.
     """
     if isinstance(values, str | bytes):
         raise TypeError(f"{name} is a single string: pass a list of {name}")
@@ -18,10 +19,11 @@ def require_many(values: object, name: str) -> None:
 
 
 def each_text(texts: Iterable[str], name: str) -> Iterator[str]:
-    """Return an iterator over the texts that checks that each text is a string.
+    """Return an iterator over `texts` that raises TypeError for a text that is not a string.
 
-    Raises TypeError immediately if `texts` is a single string or not iterable. Raises TypeError
-    during iteration if a text is not a string. name: the argument's name, for the messages.
+    name: the name of the argument in messages.
+
+    Raises TypeError before the iteration if `texts` is a single string or is not iterable.
     """
     require_many(texts, name)
 
@@ -34,6 +36,6 @@ def each_text(texts: Iterable[str], name: str) -> Iterator[str]:
 
 
 def require_text(value: object, where: str) -> None:
-    """Raise TypeError unless `value` is a string. where: the name of the value in the message."""
+    """Raise TypeError unless `value` is a string. The message calls the value `where`."""
     if not isinstance(value, str):
         raise TypeError(f"{where} must be a string, but has the type {type(value).__name__}")

@@ -1,20 +1,22 @@
 """Beam search that stops as soon as no live hypothesis can still enter the n-best list.
 
-Each step extends every live hypothesis of a sentence. Continuations by EOS are finished hypotheses:
-they compete for a place in the sentence's pool, which keeps the `n_best` best. The `beam` best
-continuations by other tokens stay alive. Finished hypotheses take no place in the beam, so the
-search is exhaustive if beam >= V^(T-1).
+A live hypothesis does not end in EOS yet. Each step extends every live hypothesis of a sentence by
+one token. A hypothesis that is extended by EOS is finished and enters the pool of the sentence, if
+it is among the `n_best` best finished hypotheses. Of the hypotheses that are extended by another
+token, the `beam` best stay alive. Finished hypotheses take no place in the beam, so the search is
+exhaustive if beam >= V^(T-1), with V tokens in the vocabulary and T steps.
 
-The search of a sentence ends when its pool is full and no live hypothesis can beat the worst
-hypothesis in the pool. The bound is exact: log-probabilities are <= 0, so a live hypothesis with
-the sum s can never score above s / maximum^alpha. The search also ends at the maximum length. If
-the pool is still empty there, the live hypotheses are returned as unfinished ones.
+The search for a sentence ends when the pool is full and no live hypothesis can still beat the worst
+hypothesis in the pool. Log-probabilities are <= 0, so a live hypothesis with the sum s can never
+score above s / maximum^alpha. This bound is exact. The search also ends at the maximum length. If
+the pool is then empty, the live hypotheses are returned as unfinished hypotheses.
 
-If two scores are equal, the hypothesis that entered the pool first ranks higher, then the one with
-the better parent, then the one with the lower token id. One tie is left to the engine
-(`LogProbabilities.top`): which of several equal tokens becomes the last of the `beam` continuations
-of a parent. A stable sort of [N, V] values would take longer than the model itself. On a CPU, the
-result for a sentence does not depend on the rest of its batch.
+Three rules rank hypotheses with equal scores, in this order: the hypothesis that entered the pool
+first ranks higher, then the hypothesis with the better parent, then the hypothesis with the lower
+token id. The engine breaks one kind of tie. `LogProbabilities.top` selects the `beam` best tokens
+after a parent. If the last of them is as likely as a token that is left out, the engine decides
+which of the two is selected, because a stable sort of all V tokens would take longer than the model
+itself. On a CPU, the result for a sentence does not depend on the rest of the batch.
 """
 
 from __future__ import annotations
@@ -38,18 +40,21 @@ def beam_search(
     alpha: float,
     n_best: int,
 ) -> list[list[Hypothesis]]:
-    """Return the hypotheses with the highest scores Σ log p / length^alpha, EOS included in both.
+    """Return the hypotheses with the highest scores Σ log p / length^alpha for each sentence.
 
-    state: B rows, one for each source sentence. beam: live hypotheses of each sentence. n_best:
-    the largest number of hypotheses to return for a sentence.
+    The sum and the length include EOS.
 
-    Returns B lists in the order of the input, each with 1 to n_best hypotheses, best first. The
-    hypotheses are finished; if a sentence has no finished one, they are unfinished.
+    state: the state before the first token, with B rows, one for each source sentence.
+    beam: the number of live hypotheses of a sentence.
+    n_best: the largest number of hypotheses to return for a sentence.
+
+    Returns B lists in the order of the sentences, each with 1 to n_best hypotheses, best first. If
+    a sentence has no finished hypothesis, its list holds unfinished hypotheses.
     Raises ValueError if beam or n_best is below 1 or alpha is below 0. Raises ArithmeticError if
     the model gives no permitted token a finite log-probability.
     """
     if beam < 1 or n_best < 1:
-        raise ValueError(f"beam is {beam} and n_best is {n_best}: both must be at least 1")
+        raise ValueError(f"beam ({beam}) and n_best ({n_best}) must both be at least 1")
     maximum = limits.maximum
     B = len(maximum)
     penalty = penalties(int(maximum.max()) if B else 0, alpha)  # [T + 1]
@@ -85,11 +90,14 @@ def beam_search(
 def _extend(
     log_p: LogProbabilities, totals: np.ndarray, beam: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the best continuations of the live hypotheses of each of n sentences.
+    """Return the best continuations of the K live hypotheses of each of n sentences.
 
-    log_p: log-probabilities [n*K, V]. totals: [n, K], Σ log p of each live hypothesis.
-    Returns the new totals, the parents (0 … K-1) and the tokens, each [n, K'] with
-    K' = min(beam, K*V), best first. In a tie, the lower parent comes first, then the lower token.
+    log_p: [n*K, V], the log-probabilities of the next token.
+    totals: [n, K], Σ log p of each live hypothesis.
+
+    Returns the new totals, the parents (0 … K-1) and the tokens of the continuations, best first.
+    All three are [n, K'] with K' = min(beam, K*V). In a tie, the lower parent comes first, then the
+    lower token.
     """
     increments, ids = log_p.top(beam)  # [n*K, k]
     by_token = ids.argsort(axis=1)  # so that ties are ordered by token id
@@ -103,20 +111,31 @@ def _extend(
 
 
 def _descending(values: np.ndarray) -> np.ndarray:
-    """Return the indices [n, M] that sort each row of `values` [n, M], largest first, stable."""
+    """Return the indices that sort each row of `values` in descending order (stable sort).
+
+    values: [n, M]. The result is also [n, M].
+    """
     return np.argsort(-values, axis=1, kind="stable")
 
 
 @dataclass(frozen=True)
 class _Step:
-    """The beams after one search step. parents, tokens: [B, K] int64, B sentences, K hypotheses."""
+    """The beams of B sentences with K hypotheses after one search step.
+
+    parents: [B, K] int64, the position of each hypothesis's parent in the beam of the last step.
+    tokens: [B, K] int64, the last token of each hypothesis.
+    """
 
     parents: np.ndarray
     tokens: np.ndarray
 
     @classmethod
     def record(cls, B: int, rows: np.ndarray, parents: np.ndarray, tokens: np.ndarray) -> _Step:
-        """Write the parents and tokens [n, K] of the sentences `rows` [n] into arrays of B rows."""
+        """Return a step of B sentences, in which sentences that are no longer searched have zeros.
+
+        rows: [n], the numbers of the sentences that are still searched.
+        parents, tokens: [n, K], one row for each of these sentences.
+        """
         both = np.zeros((2, B, parents.shape[1]), np.int64)
         both[0, rows], both[1, rows] = parents, tokens
         return cls(both[0], both[1])
@@ -124,13 +143,13 @@ class _Step:
 
 @dataclass(frozen=True)
 class _Pool:
-    """The n_best candidates of each sentence, best first. The arrays are changed in place.
+    """The best candidates of each sentence, best first. The methods change the arrays in place.
 
-    All arrays are [B, P]: B sentences, P = n_best places.
-    score: float64, the score with length penalty; -inf in an empty place.
+    All arrays are [B, P], with B sentences and P = n_best places.
+    score: float64, the score with length penalty. The score of an empty place is -inf.
     total: float64, Σ log p.
-    length, slot: int64. The tokens of a candidate, without EOS, are the tokens of live hypothesis
-    number `slot` after step `length`.
+    length: int64, the number of tokens without EOS.
+    slot: int64. The candidate without EOS is live hypothesis number `slot` after step `length`.
     """
 
     score: np.ndarray
@@ -140,16 +159,18 @@ class _Pool:
 
     @classmethod
     def empty(cls, B: int, size: int) -> _Pool:
-        """Return a pool without candidates for B sentences, with `size` places for each."""
+        """Return an empty pool for B sentences, with `size` places for each sentence."""
         blank = np.full((B, size), -math.inf)
         zeros = np.zeros((B, size), np.int64)
         return cls(blank, blank.copy(), zeros, zeros.copy())
 
     def add(self, rows: np.ndarray, totals: np.ndarray, penalty: float, length: int) -> None:
-        """Offer K candidates to the pool of each sentence in `rows` [n]; the pool keeps the best.
+        """Add up to K candidates to the pool of each sentence in `rows`, and keep the best.
 
-        totals: [n, K], Σ log p of the candidates, -inf for no candidate. penalty: the divisor that
-        turns a total into a score. length: the number of tokens without EOS.
+        rows: [n], the numbers of the sentences.
+        totals: [n, K], Σ log p of the candidates; -inf means that there is no candidate.
+        penalty: the divisor that turns a total into a score.
+        length: the number of tokens of the candidates, without EOS.
         """
         scores = np.concatenate([self.score[rows], totals / penalty], axis=1)  # [n, P+K]
         kept = _descending(scores)[:, : self.score.shape[1]]  # [n, P], older ones win ties
@@ -163,13 +184,16 @@ class _Pool:
     def add_where_empty(
         self, where: np.ndarray, rows: np.ndarray, totals: np.ndarray, penalty: float, length: int
     ) -> None:
-        """Call `add` for the sentences in `where` [n] bool whose pool is still empty."""
+        """Add candidates as `add` does, but only for sentences whose pool is still empty.
+
+        where: [n] bool, whether a sentence in `rows` may receive candidates at all.
+        """
         empty = where & (self.score[rows, 0] == -math.inf)
         self.add(rows, np.where(empty[:, None], totals, -math.inf), penalty, length)
 
 
 def _collect(pool: _Pool, steps: list[_Step], maximum: np.ndarray) -> list[list[Hypothesis]]:
-    """Return the hypotheses of each pool. Their tokens are traced back through the steps."""
+    """Return the hypotheses of each sentence, with tokens traced back through the search steps."""
     require_finite(pool.score[:, 0])
     length, slot = pool.length, pool.slot  # [B, P]
     backwards = []

@@ -1,4 +1,4 @@
-"""The text classifier: predicts one label for each text."""
+"""The text classifier, which predicts one label for each text."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Classifier(Labeller):
     tasks: ClassVar[tuple[Task, ...]] = (CLASSIFICATION,)
 
     def classify(self, texts: Iterable[str]) -> list[str]:
-        """Return the most likely label of each text, in order. A blank text gets "".
+        """Return the most likely label of each text, in order. The label of a blank text is "".
 
         Raises TypeError if `texts` is a single string instead of a list, or if a text is not a
         string.
@@ -24,9 +24,9 @@ class Classifier(Labeller):
         return ["".join(labelling.labels) for labelling in self.stream(texts)]
 
     def stream(self, texts: Iterable[str]) -> Iterator[Labelling]:
-        """Yield the label of each text and the probabilities [1, labels] of all labels, in order.
+        """Yield the predicted label and the probabilities [1, labels] of each text, in order.
 
-        Reads at most 2048 texts ahead, so memory does not grow with the input. Raises the same
+        Reads at most 2048 texts ahead, so that memory does not grow with the input. Raises the same
         errors as `classify`.
         """
         return self.label(each_text(texts, "texts"))

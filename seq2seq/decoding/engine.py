@@ -1,9 +1,9 @@
 """The engine: the interface between a search algorithm and a model, independent of PyTorch.
 
-An engine creates a state from sources (`start`), extends it by one token for each row (`step`) and
-selects rows from it (`select`). No method changes a state; each returns a new one. The search keeps
-its records in NumPy arrays. The log-probabilities [N, V] of a step stay in the engine, for example
-on a GPU, and the search queries them there.
+An engine creates a state from sources (`start`), extends a state by one token for each row (`step`)
+and selects rows of a state (`select`). No method changes a state, because each method returns a new
+state. The search keeps its own data in NumPy arrays. The log-probabilities [N, V] of a step stay in
+the engine, for example on a GPU, and the search reads only the values that it needs.
 
 Letters: B sources, K beam, N rows of a search (hypotheses), S source length, T steps, V vocabulary.
 """
@@ -22,38 +22,39 @@ class LogProbabilities(Protocol):
     """The log-probabilities of the next token, for N rows and a vocabulary of V tokens."""
 
     def exclude(self, tokens: Sequence[int]) -> None:
-        """Set the log-probability of these tokens to -inf in all rows, without renormalisation."""
+        """Set the log-probability of `tokens` to -inf in all rows, without renormalisation."""
         ...
 
     def at(self, tokens: np.ndarray) -> np.ndarray:
-        """Return the log-probabilities [N] float64 of tokens [N] int64, one token for each row."""
+        """Return the log-probability of one token in each row, [N] float64. tokens: [N] int64."""
         ...
 
     def top(self, k: int) -> tuple[np.ndarray, np.ndarray]:
-        """Return the k most likely tokens of each row, best first; V tokens if V is below k.
+        """Return the k most likely tokens of each row, best first, or V tokens if V < k.
 
-        Returns log-probabilities [N, k] float64 and token ids [N, k] int64. In a tie, k = 1 takes
-        the lowest id. For a larger k, the choice depends only on the values of the row and on k.
+        Returns log-probabilities [N, k] float64 and token ids [N, k] int64. If tokens are equally
+        likely, k = 1 returns the lowest id. For a larger k, the choice between equally likely
+        tokens depends only on k and on the values of the row.
         """
         ...
 
     def all(self) -> np.ndarray:
-        """Return all log-probabilities, [N, V], in any float dtype."""
+        """Return the log-probabilities of all tokens, [N, V], in any float dtype."""
         ...
 
 
 class Engine(Protocol[State]):
     """A whole model, or an ensemble of models that share one vocabulary.
 
-    The first step of a search receives the token BOS in each row. No method mixes rows, so the
-    result for a sentence does not depend on the rest of its batch.
+    A search passes the token BOS to the first step, in each row. Each method computes every row on
+    its own, so the result for a sentence does not depend on the rest of the batch.
     """
 
     def start(self, sources: Sequence[np.ndarray]) -> State:
         """Return the state before the first token, with one row for each source.
 
-        sources: B arrays of token ids [length] int64 without EOS; empty arrays for a language
-        model.
+        sources: B arrays [length] int64 of token ids, without EOS. The arrays are empty for a
+        language model.
         """
         ...
 
@@ -65,14 +66,19 @@ class Engine(Protocol[State]):
         ...
 
     def select(self, state: State, rows: np.ndarray) -> State:
-        """Return a state whose row i is row `rows[i]` of `state`. rows: [M] int64, may repeat."""
+        """Return a state whose row i is row `rows[i]` of `state`. Rows may occur repeatedly.
+
+        rows: [M] int64, row numbers.
+        """
         ...
 
     def weights(self, state: State, targets: Sequence[Sequence[int]]) -> list[np.ndarray]:
-        """Return the attention weights of each step of the given targets, by teacher forcing.
+        """Compute the attention weights of each step of given targets, by teacher forcing.
 
-        state: the result of `start`, before the first step. targets: the token ids [T] of each
-        row, BOS first. Returns an array [T, S] float32 for each row, where S is the length of the
-        longest source; padding has weight 0. Raises ValueError for a model without attention.
+        state: the result of `start`, before the first step.
+        targets: for each row, T token ids that begin with BOS.
+
+        Returns one array [T, S] float32 for each row, where S is the length of the longest source.
+        Padding has weight 0. Raises ValueError for a model without attention.
         """
         ...

@@ -1,4 +1,4 @@
-"""The conditional text generator: writes texts for a label or a vector of numbers."""
+"""The conditional text generator, which writes texts for a label or a vector of numbers."""
 
 from __future__ import annotations
 
@@ -42,8 +42,9 @@ class Generator:
     ) -> Generator:
         """Return a generator that runs `model` with PyTorch.
 
-        device: the CPU if None. dtype: of the matrix products, float32 if None. batch_size: the
-        number of conditions in a batch.
+        device: the device to run on; None means the CPU.
+        dtype: the dtype of matrix products; None means float32.
+        batch_size: the largest number of conditions (labels or vectors) in a batch.
         """
         return cls(
             Translator.from_models([model], device=device, dtype=dtype, batch_size=batch_size)
@@ -79,10 +80,10 @@ class Generator:
     ) -> list[str]:
         """Return `number` sampled texts for a label or a vector, the most likely text first.
 
-        condition: a label, or a vector on the scale of the training data. A vector is given as
-        numbers or as text ("0.5 -1 2", or "#1e90ff" for a colour).
-        max_length: the longest text, in tokens; `data.max_tokens` if None.
-        temperature, top_k, top_p, seed: as in `SamplingOptions`.
+        condition: a label, or a vector on the scale of the training data. Pass a vector as a list
+        of numbers or as text ("0.5 -1 2", or "#1e90ff" for a colour).
+        max_length: the maximum length of a text in tokens; None means `data.max_tokens`.
+        temperature, top_k, top_p, seed: the fields of `SamplingOptions` with the same names.
         options: the search to use. It replaces `number` and the keyword arguments.
 
         Raises UserError for an unknown label, a wrong vector, or a value out of range. Raises
@@ -104,10 +105,12 @@ class Generator:
     def stream(
         self, conditions: Iterable[str | Iterable[float]], options: AnySearch | None = None
     ) -> Iterator[LineResult]:
-        """Yield the texts for each condition with their scores, in order.
+        """Yield the generated texts and their scores for each condition, in order.
 
-        options: the search; one sample for each condition if None. Raises the same errors as
-        `generate`.
+        conditions: labels or vectors, as in `generate`.
+        options: the search to use. None means one sample for each condition.
+
+        Raises the same errors as `generate`.
         """
         require_many(conditions, "conditions")
         search = SamplingOptions() if options is None else options

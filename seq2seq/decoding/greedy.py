@@ -1,4 +1,4 @@
-"""Greedy search: y_t = argmax p(y | y_<t).
+"""Greedy search, which chooses the most likely token at each step: y_t = argmax p(y | y_<t).
 
 If several tokens are equally likely, the lowest token id is chosen.
 """
@@ -14,7 +14,7 @@ from seq2seq.decoding.stepping import follow
 
 
 def most_likely(log_p: LogProbabilities, rows: np.ndarray) -> np.ndarray:
-    """Return the most likely token of each row, [N] int64. `rows` is not used."""
+    """Return the most likely token of each row, [N] int64. The argument `rows` is ignored."""
     return log_p.top(1)[1][:, 0]
 
 

@@ -1,4 +1,4 @@
-"""The base class of classifier and tagger: predicts labels and their probabilities for texts."""
+"""The base class of classifier and tagger, which predicts labels and their probabilities."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ _WINDOW = 2048  # texts that are sorted by length together
 class Labelling:
     """The predicted labels of one text. Both fields are empty for a blank text.
 
-    labels: the most likely label of the text (classifier) or of each of its words (tagger).
-    probabilities: [W, labels] float32, one row for each entry of `labels`. The columns are in the
-    order of `Labeller.names`.
+    labels: the most likely label of the text (classifier) or of each word of the text (tagger).
+    probabilities: [W, labels] float32. Row w holds the probabilities of all labels for entry w of
+    `labels`. The columns are in the order of `Labeller.names`.
     """
 
     labels: list[str]
@@ -64,7 +64,7 @@ class Labeller:
         """codec, config: of the model. batch_size: texts that are labelled together. Raises
         UserError for a batch size below 1."""
         if batch_size < 1:
-            raise UserError("the batch size must be at least 1")
+            raise UserError(f"the batch size must be at least 1, but batch_size is {batch_size}")
         self.scorer, self.codec, self.config = scorer, codec, config
         self.batch_size = batch_size
         self.max_tokens = config.data.max_tokens
@@ -117,7 +117,7 @@ class Labeller:
         return cls.from_model(model, device=chosen, dtype=dtype, batch_size=batch_size)
 
     def label(self, texts: Iterable[str]) -> Iterator[Labelling]:
-        """Yield the labels of each text, in order.
+        """Yield the labels and their probabilities for each text, in order.
 
         A tagger expects texts whose words are separated by single spaces.
         """

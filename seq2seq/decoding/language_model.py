@@ -1,4 +1,4 @@
-"""The language model: generates text after a prompt, and measures the perplexity of a text."""
+"""The language model, which continues a prompt and measures the perplexity of a text."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _LENGTH = 200  # tokens to generate if the options set no maximum
 
 
 class LanguageModel:
-    """A language model that generates text. Open a model folder with `LanguageModel.load(folder)`.
+    """A model of the task "language-model". Open a model folder with `LanguageModel.load(folder)`.
 
     A `LanguageModel` keeps no state between calls, so several threads may share one.
     """
@@ -51,8 +51,8 @@ class LanguageModel:
     ) -> None:
         """Combine an engine with the codec and the configuration of its model.
 
-        machine: the PyTorch model, its device and the dtype of its matrix products. Only
-        `perplexity` needs it.
+        machine: the PyTorch model, its device and the dtype of its matrix products. Only the method
+        `perplexity` needs this argument.
         """
         self.engine, self.config, self.tokenizer = engine, config, codec.target
         self._machine = machine
@@ -67,7 +67,8 @@ class LanguageModel:
     ) -> LanguageModel:
         """Return a language model that runs `model` with PyTorch.
 
-        device: the CPU if None. dtype: of the matrix products, float32 if None.
+        device: the device to run on; None means the CPU.
+        dtype: the dtype of matrix products; None means float32.
         """
         from seq2seq.decoding.torch_engine import TorchEngine
 
@@ -103,9 +104,11 @@ class LanguageModel:
         The hidden state is carried from line to line, so the whole text is one sequence. The end of
         a line counts as a token if the model was trained with line ends (`data.line_ends`).
 
-        text: one string, or an iterable of its lines. Returns the perplexity (`value`), the loss in
-        nats per token (`loss`) and the number of tokens (`tokens`). Raises TypeError for a line
-        that is not a string. Raises UserError for a text without tokens.
+        text: the text as one string, or as an iterable of lines.
+
+        Returns an object with three fields: the perplexity (`value`), the loss in nats per token
+        (`loss`) and the number of tokens (`tokens`). Raises TypeError for a line that is not a
+        string. Raises UserError for a text without tokens.
         """
         lines = text.removesuffix("\n").split("\n") if isinstance(text, str) else text
         return self.measure(each_text(lines, "lines"), "the text")
@@ -113,7 +116,7 @@ class LanguageModel:
     def measure(self, lines: Iterable[str], name: str) -> Perplexity:
         """Return the perplexity of the model on the lines of one text.
 
-        name: what error messages call the text. Raises the same errors as `perplexity`.
+        name: the name of the text in error messages. Raises the same errors as `perplexity`.
         """
         if self._machine is None:
             line_ends = self.config.data.line_ends
@@ -136,10 +139,10 @@ class LanguageModel:
     ) -> str:
         """Sample a continuation of the prompt and return it without the prompt.
 
-        prompt: the text to continue; None generates a text from its beginning.
+        prompt: the text to continue. With None, the model starts a new text.
         max_length: the number of tokens to generate.
-        temperature, top_k, top_p, seed: as in `SamplingOptions`.
-        options: the sampling options. They replace the keyword arguments.
+        temperature, top_k, top_p, seed: the fields of `SamplingOptions` with the same names.
+        options: sampling options, which replace the keyword arguments.
 
         Raises TypeError if both `options` and keyword arguments are given. Raises UserError for a
         value out of range, and for a prompt without tokens.
@@ -156,16 +159,20 @@ class LanguageModel:
     ) -> Iterator[str]:
         """Yield the continuation of the prompt, piece by piece as it is generated.
 
-        The end of a line is a newline. The unknown token <unk> is never generated. options: 200
-        tokens at temperature 1 if None. When the first piece is requested, raises TypeError if
-        `options` is not `SamplingOptions` and UserError if the prompt has no tokens.
+        Lines end in a newline. The model never generates the unknown token <unk>.
+
+        options: the sampling options. None means 200 tokens at temperature 1.
+
+        The first piece raises TypeError if `options` is not a `SamplingOptions` object, and
+        UserError if the prompt has no tokens.
         """
         options = SamplingOptions() if options is None else options
         require_sampling(options)
         if self.config.decoder.bidirectional:
             _log.warning(
                 "the model is bidirectional: it was trained to see the tokens on both sides of a "
-                "position, so the text that it generates from left to right will make no sense"
+                "position, so the generated text will make no sense; use a model that was trained "
+                "with decoder.bidirectional = false"
             )
         tokenizer = self.tokenizer
         context: list[int] = []
@@ -173,7 +180,9 @@ class LanguageModel:
             require_text(prompt, "prompt")
             (context,) = tokenizer.encode([prompt])
             if not context:
-                raise UserError("the prompt is empty: write at least one word, or omit the prompt")
+                raise UserError(
+                    "the prompt is empty: write at least one word, or leave out the prompt"
+                )
         line = context
         text = tokenizer.decode([line])[0]
         shown = len(text)
@@ -191,9 +200,9 @@ class LanguageModel:
         yield text[shown:]
 
     def tokens(self, context: list[int], options: SamplingOptions) -> Iterator[int]:
-        """Sample a continuation of BOS and the token ids `context`, and yield its token ids.
+        """Sample a continuation of the token ids `context`, and yield the sampled token ids.
 
-        Yields `options.max_length` ids; 200 if that is None.
+        BOS is put before `context`. Yields `options.max_length` ids (None means 200).
         """
         tokenizer = self.tokenizer
         # A model that was trained without line ends never generates EOS.

@@ -19,21 +19,24 @@ AnyModel = Translator | LanguageModel | Classifier | Tagger | Generator
 def load(
     *folders: str | Path, device: str = "auto", precision: str = "fp32", batch_size: int = 64
 ) -> AnyModel:
-    """Open a model folder, or several translators with one vocabulary as an ensemble.
+    """Open a model folder, or several model folders of translators as an ensemble.
+
+    The translators of an ensemble must share one vocabulary.
 
     Returns an object whose class depends on the task of the model: `Translator` (for the tasks
     "translation" and "aligned"), `LanguageModel`, `Classifier`, `Tagger` or `Generator`. If your
-    code needs one of these classes, call its method `load`, which refuses models of other tasks.
+    code needs a certain class, call the method `load` of this class instead, such as
+    `Translator.load`. That method raises UserError for models of other tasks.
 
     device: "auto" (a GPU if available, otherwise the CPU), "cpu", "cuda" or "cuda:1".
     precision: "fp32", "bf16" or "auto".
-    batch_size: the largest number of lines in a batch; a language model ignores it.
+    batch_size: the largest number of lines in a batch. A language model ignores this argument.
 
     Raises TypeError without a folder. Raises UserError if a folder is not a complete model folder,
     if the models cannot form an ensemble, or if the device or the precision is not available.
     """
     if not folders:
-        raise TypeError("load() needs at least one model folder")
+        raise TypeError("load() needs at least one model folder: pass its path")
     task = load_any_config(Path(folders[0])).task
     if task in LanguageModel.tasks:
         return LanguageModel.load(_only(folders), device=device, precision=precision)

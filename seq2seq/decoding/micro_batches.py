@@ -1,4 +1,4 @@
-"""Group lines into windows in the order of arrival, and into batches of similar length."""
+"""Group lines into windows in order of arrival, and texts of similar length into batches."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ Item = TypeVar("Item")
 
 
 def windows(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
-    """Yield lists of `size` items; the last list may be shorter. Reads one list at a time."""
+    """Yield lists of `size` items. The last list may be shorter. Reads the items of one list at a
+    time."""
     waiting = iter(items)
     while window := list(islice(waiting, size)):
         yield window
@@ -20,14 +21,14 @@ def windows(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
 def waiting_windows(
     waiting: queue.Queue[Item | BaseException | None], size: int, patience: float
 ) -> Iterator[list[Item]]:
-    """Yield the items that arrive in a queue, in lists of at most `size`.
+    """Yield the items that arrive in a queue, in lists of at most `size` items.
 
-    A list is complete if no further item arrives within `patience` seconds. A single item is
-    therefore yielded quickly, and items that arrive together are yielded together. There is no time
-    limit for the first item of a list.
+    A list is yielded when it has `size` items, or when no further item arrives within `patience`
+    seconds. So a single item does not wait long, and items that arrive together are yielded
+    together. The wait for the first item of a list has no time limit.
 
-    The item None ends the iteration. An exception in the queue is raised here, and the items of the
-    unfinished list are lost.
+    The item None ends the iteration. If an item is an exception, this function raises the exception
+    and drops the items of the unfinished list.
     """
     ended = False
     while not ended:
@@ -52,12 +53,13 @@ def waiting_windows(
 def batches_by_length(
     lengths: Sequence[int], *, most: int, longest: int, alike: bool = False
 ) -> Iterator[slice]:
-    """Yield slices that divide texts, sorted by length, into batches.
+    """Divide texts that are sorted by length into batches. Yields one slice for each batch.
 
-    lengths: the lengths of the texts in tokens, in ascending order. most: the largest number of
-    texts in a batch. longest: limits the memory of a batch. A batch of several texts has at most
-    `16 * longest` tokens or 2048, whichever is larger, including padding. alike: put only texts of
-    equal length into a batch.
+    lengths: the lengths of the texts in tokens, in ascending order.
+    most: the largest number of texts in a batch.
+    longest: a limit for the memory of a batch. A batch of several texts has at most
+    max(16 * longest, 2048) tokens, including padding.
+    alike: whether all texts of a batch must have the same length.
     """
     start = 0
     for end, length in enumerate(lengths):

@@ -2,9 +2,10 @@
 
     argmax_y Σ_y' p(y') u(y, y')
 
-Here u is the utility: a sentence score that measures similarity. The most likely candidate may be
-dissimilar to the others, so this choice can be better (Kumar and Byrne 2004; with samples as the
-candidates: Eikema and Aziz 2020).
+Here y and y' are candidates, p(y') is the probability of a candidate, and the utility u is a
+sentence score that measures similarity. This choice can be better than the most likely candidate,
+which may differ from most other candidates (Kumar and Byrne 2004). The candidates can also be
+samples (Eikema and Aziz 2020).
 """
 
 from __future__ import annotations
@@ -26,12 +27,13 @@ def expected_utilities(
 ) -> list[float]:
     """Return the expected utility of each of N texts, from 0 to 100.
 
-    The expected utility of a text is its mean sentence score against all N texts, itself included,
-    weighted by exp(log_weights). The weights are normalised to sum to 1. This takes one sentence
-    score for each pair of distinct texts.
+    The expected utility of a text is the weighted mean of its sentence scores. Each of the N texts,
+    including the text itself, serves once as the reference.
 
-    utility: the sentence score, "chrf" or "bleu". lowercase: ignore case in the score. tokens: the
-    sacreBLEU tokenizer for BLEU (see `languages.bleu_tokenizer`).
+    log_weights: the logarithms of the weights. The weights are normalised to sum to 1.
+    utility: the sentence score, "chrf" or "bleu".
+    lowercase: whether the score ignores case.
+    tokens: the sacreBLEU tokenizer for BLEU (see `languages.bleu_tokenizer`).
     """
     top = max(log_weights)
     mass: dict[str, float] = {}

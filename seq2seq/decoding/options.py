@@ -1,4 +1,4 @@
-"""The options of each search algorithm. Each class checks its values when it is created."""
+"""The options of each search algorithm. Each class checks its values when it is constructed."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ class SearchOptions:
 
     length_penalty: the exponent α in score = Σ log p / length^α.
     min_length: the smallest number of target tokens before EOS.
-    max_length: the largest number of target tokens including EOS. None allows twice the source
-    length plus 10, or `data.max_tokens` if the source is a label or a vector.
+    max_length: the largest number of target tokens, including EOS. None means twice the source
+    length plus 10. If the source is a label or a vector, None means `data.max_tokens`.
 
-    A model of the task "aligned" always writes as many tokens as its source has; leave both lengths
-    at their defaults. Raises UserError that lists all values out of range.
+    For a model of the task "aligned", leave both lengths at their defaults, because the output is
+    always as long as the source. Raises UserError, which lists all values out of range.
     """
 
     length_penalty: float = 1.0
@@ -38,7 +38,7 @@ class SearchOptions:
         """Return one message for each value that is out of range."""
         problems = []
         if self.min_length < 1:
-            problems.append(f"minimum length {self.min_length} must be at least 1")
+            problems.append(f"the minimum length must be at least 1, but is {self.min_length}")
         if self.max_length is not None and self.max_length < self.min_length:
             problems.append(
                 f"maximum length {self.max_length} is below the minimum length {self.min_length}"
@@ -54,7 +54,7 @@ class GreedyOptions(SearchOptions):
 
     @property
     def n_best(self) -> int:
-        """Return the number of hypotheses for each source: always 1."""
+        """Return 1, because greedy search finds one hypothesis for each source."""
         return 1
 
 
@@ -62,8 +62,8 @@ class GreedyOptions(SearchOptions):
 class BeamOptions(SearchOptions):
     """The options of beam search.
 
-    beam: the number of live hypotheses in each step.
-    n_best: the number of hypotheses to return, best first.
+    beam: the number of hypotheses that the search keeps at each step.
+    n_best: the number of hypotheses to return for each source, best first.
     """
 
     beam: int = DEFAULT_BEAM
@@ -84,12 +84,12 @@ class SamplingOptions(SearchOptions):
     """The options of sampling, which draws tokens from the model's distribution.
 
     n_best: the number of samples for each source.
-    temperature: tokens are drawn with probability proportional to p^(1 / temperature).
-    top_k: draw only from the k most likely tokens; 0 keeps all.
-    top_p: draw only from the fewest most likely tokens whose total probability reaches top_p; 1
-    keeps all. If top_k is set too, it is applied first.
-    seed: the random seed. The samples of a line depend only on the seed, the text of the line, the
-    number of the sample and, in a line that was split, the number of the part.
+    temperature: a token is drawn with a probability proportional to p^(1 / temperature).
+    top_k: draw only from the k most likely tokens. 0 keeps all tokens.
+    top_p: draw only from the smallest set of most likely tokens whose total probability reaches
+    top_p. 1 keeps all tokens. If top_k is also set, top_k is applied before top_p.
+    seed: the random seed. A sample depends only on the seed, the text of the line and the number of
+    the sample. (If a line is split, the sample also depends on the number of the part.)
     """
 
     n_best: int = 1
@@ -115,8 +115,8 @@ class MinimumRiskOptions:
 
     candidates: the search that produces the candidates, at least 2 for each source.
     utility: the sentence score that compares two candidates, "chrf" or "bleu".
-    n_best: the number of candidates to return, highest expected utility first. The expected
-    utility becomes the score of a translation.
+    n_best: the number of candidates to return, in descending order of expected utility. The
+    expected utility becomes the score of a translation.
     """
 
     candidates: PlainSearch
@@ -134,7 +134,9 @@ class MinimumRiskOptions:
         if count < 2:
             problems.append("minimum Bayes risk (mbr) needs at least 2 candidates")
         elif self.n_best > count:
-            problems.append(f"n-best is {self.n_best}, but there are only {count} candidates (mbr)")
+            problems.append(
+                f"n-best ({self.n_best}) must not exceed the number of candidates (mbr, {count})"
+            )
         if self.utility not in get_args(Utility):
             known = " or ".join(get_args(Utility))
             problems.append(f"the utility must be {known}, but is {self.utility!r}")
@@ -171,12 +173,11 @@ def search_options(
     mbr: int = 0,
     utility: Utility = "chrf",
 ) -> AnySearch:
-    """Convert the flat options of the command line and of `translate` into a search object.
+    """Convert the options of the command line, or the arguments of `translate`, into a search.
 
-    beam: 1 is greedy search. sampling: draw samples instead of searching with a beam. mbr: the
-    number of candidates for minimum Bayes risk (0: off), found by beam search or sampling.
-    Raises UserError that lists all values out of range and all options that the search would
-    ignore.
+    beam: the beam size; 1 means greedy search. sampling: draw samples instead of using beam search.
+    mbr: the number of candidates for minimum Bayes risk decoding; 0 turns it off.
+    Raises UserError, which lists all values out of range and all options without an effect.
     """
     problems = []
     if sampling and beam != DEFAULT_BEAM:
@@ -219,11 +220,11 @@ def search_options(
 def choose_search(
     options: AnySearch | None, flat: AnySearch, unset: AnySearch | None = None
 ) -> AnySearch:
-    """Return the search that a call asks for, by either `options` or keyword arguments.
+    """Return `options`, or the search that the keyword arguments of a call describe.
 
-    flat: the search that the keyword arguments describe. unset: the search that they describe by
-    default; beam search if None. Raises TypeError if `options` is not a search, or if `options`
-    is given and a keyword argument differs from its default.
+    flat: the search that the keyword arguments describe. unset: the search that the defaults of the
+    keyword arguments describe; None means beam search. Raises TypeError if `options` is not a
+    search, or if `options` is given and a keyword argument differs from its default.
     """
     if options is None:
         return flat

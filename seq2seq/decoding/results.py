@@ -1,4 +1,4 @@
-"""The results of a translator: the translations of each line, and notes on changed lines."""
+"""The results of a translator: the translations of each line, and notes for the user."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ NoteKind = Literal["split", "no tokens"]
 
 @dataclass(frozen=True)
 class Note:
-    """A note for the user that one input line was split or had no tokens.
+    """A note that tells the user that an input line was split or had no tokens.
 
     line: the number of the line in the input, counted from 1.
-    kind: "split" if the line was too long and was translated in parts; "no tokens" if the tokenizer
-    found no tokens in the line.
+    kind: "split" if the line was too long and was translated in parts, or "no tokens" if the
+    tokenizer found no tokens in the line.
     text: the message for the user.
     """
 
@@ -40,10 +40,11 @@ class Translation:
     """One translation of a line.
 
     log_probability: Σ log p in nats, including EOS if the translation ended by EOS.
-    score: log_probability / length^penalty, or the expected utility with minimum Bayes risk.
-    alignment: the attention weights, if they were requested and this is the best translation.
+    score: log_probability / length^penalty. With minimum Bayes risk, the expected utility.
+    alignment: the attention weights. None unless alignments were requested and this is the best
+    translation.
 
-    If the line was split, log_probability and score are sums over the parts.
+    If the line was split, `log_probability` and `score` are sums over the parts.
     """
 
     text: str
@@ -54,12 +55,12 @@ class Translation:
 
 @dataclass(frozen=True)
 class LineResult:
-    """The result of one input line: its translations, best first, and notes on changes."""
+    """The result for one input line: the translations, best first, and notes for the user."""
 
     translations: list[Translation]
     notes: list[Note] = field(default_factory=list)
 
     @property
     def best(self) -> Translation:
-        """Return the first translation, which is the best one."""
+        """Return the best translation, which is the first one."""
         return self.translations[0]

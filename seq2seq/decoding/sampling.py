@@ -1,4 +1,4 @@
-"""Sampling from the model. Each sentence has its own stream of random numbers."""
+"""Sampling from the model. Each sample has its own stream of random numbers."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from seq2seq.decoding.stepping import Hypothesis, Limits, Specials, follow
 Sampler = Callable[[LogProbabilities, np.ndarray], np.ndarray]
 """A function that draws one token for each of N rows.
 
-Takes the log-probabilities of N rows and N uniform numbers from [0, 1); returns tokens [N] int64.
+Takes the log-probabilities of N rows and N uniform random numbers from [0, 1). Returns the drawn
+tokens, [N] int64.
 """
 
 
@@ -32,24 +33,27 @@ def sample_search(
     seeds: Sequence[Sequence[int]],
     alpha: float,
 ) -> list[list[Hypothesis]]:
-    """Sample n hypotheses for each sentence: draw y_t in proportion to p(y | y_<t)^(1/temperature).
+    """Sample n hypotheses for each sentence, token by token.
 
-    state: B rows, one for each source sentence.
-    top_k: draw only from the k most likely tokens (Fan et al. 2018); 0 keeps all.
-    top_p: of these, draw only from the fewest most likely tokens whose total probability reaches
-    top_p (Holtzman et al. 2020); 1.0 keeps all. Without top_k, all V tokens are sorted,
-    which takes longer than one step of a small model.
-    seeds: for each of the B sentences, n seeds, one for each sample. A sample draws one number for
-    each token from its own random stream, so it does not depend on the batch.
+    The token y_t is drawn with a probability proportional to p(y_t | y_<t)^(1/temperature).
+
+    state: the state before the first token, with B rows, one for each source sentence.
+    top_k: draw only from the k most likely tokens (Fan et al. 2018). 0 keeps all tokens.
+    top_p: draw only from the smallest set of most likely tokens whose total probability reaches
+    top_p (Holtzman et al. 2020). 1.0 keeps all tokens. top_p is applied after top_k. Without top_k,
+    top_p sorts all V tokens, which takes longer than one step of a small model.
+    seeds: B lists of n seeds, one seed for each sample. Each sample has its own random stream, so a
+    sample does not depend on the rest of the batch.
     alpha: the exponent of the length penalty in the score.
 
-    Returns B lists of n hypotheses, in the order of the seeds. The log-probabilities are those of
-    the model, not changed by temperature, top_k or top_p. Raises ValueError for a setting out of
-    range, and the errors of `stepping.follow`.
+    Returns B lists of n hypotheses, in the order of the seeds. Their log-probabilities do not
+    depend on temperature, top_k and top_p. Raises ValueError for a setting out of range, and the
+    errors of `stepping.follow`.
     """
     if len(seeds) != len(limits.maximum):
         raise ValueError(
-            f"{len(seeds)} lists of seeds for {len(limits.maximum)} sentences: give one list each"
+            f"seeds has {len(seeds)} lists for {len(limits.maximum)} sentences: pass one list of "
+            "seeds for each sentence"
         )
     sampler = make_sampler(temperature, top_k, top_p)
     maximum = limits.maximum.tolist()
@@ -109,10 +113,10 @@ def seed_of(seed: int, number: int, text: str) -> int:
 
 
 def uniform_numbers(seed: int, size: int) -> np.ndarray:
-    """Return `size` random numbers from [0, 1), [size] float64, for a seed.
+    """Return random numbers from the range [0, 1) for a seed, as an array [size] float64.
 
-    The numbers equal those of PyTorch's CPU generator with the same seed (Mersenne Twister,
-    Matsumoto and Nishimura 1998). Each number has 53 bits, taken from two 32-bit words.
+    PyTorch's CPU generator gives the same numbers for the same seed (Mersenne Twister, Matsumoto
+    and Nishimura 1998). Each number has 53 random bits, which come from two 32-bit words.
     """
     words = np.random.RandomState(seed & 0xFFFFFFFF).randint(
         0, 1 << 32, size=(size, 2), dtype=np.uint32
@@ -126,10 +130,10 @@ def uniform_numbers(seed: int, size: int) -> np.ndarray:
 def _candidates(
     log_p: LogProbabilities, top_k: int, top_p: float
 ) -> tuple[np.ndarray, np.ndarray | None]:
-    """Return the log-probabilities [N, C] of the tokens to draw from, and their ids [N, C].
+    """Return the log-probabilities and the ids of the C candidate tokens of each row, both [N, C].
 
-    The ids are None if all V tokens are candidates in the order of their ids. Otherwise, the most
-    likely candidate comes first.
+    If all V tokens are candidates in the order of their ids, None is returned instead of the ids.
+    Otherwise, the most likely candidate comes first.
     """
     if top_k:
         return log_p.top(top_k)
@@ -141,7 +145,10 @@ def _candidates(
 
 
 def _tempered(log_p: np.ndarray, temperature: float) -> np.ndarray:
-    """Return p^(1/temperature) of log-probabilities [N, C], scaled to a maximum of 1 per row."""
+    """Return p^(1/temperature), scaled so that the maximum of each row is 1.
+
+    log_p: [N, C], the logarithms of the probabilities p.
+    """
     wide = log_p.astype(np.float64)
     with np.errstate(invalid="ignore"):  # `follow` refuses rows without a finite value
         wide -= wide.max(axis=1, keepdims=True)
@@ -150,10 +157,13 @@ def _tempered(log_p: np.ndarray, temperature: float) -> np.ndarray:
 
 
 def _invert(weights: np.ndarray, uniform: np.ndarray) -> np.ndarray:
-    """Return the index [N] that each uniform number [N] selects, by inverse transform sampling.
+    """Return one sampled index for each row, [N], by inverse transform sampling.
 
-    weights: [N, C], unnormalised probabilities. The result is the first index whose cumulative
-    weight exceeds uniform · total. An index of weight 0 is never selected.
+    weights: [N, C], unnormalised probabilities.
+    uniform: [N], uniform random numbers from [0, 1).
+
+    The result is the first index whose cumulative weight exceeds the uniform number times the total
+    weight of the row. An index with weight 0 is never selected.
     """
     cumulated = weights.cumsum(axis=1)  # [N, C]
     total = cumulated[:, -1]  # [N]

@@ -1,4 +1,4 @@
-"""The state of one source line during translation. A line that is too long is split into parts."""
+"""The state of a source line during translation. A line that is too long is split into parts."""
 
 from __future__ import annotations
 
@@ -23,14 +23,15 @@ UNKNOWN_TEXT = "⁇"  # SentencePiece also decodes <unk> to this
 
 @dataclass
 class SourceLine:
-    """One source line and the search results for it so far.
+    """One source line and the search results that are known so far.
 
     number: the number of the line in the input, counted from 1.
-    text: the line. If it has no parts, the text is also its translation.
-    parts: the token ids to translate, [length] int64 each. A line that is too long has several.
-    joints: the text to insert between the translations of two neighbouring parts.
-    hypotheses: the hypotheses of each finished part, by part number.
-    attention: the attention weights of the best hypothesis of each part, by part number.
+    text: the text of the line. If `parts` is empty, `text` is also the translation.
+    parts: the token ids to translate, [length] int64 for each part. A line that is too long has
+    several parts.
+    joints: the texts to insert between the translations of neighbouring parts.
+    hypotheses: a dictionary from the number of each finished part to the hypotheses of the part.
+    attention: a dictionary from part numbers to the attention weights of the best hypothesis.
     notes: messages for the user about this line.
     """
 
@@ -48,13 +49,13 @@ class SourceLine:
         return len(self.hypotheses) == len(self.parts)
 
     def key(self, part: int) -> str:
-        """Return a text that identifies a part, to derive the random seed of its samples from."""
+        """Return a text that identifies a part. The seeds of samples are derived from this text."""
         return f"{part} {self.text}" if part else self.text
 
     def result(self, codec: Codec, *, align: bool) -> LineResult:
         """Return the translations of the whole line, best first. All parts must be finished.
 
-        align: add the alignment to the best translation.
+        align: whether to add the alignment to the best translation.
         """
         if not self.parts:
             nothing = Translation(self.text, 0.0, 0.0, EMPTY_ALIGNMENT if align else None)
@@ -69,7 +70,7 @@ class SourceLine:
         return LineResult(translations, self.notes)
 
     def _join(self, chosen: list[Hypothesis], codec: Codec, align: bool) -> Translation:
-        """Join one hypothesis of each part into one translation of the line."""
+        """Join the chosen hypotheses of all parts into one translation of the line."""
         texts = codec.target.decode([hypothesis.tokens for hypothesis in chosen])
         text = "".join(map("".join, zip(texts, [*self.joints, ""], strict=True)))
         if not text.strip():  # e.g. only spaces: the output line must not be blank
@@ -86,8 +87,9 @@ class SourceLine:
     ) -> Alignment:
         """Return the alignment of the whole line.
 
-        chosen: one hypothesis of each part. texts: the translations of the parts. text: the
-        translation of the line.
+        chosen: one hypothesis for each part.
+        texts: the translation of each part.
+        text: the translation of the whole line.
         """
         source, target = codec.source, codec.target
         source_words = iter(source.piece_words(self.text))
@@ -115,8 +117,9 @@ def encode_line(
 ) -> SourceLine:
     """Return line `number` as a `SourceLine`, in parts of at most `max_tokens` tokens.
 
-    ids: the token ids of `text`. spaced: see `split_line`. A line that is split, or that has no
-    tokens, gets a note for the user.
+    If the line is split or has no tokens, the result has a note for the user.
+
+    ids: the token ids of `text`. spaced: see `split_line`.
     """
     if not text.strip():
         return SourceLine(number, "")
@@ -140,15 +143,17 @@ def split_line(
 ) -> tuple[list[np.ndarray], list[str]]:
     """Split the token ids of a line into parts of at most `longest` tokens.
 
-    A part ends at the last sentence end in its second half. If there is none, it ends at the last
-    word end in its second half. If there is none either, it ends after `longest` tokens.
+    A part ends after the last complete sentence, if a sentence ends in the second half of the part.
+    Otherwise, the part ends after the last complete word, if a word ends there. Otherwise, the part
+    ends after `longest` tokens.
 
-    pieces: the subword piece of each id. spaced: whether the source language and the target
-    language put spaces between words.
+    pieces: the subword piece of each id.
+    spaced: whether the source language puts spaces between words, and whether the target language
+    does.
 
     Returns the parts and the joints. A joint is the text between the translations of two
-    neighbouring parts: a space, or "" if the split is inside a word or if the target language is
-    written without spaces.
+    neighbouring parts. It is a space, or "" if the line was split inside a word or if the target
+    language is written without spaces.
     """
     parts, joints = [], []
     start = 0

@@ -1,4 +1,4 @@
-"""The parts that all search algorithms share: limits, results, and a loop without a beam.
+"""The parts that all search algorithms share: limits, hypotheses, and a search without a beam.
 
 Letters: B sentences of the batch, K beam, N rows, T steps, V vocabulary.
 """
@@ -16,8 +16,8 @@ from seq2seq.decoding.engine import Engine, LogProbabilities, State
 Choose = Callable[[LogProbabilities, np.ndarray], np.ndarray]
 """A function that chooses the next token of each of N rows.
 
-Takes the log-probabilities of N rows and the sentence number of each row, [N] int64; returns the
-tokens [N] int64.
+Takes the log-probabilities of N rows and the sentence number of each row ([N] int64). Returns the
+chosen tokens, [N] int64.
 """
 
 
@@ -26,11 +26,11 @@ class Limits:
     """The minimum and maximum length of a hypothesis, in tokens.
 
     minimum: the smallest number of tokens before EOS, at least 1.
-    maximum: [B] int64, the largest number of tokens of each sentence including EOS, at least 1. A
-    hypothesis that reaches the maximum without EOS is cut there and counts as unfinished.
+    maximum: [B] int64, the largest number of tokens for each of B sentences, including EOS, at
+    least 1. A hypothesis that reaches the maximum without EOS is cut and counts as unfinished.
 
-    If the two conflict, the maximum wins. Raises ValueError for a value out of range or of another
-    dtype.
+    If the minimum exceeds a maximum, the maximum applies. Raises ValueError for a value out of
+    range or for another dtype.
     """
 
     minimum: int
@@ -40,7 +40,7 @@ class Limits:
         if self.minimum < 1:
             raise ValueError(f"the minimum length must be at least 1, but is {self.minimum}")
         if self.maximum.ndim != 1 or self.maximum.dtype != np.int64:
-            raise ValueError("maximum must be an int64 array with one value for each sentence")
+            raise ValueError("maximum must be an int64 array with one length for each sentence")
         if self.maximum.size and int(self.maximum.min()) < 1:
             raise ValueError("the maximum length must be at least 1 for every sentence")
 
@@ -52,9 +52,8 @@ class Specials:
     bos, eos: the ids of BOS and EOS.
     forbidden: the ids that are never generated: padding, unknown and BOS.
 
-    The search masks forbidden tokens without renormalising the other probabilities. The score of a
-    hypothesis is therefore the same as its score by teacher forcing. Raises ValueError if EOS is
-    forbidden.
+    The search masks forbidden tokens and does not renormalise the other probabilities. So teacher
+    forcing gives a hypothesis the same score. Raises ValueError if EOS is forbidden.
     """
 
     bos: int
@@ -63,7 +62,7 @@ class Specials:
 
     def __post_init__(self) -> None:
         if self.eos in self.forbidden:
-            raise ValueError("EOS must not be forbidden")
+            raise ValueError("EOS must not be among the forbidden tokens")
 
 
 @dataclass(frozen=True)
@@ -73,7 +72,7 @@ class Hypothesis:
     tokens: the token ids without BOS and EOS.
     log_probability: Σ log p in nats, including EOS if finished.
     score: log_probability / length^alpha. The length includes EOS if finished.
-    finished: whether the hypothesis ended by EOS. If not, it was cut at the maximum length.
+    finished: whether the hypothesis ended by EOS. Otherwise, it was cut at the maximum length.
     """
 
     tokens: list[int]
@@ -85,11 +84,12 @@ class Hypothesis:
 def penalties(longest: int, alpha: float) -> np.ndarray:
     """Return the length penalties length^alpha for the lengths 0 … longest, [longest + 1] float64.
 
-    A score is the sum of log-probabilities divided by the length penalty: alpha 0 keeps the sum,
-    alpha 1 gives the mean. (Wu et al. 2016, equation 14, use a smoothed form.)
+    The score of a hypothesis is the sum of its log-probabilities, divided by the length penalty.
+    With alpha = 0, the score is the sum. With alpha = 1, the score is the mean. (Wu et al. 2016,
+    equation 14, use a smoothed form.)
 
-    Raises ValueError unless alpha is finite and >= 0. With alpha < 0, the bound at which beam
-    search stops would be wrong.
+    Raises ValueError unless alpha is finite and >= 0, because beam search stops at a bound that
+    holds only for alpha >= 0.
     """
     if not 0 <= alpha < math.inf:
         raise ValueError(f"the length penalty alpha must be finite and at least 0, but is {alpha}")
@@ -104,14 +104,15 @@ def follow(
     alpha: float,
     choose: Choose,
 ) -> list[list[Hypothesis]]:
-    """Generate one hypothesis for each sentence; `choose` selects every next token.
+    """Generate one hypothesis for each sentence. Greedy search and sampling use this function.
 
-    Greedy search and sampling use this function. It excludes the forbidden tokens, and EOS before
-    `limits.minimum` tokens, before it calls `choose`. Finished sentences are removed from the
-    batch.
+    At each step, `choose` selects the next token of each row. Forbidden tokens cannot be chosen,
+    and EOS cannot be chosen before `limits.minimum` tokens. Finished sentences leave the batch.
 
-    state: B rows, one for each source sentence. alpha: the exponent of the length penalty. Returns
-    B lists of one hypothesis each. Raises ValueError for an alpha out of range. Raises
+    state: the state before the first token, with B rows, one for each source sentence.
+    alpha: the exponent of the length penalty.
+
+    Returns B lists of one hypothesis each. Raises ValueError for an alpha out of range. Raises
     ArithmeticError if the model gives no permitted token a finite log-probability.
     """
     maximum = limits.maximum
@@ -141,10 +142,10 @@ def follow(
 def force(
     engine: Engine[State], state: State, targets: Sequence[Sequence[int]], bos: int
 ) -> list[float]:
-    """Return the log-probability of each target by teacher forcing, one step for each token.
+    """Return the log-probability Σ log p of each target in nats, by teacher forcing.
 
-    state: B rows, one for each source sentence. targets: the token ids of each sentence; include
-    EOS if it should count. Returns Σ log p of each target, in nats.
+    state: the state before the first token, with B rows, one for each source sentence.
+    targets: the token ids of each sentence. EOS counts only if it is among these ids.
     """
     lengths = np.array([len(ids) for ids in targets], np.int64)
     longest = int(lengths.max(initial=0))
@@ -183,7 +184,10 @@ def _collect(
 
 
 def require_finite(totals: np.ndarray) -> None:
-    """Raise ArithmeticError if a total log-probability is not finite. totals: [B], per sentence."""
+    """Raise ArithmeticError if the total log-probability of a sentence is NaN or infinite.
+
+    totals: [B], one value for each sentence.
+    """
     broken = (~np.isfinite(totals)).nonzero()[0]
     if len(broken):
         raise ArithmeticError(

@@ -1,4 +1,4 @@
-"""The sequence tagger: predicts one label for each word of a sentence."""
+"""The sequence tagger, which predicts one label for each word of a sentence."""
 
 from __future__ import annotations
 
@@ -17,7 +17,9 @@ class Tagger(Labeller):
     tasks: ClassVar[tuple[Task, ...]] = (TAGGING,)
 
     def tag(self, sentences: Iterable[str | Sequence[str]]) -> list[list[str]]:
-        """Return a label for each word of each sentence, in order. A blank sentence gets [].
+        """Return one list of labels for each sentence, with one label for each word.
+
+        The list of a blank sentence is empty.
 
         sentences: each sentence is a list of words, or a string with whitespace between the words.
         Raises TypeError if `sentences` is a single string instead of a list, or if a word is not a
@@ -26,10 +28,10 @@ class Tagger(Labeller):
         return [labelling.labels for labelling in self.stream(sentences)]
 
     def stream(self, sentences: Iterable[str | Sequence[str]]) -> Iterator[Labelling]:
-        """Yield the labels of each sentence and the probabilities of all labels, in order.
+        """Yield the predicted labels and the probabilities [words, labels] of each sentence.
 
-        The probabilities are [words, labels]. Reads at most 2048 sentences ahead, so memory does
-        not grow with the input. Raises the same errors as `tag`.
+        Reads at most 2048 sentences ahead, so that memory does not grow with the input. Raises the
+        same errors as `tag`.
         """
         require_many(sentences, "sentences")
         return self.label(

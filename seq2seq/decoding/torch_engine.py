@@ -1,4 +1,4 @@
-"""The search engine on PyTorch: one network, or an ensemble of networks with one vocabulary."""
+"""The PyTorch engine, which runs a network or an ensemble of networks for the search."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ class EnsembleState:
 
 
 class TorchEngine:
-    """An `Engine` that runs networks with PyTorch.
+    """An `Engine` that runs one network, or an ensemble of networks, with PyTorch.
 
-    In an ensemble, each step averages the probabilities of the member networks. All methods raise
-    UserError if the memory of a GPU is full.
+    In an ensemble, each step averages the probabilities of all networks. All methods raise
+    UserError if the memory of the GPU is full.
     """
 
     def __init__(
@@ -46,8 +46,9 @@ class TorchEngine:
     ) -> None:
         """Move the networks to a device.
 
-        codec: the codec that all networks share. device: the CPU if None. dtype: of the matrix
-        products, float32 if None.
+        codec: the codec that all networks share.
+        device: the device to run on; None means the CPU.
+        dtype: the dtype of matrix products; None means float32.
         """
         self.device, self.dtype = device or torch.device("cpu"), dtype or torch.float32
         self.networks = [
@@ -66,7 +67,7 @@ class TorchEngine:
     def step(
         self, state: EnsembleState, tokens: np.ndarray
     ) -> tuple[TensorLogProbabilities, EnsembleState]:
-        """Return the log of the mean probabilities and the next state (see `Engine.step`)."""
+        """Return the log-probabilities of the next token and the next state (see `Engine.step`)."""
         last = torch.from_numpy(tokens).to(self.device)
         rows, members = [], []
         with self._running():
@@ -80,13 +81,13 @@ class TorchEngine:
         return TensorLogProbabilities(log_p), EnsembleState(members)
 
     def select(self, state: EnsembleState, rows: np.ndarray) -> EnsembleState:
-        """Return a state with the given rows of `state`, in this order (see `Engine.select`)."""
+        """Return a state with selected rows of `state`, in this order (see `Engine.select`)."""
         index = torch.from_numpy(rows).to(self.device)
         with self._running():
             return EnsembleState([member.select(index) for member in state.members])
 
     def weights(self, state: EnsembleState, targets: Sequence[Sequence[int]]) -> list[np.ndarray]:
-        """Return the mean attention weights of the member networks (see `Engine.weights`)."""
+        """Return attention weights, averaged over the networks (see `Engine.weights`)."""
         weights: list[np.ndarray] = []
         source_size = max(part.shape[1] for part in state.members[0].prepared)
         size = max(1, _PAIRS // (source_size * max(map(len, targets))))  # rows in a batch
@@ -108,7 +109,9 @@ class TorchEngine:
         ]
         present = [weights for weights in members if weights is not None]
         if len(present) < len(members):
-            raise ValueError("a network with a fixed context vector has no attention weights")
+            raise ValueError(
+                "a network with a fixed context vector has no attention weights; use attention"
+            )
         return torch.stack(present).mean(dim=0)
 
     @contextmanager
@@ -124,29 +127,35 @@ class TorchEngine:
 
 
 class TensorLogProbabilities:
-    """Log-probabilities in a PyTorch tensor [N, V], which this object may change in place."""
+    """The log-probabilities of N rows and V tokens, as a PyTorch tensor [N, V].
+
+    The method `exclude` changes this tensor in place.
+    """
 
     def __init__(self, values: Tensor) -> None:
         self.values = values
 
     @torch.inference_mode()
     def exclude(self, tokens: Sequence[int]) -> None:
-        """Set the log-probability of these tokens to -inf in all rows."""
+        """Set the log-probability of `tokens` to -inf in all rows."""
         index = torch.tensor(tokens, dtype=torch.int64, device=self.values.device)
         self.values.index_fill_(1, index, -math.inf)
 
     def at(self, tokens: np.ndarray) -> np.ndarray:
-        """Return the log-probabilities [N] float64 of tokens [N] int64, one for each row."""
+        """Return the log-probability of one token in each row, [N] float64. tokens: [N] int64."""
         index = torch.from_numpy(tokens).to(self.values.device).unsqueeze(1)
         return _float64(self.values.gather(1, index).squeeze(1))
 
     def top(self, k: int) -> tuple[np.ndarray, np.ndarray]:
-        """Return the k most likely tokens of each row: values [N, k] float64, ids [N, k] int64."""
+        """Return the log-probabilities and ids of the k most likely tokens of each row.
+
+        Both are [N, k]: float64 log-probabilities and int64 ids.
+        """
         values, ids = highest(self.values, min(k, self.values.shape[1]))
         return _float64(values), ids.cpu().numpy()
 
     def all(self) -> np.ndarray:
-        """Return all log-probabilities, [N, V], float32 or wider."""
+        """Return the log-probabilities of all tokens, [N, V], float32 or float64."""
         array: np.ndarray = self.values.cpu().numpy()
         return array
 
@@ -157,18 +166,21 @@ def _float64(values: Tensor) -> np.ndarray:
 
 
 def highest(values: Tensor, k: int, chunk: int = 64) -> tuple[Tensor, Tensor]:
-    """Return the k largest values of each row [N, k] and their ids [N, k] int64, largest first.
+    """Return the k largest values of each row and their ids, both [N, k], largest first.
 
-    values: [N, V]. The result equals `torch.topk`, but for a large V on a CPU this function is
-    several times faster. It splits a row into chunks of `chunk` values and takes the k chunks with
-    the largest maxima; the k largest values must be in these chunks.
+    values: [N, V]. chunk: the size of the chunks into which a row is split.
 
-    In a tie, k = 1 takes the lowest id. For k > 1 the choice is that of `torch.topk`; on a CPU, it
-    depends only on the values of the row and on k. Raises ValueError if k exceeds V.
+    The result equals that of `torch.topk`, but for a large V on a CPU this function is several
+    times faster. The k largest values must be in the k chunks with the largest maxima, so only
+    these chunks are searched.
+
+    If values are equal, k = 1 selects the lowest id. For k > 1, `torch.topk` makes the choice. On a
+    CPU, this choice depends only on k and on the values of the row. Raises ValueError if k exceeds
+    V.
     """
     N, V = values.shape
     if k > V:
-        raise ValueError(f"k is {k}, but each row has only {V} values")
+        raise ValueError(f"k ({k}) must not exceed the number of values in a row ({V})")
     chunks = V // chunk
     if chunks < 4 * k:
         return _topk(values, k)

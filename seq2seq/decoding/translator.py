@@ -1,6 +1,6 @@
-"""The translator: translates raw lines of text with a trained model.
+"""The translator, which translates raw lines of text with a trained model.
 
-Validation during training and all commands use the same `Translator`.
+All commands and the validation during training use the same class `Translator`.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ Found = list[list[Hypothesis]]
 
 
 class Translator:
-    """A model, or an ensemble, that translates raw lines. Open it with `Translator.load(folder)`.
+    """A model or an ensemble that translates raw lines. `Translator.load(folder)` opens a model.
 
     A `Translator` keeps no state between calls, so several threads may share one.
     """
@@ -71,15 +71,17 @@ class Translator:
     ) -> None:
         """Combine an engine with the codec and the configurations of its models.
 
-        codec: the codec that all models share. batch_size: the largest number of lines in a batch.
-        Raises UserError for models of different tasks and for a batch size below 1.
+        codec: the codec that all models share.
+        batch_size: the largest number of lines in a batch.
+
+        Raises UserError if models have different tasks, or if the batch size is below 1.
         """
         if batch_size < 1:
-            raise UserError(f"the batch size must be at least 1, but is {batch_size}")
+            raise UserError(f"the batch size must be at least 1, but batch_size is {batch_size}")
         if len({config.task.same_length for config in configs}) > 1:
             raise UserError(
-                f"models of the task {ALIGNED.name!r} always write as many tokens as the source "
-                "has, so they cannot form an ensemble with models of other tasks"
+                f"a model of the task {ALIGNED.name!r} cannot form an ensemble with a model of "
+                "another task: use models of one task"
             )
         self.engine, self.codec, self.configs = engine, codec, list(configs)
         self.batch_size = batch_size
@@ -101,10 +103,13 @@ class Translator:
         dtype: torch.dtype | None = None,
         batch_size: int = 64,
     ) -> Translator:
-        """Return a translator that runs `models` with PyTorch; several models form an ensemble.
+        """Return a translator that runs `models` with PyTorch. Several models form an ensemble.
 
-        device: the CPU if None. dtype: of the matrix products, float32 if None. batch_size: the
-        largest number of lines in a batch. Raises UserError if the vocabularies differ.
+        device: the device to run on; None means the CPU.
+        dtype: the dtype of matrix products; None means float32.
+        batch_size: the largest number of lines in a batch.
+
+        Raises UserError if the vocabularies of the models differ.
         """
         from seq2seq.decoding.torch_engine import TorchEngine
 
@@ -112,8 +117,8 @@ class Translator:
         for number, model in enumerate(models[1:], start=2):
             if model.codec != codec:
                 raise UserError(
-                    "the models of an ensemble must share one vocabulary, but model "
-                    f"{number} and model 1 have different ones: train them with the same tokenizer"
+                    f"models 1 and {number} of the ensemble have different vocabularies: use "
+                    "models that were trained with the same tokenizer"
                 )
         networks = [model.network for model in models]
         engine = TorchEngine(networks, codec, device, dtype)
@@ -128,19 +133,19 @@ class Translator:
         batch_size: int = 64,
         tasks: Sequence[Task] = (TRANSLATION, ALIGNED),
     ) -> Translator:
-        """Open one model folder, or several with one vocabulary as an ensemble.
+        """Open one model folder, or several model folders with one vocabulary as an ensemble.
 
         device: "auto" (a GPU if available, otherwise the CPU), "cpu", "cuda" or "cuda:1".
         precision: "fp32", "bf16" or "auto".
         batch_size: the largest number of lines in a batch.
-        tasks: the tasks that a model may have.
+        tasks: the permitted tasks of the models.
 
         Raises TypeError without a folder. Raises UserError if a folder is not a complete model
         folder, if a model has another task, if the models cannot form an ensemble, or if the device
         or the precision is not available.
         """
         if not folders:
-            raise TypeError("load() needs at least one model folder")
+            raise TypeError("load() needs at least one model folder: pass its path")
         if any(map(is_export, folders)):
             exports = open_exports(folders, tasks, device=device, precision=precision)
             configs = [export.config for export in exports]
@@ -172,13 +177,15 @@ class Translator:
         mbr: int = 0,
         utility: Utility = "chrf",
     ) -> list[str]:
-        """Return one translation for each line, in order. Notes on lines are logged as warnings.
+        """Return one translation for each line, in order.
 
-        options: the search. It replaces the keyword arguments, which
-        `seq2seq.decoding.options.search_options` explains.
+        A warning is logged for every line that was split or had no tokens.
+
+        options: the search to use instead of the keyword arguments. The fields of the classes in
+        `seq2seq.decoding.options` explain the keyword arguments.
 
         Raises TypeError if `lines` is a single string, if a line is not a string, or if both
-        `options` and keyword arguments are given. Raises UserError that lists all invalid values.
+        `options` and keyword arguments are given. Raises UserError for invalid values.
         """
         flat = search_options(
             beam=beam,
@@ -203,12 +210,14 @@ class Translator:
     def stream(
         self, lines: Iterable[str], options: AnySearch | None = None
     ) -> Iterator[LineResult]:
-        """Yield the result of each line, in order, as soon as all earlier lines are finished.
+        """Yield the result for each line, in order, as soon as all earlier lines are finished.
 
-        Reads at most 32 batches of lines ahead, so memory does not grow with the input.
+        Reads at most 32 batches of lines ahead, so that memory does not grow with the input.
 
-        options: beam search with a beam of 5 if None. Raises TypeError if `lines` is a single
-        string, if a line is not a string, or if `options` is not a search.
+        options: the search; None means a beam search with a beam of 5.
+
+        Raises TypeError if `lines` is a single string, if a line is not a string, or if `options`
+        is not a search.
         """
         texts = each_text(lines, "lines")
         search = BeamOptions() if options is None else options
@@ -224,15 +233,15 @@ class Translator:
         advance: Advance | None = None,
         before: int = 0,
     ) -> Iterator[LineResult]:
-        """Yield the result of each line, in order. Each window is sorted by length into batches.
+        """Yield the result for each line, in order. Each window is sorted by length into batches.
 
         The translation of a blank line is empty. The translation of a line without tokens (such as
-        U+200B alone) is "⁇". A line with more subwords than `data.max_tokens` is split, translated
-        in parts and joined. Lines without tokens and split lines get a note.
+        U+200B alone) is "⁇". A line with more subwords than `data.max_tokens` is translated in
+        parts. Results for lines that have no tokens or were split contain a note.
 
-        align: add the alignment to the best translation of each line.
-        advance: called after each batch with the number of lines that it finished. If a line has n
-        parts, each part counts as 1/n of a line.
+        align: whether to add the alignment to the best translation of each line.
+        advance: called after each batch with the number of finished lines in the batch. If a line
+        has n parts, each part counts as 1/n of a line.
         before: the number of input lines before the first window.
 
         Raises UserError if alignments are requested from a model without attention, with minimum
@@ -277,10 +286,9 @@ class Translator:
     def score(
         self, sources: Sequence[str], targets: Sequence[str], length_penalty: float = 1.0
     ) -> list[Translation]:
-        """Return the log-probability and the score of each target, by teacher forcing.
+        """Return each target with its log-probability and score, by teacher forcing.
 
-        The values equal those that a search gives to the same translation, except that long sources
-        are not split.
+        A search gives the same translation the same values, unless it splits a long source line.
 
         Raises TypeError if `sources` or `targets` is a single string, or if a line is not a string.
         Raises UserError if the numbers of sources and targets differ.
@@ -315,7 +323,7 @@ class Translator:
         return engine
 
     def require_attention(self) -> None:
-        """Raise UserError if a model has no attention, because it cannot give alignments."""
+        """Raise UserError if a model has no attention, so that alignments are impossible."""
         for number, config in enumerate(self.configs, start=1):
             if not config.context.is_attention:
                 which = f"model {number}" if len(self.configs) > 1 else "the model"
@@ -325,25 +333,25 @@ class Translator:
                 )
 
     def _require_fitting(self, options: AnySearch, align: bool) -> None:
-        """Raise UserError for search options that do not work with the models."""
+        """Raise UserError if the search options do not work with the models of this translator."""
         plain = options.candidates if isinstance(options, MinimumRiskOptions) else options
         if align:
             self.require_attention()
             if plain is not options or (isinstance(plain, SamplingOptions) and plain.n_best > 1):
                 raise UserError(
-                    "alignments do not work with minimum Bayes risk or several samples: "
-                    "use one or the other"
+                    "alignments do not work with minimum Bayes risk or several samples: leave out "
+                    "the alignments, or use another search"
                 )
         if self.task.same_length and (plain.min_length > 1 or plain.max_length is not None):
             raise UserError(
                 f"a model of the task {ALIGNED.name!r} always writes as many tokens as the source "
-                "has: remove the minimum and maximum length"
+                "has: leave out the minimum and maximum length"
             )
 
     def _search(self, options: PlainSearch, keys: Sequence[str]) -> Callable[..., Found]:
         """Return the search function for one batch.
 
-        keys: for each source, the text from which the random seeds of its samples are derived.
+        keys: one text for each source. The seeds of samples are derived from these texts.
         """
         alpha = options.length_penalty
         if isinstance(options, GreedyOptions):
@@ -374,9 +382,10 @@ class Translator:
         return Limits(options.min_length, 2 * lengths + 10)
 
     def _attend(self, batch: Sequence[tuple[SourceLine, int]], state: Any) -> None:
-        """Store the attention weights of the best hypothesis of each source in its line.
+        """Compute the attention weights of the best hypotheses and store them in the source lines.
 
-        The weights are computed by teacher forcing from `state`, the state before the first token.
+        batch: pairs of a source line and a part number.
+        state: the state before the first token, from which teacher forcing starts.
         """
         best = [line.hypotheses[part][0] for line, part in batch]
         written = [
@@ -388,7 +397,7 @@ class Translator:
             line.attention[part] = rows[:, : len(line.parts[part]) + 1].copy()
 
     def _rerank(self, result: LineResult, options: MinimumRiskOptions) -> LineResult:
-        """Return the candidates of a line, ranked by expected utility, highest first."""
+        """Return the result of a line with candidates sorted by expected utility, best first."""
         candidates = result.translations
         # Likely samples are drawn more often, so each sample has the same weight.
         drawn = isinstance(options.candidates, SamplingOptions)

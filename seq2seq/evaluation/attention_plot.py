@@ -1,4 +1,4 @@
-"""Plot attention weights: how much each target piece attended to each source piece."""
+"""Plots of attention weights, which show how much a target piece attended to each source piece."""
 
 from __future__ import annotations
 
@@ -28,16 +28,17 @@ _FONT = "DejaVu Sans"  # part of matplotlib; covers Latin, Greek, Cyrillic, Arab
 def plot_attention(alignments: Path, line: int, picture: Path) -> None:
     """Plot the attention weights of one line as a heat map and write it to `picture`.
 
-    Source pieces are columns, target pieces are rows, and darker cells have larger weights. The
+    Source pieces are columns, target pieces are rows, and a darker cell has a larger weight. The
     plot uses installed fonts that contain the characters. A warning lists characters that no
     installed font contains.
 
-    alignments: A file that `seq2seq translate --alignments FILE.jsonl` wrote. line: The number of
-    the line in the translated text. picture: The file to write, a .png, .svg or .pdf.
+    alignments: A file that `seq2seq translate --alignments FILE.jsonl` wrote.
+    line: The number of the line in the translated text, counted from 1.
+    picture: The picture file to write: .png, .svg or .pdf.
 
-    Raises UserError if `alignments` cannot be read or has another format. It also raises UserError
-    if the line is missing, blank or longer than 100 pieces on a side, and if the ending of
-    `picture` is not png, svg or pdf.
+    Raises UserError if `alignments` cannot be read or has another format, or if `picture` has
+    another ending. Raises UserError if the line is missing or blank, or if its source or target has
+    more than 100 pieces.
     """
     source, target, weights = _read(alignments, line)
     figure = new_figure(_CELL * len(source) + 2.4, _CELL * len(target) + 1.8)
@@ -59,27 +60,29 @@ def plot_attention(alignments: Path, line: int, picture: Path) -> None:
 
 
 def _read(path: Path, line: int) -> tuple[list[str], list[str], np.ndarray]:
-    """Return the source pieces, the target pieces and the attention weights [T, S] of one line.
+    """Read the alignment of one line from a .jsonl file.
 
-    In the pieces, characters that cannot be printed are replaced by escapes such as \\u000a.
+    Returns the S source pieces, the T target pieces and the attention weights [T, S]. In the
+    pieces, characters that cannot be printed are replaced by escapes such as \\u000a.
     """
     if path.suffix != ".jsonl":
         raise UserError(
-            f"{path}: not a .jsonl file with attention weights; give the file that "
+            f"{path}: not a .jsonl file with attention weights; give a file that "
             "seq2seq translate --alignments FILE.jsonl wrote"
         )
     rows = read_jsonl(path)
     rows_of_line = [(number, row) for number, row in rows if row.get("line") == line]
     if not rows_of_line:
         raise UserError(
-            f"{path}: has no alignment of line {line}; the file holds {len(rows):,} lines"
+            f"{path}: has no alignment of line {line}; the file holds {len(rows):,} lines; choose "
+            "one of these"
         )
     number, row = rows_of_line[0]
     source, target, weights = row.get("source"), row.get("target"), row.get("weights")
     if not (_is_text(source) and _is_text(target) and _is_table(weights, len(target), len(source))):
         raise UserError(
-            f"{path}:{number}: not an alignment: it needs source and target pieces and a weight "
-            "from 0 to 1 for each pair; create the file with "
+            f"{path}:{number}: not an alignment: a line needs source pieces, target pieces and a "
+            "weight from 0 to 1 for each pair of pieces; create the file with "
             "seq2seq translate --alignments FILE.jsonl"
         )
     if not source or not target:
@@ -87,7 +90,7 @@ def _read(path: Path, line: int) -> tuple[list[str], list[str], np.ndarray]:
     if max(len(source), len(target)) > MAX_PIECES:
         raise UserError(
             f"{path}:{number}: line {line} has {len(source)} source and {len(target)} target "
-            f"pieces, but a plot shows at most {MAX_PIECES} on a side; choose a shorter line"
+            f"pieces, but a plot shows at most {MAX_PIECES} of each; choose a shorter line"
         )
     return (
         [_legible(piece) for piece in source],
@@ -131,10 +134,10 @@ def _grid(axes: Axes, shape: tuple[int, ...]) -> None:
 
 
 def _fonts_for(characters: set[str]) -> list[str]:
-    """Return names of installed fonts that contain the characters missing from the default font.
+    """Return names of installed fonts for the characters that the default font does not contain.
 
-    The font that contains most of the missing characters is first. A warning lists characters that
-    no installed font contains.
+    The first font contains the most of these characters. A warning lists characters that no
+    installed font contains.
     """
     from matplotlib import font_manager
 
@@ -155,7 +158,7 @@ def _fonts_for(characters: set[str]) -> list[str]:
             lacking = "".join(map(chr, sorted(missing)))
             _log.warning(
                 "no installed font contains %s: these characters are drawn as boxes; install a "
-                "font for them, such as Noto Sans CJK for Chinese, Japanese and Korean",
+                "font that contains them (for Chinese, Japanese and Korean: Noto Sans CJK)",
                 lacking[:20] + (" ..." if len(lacking) > 20 else ""),
             )
             break

@@ -17,7 +17,8 @@ def confusion_matrix(
 
     Entry (i, j) counts how often label i of `names` was correct and label j was predicted.
 
-    wanted: The correct labels. predicted: The predicted labels, in the same order.
+    wanted: The correct label of each example.
+    predicted: The predicted label of each example, in the same order.
     """
     numbers = {name: number for number, name in enumerate(names)}
     counts = np.zeros((len(names), len(names)), np.int64)
@@ -29,14 +30,19 @@ def confusion_matrix(
 def classification_scores(counts: np.ndarray) -> list[Score]:
     """Return accuracy and macro F1, both in per cent, from a confusion matrix.
 
-    Macro F1 is the mean over labels of F1 = 2 · correct / (true + predicted), where `true` and
-    `predicted` count the occurrences of the label. Labels that never occur are left out.
+    The F1 of a label is 2 · correct / (true + predicted). Here `correct` counts correct
+    predictions of the label, `true` counts its occurrences in the data, and `predicted` counts its
+    predictions. Macro F1 is the mean F1 of all labels that occur or are predicted.
 
-    counts: [labels, labels] int64, see `confusion_matrix`. Raises UserError if all counts are 0.
+    counts: [labels, labels] int64, a confusion matrix (see `confusion_matrix`).
+
+    Raises UserError if all counts are 0.
     """
     total = int(counts.sum())
     if not total:
-        raise UserError("there are no labels to score: the set is empty")
+        raise UserError(
+            "there are no labels to score: the data set is empty; choose another data set"
+        )
     right, occurrences = counts.diagonal(), counts.sum(axis=0) + counts.sum(axis=1)
     f1 = 2 * right[occurrences > 0] / occurrences[occurrences > 0]
     what = f"{total:,} labels of {len(counts)} kinds"

@@ -1,4 +1,4 @@
-"""Plot the score of each variant of a study against its training time or its parameters."""
+"""Plots of the scores of a study's variants against training time or number of parameters."""
 
 from __future__ import annotations
 
@@ -43,11 +43,11 @@ _PLACES = [
 
 @dataclass(frozen=True)
 class VariantCost:
-    """The mean cost and score of a variant over its seeds.
+    """The cost and the score of a variant, as means over the seeds.
 
-    name: The name of the variant, without the common prefix.
-    cost: Minutes of training, or parameters in millions.
-    score: The mean value of the metric, in its own unit.
+    name: The name of the variant, without the common prefix of all variants.
+    cost: The time of training in minutes, or the number of parameters in millions.
+    score: The value of the metric, in the unit of the metric.
     """
 
     name: str
@@ -60,13 +60,15 @@ def select_variants(
 ) -> list[VariantCost]:
     """Return the mean cost and score of each variant whose name begins with `prefix`.
 
-    The cheapest variant is first. The prefix is removed from the names. If a seed has several rows,
-    the last one counts.
+    The cheapest variant comes first. The prefix is removed from the names. If a seed has several
+    rows, only the last row counts.
 
-    decoding: The search as RESULTS.md describes it, such as "greedy". metric: The name of a score.
+    split: The name of the data set of the scores.
+    decoding: The search as RESULTS.md describes it, such as "greedy".
+    metric: The name of the metric, such as "BLEU".
 
-    Raises UserError if no row matches (the message lists what the rows contain), or if `cost` is
-    "minutes" and a row does not state the training time.
+    Raises UserError if no row matches. The message then lists the metrics and searches in the rows.
+    Raises UserError if `cost` is "minutes" and a row does not state the training time.
     """
     known: dict[str, None] = {}  # used as an ordered set
     costs: dict[str, dict[int, tuple[float, float]]] = {}
@@ -81,14 +83,15 @@ def select_variants(
         minutes = row["training_minutes"]
         if cost == "minutes" and minutes is None:
             raise UserError(
-                f"{row['variant']}: a row has no training_minutes; plot parameters instead"
+                f"{row['variant']}: the training time is unknown (training_minutes is null); "
+                "plot against parameters instead (--against parameters)"
             )
         price = minutes if cost == "minutes" else row["parameters"] / 1e6
         costs.setdefault(row["variant"], {})[row["seed"]] = (price, values[metric])
     if not costs:
         wanted = f"{metric} on {split}, {decoding}"
         has = (
-            f"the rows have {'; '.join(known)}"
+            f"these variants have {'; '.join(known)}"
             if known
             else "no variant name begins with this prefix"
         )
@@ -103,9 +106,9 @@ def select_variants(
 
 
 def pareto_frontier(sorted_variants: Sequence[VariantCost]) -> list[VariantCost]:
-    """Return the Pareto frontier: variants whose score is above that of every cheaper variant.
+    """Return the Pareto frontier: each variant that has a higher score than every cheaper variant.
 
-    sorted_variants: Variants in order of increasing cost.
+    sorted_variants: All variants in order of increasing cost.
     """
     best: list[VariantCost] = []
     for variant in sorted_variants:
@@ -125,12 +128,14 @@ def plot_costs(
 ) -> None:
     """Plot score against cost with one point per variant, and write the plot to `picture`.
 
-    A line connects the variants on the Pareto frontier. They are labelled with their names.
+    A line connects the variants on the Pareto frontier. The names of these variants are shown.
 
-    metric: The title of the plot. named: Other variants to label. lowest: Where the score axis
-    begins. Variants with a lower score are drawn on that edge, labelled with name and score.
+    metric: The title of the plot.
+    named: Names of further variants to label.
+    lowest: The lowest score on the vertical axis. A variant with a lower score is drawn at the
+    bottom, labelled with name and score.
 
-    Raises UserError if a name in `named` does not exist, or if the ending of `picture` is not png,
+    Raises UserError if no variant has a name in `named`, or if the ending of `picture` is not png,
     svg or pdf.
     """
     names = {variant.name for variant in variants}
@@ -173,11 +178,12 @@ def _set_apart(
 ) -> None:
     """Move each label to a free position beside its point.
 
-    A free position overlaps no point, no earlier label and not the line, and lies above the bottom
-    of the axes. A label without a free position keeps the last one of `_PLACES`.
+    A free position is above the bottom of the axes and overlaps neither a point, nor the line, nor
+    an earlier label. A label without a free position stays at the last position of `_PLACES`.
 
-    points: [N, 2], in pixels. line: The corners of the line, [N, 2], in pixels. foot: The bottom of
-    the axes, in pixels.
+    points: [N, 2], the points in pixels.
+    line: [M, 2], the corners of the line in pixels.
+    foot: The bottom of the axes in pixels.
     """
     from matplotlib.path import Path as Line
     from matplotlib.transforms import Bbox

@@ -1,4 +1,4 @@
-"""Evaluate a model of any task on a data set, with the usual scores of the task."""
+"""Evaluation of a model of any task on a data set, with the usual scores of the task."""
 
 from __future__ import annotations
 
@@ -47,11 +47,12 @@ _log = logging.getLogger(__name__)
 class EvaluationResult:
     """The result of one evaluation.
 
-    scores: The scores of the set.
-    seconds: The time for the set.
+    scores: The scores of the model on the data set.
+    seconds: The time of the evaluation in seconds.
     by_length: BLEU by source length. Empty unless the model is a translator.
-    outputs: The text or labels that the model produced for each row of the set, or empty.
-    confusion: The confusion matrix [labels, labels], int64, of a classifier or a tagger.
+    outputs: The text or the labels that the model produced for each example. Empty if the model is
+    scored by perplexity.
+    confusion: [labels, labels] int64, the confusion matrix of a classifier or tagger, else None.
     names: The labels, in the order of the rows and columns of `confusion`.
     decoding: The settings of the search. Empty if there was no search.
     """
@@ -82,10 +83,10 @@ def evaluate_models(
     name: The name of the data set in messages.
     device: The device to run on; None means the CPU.
     dtype: The number format of matrix products.
-    batch_size: The number of lines in a batch.
+    batch_size: The maximum number of lines in a batch.
 
-    Raises UserError if several models are not translators, or if a row has the wrong number of
-    labels.
+    Raises UserError for several models that are not translators, or if an example has the wrong
+    number of labels.
     """
     first = models[0]
     task = first.config.task
@@ -100,7 +101,7 @@ def evaluate_models(
             result.decoding["ensemble"] = len(models)
         return result
     if len(models) > 1:
-        raise UserError("only translators can form an ensemble: give one model")
+        raise UserError("only translators can form an ensemble: give a single model")
     if task.report == "label scores":
         labeller = Labeller.from_model(first, device=device, dtype=dtype, batch_size=batch_size)
         return _evaluate_labels(labeller, first.config.data, examples, name)
@@ -169,7 +170,7 @@ def _evaluate_translator(
 
 
 def _settings(search: AnySearch) -> dict[str, object]:
-    """Return those settings of a search that affect its results."""
+    """Return the settings of a search that affect the results, as a dictionary."""
     risk: dict[str, object] = {}
     if isinstance(search, MinimumRiskOptions):
         risk = {"mbr": search.candidates.n_best, "utility": search.utility}
@@ -206,7 +207,7 @@ def _evaluate_labels(
     for number, (predicted, true) in enumerate(zip(predictions, truths, strict=True), start=1):
         if len(predicted) != len(true):
             raise UserError(
-                f"{name}, row {number}: has {len(true)} labels, but the text needs {len(predicted)}"
+                f"{name}, row {number}: the text needs {len(predicted)} labels, but has {len(true)}"
             )
     all_predicted = list(itertools.chain(*predictions))
     all_true = list(itertools.chain(*truths))
@@ -223,16 +224,17 @@ def _evaluate_labels(
 def _unknown_word_accuracy(
     data: DataConfig, texts: list[str], true: list[str], predicted: list[str]
 ) -> list[Score]:
-    """Return the accuracy over words that do not occur in the training text.
+    """Return a list with the accuracy over the words that do not occur in the training text.
 
-    The list is empty if the training set cannot be read or if there are no such words.
+    The list is empty if the training set cannot be read or if the training text has all words.
     """
     try:
         training_texts = (example.source for example in read_examples(data, "train"))
         known = {word for text in training_texts for word in text.split(" ")}
     except UserError as error:  # the training set may be on another machine
         _log.warning(
-            "accuracy on unknown words is left out: the training set cannot be read: %s", error
+            "accuracy on unknown words is left out, because the training set cannot be read: %s",
+            error,
         )
         return []
     words = (word for text in texts for word in text.split(" "))

@@ -1,4 +1,4 @@
-"""The style of all plots (colours, axes), and a function that writes a plot to a file."""
+"""The common style of all plots (colours and axes), and a function that writes plots to files."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _FORMATS = ("png", "svg", "pdf")
 
 
 def new_figure(width: float, height: float = 3.8) -> Figure:
-    """Return an empty figure with 150 dots per inch. width, height: In inches."""
+    """Return an empty figure with 150 dots per inch. width, height: The size in inches."""
     # pyplot is not used: it keeps global state, may need a display, and its figures must be closed.
     from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine
@@ -32,7 +32,7 @@ def new_figure(width: float, height: float = 3.8) -> Figure:
 
 
 def style_axes(axes: Axes, title: str) -> None:
-    """Apply the common style to the axes: title, grid lines and colours."""
+    """Set the title of the axes, and apply the common style of grid lines and colours."""
     axes.set_title(title, loc="left", fontsize=11, pad=10, color="#222222")
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines[["left", "bottom"]].set_color("#BBBBBB")
@@ -43,7 +43,7 @@ def style_axes(axes: Axes, title: str) -> None:
 
 
 def picture_format(picture: Path) -> str:
-    """Return the format of a picture (png, svg or pdf), from the ending of its file name.
+    """Return the format of a picture file (png, svg or pdf), which its ending selects.
 
     Raises UserError for any other ending.
     """
@@ -57,7 +57,7 @@ def picture_format(picture: Path) -> str:
 
 
 def save_figure(figure: Figure, picture: Path) -> None:
-    """Write a figure to a file, atomically. The ending of the file name selects the format.
+    """Write a figure to a picture file atomically. The ending of the name selects the format.
 
     Raises UserError if the ending is not png, svg or pdf, or if the file cannot be written.
     """

@@ -1,6 +1,6 @@
 """BLEU by source length.
 
-It shows, for example, how a model with one fixed context vector degrades on long sentences.
+These scores show, for example, whether a model translates long sentences worse than short ones.
 """
 
 from __future__ import annotations
@@ -19,12 +19,14 @@ LENGTH_EDGES = (5, 10, 15, 20, 30, 40, 60)
 class LengthBucket:
     """The lines whose source length lies in a certain range, and their BLEU.
 
-    Lengths are in words, which are separated by white space.
+    All lengths are numbers of words, which are separated by white space.
 
-    low, high: The range of source lengths, both included. If `high` is None, it has no upper end.
+    low: The smallest source length in the range.
+    high: The largest source length in the range, or None for a range without an upper limit.
     lines: The number of lines in this bucket.
     bleu: The corpus BLEU of these lines, 0 to 100.
-    reference_words, hypothesis_words: The number of words in all references and hypotheses.
+    reference_words: The number of words in all references of these lines.
+    hypothesis_words: The number of words in all hypotheses of these lines.
     """
 
     low: int
@@ -36,7 +38,7 @@ class LengthBucket:
 
     @property
     def length_ratio(self) -> float:
-        """Hypothesis words per reference word, or NaN if there are no reference words."""
+        """The number of hypothesis words per reference word. NaN without reference words."""
         if not self.reference_words:
             return float("nan")
         return self.hypothesis_words / self.reference_words
@@ -51,15 +53,15 @@ def bleu_by_length(
     lowercase: bool = False,
     tokens: str = "13a",
 ) -> list[LengthBucket]:
-    """Group the lines by the number of words in the source and compute the BLEU of each group.
+    """Group lines by source length into buckets and compute the BLEU of each bucket.
 
-    Every line is in exactly one bucket. The result is sorted by length and has no empty buckets.
+    Every line is in exactly one bucket. Returns the buckets sorted by length, without empty ones.
 
-    edges: The maximum source length of each bucket, in words. One more bucket holds longer lines.
-    lowercase, tokens: See `corpus_bleu`.
+    edges: The maximum source length of each bucket, in words. A last bucket holds all longer lines.
+    lowercase, tokens: The arguments of `corpus_bleu` with the same names.
 
-    Raises UserError if the numbers of lines differ, if there are no lines, or if the edges do not
-    increase or begin below 1.
+    Raises UserError if the numbers of lines differ, if there are no lines, if the edges do not
+    increase, or if an edge is below 1.
     """
     if not len(sources) == len(hypotheses) == len(references):
         raise UserError(
@@ -67,10 +69,10 @@ def bleu_by_length(
             "references: the numbers of lines must be equal"
         )
     if not sources:
-        raise UserError("there are no lines to score by length: the sources are empty")
+        raise UserError("there are no lines to score by length: give texts that are not empty")
     if any(low >= high for low, high in zip((0, *edges), edges, strict=False)):
         raise UserError(
-            f"the edges {list(edges)} do not increase: give lengths in words, such as 5 10 20"
+            f"the edges {list(edges)} do not increase: give increasing lengths, such as 5 10 20"
         )
     parts: list[list[int]] = [[] for _ in range(len(edges) + 1)]
     for line, source in enumerate(sources):

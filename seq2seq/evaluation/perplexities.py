@@ -23,9 +23,9 @@ def language_model_scores(
 def scores_with_shuffled_sources(
     measure: Callable[[list[Example]], Perplexity], examples: Sequence[Example]
 ) -> list[Score]:
-    """Compute perplexity twice: with the right sources, and with the sources in a random order.
+    """Compute perplexity twice: with the correct sources, and with the sources in a random order.
 
-    The difference shows how much the model uses the source.
+    The difference between the two perplexities shows how much the model uses the source.
     """
     sources = [example.source for example in examples]
     targets = [example.target for example in examples]

@@ -24,10 +24,10 @@ Points = list[tuple[float, float]]
 def plot_curves(run: str | Path, picture: str | Path | None = None) -> Figure:
     """Plot the learning curves of a run: losses on the left, a quality metric on the right.
 
-    The losses are in nats per token. The quality metric is validation BLEU. If a run has no BLEU,
-    it is accuracy or else perplexity. The point of the best checkpoint is marked with its value.
-    Missing and non-finite values are left out. An incomplete last line is ignored because the run
-    may still be writing it.
+    The losses are in nats per token. The quality metric is validation BLEU, or accuracy if the run
+    has no BLEU, or perplexity if it has neither. The best checkpoint is marked with its value.
+    Missing and non-finite values are left out. An incomplete last line is ignored, because the
+    training may still be writing this line.
 
     run: The run folder, or its metrics.jsonl. picture: The file to write the plot to, if any.
     Returns the figure, which a notebook with `%matplotlib inline` shows.
@@ -74,8 +74,8 @@ def plot_curves(run: str | Path, picture: str | Path | None = None) -> Figure:
 def plot_confusion(counts: np.ndarray, names: Sequence[str], picture: Path) -> None:
     """Plot a confusion matrix and write the plot to `picture`.
 
-    Rows are the correct labels and columns the predicted ones. Each cell shows its count. The
-    darker a cell, the larger its fraction of the row.
+    Rows are correct labels and columns are predicted labels. Each cell shows its count. The colour
+    of a cell is darker if its share of the row is larger.
 
     counts: [labels, labels] int64. names: The labels. Raises UserError if the ending of `picture`
     is not png, svg or pdf.
@@ -100,10 +100,10 @@ def plot_confusion(counts: np.ndarray, names: Sequence[str], picture: Path) -> N
 def plot_lengths(systems: Mapping[str, Sequence[LengthBucket]], picture: Path) -> None:
     """Plot BLEU against source length, with one curve for each system.
 
-    If all systems have the same number of lines in a bucket, that number is shown below it.
+    If all systems have the same number of lines in a bucket, the plot shows this number.
 
-    systems: The buckets of each system, by its name. Raises UserError if no system has a bucket,
-    or if the ending of `picture` is not png, svg or pdf.
+    systems: A dictionary from the name of each system to its buckets. Raises UserError if no system
+    has a bucket, or if the ending of `picture` is not png, svg or pdf.
     """
     ranges = {(bucket.low, bucket.high) for buckets in systems.values() for bucket in buckets}
     if not ranges:
@@ -140,7 +140,7 @@ def _points(path: Path, rows: Sequence[tuple[int, dict[str, Any]]], kind: str, k
         update, value = row.get("update"), row[key]
         if not isinstance(update, int) or not isinstance(value, int | float):
             raise UserError(
-                f"{path}:{number}: 'update' and {key!r} must be numbers: fix or delete the line"
+                f"{path}:{number}: 'update' and {key!r} must be numbers: fix or delete this line"
             )
         if math.isfinite(value):
             points.append((float(update), float(value)))
@@ -150,9 +150,9 @@ def _points(path: Path, rows: Sequence[tuple[int, dict[str, Any]]], kind: str, k
 def _best(
     rows: Sequence[tuple[int, dict[str, Any]]], points: Points, *, highest: bool
 ) -> tuple[float, float]:
-    """Return the point of the best checkpoint: the last one that the run marked as best.
+    """Return the point of the best checkpoint: the last point that the run marked as best.
 
-    If no row has such a mark, return the point with the highest (or lowest) value.
+    If the run marked no point, return the point with the highest (or lowest) value.
     """
     kept = {row.get("update") for _, row in rows if row.get("kind") == "valid" and row.get("best")}
     if called := [point for point in points if point[0] in kept]:
@@ -169,7 +169,7 @@ def _updates(axes: Axes) -> None:
 
 
 def _from_zero(axes: Axes) -> None:
-    """Begin the vertical axis at zero or above, because no loss and no score is negative."""
+    """Let the vertical axis begin at zero or above, because losses and scores are not negative."""
     axes.set_ylim(bottom=max(0.0, axes.get_ylim()[0]))
 
 
@@ -220,7 +220,7 @@ def _tick(bounds: tuple[int, int | None], systems: Mapping[str, Sequence[LengthB
 
 
 def _name_ends(figure: Figure, axes: Axes, ends: Sequence[tuple[str, float, str]]) -> None:
-    """Write the name of each curve at the right edge of the panel, beside the end of the curve.
+    """Write the name of each curve beside its end, at the right edge of the panel.
 
     Names that would overlap are moved apart.
     """

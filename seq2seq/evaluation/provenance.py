@@ -19,10 +19,11 @@ RESULT_FILES = ("results.jsonl", "RESULTS.md")
 
 
 def describe_hardware(device: torch.device | None = None) -> dict[str, str | int]:
-    """Return a description of the machine.
+    """Return a dictionary that describes the machine.
 
-    The keys are cpu (model name), cores (CPU cores that this process may use), threads (number of
-    threads of PyTorch) and torch (its version). If `device` is a GPU, the key gpu holds its name.
+    The keys are "cpu" (name of the processor), "cores" (number of CPU cores that this process may
+    use), "threads" (number of threads of PyTorch) and "torch" (version of PyTorch). If `device` is
+    a GPU, the key "gpu" holds the name of the GPU.
     """
     import torch
 
@@ -42,8 +43,8 @@ def describe_hardware(device: torch.device | None = None) -> dict[str, str | int
 def current_commit(folder: Path) -> str:
     """Return the full hash of the commit that is checked out in the git repository of `folder`.
 
-    The suffix "+changes" is added if the repository has uncommitted changes, other than in files of
-    recorded results. Outside a git repository, return "unknown".
+    The suffix "+changes" is added if the repository has uncommitted changes. Changes of
+    results.jsonl and RESULTS.md do not count. Outside a git repository, return "unknown".
     """
     try:
         head = _git(folder, "rev-parse", "--verify", "--quiet", "HEAD").strip()
@@ -56,7 +57,7 @@ def current_commit(folder: Path) -> str:
 def dirty_files(folder: Path) -> list[Path]:
     """Return the absolute paths of all uncommitted files in the git repository of `folder`.
 
-    These are changed tracked files, and untracked files that are not ignored. Raises UserError if
+    Changed tracked files count, and untracked files that git does not ignore. Raises UserError if
     git fails, for example outside a repository.
     """
     root = git_root(folder)
@@ -66,7 +67,7 @@ def dirty_files(folder: Path) -> list[Path]:
 
 
 def git_root(folder: Path) -> Path:
-    """Return the root folder of the git repository of `folder`. Raises UserError outside of one."""
+    """Return the root of the git repository of `folder`. Raises UserError if there is none."""
     return Path(_git(folder, "rev-parse", "--show-toplevel").removesuffix("\n")).resolve()
 
 
@@ -80,7 +81,7 @@ def _git(folder: Path, *arguments: str) -> str:
         output = error.stderr.decode(errors="replace") if hasattr(error, "stderr") else str(error)
         reason = " ".join(output.split()) or "no commit yet"
         raise UserError(
-            f"{folder}: git cannot read the state of the repository ({reason})"
+            f"{folder}: git cannot read the repository ({reason}); use a folder in a git repository"
         ) from error
     return os.fsdecode(done.stdout)
 

@@ -11,9 +11,9 @@ from seq2seq.evaluation.evaluate import EvaluationResult
 
 
 def as_json(name: str, result: EvaluationResult, lines: int) -> dict[str, object]:
-    """Return the result as a dictionary for JSON.
+    """Return the result of an evaluation as a dictionary for JSON.
 
-    name: The name of the data set. lines: The number of lines in the set.
+    name: The name of the data set. lines: The number of lines in the data set.
     """
     values: dict[str, object] = {
         "set": name,
@@ -31,7 +31,7 @@ def as_json(name: str, result: EvaluationResult, lines: int) -> dict[str, object
 def print_report(name: str, result: EvaluationResult, lines: int) -> None:
     """Print the scores and, for a translator, a table of BLEU by source length.
 
-    name: The name of the data set. lines: The number of lines in the set.
+    name: The name of the data set. lines: The number of lines in the data set.
     """
     console = Console(highlight=False, soft_wrap=True)
     console.print(f"{name}: {lines:,} lines, {lines / result.seconds:,.0f} lines per second")

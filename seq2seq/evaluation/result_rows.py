@@ -1,4 +1,4 @@
-"""Rows of results.jsonl: each holds the scores of one evaluation and how to reproduce them."""
+"""Rows of results.jsonl. A row holds the scores of an evaluation and the command to repeat it."""
 
 from __future__ import annotations
 
@@ -63,16 +63,18 @@ def make_row(
     device: torch.device | None = None,
     training: Mapping[str, object] | None = None,
 ) -> ResultRow:
-    """Return one row for `append_row`, with the current hardware, commit and date added.
+    """Return one row for `append_row`. The current hardware, commit and date are added.
 
-    The commit is that of the git repository of the working directory.
+    The commit is the current commit of the git repository of the working directory.
 
     decoding: The settings of the search, such as `{"beam": 5, "length_penalty": 1.0}`. A beam of 1
-    is greedy search. Empty if there was no search.
+    means greedy search. Empty if there was no search.
     parameters: The number of parameters of the model.
-    training_minutes: The minutes of training, or None if unknown.
-    seconds, lines: The evaluation took this long for this many lines on `device`.
+    training_minutes: The training time in minutes, or None if unknown.
+    seconds: The time of the evaluation in seconds.
+    lines: The number of lines that were evaluated.
     command: The command that reproduces the scores.
+    device: The device of the evaluation.
     training: The `hardware` and the `commit` of the training, if they are known.
 
     Raises UserError if a score is not finite.
@@ -103,13 +105,13 @@ def make_row(
 
 
 def append_row(path: Path, row: ResultRow, *, require_clean: Path | None) -> None:
-    """Append a row to a results.jsonl, completely or not at all, and flush it to the disk.
+    """Append a row to the results.jsonl `path` and flush it to the disk, completely or not at all.
 
     require_clean: A folder whose git repository must not have uncommitted changes, because a
     recorded result must belong to a commit. Files named results.jsonl and RESULTS.md do not count.
 
-    Raises UserError if there are uncommitted changes (the message names the first files), if the
-    file ends in an incomplete line (it names the line), or if the file cannot be written.
+    Raises UserError if there are uncommitted changes, if the file ends in an incomplete line, or if
+    the file cannot be written. The message names the changed files or the incomplete line.
     """
     if require_clean is not None:
         require_clean_tree(path, require_clean)
@@ -119,8 +121,8 @@ def append_row(path: Path, row: ResultRow, *, require_clean: Path | None) -> Non
 def require_clean_tree(path: Path, folder: Path) -> None:
     """Raise UserError if the git repository of `folder` has uncommitted changes.
 
-    Changes of results.jsonl and RESULTS.md do not count. Call this before a long evaluation too, so
-    that its result can be recorded. path: The results.jsonl, which the message names.
+    Changes of results.jsonl and RESULTS.md do not count. Call this function also before a long
+    evaluation, so that the result can be recorded. path: The results.jsonl to name in the message.
     """
     dirty = [file for file in dirty_files(folder) if file.name not in RESULT_FILES]
     if dirty:
@@ -136,14 +138,14 @@ def require_clean_tree(path: Path, folder: Path) -> None:
 def read_rows(path: Path) -> list[ResultRow]:
     """Return the rows of a results.jsonl, in the order of the file.
 
-    Raises UserError, which names the file and line, if a line is not JSON, is incomplete, lacks a
-    field, or has a field of the wrong type.
+    Raises UserError if a line is not JSON, is incomplete, lacks a field, or has a field of the
+    wrong type. The message names the file and the line.
     """
     rows = []
     for number, row in read_jsonl(path):
         for name, types in _FIELDS.items():
             if not isinstance(row.get(name, Ellipsis), types):
-                wrong = f"has a wrong type of {name!r}" if name in row else f"has no {name!r}"
+                wrong = f"has a {name!r} of the wrong type" if name in row else f"has no {name!r}"
                 raise UserError(f"{path}:{number}: the row {wrong}: fix or delete the line")
         for metric in row["metrics"]:
             if not _is_score(metric):
@@ -156,7 +158,7 @@ def read_rows(path: Path) -> list[ResultRow]:
 
 
 def write_results(folder: Path) -> Path:
-    """Generate RESULTS.md from the results.jsonl of a folder and return the path of RESULTS.md.
+    """Generate RESULTS.md from the results.jsonl in a folder. Return the path of RESULTS.md.
 
     Raises UserError if the rows cannot be read or the file cannot be written.
     """
@@ -179,7 +181,10 @@ def _is_score(metric: object) -> bool:
 
 
 def _shown(folder: Path) -> str:
-    """Return the path of the folder from the root of the repository, equal on every machine."""
+    """Return the path of a folder relative to the root of its git repository.
+
+    This path is the same on every machine.
+    """
     try:
         return folder.relative_to(git_root(folder)).as_posix()
     except UserError:

@@ -15,9 +15,9 @@ Values = dict[str, float]
 def render_results(rows: Sequence[ResultRow], title: str) -> str:
     """Return a Markdown page: a table of all rows, the signatures of the metrics, and the commands.
 
-    Rows of the same variant, split and decoding form a group. The groups are in the order in which
-    their first rows were recorded. If a group has several seeds, its last line shows the mean ±
-    sample standard deviation over the seeds. For each seed, the latest row with the metric counts.
+    Rows of the same variant, split and decoding form a group. Groups are sorted by the time of
+    their first rows. If a group has several seeds, an additional line shows the mean ± sample
+    standard deviation of each metric over the seeds. For each seed, the latest value counts.
     """
     page = [f"# {_plain(title)}", ""]
     if not rows:
@@ -36,8 +36,8 @@ def render_results(rows: Sequence[ResultRow], title: str) -> str:
 def describe_decoding(decoding: Mapping[str, object]) -> str:
     """Return a short description of a search, such as "greedy" or "beam 5, α 1.0".
 
-    Without settings, return "–". The length penalty is left out for greedy search, because it has
-    no effect there.
+    Without settings, return "–". A description of greedy search has no length penalty, because the
+    length penalty does not affect greedy search.
     """
     rest = {key: value for key, value in decoding.items() if value is not None}
     beam, alpha = rest.pop("beam", None), rest.pop("length_penalty", None)
@@ -97,8 +97,8 @@ def _table(rows: Sequence[ResultRow]) -> list[str]:
 def _about(row: ResultRow) -> list[str]:
     """Return the last columns: seed, parameters, training time, speed, hardware and commit.
 
-    Hardware and commit are those of the training. Older rows do not state them; their columns show
-    the hardware and commit of the evaluation.
+    These columns show the hardware and the commit of the training. If an old row does not state the
+    hardware and commit of the training, the columns show those of the evaluation.
     """
     minutes, seconds = row["training_minutes"], row["seconds"]
     training = row.get("training", row)
@@ -129,9 +129,9 @@ def _spread(seeds: Sequence[Values], name: str, decimals: int) -> str:
 
 
 def _signatures(rows: Sequence[ResultRow]) -> list[str]:
-    """Return one line with the signature of each metric.
+    """Return lines of Markdown that list the signature of each metric.
 
-    If a metric has different signatures, there is one line for each, which lists its rows.
+    If a metric has several signatures, each signature has its own line, which lists the rows.
     """
     ways_by_name: dict[str, dict[str, list[int]]] = {}
     for number, row in enumerate(rows, start=1):
@@ -153,12 +153,12 @@ def _line(cells: Iterable[str], *, plain: bool = True) -> str:
 
 
 def _plain(text: str) -> str:
-    """Escape a text so that Markdown shows it unchanged, also in a table."""
+    """Escape the special characters of a text, so that Markdown shows the text unchanged."""
     return re.sub(r"([\\|*`<>\[\]])", r"\\\1", " ".join(text.split()))
 
 
 def _code(text: str) -> list[str]:
-    """Return a code block. Its fence is longer than any sequence of backticks in the text."""
+    """Return the lines of a Markdown code block. Backticks in the text do not end the block."""
     longest = max(map(len, re.findall("`+", text)), default=0)
     fence = "`" * max(3, longest + 1)
     return [f"{fence}sh", text.strip("\n"), fence]

@@ -17,8 +17,8 @@ class Score:
 
     name: The name of the metric.
     value: The value. BLEU and chrF range from 0 to 100.
-    signature: How the value was computed. For BLEU and chrF, it is the signature of sacreBLEU. For
-    other metrics, it says what was counted (such as "1,000 tokens"), or is empty.
+    signature: How the value was computed. BLEU and chrF have the signature of sacreBLEU. The
+    signature of another metric says what was counted (such as "1,000 tokens"), or is empty.
     """
 
     name: str
@@ -33,13 +33,14 @@ def corpus_bleu(
     lowercase: bool = False,
     tokens: str = "13a",
 ) -> float:
-    """Return the corpus BLEU, 0 to 100, without effective order.
+    """Return the corpus BLEU of hypotheses, from 0 to 100, without effective order.
 
-    Training calls this at every validation. So it suppresses the warning of sacreBLEU about
-    hypotheses that seem to be tokenized, which would be repeated each time.
+    Training calls this function at every validation. So the function suppresses the warning of
+    sacreBLEU about hypotheses that seem to be tokenized.
 
-    hypotheses, references: Detokenized lines, one reference for each hypothesis. lowercase: Ignore
-    case. tokens: The tokenizer of sacreBLEU, such as "13a" or "zh".
+    hypotheses, references: Detokenized lines, one reference for each hypothesis.
+    lowercase: Whether the score ignores case.
+    tokens: The tokenizer of sacreBLEU, such as "13a" or "zh".
 
     Raises UserError if the numbers of lines differ or if there are no lines.
     """
@@ -63,12 +64,13 @@ def corpus_scores(
     lowercase: bool = False,
     tokens: str = "13a",
 ) -> list[Score]:
-    """Return BLEU and chrF of a corpus, in this order, as the command `sacrebleu` computes them.
+    """Return BLEU and chrF of a corpus, in this order. The command `sacrebleu` gives equal scores.
 
-    Each score carries its sacreBLEU signature. Warnings of sacreBLEU are not suppressed.
+    Each score has its sacreBLEU signature. Warnings of sacreBLEU are not suppressed.
 
-    hypotheses, references: Detokenized lines, one reference for each hypothesis. lowercase: Ignore
-    case. tokens: The tokenizer of sacreBLEU for BLEU, such as "13a" or "zh".
+    hypotheses, references: Detokenized lines, one reference for each hypothesis.
+    lowercase: Whether the scores ignore case.
+    tokens: The tokenizer of sacreBLEU for BLEU, such as "13a" or "zh".
 
     Raises UserError if the numbers of lines differ or if there are no lines.
     """
@@ -91,4 +93,4 @@ def _refuse_unpaired(hypotheses: Sequence[str], references: Sequence[str]) -> No
             "give one reference line for each hypothesis line"
         )
     if not hypotheses:
-        raise UserError("there are no lines to score: the hypotheses and the references are empty")
+        raise UserError("there are no lines to score: give hypotheses and references with text")

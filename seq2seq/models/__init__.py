@@ -1,1 +1,1 @@
-"""The network of each task, assembled from the parts in `seq2seq.nn`, and the model folder."""
+"""The network of each task, and the model folder that stores a trained network."""

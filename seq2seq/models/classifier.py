@@ -12,7 +12,7 @@ from seq2seq.text.batching import Batch
 
 
 class ClassifierNetwork(Network):
-    """An encoder and an output layer that predicts the label from the encoder's summary.
+    """A classifier: an encoder that summarises a text, and an output layer that predicts its label.
 
     Args:
         config: The configuration of the model.
@@ -34,7 +34,10 @@ class ClassifierNetwork(Network):
         return self.label
 
     def readouts(self, batch: Batch, hidden: object = None) -> tuple[Tensor, None]:
-        """Return the summaries [B, C] and no state. `hidden` is ignored."""
+        """Return the summary of each text, [B, C], and None instead of a state.
+
+        hidden: Ignored.
+        """
         with record_function("encoder"):
             summary = self.encoder(batch.source, batch.lengths).summary  # [B, C]
         return self.dropout(summary), None

@@ -18,7 +18,11 @@ from seq2seq.nn.encoder import Encoder
 
 
 def build_embedding(vocabulary: int, size: int, pad: int) -> nn.Embedding:
-    """Return newly initialised embeddings [V, E]. The embedding of the id `pad` is zero."""
+    """Return an embedding layer with random weights, [V, E]. The embedding of the id `pad` is zero.
+
+    vocabulary: V, the number of tokens.
+    size: E, the size of an embedding.
+    """
     vectors = nn.Embedding(vocabulary, size, padding_idx=pad)
     # With these small values, a tied output layer starts near the uniform distribution.
     nn.init.normal_(vectors.weight, std=size**-0.5)
@@ -27,7 +31,10 @@ def build_embedding(vocabulary: int, size: int, pad: int) -> nn.Embedding:
 
 
 def build_encoder(config: Config, vectors: nn.Embedding) -> Encoder:
-    """Return the recurrent encoder of a configuration. vectors: its embeddings [V, E]."""
+    """Return the recurrent encoder that a configuration describes.
+
+    vectors: The embeddings of the source tokens, [V, E].
+    """
     settings, context = config.encoder, config.context
     return Encoder(
         vectors,
@@ -47,7 +54,11 @@ def build_encoder(config: Config, vectors: nn.Embedding) -> Encoder:
 
 
 def build_decoder(config: Config, vectors: nn.Embedding, fed: Context) -> Decoder:
-    """Return the decoder of a configuration. vectors: its embeddings [V, E]. fed: its context."""
+    """Return the decoder that a configuration describes.
+
+    vectors: The embeddings of the target tokens, [V, E].
+    fed: The context that passes information about the source to the decoder.
+    """
     settings = config.decoder
     return Decoder(
         vectors,
@@ -67,7 +78,7 @@ def build_decoder(config: Config, vectors: nn.Embedding, fed: Context) -> Decode
 
 
 def build_context(config: Config) -> Context:
-    """Return the context of a configuration, which passes the source to the decoder."""
+    """Return the context that a configuration describes, which passes the source to the decoder."""
     settings, state, query = config.context, config.encoder.state_size, config.decoder.hidden
     value = state + (config.encoder.embedding if settings.shortcut else 0)
     match settings.kind:

@@ -1,10 +1,10 @@
-"""Save and load model folders.
+"""Save and load model folders, which contain these files:
 
     config.toml  tokenizer.model  model.safetensors  README.md (the model card)  manifest.json
 
-A model folder is complete and can be moved. Loading it runs no code from the folder, because it
-holds only text, a SentencePiece model and safetensors. The manifest lists a checksum of every file.
-You may edit the model card: seq2seq does not read it.
+A model folder needs no other files, so it can be moved. It holds only text, a SentencePiece model
+and weights in the safetensors format, so loading it runs no code from the folder. The manifest
+lists a checksum of every file. You may edit the model card, because seq2seq does not read it.
 """
 
 from __future__ import annotations
@@ -74,10 +74,11 @@ def build_model(config: Config, codec: Codec) -> Model:
 
 
 def save_model(folder: Path, model: Model, card: str) -> None:
-    """Write a model folder and replace an existing folder of that name in one step.
+    """Write a model folder. An existing folder with this name is replaced in one step.
 
-    The saved configuration names the data sets without absolute paths, see `find_model_data`.
-    card: the Markdown text of the model card. Raises OSError if a file cannot be written.
+    The saved configuration contains no absolute paths to the data sets, see `find_model_data`.
+    card: The Markdown text of the model card.
+    Raises OSError if a file cannot be written.
     """
     named = model.config.model_copy(update={"data": name_data(model.config.data)})
     with atomic_folder(folder) as aside:
@@ -95,8 +96,8 @@ def _explain_unreadable(folder: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise UserError(
-            f"{error.filename or folder}: cannot be read ({error.strerror or error}); ask its "
-            "owner for read permission, or copy the folder again"
+            f"{error.filename or folder}: cannot be read ({error.strerror or error}); ask the "
+            "owner of the file for read permission, or copy the model folder again"
         ) from None
 
 
@@ -122,7 +123,9 @@ def _load_config(folder: Path) -> Config:
     try:
         values = tomllib.loads((folder / _CONFIG).read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UserError(f"{folder / _CONFIG}: cannot be read as TOML: {error}") from None
+        raise UserError(
+            f"{folder / _CONFIG}: cannot be read as TOML: {error}; fix the file"
+        ) from None
     return toml.parse_config(values, str(folder / _CONFIG), needs_files=False)
 
 
@@ -132,10 +135,10 @@ def load_model(folder: Path, tasks: Sequence[Task] = (), *, locate_data: bool = 
     Args:
         folder: The model folder.
         tasks: The accepted tasks of the model. If empty, every task is accepted.
-        locate_data: Replace the names of its data sets by their paths on this machine.
+        locate_data: Replace the data sets' names in the configuration by paths on this machine.
 
-    Raises UserError if the folder is not a complete model folder, if a file cannot be read or does
-    not fit the others, or if the model has another task.
+    Raises UserError if a file is missing, unreadable, damaged or does not match the other files, or
+    if the task of the model is not accepted.
     """
     with _explain_unreadable(folder):
         config = _load_config(folder)
@@ -143,8 +146,8 @@ def load_model(folder: Path, tasks: Sequence[Task] = (), *, locate_data: bool = 
             wanted = " or ".join(repr(task.name) for task in tasks)
             *first, last = (f"seq2seq {command}" for command in config.task.commands)
             raise UserError(
-                f"{folder} is a model of task {config.task.name!r}, not {wanted}: it is for "
-                f"{', '.join(first)} and {last}"
+                f"{folder} is a model of task {config.task.name!r}, not {wanted}: use this model "
+                f"with {', '.join(first)} and {last}"
             )
         manifest = read_manifest(folder)
         manifest.check(folder, manifest.sha256.keys() - {_CARD})
@@ -164,9 +167,9 @@ def load_model(folder: Path, tasks: Sequence[Task] = (), *, locate_data: bool = 
 def find_model_data(folder: Path, config: Config) -> DataConfig:
     """Return the data sets of a model's configuration, with their paths on this machine.
 
-    If the model is still in the run folder of its training, the paths are those that the training
-    read. Otherwise, or if such a file no longer exists, the file's name is looked up in the model
-    folder and then in `$SEQ2SEQ_DATA`.
+    If the model folder is still inside the run folder of its training, use the paths that the
+    training read. If the model folder was moved, or a file no longer exists at its path, search for
+    the file's name in the model folder and then in the folder `$SEQ2SEQ_DATA`.
     """
     beside = folder.resolve().parent / _CONFIG
     made_with = None
@@ -213,7 +216,7 @@ def load_weights(path: Path, network: torch.nn.Module) -> None:
                 raise UserError(
                     f"{path}: the weights belong to version {version} of the networks, but this "
                     f"seq2seq has version {_WEIGHTS_VERSION}; train the model again, or use the "
-                    "version of seq2seq that saved it"
+                    "version of seq2seq that saved the model"
                 )
             weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         _, unknown = network.load_state_dict(weights, strict=False)

@@ -1,4 +1,4 @@
-"""The network of a language model: it predicts each token from the tokens before it (N vs N)."""
+"""The network of a language model: it predicts each token from the preceding tokens (N vs N)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from seq2seq.text.batching import Batch
 
 
 class LanguageModelNetwork(Network):
-    """A decoder without a source (Mikolov et al. 2010; Zaremba et al. 2014).
+    """A language model: a decoder without a source (Mikolov et al. 2010; Zaremba et al. 2014).
 
     Args:
         config: The configuration of the model.

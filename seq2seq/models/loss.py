@@ -25,7 +25,7 @@ _LOGITS_IN_CACHE = 1 << 18  # number of logits that fit into the cache of a core
 
 @dataclass(frozen=True)
 class Loss:
-    """The loss of a batch, summed over its target tokens without padding.
+    """The loss of a batch, summed over all target tokens except padding.
 
     total: The loss to differentiate, a scalar in nats. It includes label smoothing and `scale`.
     nll: The negative log-likelihood without smoothing and `scale`, a scalar in nats.
@@ -52,10 +52,10 @@ def cross_entropy(
 
     hidden: The state at the end of the previous batch, see `Network.readouts`.
     smoothing: ε of label smoothing towards the uniform distribution (Szegedy et al. 2016).
-    scale: A factor of the total.
-    r_drop: α of R-Drop (Liang et al. 2021). If it is above 0, the batch passes through the network
-        twice with different dropout masks. The total is then the mean loss of both passes, plus α/2
-        times the mean of the two KL divergences between them. nll is the mean of both passes.
+    scale: The factor by which the total is multiplied.
+    r_drop: α of R-Drop (Liang et al. 2021). If α is above 0, the batch passes through the network
+        twice with different dropout masks. The total is then the mean loss of both passes plus α/2
+        times the mean of the two KL divergences between both predictions.
     """
     readouts, hidden = network.readouts(duplicate_batch(batch) if r_drop else batch, hidden)
     with record_function("output and loss"):
@@ -75,7 +75,7 @@ def cross_entropy(
 
 
 def duplicate_batch(batch: Batch) -> Batch:
-    """Append a copy of the batch's rows to its rows. `target_index` and `outputs` stay single."""
+    """Return a batch with all inputs twice. `target_index` and `outputs` do not change."""
     source, lengths, inputs = (
         torch.cat([part, part]) for part in (batch.source, batch.lengths, batch.inputs)
     )
@@ -94,11 +94,11 @@ class _Settings:
 
 
 class _OutputLoss(Function):
-    """The output layer and its cross-entropy. It works in pieces to keep few logits in memory.
+    """The output layer and its cross-entropy, computed in pieces to keep few logits in memory.
 
-    With p = softmax(W r + b) and the smoothed target q = (1 - ε) onehot(y) + ε / V, the gradient of
-    the logits is p - q. Only p needs full matrix products. The contribution of q has a closed form,
-    which is computed exactly even if p is in bf16.
+    The gradient of the logits is p - q. Only the prediction p = softmax(W r + b) for the readout r
+    needs full matrix products. The smoothed target q = (1 - ε) onehot(y) + ε / V for the token y
+    has a closed form, which is exact even if p is in bf16.
     """
 
     @staticmethod
@@ -111,10 +111,10 @@ class _OutputLoss(Function):
         wanted: Tensor,
         settings: _Settings,
     ) -> tuple[Tensor, Tensor]:
-        """Return the total and the nll. The same pass computes the gradients and stores them.
+        """Return the total and the negative log-likelihood, and store the gradients for `backward`.
 
-        readouts: [N, E]. weight: [V, E]. bias: [V]. index [n]: the rows of real tokens. With
-        R-Drop, entries 2i and 2i + 1 belong to the same token. wanted [n]: the target ids.
+        readouts: [N, E]. weight: [V, E]. bias: [V]. wanted: the target ids, [n].
+        index: the rows of real tokens, [n]. With R-Drop, entries 2i and 2i + 1 belong to token i.
         """
         V, dtype, r_drop = len(weight), settings.dtype, settings.r_drop
         smoothing, scale = settings.smoothing, settings.scale
@@ -141,8 +141,7 @@ class _OutputLoss(Function):
                 divergence += r_drop / 2 * _add_r_drop(logits, p, r_drop / 2)
             if settings.learning:
                 torch.mm(p, matrix, out=d_rows[piece])
-                # with beta = 0, addmm_ ignores the uninitialised memory
-                beta = float(piece.start > 0)
+                beta = float(piece.start > 0)  # with 0, addmm_ ignores the uninitialised memory
                 d_matrix.addmm_(p.t(), rows[piece], beta=beta, alpha=scale)
                 d_bias += counts[piece] @ p
         # Limit the loss of a token whose probability rounds to 0, to 87 nats in float32.
@@ -166,7 +165,7 @@ class _OutputLoss(Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, d_total: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
-        """Return the gradients that `forward` computed, times the gradient of the total."""
+        """Return the gradients that `forward` computed, multiplied by `d_total`."""
         gradients = ctx.saved_tensors
         if d_total.is_cuda or float(d_total) != 1:  # float() would wait for a GPU
             gradients = tuple(gradient * d_total.to(gradient.dtype) for gradient in gradients)
@@ -180,8 +179,9 @@ def _subtract_target(
     wanted: Tensor,
     settings: _Settings,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Subtract the contribution of the target q from the gradients of p, partly in place.
+    """Subtract the contribution of the target q (see `_OutputLoss`) from the gradients `of_p`.
 
+    of_p: The contribution of the prediction p. Its tensors may be overwritten.
     Returns the gradients of the rows [n, E] (before `scale`), the weight [V, E] and the bias [V].
     """
     of_rows, d_weight, d_bias = of_p
@@ -197,10 +197,10 @@ def _subtract_target(
 
 
 def _add_r_drop(logits: Tensor, p: Tensor, weight: float) -> Tensor:
-    """Return the divergence KL(p₁ ‖ p₂) + KL(p₂ ‖ p₁), summed over tokens, and update p.
+    """Return the divergence KL(p₁ ‖ p₂) + KL(p₂ ‖ p₁), summed over tokens, and change p in place.
 
-    It adds `weight` times the divergence's gradient with respect to the logits to p.
-    logits, p: [2m, V], where rows 2i and 2i + 1 belong to the same token.
+    The change adds `weight` times the gradient of the divergence with respect to the logits.
+    logits, p: [2m, V]. Rows 2i and 2i + 1 are the predictions p₁ and p₂ for the same token.
     """
     total = p.new_zeros((), dtype=softmax_dtype(p))
     size = _LOGITS_ON_GPU if p.is_cuda else _LOGITS_IN_CACHE
@@ -222,7 +222,7 @@ def _add_r_drop(logits: Tensor, p: Tensor, weight: float) -> Tensor:
 
 
 def _pieces(rows: int, columns: int, size: int, unit: int) -> list[slice]:
-    """Split rows into nearly equal pieces of about `size` logits, in multiples of `unit` rows."""
+    """Split rows into pieces of about `size` logits and a multiple of `unit` rows each."""
     units = rows // unit
     count = min(max(1, round(rows * columns / size)), max(1, units))
     return [
@@ -236,7 +236,7 @@ def apply_word_dropout(batch: Batch, rate: float, keep: int, unk: tuple[int | No
 
     Papers: Gal and Ghahramani 2016; Bowman et al. 2016.
     keep: The largest id of a special token. Special tokens are never replaced.
-    unk: The ids of <unk> for the source and the target input. None leaves a side unchanged.
+    unk: The ids of <unk> in the source and in the decoder input. None leaves a side unchanged.
     """
     if rate == 0:
         return batch

@@ -1,4 +1,4 @@
-"""The manifest of a model folder: the number of its format, and a checksum of every file.
+"""The manifest of a model folder: the number of the folder's format, and a checksum of every file.
 
     {"format": 4, "sha256": {"config.toml": "…", "model.safetensors": "…", …}}
 
@@ -26,8 +26,8 @@ class Manifest:
     """The contents of a manifest.
 
     Attributes:
-        format: Number of the folder's format.
-        sha256: SHA-256 checksum of each file in hexadecimal, by file name. Empty for format 3.
+        format: The number of the folder's format.
+        sha256: The SHA-256 checksums of the files in hexadecimal, by file name. Empty for format 3.
     """
 
     format: int
@@ -56,10 +56,10 @@ def write_manifest(folder: Path) -> None:
 
 
 def read_manifest(folder: Path) -> Manifest:
-    """Return the manifest of a model folder. Without a manifest, the folder has format 3.
+    """Return the manifest of a model folder. A folder without a manifest has format 3.
 
-    Raises UserError if the file is not a valid manifest or its format is unknown. Raises OSError if
-    the file cannot be read.
+    Raises UserError if the manifest is not valid or its format is unknown. Raises OSError if the
+    manifest cannot be read.
     """
     path = folder / _NAME
     if not path.exists():
@@ -69,9 +69,9 @@ def read_manifest(folder: Path) -> Manifest:
         values = json.loads(content.decode("utf-8"))
         number, sums = values["format"], values["sha256"]
         if not (isinstance(number, int) and isinstance(sums, dict)):
-            raise TypeError("format must be a number and sha256 an object")
+            raise TypeError("the key format must be a number, and sha256 an object")
         if any(Path(name).name != name for name in sums):
-            raise ValueError("sha256 must hold plain file names")
+            raise ValueError("the keys of sha256 must be file names without folders")
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise UserError(f"{path}: not a valid manifest ({error}); copy the folder again") from None
     if not _OLDEST <= number <= FORMAT:

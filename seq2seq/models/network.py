@@ -16,12 +16,16 @@ HiddenState = list[LayerState]
 
 
 class Network(nn.Module):
-    """A network that computes each prediction from a readout r: logits = O r + o."""
+    """The base class of all networks. A network computes a readout r for each prediction.
+
+    The output layer `output` computes the logits O r + o from the readout.
+    """
 
     def ready(self, device: torch.device) -> Self:
         """Move the network to a device, switch it to evaluation mode, and return it.
 
-        A network that is ready already is not changed, because other threads may be using it.
+        If the device and the mode are right already, nothing is changed, because other threads may
+        be using the network.
         """
         if next(self.parameters()).device != device:
             self.to(device)
@@ -42,7 +46,8 @@ class Network(nn.Module):
             batch: The batch.
             hidden: The state at the end of the previous batch, or None at the beginning of a text.
 
-        Returns:
-            The readouts r [..., E], one for each element of `batch.outputs`. The state at the end
-            of the batch, from which the next batch continues, or None if the network carries none.
+        Returns a tuple:
+        - the readouts, [..., E], one for each element of `batch.outputs`
+        - the state at the end of the batch, from which the next batch continues, or None if the
+          network keeps no state between batches
         """

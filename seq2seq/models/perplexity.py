@@ -1,6 +1,6 @@
-"""Perplexity of a text or of the targets of a data set.
+"""Compute the perplexity of a model on a text or on the targets of a data set.
 
-The perplexity of a text is computed over the whole text, with the state carried along.
+A text is read in windows. Each window starts from the state at the end of the previous window.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ _LINES = 10_000  # lines to encode at once
 def perplexity_of_lines(
     model: Model, lines: Iterable[str], device: torch.device, dtype: torch.dtype, name: str
 ) -> Perplexity:
-    """Return the perplexity of a text, given as raw lines.
+    """Return the perplexity of a model on a text, given as raw lines.
 
     Args:
-        dtype: The dtype of autocast.
+        dtype: The dtype of matrix products.
         name: The name of the text in error messages.
 
     Raises UserError if the text contains no token.
@@ -46,16 +46,18 @@ def perplexity_of_lines(
         parts.append((offsets, np.fromiter((i for ids in encoded for i in ids), np.int32)))
     ids = bptt.concatenate_lines(parts, tokenizer, line_ends=model.config.data.line_ends)
     if not len(ids):
-        raise UserError(f"{name}: no text; perplexity needs at least one token")
+        raise UserError(f"{name}: no tokens; give a text with at least one token")
     return perplexity_of_ids(model, ids, device, dtype, shown=True)
 
 
 def perplexity_of_examples(
     model: Model, examples: Iterable[Example], device: torch.device, dtype: torch.dtype
 ) -> Perplexity:
-    """Return the perplexity of the targets of examples, given their sources.
+    """Return the perplexity of a model on the targets of examples, given their sources.
 
-    EOS counts as a token. dtype: the dtype of autocast. Raises UserError for an unknown label.
+    EOS counts as a token.
+    dtype: The dtype of matrix products.
+    Raises UserError for an unknown label.
     """
     dataset = Dataset.in_memory(encode_examples(examples, model.codec))
     batches = evaluation_batches(dataset)
@@ -63,7 +65,10 @@ def perplexity_of_examples(
 
 
 def evaluation_batches(dataset: Dataset) -> list[np.ndarray]:
-    """Return batches of all rows of a dataset, as row numbers, for `perplexity_of_batches`."""
+    """Return batches that cover a whole dataset, for `perplexity_of_batches`.
+
+    Each batch is an array of row numbers.
+    """
     return batching.plan_batches(dataset.lengths, budget=_BUDGET, seed=0, epoch=0)
 
 
@@ -77,11 +82,11 @@ def perplexity_of_batches(
     *,
     shown: bool = False,
 ) -> Perplexity:
-    """Return the perplexity of the targets, or labels, of some rows of a dataset.
+    """Return the perplexity of a model on the targets (text or labels) of some rows of a dataset.
 
     Args:
         batches: The row numbers of each batch.
-        dtype: The dtype of autocast.
+        dtype: The dtype of matrix products.
         shown: Show a progress bar if stderr is a terminal.
     """
     network, nll, tokens = model.network.ready(device), 0.0, 0
@@ -97,15 +102,16 @@ def perplexity_of_batches(
 def perplexity_of_ids(
     model: Model, ids: np.ndarray, device: torch.device, dtype: torch.dtype, *, shown: bool = False
 ) -> Perplexity:
-    """Return the perplexity of a text, given as one stream of token ids.
+    """Return the perplexity of a model on a text, given as one sequence of token ids.
 
-    The text starts after BOS. It is read in windows, and the state is carried from each window to
-    the next. A bidirectional model reads windows of the same length as in training. It sees the
-    tokens that it predicts, so its result is not comparable to a language model's perplexity.
+    BOS precedes the text. The text is read in windows, and each window starts from the state at the
+    end of the previous window. A bidirectional model reads windows of the same length as in
+    training. Such a model sees the tokens that it predicts, so do not compare its perplexity with
+    that of a language model.
 
     Args:
         ids: The token ids, [n].
-        dtype: The dtype of autocast.
+        dtype: The dtype of matrix products.
         shown: Show a progress bar if stderr is a terminal.
     """
     network = model.network.ready(device)

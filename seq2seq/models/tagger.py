@@ -18,10 +18,11 @@ from seq2seq.text.batching import Batch
 class TaggerNetwork(Network):
     """A tagger with two recurrent stacks.
 
-    The first stack reads the subwords of the whole text in both directions. The vector of a word
-    joins the forward state after its last subword and the backward state at its first subword
-    (Akbik et al. 2018). The second stack reads these word vectors (Huang et al. 2015). The output
-    layer predicts the labels from the states of the second stack.
+    The first stack reads the subwords of the whole text in both directions. The vector of a word is
+    the concatenation of two states: the forward state after the last subword of the word, and the
+    backward state at its first subword (Akbik et al. 2018). The second stack reads these word
+    vectors (Huang et al. 2015). The output layer predicts the labels from the states of the second
+    stack.
 
     Args:
         config: The configuration of the model.
@@ -64,15 +65,20 @@ class TaggerNetwork(Network):
         return self.label
 
     def readouts(self, batch: Batch, hidden: object = None) -> tuple[Tensor, None]:
-        """Return a readout for each word, [B, W, D], and no state. `hidden` is ignored.
+        """Return a readout for each word, [B, W, D], and None instead of a state.
 
         W is the largest number of words of a text in the batch.
+        hidden: Ignored.
         """
         with record_function("encoder"):
             return self._words(batch.source, batch.lengths), None
 
     def _words(self, tokens: Tensor, lengths: Tensor) -> Tensor:
-        """Return the readouts [B, W, D] of tokens [B, S] int64. lengths: tokens per row, [B]."""
+        """Return a readout for each word, [B, W, D].
+
+        tokens: The token ids, [B, S] int64.
+        lengths: The number of tokens in each row, [B] int64.
+        """
         embedded = self.embedding_dropout(self.embedding(tokens))  # [B, S, E]
         states, _ = self.pieces(embedded, lengths=lengths)  # [B, S, 2 H]
         ends = (tokens == self.end) & token_mask(lengths, tokens.shape[1])  # [B, S]
@@ -95,9 +101,10 @@ class TaggerNetwork(Network):
 
     @staticmethod
     def _positions(ends: Tensor, words: int) -> Tensor:
-        """Return the position at which each word ends, [B, W] int64, and 0 for padding.
+        """Return the position of the last token of each word, [B, W] int64. Padding has position 0.
 
-        ends: [B, S] bool, true at the end of a word. words: W, the largest number of words.
+        ends: True at the end of a word, [B, S] bool.
+        words: W, the largest number of words of a text.
         """
         rows, at = ends.nonzero(as_tuple=True)
         number = ends.cumsum(dim=1)[rows, at] - 1

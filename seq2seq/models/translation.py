@@ -54,7 +54,10 @@ class TranslationNetwork(Network):
         return self.decoder.output
 
     def readouts(self, batch: Batch, hidden: object = None) -> tuple[Tensor, None]:
-        """Return the decoder's readouts [B, T, E] and no state. `hidden` is ignored."""
+        """Return the decoder's readouts, [B, T, E], and None instead of a state.
+
+        hidden: Ignored.
+        """
         with record_function("encoder"):
             memory = self.encoder(batch.source, batch.lengths)
         with record_function("decoder"):
@@ -64,15 +67,18 @@ class TranslationNetwork(Network):
     def start(self, source: Tensor, lengths: Tensor) -> DecoderState:
         """Encode the sources and return the decoder's state before the first token.
 
-        source: [B, S] int64. lengths: tokens per source, [B] int64. The state has B rows.
+        The state has one row per source.
+        source: The token ids, [B, S] int64.
+        lengths: The number of tokens in each source, [B] int64.
         """
         return self.decoder.start(self.encoder(source, lengths))
 
     def forward(self, source: Tensor, lengths: Tensor, target: Tensor) -> Tensor:
-        """Return the logits [B, T, V] under teacher forcing.
+        """Return the logits under teacher forcing, [B, T, V].
 
-        source: [B, S] int64. lengths: tokens per source, [B] int64.
-        target: [B, T] int64, BOS first.
+        source: The token ids, [B, S] int64.
+        lengths: The number of tokens in each source, [B] int64.
+        target: The decoder inputs, [B, T] int64. Each row begins with BOS.
         """
         logits: Tensor = self.decoder(self.encoder(source, lengths), target)
         return logits

@@ -1,9 +1,12 @@
-"""Attention: a context that differs at every decoder step.
+"""Attention computes a different context vector c_t at every decoder step t.
 
-c_t = Σ_s α_ts V m_s, with α_t = softmax_s score(q_t, h_s). Here q_t is the decoder's query at step
-t, h_s is the encoder's state at position s, m_s is the encoder's value at position s, and V is a
-learned projection. Keys and values are projected once per source. Padding gets a weight of exactly
-zero. The weights of one query sum to one.
+c_t = Σ_s α_ts V m_s, with the attention weights α_t = softmax_s score(q_t, h_s). Here q_t is the
+decoder's query at step t, h_s is the encoder's state at position s, m_s is the encoder's value at
+position s, and V is a learned projection. The weights of one query sum to one. Padding has a weight
+of exactly zero.
+
+The score is computed from a key instead of the state h_s. The keys and the projected values are
+computed only once per source.
 
 Further letters in shapes:
 Q: size of a query
@@ -31,11 +34,11 @@ _SHARPNESS = 12.0
 class Attention(Context):
     """The base class of all kinds of attention.
 
-    A subclass passes the projection of the keys and defines how a query scores a key.
+    A subclass passes the module that computes the keys, and implements the method `scores`.
 
     Args:
         value_size: M, the size of a value.
-        size: C, the size of the context.
+        size: C, the size of a context vector.
         key: The module that turns an encoder state [..., D] into a key [..., A].
     """
 
@@ -45,25 +48,33 @@ class Attention(Context):
         self.value = Linear(value_size, size)
 
     def prepare(self, memory: Memory) -> PreparedContext:
-        """Return the keys [B, S, A], the projected values [B, S, C] and the mask [B, S]."""
+        """Return the keys, the projected values and the mask of B sources.
+
+        The keys are [B, S, A], the values [B, S, C], and the mask [B, S] bool.
+        """
         return self.key(memory.states), widen_bf16(self.value(memory.values)), memory.mask
 
     @abstractmethod
     def scores(self, query: Tensor, keys: Tensor) -> Tensor:
-        """Return the scores [B, heads, T, S] of query [B, T, Q] and keys [B, S, A]."""
+        """Return the score of each query with each key, [B, heads, T, S].
+
+        query: The queries, [B, T, Q].
+        keys: The keys, [B, S, A].
+        """
 
     def forward(
         self, prepared: PreparedContext, query: Tensor, rows_per_source: int
     ) -> tuple[Tensor, Tensor]:
-        """Return the context and the attention weights of every query.
+        """Return the context vector and the attention weights of every query.
 
         Args:
             prepared: The result of `prepare` for B sources.
-            query: [N, T, Q], where N = rows_per_source · B.
-            rows_per_source: Number of neighbouring rows that share one source.
+            query: The queries, [N, T, Q], where N = rows_per_source · B.
+            rows_per_source: Number of consecutive rows that belong to the same source.
 
-        Returns:
-            c [N, T, C] and the weights [N, T, S], averaged over the heads, in float32 or wider.
+        Returns a tuple:
+        - the context vectors, [N, T, C]
+        - the attention weights, averaged over the heads, [N, T, S] in float32 or float64
         """
         rows, steps = query.shape[:2]
         keys, values, mask = prepared
@@ -79,7 +90,10 @@ class Attention(Context):
 
 
 class AdditiveAttention(Attention):
-    """Additive attention: score = v · tanh(W q + U h) (Bahdanau et al. 2015)."""
+    """Additive attention: score(q, h) = v · tanh(W q + U h) (Bahdanau et al. 2015).
+
+    q is the decoder's query and h is the encoder's state.
+    """
 
     def __init__(self, state_size: int, value_size: int, query_size: int, size: int) -> None:
         super().__init__(value_size, size, Linear(state_size, size))
@@ -93,9 +107,9 @@ class AdditiveAttention(Attention):
 
 
 class DotAttention(Attention):
-    """Dot-product attention: score = q · h (Luong et al. 2015).
+    """Dot-product attention: score(q, h) = q · h (Luong et al. 2015).
 
-    Queries and encoder states must have the same size.
+    The decoder's query q and the encoder's state h must have the same size.
     """
 
     def __init__(self, value_size: int, size: int) -> None:
@@ -106,7 +120,10 @@ class DotAttention(Attention):
 
 
 class GeneralAttention(Attention):
-    """General attention: score = q · W h (Luong et al. 2015)."""
+    """General attention: score(q, h) = q · W h (Luong et al. 2015).
+
+    q is the decoder's query and h is the encoder's state.
+    """
 
     def __init__(self, state_size: int, value_size: int, query_size: int, size: int) -> None:
         super().__init__(value_size, size, Linear(state_size, query_size, bias=False))
@@ -116,7 +133,7 @@ class GeneralAttention(Attention):
 
 
 class CosineAttention(GeneralAttention):
-    """Cosine attention: score = g cos(q, W h).
+    """Cosine attention: score(q, h) = g cos(q, W h).
 
     Papers: Graves et al. 2014, section 3.3.1; Henry et al. 2020.
 
@@ -131,7 +148,10 @@ class CosineAttention(GeneralAttention):
         self.sharpness = nn.Parameter(torch.tensor([_SHARPNESS]))
 
     def prepare(self, memory: Memory) -> PreparedContext:
-        """Return the keys of unit length [B, S, A], the values [B, S, C] and the mask [B, S]."""
+        """Return the keys, the projected values and the mask of B sources.
+
+        The keys [B, S, A] have length 1. The values are [B, S, C], and the mask is [B, S] bool.
+        """
         keys, values, mask = super().prepare(memory)
         return F.normalize(widen_bf16(keys), dim=-1), values, mask
 
@@ -142,8 +162,10 @@ class CosineAttention(GeneralAttention):
 class MultiHeadAttention(Attention):
     """Multi-head attention (Vaswani et al. 2017).
 
-    The score of head k is (W_k q) · (U_k h) / sqrt(A / heads). Each head computes its own weighted
-    mean of the values. The context c is the concatenation of these means.
+    The score of head k for the query q and the encoder's state h is
+    (W_k q) · (U_k h) / sqrt(A / heads).
+    Each head computes its own weighted mean of the values. The context vector is the concatenation
+    of these means.
     """
 
     def __init__(
@@ -162,10 +184,14 @@ class MultiHeadAttention(Attention):
 
 
 def _dot_products(query: Tensor, keys: Tensor) -> Tensor:
-    """Return the dot products [B, 1, T, S] of query [B, T, A] and keys [B, S, A]."""
+    """Return the dot product of each query with each key, [B, 1, T, S].
+
+    query: The queries, [B, T, A].
+    keys: The keys, [B, S, A].
+    """
     return matmul_as(query, widen_bf16(keys).transpose(1, 2)).unsqueeze(1)
 
 
 def _split_heads(x: Tensor, heads: int) -> Tensor:
-    """Split the features of x [B, T, F] into heads. Returns [B, heads, T, F / heads]."""
+    """Split the features of x into heads: [B, T, F] becomes [B, heads, T, F / heads]."""
     return x.view(*x.shape[:2], heads, -1).transpose(1, 2)

@@ -1,6 +1,6 @@
-"""Contexts pass information about the source to each decoder step.
+"""Contexts pass information about the source to each decoder step, as a context vector c.
 
-The decoder uses all contexts in the same way and does not know their kind.
+The decoder calls only the methods of the base class `Context`. It does not know the kind.
 """
 
 from __future__ import annotations
@@ -20,24 +20,25 @@ PreparedContext = tuple[Tensor, ...]
 class Context(nn.Module):
     """The base class of all contexts.
 
-    `prepare` runs once per source. `forward` then returns a context vector c for each query. Every
-    source has `rows_per_source` rows of queries, so N = rows_per_source · B. The rows of a source
-    are neighbours and share its prepared data. A search therefore copies no memory per hypothesis.
+    `prepare` runs once per source. `forward` then returns a context vector c for each query. A
+    query is a row of the decoder at one step. Every source has `rows_per_source` consecutive rows,
+    which share the prepared data of this source. A search with many hypotheses per source therefore
+    does not copy the data.
 
     Attributes:
-        size: C, the size of the context.
+        size: C, the size of a context vector.
         query_independent: True if c does not depend on the query.
     """
 
     query_independent = False
 
     def __init__(self, size: int) -> None:
-        """Store `size`, the size C of the context."""
+        """Store `size`, the size C of a context vector."""
         super().__init__()
         self.size = size
 
     def advance(self, prepared: PreparedContext, steps: int) -> PreparedContext:
-        """Return the prepared data for the decoder steps that follow the first `steps` steps.
+        """Return the prepared data for the decoder steps that come after the next `steps` steps.
 
         Most contexts need the same data at every step and return `prepared` unchanged.
         """
@@ -45,22 +46,27 @@ class Context(nn.Module):
 
     @abstractmethod
     def prepare(self, memory: Memory) -> PreparedContext:
-        """Compute the data that `forward` needs from the memory of B sources."""
+        """Return the data that `forward` needs, computed once per source.
+
+        memory: The encoded sources, with B rows.
+        """
 
     @abstractmethod
     def forward(
         self, prepared: PreparedContext, query: Tensor, rows_per_source: int
     ) -> tuple[Tensor, Tensor | None]:
-        """Return the context and the attention weights of every query.
+        """Return the context vector and the attention weights of every query.
 
         Args:
             prepared: The result of `prepare` for B sources.
-            query: [N, T, Q], where N = rows_per_source · B and Q is the size of a query.
-            rows_per_source: Number of neighbouring rows that share one source.
+            query: The queries, [N, T, Q], where N = rows_per_source · B and Q is the size of a
+                query.
+            rows_per_source: Number of consecutive rows that belong to the same source.
 
-        Returns:
-            c [N, T, C], or [N, 1, C] if c is the same at every step. Then the attention weights
-            [N, T, S] in float32 or wider, or None if the context computes no weights.
+        Returns a tuple:
+        - the context vectors, [N, T, C], or [N, 1, C] if they are the same at every step
+        - the attention weights, [N, T, S] in float32 or float64, or None if the context has no
+          weights
         """
 
 
@@ -70,21 +76,21 @@ class FixedContext(Context):
     query_independent = True
 
     def prepare(self, memory: Memory) -> PreparedContext:
-        """Return the summaries of B sources."""
+        """Return the summaries of B sources, as a tuple of one tensor [B, C]."""
         return (memory.summary,)  # [B, C]
 
     def forward(
         self, prepared: PreparedContext, query: Tensor, rows_per_source: int
     ) -> tuple[Tensor, Tensor | None]:
-        """Return c [N, 1, C], which serves every step, and no weights."""
+        """Return one context vector per row for all steps, [N, 1, C], and None for the weights."""
         return _repeat_rows(prepared[0], rows_per_source).unsqueeze(1), None  # [N, 1, C]
 
 
 class AlignedContext(Context):
-    """The context of the same position: c_t = W h_t + b, where h_t is the encoder's state at t.
+    """A context that passes the encoder's state at position t to decoder step t.
 
-    It suits tasks whose source and target have the same length (N vs N). After the end of the
-    source, c_t is zero.
+    c_t = W h_t + b, where h_t is the encoder's state at position t. This context suits tasks whose
+    source and target have the same length (N vs N). After the end of the source, c_t is zero.
     """
 
     query_independent = True
@@ -94,17 +100,20 @@ class AlignedContext(Context):
         self.value = Linear(state_size, size)
 
     def prepare(self, memory: Memory) -> PreparedContext:
-        """Return the projected states of B sources, zero over padding."""
+        """Return the projected states of B sources, as a tuple of one tensor [B, S, C].
+
+        The states of padding are zero.
+        """
         return (self.value(memory.states).masked_fill(~memory.mask.unsqueeze(2), 0),)  # [B, S, C]
 
     def advance(self, prepared: PreparedContext, steps: int) -> PreparedContext:
-        """Return the projected states without those of the first `steps` positions."""
+        """Return the projected states without the first `steps` positions."""
         return (prepared[0][:, steps:],)
 
     def forward(
         self, prepared: PreparedContext, query: Tensor, rows_per_source: int
     ) -> tuple[Tensor, Tensor | None]:
-        """Return c [N, T, C] for the next T positions of the source, and no weights."""
+        """Return the context vectors of the next T positions, [N, T, C], and None for weights."""
         (values,) = prepared
         values = values[:, : query.shape[1]]
         values = F.pad(values, (0, 0, 0, query.shape[1] - values.shape[1]))
@@ -126,10 +135,10 @@ class NoContext(Context):
     def forward(
         self, prepared: PreparedContext, query: Tensor, rows_per_source: int
     ) -> tuple[Tensor, Tensor | None]:
-        """Return an empty context [N, T, 0] and no weights."""
+        """Return empty context vectors, [N, T, 0], and None for the weights."""
         return query.new_zeros(*query.shape[:2], 0), None
 
 
 def _repeat_rows(x: Tensor, times: int) -> Tensor:
-    """Repeat each row of x [B, ...] `times` times. Returns [N, ...], where N = times · B."""
+    """Repeat each row of x several times: [B, ...] becomes [times · B, ...]."""
     return x if times == 1 else x.repeat_interleave(times, dim=0)

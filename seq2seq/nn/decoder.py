@@ -1,16 +1,17 @@
-"""The decoder: h_t = f(h_{t-1}, y_{t-1}, c_t), p(y_t) = g(h_t, y_{t-1}, c_t) (Cho et al. 2014).
+"""The decoder (Cho et al. 2014): h_t = f(h_{t-1}, y_{t-1}, c_t), p(y_t) = g(h_t, y_{t-1}, c_t).
 
-With attention, the query q_t is a state h1 of the first layer. There are two placements of
-attention:
+h_t is the recurrent state, y_t the target token and c_t the context vector at step t. Attention
+computes c_t from a query q_t, which is a state h1 of the first layer. There are two placements:
 
-- parallel: q_t = h1_t. The layers above the first and the output layer receive c_t. No query
-  depends on the context of another step, so each layer processes the whole target in one fused
+- parallel: q_t = h1_t. The output layer and all recurrent layers except the first receive c_t. No
+  query depends on an earlier context vector, so each layer processes the whole target in one fused
   call.
-- classic: q_t = h1_{t-1}. All layers receive c_t (Bahdanau et al. 2015). The query depends on
-  c_{t-1}, so the decoder must process one step after the other.
+- classic: q_t = h1_{t-1}. The output layer and all recurrent layers receive c_t (Bahdanau et al.
+  2015). The query depends on c_{t-1}, so the decoder must process one step after the other.
 
-A context that does not depend on a query is fed to all layers. Both placements are then the same
-network. Without a source there is no context, and the decoder is a language model.
+If c_t does not depend on a query, the output layer and all recurrent layers receive c_t, and both
+placements give the same network. Without a source, there is no context vector, and the decoder is a
+language model.
 """
 
 from __future__ import annotations
@@ -30,12 +31,12 @@ from seq2seq.nn.recurrent import LayerState, RecurrentStack
 
 @dataclass(frozen=True)
 class DecoderState:
-    """The state of a decoder between two steps, for N rows (hypotheses). It is immutable.
+    """The state of a decoder between two steps, with one row for each of N hypotheses. Immutable.
 
     Attributes:
         recurrent: The state of each layer, as tensors [N, H].
-        prepared: The data that the context prepared, with one row per source.
-        rows_per_source: Number of neighbouring rows that share one source.
+        prepared: The tensors that `Context.prepare` returned, with one row per source.
+        rows_per_source: Number of consecutive rows that belong to the same source.
     """
 
     recurrent: list[LayerState]
@@ -45,9 +46,9 @@ class DecoderState:
     def select(self, rows: Tensor) -> DecoderState:
         """Return a state that holds only the chosen rows, in the given order.
 
-        The rows of a source share its prepared data if they are neighbours and if every remaining
-        source has the same number of rows, as in beam search. Otherwise each row gets its own copy
-        of that data. If no source leaves or moves, the shared data is reused without copying.
+        Consecutive rows of a source share its prepared data if every remaining source has the same
+        number of rows, as in beam search. Otherwise each row gets its own copy of the data. If the
+        sources and their order stay the same, no data is copied.
 
         Args:
             rows: Indices of the chosen rows, [M] int64 with M ≥ 1. An index may occur repeatedly.
@@ -69,23 +70,24 @@ class DecoderState:
 class Decoder(nn.Module):
     """A recurrent decoder: a stack of recurrent layers, a context and an output layer.
 
-    The initial state is computed from the summary of the source. At every step, all layers and the
-    output layer receive the context c_t. The parallel placement of attention is an exception: its
-    first layer provides the query and does not receive c_t.
+    The initial state is computed from the summary of the source. At every step, the output layer
+    and all recurrent layers receive the context vector c_t. With parallel attention, the first
+    layer does not receive c_t, because this layer provides the query.
 
-    The output is r_t = tanh(W [h_t ; y_{t-1} ; c_t] + b) and logits_t = O r_t + o, where r_t has
-    the size of an embedding. Without a source, the initial state is zero and r_t = h_t.
+    The readout is r_t = tanh(W [h_t ; y_{t-1} ; c_t] + b), where h_t is the state of the last layer
+    and y_{t-1} is the embedding of the previous token. r_t has the size of an embedding. The logits
+    are O r_t + o. Without a source, the initial state is zero and r_t = h_t.
 
     Args:
         embedding: The embeddings of the target tokens, [V, E].
-        context: The context of each step. Its size must be that of the encoder's summary.
+        context: The module that computes c_t. Its size must be that of the encoder's summary.
         embedding_dropout: Dropout rate of the embeddings.
         tied: Use the embedding matrix as O (Press and Wolf 2017).
-        classic: Place attention in the classic way instead of the parallel way.
-        bidirectional: Read the target in both directions. Only a decoder without a source can do
-            this. It cannot generate text, because it sees the tokens that it predicts.
+        classic: Use the classic placement of attention instead of the parallel placement.
+        bidirectional: Read the target in both directions. This is possible only without a source.
+            The decoder then sees the tokens that it predicts, so it cannot generate text.
 
-    The other arguments are those of `RecurrentStack`.
+    `RecurrentStack` explains the other arguments.
     """
 
     def __init__(
@@ -139,7 +141,8 @@ class Decoder(nn.Module):
     def _initial_state(self, summary: Tensor) -> list[LayerState]:
         """Return the state of every layer before the first step: tanh(W · summary + b).
 
-        summary: [B, C]. Each layer's state consists of tensors [B, H].
+        The state of a layer consists of tensors [B, H].
+        summary: The summaries of the sources, [B, C].
         """
         first = torch.tanh(self.bridge(summary)).chunk(
             len(self.stack.forwards) * self.parts, dim=-1
@@ -151,16 +154,17 @@ class Decoder(nn.Module):
     def read(
         self, state: DecoderState, tokens: Tensor
     ) -> tuple[Tensor, Tensor | None, DecoderState]:
-        """Run the decoder over T given tokens, in training as well as in search.
+        """Run the decoder over T given tokens. Both training and search use this method.
 
         Args:
             state: The state before the first of these tokens.
-            tokens: [N, T] int64. A target begins with BOS.
+            tokens: The token ids, [N, T] int64. The first token of a target is BOS.
 
-        Returns:
-            The readouts r [N, T, E], from which the output layer computes the logits. The attention
-            weights [N, T, S] in float32 or wider, zero over padding, or None if the context has no
-            weights. The state after the last token.
+        Returns a tuple:
+        - the readouts, [N, T, E], from which the output layer computes the logits
+        - the attention weights, [N, T, S] in float32 or float64, zero over padding, or None if the
+          context has no weights
+        - the state after the last token
         """
         embedded = self.embedding_dropout(self.embedding(tokens))  # [N, T, E]
         masks = self.stack.masks(embedded)
@@ -200,26 +204,33 @@ class Decoder(nn.Module):
         return DecoderState(self._initial_state(memory.summary), self.context.prepare(memory))
 
     def start_without_source(self, rows: int) -> DecoderState:
-        """Return the state before the first token of `rows` texts without a source."""
+        """Return the state before the first token, for texts without a source.
+
+        rows: N, the number of texts.
+        """
         zeros = self.embedding.weight.new_zeros(rows, self.hidden)
         recurrent: list[LayerState] = [(zeros,) * self.parts for _ in self.stack.forwards]
         return DecoderState(recurrent, ())
 
     def forward(self, memory: Memory, target: Tensor) -> Tensor:
-        """Return the logits [B, T, V] under teacher forcing with target [B, T] int64, BOS first."""
+        """Return the logits under teacher forcing, [B, T, V].
+
+        target: The decoder inputs, [B, T] int64. Each row begins with BOS.
+        """
         r, _, _ = self.read(self.start(memory), target)
         logits: Tensor = self.output(r)
         return logits
 
     def step(self, state: DecoderState, tokens: Tensor) -> tuple[Tensor, DecoderState]:
-        """Read one token per row and predict the next one.
+        """Read one token per row and predict the next token.
 
         Args:
             state: The state of N rows.
             tokens: The latest token of each row, [N] int64.
 
         Returns:
-            The log-probabilities [N, V] of the next token in float32 or wider, and the next state.
+            The log-probabilities of the next token, [N, V] in float32 or float64, and the new
+            state.
         """
         r, _, after = self.read(state, tokens.unsqueeze(1))
         logits = self.output(r.squeeze(1))
@@ -227,5 +238,8 @@ class Decoder(nn.Module):
 
 
 def _join(parts: tuple[Any, ...]) -> Any:
-    """Concatenate tensors [N, t, F] along the time axis. Returns None if the parts are None."""
+    """Concatenate the parts along the time axis, or return None if the parts are None.
+
+    parts: Tensors [N, t, F] with t time steps each.
+    """
     return parts[0] if len(parts) == 1 or parts[0] is None else torch.cat(parts, dim=1)

@@ -21,10 +21,13 @@ class SequenceDropout(nn.Module):
         self.rate, self.variational = rate, variational
 
     def mask(self, like: Tensor, F: int) -> Tensor | None:
-        """Return a random dropout mask [B, T, F] to multiply with, or None if nothing is dropped.
+        """Return a random dropout mask, [B, T, F], or None if nothing is dropped.
 
-        A kept feature has the value 1 / (1 - rate). B, T, the dtype and the device are those of
-        `like` [B, T, any size]. Nothing is dropped in evaluation mode or if the rate is 0.
+        The caller multiplies features by the mask. The mask is 0 for a dropped feature and 1 / (1 -
+        rate) for a kept feature. Nothing is dropped in evaluation mode or if the rate is 0.
+
+        like: A tensor [B, T, any size] with the same dtype and device as the mask.
+        F: The number of features.
         """
         if not self.training or self.rate == 0:
             return None
@@ -40,6 +43,6 @@ class SequenceDropout(nn.Module):
         return keep.to(like.dtype).mul_(1 / (1 - self.rate)).expand(B, T, F)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Apply dropout to x [B, T, F]."""
+        """Return x with dropout, [B, T, F]."""
         mask = self.mask(x, x.shape[2])
         return x if mask is None else x * mask

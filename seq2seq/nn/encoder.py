@@ -1,4 +1,4 @@
-"""The encoder: a recurrent stack over the source, and the pooling of its states into a summary."""
+"""The encoder: a recurrent stack that reads the source, and pooling of its states to a summary."""
 
 from __future__ import annotations
 
@@ -14,13 +14,14 @@ from seq2seq.nn.recurrent import RecurrentStack
 
 @dataclass(frozen=True)
 class Memory:
-    """The encoded sources of a batch, from which the decoder works.
+    """The encoded sources of a batch, which the decoder reads.
 
     Attributes:
-        states: The encoder's states [B, S, D], zero over padding.
-        mask: [B, S] bool, true at tokens and false at padding.
+        states: The encoder's states, [B, S, D]. States of padding are zero.
+        mask: True at tokens and false at padding, [B, S] bool.
         summary: The summary of each source, [B, C].
-        values: The vectors [B, S, M] that attention and pooling average, zero over padding.
+        values: The vectors that attention and pooling average, [B, S, M]. M is the size of a value.
+            Values of padding are zero.
     """
 
     states: Tensor
@@ -30,32 +31,36 @@ class Memory:
 
 
 def token_mask(lengths: Tensor, size: int) -> Tensor:
-    """Return a mask [B, size] bool: true at tokens, false at padding. lengths: [B], in tokens."""
+    """Return a mask that is true at tokens and false at padding, [B, size] bool.
+
+    lengths: The number of tokens in each row, [B] int64.
+    """
     return torch.arange(size, device=lengths.device) < lengths.unsqueeze(1)
 
 
 class Pooling(nn.Module):
     """Pooling of the encoder's states into one summary per source: tanh(norm(W · pooled + b)).
 
-    Padding is ignored. `kind` selects how the vector `pooled` is computed:
+    Padding is ignored. `kind` selects how the vector `pooled` is computed from the states h_s and
+    the values of the source. `Encoder` explains the values.
 
     - last: the last state of each direction (Sutskever et al. 2014; Cho et al. 2014)
     - max: the maximum of each feature of the states over time
     - mean: the mean of the values over time
-    - attentive: `heads` weighted means of the values, concatenated. The weights of head k are
-      softmax_s(v_k · tanh(W h_s)), which is attention with learned queries instead of the
-      decoder's queries (Lin et al. 2017).
+    - attentive: the concatenation of `heads` weighted means of the values. The weights of head k
+      are softmax_s(v_k · tanh(W h_s)). This is attention with the learned queries v_k instead of
+      the decoder's queries (Lin et al. 2017).
 
-    norm is layer normalisation over the C features (Ba et al. 2016). It keeps tanh from saturating:
-    with many heads, each feature depends on thousands of weights, and Adam changes all of these
-    weights in every update.
+    `norm` is layer normalisation over the C features (Ba et al. 2016), which keeps tanh from
+    saturating. With many heads, each feature depends on thousands of weights. Adam changes all of
+    these weights in every update, so the input of tanh would otherwise grow too fast.
 
     Args:
         kind: One of the kinds above.
         state_size: D, the size of a state.
         value_size: M, the size of a value.
         size: C, the size of the summary.
-        heads: Number of heads. Only attentive pooling uses it.
+        heads: Number of heads of attentive pooling. The other kinds ignore this argument.
         bidirectional: True if the second half of each state comes from the backward direction.
     """
 
@@ -79,9 +84,11 @@ class Pooling(nn.Module):
             self.queries = Linear(state_size, heads, bias=False)
 
     def forward(self, states: Tensor, values: Tensor, mask: Tensor) -> Tensor:
-        """Return the summaries [B, C] of states [B, S, D] and values [B, S, M].
+        """Return the summary of each source, [B, C].
 
-        mask: [B, S] bool, true at tokens. Every row has at least one token.
+        states: The encoder's states, [B, S, D].
+        values: The values, [B, S, M].
+        mask: True at tokens, [B, S] bool. Every row has at least one token.
         """
         match self.kind:
             case "last":
@@ -99,8 +106,10 @@ class Pooling(nn.Module):
     def last(self, states: Tensor, mask: Tensor) -> Tensor:
         """Return the final state of each direction, concatenated to [B, D].
 
-        The forward direction ends at the last token, the backward direction at the first one.
-        states: [B, S, D]. mask: [B, S] bool, true at tokens.
+        The forward direction ends at the last token. The backward direction ends at the first
+        token.
+        states: The encoder's states, [B, S, D].
+        mask: True at tokens, [B, S] bool.
         """
         end = mask.sum(dim=1).sub(1).view(-1, 1, 1).expand(-1, 1, states.shape[2])  # [B, 1, D]
         final: Tensor = states.gather(1, end).squeeze(1)  # [B, D]
@@ -112,8 +121,10 @@ class Pooling(nn.Module):
     def attentive(self, states: Tensor, values: Tensor, mask: Tensor) -> Tensor:
         """Return one weighted mean of the values for each head, concatenated to [B, heads · M].
 
-        The weights are those of attentive pooling in the docstring of the class.
-        states: [B, S, D]. values: [B, S, M]. mask: [B, S] bool, true at tokens.
+        The docstring of the class defines the weights.
+        states: The encoder's states, [B, S, D].
+        values: The values, [B, S, M].
+        mask: True at tokens, [B, S] bool.
         """
         scores: Tensor = self.queries(torch.tanh(self.key(states)))  # [B, S, heads]
         scores = scores.masked_fill(~mask.unsqueeze(2), float("-inf"))
@@ -125,9 +136,9 @@ class Pooling(nn.Module):
 class Encoder(nn.Module):
     """A recurrent encoder: embeddings, a stack of recurrent layers and pooling.
 
-    The embeddings x_s are multiplied by √E (Vaswani et al. 2017, section 3.4). An embedding matrix
-    that is small enough for a tied output layer would otherwise be too small compared to the
-    recurrent states.
+    The embeddings x_s are multiplied by √E (Vaswani et al. 2017, section 3.4). A tied output layer
+    needs an embedding matrix with small numbers. Without the factor, the embeddings would be too
+    small compared to the recurrent states.
 
     Args:
         embedding: The embeddings of the source tokens, [V, E].
@@ -135,10 +146,10 @@ class Encoder(nn.Module):
         pooling: The kind of pooling, see `Pooling`.
         heads: Number of heads of attentive pooling.
         context_size: C, the size of the summary.
-        shortcut: Use [h_s ; x_s] as the values instead of the states h_s. The decoder then sees
-            each word itself as well as the word in its sentence (Nguyen and Chiang 2018).
+        shortcut: Use [h_s ; x_s] as the values instead of the states h_s. The decoder then sees the
+            embedding of each token as well as its state (Nguyen and Chiang 2018).
 
-    The other arguments are those of `RecurrentStack`.
+    `RecurrentStack` explains the other arguments.
     """
 
     def __init__(
@@ -183,7 +194,11 @@ class Encoder(nn.Module):
         )
 
     def forward(self, tokens: Tensor, lengths: Tensor) -> Memory:
-        """Encode tokens [B, S] int64. lengths [B] int64: tokens per row, each from 1 to S."""
+        """Encode the sources of a batch.
+
+        tokens: The token ids, [B, S] int64.
+        lengths: The number of tokens in each row, from 1 to S, [B] int64.
+        """
         mask = token_mask(lengths, tokens.shape[1])  # [B, S]
         embedded = self.embedding(tokens) * self.embedding.embedding_dim**0.5
         embedded = self.embedding_dropout(embedded)  # [B, S, E]

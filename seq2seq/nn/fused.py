@@ -1,20 +1,21 @@
 """RNN and GRU layers over all time steps, with a hand-written backward pass for CPUs.
 
-Autograd would run the backward pass of every operation of every step, with one small matrix product
-per step for the gradient of the weight. The backward pass here works in three stages:
+Autograd would compute the gradient of the weight with one small matrix product per time step, which
+is slow. The backward pass here works in three stages:
 
 1. For all steps at once, it computes the factors that turn the gradient of a state into the
    gradient of the gates.
 2. It goes back through the steps, with three to five operations per step (backpropagation through
    time, Werbos 1990).
-3. It computes the gradient of the weight as one product over all steps.
+3. It computes the gradient of the weight as one matrix product over all steps.
 
 The equations are those of torch.nn.RNN and torch.nn.GRU. For the LSTM, PyTorch uses the fused layer
 of oneDNN, which is faster than this approach.
 
-All tensors are time-major. x [T, B, G] is the contribution of the input to the gates, including the
-biases. weight [G, H] is W_hh, the weight from state to state. G is H for an RNN and 3H for a GRU.
-Both passes keep the dtype of x. The prefix d_ marks a gradient.
+All tensors are time-major and keep the dtype of x. G is H for an RNN and 3H for a GRU.
+x: the contribution of the input to the gates, including the biases, [T, B, G]
+weight: W_hh, the weight from state to state, [G, H]
+The prefix d_ marks a gradient.
 """
 
 from __future__ import annotations
@@ -28,14 +29,14 @@ from torch.autograd.function import once_differentiable
 
 
 def fused_recurrence(mode: str, x: Tensor, state: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """Run an RNN or GRU layer over all time steps and return its states [T, B, H].
+    """Run an RNN or GRU layer over all time steps and return its states, [T, B, H].
 
     Args:
         mode: PyTorch's name of the cell: RNN_TANH, RNN_RELU or GRU.
-        x: Contribution of the input to the gates, [T, B, G], including the biases.
+        x: Contribution of the input to the gates, including the biases, [T, B, G].
         state: The state before the first step, [B, H].
         weight: The weight from state to state, [G, H].
-        bias: The hidden bias of a GRU's candidate state n, [H]. An RNN ignores it.
+        bias: The hidden bias of a GRU's candidate state n, [H]. An RNN does not use this argument.
     """
     if mode == "GRU":
         states: Tensor = _GRU.apply(x, state, weight, bias)  # type: ignore[no-untyped-call]
@@ -45,11 +46,17 @@ def fused_recurrence(mode: str, x: Tensor, state: Tensor, weight: Tensor, bias: 
 
 
 class _RNN(Function):
-    """An RNN layer: h_t = tanh(x_t + W h_{t-1}). With `relu`, max(0, …) replaces tanh."""
+    """An RNN layer: h_t = tanh(x_t + W h_{t-1}).
+
+    With `relu`, the activation function max(0, …) replaces tanh.
+    """
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, h: Tensor, weight: Tensor, relu: bool) -> Tensor:
-        """Return the states [T, B, H]. h: the state before the first step, [B, H]."""
+        """Return the states after each step, [T, B, H].
+
+        h: The state before the first step, [B, H].
+        """
         T, B, H = x.shape
         states = x.new_empty(T + 1, B, H)
         states[0], states[1:] = h, x
@@ -64,7 +71,10 @@ class _RNN(Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, d_states: Tensor) -> tuple[Tensor | None, ...]:
-        """Return the gradients of x, h and weight, and None for `relu`. d_states: [T, B, H]."""
+        """Return the gradients of x, h and weight, and None for `relu`.
+
+        d_states: The gradient of the states, [T, B, H].
+        """
         states, weight = ctx.saved_tensors
         after = states[1:]
         factors = (after > 0).to(after.dtype) if ctx.relu else 1 - after * after
@@ -80,13 +90,19 @@ class _RNN(Function):
 class _GRU(Function):
     """A GRU layer: h_t = (1 - z) n + z h_{t-1}.
 
-    r, z = σ(x_t + W h_{t-1}) and n = tanh(x_t + r (W h_{t-1} + b)). Each of r, z and n has its own
-    third of x_t and of the rows of W.
+    r = σ(x_r + W_r h_{t-1}) is the reset gate.
+    z = σ(x_z + W_z h_{t-1}) is the update gate.
+    n = tanh(x_n + r (W_n h_{t-1} + b)) is the candidate state.
+    x_r, x_z and x_n are the three thirds of x_t. W_r, W_z and W_n are the three thirds of W's rows.
     """
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, h: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-        """Return the states [T, B, H]. h: the state before the first step, [B, H]. bias: b [H]."""
+        """Return the states after each step, [T, B, H].
+
+        h: The state before the first step, [B, H].
+        bias: The hidden bias b of the candidate state n, [H].
+        """
         T, B, H = x.shape[0], *h.shape
         states = x.new_empty(T + 1, B, H)
         states[0] = h
@@ -108,7 +124,10 @@ class _GRU(Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, d_states: Tensor) -> tuple[Tensor, ...]:
-        """Return the gradients of x, h, weight and bias. d_states: [T, B, H]."""
+        """Return the gradients of x, h, weight and bias.
+
+        d_states: The gradient of the states, [T, B, H].
+        """
         states, r_z, n, inner, weight = ctx.saved_tensors
         T, B, H = n.shape
         r, z = r_z.chunk(2, dim=2)

@@ -1,6 +1,6 @@
-"""Matrix products whose number of rows is rounded up, so that only few shapes occur.
+"""Matrix products whose number of rows is rounded up by padding, so that few shapes occur.
 
-On a CPU, the first bf16 product of a new shape is slow: see `runtime.row_multiple`.
+On a CPU, the first bf16 product of a new shape is slow. `runtime.row_multiple` explains why.
 """
 
 from __future__ import annotations
@@ -13,18 +13,23 @@ from seq2seq import runtime
 
 
 class Linear(nn.Linear):
-    """torch.nn.Linear with a rounded number of rows, see `runtime.row_multiple`."""
+    """A torch.nn.Linear that pads its rows like the function `linear`."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map x [..., I] with I input features to [..., O] with O output features."""
+        """Return x Wᵀ + b, [..., O] with O output features.
+
+        x: The inputs, [..., I] with I input features.
+        """
         return linear(x, self.weight, self.bias)
 
 
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    """Return x Wᵀ + b [..., O], like torch.nn.functional.linear.
+    """Return x Wᵀ + b, [..., O], like torch.nn.functional.linear.
 
-    It pads the rows of x to a multiple of `runtime.row_multiple` and cuts the result again.
-    x: [..., I]. weight: W [O, I]. bias: b [O], or None for zero.
+    The rows of x are padded to a multiple of `runtime.row_multiple`. The result has no padding.
+    x: The inputs, [..., I].
+    weight: W, [O, I].
+    bias: b, [O], or None for no bias.
     """
     rows = x.shape[:-1].numel()
     extra = -rows % runtime.row_multiple(weight, runtime.matmul_dtype(weight))
@@ -38,11 +43,11 @@ def linear_with_context(x: Tensor, c: Tensor, weight: Tensor, bias: Tensor) -> T
     """Apply `linear` to the concatenation [x ; c] and return [N, T, O].
 
     Args:
-        x: Inputs [N, T, I].
-        c: Contexts [N, T, C], or [N, 1, C] if c is the same at every step. The weight is then
-            multiplied with c only once.
-        weight: [O, I + C].
-        bias: [O].
+        x: Inputs, [N, T, I].
+        c: Context vectors, [N, T, C], or [N, 1, C] if c is the same at every step. In the second
+            case, c is multiplied by the weight only once.
+        weight: The weight matrix, [O, I + C].
+        bias: The bias, [O].
 
     If x and c are both time-major, [T, N, …], the result is time-major, too.
     """

@@ -1,8 +1,8 @@
 """Stacks of recurrent layers: RNN, LSTM or GRU, in one or both directions.
 
-A layer runs as one fused call over all time steps of an unpacked, right-padded batch. Padding does
-not influence the states of real tokens. In the forward direction, padding follows all tokens. For
-the backward direction, each sentence is reversed within its own length, so padding also comes last.
+A layer processes all time steps of a right-padded batch in one fused call. Padding does not
+influence the states of real tokens, because each direction reads padding after all real tokens. For
+the backward direction, each sentence is reversed within its own length.
 """
 
 from __future__ import annotations
@@ -39,10 +39,10 @@ class RecurrentLayer(nn.Module):
 
     Args:
         cell: One of the names in `CELLS`.
-        input_size: I, the size of the input. It includes the context, if there is one.
+        input_size: I, the size of the input, including the context vector if there is one.
         hidden_size: H, the number of hidden units.
-        weight_dropout: Dropout rate of the weights from state to state. Each call samples one mask
-            for all its steps (Merity et al. 2018).
+        weight_dropout: Dropout rate of the weights from state to state. Each call samples one mask,
+            which is used at all steps (Merity et al. 2018).
     """
 
     def __init__(
@@ -69,10 +69,10 @@ class RecurrentLayer(nn.Module):
         """Return the outputs [B, T, H] and the last state.
 
         Args:
-            x: [B, T, I], or [B, T, I - C] with a context.
+            x: The inputs, [B, T, I], or [B, T, I - C] with a context.
             state: The state before the first step, or None for zeros.
-            context: [B, T, C], or [B, 1, C] if it is the same at every step. The input of the layer
-                is then the concatenation [x ; context].
+            context: The context vectors, [B, T, C], or [B, 1, C] if they are the same at every
+                step. The layer then reads the concatenation [x ; context]. None for no context.
         """
         T = x.shape[1]
         if torch.is_grad_enabled() and x.device.type == "cpu" and T > 1 and self.parts == 1:
@@ -96,7 +96,7 @@ class RecurrentLayer(nn.Module):
     def _fused(
         self, x: Tensor, state: LayerState | None, context: Tensor | None
     ) -> tuple[Tensor, LayerState]:
-        """Compute the same as `forward`, with a backward pass that is faster on a CPU."""
+        """Return the result of `forward`, with a backward pass that is faster on a CPU."""
         (weight_ih, _, bias_ih, bias_hh), H = self.run.all_weights[0], self.run.hidden_size
         weight_hh = self._weight_hh()
         dtype = runtime.matmul_dtype(weight_hh)
@@ -122,10 +122,11 @@ class RecurrentLayer(nn.Module):
         return F.dropout(weight, self.weight_dropout, self.training)
 
     def _functional(self, inputs: Tensor, initial: Any) -> tuple[Tensor, Any]:
-        """Compute the same as `self.run`, with weight dropout, and on a GPU in autocast's dtype.
+        """Run the layer like `self.run`, but with weight dropout, and on a GPU in autocast's dtype.
 
-        inputs: [B, T, I]. initial: h [1, B, H], the pair (h, c) for an LSTM, or None for zeros.
-        Returns the outputs [B, T, H] and the last state in the form of `initial`.
+        inputs: The inputs, [B, T, I].
+        initial: The initial state: h [1, B, H], the pair (h, c) for an LSTM, or None for zeros.
+        Returns the outputs [B, T, H] and the last state. The last state has the form of `initial`.
         """
         if initial is None:
             zeros = inputs.new_zeros(1, len(inputs), self.run.hidden_size)
@@ -152,9 +153,10 @@ class RecurrentLayer(nn.Module):
 
 
 def reverse_sequences(x: Tensor, lengths: Tensor) -> Tensor:
-    """Reverse each row of x [B, T, F] within its own length. Padding keeps its place.
+    """Reverse each row of x within its own length. Padding keeps its place.
 
-    lengths: the number of real steps of each row, [B] int64.
+    x: A batch of sequences, [B, T, F].
+    lengths: The number of steps in each row without padding, [B] int64.
     """
     B, T, _ = x.shape
     steps = torch.arange(T, device=x.device)  # [T]
@@ -168,22 +170,30 @@ def reverse_sequences(x: Tensor, lengths: Tensor) -> Tensor:
 
 
 class _Involution(Function):
-    """Reorder the rows of x [N, F] by a permutation that is its own inverse.
+    """Reorder the rows of x by a permutation that is its own inverse.
 
     The backward pass reorders the gradient with the same permutation. Autograd does not know that
-    the permutation is its own inverse and would add up the rows one by one, which is slower.
+    the permutation is its own inverse. Its backward pass would add up the rows one by one, which is
+    slower.
     """
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, order: Tensor) -> Tensor:
-        """Return the rows of x [N, F] in the given order, [N] int64."""
+        """Return the rows of x in the given order.
+
+        x: [N, F].
+        order: The permutation of the rows, [N] int64.
+        """
         ctx.save_for_backward(order)
         return x.index_select(0, order)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
-        """Return the gradient of x, and None for the order. gradient: [N, F]."""
+        """Return the gradient of x, and None for the order.
+
+        gradient: The gradient of the result, [N, F].
+        """
         (order,) = ctx.saved_tensors
         return gradient.index_select(0, order), None
 
@@ -191,18 +201,18 @@ class _Involution(Function):
 class RecurrentStack(nn.Module):
     """A stack of L recurrent layers.
 
-    All layers but the first have residual connections (He et al. 2016; Wu et al. 2016). With a
-    context, the input of a layer is [x_t ; c_t] at every step. The residual connection adds only
-    x_t to the output.
+    All layers except the first have residual connections (He et al. 2016; Wu et al. 2016). With a
+    context, a layer reads the concatenation [x_t ; c_t] of its input and the context vector. The
+    residual connection adds only x_t to the output.
 
     Args:
         cell: One of the names in `CELLS`.
-        input_size: I, the size of the input, without the context.
+        input_size: I, the size of the input, without the context vector.
         hidden_size: H, the number of hidden units per direction.
         layers: L, the number of layers.
         bidirectional: Give every layer a second, backward direction.
-        context_size: C, the size of the context, or 0 for no context.
-        first_fed: Feed the context to the first layer as well as to the layers above it.
+        context_size: C, the size of a context vector, or 0 for no context.
+        first_fed: Whether the first layer receives the context. All other layers always do.
         dropout: Dropout rate between the layers.
         variational: Use the same dropout mask at all steps (Gal and Ghahramani 2016).
         weight_dropout: Dropout rate of the weights from state to state (Merity et al. 2018).
@@ -255,7 +265,8 @@ class RecurrentStack(nn.Module):
             number: Index of the layer, from 0.
             x: Input of the layer, [B, T, D], or [B, T, I] for the first layer.
             mask: Dropout mask of x from `masks`, or None for no dropout.
-            lengths, state, context: As in `forward`, but `state` is the state of this layer only.
+            state: The state of this layer before the first step, or None for zeros.
+            lengths, context: As in `forward`.
 
         Returns:
             The outputs [B, T, D] and the last state of the forward direction.
@@ -273,10 +284,12 @@ class RecurrentStack(nn.Module):
         return self.norms[number](outputs) if len(self.norms) else outputs, last
 
     def masks(self, x: Tensor) -> list[Tensor | None]:
-        """Sample the dropout mask of each layer's input, [B, T, D], or None for no dropout.
+        """Sample one dropout mask for the input of each layer.
 
-        The mask of the first layer is always None: the caller applies dropout to the input of the
-        stack. x [B, T, I] determines B, T, the dtype and the device.
+        A mask is a tensor [B, T, D], or None for no dropout. The mask of the first layer is always
+        None, because the caller applies dropout to the input of the stack.
+
+        x: The input of the stack, [B, T, I]. The masks get the dtype and the device of x.
         """
         above = range(1, len(self.forwards))
         return [None, *(self.dropout.mask(x, self.output_size) for _ in above)]
@@ -293,17 +306,19 @@ class RecurrentStack(nn.Module):
         """Run all layers over all steps.
 
         Args:
-            x: Inputs [B, T, I].
-            lengths: Steps of each row without padding, [B] int64, or None for T. Only the backward
-                direction needs it.
+            x: Inputs, [B, T, I].
+            lengths: The number of steps in each row without padding, [B] int64, or None if there is
+                no padding. Only the backward direction uses the lengths.
             state: The state of each layer before the first step, or None for zeros.
-            context: [B, T, C], or [B, 1, C] if it is the same at every step. It is given if and
-                only if the stack has a context size. Such a stack has only one direction.
-            masks: Dropout masks from `masks`, or None to sample new ones.
+            context: The context vectors, [B, T, C], or [B, 1, C] if they are the same at every
+                step. A stack with a context size needs them and must not be bidirectional. None
+                without a context size.
+            masks: Dropout masks from `masks`, or None to sample new masks.
 
         Returns:
             The outputs [B, T, D] before dropout, and the last state of each forward layer. In a row
-            with padding, the last state includes the padding. Use it only for rows without padding.
+            with padding, the last state includes the padding, so use the state only for rows
+            without padding.
         """
         last: list[LayerState] = []
         for number, mask in enumerate(self.masks(x) if masks is None else masks):

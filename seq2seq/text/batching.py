@@ -1,5 +1,7 @@
-"""Batches of examples with similar lengths. A token budget limits their size, and a seed fixes
-their order."""
+"""Group examples of similar lengths into batches.
+
+A token budget limits the size of a batch, and a seed fixes the order of the batches.
+"""
 
 from __future__ import annotations
 
@@ -43,7 +45,7 @@ class Batch:
     continues: bool = False
 
     def to(self, device: torch.device) -> Batch:
-        """Copy the tensors to a device. For a GPU, return before the copy is complete."""
+        """Return the batch on a device. A copy to a GPU may still be running on return."""
         names = ("source", "lengths", "inputs", "outputs", "target_index")
         parts: dict[str, Tensor] = {name: getattr(self, name) for name in names}
         if device.type == "cuda":  # only a copy from pinned memory is asynchronous
@@ -55,12 +57,13 @@ class Batch:
 def plan_batches(lengths: np.ndarray, *, budget: int, seed: int, epoch: int) -> list[np.ndarray]:
     """Group all rows of a dataset into batches. Return the row numbers of each batch.
 
-    Each row is in exactly one batch. The number of rows times the longest side (including EOS) is
-    at most `budget` tokens. An example that is longer than the budget is a batch by itself.
+    Each row is in exactly one batch. The size of a batch is its number of rows times the length of
+    its longest source or target, including EOS. The size is at most `budget`. An example that is
+    longer than the budget forms a batch of its own.
 
     Args:
         lengths: The number of subwords of source and target, without special ids, [n, 2].
-        budget: The maximum number of tokens in a batch, including padding.
+        budget: The maximum size of a batch, in tokens, including padding.
         seed: The seed of the run. Together with the epoch it fixes the batches and their order.
         epoch: The number of the epoch.
     """
@@ -85,8 +88,8 @@ def plan_batches(lengths: np.ndarray, *, budget: int, seed: int, epoch: int) -> 
 def _cut(rows: np.ndarray, sizes: np.ndarray, budget: int) -> list[np.ndarray]:
     """Split sorted rows into batches that are as large as the budget allows.
 
-    The size of a batch is rounded down by less than an eighth. From 64 rows on, it is a multiple of
-    8. Therefore only a few different sizes occur (see `runtime.row_multiple`).
+    Then reduce the number of rows in each batch by less than an eighth. A batch of 64 or more rows
+    gets a multiple of 8. So only a few different sizes occur (see `runtime.row_multiple`).
     """
     batches, lengths = [], sizes.tolist()
     start = 0
@@ -121,7 +124,7 @@ def collate_examples(dataset: Dataset, rows: np.ndarray, codec: Codec) -> Batch:
 def _collate_labelled(dataset: Dataset, rows: np.ndarray, codec: Codec) -> Batch:
     """Return a batch whose targets are labels: one per text, or one per word.
 
-    Its inputs [B, 0] are empty. Its outputs [B, W] are the labels of W words, without EOS.
+    The inputs are empty, [B, 0]. The outputs are the labels of up to W words, [B, W], without EOS.
     """
     # For word labels, EOS follows every word of the source. Drop the last EOS here, because
     # pad_sequences adds one.

@@ -1,13 +1,12 @@
-"""Windows of a long text: the training batches of a language model.
+"""Split a long text into windows, the training batches of a language model.
 
-All lines of the text form one sequence of ids. This sequence is split into windows in one of two
-ways. The starting offset is random in every epoch, and the sequence wraps around at its end.
+All lines of the text form one sequence of ids. In every epoch, the first window starts at a random
+position, and the sequence wraps around at its end. There are two kinds of windows:
 
-Contiguous windows: The sequence is split into B streams of similar length. Each window starts from
-the final state of the previous window in its stream. This is truncated backpropagation through
-time (Werbos 1990; Mikolov et al. 2010).
-
-Random windows: The windows are shuffled. Each window starts from a zero state.
+- contiguous: The sequence is split into B streams of similar length. The network starts each window
+  from its final state in the previous window of the stream. This is truncated backpropagation
+  through time (Werbos 1990; Mikolov et al. 2010).
+- random: The windows are shuffled. The network starts each window from a zero state.
 """
 
 from __future__ import annotations
@@ -24,10 +23,10 @@ from seq2seq.text.tokenizer import Tokenizer
 def concatenate_lines(
     parts: Iterable[tuple[np.ndarray, np.ndarray]], tokenizer: Tokenizer, *, line_ends: bool
 ) -> np.ndarray:
-    """Concatenate the ids of all lines. Return ids [n], int32.
+    """Concatenate the ids of all lines. Return one array of ids, [n] int32.
 
     Args:
-        parts: The offsets and values of lists of ids, as returned by `Dataset.columns`.
+        parts: Pairs of offsets and values, as returned by `Dataset.columns`.
         tokenizer: The tokenizer that encoded the lines. It gives the id of EOS.
         line_ends: Append EOS to every line.
     """
@@ -43,11 +42,14 @@ def plan_windows(
 ) -> list[np.ndarray]:
     """Split a sequence of `size` ids into windows and group the windows into batches.
 
-    Return one array [B, 3] int64 per batch, with one row per window. The columns are the position
-    where the window starts, the number of its ids that count in the loss, and 1 if the window
-    continues the same row of the previous batch (else 0). Every id counts in exactly one window.
-    All windows of a batch have the same length. If fewer ids count, the remaining ids overlap with
-    another window.
+    Return one array [B, 3] int64 per batch, with one row per window. The columns are:
+
+    - the position where the window starts
+    - the number of ids in the window that count in the loss
+    - 1 if the window continues the same row of the previous batch, otherwise 0
+
+    Every id counts in exactly one window. All windows of a batch have the same length, so a window
+    may overlap with another window. In this case, some of its ids do not count.
 
     Args:
         size: The number of ids in the text.
@@ -79,9 +81,16 @@ def plan_windows(
 
 
 def collate_windows(ids: np.ndarray, rows: np.ndarray, window: int, tokenizer: Tokenizer) -> Batch:
-    """Return the batch of the windows `rows` [B, 3], which `plan_windows` describes.
+    """Build the batch of some windows.
 
-    The input of each step is the previous id of the text. At the start of the text it is BOS.
+    The input of each step is the previous id of the text. At the start of the text, the input is
+    BOS.
+
+    Args:
+        ids: The ids of the whole text, [n].
+        rows: The windows, [B, 3], as in an array that `plan_windows` returns.
+        window: The maximum length of a window, in ids.
+        tokenizer: The tokenizer of the text, which gives the id of BOS.
     """
     steps = min(window, int(rows[:, 1].max(initial=1)))
     positions = (rows[:, :1] + np.arange(-1, steps)) % len(ids)  # [B, T + 1]
@@ -100,7 +109,7 @@ def collate_windows(ids: np.ndarray, rows: np.ndarray, window: int, tokenizer: T
 
 
 def consecutive_windows(ids: np.ndarray, window: int, tokenizer: Tokenizer) -> Iterator[Batch]:
-    """Yield batches of one window each, which cover the text in order from start to end."""
+    """Yield all windows of the text in order. Each window is a batch with one row."""
     for start in range(0, len(ids), window):
         count = min(window, len(ids) - start)
         yield collate_windows(ids, np.array([[start, count, int(start > 0)]]), window, tokenizer)

@@ -1,4 +1,4 @@
-"""The codec encodes the two sides of an example as ids, with a tokenizer or a set of labels."""
+"""The codec, which encodes source and target as ids, with tokenizers or a set of labels."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Codec:
     source: the tokenizer of the source.
     target: the tokenizer of the target. With a joint vocabulary it is the same object as `source`.
     task: the task, which decides whether a side holds text, labels or a vector.
-    labels: the encoder of the labels or vectors on `Task.label_side`, None for a task without them.
+    labels: the encoder of labels or vectors; None for a task without labels and vectors.
     """
 
     source: Tokenizer
@@ -43,7 +43,10 @@ class Codec:
         return self._ids(lambda tokenizer, lines: tokenizer.encode(lines, threads), examples)
 
     def sample(self, examples: Sequence[Example], strength: float) -> dict[str, Ids]:
-        """Encode the examples with randomly sampled subwords (see `Tokenizer.sample`)."""
+        """Encode the examples with randomly sampled subwords (see `Tokenizer.sample`).
+
+        The result has the same columns as that of `encode`.
+        """
         return self._ids(lambda tokenizer, lines: tokenizer.sample(lines, strength), examples)
 
     def source_ids(self, sources: Sequence[str]) -> Ids:
@@ -71,13 +74,16 @@ class Codec:
         return pieces(self.source, sources)
 
     def require_labels(self) -> LabelSet | VectorFormat:
-        """Return the labels. Raises ValueError for a task without labels."""
+        """Return the encoder of labels or vectors.
+
+        Raises ValueError for a task without labels and vectors.
+        """
         if self.labels is None:
             raise ValueError(f"task {self.task.name!r} has no labels")
         return self.labels
 
     def files(self) -> dict[str, bytes]:
-        """Return the contents of the files that store the codec in a model folder, by file name."""
+        """Return the files that store the codec in a model folder: their contents, by file name."""
         if self.source is self.target:
             files = {"tokenizer.model": self.source.model}
         else:
@@ -121,7 +127,7 @@ class Codec:
         return cls(tokenizers[0], tokenizers[-1], config.task, labels)
 
     def _words(self, encode: Callable[[Sequence[str]], Ids], lines: Sequence[str]) -> Ids:
-        """Encode each word separately and append EOS to it, so that no subword spans two words."""
+        """Encode each word separately, followed by EOS, so that no subword spans two words."""
         rows = []
         for line in lines:
             pieces = encode(line.split(" "))
@@ -130,7 +136,10 @@ class Codec:
 
 
 def label_column(task: Task) -> str | None:
-    """Return the column of an example with labels or a vector, None for a task without labels."""
+    """Return the column that holds labels or vectors, "source" or "target".
+
+    Return None for a task without labels and vectors.
+    """
     return None if task.label_side is None else ("source", "target")[task.label_side]
 
 
@@ -148,10 +157,10 @@ def check_label_count(task: Task, example: Example) -> None:
     expected = len(text.split(" ")) if task.labels_each_word else 1
     if len(line.split(" ")) != expected:
         number = f"{expected} label{'s' * (expected > 1)}"
-        needed = f", as needed for {text[:60]!r}" if text else ""
+        place = f" for {text[:60]!r}" if text else ""
         raise UserError(
-            f"{line!r} is not {number}{needed}: separate labels by a single space, and use no "
-            "space inside a label"
+            f"expected {number}{place}, but found {line!r}; separate labels by a single space, and "
+            "use no space inside a label"
         )
 
 
@@ -160,7 +169,9 @@ def _read(path: Path) -> bytes:
         return path.read_bytes()
     except FileNotFoundError:
         raise UserError(
-            f"{path} is missing; the model folder is incomplete, so copy it again"
+            f"{path} is missing: the model folder is not complete; copy the folder again"
         ) from None
     except OSError as error:
-        raise UserError(f"{path}: cannot be read: {error.strerror or error}") from None
+        raise UserError(
+            f"{path}: cannot be read: {error.strerror or error}; check the permissions of the file"
+        ) from None

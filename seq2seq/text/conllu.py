@@ -20,7 +20,8 @@ CONLLU_COLUMNS = ("id", "form", "lemma", "upos", "xpos", "feats", "head", "depre
 class ConlluSentence:
     """A sentence of a CoNLL-U file.
 
-    lines: the unchanged lines of the sentence, with its comments, without the blank line.
+    lines: the unchanged lines of the sentence, including its comments, without the final blank
+        line.
     words: the indices, from 0, of the lines that describe a word.
     """
 
@@ -38,7 +39,7 @@ class ConlluSentence:
     def with_column(self, name: str, values: Sequence[str]) -> str:
         """Return the text of the sentence with new values in one column, one value per word.
 
-        The text includes the blank line after the sentence.
+        The text ends with the blank line that follows a sentence.
         """
         lines, column = list(self.lines), CONLLU_COLUMNS.index(name)
         for i, value in zip(self.words, values, strict=True):
@@ -63,7 +64,10 @@ def read_conllu(lines: Iterable[str], name: str) -> Iterator[ConlluSentence]:
         line = line.removesuffix("\r")
         if not line:
             if sentence_lines and not words:
-                raise UserError(f"{name}:{number}: the sentence that ends here has no word")
+                raise UserError(
+                    f"{name}:{number}: the sentence that ends here has no word; add a word, or "
+                    "delete the sentence"
+                )
             if sentence_lines:
                 yield ConlluSentence(sentence_lines, words)
             sentence_lines, words = [], []
@@ -72,22 +76,26 @@ def read_conllu(lines: Iterable[str], name: str) -> Iterator[ConlluSentence]:
             cells = line.split("\t")
             if len(cells) != len(CONLLU_COLUMNS):
                 raise UserError(
-                    f"{name}:{number}: {len(cells)} columns; CoNLL-U needs {len(CONLLU_COLUMNS)} "
-                    "columns, separated by tabs, and a blank line after each sentence"
+                    f"{name}:{number}: the line has {len(cells)} columns, but CoNLL-U needs "
+                    f"{len(CONLLU_COLUMNS)}; separate columns by tabs, and put a blank line after "
+                    "each sentence"
                 )
             if cells[0] == str(len(words) + 1):
                 if not cells[1].strip():
                     raise UserError(
-                        f"{name}:{number}: the second column (form) of the word is empty"
+                        f"{name}:{number}: the second column (form) of the word is empty; fill in "
+                        "the form"
                     )
                 words.append(len(sentence_lines))
             elif not re.fullmatch(r"\d+[-.]\d+", cells[0]):
                 raise UserError(
                     f"{name}:{number}: the word has id {cells[0]!r}, but the next id must be "
-                    f"{len(words) + 1}"
+                    f"{len(words) + 1}; number the words of a sentence from 1"
                 )
         sentence_lines.append(line)
     if words:
         yield ConlluSentence(sentence_lines, words)
     elif sentence_lines:
-        raise UserError(f"{name}: the last sentence has no word")
+        raise UserError(
+            f"{name}: the last sentence has no word; add a word, or delete the sentence"
+        )

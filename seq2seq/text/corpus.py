@@ -1,9 +1,13 @@
 r"""Read the splits of a corpus, one example at a time, without losing, adding or shifting a line.
 
-Input that cannot be read exactly is an error, which names the file and the line. There are three
-exceptions. A byte order mark at the start of a file is dropped. A newline inside a value of a table
-becomes a space. If the header of a TSV file ends in "\r\n", the "\r" at the end of each line is
-dropped. Memory use does not grow with the size of the corpus.
+If the input cannot be read exactly, an error names the file and the line. There are three
+exceptions:
+
+- A byte order mark at the start of a file is dropped.
+- A newline inside a value of a table becomes a space.
+- If the header of a TSV file ends in "\r\n", the "\r" at the end of each line is dropped.
+
+Memory use does not grow with the size of the corpus.
 """
 
 from __future__ import annotations
@@ -25,9 +29,10 @@ def read_examples(
 ) -> Iterator[Example]:
     r"""Yield all examples of a split, in their original order.
 
-    If `memory` holds the split, read it from there. Otherwise read the files in `data.<split>`. If
-    that key is not set or its files do not exist, read the dataset in `data.hub`. If `data.source`
-    is empty, the source of each example is empty. A "\n" inside a value becomes a space.
+    If `memory` holds the split, read the split from `memory`. Otherwise read the files in
+    `data.<split>`. If this key is not set or the files do not exist, read the dataset in
+    `data.hub`. If `data.source` is empty, the source of each example is empty. A "\n" inside a
+    value becomes a space.
 
     Raises UserError at once if the split is not configured or not found. During iteration, raises
     UserError for an empty or damaged file, invalid UTF-8, parallel files of different lengths, a
@@ -68,7 +73,7 @@ def read_table_file(data: DataConfig, path: Path) -> Iterator[Example]:
 def has_split(data: DataConfig, split: Split, memory: MemoryData | None = None) -> bool:
     """Return whether the split is in memory, or is configured as files or as a hub dataset.
 
-    This does not check whether the files or the dataset exist.
+    The function does not check whether the files or the dataset exist.
     """
     if memory is not None and split in memory:
         return True
@@ -76,7 +81,7 @@ def has_split(data: DataConfig, split: Split, memory: MemoryData | None = None) 
 
 
 def input_files(data: DataConfig, split: Split) -> list[Path]:
-    """Return the local files that contain a split. Their hashes show whether the data changed.
+    """Return the local files that contain a split. The caller hashes them to detect changed data.
 
     If the split comes from `data.hub`, return all files of a local folder, or no files for a
     dataset on the Hugging Face hub. Raises UserError if the split is not configured or not found.
@@ -95,9 +100,11 @@ def _without_source(data: DataConfig, examples: Iterator[Example]) -> Iterator[E
 
 
 def _find_files(data: DataConfig, split: Split, *, in_memory: bool = False) -> list[Path]:
-    """Return two parallel files, or one table or text file, or an empty list for `data.hub`.
+    """Return the files of a split: two parallel files, or one file (a table or text).
 
-    in_memory: Mention in an error message that a Python program can pass the split as an argument.
+    Return an empty list if the split comes from `data.hub`.
+    in_memory: Whether a Python program can also pass the split as an argument. If so, the error
+        message mentions the argument.
     Raises UserError if the split is not configured or a file does not exist.
     """
     value: str | list[str] | None = getattr(data, split)
@@ -106,7 +113,8 @@ def _find_files(data: DataConfig, split: Split, *, in_memory: bool = False) -> l
             hub_key = "data.hub" if data.hub is None else f"data.hub_splits.{split}"
             given = f"pass {split}=..., or " if in_memory else ""
             raise UserError(
-                f"data.{split} is not set; {given}set it to the name of the files, or set {hub_key}"
+                f"data.{split} is not set; {given}set this key to the name of the files, or set "
+                f"{hub_key}"
             )
         return []
     if isinstance(value, list):
@@ -132,15 +140,18 @@ def _find_files(data: DataConfig, split: Split, *, in_memory: bool = False) -> l
     ]
     raise UserError(
         f"data.{split}: no such file: {' and '.join(missing)}; "
-        "put it there or in the folder $SEQ2SEQ_DATA"
+        "correct the name, or put the file into the folder $SEQ2SEQ_DATA"
     )
 
 
 def _refuse_empty(examples: Iterator[Example], location: str) -> Iterator[Example]:
-    """Yield the examples. Raises UserError, with the name `location`, if there are none."""
+    """Yield the examples. Raises UserError if there are no examples.
+
+    location: The file or split, for the error message.
+    """
     first = next(examples, None)
     if first is None:
-        raise UserError(f"{location}: no examples; a split needs at least one")
+        raise UserError(f"{location}: there are no examples; add at least one")
     yield first
     yield from examples
 

@@ -40,7 +40,7 @@ class EncodedChunk:
     """Examples and their ids.
 
     examples: the raw text of the examples.
-    ids: for each column of `Codec.encode`, the ids of each example.
+    ids: the ids of each example, by column ("source", "target").
     """
 
     examples: list[Example]
@@ -62,13 +62,13 @@ def chunk_examples(examples: Iterable[Example]) -> Iterator[list[Example]]:
 def encode_examples(
     examples: Iterable[Example], codec: Codec, threads: int = 1
 ) -> Iterator[EncodedChunk]:
-    """Encode the examples and yield them in chunks, the input of `Dataset.write`."""
+    """Encode the examples and yield them in chunks, as input for `Dataset.write`."""
     for chunk in chunk_examples(examples):
         yield EncodedChunk(chunk, codec.encode(chunk, threads))
 
 
 class Dataset:
-    """A dataset that reads examples from disk on demand. Its ids include no special ids."""
+    """A dataset that reads examples from disk on demand. Its ids exclude special ids like BOS."""
 
     def __init__(self, batches: Sequence[pa.RecordBatch]) -> None:
         self._batches = batches

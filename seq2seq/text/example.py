@@ -1,4 +1,4 @@
-"""An example of a corpus, with the same named columns from the input file to the batch."""
+"""An example of a corpus, its hash, and the conversion of words and numbers to a line of text."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from seq2seq.errors import UserError
 class Example(NamedTuple):
     """The raw text of one example.
 
-    source: the source text, or the label or vector for a generator. Empty for a language model.
-    target: the target text, or its labels separated by spaces.
+    source: the source text. For a generator, the label or the vector. Empty for a language model.
+    target: the target text, or the labels of the source, separated by spaces.
     features: one text per source feature, with one value per source token, separated by spaces.
     references: additional reference translations besides the target.
     """
@@ -26,7 +26,7 @@ class Example(NamedTuple):
 
 
 def example_digest(example: Example) -> bytes:
-    """Return a 16-byte BLAKE2b hash of all columns. It is the same on every machine."""
+    """Return a 16-byte BLAKE2b hash of all columns. The hash is the same on every machine."""
     if example.features or example.references:
         content = json.dumps(example).encode()  # starts with "[", unlike the form below
     else:
@@ -68,5 +68,6 @@ def join_numbers(numbers: Iterable[float], where: str) -> str:
         return " ".join(f"{float(number):.15g}" for number in numbers)
     except (TypeError, ValueError):
         raise TypeError(
-            f"{where}: give a label (a string) or a vector (a list of numbers)"
+            f"{where}: the value has the wrong type; give a label (a string) or a vector "
+            "(a list of numbers)"
         ) from None

@@ -25,10 +25,10 @@ def filter_examples(
     """Yield the examples that are usable for training.
 
     Drop an example if one side is blank. With `drop_duplicates`, also drop exact repetitions of
-    earlier examples. Add to `counts` the number of examples "read" and, among them, the numbers of
-    "empty" and "duplicate" examples, which are dropped.
+    earlier examples. Add to `counts` the number of all examples ("read") and the numbers of dropped
+    examples ("empty" and "duplicate").
 
-    To find duplicates, keep a set of 16-byte hashes in memory. It takes 90 to 140 bytes per
+    To find duplicates, keep a set of 16-byte hashes in memory. The set takes 90 to 140 bytes per
     example, that is, 0.9 to 1.4 GB for ten million examples. The probability that two different
     examples out of ten million have the same hash is below 1e-24.
     """
@@ -50,13 +50,13 @@ def filter_examples(
 def length_problem(
     source_length: int, target_length: int, *, max_tokens: int, max_ratio: float
 ) -> str | None:
-    """Return the reason to drop an example, "too long" or "length ratio", or None to keep it.
+    """Return why to drop an example: "too long" or "length ratio". Return None to keep the example.
 
     Args:
         source_length: The length of the source in subwords.
         target_length: The length of the target in subwords.
-        max_tokens: The maximum length of each side.
-        max_ratio: The maximum length of the longer side divided by that of the shorter side. 0
+        max_tokens: The maximum length of each side, in subwords.
+        max_ratio: The maximum ratio of the longer side's length to the shorter side's length. 0
             means no limit.
     """
     shorter, longer = sorted((source_length, target_length))
@@ -72,7 +72,7 @@ def length_problem(
 def filter_lengths(
     chunks: Iterable[EncodedChunk], config: Config, counts: Counter[str]
 ) -> Iterator[EncodedChunk]:
-    """Drop the examples whose lengths are outside the limits, and yield the rest in chunks.
+    """Drop the examples whose lengths are outside the limits. Yield the other examples in chunks.
 
     Add the number of dropped examples to `counts`, by reason.
     """
@@ -159,16 +159,17 @@ def held_out_digests(
                 raise
             # The default configuration of a hub dataset names a test split, but not every dataset
             # has one.
-            _log.warning("no test set is used: %s", error)
+            _log.warning("the training data cannot be compared with a test set: %s", error)
     return digests
 
 
 def count_leaks(
     examples: Iterable[Example], held_out: dict[str, set[bytes]], counts: Counter[str]
 ) -> Iterator[Example]:
-    """Yield the examples, and count in "also in <set>" those that occur in a held-out set.
+    """Yield the examples, and count how many of them also occur in each held-out set.
 
     held_out: the hashes of the examples of each held-out set, by the name of the set.
+    counts: receives the result for each set, with the key "also in <name of the set>".
     """
     for example in examples:
         digest = example_digest(example)

@@ -1,4 +1,4 @@
-"""Labels and vectors: the classes of texts or words, and the conditions of a generator."""
+"""Encode labels and vectors as numbers, for classifiers, taggers and generators."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ class LabelSet:
         self._numbers = {name: number for number, name in enumerate(self.names)}
         if len(self.names) < 2:
             raise UserError(
-                f"there is only one label, {self.names[0]!r}; at least two are needed"
+                f"there is only one label, {self.names[0]!r}; give data with at least two labels"
                 if self.names
-                else "there are no labels; at least two are needed"
+                else "there are no labels; give data with at least two labels"
             )
 
     def __len__(self) -> int:
@@ -60,10 +60,11 @@ class LabelSet:
 
 
 class VectorFormat:
-    """A vector instead of a label, as the input of a generator.
+    """The text format of vectors, which a generator can read instead of labels.
 
-    Its text is a list of numbers ("0.5 -1 2"), or a colour such as "#c93f38", whose red, green and
-    blue become numbers from 0 to 1. The encoded vector is a list of integers in units of 1e-6.
+    The text is a list of numbers ("0.5 -1 2"), or a colour such as "#c93f38". The red, green and
+    blue of a colour become numbers from 0 to 1. An encoded vector is a list of integers in units of
+    1e-6.
     """
 
     unit = 1e-6

@@ -1,4 +1,4 @@
-"""Language codes, and whether a language is written with spaces between its words."""
+"""Recognise language codes, and tell whether a language has spaces between its words."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ _WITH_SCRIPT = re.compile("([a-z]{3})[-_][A-Z][a-z]{3}")  # zho_Hans
 
 
 def language_code(name: str) -> str | None:
-    """Return the ISO 639 code in the name of a side of a corpus, or None if it has none.
+    """Return the ISO 639 language code in the name of the source or target column, or None.
 
-    The code excludes the script and the region. A three-letter code is accepted only with a script
-    (`deu_Latn`), or if the language is written without spaces. Other three-letter names, such as
-    `tag`, are more likely to be column names.
+    For example, the code in `de_DE` is `de`, and the code in `deu_Latn` is `deu`. A three-letter
+    code is accepted only with a script, or if the language is written without spaces. Other
+    three-letter names, such as `tag`, are more likely to be column names.
     """
     if match := _WITH_SCRIPT.fullmatch(name):
         return match[1]
@@ -39,11 +39,12 @@ def language_code(name: str) -> str | None:
 def bleu_tokenizer(language: str) -> str:
     """Return the name of the sacrebleu tokenizer that computes BLEU for a language.
 
-    This is "13a", or "zh" or "char" for a language that is written without spaces between words.
-    There, 13a would treat a whole sentence as one token.
+    The name is "zh" or "char" for a language that is written without spaces between words. For such
+    a language, the tokenizer "13a" would treat a whole sentence as one token. The name is "13a" for
+    all other languages.
 
-    language: An ISO 639 code, with or without a script or a region ("zh", "zho_Hans", "zh-CN").
-        For any other name, the result is "13a".
+    language: An ISO 639 code, with or without a script or a region ("zh", "zho_Hans", "zh-CN"). For
+        any other text, the result is "13a".
     """
     return _UNSPACED.get(re.split("[-_]", language.lower())[0], "13a")
 

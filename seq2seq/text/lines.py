@@ -38,26 +38,28 @@ def decode_lines(stream: IO[bytes], name: str) -> Iterator[str]:
 
 @contextmanager
 def open_input(path: Path) -> Iterator[IO[bytes]]:
-    """Open a file for reading bytes. Decompress it if its name ends in `.gz`.
+    """Open a file for reading bytes. Decompress the content if the file name ends in `.gz`.
 
     Raises UserError for a file that cannot be opened and, during reading, for damaged gzip data.
     """
     try:
         raw = path.open("rb")
     except OSError as error:
-        raise UserError(f"{path}: cannot be read: {error.strerror or error}") from None
+        raise UserError(
+            f"{path}: cannot be read: {error.strerror or error}; check the path and the permissions"
+        ) from None
     with raw:
         unpacked = cast(IO[bytes], gzip.GzipFile(fileobj=raw)) if path.suffix == ".gz" else raw
         try:
             yield unpacked
         except (gzip.BadGzipFile, EOFError, zlib.error) as error:
             raise UserError(
-                f"{path}: broken gzip file: {error}; compress or download it again"
+                f"{path}: broken gzip file: {error}; compress or download the file again"
             ) from None
 
 
 def read_lines(path: Path) -> Iterator[str]:
-    """Yield the lines of a file, as `decode_lines` does. Decompress it if its name ends in `.gz`.
+    """Yield the lines of a file, as `decode_lines` does. Decompress the content of a `.gz` file.
 
     Raises UserError for a file that cannot be read, damaged gzip data, or invalid UTF-8.
     """
@@ -65,4 +67,6 @@ def read_lines(path: Path) -> Iterator[str]:
         with open_input(path) as stream:
             yield from decode_lines(stream, str(path))
     except OSError as error:
-        raise UserError(f"{path}: cannot be read: {error.strerror or error}") from None
+        raise UserError(
+            f"{path}: cannot be read: {error.strerror or error}; check the path and the permissions"
+        ) from None

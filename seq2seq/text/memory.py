@@ -26,7 +26,7 @@ TrainingData: TypeAlias = "Iterable[Row] | datasets.Dataset"
 
 
 class MemoryData:
-    """The splits of a corpus that are held in memory."""
+    """The splits of a corpus that a Python program passes in memory."""
 
     def __init__(self, config: Config, splits: Mapping[Split, Any]) -> None:
         """Check and store the splits.
@@ -57,7 +57,7 @@ class MemoryData:
         return read_dataset(rows, self._columns, split) if _is_dataset(rows) else iter(rows)
 
     def digest(self, split: str) -> bytes:
-        """Return a hash of the examples of a split, which also depends on their order."""
+        """Return a hash of the examples of a split. The hash also depends on their order."""
         hashed = hashlib.blake2b()
         for example in self.read(split):
             hashed.update(example_digest(example))
@@ -65,7 +65,7 @@ class MemoryData:
 
 
 def data_columns(data: DataConfig) -> Columns:
-    """Return the columns of the source and the target.
+    """Return the columns of the source and the target, as names or numbers.
 
     For a model without a source, return the target column twice.
     """
@@ -96,7 +96,9 @@ def _examples(rows: Any, config: Config, split: str) -> Iterator[Example]:
         elif not task.has_source:
             yield Example("", require_line(row, str(columns[1]), where))
         elif isinstance(row, str) or not isinstance(row, Sequence) or len(row) != 2:
-            raise UserError(f"{where}: {_shown(row)} is not a pair (source, target)")
+            raise UserError(
+                f"{where}: {_shown(row)} is not a pair (source, target); pass two values in a tuple"
+            )
         else:
             source, target = (
                 _side(value, column, where) for value, column in zip(row, columns, strict=True)
@@ -105,7 +107,7 @@ def _examples(rows: Any, config: Config, split: str) -> Iterator[Example]:
 
 
 def _side(value: object, column: str | int, where: str) -> str:
-    """Convert one side of a pair to a line of text."""
+    """Convert the source or the target of a pair to a line of text."""
     if isinstance(value, str) or not isinstance(value, Iterable):
         return require_line(value, str(column), where)
     values = list(value)

@@ -1,4 +1,4 @@
-"""Prepare the data of a configuration: read and filter it, learn subwords, encode it on disk."""
+"""Prepare the data of a run: read and filter it, learn the subwords, and store the encoded data."""
 
 from __future__ import annotations
 
@@ -80,12 +80,12 @@ def prepare_data(
         config: The configuration of the model.
         folder: The folder for the prepared data.
         threads: The number of threads for encoding.
-        in_use: A model was trained on the existing data. If the data changed, raise an error
-            instead of preparing it again.
-        memory: The splits that are held in memory instead of files.
+        in_use: Whether a run has already trained on the existing data. If so, a change of the data
+            raises an error.
+        memory: The splits that a Python program passes in memory instead of in files.
 
-    Raises UserError for any mistake in the corpus, for data in use that has changed, and for a
-    folder that contains other files.
+    Raises UserError for a mistake in the corpus, for data in use that has changed, and for a folder
+    that contains other files.
     """
     digest = _digest(config, memory)
     stamp = folder / "prepared.json"
@@ -95,8 +95,9 @@ def prepare_data(
     else:
         if in_use:
             raise UserError(
-                f"{folder}: cannot resume, because the corpus or the settings that prepare it have "
-                "changed since the run started; start a new run in another folder with --out"
+                f"{folder}: cannot resume, because the corpus or the settings in [data] or "
+                "[tokenizer] have changed since the run started; start a new run in another folder "
+                "with --out"
             )
         if stamp.exists():
             _log.info("the settings or the corpus changed; preparing the data in %s again", folder)
@@ -126,7 +127,7 @@ def _stamped_digest(stamp: Path) -> str | None:
 def _digest(config: Config, memory: MemoryData | None) -> str:
     """Return a hash of everything that determines the prepared data.
 
-    This covers the settings, the input data and the version of the file schema.
+    The hash covers the settings, the input data and the version of the file schema.
     """
     hashed = hashlib.blake2b(b"schema %d " % SCHEMA_VERSION, digest_size=16)
     paths = {"train", "valid", "test"}  # the content of the files is hashed below
@@ -149,7 +150,10 @@ def _digest(config: Config, memory: MemoryData | None) -> str:
 def _prepare(
     config: Config, folder: Path, threads: int, memory: MemoryData | None
 ) -> tuple[Codec, dict[str, int]]:
-    """Prepare the data in `folder`. Return the codec and the numbers of examples."""
+    """Prepare the data in `folder`.
+
+    Return the codec, and the numbers of examples that were read, kept and dropped.
+    """
     data = config.data
     counts: Counter[str] = Counter()
     valid = list(corpus.read_examples(data, "valid", memory))
@@ -189,7 +193,10 @@ def _require_some(remaining: int, counts: Counter[str]) -> None:
     """Raise UserError, with the counts, if no training examples remain after filtering."""
     if not remaining:
         summary = filtering.summarize(counts)
-        raise UserError(f"no training pairs are left after filtering: {summary}")
+        raise UserError(
+            f"no training pairs are left after filtering: {summary}; check the files of data.train "
+            "and the limits data.max_tokens and data.max_ratio"
+        )
 
 
 def _without_ids(examples: Iterable[Example]) -> Iterator[EncodedChunk]:
@@ -201,9 +208,9 @@ def _without_ids(examples: Iterable[Example]) -> Iterator[EncodedChunk]:
 def _learn_codec(config: Config, text: Dataset) -> Codec:
     """Learn the tokenizers and the labels from the training text. Return the codec.
 
-    With a joint vocabulary, learn one tokenizer from all text columns. Otherwise learn one per
-    side. The tokenizers use at most `tokenizer.sample_lines` evenly spaced examples. The labels
-    come from all examples.
+    With a joint vocabulary, learn one tokenizer from all text columns. Otherwise learn one
+    tokenizer for the source and one for the target. The tokenizers use at most
+    `tokenizer.sample_lines` evenly spaced examples. The labels come from all examples.
     """
     step = -(-len(text) // config.tokenizer.sample_lines)
 

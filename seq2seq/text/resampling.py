@@ -14,9 +14,9 @@ def resample_subwords(prepared: PreparedData, strength: float, seed: int, epoch:
     """Return the training set of one epoch, with newly sampled subwords.
 
     The sampling depends only on the seed and the epoch, so a resumed run samples the same subwords.
-    It runs in a new thread, because SentencePiece seeds its generator once per thread. The samples
-    are stored in a file beside the prepared data. If the file of this epoch already exists, for
-    example from another process, it is reused.
+    A new thread does the sampling, because SentencePiece seeds its generator once per thread. The
+    samples are stored in a file beside the prepared data. If the file of this epoch already exists,
+    for example because another process wrote it, the file is reused.
 
     Args:
         prepared: The prepared data.
@@ -40,7 +40,10 @@ def resample_subwords(prepared: PreparedData, strength: float, seed: int, epoch:
 
 
 def _run_in_fresh_thread(work: Callable[[], object], seed: int) -> None:
-    """Run `work` in a new thread whose SentencePiece generator has this seed. Raise its errors."""
+    """Run `work` in a new thread in which SentencePiece's random generator has this seed.
+
+    Raises the exception that `work` raises.
+    """
     failure: list[BaseException] = []
 
     def run() -> None:

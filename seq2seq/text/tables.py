@@ -27,7 +27,7 @@ _ROWS = 1024  # number of Arrow rows that are converted to strings at a time
 
 
 def read_table(path: Path, columns: Columns) -> Iterator[Example]:
-    """Yield the examples of a file. Its suffix, one of TABLE_SUFFIXES, determines the format.
+    """Yield the examples of a table file. The suffix of the file name determines the format.
 
     Raises UserError, at once or during iteration, for an unreadable file, a missing column, a row
     without enough columns, or a value that is not text. The message names the file and the line.
@@ -46,7 +46,7 @@ def read_hub(
     """Yield the examples of one split of a dataset on the Hugging Face hub or in a local folder.
 
     location: The name of the dataset, for error messages.
-    Raises UserError for a dataset or split that cannot be loaded, and the errors of `read_table`.
+    Raises UserError if the split cannot be loaded, and in the same cases as `read_table`.
     """
     return _hub(hub, config, split, _names(columns, location), location)
 
@@ -77,7 +77,7 @@ def _check_columns(names: Iterable[str], columns: list[str], location: str) -> N
 
 
 def require_line(value: object, column: str, location: str) -> str:
-    """Return the text with newlines replaced by spaces. Raises UserError if it is not text."""
+    """Return the text with newlines replaced by spaces. Raises UserError if `value` is not text."""
     if not isinstance(value, str):
         kind = "null" if value is None else type(value).__name__
         raise UserError(f"{location}: column {column!r} is {kind}, not text; fix or remove the row")
@@ -85,19 +85,19 @@ def require_line(value: object, column: str, location: str) -> str:
         value.encode()
     except UnicodeEncodeError:  # JSON can contain half a character: "\ud83d"
         raise UserError(
-            f"{location}: column {column!r} has half a surrogate pair; fix or remove the row"
+            f"{location}: column {column!r} contains half a surrogate pair; fix or remove the row"
         ) from None
     return value.replace("\n", " ")
 
 
 def _tsv(path: Path, columns: Columns) -> Iterator[Example]:
-    """Read a TSV file. It has a header unless both columns are given by number."""
+    """Yield the examples of a TSV file. A header is expected unless both columns are numbers."""
     lines = enumerate(read_lines(path), 1)
     ending = ""
     source, target = columns
     if isinstance(source, int) and isinstance(target, int):
         if min(source, target) < 1:
-            raise UserError(f"{path}: no column {min(source, target)}; column numbers count from 1")
+            raise UserError(f"{path}: no column {min(source, target)}; column numbers start at 1")
         first, second = source - 1, target - 1
     else:
         names = _names(columns, str(path))
@@ -113,7 +113,7 @@ def _tsv(path: Path, columns: Columns) -> Iterator[Example]:
         row = line.removesuffix(ending).split("\t")
         if len(row) < needed:
             raise UserError(
-                f"{path}:{number}: {len(row)} columns, but at least {needed} are needed; "
+                f"{path}:{number}: the line has {len(row)} columns, but needs at least {needed}; "
                 "separate columns by a single tab"
             )
         yield Example(row[first], row[second])
@@ -135,12 +135,12 @@ def _jsonl(path: Path, names: tuple[str, str]) -> Iterator[Example]:
         except (ValueError, RecursionError) as error:
             raise UserError(f"{location}: invalid JSON: {error}; use one object per line") from None
         if not isinstance(record, dict):
-            raise UserError(f"{location}: must be a JSON object, not {type(record).__name__}")
+            raise UserError(f"{location}: write a JSON object, not {type(record).__name__}")
         yield read_record(record, names, location)
 
 
 def _dotted(record: Mapping[str, Any]) -> Iterator[tuple[str, object]]:
-    """Yield the items of nested dictionaries, with the keys of all levels joined by dots."""
+    """Yield the items of nested dictionaries. A key joins the keys of all levels by dots."""
     for key, value in record.items():
         if isinstance(value, Mapping):
             yield from ((f"{key}.{inner}", content) for inner, content in _dotted(value))
@@ -204,16 +204,16 @@ def _load_hub(hub: str, config: str | None, split: str, location: str) -> datase
             f"{location}: the Hugging Face hub cannot be reached; check the network, or put the "
             "files into the folder $SEQ2SEQ_DATA and set their names in [data]"
         ) from None
-    # The library raises many types of errors from the network, file systems and file formats. Most
-    # are caused by a wrong name. The original error stays attached for all others.
-    except Exception as error:
+    except Exception as error:  # an error of any type, mostly caused by a wrong name
         causes = [_first_line(cause) for cause in (error, error.__cause__) if cause is not None]
-        raise UserError(f"{location}: cannot be loaded: {': '.join(causes)}") from error
+        raise UserError(
+            f"{location}: cannot be loaded; check data.hub and data.hub_config: {': '.join(causes)}"
+        ) from error
     if isinstance(saved, datasets.Dataset):
         saved = {str(saved.split or "train"): saved}
     if split not in saved:
         names = ", ".join(map(repr, saved))
-        raise UserError(f"{location}: no such split; existing splits: {names}; set data.hub_splits")
+        raise UserError(f"{location}: no such split; choose one of {names} in data.hub_splits")
     return saved[split]
 
 
@@ -222,7 +222,7 @@ def _first_line(error: BaseException) -> str:
 
 
 def _flat(table: pa.Table) -> pa.Table:
-    """Return the table with each field of a struct as a column, such as "translation.en"."""
+    """Return the table with one column for each field of a struct, such as "translation.en"."""
     import pyarrow as pa
 
     while any(pa.types.is_struct(kind) for kind in table.schema.types):
@@ -239,7 +239,7 @@ def _read_arrow(
             columns = [table.column(name).to_pylist() for name in names]
         except UnicodeDecodeError:
             rows = f"rows {rows_before + 1} to {rows_before + table.num_rows}"
-            raise UserError(f"{location}: not UTF-8 somewhere in {rows}; convert it") from None
+            raise UserError(f"{location}: invalid UTF-8 in {rows}; convert the text") from None
         for row, values in enumerate(zip(*columns, strict=True), rows_before + 1):
             row_location = f"{location}, row {row}"
             source, target = (

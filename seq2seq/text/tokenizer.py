@@ -25,15 +25,16 @@ _LEARNING_THREADS = 4  # fixed, because the pieces of a unigram model depend on 
 
 
 class Tokenizer:
-    """A vocabulary. It converts text to ids, without special ids, and ids to text."""
+    """A tokenizer that converts text to ids (without special ids) and ids to text."""
 
     def __init__(self, model: bytes, *, lowercase: bool = False, kind: str = "unigram") -> None:
         """Load a SentencePiece model.
 
         model: The serialised model.
         lowercase: Lowercase all text before encoding.
-        kind: The value of tokenizer.kind. For "word" and "char", each unknown word or character
-            becomes one <unk>. SentencePiece itself merges a series of unknown units into one <unk>.
+        kind: The value of the key tokenizer.kind. With "word" and "char", each unknown word or
+            character becomes one <unk>. SentencePiece alone would merge consecutive ones into a
+            single <unk>.
         Raises UserError if `model` is not a valid model.
         """
         self.model = model
@@ -42,13 +43,13 @@ class Tokenizer:
         try:
             self._processor.LoadFromSerializedProto(model)
         except RuntimeError:
-            raise UserError("the tokenizer file is not a SentencePiece model") from None
+            raise UserError("not a SentencePiece model; copy the tokenizer file again") from None
         self.pad: int = self._processor.pad_id()
         self.unk: int = self._processor.unk_id()
         self.bos: int = self._processor.bos_id()
         self.eos: int = self._processor.eos_id()
         if min(self.pad, self.unk, self.bos, self.eos) < 0:
-            raise UserError("the SentencePiece model lacks one of <pad>, <unk>, <s>, </s>")
+            raise UserError("the model lacks one of <pad>, <unk>, <s>, </s>; train a new model")
         self._units: dict[str, int] | None = None  # the ids of words or characters
         self._split: Callable[[str], Iterable[str]] = iter
         if kind in ("word", "char"):
@@ -103,7 +104,7 @@ class Tokenizer:
         return [self._line(list(row)) for row in ids]
 
     def piece_words(self, line: str) -> list[int]:
-        """Return, for each id that `encode` returns, the index of its word in the line, from 0."""
+        """Return the index, from 0, of the word that each id from `encode` belongs to."""
         text = self._prepared(line)
         if self._units is not None:
             units = list(self._split(self._processor.Normalize(text)))
@@ -114,7 +115,7 @@ class Tokenizer:
         return word_indices(text, [piece.begin for piece in encoded.pieces])
 
     def piece_starts(self, ids: Sequence[int]) -> list[int]:
-        """Return the character position in the decoded text where the text of each id starts."""
+        """Return where the text of each id starts in the decoded text, in characters from 0."""
         if not ids:
             return []
         decoded = self._processor.DecodeIdsAsImmutableProto(list(ids))
@@ -129,10 +130,10 @@ class Tokenizer:
         return [int(self._processor.PieceToId(piece)) for piece in pieces]
 
     def parse_ids(self, words: Sequence[str], number: int) -> list[int]:
-        """Parse decimal ids. Raises UserError, with the line `number`, for an invalid id."""
+        """Convert decimal numbers to ids. The error for an invalid id names the line `number`."""
         for word in words:
             if not (word.isascii() and word.isdigit() and int(word) < len(self)):
-                raise UserError(f"line {number}: {word!r} is not an id from 0 to {len(self) - 1}")
+                raise UserError(f"line {number}: {word!r} is not an id; use 0 to {len(self) - 1}")
         return [int(word) for word in words]
 
     def _prepared(self, line: str) -> str:
@@ -180,9 +181,9 @@ def train_tokenizer(
 ) -> Tokenizer:
     """Learn a tokenizer with a vocabulary of `config.vocabulary` subwords from raw lines.
 
-    For "unigram" and "bpe" the vocabulary has exactly this size. For "char" and "word" the size is
-    a maximum. `name` describes the text in error messages. Raises UserError if the text is empty or
-    does not allow this vocabulary size. Errors raised by `lines` are passed on.
+    For the kinds "unigram" and "bpe", the vocabulary has exactly this size. For "char" and "word",
+    the size is a maximum. `name` describes the text in error messages. Raises UserError if the text
+    is empty or does not allow this vocabulary size. Errors raised by `lines` are passed on.
     """
     failure: list[BaseException] = []
 
@@ -195,7 +196,7 @@ def train_tokenizer(
                 empty = empty and not normalizer.Normalize(text).strip(" ▁")
                 yield text
             if empty:
-                raise UserError(f"{name} is empty: there is nothing to learn a vocabulary from")
+                raise UserError(f"{name} is empty; give at least one line to learn a vocabulary")
         except (Exception, KeyboardInterrupt) as error:
             # SentencePiece would ignore the error and fail later. Without any text it would even
             # abort the process. Give it one letter, so that it finishes, then raise the error.

@@ -1,1 +1,1 @@
-"""The training loop that all tasks share, and the modules it uses."""
+"""The training loop that all tasks share, and the modules that the loop uses."""

@@ -16,9 +16,8 @@ from seq2seq.progress import REFRESHES, is_terminal
 class Bar(Protocol):
     """A progress bar that is redrawn in place.
 
-    `show` redraws the bar. Its arguments are `done`, the fraction of the run that is done (0 to 1),
-    and three texts that stand beside the bar. `say` prints a line of text without disturbing the
-    bar.
+    `show` redraws the bar. `done` is the fraction of the run that is done, 0 to 1. The other
+    arguments are texts beside the bar. `say` prints a line of text without disturbing the bar.
     """
 
     def start(self) -> None: ...
@@ -92,9 +91,9 @@ class NotebookBar:
 
 
 def live_bar() -> Bar | None:
-    """Return the progress bar for a terminal or for a notebook, depending on where stderr goes.
+    """Return a progress bar for the terminal or notebook in which the program runs.
 
-    Return None if stderr goes anywhere else, for example to a file.
+    Return None anywhere else, for example if stderr goes to a file.
     """
     if is_terminal():
         return TerminalBar()

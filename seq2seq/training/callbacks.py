@@ -40,7 +40,7 @@ class ValidationRow(TypedDict):
     perplexity: exp(loss).
     bleu: BLEU from 0 to 100; None unless `validation.metric` is BLEU.
     accuracy: accuracy from 0 to 1; None unless `validation.metric` is accuracy.
-    best: whether these weights are the best so far. The best weights are saved as the model.
+    best: whether the validated weights are the best so far. The best weights become the model.
     """
 
     kind: Literal["valid"]
@@ -60,11 +60,11 @@ class StopTraining(Exception):  # noqa: N818 - not an error
 
 @runtime_checkable
 class Callback(Protocol):
-    """The base class of objects that follow a training run. Override the methods you need.
+    """The base class of objects that follow a training run. Override the methods that you need.
 
     If a method returns True or raises `StopTraining`, the run stops at this update. The run is
-    saved, and `resume=True` continues it. Any other exception ends the run at once, and the run is
-    not saved again. If several processes train together, only rank 0 calls the callbacks.
+    saved, and `resume=True` continues it. Any other exception ends the run at once, without saving
+    the run again. If several processes train together, only rank 0 calls the callbacks.
     """
 
     def on_log(self, row: TrainingRow) -> bool | None:
@@ -72,7 +72,7 @@ class Callback(Protocol):
         return None
 
     def on_validation(self, row: ValidationRow) -> bool | None:
-        """Receive the result of a validation. The best weights so far are already saved."""
+        """Receive the result of a validation. The model folder already holds the best weights."""
         return None
 
 
@@ -91,7 +91,8 @@ def require_callbacks(callbacks: Sequence[Callback]) -> None:
 class CallbackList:
     """The callbacks of a run.
 
-    stopped_by: the callbacks that stopped the run and their reasons; "" if none has stopped it.
+    stopped_by: the names of the callbacks that stopped the run, with their reasons; "" if no
+        callback stopped the run.
     """
 
     def __init__(self, callbacks: Sequence[Callback], ranks: Ranks) -> None:

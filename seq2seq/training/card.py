@@ -1,6 +1,6 @@
 """Write the model card, the README.md that describes a model folder to its users.
 
-The card begins with YAML metadata for the Hugging Face Hub. It contains no absolute path.
+The card begins with YAML metadata for the Hugging Face Hub. The card contains no absolute path.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ def model_card(model: Model, row: ValidationRow, command: str) -> str:
     """Return the model card as Markdown with YAML front matter.
 
     row: the validation row of the weights in the model folder.
-    command: the command line that trained the model; "" if it was trained from Python.
+    command: the command line that trained the model; "" if a Python program trained the model.
     """
     config = model.config
     data = name_data(config.data)
@@ -59,7 +59,10 @@ Use it with
 
 
 def _front_matter(config: Config, data: DataConfig, row: ValidationRow) -> str:
-    """Return the metadata of the card as YAML. data: a configuration without absolute paths."""
+    """Return the metadata of the card as YAML.
+
+    data: the settings of the data sets, without absolute paths.
+    """
     from huggingface_hub import EvalResult, ModelCardData  # slow to import
 
     task = config.task

@@ -20,7 +20,7 @@ class Checkpoints:
         self.folder = folder
 
     def save(self, state: TrainState) -> None:
-        """Write a checkpoint, then remove the older ones.
+        """Write a checkpoint, then delete all older checkpoints.
 
         Raise UserError if the checkpoint cannot be written.
         """

@@ -1,4 +1,4 @@
-"""The data structure that the parts of a training run share."""
+"""The data structure that all parts of a training run share."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class TrainingContext:
     device: the device of this rank.
     dtype: the type in which matrix products are computed, float32 or bfloat16.
     ranks: the processes that train together.
-    command: the command line that the model card shows as the origin of the model.
+    command: the command line that started the training, for the model card.
     callbacks: the objects that receive each row of the log.
     """
 

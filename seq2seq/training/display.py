@@ -28,13 +28,14 @@ _FEW_UPDATES = 5  # before the time left is estimated
 
 
 class MetricsLog:
-    """The file `metrics.jsonl`, with one JSON object per line. Incomplete lines are removed."""
+    """A writer of the file `metrics.jsonl`, which contains one row (JSON object) per line."""
 
     def __init__(self, path: Path | None, rows: int) -> None:
         """Open the log for appending after its first `rows` rows.
 
         Later rows are deleted, because they were written after the checkpoint from which the run
-        resumes. If `path` is None, rows are only counted, not written.
+        resumes. An incomplete last line is deleted, too. If `path` is None, rows are only counted,
+        not written.
         """
         self.rows, self._file = rows, None
         if path is None:
@@ -48,7 +49,10 @@ class MetricsLog:
         self._file = path.open("ab")
 
     def append(self, row: Mapping[str, object]) -> None:
-        """Write a row, which other programs can read at once. NaN or inf raises ValueError."""
+        """Write a row at once, so that other programs can read it.
+
+        Raise ValueError if the row contains NaN or an infinite number.
+        """
         line = json.dumps(row, allow_nan=False).encode() + b"\n"
         if self._file is not None:
             self._file.write(line)
@@ -56,7 +60,7 @@ class MetricsLog:
         self.rows += 1
 
     def sync(self) -> None:
-        """Force all rows onto the disk. Called before a checkpoint stores the number of rows."""
+        """Force all rows onto the disk. Call this before a checkpoint stores the number of rows."""
         if self._file is not None:
             os.fsync(self._file.fileno())
 
@@ -67,7 +71,7 @@ class MetricsLog:
 
 
 class ProgressDisplay:
-    """The display of training progress: a bar in a terminal or notebook, else log lines."""
+    """The display of training progress: a bar in a terminal or notebook, log lines elsewhere."""
 
     def __init__(self, *, quiet: bool = False) -> None:
         self._bar = None if quiet else live_bar()
@@ -90,7 +94,7 @@ class ProgressDisplay:
             self._bar.stop()
 
     def show_position(self, settings: TrainingConfig, counters: Counters, batches: int) -> None:
-        """Redraw the progress bar, at most a few times per second. Called after every update.
+        """Redraw the progress bar, at most a few times per second. Call this after every update.
 
         batches: number of batches in the epoch.
         """
@@ -110,7 +114,10 @@ class ProgressDisplay:
     def show_training(
         self, row: TrainingRow, settings: TrainingConfig, counters: Counters, batches: int
     ) -> None:
-        """Show a training row of the log. batches: number of batches in the epoch."""
+        """Show a training row of the log.
+
+        batches: number of batches in the epoch.
+        """
         figures = (
             f"loss {row['loss']:.3f}  ppl {row['perplexity']:.2f}  "
             f"{row['tokens_per_second']:,.0f} tokens/s"
@@ -124,9 +131,9 @@ class ProgressDisplay:
             _log.info("epoch %d  update %d  %s  %s", row["epoch"] + 1, row["update"], figures, left)
 
     def _time_left(self, settings: TrainingConfig, counters: Counters, batches: int) -> str:
-        """Return an estimate of the remaining time, or "" until there are enough updates.
+        """Return an estimate of the remaining time, or "" until there have been enough updates.
 
-        The estimate uses the updates of this process, except the first one, which is slow.
+        The estimate uses the updates of this process, except the first update, which is slow.
         """
         if self._start is None or counters.update < self._start[0] + _FEW_UPDATES:
             return ""
@@ -138,7 +145,10 @@ class ProgressDisplay:
         return f"{_span(rate * (1 - done))} left"
 
     def show_validation(self, row: ValidationRow, metric: str) -> None:
-        """Show a validation row of the log, next to the bar if there is one."""
+        """Show a validation row of the log as a line of text.
+
+        If there is a progress bar, the line does not disturb the bar.
+        """
         text = (
             f"validation at update {row['update']:,}: loss {row['loss']:.3f}  "
             f"ppl {row['perplexity']:.2f}{_quality(row)}"

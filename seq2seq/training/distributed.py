@@ -1,9 +1,8 @@
 """Data-parallel training in several processes, which torchrun starts on one or more machines.
 
-Every rank (process) plans the same global batches and trains on its share of the sentences of each
-batch. DistributedDataParallel (Li et al. 2020) averages the gradients, so that all ranks keep the
-same weights. Only rank 0 writes files. A process that torchrun did not start is the only rank of
-its run.
+A process is called a rank. All ranks plan the same batches. Each rank trains on its share of the
+sentences of every batch. DistributedDataParallel (Li et al. 2020) averages the gradients, so that
+all ranks keep the same weights. Only rank 0 writes files. Without torchrun, a run has only rank 0.
 """
 
 from __future__ import annotations
@@ -43,7 +42,7 @@ class Ranks:
     world_size: number of processes in the group.
     local_rank: number of this process on its machine, counted from 0.
     gradients: process group that averages the gradients; None for the default process group.
-    patient: process group with a timeout of days, for waiting while the data is prepared.
+    patient: process group with a timeout of days, used to wait while the data is prepared.
     """
 
     rank: int = 0
@@ -54,7 +53,7 @@ class Ranks:
 
     @property
     def is_first(self) -> bool:
-        """Whether this process is rank 0, which alone writes files and shows progress."""
+        """Whether this process is rank 0. Only rank 0 writes files and shows progress."""
         return self.rank == 0
 
     def shard(self, items: Sequence[T] | np.ndarray | torch.Tensor) -> Any:
@@ -65,7 +64,7 @@ class Ranks:
         return items[self.rank :: self.world_size]
 
     def gather_shards(self, share: list[T]) -> list[T]:
-        """Return the items of all ranks in their order before `shard` distributed them.
+        """Undo `shard`: return the items of all ranks in their original order.
 
         share: the items of this rank.
         """
@@ -75,14 +74,14 @@ class Ranks:
         ]
 
     def gather_rows(self, rows: torch.Tensor) -> torch.Tensor:
-        """Return the rows of all ranks, [N, ...], in their order before `shard`, on the CPU.
+        """Undo `shard`: return the rows of all ranks in their original order, on the CPU.
 
-        rows: the rows of this rank. N counts the rows of all ranks.
+        rows: the rows of this rank, [n, ...]. The result has the rows of all ranks, [N, ...].
         """
         return torch.stack(self.gather_shards(list(rows.cpu())))
 
     def all_gather(self, value: T) -> list[T]:
-        """Return the values of all ranks, in the order of the ranks, on every rank."""
+        """Return a list of the values of all ranks, in the order of the ranks, on every rank."""
         if self.world_size == 1:
             return [value]
         values: list[Any] = [None] * self.world_size
@@ -106,7 +105,7 @@ class Ranks:
         return list(summed.tolist())
 
     def data_parallel(self, module: nn.Module) -> nn.Module:
-        """Return the module, wrapped to average gradients over the ranks in each backward pass."""
+        """Wrap the module so that each backward pass averages the gradients over the ranks."""
         if self.world_size == 1:
             return module
         return DistributedDataParallel(
@@ -126,8 +125,8 @@ class Ranks:
     def sequentially(self) -> Iterator[None]:
         """Run the body of the `with` statement on some ranks before others.
 
-        Rank 0 goes first, then the first rank of every other machine, then all remaining ranks. On
-        machines with a shared folder, the later ranks find the work of rank 0 already done.
+        Rank 0 goes first, then the first rank of every other machine, then all remaining ranks. If
+        the machines share a folder, the later ranks can reuse the files that rank 0 has written.
         """
         turn = 0 if self.is_first else 1 if self.local_rank == 0 else 2
         for _ in range(turn):
@@ -159,8 +158,9 @@ class Ranks:
 def process_group(device: torch.device) -> Iterator[Ranks]:
     """Connect to the other ranks that torchrun started, and yield the `Ranks` of this process.
 
-    If torchrun did not start this process, yield the `Ranks` of a single process. device: the
-    device of this rank. Raise UserError if another rank is lost.
+    If torchrun did not start this process, yield the `Ranks` of a single process.
+    device: the device of this rank.
+    Raise UserError if the connection to another rank is lost.
     """
     if not dist.is_torchelastic_launched():
         yield Ranks()
@@ -198,5 +198,8 @@ def process_group(device: torch.device) -> Iterator[Ranks]:
 
 
 def local_rank() -> int:
-    """Return the number of this process on its machine, from 0; 0 if not run by torchrun."""
+    """Return the number of this process on its machine, from 0.
+
+    Return 0 if torchrun did not start this process.
+    """
     return int(os.environ.get("LOCAL_RANK", 0))

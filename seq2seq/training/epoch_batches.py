@@ -1,4 +1,4 @@
-"""Plan and build the batches of an epoch from examples or from windows of a text.
+"""Plan and build the batches of an epoch, from examples or from windows of a text.
 
 The plan depends only on the data, the settings, the seed and the number of the epoch.
 """
@@ -23,25 +23,32 @@ from seq2seq.training.distributed import Ranks
 class EpochBatches(ABC):
     """The batches of one epoch.
 
-    plan: one array for each batch. Each entry along its first axis describes one row of the batch:
-        the number of an example, or a window of a text.
+    plan: one array for each batch, with one entry for each row of the batch. An entry is the number
+        of an example, or the position and length of a window of a text.
     """
 
     plan: list[np.ndarray]
 
     @abstractmethod
     def target_tokens(self, rows: np.ndarray) -> int:
-        """Return the number of target tokens in a batch of the plan."""
+        """Return the number of target tokens in a batch.
+
+        rows: one array of the plan.
+        """
 
     @abstractmethod
     def collate(self, rows: np.ndarray) -> Batch:
-        """Build a batch from one or more rows of a batch of the plan."""
+        """Build a batch.
+
+        rows: one array of the plan, or some of its entries.
+        """
 
     def local_batch(self, rows: np.ndarray, ranks: Ranks) -> Batch:
         """Return this rank's share of a batch.
 
         If the batch has fewer rows than there are ranks, some ranks get a batch that contains no
         target tokens.
+        rows: one array of the plan.
         """
         share = ranks.shard(rows)
         batch = self.collate(share if len(share) else rows[:1])
@@ -89,10 +96,14 @@ class WindowBatches(EpochBatches):
 
 
 class BatchPlanner:
-    """A planner of the batches of each epoch of a run."""
+    """A planner that builds the batches of each epoch of a run."""
 
     def __init__(self, config: Config, prepared: PreparedData, ranks: Ranks) -> None:
-        """Raise UserError if the text is too short or a batch has fewer windows than ranks."""
+        """Check that the data is large enough to plan batches.
+
+        Raise UserError if the text of a language model is shorter than one window, or if a batch
+        has fewer windows than there are ranks.
+        """
         self.config, self.prepared, self.ranks = config, prepared, ranks
         if not config.task.has_source:
             self.ids = bptt.concatenate_lines(
@@ -105,7 +116,8 @@ class BatchPlanner:
             if streams < ranks.world_size:
                 raise UserError(
                     f"a batch of {streams} windows (training.batch_tokens / training.window) "
-                    f"cannot be split over {ranks.world_size} ranks; start fewer ranks"
+                    f"cannot be split over {ranks.world_size} ranks; start fewer ranks, or set a "
+                    "larger training.batch_tokens"
                 )
             if len(self.ids) < window:
                 raise UserError(
@@ -125,9 +137,9 @@ class BatchPlanner:
         return f"{settings.batch_tokens} tokens{windows}"
 
     def __call__(self, epoch: int) -> EpochBatches:
-        """Return the batches of an epoch, which depend only on the seed and the epoch's number.
+        """Return the batches of an epoch. All ranks must call this method together.
 
-        All ranks must call this method together.
+        The batches depend only on the data, the settings, the seed and the number of the epoch.
         """
         config, prepared = self.config, self.prepared
         if not config.task.has_source:

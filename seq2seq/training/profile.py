@@ -1,4 +1,4 @@
-"""Measure which parts of an update take how much time, for `seq2seq train --profile`."""
+"""Measure how much time each part of an update takes, for `seq2seq train --profile`."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class UpdateProfiler:
             self._write(_WATCHED)
 
     def end(self) -> None:
-        """Write the profile of a run that was too short to measure all updates.
+        """Write the profile if the run ended before all updates were measured.
 
         Call this method at the end of the run.
         """
@@ -50,7 +50,8 @@ class UpdateProfiler:
             if watched == 0:
                 self.profiler.stop()
             _log.warning(
-                "no profile: the run made %d updates, but the first %d are only warm-up",
+                "no profile: the run made %d updates, but the first %d are only warm-up; "
+                "train for more updates",
                 self.count,
                 _BEFORE,
             )

@@ -43,7 +43,7 @@ def lock_folder(folder: Path) -> Iterator[None]:
     """Create a run folder and lock it against other processes. Delete the folder if it stays empty.
 
     Raise UserError if another process holds the lock. If the file system does not support locks,
-    other processes are not kept out.
+    the folder is used without a lock.
     """
     folder.mkdir(parents=True, exist_ok=True)
     held = os.open(folder, os.O_RDONLY)
@@ -53,8 +53,8 @@ def lock_folder(folder: Path) -> Iterator[None]:
                 fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 raise UserError(
-                    f"{folder}: another process is training here; wait until it ends, or choose "
-                    "another folder with --out"
+                    f"{folder}: another process is training in this folder; wait until the process "
+                    "ends, or choose another folder with --out"
                 ) from None
         try:
             yield
@@ -66,13 +66,16 @@ def lock_folder(folder: Path) -> Iterator[None]:
 
 
 class RunFolder:
-    """The paths of a run folder, opened for a new run or to resume a run."""
+    """The paths of the files and folders in a run folder."""
 
     def __init__(self, folder: Path, config: Config, *, resume: bool) -> None:
         """Check that the run can start or resume in the folder.
 
-        Raise UserError if the folder holds a run and `resume` is false, if that run has other data
-        or another architecture, or if it has no checkpoint to resume from.
+        Raise UserError in these cases:
+        - The folder holds a run, but `resume` is false.
+        - The folder holds a run with other data or another architecture.
+        - The folder holds a model, but no checkpoint to resume from.
+        - The folder holds other files.
         """
         self.folder = folder
         self.data = folder / "data"
@@ -88,8 +91,8 @@ class RunFolder:
         if written.exists():
             if not resume:
                 raise UserError(
-                    f"{folder} already holds a run; add --resume to continue it, or choose "
-                    "another folder with --out"
+                    f"{folder} already holds a run; add --resume to continue the run, or "
+                    "choose another folder with --out"
                 )
             _refuse_another(config, written)
             if self.model.exists() and not self.checkpoints.exists():
@@ -112,7 +115,10 @@ class RunFolder:
         return any(self.checkpoints.glob("update-*"))
 
     def create(self, config: Config) -> None:
-        """Write config.toml, which marks the folder as a run folder, and delete partial files."""
+        """Write config.toml, which marks the folder as a run folder.
+
+        Also delete partial files that a killed run left behind.
+        """
         with atomic_file(self.folder / "config.toml") as aside:
             aside.write_text(toml.dump_config(config), encoding="utf-8")
         self.checkpoints.mkdir(exist_ok=True)
@@ -142,7 +148,7 @@ class RunRecord:
 
 
 def read_run_record(folder: Path) -> RunRecord:
-    """Read the record of a run folder. Missing logs are allowed.
+    """Read the facts about a run from its folder. Missing logs are allowed.
 
     Raise UserError if a log is broken.
     """
@@ -169,13 +175,14 @@ def _leftovers(folder: Path) -> list[Path]:
 def _refuse_another(config: Config, written: Path) -> None:
     """Raise UserError if the run cannot be resumed with `config`.
 
-    The weights learned so far fit one data set and one architecture, so these must stay the same.
-    Most training settings may change. written: the path of the run's config.toml.
+    The weights learned so far fit only one data set and one architecture, so the data set and the
+    architecture must stay the same. Most training settings may change.
+    written: the path of the run's config.toml.
     """
     try:
         old = tomllib.loads(written.read_text(encoding="utf-8"))
     except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UserError(f"{written}: cannot be read as TOML: {error}") from None
+        raise UserError(f"{written}: cannot be read as TOML: {error}; fix the file") from None
     # An older version of the program may have written older keys.
     parsed = toml.parse_config(old, str(written), needs_files=False)
     old = tomllib.loads(toml.dump_config(parsed))

@@ -1,4 +1,4 @@
-"""Run a training from its configuration to the finished model folder."""
+"""Run a whole training, from the configuration to the finished model folder."""
 
 from __future__ import annotations
 
@@ -60,11 +60,11 @@ def train_model(
     memory: MemoryData | None = None,
     callbacks: Sequence[Callback] = (),
 ) -> TrainingResult:
-    """Train a model as configured by `config` in the run folder `folder`.
+    """Train the model that `config` describes, in the run folder `folder`.
 
     resume: continue the run that the folder holds.
     profiled: measure the time of some early updates and write profile.txt.
-    command: the command line that the model card shows as the origin of the model.
+    command: the command line that started the training, for the model card.
     memory: the data sets that are in memory instead of in files.
     callbacks: the objects that receive each row of the log and may stop the run.
 
@@ -148,7 +148,7 @@ def _check_data(prepared: PreparedData, config: Config, ranks: Ranks) -> None:
     """Raise UserError if the ranks have different data, or if there is too little data."""
     ranks.require_equal(prepared.digest(), "training text or vocabulary")
     if not config.data.line_ends and not prepared.valid.lengths.any():
-        raise UserError("data.valid: no text in the validation data; give data that contains text")
+        raise UserError("data.valid: the validation data contains no text; add text to the file")
     if config.data.source and len(prepared.train) < ranks.world_size:
         raise UserError(
             f"{len(prepared.train)} training pairs cannot be split over "

@@ -1,4 +1,4 @@
-"""Compute the learning rate of each update, the progress of a run, and when a run ends."""
+"""Compute the learning rate of each update, the progress of a run, and the end of a run."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ def learning_rate(config: TrainingConfig, update: int, done: float, cuts: int) -
     """Return the learning rate of update number `update`, counted from 1.
 
     done: the fraction of the run that is done, 0 to 1.
-    cuts: how often the plateau schedule has cut the rate so far.
+    cuts: how often the plateau schedule has reduced the learning rate so far.
 
-    Every schedule begins with a linear warm-up to `config.learning_rate`, here called the rate:
-    - inverse-sqrt: rate · sqrt(warmup / update) (Vaswani et al. 2017)
-    - cosine: falls from the rate to zero over the whole run (Loshchilov and Hutter 2017)
-    - plateau: is multiplied by `plateau_factor` at each plateau
-    - constant: stays at the rate
+    Every schedule begins with a linear warm-up from 0 to the rate `config.learning_rate`. After the
+    warm-up, the schedules differ:
+    - inverse-sqrt: the rate is multiplied by sqrt(warmup / update) (Vaswani et al. 2017)
+    - cosine: the rate falls to zero at the end of the run (Loshchilov and Hutter 2017)
+    - plateau: the rate is multiplied by `plateau_factor` at each plateau
+    - constant: the rate stays the same
     """
     warmup = max(1, config.warmup)
     if update < warmup:
@@ -31,8 +32,9 @@ def learning_rate(config: TrainingConfig, update: int, done: float, cuts: int) -
 
 
 def count_plateau(config: TrainingConfig, counters: Counters, gained: bool) -> None:
-    """Count a validation. `plateau_patience` validations in a row without a gain are a plateau.
+    """Count a validation for the plateau schedule. At a plateau, count a cut of the learning rate.
 
+    A plateau is `plateau_patience` validations in a row without a gain.
     gained: whether this validation is the best so far.
     """
     counters.plateau_waited = 0 if gained else counters.plateau_waited + 1
@@ -51,10 +53,10 @@ def follows_clock(config: TrainingConfig) -> bool:
 def schedule_position(
     config: TrainingConfig, counters: Counters, batches: int, seconds: float
 ) -> float:
-    """Return the fraction of the run that is done, 0 to 1, as the learning-rate schedule needs it.
+    """Return the fraction of the run that is done, 0 to 1, for the learning-rate schedule.
 
-    The fraction follows the limits `epochs` and `updates`, or `minutes` if that is the only limit
-    and the schedule is cosine.
+    The limits `epochs` and `updates` determine the fraction. If the schedule is cosine and
+    `minutes` is the only limit, `minutes` determines the fraction.
     batches: number of batches in the current epoch.
     seconds: training time so far, the same on all ranks.
     """
@@ -66,10 +68,11 @@ def schedule_position(
 def fraction_done(
     config: TrainingConfig, counters: Counters, batches: int, *, clock: bool
 ) -> float:
-    """Return the fraction of the run that is done, 0 to 1, by the limit that is nearest.
+    """Return the fraction of the run that is done, 0 to 1.
 
+    If several limits are set, the limit that the run will reach first determines the fraction.
     batches: number of batches in the current epoch.
-    clock: whether the limit `minutes` counts too.
+    clock: whether to include the limit `minutes`.
     """
     parts = [0.0]
     if config.epochs:

@@ -18,7 +18,7 @@ from seq2seq.training.validation import validate
 
 
 class ModelSelection:
-    """A validator that always keeps the best weights so far in the model folder."""
+    """A validator of the weights, which saves the best weights so far as the model."""
 
     def __init__(self, context: TrainingContext) -> None:
         self.context = context

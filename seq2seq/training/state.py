@@ -1,4 +1,4 @@
-"""The state that a checkpoint saves, so that a run resumes as if it had never stopped."""
+"""The state that a checkpoint saves, so that a resumed run continues as if it had never stopped."""
 
 from __future__ import annotations
 
@@ -52,7 +52,10 @@ class Counters:
     window_start: float = 0.0  # value of `seconds` when the window began
 
     def window_row(self, learning_rate: float) -> TrainingRow:
-        """Return the training row of the log for the updates since the last row, at least one."""
+        """Return a training row of the log, for the updates since the last training row.
+
+        There must be at least one such update.
+        """
         loss = self.window_nll / self.window_tokens
         return {
             "kind": "train",
@@ -80,8 +83,8 @@ class TrainState:
     network: the network with its current weights.
     ema: a network with the moving average of the weights, or None without averaging.
     optimizer: the optimizer of the network.
-    hidden: the hidden state from which the next batch starts, on the CPU, with the rows of all
-        ranks. None if batches are independent.
+    hidden: the hidden state from which the next batch starts, on the CPU, for the rows of all
+        ranks. None if every batch starts from a zero state.
     counters: the progress of the run.
     """
 
@@ -109,7 +112,7 @@ class TrainState:
         """Read the state from a folder that `save` wrote. The optimizer keeps its own settings.
 
         If the folder holds no averaged weights, `ema` starts as a copy of the network. Raise
-        UserError if a file is broken or was written by another version.
+        UserError if a file is broken or was written by another version of seq2seq.
         """
         try:
             counters = _read_counters(folder / _COUNTERS)
@@ -128,7 +131,9 @@ class TrainState:
                 group.update(configured)
         except _BROKEN as error:
             detail = " ".join(str(error).split())[:200]
-            raise UserError(f"{folder}: the checkpoint cannot be read: {detail}") from None
+            raise UserError(
+                f"{folder}: the checkpoint cannot be read: {detail}; start a new run with --out"
+            ) from None
         self.hidden = _read_hidden(folder / _HIDDEN)
         self.counters = counters
 
@@ -153,7 +158,7 @@ def _read_counters(path: Path) -> Counters:
     Raise an exception listed in `_BROKEN` if the file is broken or comes from another version.
     """
     if not path.exists():
-        raise ValueError(f"{path.name} is missing, so another version wrote the checkpoint")
+        raise ValueError(f"{path.name} is missing; another version of seq2seq wrote the checkpoint")
     values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     if set(values) != {item.name for item in fields(Counters)}:
         raise ValueError(f"another version of seq2seq wrote {path.name}")
@@ -167,7 +172,9 @@ def _read_hidden(path: Path) -> HiddenState | None:
             return None
         hidden: HiddenState = torch.load(path, weights_only=True, map_location="cpu")
     except _BROKEN as error:
-        raise UserError(f"{path}: the hidden state cannot be read: {error}") from None
+        raise UserError(
+            f"{path}: the hidden state cannot be read: {error}; start a new run with --out"
+        ) from None
     return hidden
 
 

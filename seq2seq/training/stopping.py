@@ -16,7 +16,10 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Interrupted(Exception):  # noqa: N818 - not an error
-    """The run was stopped by a signal, after it was saved. number: the number of the signal."""
+    """The exception for a run that a signal stopped. The run has been saved.
+
+    number: the number of the signal.
+    """
 
     def __init__(self, number: int) -> None:
         super().__init__(f"stopped by signal {number}; the run is saved, and --resume continues it")
@@ -27,8 +30,9 @@ class Interrupted(Exception):  # noqa: N818 - not an error
 def catch_signals() -> Iterator[list[int]]:
     """Yield a list that collects the numbers of SIGINT and SIGTERM signals as they arrive.
 
-    A second signal of the same kind acts at once, as without this function. In any thread but the
-    main thread, the list stays empty, because Python delivers signals to the main thread only.
+    A second signal of the same kind is not collected, but acts at once, as it would without this
+    function. Outside the main thread, the list stays empty, because Python delivers signals only to
+    the main thread.
     """
     if threading.current_thread() is not threading.main_thread():
         yield []

@@ -1,4 +1,4 @@
-"""The Python counterpart of `seq2seq train`, with data in memory and callbacks."""
+"""The function `train`, the counterpart of `seq2seq train` for Python programs."""
 
 from __future__ import annotations
 
@@ -46,17 +46,17 @@ def train(
     train, valid, test: data in memory, instead of the files in the configuration. Each is a list of
         pairs (source, target), a list of texts for a language model, or a `datasets.Dataset` or
         list of dictionaries with the configured columns. For a tagger, words and labels may be
-        lists of strings. For a generator, a vector may be a list of numbers. test is not used for
-        training; a warning says how many training pairs are also in test.
+        lists of strings. For a generator, a vector may be a list of numbers. The test set is not
+        used for training. A warning says how many training pairs are also in the test set.
     out: the run folder. The default for a configuration file is runs/<its folder>/<its name>.
     callbacks: the objects that receive each row of the log and may stop the run.
     resume: continue the run that the folder holds.
-    profile: write profile.txt into the run folder.
+    profile: measure the time of some updates and write profile.txt into the run folder.
     settings: changes to a configuration file, each as `section.key=value`.
 
-    The function works in any thread; if several threads train, they run one after another. In the
-    main thread, Ctrl-C saves the run and raises KeyboardInterrupt; SIGTERM saves the run and raises
-    SystemExit.
+    The function works in any thread. If several threads train, their runs follow one after another.
+    In the main thread, Ctrl-C saves the run and raises KeyboardInterrupt, and SIGTERM saves the run
+    and raises SystemExit.
 
     Raise UserError if the configuration or the data is wrong, or if the run cannot start or resume
     in the folder. Raise TypeError if an argument has a wrong type.
@@ -85,7 +85,7 @@ def _as_config(config: object, settings: Iterable[str], *, needs_files: bool) ->
     if isinstance(config, str | os.PathLike):
         return toml.load_config(Path(config), settings, needs_files=needs_files)
     if any(True for _ in settings):
-        raise TypeError("settings need a configuration file; change the configuration instead")
+        raise TypeError("settings need a configuration file; change the values in config instead")
     if isinstance(config, Config):
         return config
     if isinstance(config, Mapping):

@@ -72,8 +72,9 @@ class LossModule(nn.Module):
     ) -> tuple[Tensor, Tensor, HiddenState | None]:
         """Return the loss to minimise, the negative log-likelihood, and the next hidden state.
 
-        The loss [] includes label smoothing and is multiplied by `scale`. The negative
-        log-likelihood [] is in nats. The hidden state is the start of the next batch, or None.
+        The loss is a scalar that includes label smoothing and the factor `scale`. The negative
+        log-likelihood is a scalar in nats. The next batch starts from the hidden state, or from
+        zeros if the hidden state is None.
         """
         loss = cross_entropy(
             self.network,
@@ -124,14 +125,14 @@ class TrainStep:
         return self.network if self.ema is None else self.ema
 
     def update(self, batches: list[Batch], tokens: int, rate: float, number: int) -> UpdateResult:
-        """Do update number `number` with learning rate `rate`.
+        """Do update number `number` with the learning rate `rate`.
 
         batches: this rank's share of the batches.
         tokens: number of target tokens in the shares of all ranks. The loss is the mean over them.
 
         If the loss or the gradient is NaN or infinite, no weight changes. On a CPU, this method
-        then raises UserError. On a GPU, it does not wait for the result, and the error is raised by
-        `UpdateResult.require_finite`.
+        then raises UserError. On a GPU, this method does not wait for the result, and
+        `UpdateResult.require_finite` raises the error later.
         """
         source, target = self.codec.source, self.codec.target
         replacements = (None if self.codec.task.source == "condition" else source.unk, target.unk)
@@ -178,7 +179,7 @@ class TrainStep:
         return result
 
     def gather_hidden(self) -> HiddenState | None:
-        """Return the hidden state for the rows of all ranks, on the CPU; None if there is none.
+        """Return the hidden state for the rows of all ranks, on the CPU; None if there is no state.
 
         Every rank must call this method.
         """

@@ -1,4 +1,4 @@
-"""The training loop of all tasks. Stopping and resuming a run does not change its result."""
+"""The training loop of all tasks. A run that is stopped and resumed gives the same result."""
 
 from __future__ import annotations
 
@@ -76,7 +76,8 @@ class Trainer:
     def restore(self, threads: int) -> None:
         """Load the last checkpoint, if there is one, and open the metrics log.
 
-        threads: number of threads of each process. A resumed run uses its earlier number instead.
+        threads: number of threads of each process. A resumed run keeps the number that it started
+            with.
         """
         ranks = self.ranks
         if ranks.broadcast(ranks.is_first and self.checkpoints.load(self.state)):
@@ -97,7 +98,9 @@ class Trainer:
                 f" in each of {ranks.world_size} processes" if ranks.world_size > 1 else "",
             )
         if follows_clock(self.settings):
-            _log.info("the learning rate follows the clock, so no two runs are bit-identical")
+            _log.info(
+                "the learning rate depends on the elapsed time, so no two runs are bit-identical"
+            )
         counters = self.state.counters
         counters.ranks, counters.plan_name = ranks.world_size, self.planner.plan_name
         path = self.context.run.metrics if ranks.is_first else None
@@ -118,7 +121,7 @@ class Trainer:
         if counters.ranks != self.ranks.world_size:
             _log.info(
                 "resumed with %d processes instead of %d; the run continues at the same position, "
-                "but its results will not be bit-identical",
+                "but its results will differ slightly from those of an uninterrupted run",
                 self.ranks.world_size,
                 counters.ranks,
             )
@@ -173,11 +176,11 @@ class Trainer:
             self.metrics.close()
 
     def end_reason(self) -> str:
-        """Return the limit or callback that ends the run now, as text; "" if none does."""
+        """Return the limit or callback that ends the run now, or "" if the run continues."""
         return self.callbacks.stopped_by or stop_reason(self.settings, self.state.counters)
 
     def upcoming_work(self, epoch: EpochBatches) -> Iterator[_Work]:
-        """Yield the work of each update that is left in the epoch.
+        """Yield the batches of each update that is left in the epoch.
 
         On a GPU, a thread prepares the next batches during an update. On a CPU, such a thread would
         take a core from the update, which made small updates 25 % slower.
@@ -195,7 +198,10 @@ class Trainer:
         return map(collate, groups)
 
     def update(self, upcoming: Iterator[_Work], batches: int) -> None:
-        """Do one update and count it. batches: number of batches in the epoch."""
+        """Do one update and count it.
+
+        batches: number of batches in the epoch.
+        """
         counters, settings = self.state.counters, self.settings
         start = time.monotonic()
         with record_function("data"):
@@ -219,8 +225,8 @@ class Trainer:
     def synchronize(self, caught: list[int]) -> int:
         """Sum the results of the updates since the last call over all ranks.
 
-        Return the number of the signal that stops the run, which any rank may have received; 0 if
-        there is none. Raise UserError if a loss or gradient is NaN or infinite.
+        Return the number of a signal that any rank has received and that stops the run, or 0 if
+        there is no signal. Raise UserError if a loss or gradient is NaN or infinite.
         """
         counters, ranks = self.state.counters, self.ranks
         start = time.monotonic()
@@ -236,7 +242,7 @@ class Trainer:
         return next((n for n, count in zip(SIGNALS, signals, strict=True) if count), 0)
 
     def validate(self, display: ProgressDisplay) -> None:
-        """Validate the current weights, and tell the plateau schedule and the callbacks."""
+        """Validate the weights, and pass the result to the plateau schedule and the callbacks."""
         counters = self.state.counters
         self.step.require_finite(counters.update)
         row = self.selection.validate(self.step.validated_network, counters, self.metrics, display)

@@ -1,4 +1,4 @@
-"""Validate a model during training, with the same translator that users run."""
+"""Validate a model during training, with the same `Translator` and `Labeller` that users run."""
 
 from __future__ import annotations
 
@@ -38,7 +38,10 @@ class ValidationResult:
     accuracy: float | None = None
 
     def score(self, metric: str) -> float:
-        """Return the score by a metric ("bleu", "accuracy" or "loss"). Higher is better."""
+        """Return the score for a metric ("bleu", "accuracy" or "loss"). Higher is better.
+
+        The score for "loss" is the negative loss.
+        """
         score = {"bleu": self.bleu, "accuracy": self.accuracy, "loss": -self.loss}[metric]
         assert score is not None
         return score
@@ -49,8 +52,8 @@ def validate(
 ) -> ValidationResult:
     """Compute the loss over all examples and, if `validation.metric` needs it, BLEU or accuracy.
 
-    BLEU compares the translations with the raw target texts. The ranks share the work, and every
-    rank gets the same result.
+    For BLEU, the translations are compared with the raw target texts. The ranks share the work, and
+    every rank gets the same result.
     """
     settings = model.config.validation
     model.network.eval()

@@ -100,7 +100,9 @@ def test_load_gives_the_object_that_fits(runs, name):
     assert type(seq2seq.load(model, device="cpu", batch_size=2)) is kind
     assert use(seq2seq.load(str(model), device="cpu")) == use(kind.load(model, device="cpu"))
     for other in {getattr(seq2seq, one) for one in KINDS.values()} - {kind}:
-        with pytest.raises(seq2seq.UserError, match=r"is a model of task .*: it is for seq2seq"):
+        with pytest.raises(
+            seq2seq.UserError, match=r"is a model of task .*: use this model with seq2seq"
+        ):
             other.load(model)
 
 
@@ -372,7 +374,7 @@ def test_a_bar_in_a_notebook(tmp_path, monkeypatch, capsys):
         ({"train": "train.txt"}, TypeError, r"train must be a list of pairs .*data\.train"),
         ({"train": 3}, TypeError, r"train must be a list of pairs \(source, target\)"),
         ({"train": {"train": []}}, TypeError, "train must be .* dict; pass one of its splits"),
-        ({"train": []}, seq2seq.UserError, "train: no examples; a split needs at least one"),
+        ({"train": []}, seq2seq.UserError, "train: there are no examples; add at least one"),
         ({"train": ["a text"]}, seq2seq.UserError, "train, row 1: 'a text' is not a pair"),
         ({"train": [("a", "b"), ("a",)]}, seq2seq.UserError, "train, row 2: .* is not a pair"),
         ({"train": [("a", None)]}, seq2seq.UserError, "train, row 1: column 'fr' is null, not"),
@@ -472,7 +474,7 @@ def test_mistakes_in_use(runs):
         (lambda: language.generate("a", one), TypeError, "but is GreedyOptions"),
         (lambda: language.generate("a", many, seed=2), TypeError, "cannot be combined"),
         (lambda: language.generate(top_p=2), seq2seq.UserError, "top-p must be .*, but is 2"),
-        (lambda: language.perplexity([]), seq2seq.UserError, "the text: no text"),
+        (lambda: language.perplexity([]), seq2seq.UserError, "the text: no tokens"),
         (lambda: language.perplexity([1]), TypeError, "number 1 of lines must be a string"),
         (lambda: generator.generate("cats"), seq2seq.UserError, "unknown label 'cats'; did you me"),
         (lambda: generator.generate("cat", number=0), seq2seq.UserError, "n-best must be at lea"),

@@ -441,7 +441,7 @@ def test_what_was_translated_before_an_interruption_is_kept(shell, model, tmp_pa
     monkeypatch.setattr(line_io, "read_windows", interrupted)
     said = shell("translate", model, "-o", out, *_QUICK, stdin=b"the red cat runs\nthe dog eats\n")
     assert said.code
-    assert f"{out}.part holds the lines written so far" in said.err
+    assert f"the lines written so far are in {out}.part" in said.err
     assert [path.name for path in tmp_path.iterdir()] == ["out.part"]
     assert (tmp_path / "out.part").read_bytes().count(b"\n") == 2
 
@@ -484,13 +484,13 @@ def test_a_text_is_written(shell, speaking, toy):
     ("arguments", "said"),
     [
         (["translate"], "is a model of task 'language-model', not 'translation' or "
-                        "'aligned': it is for seq2seq perplexity, seq2seq generate and seq2seq "
-                        "evaluate"),
+                        "'aligned': use this model with seq2seq perplexity, seq2seq "
+                        "generate and seq2seq evaluate"),
         (["generate", "--prompt", " "], "the prompt is empty"),
         (["generate", "--top-p", "0"], "top-p must be above 0 and at most 1"),
         (["generate", "--length", "0", "--temperature", "0"], "maximum length 0 is below"),
-        (["perplexity"], "stdin: no text"),
-        (["evaluate", "-o", "x"], "is scored by perplexity alone, so there is nothing to write"),
+        (["perplexity"], "stdin: no tokens"),
+        (["evaluate", "-o", "x"], "is scored by perplexity, which gives no text and no plot"),
         (["evaluate", "--plot", "x.png"], "--plot x.png: "),
         (["evaluate", "--beam", "3"], "is scored without a search"),
         (["generate", "--number", "3"], "--number: "),
@@ -585,12 +585,12 @@ def test_a_row_that_cannot_be_written_costs_no_score(shell, scored):
     [
         (["--plot", "x.jpg"], "x.jpg: a picture must end in .png, .svg or .pdf, not in 'jpg'"),
         (["-o", "nowhere/out"], "the folder nowhere does not exist"),
-        (["-o", "out.gz"], "out.gz: the output cannot be compressed"),
+        (["-o", "out.gz"], "out.gz: the output is not compressed"),
         (["--top-k", "3"], "temperature, top-k, top-p and seed only work with sampling (--sample)"),
         (["--utility", "bleu"], "the utility only works with minimum Bayes risk (--mbr)"),
         (
             ["--split", "valid", "x.en", "x.fr"],
-            "--split valid and x.en exclude each other; leave out one",
+            "--split valid does not work with a SOURCE file; leave out one of them",
         ),
     ],
 )
@@ -716,7 +716,7 @@ def test_the_pieces_of_a_model_folder_are_those_that_it_is_fed(shell, models, tm
     )
     said = shell("tokenizer", "encode", where, "--lowercase", stdin=b"a\n")
     assert said.code == 2
-    assert "already sets whether its text is lower-cased" in said.err
+    assert "already sets whether text is converted to lower case" in said.err
 
 
 def test_the_names_of_the_package(trained, toy):

@@ -56,7 +56,7 @@ def test_tag(shell, models, tmp_path):
     assert shell("tag", models["tag"], packed, *_QUICK).out == found
     said = shell("tag", models["tag"], packed, "--probabilities", *_QUICK)
     assert said.code == 2
-    assert "CoNLL-U cannot hold probabilities" in said.err
+    assert "CoNLL-U has no column for probabilities" in said.err
     words = [line.split("\t") for line in found.split("\n") if line[:1].isdigit()]
     assert [word[3] in "ABC" for word in words] == [False, True, True, True]
 
@@ -75,10 +75,14 @@ def test_generate_what_is_given(shell, models):
 @pytest.mark.parametrize(
     ("model", "arguments", "said"),
     [
-        ("write", ["generate"], "generates text for a label or a vector; pass one with --given"),
+        (
+            "write",
+            ["generate"],
+            "generates text for a label or a vector; name the label or vector with --given",
+        ),
         ("write", ["generate", "--given", "D"], "unknown label 'D'; the labels are: A, B, C"),
         ("colour", ["generate", "--given", "#12"], "'#12' is not a vector of size 3"),
-        ("tag", ["classify"], "is a model of task 'tagging', not 'classification': it is for"),
+        ("tag", ["classify"], "is a model of task 'tagging', not 'classification': use this"),
         ("tag", ["classify"], "it is for seq2seq tag and seq2seq evaluate"),
         ("classify", ["tag"], "it is for seq2seq classify and seq2seq evaluate"),
         ("classify", ["translate"], "it is for seq2seq classify and"),
@@ -100,7 +104,7 @@ def test_broken_conllu_is_named(shell, models, tmp_path):
     path.write_text("# c\n1\tthe\n")
     found = shell("tag", models["tag"], path, *_QUICK)
     assert found.code == 2
-    assert f"{path}:2: 2 columns; CoNLL-U needs 10" in found.err
+    assert f"{path}:2: the line has 2 columns, but CoNLL-U needs 10" in found.err
 
 
 def test_evaluate(shell, models, tmp_path):
@@ -118,7 +122,7 @@ def test_evaluate(shell, models, tmp_path):
     assert picture.stat().st_size > 5000
     assert len(out.read_text().split()) == 2
     refused = shell("evaluate", models["tag"], texts, labels, *_QUICK)
-    assert "texts, row 1: has 1 labels, but the text needs 2" in refused.err
+    assert "texts, row 1: the text needs 2 labels, but has 1" in refused.err
     labels.write_text("the\ndog\n")
     texts.write_text("A\nB\n")
     scored = shell("evaluate", models["write"], texts, labels, "--json", *_QUICK)
@@ -127,7 +131,7 @@ def test_evaluate(shell, models, tmp_path):
         "perplexity, sources shuffled",
     ]
     assert (
-        "is scored by perplexity alone"
+        "is scored by perplexity, which gives no text and no plot"
         in shell("evaluate", models["write"], texts, labels, "--plot", picture, *_QUICK).err
     )
 

@@ -340,10 +340,10 @@ def test_an_aligned_model_searches_with_its_own_kind_alone(learned):
     config = aligned.config.model_copy(update={"task": ALIGNED})
     aligned = replace(aligned, config=config)
     for models in ([learned, aligned], [aligned, learned]):
-        with pytest.raises(UserError, match="cannot form an ensemble with models of other tasks"):
+        with pytest.raises(UserError, match="cannot form an ensemble with a model of another task"):
             Translator.from_models(models)
     for options in ({"min_length": 2}, {"max_length": 9}):
-        with pytest.raises(UserError, match="remove the minimum and maximum length"):
+        with pytest.raises(UserError, match="leave out the minimum and maximum length"):
             Translator.from_models([aligned]).translate(["the cat"], **options)
 
 

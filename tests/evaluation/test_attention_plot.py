@@ -79,7 +79,7 @@ LONG = ["x"] * (MAX_PIECES + 1)
         ),
         ([row(1, ["a"], ["b"]), row(2, ["a"], ["x"] * 500)], 2, ":2: line 2 has 1 source and 500"),
         ([{"line": 1, "source": [], "target": [], "weights": []}], 1, "line 1 is blank"),
-        ([{"line": 1, "text": "a", "score": 1}], 1, ":1: not an alignment: it needs source and"),
+        ([{"line": 1, "text": "a", "score": 1}], 1, ":1: not an alignment: a line needs source"),
         ([{**row(1, ["a"], ["b"]), "weights": [[1, 2]]}], 1, ":1: not an alignment"),
         ([{**row(1, ["a"], ["b"]), "weights": [["x"]]}], 1, ":1: not an alignment"),
         ([{**row(1, ["a"], ["b"]), "weights": [[10**30]]}], 1, ":1: not an alignment"),
@@ -109,7 +109,7 @@ def test_hard_alignments_are_no_picture(tmp_path):
 def test_too_deep_to_be_read(tmp_path):
     path = tmp_path / "deep.jsonl"
     path.write_text("[" * 100_000 + "\n")
-    with pytest.raises(UserError, match=":1: not JSON"):
+    with pytest.raises(UserError, match=":1: invalid JSON"):
         plot_attention(path, 1, tmp_path / "a.png")
 
 

@@ -47,13 +47,13 @@ def test_a_variant_is_the_mean_of_its_seeds_each_by_its_last_row():
 
 
 def test_what_is_not_there_is_said():
-    with pytest.raises(UserError, match="on tes, greedy: the rows have BLEU on test, greedy"):
+    with pytest.raises(UserError, match="on tes, greedy: these variants have BLEU on test, greedy"):
         select_variants([row(split="test")], cost="minutes", **WANTED | {"split": "tes"})
-    with pytest.raises(UserError, match="has chrF on val, greedy: the rows have BLEU on val"):
+    with pytest.raises(UserError, match="has chrF on val, greedy: these variants have BLEU on val"):
         select_variants([row()], cost="minutes", **WANTED | {"metric": "chrF"})
     with pytest.raises(UserError, match="no variant name begins with this prefix"):
         select_variants([row()], cost="minutes", **WANTED | {"prefix": "other-"})
-    with pytest.raises(UserError, match="study-base: a row has no training_minutes"):
+    with pytest.raises(UserError, match="study-base: the training time is unknown"):
         select_variants([row(minutes=None)], cost="minutes", **WANTED)
 
 

@@ -119,9 +119,9 @@ def test_nothing_is_glued_to_a_line_that_was_cut_short(tmp_path):
     append_row(path, row(), require_clean=None)
     whole = path.read_bytes()
     path.write_bytes(whole + whole[:50])
-    with pytest.raises(UserError, match=r"results\.jsonl:2: .*cut short"):
+    with pytest.raises(UserError, match=r"results\.jsonl:2: .*interrupted"):
         append_row(path, row(), require_clean=None)
-    with pytest.raises(UserError, match=r"results\.jsonl:2: .*cut short"):
+    with pytest.raises(UserError, match=r"results\.jsonl:2: .*interrupted"):
         read_rows(path)
     assert path.read_bytes() == whole + whole[:50]
 
@@ -129,9 +129,9 @@ def test_nothing_is_glued_to_a_line_that_was_cut_short(tmp_path):
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
-        (lambda one: "{", "not JSON"),
+        (lambda one: "{", "invalid JSON"),
         (lambda one: "3", "not a JSON object"),
-        (lambda one: json.dumps({**one, "seed": "x"}), "wrong type of 'seed'"),
+        (lambda one: json.dumps({**one, "seed": "x"}), "a 'seed' of the wrong type"),
         (lambda one: json.dumps({k: v for k, v in one.items() if k != "split"}), "no 'split'"),
         (lambda one: json.dumps({**one, "metrics": [{"name": "BLEU"}]}), "metric needs"),
         (
@@ -197,7 +197,7 @@ def test_a_dirty_tree_is_refused(tree, spoil):
 
 def test_a_folder_outside_git_cannot_be_clean(tmp_path, monkeypatch):
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
-    with pytest.raises(UserError, match="git cannot read the state"):
+    with pytest.raises(UserError, match="git cannot read the repository"):
         append_row(tmp_path / "results.jsonl", row(), require_clean=tmp_path)
 
 

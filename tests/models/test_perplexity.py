@@ -49,5 +49,5 @@ def test_it_is_that_of_one_step_after_the_other(model, toy, monkeypatch, window,
 
 
 def test_no_text(model):
-    with pytest.raises(UserError, match="book: no text"):
+    with pytest.raises(UserError, match="book: no tokens"):
         perplexity_of_lines(model, [], CPU, FP32, "book")

@@ -109,8 +109,13 @@ def test_sampled_pieces_spell_the_same_text(task: Task) -> None:
 @pytest.mark.parametrize(
     ("task", "text", "labels", "said"),
     [
-        (TAGGING, "the red cat", "x y", "'x y' is not 3 labels, as needed for 'the red cat'"),
-        (CLASSIFICATION, "the red cat", "x y", "'x y' is not 1 label, as"),
+        (TAGGING, "the red cat", "x y", "expected 3 labels for 'the red cat', but found 'x y'"),
+        (
+            CLASSIFICATION,
+            "the red cat",
+            "x y",
+            "expected 1 label for 'the red cat', but found 'x y'",
+        ),
     ],
 )
 def test_as_many_labels_as_are_wanted(task: Task, text: str, labels: str, said: str) -> None:
@@ -122,9 +127,9 @@ def test_as_many_labels_as_are_wanted(task: Task, text: str, labels: str, said: 
 def test_what_is_written_for_has_one_label() -> None:
     one = train_tokenizer(["a b"], TokenizerConfig(kind="char", vocabulary=20))
     made = Codec(one, one, GENERATION, LabelSet(["very", "happy"]))
-    with pytest.raises(UserError, match="'very happy' is not 1 label"):
+    with pytest.raises(UserError, match="expected 1 label, but found 'very happy'"):
         made.encode([Example("very happy", "a")])
-    with pytest.raises(UserError, match="'very happy' is not 1 label"):
+    with pytest.raises(UserError, match="expected 1 label, but found 'very happy'"):
         made.source_ids(["very happy"])
     vectors = Codec(one, one, GENERATION, VectorFormat(2))
     assert vectors.encode([Example("0 1", "a")])["source"] == [[0, 1_000_000]]

@@ -39,7 +39,7 @@ def test_sentences_and_their_columns():
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("1\ta\tb", "x:1: 3 columns; CoNLL-U needs 10"),
+        ("1\ta\tb", "x:1: the line has 3 columns, but CoNLL-U needs 10"),
         ("# c\n2\ta" + "\t_" * 8, "x:2: the word has id '2', but the next id must be 1"),
         (
             "1\ta" + "\t_" * 8 + "\none\tb" + "\t_" * 8,

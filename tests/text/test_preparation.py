@@ -441,4 +441,4 @@ def test_a_hub_dataset_need_not_have_a_test_set(
     none: dict[str, Any] = dict.fromkeys(("train", "valid", "test"))
     made = prepare_data(settings(corpus, data={"hub": str(hub), **none}), tmp_path / "data")
     assert len(made.train)
-    assert "no test set is used" in caplog.text
+    assert "the training data cannot be compared with a test set" in caplog.text

@@ -212,7 +212,7 @@ def test_characters_and_words_may_be_fewer(kind: str) -> None:
 @pytest.mark.parametrize("lines", [[], [""], ["", "  "], ["\t", "▁", "\u3000\u200b"]], ids=ascii)
 def test_no_text(kind: str, lines: list[str]) -> None:
     said = complaint(lines, kind=kind)
-    assert said == "corpus.txt is empty: there is nothing to learn a vocabulary from"
+    assert said == "corpus.txt is empty; give at least one line to learn a vocabulary"
 
 
 @KIND

@@ -145,7 +145,7 @@ def test_minutes_alone_on_a_cosine_and_resumed(toy, tmp_path, caplog):
         return config.model_copy(update={"training": training})
 
     train_model(config(0.02), run)
-    assert "the learning rate follows the clock" in caplog.text
+    assert "the learning rate depends on the elapsed time" in caplog.text
     rates = [row["learning_rate"] for row in rows(run)]
     assert rates == sorted(rates, reverse=True)
     assert rates[0] == pytest.approx(0.004, rel=0.3)

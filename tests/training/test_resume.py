@@ -261,7 +261,7 @@ def test_other_data_under_a_begun_run_is_refused(toy, tmp_path, monkeypatch):
 def test_one_process_alone_trains_in_a_run(toy, tmp_path, no_picture):
     run, config = tmp_path / "run", toy.config("training.updates=1", "training.epochs=1")
     with lock_folder(run):
-        with pytest.raises(UserError, match="another process is training here"):
+        with pytest.raises(UserError, match="another process is training in this folder"):
             train_model(config, run)
         assert run.is_dir()  # the folder is the one's that is in it
     assert not run.exists()  # nothing came of it
