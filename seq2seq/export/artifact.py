@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,9 +19,12 @@ from typing import Any
 from seq2seq.config import toml
 from seq2seq.config.schema import Config
 from seq2seq.errors import UserError
+from seq2seq.export.sessions import has_fast_int8
 from seq2seq.tasks import Task
 from seq2seq.text.codec import Codec
 from seq2seq.text.labels import LabelSet
+
+_log = logging.getLogger(__name__)
 
 EXPORT_FORMAT = 1
 MANIFEST_NAME = "export.json"
@@ -88,7 +92,13 @@ def open_exports(
         raise UserError(
             f"{folders[0]} is an export, whose precision is fixed: leave out the precision"
         )
-    return [load_export(Path(folder), tasks) for folder in folders]
+    exports = [load_export(Path(folder), tasks) for folder in folders]
+    if any(export.precision == "int8" for export in exports) and not has_fast_int8():
+        _log.warning(
+            "this processor multiplies 8-bit integers slowly: an export with --precision fp32 may "
+            "be faster"
+        )
+    return exports
 
 
 def load_export_config(folder: Path) -> Config:
