@@ -12,7 +12,7 @@ import numpy as np
 
 from seq2seq.export.array_log_probabilities import ArrayLogProbabilities
 
-_STEPS = 2.0**40  # of a probability: sums of them are whole numbers, exact in float64
+_STEPS = np.float32(2**24)  # of a probability: float32 counts so far exactly
 
 
 def normalize_allowed(logits: np.ndarray, mask: np.ndarray) -> np.ndarray:
@@ -25,8 +25,11 @@ def normalize_allowed(logits: np.ndarray, mask: np.ndarray) -> np.ndarray:
     B, n = mask.shape
     masked = (logits.reshape(B, -1, n) + mask[:, None]).reshape(-1, n)
     largest = masked.max(axis=1, keepdims=True)
-    shares = np.exp(masked - largest).astype(np.float64)
-    total = np.rint(shares * _STEPS).sum(axis=1, keepdims=True) / _STEPS
+    shares = masked - largest
+    np.exp(shares, out=shares)
+    shares *= _STEPS
+    np.rint(shares, out=shares)
+    total = shares.sum(axis=1, keepdims=True, dtype=np.float64) / float(_STEPS)
     result: np.ndarray = masked - (largest + np.log(total)).astype(np.float32)
     return result
 

@@ -51,7 +51,7 @@ class Session:
 
 
 def has_fast_int8() -> bool:
-    """Return whether the processor multiplies 8-bit integers fast. True where Linux does not say."""
+    """Return whether the processor multiplies 8-bit integers fast, or True if this is unknown."""
     fast = {"x86_64": "avx2", "aarch64": "asimddp"}.get(platform.machine())
     try:
         features = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
