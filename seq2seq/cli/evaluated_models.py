@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 def open_models(
     model: str, *, device: str, precision: str, batch_size: int
 ) -> tuple[Config, Callable[..., EvaluationResult], Callable[..., None]]:
-    """Open models on PyTorch: their configuration, what scores them, and what records a result."""
+    """Open models on PyTorch. Return their configuration, a function that scores them, and a
+    function that records the result."""
     from seq2seq import runtime
     from seq2seq.evaluation.evaluate import evaluate_models
     from seq2seq.models.folder import load_model
@@ -42,8 +43,10 @@ def open_models(
 def open_export(
     model: str, **machine: Any
 ) -> tuple[Config, Callable[..., EvaluationResult], Callable[..., None]]:
-    """Open an export, as `open_models` opens models. Its results are not recorded: it does not say
-    which run made it."""
+    """Open an export, as `open_models` opens models.
+
+    Its results are not recorded, because an export does not name its run.
+    """
     from seq2seq.decoding.load import load, load_any_config
     from seq2seq.evaluation.evaluate import evaluate_export
 

@@ -1,4 +1,4 @@
-"""How many processes translate, and how they are started."""
+"""The number of processes that translate, and their start."""
 
 from __future__ import annotations
 

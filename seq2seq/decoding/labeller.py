@@ -40,11 +40,11 @@ class Labelling:
 
 
 class LabelScorer(Protocol):
-    """What computes the log-probabilities of labels: a network in PyTorch or an export."""
+    """A model that computes the log-probabilities of labels, in PyTorch or as an export."""
 
     def log_probabilities(self, texts: Sequence[Sequence[int]]) -> list[np.ndarray]:
-        """texts: the ids of each, as the codec gives them → [1, labels] of a classifier, [W,
-        labels] of a tagger, float32."""
+        """Return log-probabilities float32: [1, labels] for each text of a classifier, or [W,
+        labels] of a tagger. texts: the ids of each text, from the codec."""
         ...
 
 

@@ -74,10 +74,10 @@ class WorkerPool:
 
 @dataclass
 class _Work:
-    """What the threads share: the windows that are left, and the results that are done.
+    """The state that the threads share: the remaining windows, and the finished results.
 
-    room: a place for each window that may be under way. done: the results, or an error, by the
-    number of the window.
+    room: limits the number of windows in progress. done: the results of each finished window, or
+    its error, by the number of the window.
     """
 
     windows: Iterator[Sequence[str]]
@@ -119,7 +119,7 @@ class _Work:
         self.room.release()  # for a thread that waits, which then sees the end
 
     def put(self, number: int, results: list[LineResult] | BaseException) -> None:
-        """Hand over what became of a window."""
+        """Store the results or the error of a window."""
         with self._changed:
             self.done[number] = results
             self._changed.notify_all()
@@ -141,7 +141,7 @@ class _Work:
             self.room.release()
 
     def stop(self) -> None:
-        """Let the threads end after what they are doing."""
+        """Make the threads end after their current window."""
         self.stopped = True
         self.room.release()
 

@@ -62,7 +62,7 @@ class Export:
 
 
 def is_export(folder: str | Path) -> bool:
-    """Whether a folder is an exported model."""
+    """Return whether a folder is an exported model."""
     return (Path(folder) / MANIFEST_NAME).is_file()
 
 
@@ -118,7 +118,8 @@ def load_export(folder: Path, tasks: Sequence[Task] = ()) -> Export:
         wanted = " or ".join(repr(task.name) for task in tasks)
         commands = " and ".join(f"seq2seq {command}" for command in config.task.commands)
         raise UserError(
-            f"{folder} is a model of task {config.task.name!r}, not {wanted}: use {commands}"
+            f"{folder} is a model of task {config.task.name!r}, not {wanted}: use this model "
+            f"with {commands}"
         )
     for name in manifest["sha256"]:
         _check(folder, name, manifest)

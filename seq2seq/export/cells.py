@@ -64,7 +64,7 @@ class CellWeights:
 
     @property
     def parts(self) -> int:
-        """How many arrays the state has: h, and c of an LSTM."""
+        """The number of arrays in the state: h, and for an LSTM also c."""
         return 2 if self.kind == "LSTM" else 1
 
     @property
@@ -73,8 +73,10 @@ class CellWeights:
         return [len(piece) for piece in self.of_input]
 
     def step(self, graph: GraphBuilder, gates: Sequence[str], state: Sequence[str]) -> list[str]:
-        """gates: [N, W] of each piece, what the input contributes; state: parts [N, H] → the next
-        state."""
+        """Add one step of the cell and return the next state.
+
+        gates: the products of the input, [N, W] for each piece. state: parts [N, H].
+        """
         h = state[0]
         inner = [
             graph.product(h, weight, bias, bound=self.bound)
@@ -99,10 +101,10 @@ class CellWeights:
 def run_layer(
     graph: GraphBuilder, cells: Sequence[CellWeights], gates: Sequence[Sequence[str]], zeros: str
 ) -> list[str]:
-    """Run a layer over a whole text. cells: one, or a second that reads backwards.
+    """Run a layer over whole texts and return h of each cell, [S, B, H] in the order of the text.
 
-    gates: for each cell, [S, B, W] of each piece; zeros: the state before the first step, [B, H] →
-    h of each cell, [S, B, H] in the order of the text.
+    cells: one, or a second that reads backwards. gates: the products of the input, [S, B, W] for
+    each piece of each cell. zeros: the state before the first step, [B, H].
     """
     body = GraphBuilder(graph.precision, prefix=graph.op("Identity", zeros) + ".")
     before: list[str] = []

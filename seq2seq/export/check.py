@@ -26,11 +26,11 @@ _COUNTED = -15.0  # of less likely tokens, rounding moves the logarithm and noth
 
 @dataclass(frozen=True)
 class Difference:
-    """How far an export is from its model, over `tokens` predictions.
+    """The difference between an export and its model, over `tokens` predictions.
 
-    largest: of the log-probabilities of all tokens that are not very unlikely, in nats.
-    divergence: the mean Kullback-Leibler divergence per prediction, in nats. agreement: how often
-    both find the same token the most likely, from 0 to 1.
+    largest: the largest difference of a log-probability in nats, without very unlikely tokens.
+    divergence: the mean Kullback-Leibler divergence per prediction, in nats. agreement: the share
+    of predictions with the same most likely token, from 0 to 1.
     """
 
     largest: float
@@ -53,7 +53,7 @@ class Difference:
 
 
 def measure_ranges(model: Model, sources: Ids, targets: Ids) -> Ranges:
-    """Measure the ranges that no bound is known for, over these examples."""
+    """Measure the ranges without a known bound, over these examples."""
     ranges = Ranges()
     with ranges.watch(_unbounded(model.network)):
         reference_log_probabilities(model, sources, targets)
@@ -69,7 +69,7 @@ def _unbounded(network: Any) -> Iterator[Any]:
 
 
 def compare(model: Model, export: Export, sources: Ids, targets: Ids) -> Difference:
-    """Compare the predictions of both for these examples."""
+    """Compare the predictions of a model and its export for these examples."""
     expected = np.concatenate(reference_log_probabilities(model, sources, targets))
     if model.config.task.has_target_text:
         actual = _force(OnnxEngine([export]).over_whole_vocabulary(), model, sources, targets)

@@ -1,7 +1,7 @@
-"""How the source reaches the decoder, as ONNX nodes.
+"""The context of a decoder as ONNX nodes: a fixed context, the same position, or attention.
 
-Whatever reads the context c multiplies it by a weight. Those weights are multiplied at export into
-what c is made from, so that a step adds up finished products:
+A layer that reads the context c multiplies it by a weight W. The export multiplies W into the
+values that c is a mean of, so that a step only adds up finished products:
 
     W c = W Σ_s α_s (V m_s + b) = Σ_s α_s (W V) m_s + W b
 
@@ -21,7 +21,7 @@ from seq2seq.export.graph import GraphBuilder, TensorType, to_array
 
 @dataclass(frozen=True)
 class Encoded:
-    """The values of the graph `encode` that a context is prepared from.
+    """The outputs of an encoder from which a context is prepared, as values of the graph.
 
     states: [S · B, D], in order of time. bound: of |states|. summary: [B, C], within 1.
     lead: the shape (S, B) as a value of the graph. embedded: looks up the product of the source's
@@ -58,7 +58,7 @@ class Encoded:
 
 
 class ContextGraph:
-    """What all contexts share.
+    """The base class of all contexts.
 
     readers: the weight [W, C] of each layer that reads c. `constant` [F] is the share of c that is
     the same for every source and is added to biases.
@@ -73,24 +73,29 @@ class ContextGraph:
         self.constant = np.zeros(len(self.readers), np.float32)
 
     def prepare(self, graph: GraphBuilder, encoded: Encoded) -> dict[str, str]:
-        """Add to `encode` what the steps need of each source: a value for each of `memory`."""
+        """Add the arrays of `memory` to the graph `encode`, and return their values by name."""
         raise NotImplementedError
 
     def memory(self) -> list[TensorType]:
-        """What `prepare` gives and a step reads, a row per source."""
+        """The arrays that `prepare` computes and a step reads, with a row for each source."""
         raise NotImplementedError
 
     def read(
         self, graph: GraphBuilder, query: str | None, memory: dict[str, str]
     ) -> tuple[list[str], str | None]:
-        """Add to `step`: query [N, H] → the share of c of each reader [N, W], and weights [B, K, S]
-        or None."""
+        """Add the use of the context to the graph `step`.
+
+        query: [N, H]. Returns the product of c and each reader's weight, [N, W], and the attention
+        [B, K, S] or None.
+        """
         raise NotImplementedError
 
 
 class SharedContextGraph(ContextGraph):
-    """A c that needs no query: the fixed context, and that of the same position, of which a step is
-    given the share of its own position."""
+    """A context without a query: the fixed context, or the context of the same position.
+
+    by_position: a step receives the part of `share` that belongs to its position.
+    """
 
     def __init__(self, module: Any, readers: list[np.ndarray], *, by_position: bool) -> None:
         super().__init__(module, readers)
@@ -110,7 +115,7 @@ class SharedContextGraph(ContextGraph):
     def read(
         self, graph: GraphBuilder, query: str | None, memory: dict[str, str]
     ) -> tuple[list[str], str | None]:
-        """The shares [B, 1, W]: `spread` adds them to rows."""
+        """Return the products [B, 1, W], which belong to all rows of a source."""
         x = graph.op("Unsqueeze", memory["share"], graph.ids(1))
         return graph.split(x, self.widths), None
 
@@ -181,7 +186,7 @@ class AttentionGraph(ContextGraph):
         return graph.op("Transpose", graph.reshape(x, 0, 0, self.heads, -1), perm=perm)
 
     def _keys(self, graph: GraphBuilder, encoded: Encoded) -> str:
-        """[S, B, A]; scaled so that the query need not be."""
+        """Return the keys [S, B, A], scaled so that the query needs no scaling."""
         if self.kind == "dot":
             return encoded.restore(graph, encoded.states, self._key_size())
         weight, bias = to_array(self.module.key.weight), None

@@ -1,4 +1,4 @@
-"""One step of the decoder as ONNX nodes, with everything folded that does not depend on the step.
+"""One step of the decoder as ONNX nodes. Products that do not depend on the step are precomputed.
 
 Letters: B sources, K rows of each, N = B · K rows, E embedding, H hidden units, V vocabulary.
 """
@@ -83,7 +83,7 @@ class DecoderGraph:
         )
 
     def start(self, graph: GraphBuilder, summary: str) -> list[str]:
-        """summary [B, C] → the state before the first step: tanh(W · summary + b) of each part."""
+        """Return the state before the first step: tanh(W · summary + b). summary: [B, C]."""
         bridge = self.decoder.bridge
         x = graph.product(summary, to_array(bridge.weight), to_array(bridge.bias), bound=1.0)
         return graph.split(graph.op("Tanh", x), [self.decoder.hidden] * len(self.states))
@@ -91,8 +91,11 @@ class DecoderGraph:
     def step(
         self, graph: GraphBuilder, tables: Tables, tokens: str, memory: dict[str, str]
     ) -> tuple[str, list[str], str | None]:
-        """tokens [N] int64, memory: see `ContextGraph.memory` → the readout [N, E] or, without a
-        source, [N, H]; the next state; the attention [B, K, S] or None."""
+        """Add one step, without the output layer.
+
+        tokens: [N] int64. memory: the values of `ContextGraph.memory` by name. Returns the readout
+        [N, E] (without a source: [N, H]), the next state, and the attention [B, K, S] or None.
+        """
         decoder, vectors = self.decoder, to_array(self.decoder.embedding.weight)
         constants = self._constants()
         before = [
@@ -130,14 +133,14 @@ class DecoderGraph:
         return self._readout(graph, tables, tokens, x, shares, constants), after, weights
 
     def _constants(self) -> list[np.ndarray]:
-        """The share of c that is the same for every source, of each reader."""
+        """The part of each reader's product that is the same for every source."""
         if self.context is None:
             return []
         return np.split(self.context.constant, np.cumsum(self.context.widths)[:-1])
 
     def _spread(self, graph: GraphBuilder, x: str, share: str) -> str:
-        """Add to x [N, W] a share of c, which is [N, W], or [B, 1, W] where it belongs to all rows
-        of a source."""
+        """Add the product of a context to x [N, W]. share: [N, W], or [B, 1, W] if all rows of a
+        source have the same context."""
         if not isinstance(self.context, SharedContextGraph):
             return graph.op("Add", x, share)
         batch, width = (graph.op("Shape", share, start=at, end=at + 1) for at in (0, 2))
@@ -154,7 +157,7 @@ class DecoderGraph:
         shares: list[str],
         constants: list[np.ndarray],
     ) -> str:
-        """tanh(W [h ; y ; c] + b)."""
+        """Return the readout tanh(W [h ; y ; c] + b), or h for a language model."""
         if self.context is None:
             return hidden
         weight, bias = (
@@ -172,13 +175,13 @@ class DecoderGraph:
         return self.bounds[-1] if self.context is None else 1.0
 
     def log_probabilities(self, graph: GraphBuilder, readout: str) -> str:
-        """readout [N, E] → log p [N, V]."""
+        """Add the output layer: readout [N, E] → log-probabilities [N, V]."""
         weight, bias = to_array(self.decoder.output.weight), to_array(self.decoder.output.bias)
         logits = graph.product(readout, weight, bias, bound=self._output_bound)
         return graph.op("LogSoftmax", logits, axis=-1)
 
     def candidate_logits(self, graph: GraphBuilder, readout: str) -> str:
-        """readout [N, E] → logits [N, n] of the candidates, by the outputs of `candidates`."""
+        """Add the output layer of the candidates: readout [N, E] → logits [N, n]."""
         if graph.precision == "fp32":
             return graph.op("Gemm", readout, "candidate.weight", "candidate.bias")
         parts = [value.name for value in self.candidate_types("int8")]
@@ -186,7 +189,7 @@ class DecoderGraph:
         return graph.integer_product(graph.quantize(readout, bound), parts, bound / STEPS)
 
     def candidate_types(self, precision: GraphPrecision) -> list[TensorType]:
-        """What the graph `candidates` gives and a step reads: columns of the output layer."""
+        """The columns of the output layer: outputs of `candidates` and inputs of a step."""
         E = self.decoder.output.in_features
         if precision == "fp32":
             return [

@@ -38,11 +38,11 @@ class EmbeddedSource:
 
     @property
     def bound(self) -> float:
-        """What no number of an embedding exceeds."""
+        """The largest absolute number in the scaled embeddings."""
         return float(np.abs(self.vectors).max()) * self.scale
 
     def __call__(self, weight: np.ndarray, bias: np.ndarray | None = None) -> str:
-        """weight [W, E], bias [W] → W x + b, [S, B, W]."""
+        """Return W x + b for each embedding x, [S, B, W]. weight: [W, E]. bias: [W]."""
         table = self.tables.add(self.vectors, weight * np.float32(self.scale), bias)
         return self.graph.op("Gather", table, self.tokens)
 
@@ -92,7 +92,7 @@ def run_stack(
 def encode_text(
     graph: GraphBuilder, tables: Tables, encoder: Any, tokens: str, ranges: Ranges
 ) -> Encoded:
-    """tokens: [B, S] int64, EOS last → what the contexts are prepared from."""
+    """Run the encoder over texts of one length. tokens: [B, S] int64, each ended by EOS."""
     tokens = graph.op("Transpose", tokens, perm=[1, 0])
     lead = graph.op("Shape", tokens)
     vectors = to_array(encoder.embedding.weight)
@@ -106,7 +106,7 @@ def encode_text(
 
 
 def _pool(graph: GraphBuilder, pooling: Any, encoded: Encoded, size: int) -> str:
-    """The summary [B, C]: tanh(norm(W · pooled + b))."""
+    """Return the summary [B, C]: tanh(norm(W · pooled + b)). size: D."""
     weight, bias = to_array(pooling.project.weight), to_array(pooling.project.bias)
     states = graph.op("Transpose", encoded.restore(graph, encoded.states, size), perm=[1, 0, 2])
     match pooling.kind:
@@ -127,7 +127,7 @@ def _pool(graph: GraphBuilder, pooling: Any, encoded: Encoded, size: int) -> str
 
 
 def _pooling_weights(graph: GraphBuilder, pooling: Any, encoded: Encoded) -> str:
-    """[B, heads, S]; all equal for the mean."""
+    """Return the weight of each position, [B, heads, S]; equal weights for the mean."""
     if pooling.kind == "mean":
         length = graph.op("Slice", encoded.lead, graph.ids(0), graph.ids(1))
         batch = graph.op("Slice", encoded.lead, graph.ids(1), graph.ids(2))
@@ -150,7 +150,7 @@ def _average(
     size: int,
     projection: tuple[np.ndarray, np.ndarray],
 ) -> str:
-    """W · pooled + b, where each head's means of states and embeddings stand side by side."""
+    """Return W · pooled + b, where `pooled` concatenates the means of all heads. size: D."""
     weight, bias = projection
     mean = graph.op("MatMul", weights, states)  # [B, heads, D]
     if encoded.embedded is None:

@@ -1,4 +1,4 @@
-"""One exported model in ONNX Runtime: starts a state, and extends it by a token per row.
+"""One exported model in ONNX Runtime. It creates states and extends them by a token per row.
 
 Letters: B sources, N rows, S source length, V vocabulary, n candidates.
 """
@@ -86,7 +86,7 @@ class ExportedModel:
         self._masked = "mask" in self._step.inputs
 
     def start(self, sources: Sequence[np.ndarray]) -> MemberState:
-        """The state before the first token, one row a source."""
+        """Return the state before the first token, with one row for each source."""
         if self._encode is None:
             rows = [
                 np.zeros((len(sources), self._step.shape(name)[1]), np.float32)
@@ -101,7 +101,7 @@ class ExportedModel:
         return self._merge(parts, np.argsort(np.concatenate(groups)), int(lengths.max()) + 1)
 
     def _encode_alike(self, sources: Sequence[np.ndarray]) -> MemberState:
-        """Sources of one length."""
+        """Encode sources of one length."""
         assert self._encode is not None
         tokens = np.full((len(sources), len(sources[0]) + 1), self.eos, np.int64)
         tokens[:, :-1] = np.stack(sources)
@@ -117,7 +117,7 @@ class ExportedModel:
         return MemberState(outputs[:count], memory)
 
     def _merge(self, parts: list[MemberState], order: np.ndarray, size: int) -> MemberState:
-        """Sources of several lengths in one state, in their order; size: of the longest."""
+        """Merge the states of several lengths into one. size: the length of the longest source."""
         rows = [
             np.concatenate(pieces)[order] for pieces in zip(*(p.rows for p in parts), strict=True)
         ]
@@ -136,8 +136,11 @@ class ExportedModel:
     def step(
         self, state: MemberState, tokens: np.ndarray, *, attention: bool = False
     ) -> tuple[np.ndarray, MemberState]:
-        """tokens [N] → log-probabilities [N, V] float32, or weights [B, K, S] float32 if
-        `attention`, and the next state."""
+        """Extend each row by a token. tokens: [N] int64.
+
+        Returns the next state and the log-probabilities [N, V] float32. Instead of these, returns
+        the logits [N, n] with a shortlist, and the attention [B, K, S] if `attention` is true.
+        """
         self._step_tables.require(tokens)
         feeds: dict[str, Any] = {"tokens": tokens, **self._step_tables.arrays}
         feeds.update(zip(self.export.rows, state.rows, strict=True))
@@ -155,14 +158,14 @@ class ExportedModel:
         return values, replace(state, rows=rows, position=state.position + 1)
 
     def choose(self, ids: np.ndarray) -> Candidates:
-        """The columns of the output layer for some tokens. ids: [n] int64, sorted."""
+        """Return the columns of the output layer for some tokens. ids: [n] int64, sorted."""
         assert self._choose is not None
         values = self._choose.run({"ids": ids})
         return Candidates(ids, dict(zip(self._choose.outputs, values, strict=True)))
 
     @property
     def attends(self) -> bool:
-        """Whether a step attends to the source."""
+        """Whether the model has attention."""
         return self._masked
 
 

@@ -115,9 +115,9 @@ class GraphBuilder:
     def product(
         self, x: str, weight: np.ndarray, bias: np.ndarray | None = None, *, bound: float
     ) -> str:
-        """x [N, I], weight [O, I], bias [O] → x · weightᵀ + bias [N, O] float32.
+        """Add x · weightᵀ + bias. x: [N, I], weight: [O, I], bias: [O]. Returns [N, O] float32.
 
-        bound: what |x| does not exceed. With int8, larger values are cut to it.
+        bound: the largest |x|. With int8, larger values are cut to the bound.
         """
         if self.precision == "fp32":
             matrix = self.constant(weight.T.astype(np.float32), "weight")
@@ -197,8 +197,11 @@ def to_array(tensor: Any) -> np.ndarray:
 def quantized_parts(
     weight: np.ndarray, bias: np.ndarray | None, step: float
 ) -> dict[str, np.ndarray]:
-    """What a product in integers needs of weight [O, I] and bias [O] (or None): weight int8 [O, I],
-    scale float32 [O], zero int8 [O], and bias int32 [O]. step: of the input."""
+    """Quantise the weight [O, I] and the bias [O] (or None) of a product in integers.
+
+    Returns weight int8 [O, I], scale float32 [O], zero int8 [O], and bias int32 [O]. step: the
+    value of one step of the input.
+    """
     weights, scales = quantize_rows(weight, _WEIGHT_STEPS)
     parts = {"weight": weights, "scale": scales, "zero": np.zeros(len(scales), np.int8)}
     if bias is not None:
@@ -208,8 +211,10 @@ def quantized_parts(
 
 
 def quantize_rows(weight: np.ndarray, steps: int) -> tuple[np.ndarray, np.ndarray]:
-    """weight [O, I] → int8 steps [O, I] from -steps to steps, and the scale of each row [O]
-    float32."""
+    """Quantise each row of a weight [O, I] with a scale of its own.
+
+    Returns int8 [O, I] from -steps to steps, and the scales [O] float32.
+    """
     largest = np.abs(weight).max(axis=1)
     scales = np.where(largest > 0, largest / steps, 1.0).astype(np.float32)
     return np.rint(weight / scales[:, None]).clip(-steps, steps).astype(np.int8), scales

@@ -1,4 +1,4 @@
-"""The graphs of each task, and what a program must know to run them.
+"""The graphs of each task, and the names that a program needs to run them.
 
 `prepare` computes tables once. `encode` reads sources of one length. `step` writes a token for each
 row. A tagger or a classifier has `label` instead of `encode` and `step`. docs/export.md is the
@@ -30,8 +30,11 @@ _MASK = TensorType("mask", np.float32, ("B", "S"))
 
 @dataclass(frozen=True)
 class GraphSet:
-    """graphs: by name. rows: the names of the state of each row. memory: the names of what belongs
-    to each source, with the axis that is the source's length, or None."""
+    """The graphs of one model.
+
+    graphs: the graphs by name. rows: the names of the arrays of each row's state. memory: the names
+    of the arrays of each source, with the axis of the source's length, or None.
+    """
 
     graphs: dict[str, onnx.ModelProto]
     rows: list[str]
@@ -41,7 +44,7 @@ class GraphSet:
 def build_graphs(
     model: Model, precision: GraphPrecision, ranges: Ranges, *, shortlist: bool = False
 ) -> GraphSet:
-    """Write the graphs of a model. shortlist: a step computes the logits of given candidates
+    """Build the graphs of a model. shortlist: a step computes the logits of given candidates
     instead of the log-probabilities of the whole vocabulary."""
     tables = Tables(precision)
     if model.config.task.has_target_text:
@@ -86,7 +89,7 @@ def _encode_graph(
 def _encode(
     graph: GraphBuilder, model: Model, network: Any, tables: Tables, ranges: Ranges
 ) -> Encoded:
-    """What the context is prepared from: of a text, a label or a vector."""
+    """Add the encoder of a text, a label or a vector."""
     kind = model.config.encoder.kind
     if kind == "recurrent":
         return encode_text(graph, tables, network.encoder, "tokens", ranges)

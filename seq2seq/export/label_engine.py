@@ -24,8 +24,8 @@ class LabelEngine:
         self._words, self._eos = export.config.task.labels_each_word, export.codec.source.eos
 
     def log_probabilities(self, texts: Sequence[Sequence[int]]) -> list[np.ndarray]:
-        """texts: the ids of each, as the codec gives them → [1, labels] of a classifier, [W,
-        labels] of a tagger, float32."""
+        """Return log-probabilities float32: [1, labels] for each text of a classifier, or [W,
+        labels] of a tagger. texts: the ids of each text, from the codec."""
         groups: dict[tuple[int, int], list[int]] = defaultdict(list)
         for number, ids in enumerate(texts):
             groups[len(ids), list(ids).count(self._eos) if self._words else 1].append(number)
@@ -37,7 +37,7 @@ class LabelEngine:
         return results
 
     def _run(self, tokens: np.ndarray) -> np.ndarray:
-        """tokens: [B, S] → [B, labels] or [B, W, labels]."""
+        """Label texts of one length. tokens: [B, S]. Returns [B, labels] or [B, W, labels]."""
         feeds: dict[str, Any] = {}
         if self._words:
             ends = np.nonzero(tokens == self._eos)[1].reshape(len(tokens), -1)  # [B, W]

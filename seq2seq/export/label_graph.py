@@ -1,4 +1,4 @@
-"""A tagger or a classifier as ONNX nodes: texts of one length in, log-probabilities of labels out.
+"""A tagger or a classifier as ONNX nodes. It reads texts of one length and scores all labels.
 
 Letters: B texts, S pieces, W words, H hidden units, D state.
 """
@@ -51,7 +51,7 @@ def label_graph(model: Model, tables: Tables, ranges: Ranges) -> onnx.ModelProto
 def _words(
     graph: GraphBuilder, tables: Tables, network: Any, ranges: Ranges
 ) -> tuple[str, str, float]:
-    """What the labels are read from, [W · B, D]; the shape (W, B); the bound."""
+    """Return the states of the words [W · B, D], the shape (W, B), and the bound of the states."""
     tokens = graph.op("Transpose", "tokens", perm=[1, 0])
     vectors = to_array(network.embedding.weight)
     embedded = EmbeddedSource(graph, tables, vectors, tokens)

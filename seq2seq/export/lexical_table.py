@@ -1,4 +1,4 @@
-"""Which target tokens a source token is translated with: IBM model 1 (Brown et al. 1993).
+"""The most likely translations of each source token: IBM model 1 (Brown et al. 1993).
 
 p(t | s) is estimated by expectation maximisation over all pairs of tokens in the training pairs.
 """
@@ -18,10 +18,10 @@ Pair = tuple[Sequence[int], Sequence[int]]
 
 
 def learn_lexical_table(pairs: Iterable[Pair], sizes: tuple[int, int], best: int) -> np.ndarray:
-    """The `best` most likely target tokens of each source token, [V source, best] int32.
+    """Return the `best` most likely target tokens of each source token, [V source, best] int32.
 
-    pairs: ids of source and target; at most 100,000 of them are read. sizes: V of both sides. Where
-    a source token was seen with fewer target tokens, the row ends with -1.
+    pairs: ids of source and target; at most 100,000 of them are read. sizes: V of both sides. If
+    a source token was seen with fewer target tokens, its row ends with -1.
     """
     links_of = ((len(source) * len(target), source, target) for source, target in pairs)
     kept = [pair for count, *pair in islice(links_of, _PAIRS) if 0 < count <= _LONGEST**2]

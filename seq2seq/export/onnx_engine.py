@@ -51,8 +51,10 @@ class OnnxEngine:
         return engine
 
     def start(self, sources: Sequence[np.ndarray]) -> list[MemberState]:
-        """The state before the first token: see `Engine.start`. In an ensemble, the shortlist of
-        the first model counts."""
+        """Return the state before the first token: see `Engine.start`.
+
+        An ensemble uses the shortlist of its first model.
+        """
         states = [member.start(sources) for member in self.members]
         if not self._has_shortlist:
             return states
@@ -68,7 +70,7 @@ class OnnxEngine:
     def step(
         self, state: list[MemberState], tokens: np.ndarray
     ) -> tuple[ArrayLogProbabilities, list[MemberState]]:
-        """The log of the members' mean probabilities: see `Engine.step`."""
+        """Average the members' probabilities: see `Engine.step`."""
         results = [
             member.step(part, tokens) for member, part in zip(self.members, state, strict=True)
         ]
@@ -87,13 +89,13 @@ class OnnxEngine:
         return ArrayLogProbabilities(log_p), following
 
     def select(self, state: list[MemberState], rows: np.ndarray) -> list[MemberState]:
-        """These rows of each member's state: see `Engine.select`."""
+        """Select rows of each member's state: see `Engine.select`."""
         return [part.select(rows) for part in state]
 
     def weights(
         self, state: list[MemberState], targets: Sequence[Sequence[int]]
     ) -> list[np.ndarray]:
-        """The mean of the members' attention: see `Engine.weights`."""
+        """Return the mean attention of the members: see `Engine.weights`."""
         if not all(member.attends for member in self.members):
             raise ValueError("a fixed context has no weights")
         longest = max(map(len, targets))

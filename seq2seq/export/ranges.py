@@ -1,7 +1,7 @@
-"""How large the inputs of int8 products can become: known bounds, or measured ones.
+"""The ranges of the inputs of int8 products: known bounds, or measured ones.
 
-A tanh cell's state never exceeds 1, nor does what a tanh gives. What layer normalisation or a ReLU
-cell gives has no such bound; there, the largest value over some texts is taken.
+The state of a tanh cell and the output of tanh never exceed 1. The outputs of layer normalisation
+and of ReLU cells have no bound. Their largest values are measured on some texts.
 """
 
 from __future__ import annotations
@@ -16,21 +16,21 @@ _MARGIN = 1.05  # texts that were not measured may reach a little further
 
 
 class Ranges:
-    """The bound of each module's output. `watch` measures those that are not known."""
+    """The bound of each module's output. `watch` measures the unknown bounds."""
 
     def __init__(self) -> None:
         self._largest: dict[int, float] = {}
 
     def __getitem__(self, module: Any) -> float:
-        """What the absolute output of a module does not exceed, or hardly ever."""
+        """Return the largest expected absolute output of a module, or 1 if it was not measured."""
         return max(self._largest.get(id(module), 1.0) * _MARGIN, 1e-3)
 
     def of_layer(self, layer: Any) -> float:
-        """The bound of |h| of a `RecurrentLayer`."""
+        """Return the bound of the state |h| of a `RecurrentLayer`."""
         return self[layer] if layer.run.mode == "RNN_RELU" else 1.0
 
     def of_stack(self, stack: Any) -> list[float]:
-        """The bound of what leaves each layer of a `RecurrentStack`."""
+        """Return the bound of the output of each layer of a `RecurrentStack`."""
         bounds: list[float] = []
         for number in range(len(stack.forwards)):
             layers = [part[number] for part in (stack.forwards, stack.backwards) if len(part)]
@@ -40,7 +40,7 @@ class Ranges:
 
     @contextmanager
     def watch(self, modules: Iterator[Any]) -> Iterator[None]:
-        """Within it, note the largest absolute output of each of these torch modules."""
+        """Record the largest absolute output of each of these torch modules within the context."""
         handles = [module.register_forward_hook(self._hook(id(module))) for module in modules]
         try:
             yield

@@ -1,4 +1,4 @@
-"""What PyTorch computes for some texts, to measure ranges and to compare an export with."""
+"""The log-probabilities of the PyTorch model, for measuring ranges and checking an export."""
 
 from __future__ import annotations
 
@@ -16,8 +16,10 @@ if TYPE_CHECKING:
 
 @torch.inference_mode()
 def reference_log_probabilities(model: Model, sources: Ids, targets: Ids) -> list[np.ndarray]:
-    """The log-probabilities of each example by teacher forcing: [T + 1, V] each, or [W, labels] of
-    a classifier (W = 1) or a tagger."""
+    """Return the log-probabilities of each example by teacher forcing.
+
+    Shapes: [T + 1, V], or [W, labels] for a classifier (W = 1) or a tagger.
+    """
     return [
         _one(model, np.asarray(source, np.int64), np.asarray(target, np.int64))
         for source, target in zip(sources, targets, strict=True)

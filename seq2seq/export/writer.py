@@ -24,7 +24,7 @@ _log = logging.getLogger(__name__)
 
 
 def _vocabulary(model: Model) -> dict[str, object]:
-    """What a program must know of the tokens to search without the tokenizer."""
+    """Return the sizes and special ids that a program needs to search without the tokenizer."""
     source, target = model.codec.source, model.codec.target
     return {
         "source": len(source),
