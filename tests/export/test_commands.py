@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -88,3 +89,13 @@ def test_a_processor_without_fast_int8_is_said(attending, tmp_path, monkeypatch,
     monkeypatch.setattr(artifact, "has_fast_int8", lambda: False)
     seq2seq.load(tmp_path / "e")
     assert "multiplies 8-bit integers slowly" in caplog.text
+
+
+def test_the_requirements_of_an_export_are_those_of_the_project() -> None:
+    root = Path(__file__).parent.parent.parent
+    project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    known = {*project["dependencies"], *project["optional-dependencies"]["onnx"]}
+    lines = (root / "requirements-export.txt").read_text(encoding="utf-8").splitlines()
+    needed = {line for line in lines if line and not line.startswith("#")}
+    assert needed <= known
+    assert not any(line.startswith(("torch", "datasets", "pyarrow")) for line in needed)
