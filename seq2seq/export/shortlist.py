@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from seq2seq.models.folder import Model
 
 _TABLE, _FREQUENT_TOKENS = "shortlist.npy", "frequent.npy"
-_FREQUENT = 128
+_FREQUENT = 1000  # fewer change many more translations
 _BEST = 24  # per source token
 
 
