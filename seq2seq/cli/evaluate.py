@@ -126,14 +126,14 @@ def _read_examples(
     config: Any, source_file: Path | None, target_file: Path | None, split: Any
 ) -> tuple[list[Example], str]:
     """Read the examples to score. Return the examples and the name of their data set."""
-    from seq2seq.text.corpus import is_table, read_examples, read_table_file
+    from seq2seq.text.corpus import holds_pairs, read_examples, read_table_file
     from seq2seq.text.example import Example
 
     if source_file is None:
         named = getattr(config.data, split)
         name = Path(named).name if isinstance(named, str) else split
         return list(read_examples(config.data, split)), name
-    if target_file is None and is_table(source_file):
+    if target_file is None and holds_pairs(config.data, source_file):
         return list(read_table_file(config.data, source_file)), source_file.stem
     if not config.task.has_source:
         if target_file is not None:

@@ -13,6 +13,7 @@ import click
 from seq2seq.cli import line_io
 from seq2seq.cli.options import set_up_machine, with_model_options
 from seq2seq.errors import UserError
+from seq2seq.text.conllu import WRITABLE_COLUMNS
 
 if TYPE_CHECKING:
     from seq2seq.decoding.labeller import Labeller, Labelling
@@ -52,11 +53,16 @@ def classify_command(
 ) -> None:
     """Write the label that MODEL predicts for each line of the file INPUT, or of stdin.
 
-    Each input line gives one output line. A blank input line gives an empty output line.
+    Each input line gives one output line. A blank input line gives an empty output line. If INPUT
+    is a table, such as a .tsv or .csv file, the command reads the column that the model was trained
+    on.
     """
     from seq2seq.decoding.classifier import Classifier
 
-    with line_io.open_source(input_file) as source, line_io.open_sink(output, [input_file]) as sink:
+    with (
+        line_io.open_source(input_file, Path(model)) as source,
+        line_io.open_sink(output, [input_file]) as sink,
+    ):
         classifier = Classifier.load(model, **_machine(model, **machine))
         with line_io.show_line_progress("labelling", source, sink) as advance:
             for window in line_io.read_windows(source, _WINDOW):
@@ -74,7 +80,13 @@ def classify_command(
 @click.option(
     "--conllu",
     is_flag=True,
-    help="Read and write CoNLL-U. The output has the predicted tags in its UPOS column.",
+    help="Read and write CoNLL-U. The output has the predicted tags in the column of --column.",
+)
+@click.option(
+    "--column",
+    type=click.Choice(WRITABLE_COLUMNS, case_sensitive=False),
+    help="CoNLL-U column to write the predicted tags to.  [default: the column that the model was "
+    "trained on, or upos]",
 )
 def tag_command(
     model: str,
@@ -82,24 +94,36 @@ def tag_command(
     output: Path | None,
     probabilities: bool,
     conllu: bool,
+    column: str | None,
     **machine: Any,
 ) -> None:
     """Write the tag that MODEL predicts for each word of the file INPUT, or of stdin.
 
     White space separates the words of a line. The output line has one tag per word. If the name of
-    INPUT ends in .conllu or .conllu.gz, the command works as with --conllu.
+    INPUT ends in .conllu (or .conllu.gz, .xz, .bz2, .zst), the command works as with --conllu. If
+    INPUT is another table, such as a .csv file, the command reads the column that the model was
+    trained on.
     """
+    from seq2seq.cli.table_input import conllu_columns
     from seq2seq.decoding.tagger import Tagger
+    from seq2seq.text.tables import table_format
 
-    of_treebank = input_file is not None and input_file.name.endswith((".conllu", ".conllu.gz"))
-    if probabilities and (conllu or of_treebank):
+    conllu = conllu or (input_file is not None and table_format(input_file) == "conllu")
+    if probabilities and conllu:
         raise UserError(
             "--probabilities: CoNLL-U has no column for probabilities; leave out this option"
         )
-    with line_io.open_source(input_file) as source, line_io.open_sink(output, [input_file]) as sink:
+    if column is not None and not conllu:
+        raise UserError(f"--column {column}: the output is not CoNLL-U; add --conllu")
+    with (
+        line_io.open_source(input_file, None if conllu else Path(model)) as source,
+        line_io.open_sink(output, [input_file]) as sink,
+    ):
         tagger = Tagger.load(model, **_machine(model, **machine))
-        if conllu or of_treebank:
-            _tag_conllu(tagger, source, sink, "stdin" if input_file is None else str(input_file))
+        if conllu:
+            name = "stdin" if input_file is None else str(input_file)
+            form, learned = conllu_columns(Path(model))
+            _tag_conllu(tagger, source, sink, name, form, column or learned)
             return
         with line_io.show_line_progress("labelling", source, sink) as advance:
             for window in line_io.read_windows(source, _WINDOW):
@@ -110,10 +134,14 @@ def tag_command(
                 sink.flush()
 
 
-def _tag_conllu(tagger: Tagger, source: IO[bytes], sink: IO[bytes], name: str) -> None:
-    """Read CoNLL-U from `source` and write it to `sink` with the predicted tags as UPOS.
+def _tag_conllu(
+    tagger: Tagger, source: IO[bytes], sink: IO[bytes], name: str, form: str, column: str
+) -> None:
+    """Read CoNLL-U from `source` and write it to `sink` with the predicted tags.
 
     name: The name of the source in error messages.
+    form: The column with the words that the tagger reads.
+    column: The column for the tags.
     """
     from seq2seq.text.conllu import read_conllu
     from seq2seq.text.lines import decode_lines
@@ -122,9 +150,9 @@ def _tag_conllu(tagger: Tagger, source: IO[bytes], sink: IO[bytes], name: str) -
     # A program that writes into a pipe may wait for the tags of a sentence before the next one.
     size = _WINDOW if line_io.is_regular_file(source) else 1
     while window := list(islice(waiting, size)):
-        sentences = [sentence.column("form") for sentence in window]
+        sentences = [sentence.column(form) for sentence in window]
         for sentence, labelling in zip(window, tagger.stream(sentences), strict=True):
-            sink.write(sentence.with_column("upos", labelling.labels).encode())
+            sink.write(sentence.with_column(column, labelling.labels).encode())
         sink.flush()
 
 

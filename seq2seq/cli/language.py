@@ -23,7 +23,8 @@ def perplexity_command(
     """Print the perplexity of the language model MODEL on the file TEXT, or on stdin.
 
     The model reads all lines as one continuous text and keeps its state from line to line. The end
-    of a line counts as a token if the model was trained with line ends (data.line_ends).
+    of a line counts as a token if the model was trained with line ends (data.line_ends). If TEXT is
+    a table, such as a .csv file, the command reads its text column.
     """
     from seq2seq.decoding.language_model import LanguageModel
     from seq2seq.text.lines import decode_lines
@@ -31,7 +32,7 @@ def perplexity_command(
     set_up_machine(model, threads)
     loaded = LanguageModel.load(model, device=device, precision=precision)
     name = "stdin" if text_file is None else str(text_file)
-    with line_io.open_source(text_file) as source:
+    with line_io.open_source(text_file, Path(model)) as source:
         result = loaded.measure(decode_lines(source, name), name)
     click.echo(
         f"perplexity {result.value:.3f}   {result.loss:.4f} nats a token, {result.tokens:,} tokens"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import gzip
+import io
 import logging
 import os
 import queue
@@ -12,7 +12,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, cast
+from typing import IO
 
 from seq2seq.decoding.micro_batches import waiting_windows, windows
 from seq2seq.errors import UserError
@@ -22,23 +22,28 @@ _log = logging.getLogger(__name__)
 
 
 def decode_line(line: bytes, number: int) -> str:
-    """Return a line decoded from UTF-8, without its newline.
+    r"""Return a line decoded from UTF-8, without its line end and, in line 1, a byte order mark.
 
     Invalid bytes become U+FFFD, and a warning names the line.
 
     number: The line number for the warning, counted from 1.
+    Raises UserError if line 1 shows that the input is compressed or encoded in UTF-16.
     """
-    line = line.removesuffix(b"\n")
+    from seq2seq.text.lines import line_text
+
     try:
-        return line.decode("utf-8")
+        return line_text(line, number, "the input")
     except UnicodeDecodeError:
         _log.warning("line %d is not valid UTF-8; its invalid bytes are read as U+FFFD", number)
-        return line.decode("utf-8", errors="replace")
+        return line_text(line, number, "the input", errors="replace")
 
 
 def is_regular_file(stream: IO[bytes]) -> bool:
     """Return whether a stream is a regular file rather than a pipe or a terminal."""
-    return stat.S_ISREG(os.fstat(stream.fileno()).st_mode)
+    try:
+        return stat.S_ISREG(os.fstat(stream.fileno()).st_mode)
+    except OSError:  # a file that a library decompresses has no file number
+        return True
 
 
 @contextmanager
@@ -56,9 +61,9 @@ def show_line_progress(what: str, source: IO[bytes], sink: IO[bytes]) -> Iterato
 def _count_lines(stream: IO[bytes]) -> int | None:
     """Return the number of remaining lines in a file, without moving the read position.
 
-    Returns None for a pipe or a gzip file, because their lines cannot be counted in advance.
+    Returns None for a pipe or a compressed file, because their lines cannot be counted in advance.
     """
-    if isinstance(cast(object, stream), gzip.GzipFile) or not is_regular_file(stream):
+    if not isinstance(getattr(stream, "raw", None), io.FileIO) or not is_regular_file(stream):
         return None
     file, count, last = stream.fileno(), 0, b"\n"
     position = os.lseek(file, 0, os.SEEK_CUR)
@@ -97,15 +102,25 @@ def read_windows(stream: IO[bytes], size: int) -> Iterator[list[str]]:
 
 
 @contextmanager
-def open_source(path: Path | None) -> Iterator[IO[bytes]]:
-    """Open a file for reading, or stdin if `path` is None or `-`. A `.gz` file is decompressed.
+def open_source(path: Path | None, model: Path | None = None) -> Iterator[IO[bytes]]:
+    """Open a file for reading, or stdin if `path` is None or `-`. Compressed files are unpacked.
 
+    model: A model folder. If the file is a table, yield the lines of the column that the model
+        reads. Without a model, a table is read as plain lines.
     Raises UserError if the file cannot be read.
     """
     if path is None or str(path) == "-":
         yield sys.stdin.buffer
         return
+    from seq2seq.text.corpus import is_table
     from seq2seq.text.lines import open_input
+
+    if model is not None and is_table(path):
+        from seq2seq.cli.table_input import open_column
+
+        with open_column(path, model) as stream:
+            yield stream
+        return
 
     with open_input(path) as stream:
         yield stream
@@ -119,8 +134,8 @@ def open_sink(path: Path | None, inputs: list[Path | None]) -> Iterator[IO[bytes
     far are kept in a file with the ending `.part` in the same folder. If `path` is a symbolic link,
     the target of the link is written.
 
-    Raises UserError if the output is one of the inputs, if its name ends in `.gz`, or if its folder
-    does not exist.
+    Raises UserError if the output is one of the inputs, if its name ends like that of a compressed
+    file, or if its folder does not exist.
     """
     if path is None or _is_stdout(path):
         output = os.fstat(sys.stdout.fileno())
@@ -134,7 +149,7 @@ def open_sink(path: Path | None, inputs: list[Path | None]) -> Iterator[IO[bytes
                 raise UserError("the output is also the input file; write to another file")
         yield sys.stdout.buffer
         return
-    from seq2seq.files import atomic_file
+    from seq2seq.files import PACKED_SUFFIXES, atomic_file
 
     for input_path in inputs:
         if (
@@ -144,8 +159,8 @@ def open_sink(path: Path | None, inputs: list[Path | None]) -> Iterator[IO[bytes
             and path.samefile(input_path)
         ):
             raise UserError(f"{path}: the output is also the input; choose another output file")
-    if path.suffix == ".gz":
-        raise UserError(f"{path}: the output is not compressed; choose a name without .gz")
+    if (suffix := path.suffix) in PACKED_SUFFIXES:
+        raise UserError(f"{path}: the output is not compressed; choose a name without {suffix}")
     if not path.parent.is_dir():
         raise UserError(f"{path}: the folder {path.parent} does not exist; create it first")
     if path.exists() and not path.is_file():
@@ -184,12 +199,19 @@ def _is_stdout(path: Path) -> bool:
 
 
 def read_all_lines(path: Path) -> list[str]:
-    """Return all lines of a file, or of stdin if `path` is `-`. A `.gz` file is decompressed.
+    """Return all lines of a file, or of stdin if `path` is `-`. Decompress compressed files.
 
-    Raises UserError if a line is not UTF-8. The message names the file and the line.
+    Raises UserError for a line that is not UTF-8, and for a table whose rows are not lines of text.
+    The message names the file and, for a line, its number.
     """
     from seq2seq.text.lines import decode_lines, read_lines
+    from seq2seq.text.tables import table_format
 
+    if (kind := table_format(path)) not in (None, "tsv", "conllu"):
+        raise UserError(
+            f"{path}: the file is a table ({kind}); write the wanted column into a text file with "
+            "one text per line, and name that file"
+        )
     return list(decode_lines(sys.stdin.buffer, "-") if str(path) == "-" else read_lines(path))
 
 

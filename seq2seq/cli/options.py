@@ -13,8 +13,17 @@ from seq2seq.export.artifact import is_export
 
 
 def model_folders(models: str) -> list[Path]:
-    """Return the model folders in a comma-separated list. Raises UserError for an empty name."""
-    names = models.split(",")
+    """Return the model folders in a comma-separated list.
+
+    The name of a folder may contain commas itself: the longest names that exist are taken.
+    Raises UserError for an empty name.
+    """
+    parts, names = models.split(","), []
+    while parts:
+        ends = range(len(parts), 1, -1)
+        end = next((end for end in ends if Path(",".join(parts[:end])).is_dir()), 1)
+        names.append(",".join(parts[:end]))
+        parts = parts[end:]
     if not all(names):
         raise UserError(
             f"{models!r}: the name of a model folder is missing; write FOLDER, or FOLDER,FOLDER "

@@ -96,7 +96,8 @@ def translate_command(
 
     MODEL is a model folder, or several folders A,B,C that translate as an ensemble. Each input line
     gives one output line, in the same order. The command writes a translation as soon as all
-    earlier lines are translated.
+    earlier lines are translated. If INPUT is a table, such as a .tsv or .csv file, the command
+    reads its source column.
     """
     from seq2seq.decoding.options import search_options
     from seq2seq.decoding.results import log_notes
@@ -107,7 +108,7 @@ def translate_command(
         line_io.require_separate_file(alignments, "--alignments", output)
     soft = alignments is not None and alignments.suffix == ".jsonl"
     with ExitStack() as opened:
-        source = opened.enter_context(line_io.open_source(input_file))
+        source = opened.enter_context(line_io.open_source(input_file, model_folders(model)[0]))
         sink = opened.enter_context(line_io.open_sink(output, [input_file]))
         beside = alignments and opened.enter_context(line_io.open_sink(alignments, [input_file]))
         jobs = choose_jobs(model, source, jobs, machine["threads"])

@@ -10,6 +10,7 @@ import re
 from pathlib import Path
 
 from seq2seq.config.schema import DataConfig
+from seq2seq.files import PACKED_SUFFIXES
 
 _SPLITS = ("train", "valid", "test")
 # The folders of a path that is absolute or begins with "../". The path must stand at the beginning
@@ -29,8 +30,9 @@ def find_data(data: DataConfig, folder: Path, made_with: DataConfig | None = Non
     folders = [folder.resolve(), *_data_folder()]
     # A prefix is completed with one of these endings. The paths of a table and of two separate
     # files are complete already (ending "").
-    endings = ["", ".gz"]
-    endings += [f".{side}{gz}" for side in (data.source, data.target) for gz in ("", ".gz")]
+    packed = ("", *PACKED_SUFFIXES)
+    endings = [f".{side}{suffix}" for side in (data.source, data.target) for suffix in packed]
+    endings += packed
 
     def find(name: str, made_from: str | None) -> str:
         places = [Path(made_from)] if made_from else []

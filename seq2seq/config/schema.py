@@ -62,8 +62,9 @@ class DataConfig(Section):
     `train`, `valid` and `test` each name a data set. For two parallel files, give either a list of
     both files, source first, or their common prefix. With `source = "de"`, the prefix
     `"corpus/train"` stands for the source file `corpus/train.de` or `corpus/train.de.gz`. A data
-    set can also be one table: a `.tsv`, `.jsonl` or `.conllu` file (also with `.gz`), or a
-    `.parquet` file. For a language model, give one text file or one table.
+    set can also be one table: a `.tsv`, `.csv`, `.jsonl`, `.conllu`, `.tmx` or `.parquet` file, or
+    any other file whose first line contains a tab. For a language model, give one text file or one
+    table. All files except `.parquet` files may be compressed (`.gz`, `.xz`, `.bz2`, `.zst`).
 
     A relative path is looked up in the folder of the configuration first, then in
     `$SEQ2SEQ_DATA`.
@@ -71,13 +72,14 @@ class DataConfig(Section):
 
     source: str = Field(
         description="Name of the source side, usually a language code such as `de`. The name is "
-        "the ending of source files and the column of the source in a table.",
+        "the ending of source files, the column of the source in a table, and its language in "
+        "TMX.",
     )
     target: str = Field(
         min_length=1,
         description="Name of the target side, usually a language code such as `en`. The name is "
-        "the ending of target files and the column of the target in a table. If the name is a "
-        "language code, BLEU uses the tokenizer for that language.",
+        "the ending of target files, the column of the target in a table, and its language in "
+        "TMX. If the name is a language code, BLEU uses the tokenizer for that language.",
     )
     train: str | list[str] | None = Field(
         None,
@@ -95,8 +97,8 @@ class DataConfig(Section):
     source_column: str | int | None = Field(
         None,
         description="Column of the source in a table. Set this key if the name of the column "
-        "differs from `source`. A dot selects a nested column (`translation.de`). For a TSV file "
-        "without a header, give the column number, counted from 1.",
+        "differs from `source`. A dot selects a nested column (`translation.de`). For a TSV or CSV "
+        "file without a header, give the column number, counted from 1.",
         examples=[1],
         json_schema_extra=_WITH_A_SOURCE,
     )
@@ -105,6 +107,12 @@ class DataConfig(Section):
         description="Column of the target in a table. Set this key if the name of the column "
         "differs from `target`. Write the value in the same way as `source_column`.",
         examples=[2],
+    )
+    quoting: Literal["auto", "none", "csv"] = Field(
+        "auto",
+        description="Meaning of quotation marks in TSV and CSV files. With `csv`, they enclose "
+        "values, as RFC 4180 defines. With `none`, they are part of the text. `auto` means `csv` "
+        "for CSV files and for TSV files in which all quotation marks follow RFC 4180.",
     )
     hub: str | None = Field(
         None,

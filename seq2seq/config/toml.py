@@ -20,6 +20,7 @@ from seq2seq.config.data_paths import find_data
 from seq2seq.config.migration import migrate
 from seq2seq.config.schema import NEEDS_FILES, Config, Section
 from seq2seq.errors import UserError, did_you_mean
+from seq2seq.files import why_not_text
 
 _MEANT = re.compile("'(.+)'")
 AnySection = TypeVar("AnySection", bound=Section)
@@ -37,7 +38,10 @@ def load_config(path: Path, settings: Iterable[str] = (), *, needs_files: bool =
     Raises UserError if the file is missing, is not TOML, or has unknown keys or wrong values.
     """
     try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
+        content = path.read_bytes()
+        if (problem := why_not_text(content)) is not None:
+            raise UserError(f"{path}: the file {problem}")
+        values = tomllib.loads(content.decode("utf-8-sig"))
     except FileNotFoundError:
         raise UserError(
             f"{path}: this file does not exist; give the path of a configuration file"

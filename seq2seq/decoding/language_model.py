@@ -110,8 +110,9 @@ class LanguageModel:
         (`loss`) and the number of tokens (`tokens`). Raises TypeError for a line that is not a
         string. Raises UserError for a text without tokens.
         """
-        lines = text.removesuffix("\n").split("\n") if isinstance(text, str) else text
-        return self.measure(each_text(lines, "lines"), "the text")
+        if isinstance(text, str):
+            text = text.replace("\r\n", "\n").removesuffix("\n").split("\n")
+        return self.measure(each_text(text, "lines"), "the text")
 
     def measure(self, lines: Iterable[str], name: str) -> Perplexity:
         """Return the perplexity of the model on the lines of one text.

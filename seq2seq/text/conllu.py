@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from seq2seq.errors import UserError
 
 CONLLU_COLUMNS = ("id", "form", "lemma", "upos", "xpos", "feats", "head", "deprel", "deps", "misc")
+WRITABLE_COLUMNS = CONLLU_COLUMNS[2:]  # without the id and the form of a word
 
 
 @dataclass(frozen=True)
@@ -39,12 +40,13 @@ class ConlluSentence:
     def with_column(self, name: str, values: Sequence[str]) -> str:
         """Return the text of the sentence with new values in one column, one value per word.
 
-        The text ends with the blank line that follows a sentence.
+        The text ends with the blank line that follows a sentence. A no-break space in a value
+        becomes a space, because `column` replaces spaces by no-break spaces.
         """
         lines, column = list(self.lines), CONLLU_COLUMNS.index(name)
         for i, value in zip(self.words, values, strict=True):
             cells = lines[i].split("\t")
-            cells[column] = value
+            cells[column] = value.replace("\u00a0", " ")
             lines[i] = "\t".join(cells)
         return "".join(f"{line}\n" for line in [*lines, ""])
 
@@ -61,7 +63,6 @@ def read_conllu(lines: Iterable[str], name: str) -> Iterator[ConlluSentence]:
     sentence_lines: list[str] = []
     words: list[int] = []
     for number, line in enumerate(lines, start=1):
-        line = line.removesuffix("\r")
         if not line:
             if sentence_lines and not words:
                 raise UserError(

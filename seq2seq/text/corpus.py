@@ -5,7 +5,7 @@ exceptions:
 
 - A byte order mark at the start of a file is dropped.
 - A newline inside a value of a table becomes a space.
-- If the header of a TSV file ends in "\r\n", the "\r" at the end of each line is dropped.
+- A line may end in "\r\n" instead of "\n".
 
 Memory use does not grow with the size of the corpus.
 """
@@ -18,10 +18,11 @@ from pathlib import Path
 
 from seq2seq.config.schema import DataConfig
 from seq2seq.errors import UserError
+from seq2seq.files import PACKED_SUFFIXES
 from seq2seq.text.example import Example
 from seq2seq.text.lines import read_lines
 from seq2seq.text.memory import MemoryData, Split, data_columns
-from seq2seq.text.tables import TABLE_SUFFIXES, read_hub, read_table
+from seq2seq.text.tables import read_hub, read_table, table_format
 
 
 def read_examples(
@@ -48,7 +49,7 @@ def read_examples(
     elif len(files) == 2:
         location = f"{files[0]} and {files[1]}"
         examples = _parallel(*files)
-    elif is_table(files[0]):
+    elif is_table(files[0]) or data.source:
         return read_table_file(data, files[0])
     else:
         location = str(files[0])
@@ -58,7 +59,20 @@ def read_examples(
 
 def is_table(path: Path) -> bool:
     """Return whether the file name has the suffix of a table, which holds both sides of a pair."""
-    return path.name.endswith(TABLE_SUFFIXES)
+    return table_format(path) is not None
+
+
+def holds_pairs(data: DataConfig, path: Path) -> bool:
+    """Return whether a file is a table, or has tabs like a table although its name has no suffix.
+
+    If `data.source` is empty, a tab is a part of the text.
+    """
+    return is_table(path) or (bool(data.source) and _has_tabs(path))
+
+
+def _has_tabs(path: Path) -> bool:
+    """Return whether the first line of a file contains a tab."""
+    return "\t" in next(read_lines(path), "")
 
 
 def read_table_file(data: DataConfig, path: Path) -> Iterator[Example]:
@@ -66,7 +80,7 @@ def read_table_file(data: DataConfig, path: Path) -> Iterator[Example]:
 
     Raises the same errors as `read_examples`.
     """
-    examples = read_table(path, data_columns(data))
+    examples = read_table(path, data_columns(data), data.quoting)
     return _refuse_empty(_without_source(data, examples), str(path))
 
 
@@ -119,13 +133,14 @@ def _find_files(data: DataConfig, split: Split, *, in_memory: bool = False) -> l
         return []
     if isinstance(value, list):
         candidates = [[Path(name)] for name in value]
-    elif is_table(Path(value)):
-        candidates = [[Path(value)]]
-    elif not data.source:
-        candidates = [[Path(value), Path(f"{value}.gz")]]
+    elif not data.source or is_table(Path(value)):
+        candidates = [_with_packed(value)]
     else:
-        sides = (data.source, data.target)
-        candidates = [[Path(f"{value}.{side}"), Path(f"{value}.{side}.gz")] for side in sides]
+        candidates = [_with_packed(f"{value}.{side}") for side in (data.source, data.target)]
+        if not any(path.is_file() for paths in candidates for path in paths):
+            unnamed = next((path for path in _with_packed(value) if path.is_file()), None)
+            if unnamed is not None:
+                return [_require_tabs(unnamed, f"data.{split}")]
     existing = [[path for path in paths if path.is_file()] for paths in candidates]
     if all(existing):
         return [paths[0] for paths in existing]
@@ -134,7 +149,7 @@ def _find_files(data: DataConfig, split: Split, *, in_memory: bool = False) -> l
     if not any(existing) and data.hub is not None and split in data.hub_splits:
         return []
     missing = [
-        " or ".join(map(str, paths))
+        f"{paths[0]} or {paths[0]}.gz (.xz, .bz2, .zst)" if len(paths) > 1 else str(paths[0])
         for paths, files in zip(candidates, existing, strict=True)
         if not files
     ]
@@ -142,6 +157,21 @@ def _find_files(data: DataConfig, split: Split, *, in_memory: bool = False) -> l
         f"data.{split}: no such file: {' and '.join(missing)}; "
         "correct the name, or put the file into the folder $SEQ2SEQ_DATA"
     )
+
+
+def _with_packed(name: str) -> list[Path]:
+    """Return the paths of a file and of its compressed forms. The first that exists is read."""
+    return [Path(f"{name}{suffix}") for suffix in ("", *PACKED_SUFFIXES)]
+
+
+def _require_tabs(path: Path, key: str) -> Path:
+    """Return the path of a table without a suffix. Raises UserError if it contains no table."""
+    if not _has_tabs(path):
+        raise UserError(
+            f"{key}: {path} is not a table, because its first line has no tab; name a table, or "
+            "the common beginning of two parallel files"
+        )
+    return path
 
 
 def _refuse_empty(examples: Iterator[Example], location: str) -> Iterator[Example]:

@@ -18,7 +18,7 @@ from seq2seq.files import atomic_file
 from seq2seq.text.codec import Codec, Ids
 from seq2seq.text.example import Example
 
-SCHEMA_VERSION = 2  # increase it whenever the columns below change
+SCHEMA_VERSION = 3  # increase it whenever the columns below or the readers of text change
 
 _CHUNK = 10_000  # number of examples in a record batch
 

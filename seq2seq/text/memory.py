@@ -9,18 +9,22 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from seq2seq.config.schema import Config, DataConfig
 from seq2seq.errors import UserError
-from seq2seq.text.example import Example, example_digest, join_numbers, join_words
-from seq2seq.text.tables import Columns, read_dataset, read_record, require_line
+from seq2seq.text.delimited import Columns
+from seq2seq.text.example import Example, example_digest
+from seq2seq.text.tables import read_dataset, read_record
+from seq2seq.text.values import label_names, require_line
 
 if TYPE_CHECKING:
     import datasets
 
 Split = Literal["train", "valid", "test"]
 
-Row: TypeAlias = str | Sequence[str | Iterable[str] | Iterable[float]] | Mapping[str, object]
+Row: TypeAlias = (
+    str | Sequence[str | float | Iterable[str] | Iterable[float]] | Mapping[str, object]
+)
 """An example: a text for a language model, a pair (source, target), or a dictionary with the
-configured columns. Each side of a pair is a string. Words and their labels can also be lists of
-strings, and the vector for a generator can be a list of numbers."""
+configured columns. Each side of a pair is a string or a number. Words and their labels can also be
+lists of strings or of numbers, and the vector for a generator can be a list of numbers."""
 
 TrainingData: TypeAlias = "Iterable[Row] | datasets.Dataset"
 
@@ -89,10 +93,14 @@ def _examples(rows: Any, config: Config, split: str) -> Iterator[Example]:
         hint = "; pass one of its splits" if isinstance(rows, Mapping) else hint
         kind = type(rows).__name__
         raise TypeError(f"{split} must be a list of {wanted}, but has type {kind}{hint}")
+    if hasattr(rows, "iterrows"):  # a table of pandas
+        table: Any = rows
+        rows = table.to_dict("records")
+    labels = dict(label_names(getattr(rows, "features", None) or {}))  # of an IterableDataset
     for number, row in enumerate(rows, start=1):
         where = f"{split}, row {number}"
         if isinstance(row, Mapping):
-            yield read_record(row, columns, where)
+            yield read_record(row, columns, where, labels)
         elif not task.has_source:
             yield Example("", require_line(row, str(columns[1]), where))
         elif isinstance(row, str) or not isinstance(row, Sequence) or len(row) != 2:
@@ -101,19 +109,10 @@ def _examples(rows: Any, config: Config, split: str) -> Iterator[Example]:
             )
         else:
             source, target = (
-                _side(value, column, where) for value, column in zip(row, columns, strict=True)
+                require_line(value, str(column), where)
+                for value, column in zip(row, columns, strict=True)
             )
             yield Example(source, target)
-
-
-def _side(value: object, column: str | int, where: str) -> str:
-    """Convert the source or the target of a pair to a line of text."""
-    if isinstance(value, str) or not isinstance(value, Iterable):
-        return require_line(value, str(column), where)
-    values = list(value)
-    if values and isinstance(values[0], str):
-        return join_words(values, where)
-    return join_numbers(values, where)
 
 
 def _shown(row: object) -> str:

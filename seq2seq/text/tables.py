@@ -1,4 +1,4 @@
-"""Read examples from TSV, JSON Lines, Parquet and CoNLL-U files, and from Hugging Face datasets."""
+"""Read examples from table files of all formats, and from Hugging Face datasets."""
 
 from __future__ import annotations
 
@@ -8,10 +8,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from seq2seq.errors import UserError, did_you_mean
+from seq2seq.errors import UserError
+from seq2seq.files import PACKED_SUFFIXES
 from seq2seq.text.conllu import CONLLU_COLUMNS, read_conllu
+from seq2seq.text.delimited import Columns, Quoting, check_columns, column_names, read_delimited
 from seq2seq.text.example import Example
 from seq2seq.text.lines import read_lines
+from seq2seq.text.tmx import read_tmx
+from seq2seq.text.values import LabelNames, label_names, name_labels, require_line
 
 if TYPE_CHECKING:  # both are slow to import, and many commands use neither
     import datasets
@@ -19,25 +23,33 @@ if TYPE_CHECKING:  # both are slow to import, and many commands use neither
 
 _log = logging.getLogger(__name__)
 
-Columns = tuple[str | int, str | int]  # source and target: column names, or numbers from 1
-
-TABLE_SUFFIXES = (".tsv", ".tsv.gz", ".jsonl", ".jsonl.gz", ".parquet", ".conllu", ".conllu.gz")
+_FORMATS = ("tsv", "csv", "jsonl", "parquet", "conllu", "tmx")
 _SAVED_TO_DISK = ("dataset_dict.json", "state.json")  # files that save_to_disk of datasets writes
 _ROWS = 1024  # number of Arrow rows that are converted to strings at a time
 
 
-def read_table(path: Path, columns: Columns) -> Iterator[Example]:
-    """Yield the examples of a table file. The suffix of the file name determines the format.
+def table_format(path: Path) -> str | None:
+    """Return the format of a table by the ending of its name, such as "csv", or None.
 
+    The name may also have the ending of a compressed file, except for Parquet.
+    """
+    packed = path.suffix in PACKED_SUFFIXES
+    ending = (Path(path.stem) if packed else path).suffix[1:].lower()
+    return ending if ending in _FORMATS and not (packed and ending == "parquet") else None
+
+
+def read_table(path: Path, columns: Columns, quoting: Quoting = "auto") -> Iterator[Example]:
+    """Yield the examples of a file. The format is that of `table_format`, or else TSV.
+
+    quoting: How to treat quotation marks in TSV and CSV, as in `read_delimited`.
     Raises UserError, at once or during iteration, for an unreadable file, a missing column, a row
     without enough columns, or a value that is not text. The message names the file and the line.
     """
-    if path.name.endswith((".tsv", ".tsv.gz")):
-        return _tsv(path, columns)
-    if path.name.endswith((".conllu", ".conllu.gz")):
-        return _conllu(path, _names(columns, str(path)))
-    reader = _parquet if path.suffix == ".parquet" else _jsonl
-    return reader(path, _names(columns, str(path)))
+    kind = table_format(path)
+    if kind in ("tsv", "csv", None):
+        return read_delimited(path, columns, comma=kind == "csv", quoting=quoting)
+    reader = {"conllu": _conllu, "parquet": _parquet, "jsonl": _jsonl, "tmx": read_tmx}[str(kind)]
+    return reader(path, column_names(columns, str(path)))
 
 
 def read_hub(
@@ -48,80 +60,12 @@ def read_hub(
     location: The name of the dataset, for error messages.
     Raises UserError if the split cannot be loaded, and in the same cases as `read_table`.
     """
-    return _hub(hub, config, split, _names(columns, location), location)
-
-
-def _names(columns: Columns, location: str) -> tuple[str, str]:
-    """Return the column names. Raises UserError if a column is given by number."""
-    source, target = columns
-    if isinstance(source, str) and isinstance(target, str):
-        return source, target
-    raise UserError(
-        f"{location}: data.source_column and data.target_column must both be names; use "
-        "two numbers only for a TSV file without a header"
-    )
-
-
-def _check_columns(names: Iterable[str], columns: list[str], location: str) -> None:
-    for name in names:
-        if name not in columns:
-            raise UserError(
-                f"{location}: no column {name!r}; existing columns: "
-                f"{', '.join(map(repr, columns)) or 'none'}; rename a column, "
-                f"or set data.source_column and data.target_column{did_you_mean(name, columns)}"
-            )
-        if columns.count(name) > 1:
-            raise UserError(
-                f"{location}: {columns.count(name)} columns are named {name!r}; rename all but one"
-            )
-
-
-def require_line(value: object, column: str, location: str) -> str:
-    """Return the text with newlines replaced by spaces. Raises UserError if `value` is not text."""
-    if not isinstance(value, str):
-        kind = "null" if value is None else type(value).__name__
-        raise UserError(f"{location}: column {column!r} is {kind}, not text; fix or remove the row")
-    try:
-        value.encode()
-    except UnicodeEncodeError:  # JSON can contain half a character: "\ud83d"
-        raise UserError(
-            f"{location}: column {column!r} contains half a surrogate pair; fix or remove the row"
-        ) from None
-    return value.replace("\n", " ")
-
-
-def _tsv(path: Path, columns: Columns) -> Iterator[Example]:
-    """Yield the examples of a TSV file. A header is expected unless both columns are numbers."""
-    lines = enumerate(read_lines(path), 1)
-    ending = ""
-    source, target = columns
-    if isinstance(source, int) and isinstance(target, int):
-        if min(source, target) < 1:
-            raise UserError(f"{path}: no column {min(source, target)}; column numbers start at 1")
-        first, second = source - 1, target - 1
-    else:
-        names = _names(columns, str(path))
-        _, header = next(lines, (0, None))
-        if header is None:
-            return
-        ending = "\r" if header.endswith("\r") else ""  # the file has Windows line ends
-        header_cells = header.removesuffix(ending).split("\t")
-        _check_columns(names, header_cells, str(path))
-        first, second = map(header_cells.index, names)
-    needed = max(first, second) + 1
-    for number, line in lines:
-        row = line.removesuffix(ending).split("\t")
-        if len(row) < needed:
-            raise UserError(
-                f"{path}:{number}: the line has {len(row)} columns, but needs at least {needed}; "
-                "separate columns by a single tab"
-            )
-        yield Example(row[first], row[second])
+    return _hub(hub, config, split, column_names(columns, location), location)
 
 
 def _conllu(path: Path, names: tuple[str, str]) -> Iterator[Example]:
     """Yield one example per sentence: its words and their labels, separated by spaces."""
-    _check_columns(names, list(CONLLU_COLUMNS), str(path))
+    check_columns(names, list(CONLLU_COLUMNS), str(path))
     for sentence in read_conllu(read_lines(path), str(path)):
         source, target = (" ".join(sentence.column(name)) for name in names)
         yield Example(source, target)
@@ -154,10 +98,16 @@ def _parquet(path: Path, names: tuple[str, str]) -> Iterator[Example]:
 
     try:
         with parquet.ParquetFile(path, memory_map=True) as file:
-            _check_columns(names, _flat(file.schema_arrow.empty_table()).column_names, str(path))
+            schema = file.schema_arrow
+            check_columns(names, _flat(schema.empty_table()).column_names, str(path))
+            labels: LabelNames = {}
+            if b"huggingface" in (schema.metadata or {}):  # written by `datasets`
+                import datasets
+
+                labels = dict(label_names(datasets.Features.from_arrow_schema(schema)))
             batches = file.iter_batches(_ROWS, columns=list(names))
             tables = (pa.Table.from_batches([batch]) for batch in batches)
-            yield from _read_arrow(tables, names, str(path))
+            yield from _read_arrow(tables, names, str(path), labels)
     except (pa.ArrowException, OSError) as error:
         raise UserError(f"{path}: cannot be read as Parquet: {_first_line(error)}") from None
 
@@ -170,24 +120,37 @@ def _hub(
 
 def read_dataset(dataset: datasets.Dataset, columns: Columns, location: str) -> Iterator[Example]:
     """Yield the examples of a loaded dataset. `location` is its name in error messages."""
-    return _dataset(dataset, _names(columns, location), location)
+    return _dataset(dataset, column_names(columns, location), location)
 
 
-def read_record(record: Mapping[str, object], columns: Columns, location: str) -> Example:
+def read_record(
+    record: Mapping[str, object], columns: Columns, location: str, labels: LabelNames | None = None
+) -> Example:
     """Read an example from a dictionary. Column "a.b" is the key "b" of the dictionary "a".
-    Raises UserError for a missing column or a value that is not text."""
+
+    labels: The label names of columns that hold the numbers of labels.
+    Raises UserError for a missing column or a value that cannot be read as text.
+    """
     values = dict(_dotted(record))
-    names = _names(columns, location)
-    _check_columns(names, list(values), location)
-    source, target = (require_line(values[name], name, location) for name in names)
+    names = column_names(columns, location)
+    check_columns(names, list(values), location)
+    source, target = (_cell(values[name], name, location, labels or {}) for name in names)
     return Example(source, target)
+
+
+def _cell(value: object, column: str, location: str, labels: LabelNames) -> str:
+    """Return a value as text. The number of a label becomes its name."""
+    if column in labels:
+        value = name_labels(value, labels[column], column, location)
+    return require_line(value, column, location)
 
 
 def _dataset(dataset: datasets.Dataset, names: tuple[str, str], location: str) -> Iterator[Example]:
     schema = dataset.features.arrow_schema
-    _check_columns(names, _flat(schema.empty_table()).column_names, location)
+    check_columns(names, _flat(schema.empty_table()).column_names, location)
     # The Arrow format reads from the memory-mapped file and does not decode other columns.
-    yield from _read_arrow(dataset.with_format("arrow").iter(_ROWS), names, location)
+    labels = dict(label_names(dataset.features))
+    yield from _read_arrow(dataset.with_format("arrow").iter(_ROWS), names, location, labels)
 
 
 def _load_hub(hub: str, config: str | None, split: str, location: str) -> datasets.Dataset:
@@ -231,8 +194,9 @@ def _flat(table: pa.Table) -> pa.Table:
 
 
 def _read_arrow(
-    tables: Iterable[pa.Table], names: Sequence[str], location: str
+    tables: Iterable[pa.Table], names: Sequence[str], location: str, labels: LabelNames
 ) -> Iterator[Example]:
+    """Yield the examples of Arrow tables. `labels` holds the label names of columns of labels."""
     rows_before = 0
     for table in map(_flat, tables):
         try:
@@ -243,7 +207,7 @@ def _read_arrow(
         for row, values in enumerate(zip(*columns, strict=True), rows_before + 1):
             row_location = f"{location}, row {row}"
             source, target = (
-                require_line(value, name, row_location)
+                _cell(value, name, row_location, labels)
                 for value, name in zip(values, names, strict=True)
             )
             yield Example(source, target)

@@ -44,10 +44,10 @@ def train(
     config: the path of a TOML file, a dictionary of the same form, or a `Config`. Paths in a
         dictionary are relative to the working directory.
     train, valid, test: data in memory, instead of the files in the configuration. Each is a list of
-        pairs (source, target), a list of texts for a language model, or a `datasets.Dataset` or
-        list of dictionaries with the configured columns. For a tagger, words and labels may be
-        lists of strings. For a generator, a vector may be a list of numbers. The test set is not
-        used for training. A warning says how many training pairs are also in the test set.
+        pairs (source, target), a list of texts for a language model, or a `datasets.Dataset`, a
+        table of pandas or a list of dictionaries with the configured columns. Words, labels and
+        vectors may be lists of strings or numbers. The test set is not used for training. A warning
+        says how many training pairs are also in the test set.
     out: the run folder. The default for a configuration file is runs/<its folder>/<its name>.
     callbacks: the objects that receive each row of the log and may stop the run.
     resume: continue the run that the folder holds.

@@ -378,10 +378,10 @@ def test_a_bar_in_a_notebook(tmp_path, monkeypatch, capsys):
         ({"train": ["a text"]}, seq2seq.UserError, "train, row 1: 'a text' is not a pair"),
         ({"train": [("a", "b"), ("a",)]}, seq2seq.UserError, "train, row 2: .* is not a pair"),
         ({"train": [("a", None)]}, seq2seq.UserError, "train, row 1: column 'fr' is null, not"),
-        ({"valid": [("a", 3)]}, seq2seq.UserError, "valid, row 1: column 'fr' is int, not text"),
+        ({"valid": [("a", b"3")]}, seq2seq.UserError, "valid, row 1: column 'fr' is bytes, not te"),
         ({"train": [{"en": "a"}]}, seq2seq.UserError, "train, row 1: no column 'fr'"),
         ({"valid": None}, seq2seq.UserError, r"data.valid is not set; pass valid=\.\.\., or set"),
-        ({"train": None}, seq2seq.UserError, "set train .files. or hub"),
+        ({"train": None}, seq2seq.UserError, "set the key train .files. or hub"),
         ({"out": None}, seq2seq.UserError, r"out is missing; give the run folder"),
         ({"config": 3}, TypeError, "config must be the path of a TOML file, .*, not int"),
         ({"config": "no.toml"}, seq2seq.UserError, "no.toml: this file does not exist"),
@@ -493,6 +493,6 @@ def test_a_configuration_that_names_no_files_is_for_python_alone(shell, tmp_path
     )
     said = shell("train", tmp_path / "memory.toml", "--out", tmp_path / "run")
     assert said.code == 2
-    assert "set train (files) or hub" in said.err
+    assert "set the key train (files) or hub" in said.err
     result = seq2seq.train(tmp_path / "memory.toml", SENTENCES, SENTENCES[:3], out=tmp_path / "run")
     assert result.updates > 0

@@ -26,8 +26,9 @@ from seq2seq.text.lines import decode_lines
 
 # Characters that other readers take for the end of a line, or trip over.
 ODD = "\r\t\0\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029\ufeff\"'\\{}, é日🎈"
-LINE = st.text(st.characters(exclude_characters="\n", codec="utf-8") | st.sampled_from(ODD))
-CELL = LINE.map(lambda text: text.replace("\t", ""))
+ANY_LINE = st.text(st.characters(exclude_characters="\n", codec="utf-8") | st.sampled_from(ODD))
+LINE = ANY_LINE.map(lambda text: text.rstrip("\r"))
+CELL = LINE.map(lambda text: text.replace("\t", "").rstrip("\r"))
 
 
 def examples_of(side: st.SearchStrategy[str]) -> st.SearchStrategy[list[Example]]:
@@ -111,10 +112,11 @@ def test_tsv_round_trips(examples: list[Example], name: str, header: bool) -> No
         table = Path(folder, name)
         if header:
             write(table, "\n".join(["id\ten\tde", *rows]))
-            assert read(train=str(table)) == examples
+            assert read(train=str(table), quoting="none") == examples
         else:
             write(table, "\n".join(rows) + "\n")
-            assert read(train=str(table), source_column=3, target_column=2) == examples
+            columns = {"source_column": 3, "target_column": 2}
+            assert read(train=str(table), quoting="none", **columns) == examples
 
 
 @WITH_FILES
@@ -174,22 +176,34 @@ def test_more_rows_than_are_converted_at_a_time(tmp_path: Path) -> None:
     assert "row 2401" in complaint(train=str(tmp_path / "train.parquet"), target_column="fr")
 
 
-@given(st.lists(LINE, max_size=6).map("\n".join))
-def test_only_a_newline_ends_a_line(text: str) -> None:
+@given(st.lists(ANY_LINE, max_size=6), st.sampled_from(["\n", "\r\n"]))
+def test_a_newline_ends_a_line(rows: list[str], end: str) -> None:
+    text = end.join(rows)
     *lines, last = text.removeprefix("\ufeff").split("\n")
     expected = [*lines, last] if last else lines  # after the last "\n" there is no line
+    expected = [line.rstrip("\r") for line in expected]
     assert list(decode_lines(io.BytesIO(text.encode()), "in")) == expected
     if not text.startswith("\ufeff"):
         assert list(decode_lines(io.BytesIO(text.encode("utf-8-sig")), "in")) == expected
 
 
-def test_line_ends_of_other_systems_stay_in_the_line(tmp_path: Path) -> None:
-    train = write_parallel(tmp_path, [Example("a\r", "b\x85c\r"), Example("\u2028", "\0")], last="")
-    assert read(train=train) == [Example("a\r", "b\x85c\r"), Example("\u2028", "\0")]
-    write(tmp_path / "dos.tsv", "de\ten\r\na\tb\r\n")
-    assert read(train=str(tmp_path / "dos.tsv")) == [Example("a", "b")]
-    write(tmp_path / "half.tsv", "de\ten\na\tb\r\n")
-    assert read(train=str(tmp_path / "half.tsv")) == [Example("a", "b\r")]
+def test_line_ends_of_other_systems(tmp_path: Path) -> None:
+    train = write_parallel(
+        tmp_path, [Example("a\r", "b\x85\rc\r"), Example("\u2028", "\0")], last=""
+    )
+    assert read(train=train) == [Example("a", "b\x85\rc"), Example("\u2028", "\0")]
+    for name, content in {
+        "dos.tsv": "de\ten\r\na\tb\r\n",
+        "half.tsv": "de\ten\na\tb\r\n",
+        "dos.csv": "de,en\r\na,b\r\n",
+        "quoted.tsv": '"de"\t"en"\r\n"a"\t"b"\r\n',
+        "dos.jsonl": '{"de": "a\\r\\n", "en": "b\\r"}\r\n',
+    }.items():
+        write(tmp_path / name, content)
+        assert read(train=str(tmp_path / name)) == [Example("a", "b")], name
+    numbered = str(write(tmp_path / "numbered.tsv", "1\ta\tpos\r\n2\tb\tneg\r\n"))
+    labels = read(train=numbered, source_column=2, target_column=3)
+    assert labels == [Example("a", "pos"), Example("b", "neg")]
 
 
 def test_a_newline_in_a_value_becomes_a_space(tmp_path: Path) -> None:
@@ -322,7 +336,7 @@ def test_tsv_columns(tmp_path: Path) -> None:
 
 def test_numbers_are_for_tsv(tmp_path: Path) -> None:
     table = str(write(tmp_path / "t.jsonl", '{"de": "a", "en": "b"}\n'))
-    assert "use two numbers only for a TSV file" in complaint(
+    assert "use two numbers only for a TSV or CSV file" in complaint(
         train=table, source_column=1, target_column=2
     )
 
@@ -337,7 +351,9 @@ def test_numbers_are_for_tsv(tmp_path: Path) -> None:
         ('{"de": "a", "eng": "b"}', "no column 'en'; existing columns: 'de', 'eng'"),
         ('{"de": "a", "en": {"x": "b"}}', "existing columns: 'de', 'en.x'"),
         ('{"de": "a", "en": null}', "'en' is null"),
-        ('{"de": 7, "en": "b"}', "'de' is int"),
+        ('{"de": NaN, "en": "b"}', "'de' is nan"),
+        ('{"de": ["a", null], "en": "b"}', "'de' is a list that contains null"),
+        ('{"de": ["a b"], "en": "b"}', "'a b' is not a single word"),
         ('{"de": "\\ud83d", "en": "b"}', "half a surrogate pair"),
     ],
 )
@@ -357,7 +373,7 @@ def test_mistakes_in_parquet(tmp_path: Path) -> None:
     parquet.write_table(pa.table(columns), path)
     table = str(path)
     assert "t.parquet, row 2: column 'en' is null" in complaint(train=table)
-    assert "row 1: column 'year' is int" in complaint(train=table, target_column="year")
+    assert read(train=table, target_column="year") == [Example("a", "1"), Example("b", "2")]
     assert "invalid UTF-8 in rows 1 to 2" in complaint(train=table, target_column="bad")
     told = complaint(train=table, target_column="yaer")
     assert "'de', 'en', 'year', 'bad'" in told
