@@ -374,7 +374,9 @@ def test_an_ensemble_is_the_mean_of_probabilities(learned, fresh):
 def test_an_ensemble_of_two_vocabularies_is_refused(learned, toy, tmp_path):
     other = preparation.prepare_data(toy.config("tokenizer.vocabulary=380"), tmp_path / "data")
     model = build_model(learned.config, other.codec)
-    with pytest.raises(UserError, match="must share one vocabulary, but model 3 and model 1"):
+    with pytest.raises(
+        UserError, match="models 1 and 3 of the ensemble have different vocabularies"
+    ):
         Translator.from_models([learned, learned, model])
 
 
@@ -382,7 +384,7 @@ def test_an_ensemble_of_two_cases_is_refused(learned):
     """The same pieces, but one of them reads what was lower-cased."""
     lower = Tokenizer(learned.codec.source.model, lowercase=True)
     model = build_model(learned.config, Codec(lower, lower))
-    with pytest.raises(UserError, match="must share one vocabulary"):
+    with pytest.raises(UserError, match="have different vocabularies"):
         Translator.from_models([learned, model])
 
 
@@ -432,7 +434,7 @@ def test_settings_of_sampling_that_mean_nothing_are_refused(options):
     [
         ({"mbr": 1}, "at least 2 candidates"),
         ({"mbr": 6, "beam": 5}, "6 candidates"),
-        ({"mbr": 2, "n_best": 3}, "only 2 candidates"),
+        ({"mbr": 2, "n_best": 3}, "number of candidates"),
         ({"mbr": 2, "utility": "ter"}, "chrf or bleu"),
     ],
 )
