@@ -27,6 +27,7 @@ __all__ = [
     "MinimumRiskOptions",
     "SamplingOptions",
     "SearchOptions",
+    "SourceOptions",
     "StopTraining",
     "Tagger",
     "TrainingResult",
@@ -53,6 +54,7 @@ if TYPE_CHECKING:
         SamplingOptions,
         SearchOptions,
     )
+    from seq2seq.decoding.source_options import SourceOptions
     from seq2seq.decoding.tagger import Tagger
     from seq2seq.decoding.translator import Translator
     from seq2seq.errors import UserError
@@ -67,7 +69,7 @@ if TYPE_CHECKING:
     from seq2seq.training.train import train
 else:
     _MODULES = {
-        "config.schema": ("Config",),
+        "config.toml": ("Config",),  # not config.schema, so that mistakes are explained
         "decoding.classifier": ("Classifier",),
         "decoding.generator": ("Generator",),
         "decoding.language_model": ("LanguageModel",),
@@ -79,6 +81,7 @@ else:
             "SamplingOptions",
             "SearchOptions",
         ),
+        "decoding.source_options": ("SourceOptions",),
         "decoding.tagger": ("Tagger",),
         "decoding.translator": ("Translator",),
         "errors": ("UserError",),

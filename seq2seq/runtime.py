@@ -15,6 +15,14 @@ from seq2seq.system import keep_freed_memory as keep_freed_memory
 from seq2seq.system import usable_cores as usable_cores
 
 
+def _use_one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+# A forked child has no copy of the parent's OpenMP threads, so it would wait for them forever.
+os.register_at_fork(after_in_child=_use_one_thread)
+
+
 def select_device(name: str) -> torch.device:
     """Return the device with this name. `auto` selects a GPU if there is one, otherwise the CPU.
 

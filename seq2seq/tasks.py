@@ -88,6 +88,7 @@ _NO_TEXT_MODEL: dict[str, tuple[object, ...]] = {
     "decoder.weight_dropout": (0.0,),
 }
 _ENCODED: dict[str, tuple[object, ...]] = {"encoder.kind": ("recurrent",)}
+_TEXT_METRICS = ("bleu", "chrf", "ter", "exact-match", "loss", "perplexity")
 _CONTEXTS = ("fixed", "additive", "dot", "general", "cosine", "multi-head")
 
 TRANSLATION = Task(
@@ -96,14 +97,14 @@ TRANSLATION = Task(
     source="text",
     target="text",
     report="translation scores",
-    commands=("translate", "score", "evaluate"),
+    commands=("translate", "score", "embed", "evaluate"),
     example='echo "..." | seq2seq translate FOLDER',
     pipeline_tag="translation",
     allowed={
         **_ENCODED,
         **_NO_TEXT_MODEL,
         "context.kind": _CONTEXTS,
-        "validation.metric": ("bleu", "loss"),
+        "validation.metric": _TEXT_METRICS,
     },
 )
 ALIGNED = Task(
@@ -112,7 +113,7 @@ ALIGNED = Task(
     source="text",
     target="text",
     report="perplexity",
-    commands=("translate", "score", "evaluate"),
+    commands=("translate", "score", "embed", "evaluate"),
     example='echo "..." | seq2seq translate FOLDER',
     pipeline_tag="text-generation",
     same_length=True,
@@ -121,7 +122,7 @@ ALIGNED = Task(
         **_ENCODED,
         **_NO_TEXT_MODEL,
         "context.kind": ("same-position",),
-        "validation.metric": ("bleu", "loss"),
+        "validation.metric": _TEXT_METRICS,
     },
 )
 LANGUAGE_MODEL = Task(
@@ -145,7 +146,7 @@ LANGUAGE_MODEL = Task(
         "data.source": ("",),
         "tokenizer.sampling": (0.0,),
         "training.r_drop": (0.0,),
-        "validation.metric": ("loss",),
+        "validation.metric": ("loss", "perplexity"),
     },
 )
 CLASSIFICATION = Task(
@@ -154,7 +155,7 @@ CLASSIFICATION = Task(
     source="text",
     target="label",
     report="label scores",
-    commands=("classify", "evaluate"),
+    commands=("classify", "embed", "evaluate"),
     example='echo "..." | seq2seq classify FOLDER',
     pipeline_tag="text-classification",
     sections=("encoder", "context"),
@@ -168,7 +169,7 @@ CLASSIFICATION = Task(
         **_ONE_VOCABULARY,
         **_NO_TEXT_MODEL,
         "context.kind": ("fixed",),
-        "validation.metric": ("accuracy", "loss"),
+        "validation.metric": ("accuracy", "loss", "perplexity"),
     },
 )
 TAGGING = Task(
@@ -177,7 +178,7 @@ TAGGING = Task(
     source="words",
     target="word labels",
     report="label scores",
-    commands=("tag", "evaluate"),
+    commands=("tag", "embed", "evaluate"),
     example='echo "..." | seq2seq tag FOLDER',
     pipeline_tag="token-classification",
     sections=("encoder",),
@@ -189,7 +190,7 @@ TAGGING = Task(
         **_ENCODED,
         **_ONE_VOCABULARY,
         **_NO_TEXT_MODEL,
-        "validation.metric": ("accuracy", "loss"),
+        "validation.metric": ("accuracy", "exact-match", "loss", "perplexity"),
     },
 )
 GENERATION = Task(
@@ -198,7 +199,7 @@ GENERATION = Task(
     source="condition",
     target="text",
     report="perplexity",
-    commands=("generate", "evaluate"),
+    commands=("generate", "embed", "evaluate"),
     example='seq2seq generate FOLDER --given "..."',
     pipeline_tag="text-generation",
     defaults={
@@ -211,7 +212,7 @@ GENERATION = Task(
         **_NO_TEXT_MODEL,
         "encoder.kind": ("label", "vector"),
         "context.kind": ("fixed",),
-        "validation.metric": ("loss",),
+        "validation.metric": ("loss", "perplexity"),
     },
 )
 

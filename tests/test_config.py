@@ -283,9 +283,11 @@ def test_what_does_not_fit_together_is_said_beside_what_is_wrong_by_itself(path:
     assert "decoder.tied = 'all' needs tokenizer.joint = true" in said
     said = complaint(path, "training.clip=-1", "validation.metric=accuracy")
     assert "training.clip: " in said
+    refused = "task 'translation' does not allow validation.metric = 'accuracy'"
+    assert f"{refused}: use 'bleu' or 'chrf' or 'ter' or 'exact-match' or 'loss' or" in said
+    said = complaint(path, "validation.metric=acc")
     assert (
-        "task 'translation' does not allow validation.metric = 'accuracy': use 'bleu' or 'loss'"
-        in said
+        "'bleu', 'chrf', 'ter', 'exact-match', 'loss' or 'perplexity' (the value is 'acc')" in said
     )
     # What follows from a wrong value alone is not said: with a right one it may be no mistake.
     assert "no limit is set" not in complaint(path, "training.epochs=many")
@@ -415,3 +417,23 @@ def test_there_are_recipes() -> None:
 def test_a_task_that_is_no_word(path: Path) -> None:
     with pytest.raises(UserError, match="task"):
         toml.load_config(path, ['task=["x"]'])
+
+
+def test_a_config_built_in_python_reports_all_mistakes_in_one_line():
+    import seq2seq
+
+    with pytest.raises(UserError) as caught:
+        seq2seq.Config(data={"source": "en", "targt": "fr"}, trainig={}, encoder={"hidden": 0})
+    message = str(caught.value)
+    assert message.startswith("Config: ")
+    assert "\n" not in message
+    for part in (
+        "unknown key trainig; did you mean 'training'?",
+        "unknown key data.targt; did you mean 'target'?",
+        "encoder.hidden: input should be greater than or equal to 1",
+    ):
+        assert part in message
+    data = {"source": "en", "target": "fr"}
+    assert seq2seq.Config(data=data, training={"epochs": 1}).training.epochs == 1
+    with pytest.raises(UserError, match=r"^TrainingConfig: no limit is set"):
+        type(seq2seq.Config(data=data, training={"epochs": 1}).training)()

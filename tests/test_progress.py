@@ -111,15 +111,43 @@ def _commands(trained: Path, speaking: Path, models: dict[str, Path]) -> dict[st
         "labelling": ["classify", models["classify"], *QUICK],
         "labelling ": ["tag", models["tag"], *QUICK],
         "encoding": ["tokenizer", "encode", trained / "model"],
+        "decoding": ["tokenizer", "decode", trained / "model"],
+        "embedding": ["embed", models["classify"], *QUICK],
+        "scoring": ["score", trained / "model", "{file}", "{file}", *QUICK],
+        "learning": ["tokenizer", "train", "{file}", "-o", "{out}", "--kind", "char"],
+        "labelling  ": ["tag", models["tag"], "{conllu}", *QUICK],
     }
 
 
 @pytest.mark.parametrize(
     "what",
-    ["translating", "translating ", "measuring", "labelling", "labelling ", "encoding"],
+    [
+        "translating",
+        "translating ",
+        "measuring",
+        "labelling",
+        "labelling ",
+        "labelling  ",
+        "encoding",
+        "decoding",
+        "embedding",
+        "scoring",
+        "learning",
+    ],
 )
-def test_commands_show_it_on_a_terminal_alone(what, trained, speaking, models, shell, terminal):
-    command = _commands(trained, speaking, models)[what]
+def test_commands_show_it_on_a_terminal_alone(
+    what, trained, speaking, models, shell, terminal, tmp_path
+):
+    (tmp_path / "lines").write_bytes(LINES)
+    words = LINES.decode().split("\n")[0].split()
+    rows = ["\t".join([str(n), word, *["_"] * 8]) for n, word in enumerate(words, start=1)]
+    (tmp_path / "words.conllu").write_text("\n".join([*rows, "", ""]))
+    files = {
+        "{file}": tmp_path / "lines",
+        "{out}": tmp_path / "out",
+        "{conllu}": tmp_path / "words.conllu",
+    }
+    command = [files.get(str(part), part) for part in _commands(trained, speaking, models)[what]]
     plain = shell(*command, stdin=LINES)
     assert plain.code == 0, plain.err
     assert what.strip() not in plain.err

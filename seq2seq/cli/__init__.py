@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import io
 import os
 import signal
 import sys
@@ -25,6 +26,7 @@ _COMMANDS = {
     "generate": "language",
     "classify": "label",
     "tag": "label",
+    "embed": "embed",
     "evaluate": "evaluate",
     "export": "export",
     "results": "evaluate",
@@ -76,11 +78,12 @@ def main() -> None:
     """
     if sys.stderr is None:  # stderr is closed: messages must not go to stdout instead
         sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115 - open until the program ends
+    _use_utf8()
     set_up_logging()
     # huggingface_hub reads this variable when it is imported.
     os.environ.setdefault("HF_HUB_VERBOSITY", "error")
     if sys.stdin is None:  # stdin is closed: treat it as empty
-        sys.stdin = Path(os.devnull).open()  # noqa: SIM115 - open until the program ends
+        sys.stdin = Path(os.devnull).open(encoding="utf-8")  # noqa: SIM115 - open until the end
     if sys.stdout is None:
         _refuse("stdout is closed, so the output would be lost; redirect it to a file or /dev/null")
     try:
@@ -105,6 +108,22 @@ def main() -> None:
             raise
         where = f"{error.filename}: " if error.filename is not None else ""
         _refuse(f"{where}{error.strerror or error}")
+
+
+def _use_utf8() -> None:
+    """Use UTF-8 for arguments, stdin, stdout and stderr, whatever the locale is.
+
+    Text files, models and pipes are always UTF-8, so another encoding would garble text or stop at
+    the first letter that it lacks. In a locale with another encoding, Python has decoded the
+    arguments with it, so this function starts the program again in Python's UTF-8 mode.
+    """
+    if sys.getfilesystemencoding() != "utf-8" and not sys.flags.utf8_mode:
+        arguments = [sys.executable, "-X", "utf8", *sys.orig_argv[1:]]
+        os.execv(sys.executable, list(map(os.fsencode, arguments)))
+    for stream in (sys.stdin, sys.stdout, sys.stderr):
+        # PYTHONIOENCODING may set another encoding for these streams alone.
+        if isinstance(stream, io.TextIOWrapper) and stream.encoding.lower() != "utf-8":
+            stream.reconfigure(encoding="utf-8", errors=stream.errors)
 
 
 def _refuse(message: str) -> None:

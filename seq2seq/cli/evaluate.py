@@ -4,43 +4,47 @@ from __future__ import annotations
 
 import json
 import logging
-import shlex
-import sys
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from seq2seq.cli import line_io
-from seq2seq.cli.evaluated_models import open_export, open_models, runs_of
+from seq2seq.cli.evaluated_models import open_export, open_models
+from seq2seq.cli.evaluation_set import read_evaluation_set, runs_of
+from seq2seq.cli.machine import set_up_machine
 from seq2seq.cli.options import (
     MODEL_OPTIONS,
+    SOURCE_OPTIONS,
     model_folders,
-    set_up_machine,
     with_model_options,
     with_search_options,
+    with_source_options,
 )
 from seq2seq.errors import UserError
 from seq2seq.export.artifact import is_export
 
-if TYPE_CHECKING:
-    from seq2seq.text.example import Example
-
 _log = logging.getLogger(__name__)
+
+BLEU_TOKENIZERS = ("auto", "13a", "intl", "zh", "char", "ja-mecab", "ko-mecab", "none")
 
 
 @click.command()
 @click.argument("model")
 @click.argument("source_file", metavar="[SOURCE", required=False, type=click.Path(path_type=Path))
-@click.argument(
-    "target_file", metavar="REFERENCE]", required=False, type=click.Path(path_type=Path)
-)
+@click.argument("target_files", metavar="REFERENCE...]", nargs=-1, type=click.Path(path_type=Path))
 @click.option(
     "--split",
-    type=click.Choice(["valid", "test"]),
-    help="Data set to score if SOURCE is not given. The model's configuration names the files.  "
-    "[default: test]",
+    metavar="SET",
+    help="Data set of the model's configuration to score if SOURCE is not given: test, valid, or "
+    "the name of one of several validation sets.  [default: test]",
+)
+@click.option(
+    "--tokenize",
+    type=click.Choice(BLEU_TOKENIZERS),
+    help="sacreBLEU tokenizer for BLEU. auto follows the script of the references; none splits at "
+    "spaces only.  [default: validation.tokenize of the model, which is auto unless it was set]",
 )
 @click.option(
     "-o",
@@ -48,6 +52,7 @@ _log = logging.getLogger(__name__)
     type=click.Path(path_type=Path),
     help="Also write the translations or the predicted labels to this file.",
 )
+@with_source_options
 @with_search_options
 @click.option("--json", "json_wanted", is_flag=True, help="Print the scores as one JSON object.")
 @click.option(
@@ -68,8 +73,9 @@ _log = logging.getLogger(__name__)
 def evaluate_command(
     model: str,
     source_file: Path | None,
-    target_file: Path | None,
+    target_files: tuple[Path, ...],
     split: str | None,
+    tokenize: str | None,
     output: Path | None,
     json_wanted: bool,
     plot: Path | None,
@@ -79,31 +85,32 @@ def evaluate_command(
 ) -> None:
     """Score MODEL on SOURCE and REFERENCE, or on the test set that its configuration names.
 
-    SOURCE may also be a table with both sides. The scores are BLEU (also by source length) and chrF
-    for translation, the perplexity of SOURCE for a language model, and accuracy and macro F1 for
-    labels. Other tasks have two scores: the perplexity of REFERENCE with the correct sources and
-    with shuffled sources. The command appends the scores to results.jsonl in MODEL's run folder.
+    SOURCE alone may be a table of both. Several REFERENCE files give each line several references.
+    Translation is scored by BLEU, chrF, TER, exact match and BLEU by source length; a language
+    model by the perplexity of SOURCE; labels by accuracy and macro F1, and tags also by exact
+    match. Other tasks are scored by the perplexity of REFERENCE, given the correct and given
+    shuffled sources. The scores are also appended to results.jsonl in the run folder of MODEL.
     """
     from seq2seq.decoding.options import search_options
+    from seq2seq.decoding.source_options import SourceOptions
     from seq2seq.evaluation.report import as_json, print_report
 
     machine = {name: options.pop(name) for name in MODEL_OPTIONS}
+    lines = SourceOptions(**{name: options.pop(name) for name in SOURCE_OPTIONS})
     search = search_options(**options)
     _refuse_early(source_file, split, record, plot)
     set_up_machine(model, machine.pop("threads"))
     scored = open_export if is_export(model_folders(model)[0]) else open_models
     config, evaluate, keep = scored(model, **machine)
-    _refuse_unused(model, config, search, output, plot)
-    pairs, name = _read_examples(config, source_file, target_file, split or "test")
+    _refuse_unused(model, config, search, output, plot, tokenize)
+    pairs, name = read_evaluation_set(config, source_file, target_files, split or "test")
     with ExitStack() as opened:
-        files = [source_file, target_file]
+        files = [source_file, *target_files]
         sink = output and opened.enter_context(line_io.open_sink(output, files))
-        result = evaluate(pairs, search, name=name)
+        result = evaluate(pairs, search, name=name, tokenize=tokenize, source=lines)
         if sink:
             sink.writelines(line.encode("utf-8", "replace") + b"\n" for line in result.outputs)
-    if plot is not None:
-        _draw(result, runs_of(model)[0].name, plot)
-    command = command or shlex.join(["seq2seq", *sys.argv[1:]])
+    _draw(result, runs_of(model)[0].name, plot)
     try:
         keep(name, result, len(pairs), command, record)
     finally:  # print last, because the reader may close the pipe early (`| head`)
@@ -122,30 +129,6 @@ def results_command(folder: Path) -> None:
     _log.info("wrote %s", write_results(folder))
 
 
-def _read_examples(
-    config: Any, source_file: Path | None, target_file: Path | None, split: Any
-) -> tuple[list[Example], str]:
-    """Read the examples to score. Return the examples and the name of their data set."""
-    from seq2seq.text.corpus import holds_pairs, read_examples, read_table_file
-    from seq2seq.text.example import Example
-
-    if source_file is None:
-        named = getattr(config.data, split)
-        name = Path(named).name if isinstance(named, str) else split
-        return list(read_examples(config.data, split)), name
-    if target_file is None and holds_pairs(config.data, source_file):
-        return list(read_table_file(config.data, source_file)), source_file.stem
-    if not config.task.has_source:
-        if target_file is not None:
-            raise UserError(f"{target_file}: leave out this file for a language model")
-        lines = line_io.read_all_lines(source_file)
-        return [Example("", line) for line in lines], source_file.stem
-    if target_file is None:
-        raise UserError(f"{source_file}: give a REFERENCE file after this SOURCE file")
-    sources, targets = line_io.read_parallel_lines(source_file, target_file)
-    return list(map(Example, sources, targets)), source_file.stem
-
-
 def _refuse_early(
     source_file: Path | None, split: str | None, record: Path | None, plot: Path | None
 ) -> None:
@@ -162,7 +145,12 @@ def _refuse_early(
 
 
 def _refuse_unused(
-    model: str, config: Any, search: Any, output: Path | None, plot: Path | None
+    model: str,
+    config: Any,
+    search: Any,
+    output: Path | None,
+    plot: Path | None,
+    tokenize: str | None,
 ) -> None:
     """Raise UserError for options that the task of the model does not use."""
     from seq2seq.decoding.options import search_options
@@ -175,14 +163,21 @@ def _refuse_unused(
                 f"plot; leave out {option}"
             )
     searches = config.task.report == "translation scores"
+    if not searches and tokenize is not None:
+        raise UserError(f"{model} is not scored by BLEU; leave out --tokenize")
     if not searches and search != search_options():
         raise UserError(f"{model} is scored without a search; leave out options such as --beam")
 
 
-def _draw(result: Any, label: str, picture: Path) -> None:
-    """Plot the confusion matrix of a result if there is one, else its BLEU by source length."""
+def _draw(result: Any, label: str, picture: Path | None) -> None:
+    """Draw the confusion matrix if there is one, otherwise BLEU by source length.
+
+    If `picture` is None, draw nothing.
+    """
     from seq2seq.evaluation import plots
 
+    if picture is None:
+        return
     if result.confusion is not None:
         plots.plot_confusion(result.confusion, result.names, picture)
     else:

@@ -11,7 +11,8 @@ from typing import IO, TYPE_CHECKING, Any
 import click
 
 from seq2seq.cli import line_io
-from seq2seq.cli.options import set_up_machine, with_model_options
+from seq2seq.cli.machine import set_up_machine
+from seq2seq.cli.options import with_model_options
 from seq2seq.errors import UserError
 from seq2seq.text.conllu import WRITABLE_COLUMNS
 
@@ -143,17 +144,20 @@ def _tag_conllu(
     form: The column with the words that the tagger reads.
     column: The column for the tags.
     """
+    from seq2seq.progress import show_progress
     from seq2seq.text.conllu import read_conllu
     from seq2seq.text.lines import decode_lines
 
     waiting = read_conllu(decode_lines(source, name), name)
     # A program that writes into a pipe may wait for the tags of a sentence before the next one.
     size = _WINDOW if line_io.is_regular_file(source) else 1
-    while window := list(islice(waiting, size)):
-        sentences = [sentence.column(form) for sentence in window]
-        for sentence, labelling in zip(window, tagger.stream(sentences), strict=True):
-            sink.write(sentence.with_column(column, labelling.labels).encode())
-        sink.flush()
+    with show_progress("labelling", wanted=not sink.isatty()) as advance:
+        while window := list(islice(waiting, size)):
+            sentences = [sentence.column(form) for sentence in window]
+            for sentence, labelling in zip(window, tagger.stream(sentences), strict=True):
+                sink.write(sentence.with_column(column, labelling.labels).encode())
+                advance(1)
+            sink.flush()
 
 
 def _machine(model: str, threads: int, **options: Any) -> dict[str, Any]:

@@ -9,7 +9,8 @@ from typing import Any
 import click
 
 from seq2seq.cli import line_io
-from seq2seq.cli.options import set_up_machine, with_device_options
+from seq2seq.cli.machine import set_up_machine
+from seq2seq.cli.options import with_device_options, with_text_constraints
 from seq2seq.errors import UserError
 
 
@@ -24,7 +25,9 @@ def perplexity_command(
 
     The model reads all lines as one continuous text and keeps its state from line to line. The end
     of a line counts as a token if the model was trained with line ends (data.line_ends). If TEXT is
-    a table, such as a .csv file, the command reads its text column.
+    a table, such as a .csv file, the command reads its text column. If the vocabulary lacks some
+    words or characters of the text, a second line shows the share of these unknown tokens and the
+    perplexity without them.
     """
     from seq2seq.decoding.language_model import LanguageModel
     from seq2seq.text.lines import decode_lines
@@ -37,6 +40,8 @@ def perplexity_command(
     click.echo(
         f"perplexity {result.value:.3f}   {result.loss:.4f} nats a token, {result.tokens:,} tokens"
     )
+    if result.unknown:
+        click.echo(result.describe_unknown())
 
 
 @click.command()
@@ -84,6 +89,7 @@ def perplexity_command(
     "to at least this value. 1 keeps all tokens.  [default: 1]",
 )
 @click.option("--seed", type=int, default=1, show_default=True, help="Random seed of the sampling.")
+@with_text_constraints
 @with_device_options
 def generate_command(
     model: str,

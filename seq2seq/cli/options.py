@@ -9,7 +9,6 @@ from typing import Any
 import click
 
 from seq2seq.errors import UserError
-from seq2seq.export.artifact import is_export
 
 
 def model_folders(models: str) -> list[Path]:
@@ -30,23 +29,6 @@ def model_folders(models: str) -> list[Path]:
             "for an ensemble"
         )
     return [Path(name) for name in names]
-
-
-def set_up_machine(models: str, threads: int) -> None:
-    """Set the number of threads for the models, and how the C library keeps memory. threads: 0
-    chooses a number: one for an export, whose lines are shared among processes, and as
-    `runtime.set_threads` does for PyTorch."""
-    from seq2seq.system import keep_freed_memory
-
-    keep_freed_memory()
-    if is_export(model_folders(models)[0]):
-        from seq2seq.export import sessions
-
-        sessions.set_thread_count(threads or 1)
-        return
-    from seq2seq import runtime
-
-    runtime.set_threads(threads)
 
 
 # The parameter names of the options that `with_model_options` adds.
@@ -97,8 +79,48 @@ def with_model_options(command: Callable[..., Any]) -> Callable[..., Any]:
     )
 
 
+def with_text_constraints(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the constraints that language models share with translators."""
+    for option in (
+        click.option(
+            "--stop",
+            multiple=True,
+            metavar="TEXT",
+            help="End a translation where TEXT would start, and leave TEXT out. May be repeated.",
+        ),
+        click.option(
+            "--no-repeat-ngram",
+            type=int,
+            default=0,
+            show_default=True,
+            metavar="N",
+            help="Forbid to repeat a sequence of N subwords. 0: allow repetitions.",
+        ),
+        click.option(
+            "--forbid",
+            multiple=True,
+            metavar="PHRASE",
+            help="Never write PHRASE, as whole words. May be repeated.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
 # In reverse order: the option that is added last comes first in the help.
 _SEARCH_OPTIONS = (
+    click.option(
+        "--require",
+        multiple=True,
+        metavar="PHRASE",
+        help="Write PHRASE, as whole words, in every translation. May be repeated.",
+    ),
+    click.option(
+        "--target-prefix",
+        default="",
+        metavar="TEXT",
+        help="Start the translation of every line with TEXT.",
+    ),
     click.option(
         "--utility",
         type=click.Choice(["chrf", "bleu"]),
@@ -150,7 +172,7 @@ _SEARCH_OPTIONS = (
         "--max-length",
         type=int,
         help="Maximum length of a translation in subwords, including the end-of-sentence token."
-        "  [default: twice the source length + 10]",
+        "  [default: a limit learned from the training pairs]",
     ),
     click.option(
         "--min-length",
@@ -180,5 +202,36 @@ _SEARCH_OPTIONS = (
 def with_search_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options that select and configure the search, such as --beam, to a command."""
     for option in _SEARCH_OPTIONS:
+        command = option(command)
+    return with_text_constraints(command)
+
+
+# The names that `with_source_options` adds.
+SOURCE_OPTIONS = ("split_sentences", "source_prefix", "protect")
+
+
+def with_source_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that prepare source lines: the fields of `SourceOptions`."""
+    for option in (
+        click.option(
+            "--protect",
+            is_flag=True,
+            help="Keep placeholders ({0}, %s), tags (<b>), URLs, e-mail addresses and numbers as "
+            "they are: take them out of a line and put them into its translation.",
+        ),
+        click.option(
+            "--source-prefix",
+            multiple=True,
+            metavar="TEXT",
+            help="Start each line, and each part of a line that is split, with TEXT, for example "
+            "the tag <2de>. If repeated, a line keeps the TEXT that it starts with.",
+        ),
+        click.option(
+            "--split-sentences",
+            is_flag=True,
+            help="Split lines into sentences, translate each sentence alone, and join the "
+            "translations with the white space of the line.",
+        ),
+    ):
         command = option(command)
     return command

@@ -168,9 +168,10 @@ def lengths(
     """
     from seq2seq.evaluation.lengths import bleu_by_length
     from seq2seq.evaluation.plots import plot_lengths
-    from seq2seq.text.languages import bleu_tokenizer
+    from seq2seq.text.scripts import choose_bleu_tokenizer
 
     sources, references = line_io.read_all_lines(source), line_io.read_all_lines(reference)
+    tokens = choose_bleu_tokenizer(references, language).name
     buckets = {}
     for system in systems:
         name, equals, file = system.partition("=")
@@ -180,6 +181,6 @@ def lengths(
                 "with its translations"
             )
         buckets[name] = bleu_by_length(
-            sources, line_io.read_all_lines(Path(file)), references, tokens=bleu_tokenizer(language)
+            sources, line_io.read_all_lines(Path(file)), references, tokens=tokens
         )
     plot_lengths(buckets, output)

@@ -51,6 +51,7 @@ def learn_command(inputs: tuple[Path, ...], output: Path, **settings: Any) -> No
     from seq2seq.config import toml
     from seq2seq.config.schema import TokenizerConfig
     from seq2seq.files import write_atomically
+    from seq2seq.progress import show_progress
     from seq2seq.text.tokenizer import train_tokenizer
 
     def lines() -> Iterator[str]:
@@ -58,7 +59,9 @@ def learn_command(inputs: tuple[Path, ...], output: Path, **settings: Any) -> No
             yield from line_io.read_all_lines(path)
 
     chosen = toml.validate_section(TokenizerConfig, settings, where="tokenizer train")
-    write_atomically(output, train_tokenizer(lines(), chosen, ", ".join(map(str, inputs))).model)
+    with show_progress("learning the vocabulary"):
+        learned = train_tokenizer(lines(), chosen, ", ".join(map(str, inputs)))
+    write_atomically(output, learned.model)
 
 
 @tokenizer_group.command()
@@ -116,7 +119,11 @@ def decode(model: Path, input_file: Path | None, output: Path | None, ids: bool)
     """
     loaded = _load(model, "target")
     number = 0
-    with line_io.open_source(input_file) as source, line_io.open_sink(output, [input_file]) as sink:
+    with (
+        line_io.open_source(input_file) as source,
+        line_io.open_sink(output, [input_file]) as sink,
+        line_io.show_line_progress("decoding", source, sink) as advance,
+    ):
         for window in line_io.read_windows(source, _WINDOW):
             for line in window:
                 number += 1
@@ -124,6 +131,7 @@ def decode(model: Path, input_file: Path | None, output: Path | None, ids: bool)
                 row = loaded.parse_ids(words, number) if ids else loaded.piece_ids(words)
                 sink.write(loaded.decode([row])[0].encode("utf-8", "replace") + b"\n")
             sink.flush()
+            advance(len(window))
 
 
 def _load(path: Path, side: str, *, lowercase: bool = False) -> Tokenizer:

@@ -19,6 +19,15 @@ import click
     help="Override one value of the configuration. Repeat the option for several values.",
 )
 @click.option(
+    "--from",
+    "start_from",
+    type=click.Path(path_type=Path),
+    metavar="MODEL",
+    help="Start from the weights and the vocabulary of the model folder MODEL, with a fresh "
+    "optimiser. Keys of the tokenizer and the network that CONFIG does not set have the values of "
+    "MODEL.",
+)
+@click.option(
     "--resume", is_flag=True, help="Resume the run from the last checkpoint in the run folder."
 )
 @click.option(
@@ -34,7 +43,12 @@ import click
     "[default: runs/<folder of CONFIG>/<name of CONFIG>]",
 )
 def train_command(
-    config: Path, settings: tuple[str, ...], resume: bool, profile: bool, out: Path | None
+    config: Path,
+    settings: tuple[str, ...],
+    start_from: Path | None,
+    resume: bool,
+    profile: bool,
+    out: Path | None,
 ) -> None:
     """Train the model that the configuration file CONFIG (TOML) describes.
 
@@ -47,13 +61,15 @@ def train_command(
     from seq2seq.config import toml
     from seq2seq.training.run_folder import default_folder
     from seq2seq.training.run_training import train_model
+    from seq2seq.training.start import open_start
     from seq2seq.training.stopping import Interrupted
 
-    loaded = toml.load_config(config, settings)
     folder = out or default_folder(config)
+    start = open_start(start_from, folder, resume=resume)
+    loaded = toml.load_config(config, settings, base=None if start is None else start.base)
     command = shlex.join(["seq2seq", *sys.argv[1:]])
     try:
-        train_model(loaded, folder, resume=resume, profiled=profile, command=command)
+        train_model(loaded, folder, resume=resume, profiled=profile, command=command, start=start)
     except Interrupted as stop:
         click.echo(str(stop), err=True)
         sys.exit(128 + stop.number)

@@ -12,12 +12,14 @@ import click
 
 from seq2seq.cli import line_io
 from seq2seq.cli.jobs import choose_jobs, open_pool
+from seq2seq.cli.machine import set_up_machine
 from seq2seq.cli.options import (
     MODEL_OPTIONS,
+    SOURCE_OPTIONS,
     model_folders,
-    set_up_machine,
     with_model_options,
     with_search_options,
+    with_source_options,
 )
 
 if TYPE_CHECKING:
@@ -52,6 +54,7 @@ def open_translator(
     type=click.Path(path_type=Path),
     help="Write the translations to this file instead of stdout.",
 )
+@with_source_options
 @with_search_options
 @click.option(
     "--n-best",
@@ -101,8 +104,10 @@ def translate_command(
     """
     from seq2seq.decoding.options import search_options
     from seq2seq.decoding.results import log_notes
+    from seq2seq.decoding.source_options import SourceOptions
 
     machine = {name: options.pop(name) for name in MODEL_OPTIONS}
+    lines = SourceOptions(**{name: options.pop(name) for name in SOURCE_OPTIONS})
     search = search_options(n_best=n_best, **options)
     if alignments is not None:
         line_io.require_separate_file(alignments, "--alignments", output)
@@ -121,7 +126,7 @@ def translate_command(
         windows = line_io.read_windows(source, _WINDOW if jobs == 1 else _JOB_WINDOW)
         advance = opened.enter_context(line_io.show_line_progress("translating", source, sink))
         results = translator.translate_windows(
-            windows, search, align=beside is not None, advance=advance
+            windows, search, align=beside is not None, advance=advance, source=lines
         )
         for number, result in enumerate(results, start=1):
             log_notes(result.notes)
@@ -192,10 +197,13 @@ def score_command(
     into parts, but this command does not.
     """
     from seq2seq.decoding.options import GreedyOptions
+    from seq2seq.progress import show_progress
 
     GreedyOptions(length_penalty=length_penalty)  # refuse a wrong value before loading the model
     sources, targets = line_io.read_parallel_lines(source_file, target_file)
     with line_io.open_sink(output, [source_file, target_file]) as sink:
         translator = open_translator(model, **machine)
-        for translation in translator.score(sources, targets, length_penalty):
+        with show_progress("scoring", len(sources), wanted=not sink.isatty()) as advance:
+            scored = translator.score(sources, targets, length_penalty, advance=advance)
+        for translation in scored:
             sink.write(f"{translation.score:.6f}\n".encode())

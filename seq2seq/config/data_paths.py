@@ -7,7 +7,10 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
+from typing import cast
 
 from seq2seq.config.schema import DataConfig
 from seq2seq.files import PACKED_SUFFIXES
@@ -16,7 +19,7 @@ _SPLITS = ("train", "valid", "test")
 # The folders of a path that is absolute or begins with "../". The path must stand at the beginning
 # of a word, of a quoted string, or of a value after "=", "[", "(" or ",".
 _OUTSIDE = re.compile(r"""(?<![^='"\[,( ])(?:/|(?:\.\./)+)(?:[^/'",]+/)*(?=[^/])""")
-_Value = str | list[str] | None
+_Value = str | list[str] | dict[str, str | list[str]] | None
 
 
 def find_data(data: DataConfig, folder: Path, made_with: DataConfig | None = None) -> DataConfig:
@@ -40,15 +43,21 @@ def find_data(data: DataConfig, folder: Path, made_with: DataConfig | None = Non
         found = (p for p in places if any(Path(f"{p}{ending}").is_file() for ending in endings))
         return str(next(found, places[0]))
 
-    paths: dict[str, object] = {}
-    for split in _SPLITS:
-        value: _Value = getattr(data, split)
-        earlier: _Value = getattr(made_with, split, None)
+    def find_all(value: _Value, earlier: _Value) -> _Value:
+        if isinstance(value, dict):
+            known_sets = earlier if isinstance(earlier, dict) else {}
+            found = {name: find_all(paths, known_sets.get(name)) for name, paths in value.items()}
+            return cast(_Value, found)
         if isinstance(value, list):
             known = earlier if isinstance(earlier, list) else [None] * len(value)
-            paths[split] = [find(*pair) for pair in zip(value, known, strict=True)]
-        elif value is not None:
-            paths[split] = find(value, earlier if isinstance(earlier, str) else None)
+            return [find(*pair) for pair in zip(value, known, strict=True)]
+        if value is None:
+            return None
+        return find(value, earlier if isinstance(earlier, str) else None)
+
+    paths: dict[str, object] = {
+        split: find_all(getattr(data, split), getattr(made_with, split, None)) for split in _SPLITS
+    }
     # `hub` may be a hub id (owner/name) or a local folder. An existing folder takes precedence.
     if data.hub is not None:
         places = [base / data.hub for base in folders]
@@ -73,12 +82,10 @@ def name_data(data: DataConfig) -> DataConfig:
             split: tuple(_short_name(path, depth) for path in paths)
             for split, paths in values.items()
         }
-        if len(set(named.values())) == len(set(values.values())):
+        if len({*chain(*named.values())}) == len({*chain(*values.values())}):
             break
     update: dict[str, object] = {
-        split: list(named[split]) if isinstance(getattr(data, split), list) else named[split][0]
-        for split in _SPLITS
-        if named[split]
+        split: _with_names(getattr(data, split), iter(named[split])) for split in _SPLITS
     }
     if data.hub is not None and _is_outside(data.hub):
         update["hub"] = f"./{_short_name(data.hub, 1)}"
@@ -110,9 +117,21 @@ def shorten_paths(text: str) -> str:
 
 
 def _as_tuple(value: _Value) -> tuple[str, ...]:
+    """Return all paths of a data set, in order."""
     if value is None:
         return ()
+    if isinstance(value, dict):
+        return tuple(chain.from_iterable(map(_as_tuple, value.values())))
     return tuple(value) if isinstance(value, list) else (value,)
+
+
+def _with_names(value: _Value, names: Iterator[str]) -> _Value:
+    """Return a data set of the same form, in which each path is replaced by the next name."""
+    if isinstance(value, dict):
+        return cast(_Value, {key: _with_names(paths, names) for key, paths in value.items()})
+    if isinstance(value, list):
+        return [next(names) for _ in value]
+    return None if value is None else next(names)
 
 
 def _data_folder() -> list[Path]:

@@ -7,8 +7,10 @@ descriptions of the keys are written for users, because `seq2seq config` prints 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
-from typing import Annotated, Any, Literal
+from math import inf
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import (
     BaseModel,
@@ -17,7 +19,9 @@ from pydantic import (
     Field,
     InstanceOf,
     PlainSerializer,
+    ValidationError,
     ValidationInfo,
+    field_validator,
     model_validator,
 )
 
@@ -42,6 +46,7 @@ def _used_where(uses: Callable[[Task], bool]) -> dict[str, Any]:
 
 _FOR_LANGUAGE_MODELS = _used_where(lambda task: not task.has_source)
 _WITH_A_SOURCE = _used_where(lambda task: task.has_source)
+_WITH_LABELS = _used_where(lambda task: not task.has_target_text)
 _FROM_A_CONDITION = _used_where(lambda task: task.source == "condition")
 _FROM_TEXT = _used_where(lambda task: task.source in ("text", "words"))
 _TEXT_TO_TEXT = _used_where(lambda task: task.source == "text" and task.has_target_text)
@@ -50,10 +55,62 @@ _WITH_ATTENTION = _used_where(
 )
 
 
-class Section(BaseModel):
+if TYPE_CHECKING:
+    from pydantic._internal._model_construction import ModelMetaclass as _ModelType
+else:
+    _ModelType = type(BaseModel)
+
+
+class _SectionType(_ModelType):
+    """The type of all sections. A program that calls `Config(...)` gets a UserError for mistakes.
+
+    pydantic's own error is raised if `seq2seq.config.toml`, which explains it, is not imported.
+
+    explain: raises a UserError that reports all mistakes in the values of a section, given the
+        section, the values and the name of the section.
+    """
+
+    explain: Callable[[type[Any], dict[str, Any], str], object] | None = None
+
+    def __call__(cls, *arguments: Any, **values: Any) -> Any:  # noqa: N805 - of a metaclass
+        """Return a new section with these values. Raise UserError if there are mistakes."""
+        try:
+            return super().__call__(*arguments, **values)
+        except ValidationError:
+            if _SectionType.explain is not None:
+                _SectionType.explain(cls, values, cls.__name__)
+            raise
+
+
+def explain_mistakes(explain: Callable[[type[Any], dict[str, Any], str], object]) -> None:
+    """Set the function that raises a UserError for mistakes in `Config(...)`."""
+    _SectionType.explain = staticmethod(explain)
+
+
+class Section(BaseModel, metaclass=_SectionType):
     """The base class of all sections. It refuses changes, unknown keys, NaN and infinity."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+def _check_paths(value: object) -> object:
+    """Return the value of `data.valid` unchanged. Raise ValueError unless it consists of paths."""
+
+    def is_path(value: object) -> bool:
+        parts = value if isinstance(value, list) else [value]
+        return all(isinstance(part, str) for part in parts)
+
+    values = list(value.values()) if isinstance(value, dict) else [value]
+    if value is not None and not all(map(is_path, values)):
+        raise ValueError(
+            f"must be a path, a list of two paths, or a table of names and paths, not {value!r}"
+        )
+    return value
+
+
+_ValidationSets = Annotated[
+    str | list[str] | dict[str, str | list[str]] | None, BeforeValidator(_check_paths)
+]
 
 
 class DataConfig(Section):
@@ -79,16 +136,17 @@ class DataConfig(Section):
         min_length=1,
         description="Name of the target side, usually a language code such as `en`. The name is "
         "the ending of target files, the column of the target in a table, and its language in "
-        "TMX. If the name is a language code, BLEU uses the tokenizer for that language.",
+        "TMX. The name helps to choose the tokenizer of BLEU, see `validation.tokenize`.",
     )
     train: str | list[str] | None = Field(
         None,
         description="Path of the training set. Set either this key or the key `hub`.",
     )
-    valid: str | list[str] | None = Field(
+    valid: _ValidationSets = Field(
         None,
-        description="Path of the validation set, which decides which weights are best. Training "
-        "needs a validation set: set either this key or the key `hub`.",
+        description="Path of the validation set, which decides which weights are best. Set this "
+        "key or `hub`. Several sets are a table of names and paths, `[data.valid]`. The first one, "
+        "or `validation.set`, decides.",
     )
     test: str | list[str] | None = Field(
         None,
@@ -113,6 +171,13 @@ class DataConfig(Section):
         description="Meaning of quotation marks in TSV and CSV files. With `csv`, they enclose "
         "values, as RFC 4180 defines. With `none`, they are part of the text. `auto` means `csv` "
         "for CSV files and for TSV files in which all quotation marks follow RFC 4180.",
+    )
+    references: list[str | int] = Field(
+        [],
+        description="Further references of the validation and test sets, besides `target`: the "
+        "file endings of their text files, or the names of their columns in a table. BLEU and the "
+        "other scores of translations use all references. Training does not read them.",
+        json_schema_extra=_TEXT_TO_TEXT,
     )
     hub: str | None = Field(
         None,
@@ -165,13 +230,30 @@ class DataConfig(Section):
             raise ValueError(
                 "no training set: set the key train (files) or hub (Hugging Face dataset)"
             )
-        for name in ("train", "valid", "test"):
-            value = getattr(self, name)
+        named = {f"valid.{name}": value for name, value in self.valid_sets.items() if name}
+        for name, value in {"train": self.train, "test": self.test, "valid": self.valid}.items():
+            named |= {} if isinstance(value, dict) else {name: value}
+        for name, value in named.items():
             if isinstance(value, list) and len(value) != 2:
                 raise ValueError(
                     f"{name}: a list needs two files, source first, but this one has {len(value)}"
                 )
+        for name in self.valid_sets:
+            if name in ("train", "valid", "test") or not re.fullmatch(r"[\w.-]*", name):
+                raise ValueError(
+                    f"valid: {name!r} cannot name a validation set; use letters, digits, '_', '.' "
+                    "and '-', and not the names 'train', 'valid' and 'test'"
+                )
+        if isinstance(self.valid, dict) and not self.valid:
+            raise ValueError("valid: the table is empty; name at least one validation set")
         return self
+
+    @property
+    def valid_sets(self) -> dict[str, str | list[str] | None]:
+        """The validation sets by name. The name of a set without a name is ""."""
+        if isinstance(self.valid, dict):
+            return dict(self.valid)
+        return {"": self.valid}
 
 
 class TokenizerConfig(Section):
@@ -516,6 +598,14 @@ class TrainingConfig(Section):
         description="Label smoothing: fraction of the target probability that is spread evenly "
         "over all tokens or labels. 0 turns label smoothing off.",
     )
+    class_weights: str | dict[str, float] | None = Field(
+        None,
+        description="Weights of the labels in the loss, for labels of unequal frequency. "
+        "`balanced`: by the inverse of the frequency, so that all labels count the same in total. "
+        "A table such as `{ spam = 5.0 }`: these weights, and 1 for other labels.",
+        examples=["balanced"],
+        json_schema_extra=_WITH_LABELS,
+    )
     word_dropout: float = Field(
         0.0,
         ge=0,
@@ -579,6 +669,25 @@ class TrainingConfig(Section):
         50, ge=1, description="Number of updates between two lines of the training log."
     )
 
+    tensorboard: bool = Field(
+        False,
+        description="Also write the rows of `metrics.jsonl` as TensorBoard scalars, to the folder "
+        "`tensorboard` of the run. It needs `pip install 'seq2seq-rnn[tensorboard]'`.",
+    )
+
+    @field_validator("class_weights", mode="before")
+    @classmethod
+    def _are_weights(cls, value: object) -> object:
+        table = isinstance(value, dict) and all(
+            isinstance(weight, int | float) and not isinstance(weight, bool) and 0 < weight < inf
+            for weight in value.values()
+        )
+        if value is None or value == "balanced" or table:
+            return value
+        raise ValueError(
+            f"must be 'balanced' or a table of labels and weights above 0, but is {value!r}"
+        )
+
     @model_validator(mode="after")
     def _ends(self) -> TrainingConfig:
         if self.epochs is None and self.updates is None and self.minutes is None:
@@ -596,23 +705,37 @@ class ValidationConfig(Section):
         description="Number of updates between two validations. 0 means one validation after each "
         "epoch.",
     )
-    metric: Literal["bleu", "accuracy", "loss"] = Field(
+    metric: Literal["bleu", "chrf", "ter", "accuracy", "exact-match", "loss", "perplexity"] = Field(
         "bleu",
-        description="Metric that decides which weights are best: `bleu` (sacreBLEU of the "
-        "translations), `accuracy` (fraction of correct labels) or `loss` (cross-entropy).",
+        description="Metric that decides which weights are best: `bleu`, `chrf` or `ter` (by "
+        "sacreBLEU), `accuracy` (of labels), `exact-match` (share of lines without an error), "
+        "`loss` or `perplexity`. The loss decides between equal scores and below BLEU 1.",
+    )
+    set: str = Field(
+        "",
+        description="Name of the validation set that chooses the best weights, if `data.valid` "
+        "names several. If empty, the first one does.",
+        examples=["news"],
+    )
+    tokenize: Literal["auto", "13a", "intl", "zh", "char", "ja-mecab", "ko-mecab", "none"] = Field(
+        "auto",
+        description="Tokenizer of sacreBLEU for BLEU. `auto` follows the script of the references: "
+        "`13a` for text with spaces between words, `zh` for Chinese, `ja-mecab` or `char` for "
+        "Japanese. `none` splits at spaces only, for tokenized text.",
+        json_schema_extra=_TEXT_TO_TEXT,
     )
     beam: int = Field(
         1,
         ge=1,
-        description='With `metric = "bleu"`: beam size for translating the validation set. 1 means '
-        "greedy search.",
+        description="With a metric of translations: beam size for translating the validation set. "
+        "1 means greedy search.",
         json_schema_extra=_TEXT_TO_TEXT,
     )
     lines: int = Field(
         0,
         ge=0,
-        description='With `metric = "bleu"`: number of pairs to translate, counted from the start '
-        "of the validation set. 0 means all pairs.",
+        description="With a metric of translations: number of pairs to translate, counted from the "
+        "start of each validation set. 0 means all pairs.",
         json_schema_extra=_TEXT_TO_TEXT,
     )
 
@@ -656,6 +779,11 @@ class Config(Section):
     validation: ValidationConfig = ValidationConfig()
 
     @property
+    def selecting_set(self) -> str:
+        """The name of the validation set that chooses the weights; "" if it has no name."""
+        return self.validation.set or next(iter(self.data.valid_sets))
+
+    @property
     def unused_sections(self) -> set[str]:
         """The names of the sections that the task does not use."""
         return {"encoder", "context", "decoder"} - set(self.task.sections)
@@ -690,6 +818,12 @@ class Config(Section):
                 continue
             known = " or ".join(_as_toml(choice) for choice in allowed)
             yield f"task {task.name!r} does not allow {key} = {_as_toml(value)}: use {known}"
+        sets, chosen = list(self.data.valid_sets), self.validation.set
+        if chosen and chosen not in sets:
+            known = ", ".join(filter(None, sets)) or "none, because [data.valid] is not a table"
+            yield f"validation.set: no validation set {chosen!r} in data.valid; known sets: {known}"
+        if task.has_target_text and self.training.class_weights is not None:
+            yield f"task {task.name!r} predicts no labels: leave out training.class_weights"
         if task.has_source and not self.data.source:
             yield "data.source is empty: set the file ending or the column of the source"
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from copy import deepcopy
 from pathlib import Path
 from typing import Any, TypeVar
@@ -18,15 +18,22 @@ from pydantic import ValidationError
 
 from seq2seq.config.data_paths import find_data
 from seq2seq.config.migration import migrate
-from seq2seq.config.schema import NEEDS_FILES, Config, Section
+from seq2seq.config.schema import NEEDS_FILES, Config, Section, explain_mistakes
 from seq2seq.errors import UserError, did_you_mean
 from seq2seq.files import why_not_text
+from seq2seq.tasks import TASKS, TRANSLATION, Task
 
 _MEANT = re.compile("'(.+)'")
 AnySection = TypeVar("AnySection", bound=Section)
 
 
-def load_config(path: Path, settings: Iterable[str] = (), *, needs_files: bool = True) -> Config:
+def load_config(
+    path: Path,
+    settings: Iterable[str] = (),
+    *,
+    needs_files: bool = True,
+    base: Mapping[str, Any] | None = None,
+) -> Config:
     """Return the configuration in a TOML file, after overriding some of its values.
 
     Relative paths in `[data]` become absolute. A path is looked up in the folder of the
@@ -34,6 +41,7 @@ def load_config(path: Path, settings: Iterable[str] = (), *, needs_files: bool =
 
     settings: The values to override, each in the form `section.key=value`.
     needs_files: Whether the configuration must name a training set.
+    base: Values of keys that are not set. They replace the defaults of the schema.
 
     Raises UserError if the file is missing, is not TOML, or has unknown keys or wrong values.
     """
@@ -50,20 +58,38 @@ def load_config(path: Path, settings: Iterable[str] = (), *, needs_files: bool =
         raise UserError(f"{path}: cannot be read as TOML: {error}") from None
     for setting in settings:
         _lay_over(values, setting)
-    return find_files(parse_config(values, str(path), needs_files=needs_files), path.parent)
+    config = parse_config(values, str(path), needs_files=needs_files, base=base)
+    return find_files(config, path.parent)
 
 
-def parse_config(values: dict[str, Any], where: str, *, needs_files: bool = True) -> Config:
+def parse_config(
+    values: dict[str, Any],
+    where: str,
+    *,
+    needs_files: bool = True,
+    base: Mapping[str, Any] | None = None,
+) -> Config:
     """Check the values of a complete configuration and return the configuration.
 
     Old names of keys are replaced by their current names.
 
     where: The name of the configuration in messages.
     needs_files: Whether the configuration must name a training set.
+    base: Values of keys that `values` does not set. They replace the defaults of the schema.
 
     Raises UserError if there are mistakes. The message reports all mistakes together.
     """
-    return validate_section(Config, migrate(values, where), where, {NEEDS_FILES: needs_files})
+    complete = _fill(base or {}, migrate(values, where))
+    return validate_section(Config, complete, where, {NEEDS_FILES: needs_files})
+
+
+def _fill(base: Mapping[str, Any], values: dict[str, Any]) -> dict[str, Any]:
+    """Return the values with those of `base` for the keys that are missing, in all sections."""
+    filled = {**deepcopy(dict(base)), **values}
+    for name, inner in base.items():
+        if isinstance(inner, Mapping) and isinstance(values.get(name), dict):
+            filled[name] = _fill(inner, values[name])
+    return filled
 
 
 def find_files(config: Config, folder: Path) -> Config:
@@ -90,7 +116,8 @@ def validate_section(
     try:
         return section.model_validate(values, context=context)
     except ValidationError as error:
-        problems = _complaints(error, section)
+        task = TASKS.get(str(values.get("task", TRANSLATION.name)))
+        problems = _complaints(error, section, task)
         # pydantic checks combinations of values only if each value is valid. So the wrong values
         # are removed and the rest is checked again. Keys that have been reported are not repeated.
         rest, named_already = _without(values, error, section)
@@ -104,10 +131,13 @@ def validate_section(
             )
             problems += [
                 problem
-                for problem in _complaints(remaining, section)
+                for problem in _complaints(remaining, section, task)
                 if named is None or not named.search(problem)
             ]
         raise UserError(f"{where}: " + "; ".join(dict.fromkeys(problems))) from None
+
+
+explain_mistakes(validate_section)
 
 
 def dump_config(config: Config) -> str:
@@ -139,7 +169,10 @@ def _without(
     return rest, taken
 
 
-def _complaints(error: ValidationError, schema: type[Section]) -> list[str]:
+def _complaints(
+    error: ValidationError, schema: type[Section], task: Task | None = None
+) -> list[str]:
+    """Return the problems as texts. task: For a choice, only the values it allows are listed."""
     lines = []
     for item in error.errors():
         # pydantic adds the types of a union to the location. The user knows only the key.
@@ -153,6 +186,9 @@ def _complaints(error: ValidationError, schema: type[Section]) -> list[str]:
         else:
             message = item["msg"].removeprefix("Value error, ")
             message = message[0].lower() + message[1:]
+            if item["type"] == "literal_error" and task is not None and key in task.allowed:
+                *known, last = map(repr, task.allowed[key])
+                message = f"input should be {', '.join(known)}{' or ' if known else ''}{last}"
             lines.append(f"{key}: {message}" if key else message)
             if item["type"] not in ("value_error",) and not isinstance(item["input"], dict):
                 lines[-1] += f" (the value is {item['input']!r})"

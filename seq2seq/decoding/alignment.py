@@ -80,14 +80,20 @@ def join_alignments(parts: Sequence[Alignment]) -> Alignment:
     """
     if not parts:
         return EMPTY_ALIGNMENT
-    rows, columns = np.cumsum([[0, 0], *(part.weights.shape for part in parts)], axis=0).T
-    weights = np.zeros((rows[-1], columns[-1]), np.float32)
-    for number, part in enumerate(parts):
-        top, left = rows[number], columns[number]
-        weights[top : rows[number + 1], left : columns[number + 1]] = part.weights
+    weights = join_blocks([part.weights for part in parts])
     return Alignment(
         _joined([part.source for part in parts]), _joined([part.target for part in parts]), weights
     )
+
+
+def join_blocks(blocks: Sequence[np.ndarray]) -> np.ndarray:
+    """Return the block diagonal matrix of the weights [T_i, S_i] of several parts, float32."""
+    rows, columns = np.cumsum([[0, 0], *(block.shape for block in blocks)], axis=0).T
+    weights = np.zeros((rows[-1], columns[-1]), np.float32)
+    for number, block in enumerate(blocks):
+        top, left = rows[number], columns[number]
+        weights[top : rows[number + 1], left : columns[number + 1]] = block
+    return weights
 
 
 def _joined(sides: Sequence[AlignmentSide]) -> AlignmentSide:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Self
 
 from seq2seq.decoding.arguments import require_many
-from seq2seq.decoding.options import AnySearch, SamplingOptions, choose_search, search_options
+from seq2seq.decoding.choice import choose_search
+from seq2seq.decoding.loadable import LoadableModel
+from seq2seq.decoding.options import AnySearch, SamplingOptions, search_options
 from seq2seq.decoding.results import LineResult
 from seq2seq.decoding.translator import Translator
+from seq2seq.export.artifact import Export
+from seq2seq.export.onnx_engine import OnnxEngine
 from seq2seq.tasks import GENERATION, Task
 from seq2seq.text.example import join_numbers
 
@@ -19,7 +22,7 @@ if TYPE_CHECKING:
     from seq2seq.models.folder import Model
 
 
-class Generator:
+class Generator(LoadableModel):
     """A model of the task "generation". Open a model folder with `Generator.load(folder)`.
 
     A `Generator` keeps no state between calls, so several threads may share one.
@@ -39,32 +42,17 @@ class Generator:
         device: torch.device | None = None,
         dtype: torch.dtype | None = None,
         batch_size: int = 64,
-    ) -> Generator:
-        """Return a generator that runs `model` with PyTorch.
-
-        device: the device to run on; None means the CPU.
-        dtype: the dtype of matrix products; None means float32.
-        batch_size: the largest number of conditions (labels or vectors) in a batch.
-        """
+    ) -> Self:
+        """Return a generator that runs `model` with PyTorch (see `LoadableModel.from_model`)."""
         return cls(
             Translator.from_models([model], device=device, dtype=dtype, batch_size=batch_size)
         )
 
     @classmethod
-    def load(
-        cls,
-        folder: str | Path,
-        *,
-        device: str = "auto",
-        precision: str = "fp32",
-        batch_size: int = 64,
-    ) -> Generator:
-        """Open a model folder. `Translator.load` explains the arguments and the errors."""
-        return cls(
-            Translator.load(
-                folder, device=device, precision=precision, batch_size=batch_size, tasks=cls.tasks
-            )
-        )
+    def from_export(cls, export: Export, *, batch_size: int = 64) -> Self:
+        """Return a generator that runs an export (see `LoadableModel.from_export`)."""
+        engine = OnnxEngine([export])
+        return cls(Translator(engine, export.codec, [export.config], batch_size=batch_size))
 
     def generate(
         self,

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Protocol, Self
 
 import numpy as np
 
 from seq2seq.config.schema import Config
+from seq2seq.decoding.arguments import each_text
+from seq2seq.decoding.loadable import LoadableModel
 from seq2seq.decoding.micro_batches import batches_by_length, windows
 from seq2seq.errors import UserError
-from seq2seq.export.artifact import is_export, open_exports
+from seq2seq.export.artifact import NO_VECTORS, Export
 from seq2seq.export.label_engine import LabelEngine
 from seq2seq.tasks import CLASSIFICATION, TAGGING, Task
 from seq2seq.text.codec import Codec
@@ -21,6 +22,7 @@ from seq2seq.text.labels import LabelSet
 if TYPE_CHECKING:  # an exported model needs no PyTorch
     import torch
 
+    from seq2seq.decoding.embedding import Pool
     from seq2seq.models.folder import Model
 
 _WINDOW = 2048  # texts that are sorted by length together
@@ -48,7 +50,7 @@ class LabelScorer(Protocol):
         ...
 
 
-class Labeller:
+class Labeller(LoadableModel):
     """A model that labels raw text: the base class of `Classifier` and `Tagger`.
 
     names: all labels of the model, in the order of the columns of `Labelling.probabilities`.
@@ -81,40 +83,16 @@ class Labeller:
         dtype: torch.dtype | None = None,
         batch_size: int = 64,
     ) -> Self:
-        """A model on PyTorch: by default on the CPU, in float32."""
+        """Return a labeller that runs `model` with PyTorch (see `LoadableModel.from_model`)."""
         from seq2seq.decoding.torch_labels import TorchLabelScorer
 
         scorer = TorchLabelScorer(model, device, dtype)
         return cls(scorer, model.codec, model.config, batch_size=batch_size)
 
     @classmethod
-    def load(
-        cls,
-        folder: str | Path,
-        *,
-        device: str = "auto",
-        precision: str = "fp32",
-        batch_size: int = 64,
-    ) -> Self:
-        """Open a model folder.
-
-        device: "auto" (a GPU if available, otherwise the CPU), "cpu", "cuda" or "cuda:1".
-        precision: "fp32", "bf16" or "auto".
-        batch_size: the largest number of texts in a batch.
-
-        Raises UserError if the folder is not a complete model folder, if the model has another
-        task, or if the device or the precision is not available.
-        """
-        if is_export(folder):
-            (export,) = open_exports([folder], cls.tasks, device=device, precision=precision)
-            return cls(LabelEngine(export), export.codec, export.config, batch_size=batch_size)
-        from seq2seq import runtime
-        from seq2seq.models.folder import load_model
-
-        chosen = runtime.select_device(device)
-        dtype = runtime.select_dtype(precision, chosen)
-        model = load_model(Path(folder), cls.tasks)
-        return cls.from_model(model, device=chosen, dtype=dtype, batch_size=batch_size)
+    def from_export(cls, export: Export, *, batch_size: int = 64) -> Self:
+        """Return a labeller that runs an export (see `LoadableModel.from_export`)."""
+        return cls(LabelEngine(export), export.codec, export.config, batch_size=batch_size)
 
     def label(self, texts: Iterable[str]) -> Iterator[Labelling]:
         """Yield the labels and their probabilities for each text, in order.
@@ -123,6 +101,36 @@ class Labeller:
         """
         for window in windows(texts, _WINDOW):
             yield from self._window(window)
+
+    def embed(self, texts: Iterable[str], pooling: Pool = "summary") -> np.ndarray:
+        """Return one encoder vector for each text, [N, C] float32. A blank text gets zeros.
+
+        A tagger expects texts whose words are separated by white space, and returns the mean of the
+        states of the words.
+
+        pooling: "summary" for the encoder's summary of the text, "mean" for the mean of the encoder
+        states. Raises TypeError if `texts` is a single string, or if a text is not a string. Raises
+        UserError for an export.
+        """
+        if isinstance(self.scorer, LabelEngine):
+            raise UserError(NO_VECTORS)
+        lines = list(each_text(texts, "texts"))
+        if self.codec.task.labels_each_word:
+            lines = [" ".join(line.split()) for line in lines]
+        from seq2seq.decoding.embedding import embed_texts
+        from seq2seq.decoding.torch_labels import TorchLabelScorer
+
+        assert isinstance(self.scorer, TorchLabelScorer)
+        return embed_texts(
+            self.scorer.network,
+            self.codec,
+            lines,
+            pooling=pooling,
+            device=self.scorer.device,
+            dtype=self.scorer.dtype,
+            batch_size=self.batch_size,
+            max_tokens=self.max_tokens,
+        )
 
     def _window(self, texts: list[str]) -> list[Labelling]:
         ids = self.codec.source_ids(texts)

@@ -4,22 +4,29 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Iterator
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, ClassVar, Self, Unpack
 
 import numpy as np
 
 from seq2seq.config.schema import Config
 from seq2seq.decoding.arguments import each_text, require_text
+from seq2seq.decoding.choice import require_sampling
+from seq2seq.decoding.constraint_options import ConstraintValues
+from seq2seq.decoding.constraints import ConstrainedEngine, Constraints
 from seq2seq.decoding.engine import Engine
-from seq2seq.decoding.options import SamplingOptions, require_sampling
+from seq2seq.decoding.loadable import LoadableModel
+from seq2seq.decoding.options import SamplingOptions
+from seq2seq.decoding.phrases import until_stop
 from seq2seq.decoding.sampling import make_sampler, uniform_numbers
+from seq2seq.decoding.stepping import Specials
 from seq2seq.decoding.text_perplexity import measure_lines
 from seq2seq.errors import UserError
-from seq2seq.export.artifact import is_export, open_exports
+from seq2seq.export.artifact import Export
 from seq2seq.export.onnx_engine import OnnxEngine
 from seq2seq.tasks import LANGUAGE_MODEL, Task
 from seq2seq.text.codec import Codec
+from seq2seq.text.languages import uses_spaces
 
 if TYPE_CHECKING:  # other engines do not need PyTorch
     import torch
@@ -33,7 +40,7 @@ _BROKEN = "\ufffd"  # the replacement character: decoded from an incomplete UTF-
 _LENGTH = 200  # tokens to generate if the options set no maximum
 
 
-class LanguageModel:
+class LanguageModel(LoadableModel):
     """A model of the task "language-model". Open a model folder with `LanguageModel.load(folder)`.
 
     A `LanguageModel` keeps no state between calls, so several threads may share one.
@@ -64,11 +71,13 @@ class LanguageModel:
         *,
         device: torch.device | None = None,
         dtype: torch.dtype | None = None,
-    ) -> LanguageModel:
+        batch_size: int = 64,
+    ) -> Self:
         """Return a language model that runs `model` with PyTorch.
 
         device: the device to run on; None means the CPU.
         dtype: the dtype of matrix products; None means float32.
+        batch_size: ignored, because a language model generates one text at a time.
         """
         from seq2seq.decoding.torch_engine import TorchEngine
 
@@ -77,26 +86,9 @@ class LanguageModel:
         return cls(engine, model.codec, model.config, machine=machine)
 
     @classmethod
-    def load(
-        cls, folder: str | Path, *, device: str = "auto", precision: str = "fp32"
-    ) -> LanguageModel:
-        """Open a model folder.
-
-        device: "auto" (a GPU if available, otherwise the CPU), "cpu", "cuda" or "cuda:1".
-        precision: "fp32", "bf16" or "auto".
-
-        Raises UserError if the folder is not a complete model folder, if the model has another
-        task, or if the device or the precision is not available.
-        """
-        if is_export(folder):
-            (export,) = open_exports([folder], cls.tasks, device=device, precision=precision)
-            return cls(OnnxEngine([export]), export.codec, export.config)
-        from seq2seq import runtime
-        from seq2seq.models.folder import load_model
-
-        chosen = runtime.select_device(device)
-        dtype = runtime.select_dtype(precision, chosen)
-        return cls.from_model(load_model(Path(folder), cls.tasks), device=chosen, dtype=dtype)
+    def from_export(cls, export: Export, *, batch_size: int = 64) -> Self:
+        """Return a language model that runs an export (see `LoadableModel.from_export`)."""
+        return cls(OnnxEngine([export]), export.codec, export.config)
 
     def perplexity(self, text: str | Iterable[str]) -> Perplexity:
         """Return the perplexity of the model on a text.
@@ -106,9 +98,10 @@ class LanguageModel:
 
         text: the text as one string, or as an iterable of lines.
 
-        Returns an object with three fields: the perplexity (`value`), the loss in nats per token
-        (`loss`) and the number of tokens (`tokens`). Raises TypeError for a line that is not a
-        string. Raises UserError for a text without tokens.
+        Returns an object with the perplexity (`value`), the loss in nats per token (`loss`), the
+        number of tokens (`tokens`), the fraction of tokens that the vocabulary lacks
+        (`unknown_share`) and the perplexity without them (`known_value`). Raises TypeError for a
+        line that is not a string. Raises UserError for a text without tokens.
         """
         if isinstance(text, str):
             text = text.replace("\r\n", "\n").removesuffix("\n").split("\n")
@@ -137,19 +130,26 @@ class LanguageModel:
         top_k: int = 0,
         top_p: float = 1.0,
         seed: int = 1,
+        **constraints: Unpack[ConstraintValues],
     ) -> str:
         """Sample a continuation of the prompt and return it without the prompt.
 
         prompt: the text to continue. With None, the model starts a new text.
         max_length: the number of tokens to generate.
         temperature, top_k, top_p, seed: the fields of `SamplingOptions` with the same names.
+        constraints: stop, forbid and no_repeat_ngram, as in `ConstraintOptions`.
         options: sampling options, which replace the keyword arguments.
 
         Raises TypeError if both `options` and keyword arguments are given. Raises UserError for a
         value out of range, and for a prompt without tokens.
         """
         flat = SamplingOptions(
-            max_length=max_length, temperature=temperature, top_k=top_k, top_p=top_p, seed=seed
+            max_length=max_length,
+            temperature=temperature,
+            top_k=top_k,
+            top_p=top_p,
+            seed=seed,
+            **constraints,
         )
         if options is not None and flat != SamplingOptions(max_length=_LENGTH):
             raise TypeError("options and keyword arguments cannot be combined: use only options")
@@ -160,15 +160,22 @@ class LanguageModel:
     ) -> Iterator[str]:
         """Yield the continuation of the prompt, piece by piece as it is generated.
 
-        Lines end in a newline. The model never generates the unknown token <unk>.
+        Lines end in a newline. The model never generates the unknown token <unk>. The text ends
+        before the first stop string.
 
         options: the sampling options. None means 200 tokens at temperature 1.
 
         The first piece raises TypeError if `options` is not a `SamplingOptions` object, and
-        UserError if the prompt has no tokens.
+        UserError if the prompt has no tokens or if `options` has a target prefix.
         """
         options = SamplingOptions() if options is None else options
         require_sampling(options)
+        if options.target_prefix:
+            raise UserError("a language model has no target prefix: use a prompt")
+        yield from until_stop(self._pieces(prompt, options), options.stop)
+
+    def _pieces(self, prompt: str | None, options: SamplingOptions) -> Iterator[str]:
+        """Do the work of `stream`, without stop strings."""
         if self.config.decoder.bidirectional:
             _log.warning(
                 "the model is bidirectional: it was trained to see the tokens on both sides of a "
@@ -210,12 +217,26 @@ class LanguageModel:
         forbidden = [tokenizer.pad, tokenizer.unk, tokenizer.bos]
         forbidden += [] if self.config.data.line_ends else [tokenizer.eos]
         sampler = make_sampler(options.temperature, options.top_k, options.top_p)
-        state = self.engine.start([np.zeros(0, np.int64)])
+        engine = self._engine(options)
+        state = engine.start([np.zeros(0, np.int64)])
         *read, last = (np.array([token]) for token in (tokenizer.bos, *context))
         for token in read:
-            _, state = self.engine.step(state, token)
+            _, state = engine.step(state, token)
         for number in uniform_numbers(options.seed, options.max_length or _LENGTH):
-            log_p, state = self.engine.step(state, last)
+            log_p, state = engine.step(state, last)
             log_p.exclude(forbidden)
             last = sampler(log_p, np.array([number]))
             yield int(last[0])
+
+    def _engine(self, options: SamplingOptions) -> Engine[Any]:
+        """Return an engine that excludes forbidden phrases and repetitions, also of the prompt."""
+        if not (options.forbid or options.no_repeat_ngram):
+            return self.engine
+        tokenizer = self.tokenizer
+        forbidden = (tokenizer.pad, tokenizer.unk, tokenizer.bos)
+        specials = Specials(tokenizer.bos, tokenizer.eos, forbidden)
+        spaced = uses_spaces(self.config.data.target)
+        free = replace(options, stop=())  # `stream` handles the stop strings
+        return ConstrainedEngine(
+            self.engine, Constraints(free, tokenizer, specials, whole_words=spaced)
+        )

@@ -38,9 +38,7 @@ def load(
     if not folders:
         raise TypeError("load() needs at least one model folder: pass its path")
     task = load_any_config(Path(folders[0])).task
-    if task in LanguageModel.tasks:
-        return LanguageModel.load(_only(folders), device=device, precision=precision)
-    kinds = (Classifier, Tagger, Generator)
+    kinds = (LanguageModel, Classifier, Tagger, Generator)
     kind = next((kind for kind in kinds if task in kind.tasks), None)
     if kind is not None:
         return kind.load(_only(folders), device=device, precision=precision, batch_size=batch_size)

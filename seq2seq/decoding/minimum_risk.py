@@ -33,7 +33,7 @@ def expected_utilities(
     log_weights: the logarithms of the weights. The weights are normalised to sum to 1.
     utility: the sentence score, "chrf" or "bleu".
     lowercase: whether the score ignores case.
-    tokens: the sacreBLEU tokenizer for BLEU (see `languages.bleu_tokenizer`).
+    tokens: the sacreBLEU tokenizer for BLEU (see `scripts.choose_bleu_tokenizer`).
     """
     top = max(log_weights)
     mass: dict[str, float] = {}

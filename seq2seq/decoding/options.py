@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any, Literal, Unpack, get_args
 
+from seq2seq.decoding.constraint_options import ConstraintOptions, ConstraintValues
 from seq2seq.errors import UserError
 
 Utility = Literal["chrf", "bleu"]
@@ -14,13 +15,16 @@ DEFAULT_BEAM = 5
 
 
 @dataclass(frozen=True, kw_only=True)
-class SearchOptions:
+class SearchOptions(ConstraintOptions):
     """The options that all search algorithms share.
 
     length_penalty: the exponent α in score = Σ log p / length^α.
     min_length: the smallest number of target tokens before EOS.
-    max_length: the largest number of target tokens, including EOS. None means twice the source
-    length plus 10. If the source is a label or a vector, None means `data.max_tokens`.
+    max_length: the largest number of target tokens including EOS. None takes the limit that the
+    model learned from the lengths of its training pairs (see `TextStatistics`), or
+    `data.max_tokens` if the source is a label or a vector.
+
+    `ConstraintOptions` explains target_prefix, forbid, require, no_repeat_ngram and stop.
 
     For a model of the task "aligned", leave both lengths at their defaults, because the output is
     always as long as the source. Raises UserError, which lists all values out of range.
@@ -31,12 +35,15 @@ class SearchOptions:
     max_length: int | None = None
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if problems := self.problems():
             raise UserError("; ".join(problems))
 
     def problems(self) -> list[str]:
         """Return one message for each value that is out of range."""
-        problems = []
+        problems = self.constraint_problems()
+        if self.stop and self.min_length > 1:
+            problems.append("a minimum length does not work with stop strings: use one of them")
         if self.min_length < 1:
             problems.append(f"the minimum length must be at least 1, but is {self.min_length}")
         if self.max_length is not None and self.max_length < self.min_length:
@@ -103,6 +110,8 @@ class SamplingOptions(SearchOptions):
         problems = super().problems()
         if self.n_best < 1:
             problems.append(f"n-best must be at least 1, but is {self.n_best}")
+        if self.require:
+            problems.append("required phrases do not work with sampling: use a beam")
         return problems + sampling_problems(self.temperature, self.top_k, self.top_p)
 
 
@@ -172,11 +181,13 @@ def search_options(
     seed: int = 1,
     mbr: int = 0,
     utility: Utility = "chrf",
+    **constraints: Unpack[ConstraintValues],
 ) -> AnySearch:
     """Convert the options of the command line, or the arguments of `translate`, into a search.
 
     beam: the beam size; 1 means greedy search. sampling: draw samples instead of using beam search.
-    mbr: the number of candidates for minimum Bayes risk decoding; 0 turns it off.
+    mbr: the number of candidates for minimum Bayes risk decoding; 0 turns it off. constraints: the
+    fields of `ConstraintOptions`.
     Raises UserError, which lists all values out of range and all options without an effect.
     """
     problems = []
@@ -193,6 +204,7 @@ def search_options(
         "length_penalty": length_penalty,
         "min_length": min_length,
         "max_length": max_length,
+        **constraints,
     }
     search: AnySearch | None = None
     try:
@@ -215,35 +227,3 @@ def search_options(
     if problems or search is None:
         raise UserError("; ".join(problems))
     return search
-
-
-def choose_search(
-    options: AnySearch | None, flat: AnySearch, unset: AnySearch | None = None
-) -> AnySearch:
-    """Return `options`, or the search that the keyword arguments of a call describe.
-
-    flat: the search that the keyword arguments describe. unset: the search that the defaults of the
-    keyword arguments describe; None means beam search. Raises TypeError if `options` is not a
-    search, or if `options` is given and a keyword argument differs from its default.
-    """
-    if options is None:
-        return flat
-    require_search(options)
-    if flat != (unset or search_options()):
-        raise TypeError("options and keyword arguments cannot be combined: use only options")
-    return options
-
-
-def require_search(options: object) -> None:
-    """Raise TypeError unless `options` is an object of one of the four search classes."""
-    if not isinstance(options, AnySearch):
-        raise TypeError(
-            f"options must be GreedyOptions, BeamOptions, SamplingOptions or MinimumRiskOptions, "
-            f"but is {type(options).__name__}"
-        )
-
-
-def require_sampling(options: object) -> None:
-    """Raise TypeError unless `options` is a `SamplingOptions` object."""
-    if not isinstance(options, SamplingOptions):
-        raise TypeError(f"options must be SamplingOptions, but is {type(options).__name__}")

@@ -11,16 +11,18 @@ from seq2seq.decoding.alignment import Alignment
 
 _log = logging.getLogger(__name__)
 
-NoteKind = Literal["split", "no tokens"]
+NoteKind = Literal["split", "no tokens", "sentences", "cut", "constraint"]
 
 
 @dataclass(frozen=True)
 class Note:
-    """A note that tells the user that an input line was split or had no tokens.
+    """A note for the user about one input line.
 
     line: the number of the line in the input, counted from 1.
-    kind: "split" if the line was too long and was translated in parts, or "no tokens" if the
-    tokenizer found no tokens in the line.
+    kind: "split" if the line was too long and was translated in parts; "no tokens" if the tokenizer
+    found no tokens in the line; "sentences" if the line looks like several sentences, unlike the
+    training text; "cut" if the best translation was cut at the maximum length; "constraint" if the
+    best translation does not meet a constraint of the search, or has lost or repeated a mark.
     text: the message for the user.
     """
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 
@@ -12,8 +13,12 @@ from seq2seq.decoding.alignment import (
     Alignment,
     AlignmentSide,
     join_alignments,
+    join_blocks,
 )
+from seq2seq.decoding.phrases import cut_at_stop
+from seq2seq.decoding.protection import Mark, count_differences, even_weights, place_marks
 from seq2seq.decoding.results import LineResult, Note, Translation
+from seq2seq.decoding.segments import Segment
 from seq2seq.decoding.stepping import Hypothesis
 from seq2seq.text.codec import Codec
 from seq2seq.text.tokenizer import word_indices
@@ -21,17 +26,37 @@ from seq2seq.text.tokenizer import word_indices
 UNKNOWN_TEXT = "⁇"  # SentencePiece also decodes <unk> to this
 
 
+@dataclass(frozen=True)
+class Finish:
+    """How the results of a line are made from its hypotheses.
+
+    n_best: the largest number of translations. distinct: leave out repeated texts. stop: the
+    strings at which a text ends. spaced: whether the target language puts spaces between words.
+    same_length: whether every hypothesis is cut at the length of its source, by design.
+    check: returns a phrase for the user about each constraint that a text does not meet.
+    """
+
+    n_best: int = 1
+    distinct: bool = True
+    stop: Sequence[str] = ()
+    spaced: bool = True
+    same_length: bool = False
+    check: Callable[[str], list[str]] = lambda text: []
+
+
 @dataclass
 class SourceLine:
     """One source line and the search results that are known so far.
 
     number: the number of the line in the input, counted from 1.
-    text: the text of the line. If `parts` is empty, `text` is also the translation.
-    parts: the token ids to translate, [length] int64 for each part. A line that is too long has
-    several parts.
-    joints: the texts to insert between the translations of neighbouring parts.
-    hypotheses: a dictionary from the number of each finished part to the hypotheses of the part.
-    attention: a dictionary from part numbers to the attention weights of the best hypothesis.
+    text: the line. If it has no parts, the text is also its translation.
+    parts: the token ids to translate, [length] int64 each. A line that is split has several.
+    joints: the text to insert between the translations of two neighbouring parts.
+    segments: the segment of each part. Neighbouring parts may share a segment.
+    marks: the marks that were taken out of the line, and for each of them the number of source
+    tokens before it, without prefixes.
+    hypotheses: the hypotheses of each finished part, by part number.
+    attention: the attention weights of a hypothesis, by the numbers of the part and the hypothesis.
     notes: messages for the user about this line.
     """
 
@@ -39,8 +64,10 @@ class SourceLine:
     text: str
     parts: list[np.ndarray] = field(default_factory=list)
     joints: list[str] = field(default_factory=list)
+    segments: list[Segment] = field(default_factory=list)
+    marks: list[tuple[Mark, int]] = field(default_factory=list)
     hypotheses: dict[int, list[Hypothesis]] = field(default_factory=dict)
-    attention: dict[int, np.ndarray] = field(default_factory=dict)
+    attention: dict[tuple[int, int], np.ndarray] = field(default_factory=dict)
     notes: list[Note] = field(default_factory=list)
 
     @property
@@ -52,7 +79,7 @@ class SourceLine:
         """Return a text that identifies a part. The seeds of samples are derived from this text."""
         return f"{part} {self.text}" if part else self.text
 
-    def result(self, codec: Codec, *, align: bool) -> LineResult:
+    def result(self, codec: Codec, finish: Finish, *, align: bool) -> LineResult:
         """Return the translations of the whole line, best first. All parts must be finished.
 
         align: whether to add the alignment to the best translation.
@@ -60,27 +87,123 @@ class SourceLine:
         if not self.parts:
             nothing = Translation(self.text, 0.0, 0.0, EMPTY_ALIGNMENT if align else None)
             return LineResult([nothing], self.notes)
-        parts = [self.hypotheses[part] for part in range(len(self.parts))]
-        translations = [
-            self._join([hypotheses[rank] for hypotheses in parts], codec, align and rank == 0)
-            for rank in range(min(map(len, parts)))
-        ]
+        joined = []
+        for ranks in self._choices(finish):
+            chosen = [self.hypotheses[part][rank] for part, rank in enumerate(ranks)]
+            translation = self._join(ranks, chosen, codec, finish, align and not any(ranks))
+            joined.append((translation, chosen))
         # Samples are in the order of their seeds, not of their scores.
-        translations.sort(key=lambda translation: -translation.score)
-        return LineResult(translations, self.notes)
+        joined.sort(key=lambda pair: -pair[0].score)
+        if finish.distinct:
+            first: dict[str, tuple[Translation, list[Hypothesis]]] = {}
+            for pair in joined:
+                first.setdefault(pair[0].text, pair)
+            joined = list(first.values())
+        notes = self.notes + self._result_notes(*joined[0], finish)
+        return LineResult([translation for translation, _ in joined[: finish.n_best]], notes)
 
-    def _join(self, chosen: list[Hypothesis], codec: Codec, align: bool) -> Translation:
-        """Join the chosen hypotheses of all parts into one translation of the line."""
-        texts = codec.target.decode([hypothesis.tokens for hypothesis in chosen])
+    def _choices(self, finish: Finish) -> list[tuple[int, ...]]:
+        """Return the combinations of one hypothesis of each part that make the translations.
+
+        A combination has the rank of the hypothesis of each part. Samples are combined by their
+        numbers. Otherwise, the combinations have the highest sums of scores.
+        """
+        parts = [self.hypotheses[part] for part in range(len(self.parts))]
+        if not finish.distinct or len(parts) == 1:
+            return [(rank,) * len(parts) for rank in range(min(map(len, parts)))]
+        choices: list[tuple[float, tuple[int, ...]]] = [(0.0, ())]
+        for ranked in parts:
+            longer = [
+                (score + hypothesis.score, (*ranks, rank))
+                for score, ranks in choices
+                for rank, hypothesis in enumerate(ranked)
+            ]
+            choices = sorted(longer, key=lambda choice: -choice[0])[: 2 * finish.n_best]
+        return [ranks for _, ranks in choices]
+
+    def _join(
+        self,
+        ranks: tuple[int, ...],
+        chosen: list[Hypothesis],
+        codec: Codec,
+        finish: Finish,
+        align: bool,
+    ) -> Translation:
+        """Join one hypothesis of each part into one translation of the line."""
+        decoded = codec.target.decode([hypothesis.tokens for hypothesis in chosen])
+        texts = [cut_at_stop(text, finish.stop) for text in decoded]
         text = "".join(map("".join, zip(texts, [*self.joints, ""], strict=True)))
         if not text.strip():  # e.g. only spaces: the output line must not be blank
             text = UNKNOWN_TEXT
+        alignment = self._alignment(chosen, codec, texts, text) if align else None
+        if self.marks:
+            text = self._with_marks(ranks, chosen, codec, texts, text, finish)
         return Translation(
             text,
             sum(hypothesis.log_probability for hypothesis in chosen),
             sum(hypothesis.score for hypothesis in chosen),
-            self._alignment(chosen, codec, texts, text) if align else None,
+            alignment,
         )
+
+    def _starts(self, chosen: list[Hypothesis], codec: Codec, texts: list[str]) -> list[list[int]]:
+        """Return where each token of each part starts in the text of the line, in characters."""
+        starts, before = [], 0
+        for number, hypothesis in enumerate(chosen):
+            inside = codec.target.piece_starts(hypothesis.tokens)
+            starts.append([before + min(start, len(texts[number])) for start in inside])
+            before += len(texts[number]) + len([*self.joints, ""][number])
+        return starts
+
+    def _with_marks(
+        self,
+        ranks: tuple[int, ...],
+        chosen: list[Hypothesis],
+        codec: Codec,
+        texts: list[str],
+        text: str,
+        finish: Finish,
+    ) -> str:
+        """Return the translation with the marks that were taken out of the line."""
+        starts = self._starts(chosen, codec, texts)
+        blocks = []
+        for part, (ids, segment) in enumerate(zip(self.parts, self.segments, strict=True)):
+            targets, sources = len(starts[part]), len(ids) - segment.prefix
+            weights = self.attention.get((part, ranks[part]))
+            if weights is None:
+                blocks.append(even_weights(targets, sources))
+            else:
+                blocks.append(weights[:targets, segment.prefix : len(ids)])
+        return place_marks(
+            text,
+            [mark for mark, _ in self.marks],
+            [gap for _, gap in self.marks],
+            join_blocks(blocks),
+            [start for part in starts for start in part],
+            spaced=finish.spaced,
+        )
+
+    def _result_notes(
+        self, best: Translation, chosen: list[Hypothesis], finish: Finish
+    ) -> list[Note]:
+        """Return notes about the best translation: whether it was cut, and what it lacks."""
+        notes = []
+        cut = [len(one.tokens) for one in chosen if not one.finished]
+        if cut and not finish.same_length and not finish.stop:
+            text = (
+                f"line {self.number}: the translation was cut at the maximum length of {cut[0]} "
+                "tokens; allow longer translations with --max-length"
+            )
+            notes.append(Note(self.number, "cut", text))
+        problems = finish.check(best.text)
+        problems += [
+            f"the mark {mark!r} is not there as often as in the source"
+            for mark in count_differences([mark for mark, _ in self.marks], best.text)
+            if self.marks
+        ]
+        for problem in problems:
+            text = f"line {self.number}: {problem}; check the translation"
+            notes.append(Note(self.number, "constraint", text))
+        return notes
 
     def _alignment(
         self, chosen: list[Hypothesis], codec: Codec, texts: list[str], text: str
@@ -92,80 +215,21 @@ class SourceLine:
         text: the translation of the whole line.
         """
         source, target = codec.source, codec.target
-        source_words = iter(source.piece_words(self.text))
         ends = (source.pieces([source.eos]), target.pieces([target.eos]))
-        parts, before = [], 0
+        all_starts = self._starts(chosen, codec, texts)
+        parts = []
+        segment: Segment | None = None
         for number, (ids, hypothesis) in enumerate(zip(self.parts, chosen, strict=True)):
-            starts = [before + start for start in target.piece_starts(hypothesis.tokens)]
-            left = AlignmentSide(source.pieces(ids.tolist()), list(islice(source_words, len(ids))))
-            right = AlignmentSide(target.pieces(hypothesis.tokens), word_indices(text, starts))
+            if self.segments[number] is not segment:
+                segment = self.segments[number]
+                every = segment.piece_words(codec)
+                prefix, words = every[: segment.prefix], iter(every[segment.prefix :])
+            of_part = [*prefix, *islice(words, len(ids) - segment.prefix)]
+            left = AlignmentSide(source.pieces(ids.tolist()), of_part)
+            starts = word_indices(text, all_starts[number])
+            right = AlignmentSide(target.pieces(hypothesis.tokens), starts)
             if hypothesis.finished:
                 right = right.with_end(ends[1])
-            parts.append(Alignment(left.with_end(ends[0]), right, self.attention[number]))
-            before += len(texts[number]) + len([*self.joints, ""][number])
+            weights = self.attention[number, 0]
+            parts.append(Alignment(left.with_end(ends[0]), right, weights))
         return join_alignments(parts)
-
-
-def encode_line(
-    number: int,
-    text: str,
-    ids: list[int],
-    codec: Codec,
-    max_tokens: int,
-    *,
-    spaced: tuple[bool, bool],
-) -> SourceLine:
-    """Return line `number` as a `SourceLine`, in parts of at most `max_tokens` tokens.
-
-    If the line is split or has no tokens, the result has a note for the user.
-
-    ids: the token ids of `text`. spaced: see `split_line`.
-    """
-    if not text.strip():
-        return SourceLine(number, "")
-    if not ids:  # a translation of no tokens would be invented
-        warning = (
-            f"line {number}: the tokenizer found no tokens, so the translation is {UNKNOWN_TEXT}"
-        )
-        return SourceLine(number, UNKNOWN_TEXT, notes=[Note(number, "no tokens", warning)])
-    if len(ids) <= max_tokens:
-        return SourceLine(number, text, [np.asarray(ids, np.int64)])
-    parts, joints = split_line(ids, codec.source.pieces(ids), max_tokens, spaced=spaced)
-    warning = (
-        f"line {number}: {len(ids)} subwords are more than the maximum in training "
-        f"(data.max_tokens = {max_tokens}), so the line is translated in {len(parts)} parts"
-    )
-    return SourceLine(number, text, parts, joints, notes=[Note(number, "split", warning)])
-
-
-def split_line(
-    ids: list[int], pieces: list[str], longest: int, *, spaced: tuple[bool, bool] = (True, True)
-) -> tuple[list[np.ndarray], list[str]]:
-    """Split the token ids of a line into parts of at most `longest` tokens.
-
-    A part ends after the last complete sentence, if a sentence ends in the second half of the part.
-    Otherwise, the part ends after the last complete word, if a word ends there. Otherwise, the part
-    ends after `longest` tokens.
-
-    pieces: the subword piece of each id.
-    spaced: whether the source language puts spaces between words, and whether the target language
-    does.
-
-    Returns the parts and the joints. A joint is the text between the translations of two
-    neighbouring parts. It is a space, or "" if the line was split inside a word or if the target
-    language is written without spaces.
-    """
-    parts, joints = [], []
-    start = 0
-    while len(ids) - start > longest:
-        window = range(start + longest, start + longest // 2, -1)
-        words = [at for at in window if pieces[at].startswith("▁")]
-        sentences = [at for at in words if pieces[at - 1].endswith((".", "!", "?", "…"))]
-        sentences += [at for at in window if pieces[at - 1].endswith(("。", "！", "？"))]
-        end = max(sentences or words or [start + longest])
-        parts.append(np.asarray(ids[start:end], np.int64))
-        inside = spaced[0] and not pieces[end].startswith("▁")
-        joints.append(" " if spaced[1] and not inside else "")
-        start = end
-    parts.append(np.asarray(ids[start:], np.int64))
-    return parts, joints

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from seq2seq.decoding.engine import Engine
-from seq2seq.decoding.stepping import force
+from seq2seq.decoding.stepping import force_steps
 from seq2seq.errors import UserError
 from seq2seq.models.perplexity_value import Perplexity
 from seq2seq.text.tokenizer import Tokenizer
@@ -28,16 +28,19 @@ def measure_lines(
     text without a token.
     """
     waiting, nll, tokens = iter(lines), 0.0, 0
+    unknown, unknown_nll = 0, 0.0
     state, last = engine.start([np.zeros(0, np.int64)]), tokenizer.bos
     while chunk := list(islice(waiting, _LINES)):
         for ids in tokenizer.encode(chunk):
             for token in (*ids, *([tokenizer.eos] if line_ends else [])):
                 log_p, state = engine.step(state, np.array([last]))
-                nll -= float(log_p.at(np.array([token]))[0])
-                tokens, last = tokens + 1, token
+                loss = -float(log_p.at(np.array([token]))[0])
+                nll, tokens, last = nll + loss, tokens + 1, token
+                if token == tokenizer.unk:
+                    unknown, unknown_nll = unknown + 1, unknown_nll + loss
     if not tokens:
-        raise UserError(f"{name}: no text: there is nothing to measure perplexity on")
-    return Perplexity(nll, tokens)
+        raise UserError(f"{name}: no tokens; give a text with at least one token")
+    return Perplexity(nll, tokens, unknown, unknown_nll)
 
 
 def measure_targets(
@@ -45,15 +48,19 @@ def measure_targets(
     sources: Sequence[Sequence[int]],
     targets: Sequence[Sequence[int]],
     *,
-    bos: int,
-    eos: int,
+    tokenizer: Tokenizer,
     batch_size: int = 64,
 ) -> Perplexity:
     """Measure how well a model predicts targets, given their sources. EOS is added to the targets
-    and counted."""
-    nll, order = 0.0, sorted(range(len(targets)), key=lambda i: len(targets[i]))
+    and counted. tokenizer: of the targets."""
+    unk, eos = tokenizer.unk, tokenizer.eos
+    nll, unknown_nll, order = 0.0, 0.0, sorted(range(len(targets)), key=lambda i: len(targets[i]))
     for start in range(0, len(order), batch_size):
         rows = order[start : start + batch_size]
         state = engine.start([np.asarray(sources[i], np.int64) for i in rows])
-        nll -= sum(force(engine, state, [[*targets[i], eos] for i in rows], bos))
-    return Perplexity(nll, sum(map(len, targets)) + len(targets))
+        wanted = [[*targets[i], eos] for i in rows]
+        for tokens, log_p in force_steps(engine, state, wanted, tokenizer.bos):
+            nll -= float(log_p.sum())
+            unknown_nll -= float(log_p[tokens == unk].sum())
+    unknown = sum(ids.count(unk) for ids in map(list, targets))
+    return Perplexity(nll, sum(map(len, targets)) + len(targets), unknown, unknown_nll)

@@ -19,6 +19,7 @@ from typing import Any
 
 from seq2seq.decoding.options import AnySearch
 from seq2seq.decoding.results import LineResult
+from seq2seq.decoding.source_options import SourceOptions
 from seq2seq.progress import Advance
 
 _log = logging.getLogger(__name__)
@@ -50,13 +51,15 @@ class WorkerPool:
         *,
         align: bool = False,
         advance: Advance | None = None,
+        source: SourceOptions | None = None,
     ) -> Iterator[LineResult]:
         """Yield the result of each line of each window, in order. See
         `Translator.translate_windows`.
 
         Raises what that method raises in a worker, and WorkersDiedError.
         """
-        work = _Work(iter(windows), options, align, threading.Semaphore(_AHEAD * self.jobs))
+        room = threading.Semaphore(_AHEAD * self.jobs)
+        work = _Work(iter(windows), options, align, source, room)
         threads = [
             threading.Thread(target=_serve, args=(self._open, work), daemon=True)
             for _ in range(self.jobs)
@@ -83,6 +86,7 @@ class _Work:
     windows: Iterator[Sequence[str]]
     options: AnySearch
     align: bool
+    source: SourceOptions | None
     room: threading.Semaphore
     done: dict[int, list[LineResult] | BaseException] = field(default_factory=dict)
     stopped: bool = False
@@ -151,7 +155,7 @@ def _serve(opening: tuple[list[Path], int], work: _Work) -> None:
     worker: _Worker | None = None
     while (taken := work.take()) is not None:
         number, before, lines = taken
-        request = (before, lines, work.options, work.align)
+        request = (before, lines, work.options, work.align, work.source)
         result: list[LineResult] | BaseException = WorkersDiedError(
             f"lines {before + 1} to {before + len(lines)}: {_TRIES} workers died over these lines; "
             "the memory may be too small: use fewer --jobs or a smaller --batch-size"
@@ -213,12 +217,14 @@ def _run_worker(pipe: Connection, folders: list[Path], batch_size: int) -> None:
     translator: Translator | None = None
     while True:
         try:
-            before, lines, options, align = pipe.recv()
+            before, lines, options, align, source = pipe.recv()
         except EOFError:
             return
         try:
             translator = translator or Translator.load(*folders, batch_size=batch_size)
-            results = translator.translate_windows([lines], options, align=align, before=before)
+            results = translator.translate_windows(
+                [lines], options, align=align, before=before, source=source
+            )
             answer: list[LineResult] | BaseException = list(results)
         except Exception as error:
             answer = error

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import itertools
 import logging
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from itertools import chain
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from seq2seq.config.schema import DataConfig
+from seq2seq.decoding.constraint_options import CONSTRAINTS
 from seq2seq.decoding.generator import Generator
 from seq2seq.decoding.labeller import Labeller
 from seq2seq.decoding.language_model import LanguageModel
@@ -23,17 +20,19 @@ from seq2seq.decoding.options import (
     SamplingOptions,
 )
 from seq2seq.decoding.results import log_notes
+from seq2seq.decoding.source_options import SourceOptions, changed_settings
 from seq2seq.decoding.text_perplexity import measure_targets
 from seq2seq.decoding.translator import Translator
 from seq2seq.errors import UserError
-from seq2seq.evaluation.classification import classification_scores, confusion_matrix
-from seq2seq.evaluation.lengths import LengthBucket, bleu_by_length
+from seq2seq.evaluation.evaluation_result import EvaluationResult, split_sides
+from seq2seq.evaluation.label_evaluation import evaluate_labels
+from seq2seq.evaluation.lengths import bleu_by_length
 from seq2seq.evaluation.perplexities import language_model_scores, scores_with_shuffled_sources
-from seq2seq.evaluation.scores import Score, corpus_scores
+from seq2seq.evaluation.scores import Score, can_judge, corpus_scores, require_bleu_tokenizer
 from seq2seq.models.perplexity_value import Perplexity
-from seq2seq.progress import show_progress, track
-from seq2seq.text.corpus import read_examples
-from seq2seq.text.example import Example
+from seq2seq.progress import show_progress
+from seq2seq.text.example import Example, further_references
+from seq2seq.text.scripts import choose_bleu_tokenizer
 
 if TYPE_CHECKING:  # an exported model is scored without PyTorch
     import torch
@@ -41,29 +40,6 @@ if TYPE_CHECKING:  # an exported model is scored without PyTorch
     from seq2seq.models.folder import Model
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class EvaluationResult:
-    """The result of one evaluation.
-
-    scores: The scores of the model on the data set.
-    seconds: The time of the evaluation in seconds.
-    by_length: BLEU by source length. Empty unless the model is a translator.
-    outputs: The text or the labels that the model produced for each example. Empty if the model is
-    scored by perplexity.
-    confusion: [labels, labels] int64, the confusion matrix of a classifier or tagger, else None.
-    names: The labels, in the order of the rows and columns of `confusion`.
-    decoding: The settings of the search. Empty if there was no search.
-    """
-
-    scores: list[Score]
-    seconds: float
-    by_length: list[LengthBucket] = field(default_factory=list)
-    outputs: list[str] = field(default_factory=list)
-    confusion: np.ndarray | None = None
-    names: list[str] = field(default_factory=list)
-    decoding: dict[str, object] = field(default_factory=dict)
 
 
 def evaluate_models(
@@ -75,6 +51,8 @@ def evaluate_models(
     device: torch.device | None = None,
     dtype: torch.dtype | None = None,
     batch_size: int = 64,
+    tokenize: str | None = None,
+    source: SourceOptions | None = None,
 ) -> EvaluationResult:
     """Evaluate a model on a data set and return the scores of its task.
 
@@ -84,9 +62,11 @@ def evaluate_models(
     device: The device to run on; None means the CPU.
     dtype: The number format of matrix products.
     batch_size: The maximum number of lines in a batch.
+    tokenize: The tokenizer of BLEU in sacreBLEU, or "auto", which follows the script of the
+        references. None means `validation.tokenize` of the model.
 
-    Raises UserError for several models that are not translators, or if an example has the wrong
-    number of labels.
+    Raises UserError for several models that are not translators, if an example has the wrong number
+    of labels, or if the tokenizer of BLEU is not installed.
     """
     first = models[0]
     task = first.config.task
@@ -94,7 +74,7 @@ def evaluate_models(
         translator = Translator.from_models(
             models, device=device, dtype=dtype, batch_size=batch_size
         )
-        result = _evaluate_translator(translator, examples, search)
+        result = _evaluate_translator(translator, examples, search, tokenize, source)
         if dtype is not None and (precision := str(dtype).removeprefix("torch.")) != "float32":
             result.decoding["precision"] = precision
         if len(models) > 1:
@@ -104,7 +84,7 @@ def evaluate_models(
         raise UserError("only translators can form an ensemble: give a single model")
     if task.report == "label scores":
         labeller = Labeller.from_model(first, device=device, dtype=dtype, batch_size=batch_size)
-        return _evaluate_labels(labeller, first.config.data, examples, name)
+        return evaluate_labels(labeller, first.config.data, examples, name)
     if not task.has_source:
         writer = LanguageModel.from_model(first, device=device, dtype=dtype)
         return _timed(lambda: language_model_scores(writer, examples, name))
@@ -121,23 +101,29 @@ def evaluate_models(
 
 
 def evaluate_export(
-    model: AnyModel, examples: Sequence[Example], search: AnySearch, *, name: str
+    model: AnyModel,
+    examples: Sequence[Example],
+    search: AnySearch,
+    *,
+    name: str,
+    tokenize: str | None = None,
+    source: SourceOptions | None = None,
 ) -> EvaluationResult:
-    """Score an exported model on a set, with the figures of its task; name: of the set, in
-    messages. Raises UserError for labels that do not fit."""
+    """Evaluate an exported model, as `evaluate_models` does. Raises UserError for labels that do
+    not fit, or if the tokenizer of BLEU is not installed."""
     if isinstance(model, LanguageModel):
         return _timed(lambda: language_model_scores(model, examples, name))
     if isinstance(model, Labeller):
-        return _evaluate_labels(model, model.config.data, examples, name)
+        return evaluate_labels(model, model.config.data, examples, name)
     translator = model.translator if isinstance(model, Generator) else model
     if translator.task.report == "translation scores":
-        return _evaluate_translator(translator, examples, search)
+        return _evaluate_translator(translator, examples, search, tokenize, source)
     codec = translator.codec
 
     def measure(column: list[Example]) -> Perplexity:
         ids = codec.encode(column)
-        special = {"bos": codec.target.bos, "eos": codec.target.eos}
-        return measure_targets(translator.scoring_engine, ids["source"], ids["target"], **special)
+        engine = translator.scoring_engine
+        return measure_targets(engine, ids["source"], ids["target"], tokenizer=codec.target)
 
     return _timed(lambda: scores_with_shuffled_sources(measure, examples))
 
@@ -149,23 +135,46 @@ def _timed(measure: Callable[[], list[Score]]) -> EvaluationResult:
 
 
 def _evaluate_translator(
-    translator: Translator, examples: Sequence[Example], search: AnySearch
+    translator: Translator,
+    examples: Sequence[Example],
+    search: AnySearch,
+    tokenize: str | None,
+    source: SourceOptions | None,
 ) -> EvaluationResult:
-    sources, references = _sides(examples)
+    lines, config = source or SourceOptions(), translator.configs[0]
+    sources, references = split_sides(examples)
+    chosen = choose_bleu_tokenizer(
+        references, config.data.target, tokenize or config.validation.tokenize
+    )
+    require_bleu_tokenizer(chosen.name)
     start = time.perf_counter()
     outputs = []
     with show_progress("translating", len(sources)) as advance:
-        for result in translator.translate_windows([sources], search, advance=advance):
+        for result in translator.translate_windows(
+            [sources], search, advance=advance, source=lines
+        ):
             log_notes(result.notes)
             outputs.append(result.best.text)
     seconds = time.perf_counter() - start
-    lowercase, tokens = translator.lowercase, translator.bleu_tokens
+    lowercase, tokens, more = translator.lowercase, chosen.name, further_references(examples)
+    if not can_judge([*references, *chain(*more)], tokens=tokens):
+        _log.warning(
+            "BLEU cannot judge these translations, because no reference has four tokens; use chrF, "
+            "TER or exact match"
+        )
+    scores = corpus_scores(
+        outputs, references, lowercase=lowercase, tokens=tokens, more_references=more
+    )
+    by_length = bleu_by_length(
+        sources, outputs, references, lowercase=lowercase, tokens=tokens, more_references=more
+    )
     return EvaluationResult(
-        corpus_scores(outputs, references, lowercase=lowercase, tokens=tokens),
+        scores,
         seconds,
-        by_length=bleu_by_length(sources, outputs, references, lowercase=lowercase, tokens=tokens),
+        by_length=by_length,
         outputs=outputs,
-        decoding=_settings(search),
+        decoding=_settings(search) | changed_settings(lines),
+        bleu_tokens=chosen,
     )
 
 
@@ -175,7 +184,7 @@ def _settings(search: AnySearch) -> dict[str, object]:
     if isinstance(search, MinimumRiskOptions):
         risk = {"mbr": search.candidates.n_best, "utility": search.utility}
         search = search.candidates
-    optional = ["min_length", "max_length"]
+    optional = ["min_length", "max_length", *CONSTRAINTS]
     if isinstance(search, SamplingOptions):
         names = ("temperature", "top_k", "top_p")
         settings = {name: getattr(search, name) for name in names}
@@ -189,62 +198,3 @@ def _settings(search: AnySearch) -> dict[str, object]:
         if getattr(search, name) != getattr(type(search), name)
     }
     return settings | risk | changed
-
-
-def _evaluate_labels(
-    labeller: Labeller, data: DataConfig, examples: Sequence[Example], name: str
-) -> EvaluationResult:
-    texts, references = _sides(examples)
-    start = time.perf_counter()
-    labellings = track(labeller.label(texts), "labelling", len(texts))
-    predictions = [labelling.labels for labelling in labellings]
-    seconds = time.perf_counter() - start
-    truths = [line.split(" ") for line in references]
-    # The model predicts no label for a blank text. This counts as an error.
-    predictions = [
-        predicted or [""] * len(true) for predicted, true in zip(predictions, truths, strict=True)
-    ]
-    for number, (predicted, true) in enumerate(zip(predictions, truths, strict=True), start=1):
-        if len(predicted) != len(true):
-            raise UserError(
-                f"{name}, row {number}: the text needs {len(predicted)} labels, but has {len(true)}"
-            )
-    all_predicted = list(itertools.chain(*predictions))
-    all_true = list(itertools.chain(*truths))
-    # The set may contain labels that the model does not know and so never predicts.
-    names = sorted({*labeller.names, *all_true, *all_predicted})
-    counts = confusion_matrix(all_true, all_predicted, names)
-    scores = classification_scores(counts)
-    if labeller.codec.task.labels_each_word:
-        scores += _unknown_word_accuracy(data, texts, all_true, all_predicted)
-    outputs = [" ".join(labels) for labels in predictions]
-    return EvaluationResult(scores, seconds, outputs=outputs, confusion=counts, names=names)
-
-
-def _unknown_word_accuracy(
-    data: DataConfig, texts: list[str], true: list[str], predicted: list[str]
-) -> list[Score]:
-    """Return a list with the accuracy over the words that do not occur in the training text.
-
-    The list is empty if the training set cannot be read or if the training text has all words.
-    """
-    try:
-        training_texts = (example.source for example in read_examples(data, "train"))
-        known = {word for text in training_texts for word in text.split(" ")}
-    except UserError as error:  # the training set may be on another machine
-        _log.warning(
-            "accuracy on unknown words is left out, because the training set cannot be read: %s",
-            error,
-        )
-        return []
-    words = (word for text in texts for word in text.split(" "))
-    labelled = zip(words, true, predicted, strict=True)
-    hits = [label == prediction for word, label, prediction in labelled if word not in known]
-    if not hits:
-        return []
-    accuracy = 100 * sum(hits) / len(hits)
-    return [Score("accuracy, unknown words", accuracy, f"{len(hits):,} words")]
-
-
-def _sides(examples: Sequence[Example]) -> tuple[list[str], list[str]]:
-    return [example.source for example in examples], [example.target for example in examples]

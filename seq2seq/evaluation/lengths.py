@@ -52,13 +52,14 @@ def bleu_by_length(
     *,
     lowercase: bool = False,
     tokens: str = "13a",
+    more_references: Sequence[Sequence[str]] = (),
 ) -> list[LengthBucket]:
     """Group lines by source length into buckets and compute the BLEU of each bucket.
 
     Every line is in exactly one bucket. Returns the buckets sorted by length, without empty ones.
 
     edges: The maximum source length of each bucket, in words. A last bucket holds all longer lines.
-    lowercase, tokens: The arguments of `corpus_bleu` with the same names.
+    lowercase, tokens, more_references: The arguments of `corpus_bleu` with the same names.
 
     Raises UserError if the numbers of lines differ, if there are no lines, if the edges do not
     increase, or if an edge is below 1.
@@ -84,7 +85,13 @@ def bleu_by_length(
         if part:
             hypothesis = [hypotheses[line] for line in part]
             reference = [references[line] for line in part]
-            score = corpus_bleu(hypothesis, reference, lowercase=lowercase, tokens=tokens)
+            score = corpus_bleu(
+                hypothesis,
+                reference,
+                lowercase=lowercase,
+                tokens=tokens,
+                more_references=[[lines[line] for line in part] for lines in more_references],
+            )
             buckets.append(
                 LengthBucket(low, high, len(part), score, _words(reference), _words(hypothesis))
             )

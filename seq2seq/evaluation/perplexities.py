@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 from seq2seq.decoding.language_model import LanguageModel
 from seq2seq.evaluation.scores import Score
-from seq2seq.models.perplexity_value import Perplexity
+from seq2seq.models.perplexity_value import Perplexity, format_share
 from seq2seq.text.example import Example
 
 
@@ -17,7 +17,7 @@ def language_model_scores(
     """Return the perplexity of a language model on the targets, read as one text. name: of the
     text, in messages."""
     perplexity = model.measure((example.target for example in examples), name)
-    return [Score("perplexity", perplexity.value, f"{perplexity.tokens:,} tokens, state carried")]
+    return _perplexity_scores("perplexity", perplexity, ", state carried")
 
 
 def scores_with_shuffled_sources(
@@ -33,8 +33,21 @@ def scores_with_shuffled_sources(
     with_own_source, with_shuffled = (
         measure(list(map(Example, column, targets))) for column in (sources, shuffled)
     )
-    signature = f"{with_own_source.tokens:,} tokens"
-    return [
-        Score("perplexity", with_own_source.value, signature),
-        Score("perplexity, sources shuffled", with_shuffled.value, signature),
-    ]
+    scores = _perplexity_scores("perplexity", with_own_source)
+    return scores + _perplexity_scores("perplexity, sources shuffled", with_shuffled)
+
+
+def _perplexity_scores(title: str, perplexity: Perplexity, how: str = "") -> list[Score]:
+    """Return the perplexity, and also the one without unknown tokens if there are any.
+
+    The signature says how many tokens are unknown. how: The end of the signatures.
+    """
+    signature, unknown = f"{perplexity.tokens:,} tokens{how}", perplexity.unknown
+    if not unknown:
+        return [Score(title, perplexity.value, signature)]
+    share = format_share(perplexity.unknown_share)
+    scores = [Score(title, perplexity.value, f"{signature}, {share} unknown (<unk>)")]
+    if perplexity.known_value is not None:
+        counted = f"{perplexity.tokens - unknown:,} tokens{how}"
+        scores.append(Score(f"{title}, known tokens", perplexity.known_value, counted))
+    return scores

@@ -20,14 +20,17 @@ if TYPE_CHECKING:
 
 Points = list[tuple[float, float]]
 
+# The quality metrics of validation rows. The first one that has a value is plotted.
+_QUALITIES = ("chrF", "TER", "BLEU", "accuracy", "perplexity")
+
 
 def plot_curves(run: str | Path, picture: str | Path | None = None) -> Figure:
     """Plot the learning curves of a run: losses on the left, a quality metric on the right.
 
-    The losses are in nats per token. The quality metric is validation BLEU, or accuracy if the run
-    has no BLEU, or perplexity if it has neither. The best checkpoint is marked with its value.
-    Missing and non-finite values are left out. An incomplete last line is ignored, because the
-    training may still be writing this line.
+    The losses are in nats per token. The quality metric is chrF or TER if the run logged it,
+    otherwise BLEU, otherwise accuracy, otherwise perplexity. The point of the best checkpoint is
+    marked with its value. Missing and non-finite values are left out. An incomplete last line is
+    ignored because the run may still be writing it.
 
     run: The run folder, or its metrics.jsonl. picture: The file to write the plot to, if any.
     Returns the figure, which a notebook with `%matplotlib inline` shows.
@@ -39,11 +42,8 @@ def plot_curves(run: str | Path, picture: str | Path | None = None) -> Figure:
     rows = read_jsonl(metrics, growing=True)
     train = _points(metrics, rows, "train", "loss")
     valid = _points(metrics, rows, "valid", "loss")
-    quality, unit = _points(metrics, rows, "valid", "bleu"), "Validation BLEU"
-    if not quality:
-        quality, unit = _points(metrics, rows, "valid", "accuracy"), "Validation accuracy"
-    if not quality:
-        quality, unit = _points(metrics, rows, "valid", "perplexity"), "Validation perplexity"
+    found = ((_points(metrics, rows, "valid", name.lower()), name) for name in _QUALITIES)
+    quality, unit = next((pair for pair in found if pair[0]), ([], ""))
     if not (train or valid):
         raise UserError(
             f"{metrics}: nothing to plot: no row of kind 'train' or 'valid' has a finite loss; "
@@ -58,9 +58,9 @@ def plot_curves(run: str | Path, picture: str | Path | None = None) -> Figure:
     losses = [("training", train, COLOURS[0]), ("validation", valid, COLOURS[1])]
     if quality:
         right = panels[1]
-        style_axes(right, unit)
+        style_axes(right, f"Validation {unit}")
+        highest = unit not in ("TER", "perplexity")
         _draw(right, quality, COLOURS[1], width=1.8, dots=len(quality) <= 60)
-        highest = not unit.endswith("perplexity")
         _mark(right, *_best(rows, quality, highest=highest), above=highest)
     for panel in panels:
         _updates(panel)

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from rich.console import Console
 from rich.table import Table
 
-from seq2seq.evaluation.evaluate import EvaluationResult
+from seq2seq.evaluation.evaluation_result import EvaluationResult
 
 
 def as_json(name: str, result: EvaluationResult, lines: int) -> dict[str, object]:
@@ -21,6 +21,8 @@ def as_json(name: str, result: EvaluationResult, lines: int) -> dict[str, object
         "seconds": result.seconds,
         "scores": [asdict(score) for score in result.scores],
     }
+    if result.bleu_tokens is not None:
+        values["bleu_tokenizer"] = result.bleu_tokens.name
     if result.by_length:
         values["by_length"] = [asdict(bucket) for bucket in result.by_length]
     if result.confusion is not None:
@@ -37,6 +39,11 @@ def print_report(name: str, result: EvaluationResult, lines: int) -> None:
     console.print(f"{name}: {lines:,} lines, {lines / result.seconds:,.0f} lines per second")
     for score in result.scores:
         console.print(f"{score.name} {score.value:.2f}   {score.signature}", markup=False)
+    if result.bleu_tokens is not None:
+        name, reason = result.bleu_tokens.name, result.bleu_tokens.reason
+        console.print(
+            f"BLEU tokenizer: {name} ({reason}; --tokenize chooses another)", markup=False
+        )
     if not result.by_length:
         return
     table = Table(title="BLEU by source length", title_justify="left")

@@ -1,14 +1,22 @@
-"""Corpus BLEU and chrF, computed by sacreBLEU (Post 2018; chrF: Popović 2015)."""
+"""Corpus scores of translations: BLEU, chrF and TER by sacreBLEU, and exact match.
+
+Papers: BLEU: Papineni et al. 2002, Post 2018; chrF: Popović 2015; TER: Snover et al. 2006.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sacrebleu.metrics.bleu import BLEU
+from sacrebleu.metrics.bleu import BLEU, BLEUScore
 from sacrebleu.metrics.chrf import CHRF
+from sacrebleu.metrics.ter import TER
 
 from seq2seq.errors import UserError
+
+_NGRAM = 4  # BLEU counts n-grams of up to four tokens
+# Tokenizers of text without spaces. TER then also counts each Chinese or Japanese character.
+_UNSPACED = ("zh", "char", "ja-mecab")
 
 
 @dataclass(frozen=True)
@@ -16,14 +24,47 @@ class Score:
     """The value of one metric.
 
     name: The name of the metric.
-    value: The value. BLEU and chrF range from 0 to 100.
-    signature: How the value was computed. BLEU and chrF have the signature of sacreBLEU. The
-    signature of another metric says what was counted (such as "1,000 tokens"), or is empty.
+    value: The value. BLEU, chrF and exact match range from 0 to 100. TER begins at 0 and may exceed
+    100; lower is better.
+    signature: How the value was computed. For BLEU, chrF and TER, it is the signature of sacreBLEU.
+    For other metrics, it says what was counted (such as "1,000 tokens"), or is empty.
     """
 
     name: str
     value: float
     signature: str
+
+
+@dataclass(frozen=True)
+class BleuResult:
+    """BLEU, and whether it can judge translations.
+
+    value: BLEU from 0 to 100.
+    matches: Number of 4-grams in the hypotheses that are also in their references. Without any, the
+    value comes from smoothing alone.
+    """
+
+    value: float
+    matches: int
+
+
+def measure_bleu(
+    hypotheses: Sequence[str],
+    references: Sequence[str],
+    *,
+    lowercase: bool = False,
+    tokens: str = "13a",
+    more_references: Sequence[Sequence[str]] = (),
+) -> BleuResult:
+    """Return the corpus BLEU without effective order. The arguments are those of `corpus_bleu`.
+
+    Training calls this at every validation. So it suppresses the warning of sacreBLEU about
+    hypotheses that seem to be tokenized, which would be repeated each time.
+    """
+    streams = _streams(hypotheses, references, more_references)
+    # `force` suppresses the warning and does not change the score.
+    score: BLEUScore = _bleu(lowercase, tokens, force=True).corpus_score(hypotheses, streams)
+    return BleuResult(float(score.score), int(score.counts[_NGRAM - 1]))
 
 
 def corpus_bleu(
@@ -32,28 +73,98 @@ def corpus_bleu(
     *,
     lowercase: bool = False,
     tokens: str = "13a",
+    more_references: Sequence[Sequence[str]] = (),
 ) -> float:
     """Return the corpus BLEU of hypotheses, from 0 to 100, without effective order.
-
-    Training calls this function at every validation. So the function suppresses the warning of
-    sacreBLEU about hypotheses that seem to be tokenized.
 
     hypotheses, references: Detokenized lines, one reference for each hypothesis.
     lowercase: Whether the score ignores case.
     tokens: The tokenizer of sacreBLEU, such as "13a" or "zh".
+    more_references: Lists of further references, each with one line for each hypothesis. An empty
+        line is no reference.
 
-    Raises UserError if the numbers of lines differ or if there are no lines.
+    Raises UserError if the numbers of lines differ, if there are no lines, or if the tokenizer is
+    not installed.
     """
-    _refuse_unpaired(hypotheses, references)
-    # `force` suppresses the warning and does not change the score.
-    metric = BLEU(lowercase=lowercase, tokenize=tokens, force=True)
-    return float(metric.corpus_score(hypotheses, [references]).score)
+    return measure_bleu(
+        hypotheses,
+        references,
+        lowercase=lowercase,
+        tokens=tokens,
+        more_references=more_references,
+    ).value
 
 
-def bleu_signature(*, lowercase: bool = False, tokens: str = "13a") -> str:
+def corpus_chrf(
+    hypotheses: Sequence[str],
+    references: Sequence[str],
+    *,
+    lowercase: bool = False,
+    more_references: Sequence[Sequence[str]] = (),
+) -> float:
+    """Return the corpus chrF, 0 to 100. The arguments are those of `corpus_bleu`."""
+    streams = _streams(hypotheses, references, more_references)
+    return float(CHRF(lowercase=lowercase).corpus_score(hypotheses, streams).score)
+
+
+def corpus_ter(
+    hypotheses: Sequence[str],
+    references: Sequence[str],
+    *,
+    tokens: str = "13a",
+    more_references: Sequence[Sequence[str]] = (),
+) -> float:
+    """Return the corpus TER in per cent, which ignores case. Lower is better.
+
+    The arguments are those of `corpus_bleu`. If `tokens` is a tokenizer of text without spaces,
+    each Chinese or Japanese character counts as a word.
+    """
+    streams = _streams(hypotheses, references, more_references)
+    return float(_ter(tokens).corpus_score(hypotheses, streams).score)
+
+
+def exact_match(
+    hypotheses: Sequence[str],
+    references: Sequence[str],
+    *,
+    lowercase: bool = False,
+    more_references: Sequence[Sequence[str]] = (),
+) -> float:
+    """Return the percentage of hypotheses that equal one of their references.
+
+    White space at the ends of a line does not count. The arguments are those of `corpus_bleu`.
+    """
+    streams = _streams(hypotheses, references, more_references)
+
+    def form(text: str) -> str:
+        return text.lower().strip() if lowercase else text.strip()
+
+    # An empty line is a reference in the first list only.
+    hits = sum(
+        form(hypothesis) in {form(first), *filter(None, map(form, others))}
+        for hypothesis, first, *others in zip(hypotheses, *streams, strict=True)
+    )
+    return 100 * hits / len(hypotheses)
+
+
+def can_judge(references: Sequence[str], *, tokens: str = "13a") -> bool:
+    """Return whether any reference has four tokens. Without any, BLEU cannot match a 4-gram.
+
+    tokens: The tokenizer of sacreBLEU. Raises UserError if it is not installed.
+    """
+    tokenize = _bleu(False, tokens, force=True).tokenizer
+    return any(len(tokenize(reference).split()) >= _NGRAM for reference in references)
+
+
+def require_bleu_tokenizer(tokens: str) -> None:
+    """Raise UserError if a tokenizer of sacreBLEU is not installed on this machine."""
+    _bleu(False, tokens, force=True)
+
+
+def bleu_signature(*, lowercase: bool = False, tokens: str = "13a", references: int = 1) -> str:
     """Return the sacreBLEU signature of the score that `corpus_bleu` computes."""
-    metric = BLEU(lowercase=lowercase, tokenize=tokens, force=True)
-    metric.corpus_score(["one"], [["one"]])  # the signature contains the number of references
+    metric = _bleu(lowercase, tokens, force=True)
+    metric.corpus_score(["one"], [["one"]] * references)  # the signature contains their number
     return str(metric.get_signature())
 
 
@@ -63,34 +174,55 @@ def corpus_scores(
     *,
     lowercase: bool = False,
     tokens: str = "13a",
+    more_references: Sequence[Sequence[str]] = (),
 ) -> list[Score]:
-    """Return BLEU and chrF of a corpus, in this order. The command `sacrebleu` gives equal scores.
+    """Return BLEU, chrF, TER and exact match of a corpus, in this order.
 
-    Each score has its sacreBLEU signature. Warnings of sacreBLEU are not suppressed.
-
-    hypotheses, references: Detokenized lines, one reference for each hypothesis.
-    lowercase: Whether the scores ignore case.
-    tokens: The tokenizer of sacreBLEU for BLEU, such as "13a" or "zh".
-
-    Raises UserError if the numbers of lines differ or if there are no lines.
+    BLEU, chrF and TER are those of the command `sacrebleu`, with its signatures. Warnings of
+    sacreBLEU are not suppressed. TER ignores case, as it does by default in sacreBLEU. The
+    arguments and the errors are those of `corpus_bleu`.
     """
-    _refuse_unpaired(hypotheses, references)
+    streams = _streams(hypotheses, references, more_references)
     scores = []
     for name, metric in (
-        ("BLEU", BLEU(lowercase=lowercase, tokenize=tokens)),
+        ("BLEU", _bleu(lowercase, tokens)),
         ("chrF", CHRF(lowercase=lowercase)),
+        ("TER", _ter(tokens)),
     ):
-        value = float(metric.corpus_score(hypotheses, [references]).score)
+        value = float(metric.corpus_score(hypotheses, streams).score)
         # The signature is complete only after scoring: it contains the number of references.
         scores.append(Score(name, value, str(metric.get_signature())))
-    return scores
+    value = exact_match(hypotheses, references, lowercase=lowercase, more_references=streams[1:])
+    counted = f"nrefs:{len(streams)}|case:{'lc' if lowercase else 'mixed'}|lines:{len(hypotheses)}"
+    return [*scores, Score("exact match", value, counted)]
 
 
-def _refuse_unpaired(hypotheses: Sequence[str], references: Sequence[str]) -> None:
-    if len(hypotheses) != len(references):
+def _bleu(lowercase: bool, tokens: str, *, force: bool = False) -> BLEU:
+    try:
+        return BLEU(lowercase=lowercase, tokenize=tokens, force=force)
+    except (RuntimeError, ImportError) as error:
+        detail = " ".join(str(error).split())
         raise UserError(
-            f"there are {len(hypotheses):,} hypotheses but {len(references):,} references: "
-            "give one reference line for each hypothesis line"
-        )
+            f"the BLEU tokenizer {tokens!r} cannot be used: {detail} "
+            "Install the package, or choose another tokenizer."
+        ) from None
+
+
+def _ter(tokens: str) -> TER:
+    unspaced = tokens in _UNSPACED
+    return TER(normalized=unspaced, asian_support=unspaced)
+
+
+def _streams(
+    hypotheses: Sequence[str], references: Sequence[str], more: Sequence[Sequence[str]]
+) -> list[Sequence[str]]:
+    """Return all lists of references. Raise UserError unless they are as long as the hypotheses."""
+    for lines in (references, *more):
+        if len(hypotheses) != len(lines):
+            raise UserError(
+                f"there are {len(hypotheses):,} hypotheses but {len(lines):,} references: "
+                "give one reference line for each hypothesis line"
+            )
     if not hypotheses:
         raise UserError("there are no lines to score: give hypotheses and references with text")
+    return [references, *more]

@@ -1,6 +1,6 @@
 """The folder of an exported model: complete, and opened without PyTorch.
 
-    export.json  config.toml  tokenizer.model  prepare.onnx  encode.onnx  step.onnx
+    export.json  config.toml  tokenizer.model  statistics.json  prepare.onnx  encode.onnx  step.onnx
 
 export.json is the manifest: the format, how the graphs fit together, and a checksum of every file.
 """
@@ -29,6 +29,7 @@ _log = logging.getLogger(__name__)
 EXPORT_FORMAT = 1
 MANIFEST_NAME = "export.json"
 CONFIG_NAME = "config.toml"
+NO_VECTORS = "an export gives no encoder vectors: use the model folder that it was made from"
 
 
 @dataclass(frozen=True)

@@ -42,7 +42,8 @@ _log = logging.getLogger(__name__)
 # Increase this number when the networks compute different results from the same weights.
 _WEIGHTS_VERSION = "3"
 
-_CONFIG, _WEIGHTS, _CARD = "config.toml", "model.safetensors", "README.md"
+WEIGHTS_FILE = "model.safetensors"
+_CONFIG, _CARD = "config.toml", "README.md"
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,7 @@ def save_model(folder: Path, model: Model, card: str) -> None:
     with atomic_folder(folder) as aside:
         (aside / _CONFIG).write_text(toml.dump_config(named), encoding="utf-8")
         model.codec.save(aside)
-        save_weights(aside / _WEIGHTS, model.network)
+        save_weights(aside / WEIGHTS_FILE, model.network)
         (aside / _CARD).write_text(card, encoding="utf-8")
         write_manifest(aside)
 
@@ -116,7 +117,7 @@ def _load_config(folder: Path) -> Config:
         raise UserError(f"{folder}: no such model folder; check the path")
     inner = folder / "model"
     hint = f"did you mean {inner}?" if inner.is_dir() else "copy the folder again"
-    for name in (_CONFIG, _WEIGHTS):
+    for name in (_CONFIG, WEIGHTS_FILE):
         if not (folder / name).is_file():
             raise UserError(f"{folder / name} is missing: the model folder is not complete; {hint}")
     read_manifest(folder).check(folder, [_CONFIG])
@@ -154,7 +155,7 @@ def load_model(folder: Path, tasks: Sequence[Task] = (), *, locate_data: bool = 
         if locate_data:
             config = config.model_copy(update={"data": find_model_data(folder, config)})
         model = build_model(config, Codec.load(folder, config))
-        load_weights(folder / _WEIGHTS, model.network)
+        load_weights(folder / WEIGHTS_FILE, model.network)
     model.network.eval()
     parameters = sum(p.numel() for p in model.network.parameters())
     name = config.task.name

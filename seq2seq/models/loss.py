@@ -28,13 +28,13 @@ class Loss:
     """The loss of a batch, summed over all target tokens except padding.
 
     total: The loss to differentiate, a scalar in nats. It includes label smoothing and `scale`.
-    nll: The negative log-likelihood without smoothing and `scale`, a scalar in nats.
-    tokens: Number of target tokens.
+    token_nll: The nll of each token, [n] in nats. With R-Drop, each token has two values.
     hidden: The state at the end of the batch, see `Network.readouts`.
     """
 
     total: Tensor
     nll: Tensor
+    token_nll: Tensor
     tokens: int
     hidden: HiddenState | None = None
 
@@ -68,10 +68,11 @@ def cross_entropy(
         settings = _Settings(dtype, smoothing, scale, r_drop, learning)
         # _OutputLoss chooses its dtypes itself. On a GPU, autocast would change them.
         with torch.autocast(rows.device.type, enabled=False):
-            total, nll = _OutputLoss.apply(  # type: ignore[no-untyped-call]
+            total, token_nll = _OutputLoss.apply(  # type: ignore[no-untyped-call]
                 rows, output.weight, output.bias, index, wanted, settings
             )
-    return Loss(total, nll / 2 if r_drop else nll, len(batch.target_index), hidden)
+    nll = token_nll.sum() / 2 if r_drop else token_nll.sum()
+    return Loss(total, nll, token_nll, len(batch.target_index), hidden)
 
 
 def duplicate_batch(batch: Batch) -> Batch:
@@ -111,7 +112,7 @@ class _OutputLoss(Function):
         wanted: Tensor,
         settings: _Settings,
     ) -> tuple[Tensor, Tensor]:
-        """Return the total and the negative log-likelihood, and store the gradients for `backward`.
+        """Return the total and the nll [n]. The same pass computes and stores the gradients.
 
         readouts: [N, E]. weight: [V, E]. bias: [V]. wanted: the target ids, [n].
         index: the rows of real tokens, [n]. With R-Drop, entries 2i and 2i + 1 belong to token i.
@@ -146,13 +147,12 @@ class _OutputLoss(Function):
                 d_bias += counts[piece] @ p
         # Limit the loss of a token whose probability rounds to 0, to 87 nats in float32.
         log_p = p_at[:n].clamp_min(torch.finfo(p_at.dtype).tiny).log()
-        nll = -log_p.sum()
-        total = scale * ((1 - smoothing) * nll + divergence)
+        total = scale * ((smoothing - 1) * log_p.sum() + divergence)
         if smoothing:
             sum_of_rows = rows.sum(dim=0, dtype=weight.dtype)
             logits_of_all = sum_of_rows.dot(weight.sum(dim=0)) / V + n * bias.mean()
             total += scale * smoothing * ((at[:n] - log_p).sum() - logits_of_all)
-        ctx.mark_non_differentiable(nll)
+        ctx.mark_non_differentiable(token_nll := -log_p)
         if settings.learning:
             of_p = (d_rows[:n], d_matrix.to(weight.dtype), d_bias * scale)
             d_some, d_weight, d_bias = _subtract_target(of_p, rows[:n], weight, wanted, settings)
@@ -160,7 +160,7 @@ class _OutputLoss(Function):
             if not whole:
                 d_some = torch.zeros_like(readouts).index_copy_(0, index, d_some)
             ctx.save_for_backward(d_some, d_weight, d_bias)
-        return total, nll
+        return total, token_nll
 
     @staticmethod
     @once_differentiable

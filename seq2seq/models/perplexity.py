@@ -10,15 +10,17 @@ from itertools import islice
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from seq2seq import runtime
 from seq2seq.errors import UserError
 from seq2seq.models.folder import Model
-from seq2seq.models.loss import cross_entropy
+from seq2seq.models.loss import Loss, cross_entropy
 from seq2seq.models.network import HiddenState
 from seq2seq.models.perplexity_value import Perplexity
 from seq2seq.progress import track
 from seq2seq.text import batching, bptt
+from seq2seq.text.batching import Batch
 from seq2seq.text.dataset import Dataset, encode_examples
 from seq2seq.text.example import Example
 
@@ -89,13 +91,16 @@ def perplexity_of_batches(
         dtype: The dtype of matrix products.
         shown: Show a progress bar if stderr is a terminal.
     """
-    network, nll, tokens = model.network.ready(device), 0.0, 0
+    network, unk = model.network.ready(device), _unknown_id(model)
+    nll, tokens, unknown, unknown_nll = 0.0, 0, 0, 0.0
     for rows in track(batches, "measuring", len(batches), wanted=shown):
         batch = batching.collate_examples(dataset, rows, model.codec).to(device)
         with runtime.autocast(device, dtype):
             loss = cross_entropy(network, batch)
         nll, tokens = nll + float(loss.nll), tokens + loss.tokens
-    return Perplexity(nll, tokens)
+        of_unknown = _unknown_losses(loss, batch, unk)
+        unknown, unknown_nll = unknown + len(of_unknown), unknown_nll + float(of_unknown.sum())
+    return Perplexity(nll, tokens, unknown, unknown_nll)
 
 
 @torch.no_grad()
@@ -117,11 +122,26 @@ def perplexity_of_ids(
     network = model.network.ready(device)
     config = model.config
     window = config.training.window if config.decoder.bidirectional else _WINDOW
-    nll = 0.0
+    nll, unknown, unknown_nll, unk = 0.0, 0, 0.0, _unknown_id(model)
     carried: HiddenState | None = None
     batches = bptt.consecutive_windows(ids, window, model.codec.target)
     for batch in track(batches, "measuring", -(-len(ids) // window), wanted=shown):
+        batch = batch.to(device)
         with runtime.autocast(device, dtype):
-            loss = cross_entropy(network, batch.to(device), carried)
+            loss = cross_entropy(network, batch, carried)
         nll, carried = nll + float(loss.nll), loss.hidden
-    return Perplexity(nll, len(ids))
+        of_unknown = _unknown_losses(loss, batch, unk)
+        unknown, unknown_nll = unknown + len(of_unknown), unknown_nll + float(of_unknown.sum())
+    return Perplexity(nll, len(ids), unknown, unknown_nll)
+
+
+def _unknown_id(model: Model) -> int | None:
+    """Return the id of <unk> in the targets. Return None for labels, which are never unknown."""
+    return model.codec.target.unk if model.config.task.has_target_text else None
+
+
+def _unknown_losses(loss: Loss, batch: Batch, unk: int | None) -> Tensor:
+    """Return the losses of the target tokens that are unknown, [n] in nats."""
+    if unk is None:
+        return loss.token_nll[:0]
+    return loss.token_nll[batch.outputs.flatten()[batch.target_index] == unk]

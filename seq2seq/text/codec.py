@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from seq2seq.config.schema import Config
@@ -11,12 +11,14 @@ from seq2seq.errors import UserError
 from seq2seq.tasks import TRANSLATION, Task
 from seq2seq.text.example import Example
 from seq2seq.text.labels import LabelSet, VectorFormat
+from seq2seq.text.statistics import TextStatistics
 from seq2seq.text.tokenizer import Tokenizer
 
 Ids = list[list[int]]
 _Encode = Callable[[Tokenizer, Sequence[str]], Ids]
 
 _LABELS = "labels.txt"
+_STATISTICS = "statistics.json"
 
 
 @dataclass(frozen=True)
@@ -27,12 +29,15 @@ class Codec:
     target: the tokenizer of the target. With a joint vocabulary it is the same object as `source`.
     task: the task, which decides whether a side holds text, labels or a vector.
     labels: the encoder of labels or vectors; None for a task without labels and vectors.
+    statistics: statistics of the training text; None for tasks with labels or without a source, and
+    for model folders of earlier versions. Codecs with different statistics are equal.
     """
 
     source: Tokenizer
     target: Tokenizer
     task: Task = TRANSLATION
     labels: LabelSet | VectorFormat | None = None
+    statistics: TextStatistics | None = field(default=None, compare=False)
 
     def encode(self, examples: Sequence[Example], threads: int = 1) -> dict[str, Ids]:
         """Encode the examples. Return the ids of each example in columns "source" and "target".
@@ -93,6 +98,8 @@ class Codec:
             }
         if isinstance(self.labels, LabelSet):
             files[_LABELS] = self.labels.to_bytes()
+        if self.statistics is not None:
+            files[_STATISTICS] = self.statistics.to_bytes()
         return files
 
     def save(self, folder: Path) -> None:
@@ -124,7 +131,10 @@ class Codec:
                 if config.encoder.kind == "vector"
                 else LabelSet.from_bytes(_read(folder / _LABELS))
             )
-        return cls(tokenizers[0], tokenizers[-1], config.task, labels)
+        statistics, path = None, folder / _STATISTICS
+        if path.exists():  # folders of earlier versions have none
+            statistics = TextStatistics.from_bytes(_read(path), str(path))
+        return cls(tokenizers[0], tokenizers[-1], config.task, labels, statistics)
 
     def _words(self, encode: Callable[[Sequence[str]], Ids], lines: Sequence[str]) -> Ids:
         """Encode each word separately, followed by EOS, so that no subword spans two words."""

@@ -16,12 +16,13 @@ from collections.abc import Iterator
 from itertools import zip_longest
 from pathlib import Path
 
-from seq2seq.config.schema import DataConfig
+from seq2seq.config.schema import Config, DataConfig
 from seq2seq.errors import UserError
 from seq2seq.files import PACKED_SUFFIXES
 from seq2seq.text.example import Example
 from seq2seq.text.lines import read_lines
 from seq2seq.text.memory import MemoryData, Split, data_columns
+from seq2seq.text.references import reference_sides, with_references
 from seq2seq.text.tables import read_hub, read_table, table_format
 
 
@@ -41,7 +42,25 @@ def read_examples(
     """
     if memory is not None and split in memory:
         return _refuse_empty(_without_source(data, memory.read(split)), split)
-    files = _find_files(data, split, in_memory=memory is not None)
+    examples = _read_pairs(data, split, in_memory=memory is not None)
+    if split == "train" or not data.references:
+        return examples
+    value = getattr(data, split)
+    if isinstance(value, list):
+        raise UserError(
+            f"data.references: data.{split} is a list of two files, so its further references have "
+            "no names; use the prefix of parallel files or a table"
+        )
+    others = [_read_pairs(side, split) for side in reference_sides(data)]
+    return with_references(examples, others)
+
+
+def _read_pairs(data: DataConfig, split: Split, *, in_memory: bool = False) -> Iterator[Example]:
+    """Yield the examples of a split from files or a hub dataset, without further references.
+
+    in_memory: See `_find_files`. Raises the errors of `read_examples`.
+    """
+    files = _find_files(data, split, in_memory=in_memory)
     if not files:
         hub_split = data.hub_splits[split]
         location = f"data.hub {data.hub!r}, split {hub_split!r}"
@@ -50,7 +69,7 @@ def read_examples(
         location = f"{files[0]} and {files[1]}"
         examples = _parallel(*files)
     elif is_table(files[0]) or data.source:
-        return read_table_file(data, files[0])
+        return _read_table_pairs(data, files[0])
     else:
         location = str(files[0])
         examples = (Example("", line) for line in read_lines(files[0]))
@@ -78,10 +97,29 @@ def _has_tabs(path: Path) -> bool:
 def read_table_file(data: DataConfig, path: Path) -> Iterator[Example]:
     """Yield the examples of one table file. Read the columns that are configured in `data`.
 
-    Raises the same errors as `read_examples`.
+    Columns of further references are read if the table has them. Raises the same errors as
+    `read_examples`.
     """
+    others = [_read_table_pairs(side, path) for side in reference_sides(data)]
+    return with_references(_read_table_pairs(data, path), others)
+
+
+def _read_table_pairs(data: DataConfig, path: Path) -> Iterator[Example]:
     examples = read_table(path, data_columns(data), data.quoting)
     return _refuse_empty(_without_source(data, examples), str(path))
+
+
+def validation_sets(config: Config, memory: MemoryData | None = None) -> dict[str, DataConfig]:
+    """Return the validation sets by name, each as a `[data]` section whose `valid` is this set.
+
+    The set that chooses the best weights comes first. A set without a name has the name "". If the
+    validation data is in memory, it is the only set.
+    """
+    data = config.data
+    if memory is not None and "valid" in memory:
+        return {"": data}
+    names = sorted(data.valid_sets, key=lambda name: name != config.selecting_set)
+    return {name: data.model_copy(update={"valid": data.valid_sets[name]}) for name in names}
 
 
 def has_split(data: DataConfig, split: Split, memory: MemoryData | None = None) -> bool:
@@ -103,7 +141,9 @@ def input_files(data: DataConfig, split: Split) -> list[Path]:
     files = _find_files(data, split)
     if not files and data.hub is not None:
         return sorted(path for path in Path(data.hub).rglob("*") if path.is_file())
-    return files
+    if split != "train" and not isinstance(getattr(data, split), list):
+        files += [path for side in reference_sides(data) for path in _find_files(side, split)]
+    return list(dict.fromkeys(files))
 
 
 def _without_source(data: DataConfig, examples: Iterator[Example]) -> Iterator[Example]:
@@ -121,7 +161,9 @@ def _find_files(data: DataConfig, split: Split, *, in_memory: bool = False) -> l
         message mentions the argument.
     Raises UserError if the split is not configured or a file does not exist.
     """
-    value: str | list[str] | None = getattr(data, split)
+    value = getattr(data, split)
+    if isinstance(value, dict):  # several validation sets: the first one
+        value = next(iter(value.values()))
     if value is None:
         if not has_split(data, split):
             hub_key = "data.hub" if data.hub is None else f"data.hub_splits.{split}"

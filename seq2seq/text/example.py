@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from seq2seq.errors import UserError
@@ -34,6 +34,16 @@ def example_digest(example: Example) -> bytes:
         # The length prefix distinguishes ("ab", "c") from ("a", "bc").
         content = b"%d %b%b" % (len(source), source, target)
     return hashlib.blake2b(content, digest_size=16).digest()
+
+
+def further_references(examples: Sequence[Example]) -> list[list[str]]:
+    """Return the further references of examples, as lists with one line for each example.
+
+    If some examples have fewer references than others, their lines are empty in the last lists.
+    """
+    most = max((len(one.references) for one in examples), default=0)
+    padded = [one.references + ("",) * (most - len(one.references)) for one in examples]
+    return [[references[number] for references in padded] for number in range(most)]
 
 
 def join_words(words: Iterable[str], where: str) -> str:

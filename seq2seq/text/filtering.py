@@ -112,11 +112,11 @@ def check_training_labels(train: Iterable[Example], config: Config) -> Iterator[
     return _checked(train, "train", check)
 
 
-def check_known_labels(valid: Iterable[Example], codec: Codec) -> None:
+def check_known_labels(valid: Iterable[Example], codec: Codec, split: str = "valid") -> None:
     """Check the labels or vectors of the validation examples.
 
-    Raises UserError, with the row number, for a label that does not occur in the training data, a
-    wrong number of labels, or an invalid vector.
+    split: The name of the set in messages. Raises UserError, with the row number, for a label that
+    does not occur in the training data, a wrong number of labels, or an invalid vector.
     """
     labels, column = codec.require_labels(), label_column(codec.task)
     assert column is not None
@@ -126,7 +126,7 @@ def check_known_labels(valid: Iterable[Example], codec: Codec) -> None:
             check_label_count(codec.task, example)
         labels.encode([getattr(example, column)])
 
-    for _ in _checked(valid, "valid", check):
+    for _ in _checked(valid, split, check):
         pass
 
 
@@ -149,11 +149,11 @@ def held_out_digests(
     config: Config, valid: Iterable[Example], memory: MemoryData | None = None
 ) -> dict[str, set[bytes]]:
     """Return the hashes of the examples in the validation set and the test set, by set name."""
-    digests = {"valid": {example_digest(example) for example in valid}}
+    digests = {"valid": set(map(_pair_digest, valid))}
     if corpus.has_split(config.data, "test", memory):
         test = corpus.read_examples(config.data, "test", memory)
         try:
-            digests["test"] = {example_digest(example) for example in test}
+            digests["test"] = set(map(_pair_digest, test))
         except UserError as error:
             if config.data.test is not None:
                 raise
@@ -161,6 +161,11 @@ def held_out_digests(
             # has one.
             _log.warning("the training data cannot be compared with a test set: %s", error)
     return digests
+
+
+def _pair_digest(example: Example) -> bytes:
+    """Return the hash of an example without further references, as training examples have none."""
+    return example_digest(example._replace(references=()))
 
 
 def count_leaks(

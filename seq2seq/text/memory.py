@@ -40,7 +40,7 @@ class MemoryData:
         Raises TypeError for a split that is not a list of rows, and UserError, with the row number,
         for a row that does not fit the task.
         """
-        self._columns = data_columns(config.data)
+        self._columns, self._data = data_columns(config.data), config.data
         self._splits: dict[str, Any] = {
             split: rows if _is_dataset(rows) else list(_examples(rows, config, split))
             for split, rows in splits.items()
@@ -58,7 +58,18 @@ class MemoryData:
         not text.
         """
         rows = self._splits[split]
-        return read_dataset(rows, self._columns, split) if _is_dataset(rows) else iter(rows)
+        if not _is_dataset(rows):
+            return iter(rows)
+        return self._read_dataset(rows, split)
+
+    def _read_dataset(self, rows: Any, split: str) -> Iterator[Example]:
+        names = self._data.references if split != "train" else []
+        columns = [(self._columns[0], name) for name in names]
+        others = [read_dataset(rows, pair, split) for pair in columns]
+        for example, *same_row in zip(
+            read_dataset(rows, self._columns, split), *others, strict=True
+        ):
+            yield example._replace(references=tuple(other.target for other in same_row))
 
     def digest(self, split: str) -> bytes:
         """Return a hash of the examples of a split. The hash also depends on their order."""
@@ -100,7 +111,9 @@ def _examples(rows: Any, config: Config, split: str) -> Iterator[Example]:
     for number, row in enumerate(rows, start=1):
         where = f"{split}, row {number}"
         if isinstance(row, Mapping):
-            yield read_record(row, columns, where, labels)
+            names = config.data.references if split != "train" else []
+            others = [read_record(row, (columns[0], name), where, labels).target for name in names]
+            yield read_record(row, columns, where, labels)._replace(references=tuple(others))
         elif not task.has_source:
             yield Example("", require_line(row, str(columns[1]), where))
         elif isinstance(row, str) or not isinstance(row, Sequence) or len(row) != 2:

@@ -7,8 +7,8 @@ import json
 import logging
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from itertools import islice
+from dataclasses import dataclass, field, replace
+from itertools import chain, islice
 from pathlib import Path
 
 import numpy as np
@@ -19,21 +19,18 @@ from seq2seq.files import atomic_folder
 from seq2seq.progress import show_progress, track
 from seq2seq.text import corpus, filtering
 from seq2seq.text.codec import Codec, label_column
-from seq2seq.text.dataset import (
-    SCHEMA_VERSION,
-    Dataset,
-    EncodedChunk,
-    chunk_examples,
-    encode_examples,
-)
+from seq2seq.text.data_digest import data_digest
+from seq2seq.text.dataset import Dataset, EncodedChunk, chunk_examples, encode_examples
 from seq2seq.text.example import Example
 from seq2seq.text.labels import LabelSet, VectorFormat
 from seq2seq.text.memory import MemoryData
+from seq2seq.text.statistics import TextStatistics
 from seq2seq.text.tokenizer import train_tokenizer
 
 _log = logging.getLogger(__name__)
 
 _TRAIN, _VALID = "train.arrow", "valid.arrow"
+_MEASURED = 100_000  # lines that are searched for several sentences and tags
 
 
 @dataclass(frozen=True)
@@ -43,13 +40,15 @@ class PreparedData:
     folder: the folder of the prepared data.
     codec: the tokenizers and labels that encode the examples.
     train: the encoded training examples.
-    valid: the encoded validation examples.
+    valid: the encoded validation examples on which the best weights are chosen.
+    other_valid: the encoded examples of the other validation sets, by name.
     """
 
     folder: Path
     codec: Codec
     train: Dataset
     valid: Dataset
+    other_valid: dict[str, Dataset] = field(default_factory=dict)
 
     def digest(self) -> str:
         """Return a hash of the vocabularies and of the lengths of all examples.
@@ -59,7 +58,7 @@ class PreparedData:
         hashed = hashlib.blake2b(digest_size=16)
         for content in self.codec.files().values():
             hashed.update(content)
-        for dataset in (self.train, self.valid):
+        for dataset in (self.train, self.valid, *self.other_valid.values()):
             hashed.update(np.ascontiguousarray(dataset.lengths).data)
         return hashed.hexdigest()
 
@@ -71,6 +70,8 @@ def prepare_data(
     *,
     in_use: bool = False,
     memory: MemoryData | None = None,
+    codec: Codec | None = None,
+    codec_digest: str = "",
 ) -> PreparedData:
     """Prepare the codec and the encoded data in `folder`, or reuse existing prepared data.
 
@@ -83,15 +84,17 @@ def prepare_data(
         in_use: Whether a run has already trained on the existing data. If so, a change of the data
             raises an error.
         memory: The splits that a Python program passes in memory instead of in files.
+        codec: The tokenizers and labels of an earlier model. If None, they are learned.
+        codec_digest: A hash of these tokenizers and labels; "" if they are learned.
 
     Raises UserError for a mistake in the corpus, for data in use that has changed, and for a folder
     that contains other files.
     """
-    digest = _digest(config, memory)
+    digest = data_digest(config, memory, codec_digest)
     stamp = folder / "prepared.json"
     if stamp.exists() and _stamped_digest(stamp) == digest:
         _log.debug("%s: reusing the prepared data", folder)
-        codec = Codec.load(folder, config)
+        learned = Codec.load(folder, config)
     else:
         if in_use:
             raise UserError(
@@ -107,10 +110,22 @@ def prepare_data(
                 "another folder with --out"
             )
         with atomic_folder(folder) as temporary:
-            codec, counts = _prepare(config, temporary, threads, memory)
+            learned, counts = _prepare(config, temporary, threads, memory, codec)
             text = json.dumps({"digest": digest, "counts": counts}, indent=2) + "\n"
             (temporary / stamp.name).write_text(text, encoding="utf-8")
-    return PreparedData(folder, codec, Dataset.open(folder / _TRAIN), Dataset.open(folder / _VALID))
+    _, *others = corpus.validation_sets(config, memory)
+    return PreparedData(
+        folder,
+        learned,
+        Dataset.open(folder / _TRAIN),
+        Dataset.open(folder / _VALID),
+        {name: Dataset.open(folder / _valid_file(name)) for name in others},
+    )
+
+
+def _valid_file(name: str) -> str:
+    """Return the file name of a validation set that does not choose the weights."""
+    return f"valid.{name}.arrow"
 
 
 def _stamped_digest(stamp: Path) -> str | None:
@@ -124,43 +139,23 @@ def _stamped_digest(stamp: Path) -> str | None:
     return digest
 
 
-def _digest(config: Config, memory: MemoryData | None) -> str:
-    """Return a hash of everything that determines the prepared data.
-
-    The hash covers the settings, the input data and the version of the file schema.
-    """
-    hashed = hashlib.blake2b(b"schema %d " % SCHEMA_VERSION, digest_size=16)
-    paths = {"train", "valid", "test"}  # the content of the files is hashed below
-    task = config.task
-    if task.label_side is not None or task.same_length:
-        hashed.update(f"{task.name} {config.encoder.kind} {config.encoder.vector_size}".encode())
-    hashed.update(config.data.model_dump_json(exclude=paths).encode())
-    hashed.update(config.tokenizer.model_copy(update={"sampling": 0.0}).model_dump_json().encode())
-    for split in ("train", "valid", "test"):
-        if memory is not None and split in memory:
-            hashed.update(split.encode() + memory.digest(split))
-        elif corpus.has_split(config.data, split):
-            hashed.update(split.encode())
-            for path in corpus.input_files(config.data, split):
-                with path.open("rb") as file:
-                    hashed.update(hashlib.file_digest(file, "blake2b").digest())
-    return hashed.hexdigest()
-
-
 def _prepare(
-    config: Config, folder: Path, threads: int, memory: MemoryData | None
+    config: Config, folder: Path, threads: int, memory: MemoryData | None, codec: Codec | None
 ) -> tuple[Codec, dict[str, int]]:
-    """Prepare the data in `folder`.
+    """Prepare the data in `folder`. codec: The codec to use; None to learn one.
 
     Return the codec, and the numbers of examples that were read, kept and dropped.
     """
     data = config.data
     counts: Counter[str] = Counter()
-    valid = list(corpus.read_examples(data, "valid", memory))
+    valid_sets = {
+        name: list(corpus.read_examples(part, "valid", memory))
+        for name, part in corpus.validation_sets(config, memory).items()
+    }
     held_out: dict[str, set[bytes]] = {}
     train = iter(track(corpus.read_examples(data, "train", memory), "reading the corpus"))
     if data.source:  # the text of a language model keeps all its lines
-        held_out = filtering.held_out_digests(config, valid, memory)
+        held_out = filtering.held_out_digests(config, chain(*valid_sets.values()), memory)
         train = filtering.check_training_labels(train, config)
         train = filtering.filter_examples(
             train, drop_duplicates=data.drop_duplicates, counts=counts
@@ -171,18 +166,21 @@ def _prepare(
     text = Dataset.open(text_file)
     text_file.unlink()  # the memory-mapped data stays readable until it is closed
     _require_some(len(text), counts)
-    with show_progress("learning the vocabulary"):
-        codec = _learn_codec(config, text)
-    codec.save(folder)
+    if codec is None:
+        with show_progress("learning the vocabulary"):
+            codec = _learn_codec(config, text)
     examples = track(text.examples(), "encoding the corpus", len(text))
     chunks = encode_examples(examples, codec, threads)
     if data.source:
         chunks = filtering.filter_lengths(chunks, config, counts)
     counts["kept"] = Dataset.write(folder / _TRAIN, chunks)
     _require_some(counts["kept"], counts)
-    if codec.labels is not None:
-        filtering.check_known_labels(valid, codec)
-    Dataset.write(folder / _VALID, encode_examples(valid, codec, threads))
+    (codec := _with_statistics(codec, Dataset.open(folder / _TRAIN))).save(folder)
+    for position, (name, valid) in enumerate(valid_sets.items()):
+        if codec.labels is not None:
+            filtering.check_known_labels(valid, codec, f"valid.{name}" if name else "valid")
+        file = _valid_file(name) if position else _VALID
+        Dataset.write(folder / file, encode_examples(valid, codec, threads))
     name = "training pairs" if data.source else "training text"
     _log.info("%s: %s", name, filtering.summarize(counts))
     filtering.warn_of_leaks(counts, held_out)
@@ -197,6 +195,15 @@ def _require_some(remaining: int, counts: Counter[str]) -> None:
             f"no training pairs are left after filtering: {summary}; check the files of data.train "
             "and the limits data.max_tokens and data.max_ratio"
         )
+
+
+def _with_statistics(codec: Codec, train: Dataset) -> Codec:
+    """Return a codec with the statistics of the training pairs, if both sides are text."""
+    if not (codec.task.source == "text" and codec.task.has_target_text):
+        return codec
+    step = 1 + len(train) // _MEASURED
+    sources = (row.source for row in islice(train.examples(), 0, None, step))
+    return replace(codec, statistics=TextStatistics.measure(train.lengths, sources))
 
 
 def _without_ids(examples: Iterable[Example]) -> Iterator[EncodedChunk]:

@@ -32,26 +32,49 @@ class TrainingRow(TypedDict):
     minutes: float
 
 
-class ValidationRow(TypedDict):
-    """A validation row of metrics.jsonl, with the results of one validation.
+class ValidationScores(TypedDict):
+    """The scores of one validation set. A score that was not computed is None.
 
-    update, epoch, minutes: as in `TrainingRow`.
     loss: cross-entropy without label smoothing, in nats per target token.
     perplexity: exp(loss).
-    bleu: BLEU from 0 to 100; None unless `validation.metric` is BLEU.
-    accuracy: accuracy from 0 to 1; None unless `validation.metric` is accuracy.
-    best: whether the validated weights are the best so far. The best weights become the model.
+    unknown: fraction of target tokens that are unknown (`<unk>`), from 0 to 1.
+    known_perplexity: perplexity without the unknown tokens; None if there are no unknown tokens.
+    bleu: BLEU from 0 to 100, if `validation.metric` is a score of translations.
+    chrf: chrF from 0 to 100, if it is the metric.
+    ter: TER in per cent, if it is the metric. Lower is better.
+    exact_match: percentage of lines without any error, if the metric needs translations or is
+        exact-match.
+    accuracy: fraction of correct labels, from 0 to 1, if the model predicts labels and the metric
+        needs them.
+    """
+
+    loss: float
+    perplexity: float
+    unknown: float
+    known_perplexity: float | None
+    bleu: float | None
+    chrf: float | None
+    ter: float | None
+    exact_match: float | None
+    accuracy: float | None
+
+
+class ValidationRow(ValidationScores):
+    """A validation row of metrics.jsonl, with the results of one validation.
+
+    The scores are those of the validation set that chooses the best weights.
+
+    update, epoch, minutes: as in `TrainingRow`.
+    best: whether these weights are the best so far. The best weights are saved as the model.
+    others: the scores of the other validation sets, by name. Empty if there is one set.
     """
 
     kind: Literal["valid"]
     update: int
     epoch: int
-    loss: float
-    perplexity: float
-    bleu: float | None
-    accuracy: float | None
     best: bool
     minutes: float
+    others: dict[str, ValidationScores]
 
 
 class StopTraining(Exception):  # noqa: N818 - not an error

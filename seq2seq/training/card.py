@@ -7,32 +7,41 @@ from __future__ import annotations
 
 import math
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import cast
 
 import seq2seq
 from seq2seq.config.data_paths import name_data, shorten_paths
 from seq2seq.config.schema import Config, DataConfig
-from seq2seq.evaluation.scores import bleu_signature
 from seq2seq.models.folder import Model
-from seq2seq.text.languages import bleu_tokenizer, language_code
+from seq2seq.models.perplexity_value import format_share
+from seq2seq.text.languages import language_code
 from seq2seq.training.callbacks import ValidationRow
+from seq2seq.training.start import Origin
 
 
-def model_card(model: Model, row: ValidationRow, command: str) -> str:
+def model_card(
+    model: Model,
+    row: ValidationRow,
+    command: str,
+    signature: str = "",
+    origin: Origin | None = None,
+) -> str:
     """Return the model card as Markdown with YAML front matter.
 
     row: the validation row of the weights in the model folder.
+    signature: how sacreBLEU computed the BLEU of this row.
     command: the command line that trained the model; "" if a Python program trained the model.
+    origin: the model that the training started from; None if it started with random weights.
     """
     config = model.config
     data = name_data(config.data)
+    data = data.model_copy(update={"valid": data.valid_sets[config.selecting_set]})
     use = config.task.example
     if config.decoder.bidirectional:  # it sees its own targets, so it cannot generate text
         use = "seq2seq perplexity FOLDER"
     parameters = sum(p.numel() for p in model.network.parameters())
-    quality = "" if row["bleu"] is None else _bleu(config, row["bleu"])
-    if row["accuracy"] is not None:
-        quality = f"- validation accuracy: {100 * row['accuracy']:.2f} %\n"
+    quality = "".join(f"- validation {line}\n" for line in _quality(config, row, signature))
     sides = [side for side in (data.source, data.target) if side]
     return f"""---
 {_front_matter(config, data, row)}
@@ -45,9 +54,9 @@ A {config.task.title} made with seq2seq {seq2seq.__version__}.
 {"".join(f"- {line}" + chr(10) for line in _parts(config))}\
 - tokens: {config.tokenizer.kind}, {len(model.codec.target):,}
 - parameters: {parameters:,}; weights: from update {row["update"]}
-{quality}- validation loss: {row["loss"]:.4f} nats per token
+{quality}- validation loss: {row["loss"]:.4f} nats per token{_unknown(row)}
 - training data: {_data_name(data)}
-
+{_origin_line(origin)}
 Made by
 
     {_portable_command(command) or "seq2seq.train(...)"}
@@ -105,6 +114,9 @@ def _metrics(row: ValidationRow) -> Iterator[tuple[str, str, float]]:
     """Yield the metrics of a validation row as (name on the Hub, title, value)."""
     if row["bleu"] is not None:
         yield "bleu", "BLEU", row["bleu"]
+    for name, title in (("chrf", "chrF"), ("ter", "TER")):
+        if (value := cast(Mapping[str, float | None], row)[name]) is not None:
+            yield name, title, value
     if row["accuracy"] is not None:
         yield "accuracy", "accuracy", row["accuracy"]
     else:
@@ -120,17 +132,35 @@ def _portable_command(command: str) -> str:
     return shlex.join(map(shorten_paths, arguments))
 
 
+def _origin_line(origin: Origin | None) -> str:
+    if origin is None:
+        return ""
+    return f"- continued from: `{origin.name}` (SHA-256 of its weights: `{origin.weights}`)\n"
+
+
 def _data_name(data: DataConfig) -> str:
     name = data.train or data.hub
     return f"`{name}`" if name else "passed from Python"
 
 
-def _bleu(config: Config, value: float) -> str:
-    settings, tokens = config.validation, bleu_tokenizer(config.data.target)
-    signature = bleu_signature(lowercase=config.tokenizer.lowercase, tokens=tokens)
+def _unknown(row: ValidationRow) -> str:
+    return f"; {format_share(row['unknown'])} of the tokens are unknown" if row["unknown"] else ""
+
+
+def _quality(config: Config, row: ValidationRow, signature: str) -> Iterator[str]:
+    """Yield the name and the value of each validation score. signature: that of BLEU."""
+    settings = config.validation
     how = "greedy" if settings.beam == 1 else f"beam {settings.beam}"
-    lines = f", of the first {settings.lines:,} lines" if settings.lines else ""
-    return f"- validation BLEU: {value:.2f} ({how}{lines}; `{signature}`)\n"
+    how += f", of the first {settings.lines:,} lines" if settings.lines else ""
+    if row["bleu"] is not None:
+        yield f"BLEU: {row['bleu']:.2f} ({how}; `{signature}`)"
+    for title, value in (("chrF", row["chrf"]), ("TER", row["ter"])):
+        if value is not None:
+            yield f"{title}: {value:.2f} ({how})"
+    if row["accuracy"] is not None:
+        yield f"accuracy: {100 * row['accuracy']:.2f} %"
+    if row["exact_match"] is not None:
+        yield f"exact match: {row['exact_match']:.2f} %"
 
 
 def _parts(config: Config) -> list[str]:

@@ -12,6 +12,7 @@ from seq2seq.text.preparation import PreparedData
 from seq2seq.training.callbacks import Callback
 from seq2seq.training.distributed import Ranks
 from seq2seq.training.run_folder import RunFolder
+from seq2seq.training.start import Start
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,7 @@ class TrainingContext:
     ranks: the processes that train together.
     command: the command line that started the training, for the model card.
     callbacks: the objects that receive each row of the log.
+    start: the model that the run starts from; None for random weights.
     """
 
     config: Config
@@ -35,3 +37,4 @@ class TrainingContext:
     ranks: Ranks
     command: str = ""
     callbacks: Sequence[Callback] = ()
+    start: Start | None = None

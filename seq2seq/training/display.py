@@ -16,9 +16,10 @@ from typing import Self
 
 from seq2seq.config.schema import TrainingConfig
 from seq2seq.files import atomic_file
+from seq2seq.models.perplexity_value import format_share
 from seq2seq.progress import REFRESHES
 from seq2seq.training.bars import live_bar
-from seq2seq.training.callbacks import TrainingRow, ValidationRow
+from seq2seq.training.callbacks import TrainingRow, ValidationRow, ValidationScores
 from seq2seq.training.schedule import fraction_done
 from seq2seq.training.state import Counters
 
@@ -145,26 +146,37 @@ class ProgressDisplay:
         return f"{_span(rate * (1 - done))} left"
 
     def show_validation(self, row: ValidationRow, metric: str) -> None:
-        """Show a validation row of the log as a line of text.
-
-        If there is a progress bar, the line does not disturb the bar.
-        """
-        text = (
-            f"validation at update {row['update']:,}: loss {row['loss']:.3f}  "
-            f"ppl {row['perplexity']:.2f}{_quality(row)}"
-            + (f"  (best by {metric})" if row["best"] else "")
-        )
-        if self._bar:
-            self._bar.say(text)
-        else:
-            _log.info("%s", text)
+        """Show a validation row of the log, next to the bar if there is one."""
+        best = f"  (best by {metric})" if row["best"] else ""
+        texts = [f"validation at update {row['update']:,}: {_scores(row)}{best}"]
+        texts += [
+            f"validation set {name}: {_scores(scores)}" for name, scores in row["others"].items()
+        ]
+        for text in texts:
+            if self._bar:
+                self._bar.say(text)
+            else:
+                _log.info("%s", text)
 
 
-def _quality(row: ValidationRow) -> str:
-    """Return the BLEU or accuracy of a validation row as text to append to the loss."""
-    if row["bleu"] is not None:
-        return f"  BLEU {row['bleu']:.2f}"
-    return "" if row["accuracy"] is None else f"  accuracy {row['accuracy']:.4f}"
+def _scores(scores: ValidationScores) -> str:
+    """Return the scores of a validation set as text."""
+    text = f"loss {scores['loss']:.3f}  ppl {scores['perplexity']:.2f}"
+    if scores["unknown"]:
+        text += f" ({format_share(scores['unknown'])} unknown"
+        known = scores["known_perplexity"]
+        text += ")" if known is None else f", without them {known:.2f})"
+    if scores["bleu"] is not None:
+        text += f"  BLEU {scores['bleu']:.2f}"
+    if scores["chrf"] is not None:
+        text += f"  chrF {scores['chrf']:.2f}"
+    if scores["ter"] is not None:
+        text += f"  TER {scores['ter']:.2f}"
+    if scores["accuracy"] is not None:
+        text += f"  accuracy {scores['accuracy']:.4f}"
+    if scores["exact_match"] is not None:
+        text += f"  exact match {scores['exact_match']:.2f}"
+    return text
 
 
 def _span(seconds: float) -> str:

@@ -1,7 +1,8 @@
 """A run folder: its lock, its contents, and the checks before a run starts or resumes.
 
 A run folder contains config.toml, data/, checkpoints/, model/, metrics.jsonl, starts.jsonl,
-curves.png and, after `seq2seq train --profile`, profile.txt.
+curves.png, after `seq2seq train --profile` profile.txt, and after `seq2seq train --from`
+origin.json.
 """
 
 from __future__ import annotations
@@ -24,12 +25,15 @@ from seq2seq.config.schema import Config
 from seq2seq.errors import UserError
 from seq2seq.evaluation.provenance import current_commit, describe_hardware
 from seq2seq.files import append_line, atomic_file, finish_interrupted_swap, read_jsonl
+from seq2seq.training.start import ORIGIN_FILE, Origin
 
 if TYPE_CHECKING:
     import torch
 
 _log = logging.getLogger(__name__)
 
+# The keys of [validation] that change what the best score means.
+_JUDGING = ("metric", "set", "tokenize", "beam", "lines")
 STARTS_FILE = "starts.jsonl"  # one line for each start or resume of the run
 
 
@@ -101,7 +105,8 @@ class RunFolder:
                     "folder with --out"
                 )
         elif folder.exists() and any(
-            p.name != "data" and p not in _leftovers(folder) for p in folder.iterdir()
+            p.name not in ("data", ORIGIN_FILE) and p not in _leftovers(folder)
+            for p in folder.iterdir()
         ):
             raise UserError(
                 f"{folder} is not empty and holds no run; choose another folder with --out"
@@ -114,11 +119,14 @@ class RunFolder:
         """Whether the folder holds a checkpoint to resume from."""
         return any(self.checkpoints.glob("update-*"))
 
-    def create(self, config: Config) -> None:
+    def create(self, config: Config, origin: Origin | None = None) -> None:
         """Write config.toml, which marks the folder as a run folder.
 
-        Also delete partial files that a killed run left behind.
+        Also delete partial files that a killed run left behind. origin: the model that the run
+        starts from, which is recorded in origin.json.
         """
+        if origin is not None:
+            origin.save(self.folder)
         with atomic_file(self.folder / "config.toml") as aside:
             aside.write_text(toml.dump_config(config), encoding="utf-8")
         self.checkpoints.mkdir(exist_ok=True)
@@ -148,14 +156,20 @@ class RunRecord:
 
 
 def read_run_record(folder: Path) -> RunRecord:
-    """Read the facts about a run from its folder. Missing logs are allowed.
+    """Read the record of a run folder. Missing logs are allowed, and so are unreadable ones.
 
     Raise UserError if a log is broken.
     """
 
     def last(name: str) -> dict[str, Any] | None:
         log = folder / name
-        rows = read_jsonl(log, growing=True) if log.exists() else []
+        try:
+            rows = read_jsonl(log, growing=True) if log.exists() else []
+        except UserError as error:
+            if not isinstance(error.__cause__, OSError):
+                raise
+            _log.warning("%s", error)
+            rows = []
         return rows[-1][1] if rows else None
 
     metrics = last("metrics.jsonl")
@@ -189,15 +203,15 @@ def _refuse_another(config: Config, written: Path) -> None:
     new = tomllib.loads(toml.dump_config(config))
     sections = ("task", "seed", "data", "tokenizer", "encoder", "context", "decoder")
     # The saved optimizer state fits one kind of optimizer. The best score so far can only be
-    # compared with scores of the same metric, beam and lines.
-    keys = {"training.optimizer", *(f"validation.{name}" for name in ("metric", "beam", "lines"))}
+    # compared with scores of the same metric, set, tokenizer, beam and lines.
+    keys = {"training.optimizer", *(f"validation.{name}" for name in _JUDGING)}
     # The files may have moved. Their content is compared when the data is prepared.
-    paths = {"data.train", "data.valid", "data.test"}
+    paths = ("data.train", "data.valid", "data.test")
     differ = _differences(old, new)
     refused = [
         text
         for key, text in differ.items()
-        if key in keys or (key.split(".")[0] in sections and key not in paths)
+        if key in keys or (key.split(".")[0] in sections and not key.startswith(paths))
     ]
     if refused:
         raise UserError(

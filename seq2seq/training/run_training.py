@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,7 +22,9 @@ from seq2seq.training.display import ProgressDisplay
 from seq2seq.training.distributed import Ranks, local_rank, process_group
 from seq2seq.training.profile import UpdateProfiler
 from seq2seq.training.run_folder import RunFolder, lock_folder
+from seq2seq.training.start import Start
 from seq2seq.training.stopping import catch_signals
+from seq2seq.training.tensorboard import open_tensorboard
 from seq2seq.training.trainer import Trainer
 
 _log = logging.getLogger(__name__)
@@ -34,8 +36,9 @@ class TrainingResult:
 
     model: the model folder, which holds the best weights.
     run: the run folder, which contains the model folder.
-    best_score: the best validation score; None if the run was never validated. Its unit depends on
-        `metric`: BLEU from 0 to 100, accuracy from 0 to 1, or loss in nats per token.
+    best_score: the validation score of the best weights; None if the run was never validated. Its
+        unit depends on `metric`: BLEU, chrF, TER and exact match in per cent, accuracy from 0 to 1,
+        loss in nats per token, or perplexity.
     metric: the value of `validation.metric`.
     updates: total number of updates, including those before a resume.
     stopped_by: the limit that ended the run ("10 epochs", "no gain in 10 validations") or the
@@ -59,6 +62,7 @@ def train_model(
     command: str = "",
     memory: MemoryData | None = None,
     callbacks: Sequence[Callback] = (),
+    start: Start | None = None,
 ) -> TrainingResult:
     """Train the model that `config` describes, in the run folder `folder`.
 
@@ -67,40 +71,40 @@ def train_model(
     command: the command line that started the training, for the model card.
     memory: the data sets that are in memory instead of in files.
     callbacks: the objects that receive each row of the log and may stop the run.
+    start: the model that the run starts from; None for random weights.
 
     Raise UserError if the configuration or the data is wrong, or if the loss becomes NaN or
     infinite. Raise Interrupted after a signal.
     """
+    if start is not None:
+        start.check(config)
     device = _rank_device(config)
     dtype = runtime.select_dtype(config.training.precision, device)
     threads = runtime.set_threads(config.training.threads)
-    with process_group(device) as ranks, ExitStack() as lock:
+    with (
+        process_group(device) as ranks,
+        ExitStack() as lock,
+        open_tensorboard(folder, wanted=config.training.tensorboard) as boards,
+    ):
         _require_one_config(config, ranks)
         with ranks.sequentially():
             if ranks.is_first:
                 lock.enter_context(lock_folder(folder))
             # The other ranks use the run folder and the data that rank 0 has prepared.
             run = RunFolder(folder, config, resume=resume or not ranks.is_first)
-            prepared = preparation.prepare_data(
-                config, run.data, threads, in_use=run.has_checkpoint, memory=memory
-            )
+            prepared = _prepare(config, run, threads, memory, start)
         _check_data(prepared, config, ranks)
         runtime.keep_freed_memory()  # only now, so that the memory of the preparation is freed
+        followers = [*callbacks, *boards]
         trainer = Trainer(
-            TrainingContext(config, run, prepared, device, dtype, ranks, command, callbacks)
+            TrainingContext(config, run, prepared, device, dtype, ranks, command, followers, start)
         )
         if ranks.is_first:  # last, after all checks of the configuration
-            run.create(config)
+            run.create(config, None if start is None else start.origin)
         trainer.restore(threads)
         if profiled and ranks.is_first:
             trainer.profiler = UpdateProfiler(run.profile, device)
-        with (
-            catch_signals() as caught,
-            ProgressDisplay(quiet=not ranks.is_first) as display,
-            runtime.explain_out_of_memory(
-                "set a smaller training.batch_tokens and a larger training.accumulate"
-            ),
-        ):
+        with _watch(ranks) as (display, caught):
             trainer.run(display, caught)
         if trainer.profiler is not None:
             trainer.profiler.end()
@@ -108,13 +112,41 @@ def train_model(
     return _result(trainer, run)
 
 
+def _prepare(
+    config: Config, run: RunFolder, threads: int, memory: MemoryData | None, start: Start | None
+) -> PreparedData:
+    """Prepare the data of a run, or reuse it. The vocabulary is that of `start`, if given."""
+    return preparation.prepare_data(
+        config,
+        run.data,
+        threads,
+        in_use=run.has_checkpoint,
+        memory=memory,
+        codec=None if start is None else start.codec,
+        codec_digest="" if start is None else start.origin.vocabulary,
+    )
+
+
+@contextmanager
+def _watch(ranks: Ranks) -> Iterator[tuple[ProgressDisplay, list[int]]]:
+    """Show the progress of a run, catch signals, and explain errors that memory has run out.
+
+    Yield the display and the list of the signals caught so far.
+    """
+    with (
+        catch_signals() as caught,
+        ProgressDisplay(quiet=not ranks.is_first) as display,
+        runtime.explain_out_of_memory(
+            "set a smaller training.batch_tokens and a larger training.accumulate"
+        ),
+    ):
+        yield display, caught
+
+
 def _result(trainer: Trainer, run: RunFolder) -> TrainingResult:
     counters, metric = trainer.state.counters, trainer.config.validation.metric
-    best = counters.best
-    if best is not None and metric == "loss":  # stored negated, so that higher is better
-        best = -best
     return TrainingResult(
-        run.model, run.folder, best, metric, counters.update, trainer.end_reason()
+        run.model, run.folder, counters.best, metric, counters.update, trainer.end_reason()
     )
 
 

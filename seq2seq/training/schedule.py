@@ -35,7 +35,7 @@ def count_plateau(config: TrainingConfig, counters: Counters, gained: bool) -> N
     """Count a validation for the plateau schedule. At a plateau, count a cut of the learning rate.
 
     A plateau is `plateau_patience` validations in a row without a gain.
-    gained: whether this validation is the best so far.
+    gained: whether this validation shows progress, see `judging.judge`.
     """
     counters.plateau_waited = 0 if gained else counters.plateau_waited + 1
     if counters.plateau_waited >= config.plateau_patience:

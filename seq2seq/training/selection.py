@@ -13,15 +13,25 @@ from seq2seq.training.callbacks import ValidationRow
 from seq2seq.training.card import model_card
 from seq2seq.training.context import TrainingContext
 from seq2seq.training.display import MetricsLog, ProgressDisplay
+from seq2seq.training.judging import judge
 from seq2seq.training.state import Counters
-from seq2seq.training.validation import validate
+from seq2seq.training.validation import TextScorer, validate
 
 
 class ModelSelection:
     """A validator of the weights, which saves the best weights so far as the model."""
 
     def __init__(self, context: TrainingContext) -> None:
+        """Prepare the validation sets. Raise UserError if the BLEU tokenizer is not installed."""
         self.context = context
+        prepared = context.prepared
+        self.scorer = TextScorer(context.config, prepared.valid)
+        self._others = {
+            name: (dataset, TextScorer(context.config, dataset))
+            for name, dataset in prepared.other_valid.items()
+        }
+        if context.ranks.is_first:
+            self.scorer.describe()
 
     def validate(
         self, network: Any, counters: Counters, metrics: MetricsLog, display: ProgressDisplay
@@ -34,37 +44,36 @@ class ModelSelection:
         config, ranks = context.config, context.ranks
         start = time.monotonic()
         model = Model(config, context.prepared.codec, network)
-        result = validate(model, context.prepared.valid, context.device, context.dtype, ranks)
+        result = validate(model, context.prepared.valid, self.scorer, context)
+        others = {
+            name: validate(model, dataset, scorer, context).scores
+            for name, (dataset, scorer) in self._others.items()
+        }
         (spent,) = ranks.all_reduce((time.monotonic() - start) / ranks.world_size)
         counters.seconds += spent
         counters.window_start += spent  # tokens_per_second excludes validation time
-        if not math.isfinite(result.loss):
+        if not all(math.isfinite(one["loss"]) for one in (result.scores, *others.values())):
             raise UserError(
                 f"update {counters.update}: the validation loss is NaN or infinite. This update "
                 "was not saved. Resume from the last checkpoint (--resume) with a smaller "
                 "training.learning_rate."
             )
         metric = config.validation.metric
-        score = result.score(metric)
-        best = counters.best is None or score > counters.best
+        best = judge(counters, result.scores, metric, judged=result.judged)
         counters.validated = counters.update
-        counters.waited = 0 if best else counters.waited + 1
         row: ValidationRow = {
             "kind": "valid",
             "update": counters.update,
             "epoch": counters.epoch,
-            "loss": result.loss,
-            "perplexity": math.exp(min(result.loss, 700)),
-            "bleu": result.bleu,
-            "accuracy": result.accuracy,
+            **result.scores,
             "best": best,
             "minutes": counters.seconds / 60,
+            "others": others,
         }
         metrics.append(row)
         display.show_validation(row, metric)
-        if best:
-            counters.best = score
-            if ranks.is_first:
-                card = model_card(model, row, context.command)
-                model_folder.save_model(context.run.model, model, card)
+        if best and ranks.is_first:
+            origin = None if context.start is None else context.start.origin
+            card = model_card(model, row, context.command, self.scorer.signature, origin)
+            model_folder.save_model(context.run.model, model, card)
         return row

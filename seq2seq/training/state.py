@@ -37,8 +37,11 @@ class Counters:
     plan_name: str = ""  # how the batches were planned, see `BatchPlanner.plan_name`
     seconds: float = 0.0  # training and validation time, including before resumes
     validated: int = -1  # number of the update that was validated last
-    best: float | None = None  # the best score by validation.metric, higher is better
-    waited: int = 0  # number of validations since the best validation
+    best: float | None = None  # the score of the best weights by validation.metric
+    best_points: float = 0.0  # how good this score is, see `judging.points`
+    best_loss: float | None = None  # the validation loss of the best weights
+    lowest_loss: float | None = None  # the lowest validation loss so far
+    waited: int = 0  # number of validations since the last gain
     cuts: int = 0  # how often the plateau schedule has cut the learning rate
     plateau_waited: int = 0  # validations without a gain since the last cut
     rows: int = 0  # number of rows in metrics.jsonl

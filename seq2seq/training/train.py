@@ -19,6 +19,7 @@ from seq2seq.text.memory import MemoryData, TrainingData
 from seq2seq.training.callbacks import Callback, require_callbacks
 from seq2seq.training.run_folder import default_folder
 from seq2seq.training.run_training import TrainingResult, train_model
+from seq2seq.training.start import open_start
 from seq2seq.training.stopping import Interrupted
 
 _log = logging.getLogger(__name__)
@@ -38,6 +39,7 @@ def train(
     resume: bool = False,
     profile: bool = False,
     settings: Iterable[str] = (),
+    start_from: str | Path | None = None,
 ) -> TrainingResult:
     """Train a model, from files or from data in memory.
 
@@ -53,17 +55,22 @@ def train(
     resume: continue the run that the folder holds.
     profile: measure the time of some updates and write profile.txt into the run folder.
     settings: changes to a configuration file, each as `section.key=value`.
+    start_from: a model folder whose weights and vocabulary the run starts from. Keys of the
+        tokenizer and the network that `config` does not set have the values of that model.
 
     The function works in any thread. If several threads train, their runs follow one after another.
     In the main thread, Ctrl-C saves the run and raises KeyboardInterrupt, and SIGTERM saves the run
     and raises SystemExit.
 
-    Raise UserError if the configuration or the data is wrong, or if the run cannot start or resume
-    in the folder. Raise TypeError if an argument has a wrong type.
+    Raise UserError if the configuration or the data is wrong, if the run cannot start or resume in
+    the folder, or if the model to start from has another network. Raise TypeError if an argument
+    has a wrong type.
     """
     require_callbacks(callbacks)
-    loaded = _as_config(config, settings, needs_files=train is None)
     folder = _folder(config, out)
+    start = open_start(start_from, folder, resume=resume)
+    base = None if start is None else start.base
+    loaded = _as_config(config, settings, needs_files=train is None, base=base)
     memory = MemoryData(loaded, {"train": train, "valid": valid, "test": test})
     with _one_at_a_time():
         try:
@@ -74,6 +81,7 @@ def train(
                 profiled=profile,
                 memory=memory,
                 callbacks=callbacks,
+                start=start,
             )
         except Interrupted as stop:
             if stop.number == signal.SIGINT:
@@ -81,16 +89,28 @@ def train(
             raise SystemExit(128 + stop.number) from None
 
 
-def _as_config(config: object, settings: Iterable[str], *, needs_files: bool) -> Config:
+def _as_config(
+    config: object,
+    settings: Iterable[str],
+    *,
+    needs_files: bool,
+    base: Mapping[str, Any] | None,
+) -> Config:
+    """Return the configuration that the argument `config` of `train` stands for.
+
+    base: the values of keys that `config` does not set, instead of the defaults of the schema.
+    """
     if isinstance(config, str | os.PathLike):
-        return toml.load_config(Path(config), settings, needs_files=needs_files)
+        return toml.load_config(Path(config), settings, needs_files=needs_files, base=base)
     if any(True for _ in settings):
         raise TypeError("settings need a configuration file; change the values in config instead")
     if isinstance(config, Config):
-        return config
+        if base is None:
+            return config
+        config = config.model_dump(mode="json", exclude_unset=True)
     if isinstance(config, Mapping):
         values = deepcopy(dict(config))
-        checked = toml.parse_config(values, "the configuration", needs_files=needs_files)
+        checked = toml.parse_config(values, "the configuration", needs_files=needs_files, base=base)
         return toml.find_files(checked, Path())
     raise TypeError(
         "config must be the path of a TOML file, a dictionary or a Config, "

@@ -22,6 +22,7 @@ from seq2seq.errors import UserError
 from seq2seq.models.folder import Model
 from seq2seq.models.loss import apply_word_dropout, cross_entropy
 from seq2seq.models.network import HiddenState, Network
+from seq2seq.models.weighted_loss import weighted_cross_entropy
 from seq2seq.text.batching import Batch
 from seq2seq.training.distributed import Ranks
 
@@ -61,11 +62,16 @@ class UpdateResult:
 
 
 class LossModule(nn.Module):
-    """A module that combines a network with its training loss."""
+    """A module that combines a network with its training loss.
 
-    def __init__(self, network: Network, settings: TrainingConfig) -> None:
+    class_weights: weight of each label, [labels] float32; None if all labels weigh the same.
+    """
+
+    def __init__(
+        self, network: Network, settings: TrainingConfig, class_weights: Tensor | None = None
+    ) -> None:
         super().__init__()
-        self.network, self.settings = network, settings
+        self.network, self.settings, self.class_weights = network, settings, class_weights
 
     def forward(
         self, batch: Batch, hidden: HiddenState | None, scale: float
@@ -76,14 +82,13 @@ class LossModule(nn.Module):
         log-likelihood is a scalar in nats. The next batch starts from the hidden state, or from
         zeros if the hidden state is None.
         """
-        loss = cross_entropy(
-            self.network,
-            batch,
-            hidden,
-            smoothing=self.settings.label_smoothing,
-            scale=scale,
-            r_drop=self.settings.r_drop,
-        )
+        network, weights, settings = self.network, self.class_weights, self.settings
+        smoothing, r_drop = settings.label_smoothing, settings.r_drop
+        options = {"smoothing": smoothing, "scale": scale, "r_drop": r_drop}
+        if weights is None:
+            loss = cross_entropy(network, batch, hidden, **options)
+        else:
+            loss = weighted_cross_entropy(network, batch, weights, **options)
         return loss.total, loss.nll, loss.hidden
 
 
@@ -97,18 +102,21 @@ class TrainStep:
         device: torch.device,
         dtype: torch.dtype,
         ranks: Ranks | None = None,
+        class_weights: Tensor | None = None,
     ) -> None:
         """Move the model to the device and build its optimizer.
 
         dtype: type in which matrix products are computed, float32 or bfloat16.
         ranks: processes that share each batch; None for a single process.
+        class_weights: weight of each label, [labels] float32; None if all labels weigh the same.
         """
         self.settings, self.device, self.dtype = settings, device, dtype
         self.ranks = ranks or Ranks()
         self.codec = model.codec
         self.unit = model.config.task.unit
         self.network = model.network.to(device)
-        self.objective = self.ranks.data_parallel(LossModule(self.network, settings))
+        weights = None if class_weights is None else class_weights.to(device)
+        self.objective = self.ranks.data_parallel(LossModule(self.network, settings, weights))
         # A complete network, because the average is validated and saved as the model.
         self.ema = copy.deepcopy(self.network) if settings.ema_decay else None
         self.hidden: HiddenState | None = None  # for this rank's rows, after the last batch

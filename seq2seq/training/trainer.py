@@ -19,6 +19,7 @@ from seq2seq.text import batching
 from seq2seq.text.batching import Batch
 from seq2seq.training.callbacks import CallbackList
 from seq2seq.training.checkpoint import Checkpoints
+from seq2seq.training.class_weights import class_weights
 from seq2seq.training.context import TrainingContext
 from seq2seq.training.display import MetricsLog, ProgressDisplay
 from seq2seq.training.epoch_batches import BatchPlanner, EpochBatches
@@ -60,7 +61,10 @@ class Trainer:
         self.settings = config.training
         torch.manual_seed(config.seed)
         model = model_folder.build_model(config, context.prepared.codec)
-        self.step = TrainStep(model, config.training, device, context.dtype, ranks)
+        if context.start is not None and context.start.model is not None:
+            model.network.load_state_dict(context.start.model.network.state_dict())
+        weights = class_weights(config.training.class_weights, context.prepared)
+        self.step = TrainStep(model, config.training, device, context.dtype, ranks, weights)
         self.state = TrainState(self.step.network, self.step.ema, self.step.optimizer)
         self.planner = BatchPlanner(config, context.prepared, ranks)
         self.checkpoints = Checkpoints(context.run.checkpoints)
@@ -97,6 +101,8 @@ class Trainer:
                 threads,
                 f" in each of {ranks.world_size} processes" if ranks.world_size > 1 else "",
             )
+            if self.context.start is not None:
+                _log.info("starting from the weights of %s", self.context.start.origin.name)
         if follows_clock(self.settings):
             _log.info(
                 "the learning rate depends on the elapsed time, so no two runs are bit-identical"
@@ -246,7 +252,7 @@ class Trainer:
         counters = self.state.counters
         self.step.require_finite(counters.update)
         row = self.selection.validate(self.step.validated_network, counters, self.metrics, display)
-        count_plateau(self.settings, counters, row["best"])
+        count_plateau(self.settings, counters, counters.waited == 0)
         self.callbacks.call(row)
 
     def log_window(self, display: ProgressDisplay, batches: int) -> None:

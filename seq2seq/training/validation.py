@@ -2,94 +2,181 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 
 import torch
 
+from seq2seq.config.schema import Config
 from seq2seq.decoding.labeller import Labeller
 from seq2seq.decoding.options import BeamOptions, GreedyOptions
 from seq2seq.decoding.results import log_notes
 from seq2seq.decoding.translator import Translator
-from seq2seq.evaluation.scores import corpus_bleu
+from seq2seq.evaluation.scores import (
+    bleu_signature,
+    can_judge,
+    corpus_chrf,
+    corpus_ter,
+    exact_match,
+    measure_bleu,
+    require_bleu_tokenizer,
+)
 from seq2seq.models.folder import Model
 from seq2seq.models.perplexity import (
     evaluation_batches,
     perplexity_of_batches,
     perplexity_of_ids,
 )
+from seq2seq.models.perplexity_value import Perplexity
 from seq2seq.text import bptt
 from seq2seq.text.dataset import Dataset
-from seq2seq.text.languages import bleu_tokenizer
+from seq2seq.text.example import Example, further_references
+from seq2seq.text.scripts import choose_bleu_tokenizer
+from seq2seq.training.callbacks import ValidationScores
+from seq2seq.training.context import TrainingContext
 from seq2seq.training.distributed import Ranks
+
+_log = logging.getLogger(__name__)
+
+_OF_LOSS = ("loss", "perplexity")  # metrics that need neither translations nor labels
 
 
 @dataclass(frozen=True)
 class ValidationResult:
-    """The scores of one validation.
+    """The result of one validation.
 
-    loss: cross-entropy without label smoothing, in nats per target token.
-    bleu: BLEU from 0 to 100; None unless `validation.metric` is BLEU.
-    accuracy: fraction of correct labels, 0 to 1; None unless `validation.metric` is accuracy.
+    scores: the scores of the validation set.
+    judged: whether the metric can judge the weights. BLEU cannot if no 4-gram matches.
     """
 
-    loss: float
-    bleu: float | None = None
-    accuracy: float | None = None
+    scores: ValidationScores
+    judged: bool = True
 
-    def score(self, metric: str) -> float:
-        """Return the score for a metric ("bleu", "accuracy" or "loss"). Higher is better.
 
-        The score for "loss" is the negative loss.
-        """
-        score = {"bleu": self.bleu, "accuracy": self.accuracy, "loss": -self.loss}[metric]
-        assert score is not None
-        return score
+class TextScorer:
+    """The references of a validation set, and the metrics that compare translations with them.
+
+    tokens: the tokenizer of BLEU.
+    """
+
+    def __init__(self, config: Config, dataset: Dataset) -> None:
+        """Read the references. Raise UserError if the tokenizer of BLEU is not installed."""
+        self.settings, self.lowercase = config.validation, config.tokenizer.lowercase
+        self.wanted = config.task.has_target_text and self.settings.metric not in _OF_LOSS
+        self.examples: list[Example] = []
+        if self.wanted:
+            self.examples = list(islice(dataset.examples(), self.settings.lines or None))
+        self.references = [example.target for example in self.examples]
+        self.more = further_references(self.examples)
+        chosen = choose_bleu_tokenizer(self.references, config.data.target, self.settings.tokenize)
+        self.tokens, self._reason = chosen.name, chosen.reason
+        if self.wanted:
+            require_bleu_tokenizer(self.tokens)
+
+    @property
+    def signature(self) -> str:
+        """How sacreBLEU computes BLEU; "" if no translations are scored."""
+        if not self.wanted:
+            return ""
+        references = 1 + len(self.more)
+        return bleu_signature(lowercase=self.lowercase, tokens=self.tokens, references=references)
+
+    def describe(self) -> None:
+        """Log the tokenizer of BLEU, and whether BLEU can judge translations."""
+        if not self.wanted or self.settings.metric != "bleu":
+            return
+        _log.info("validation: BLEU with the tokenizer %s (%s)", self.tokens, self._reason)
+        if not can_judge([*self.references, *chain(*self.more)], tokens=self.tokens):
+            _log.warning(
+                "validation: BLEU cannot judge the translations, because no reference has four "
+                "tokens; the validation loss chooses the weights. "
+                'validation.metric = "chrf" or "exact-match" can judge such texts.'
+            )
+
+    def score(self, texts: list[str], scores: ValidationScores) -> bool:
+        """Add the scores of the translations to `scores`. Return whether the metric can judge."""
+        metric, lowercase, more = self.settings.metric, self.lowercase, self.more
+        bleu = measure_bleu(
+            texts, self.references, lowercase=lowercase, tokens=self.tokens, more_references=more
+        )
+        scores["bleu"] = bleu.value
+        scores["exact_match"] = exact_match(
+            texts, self.references, lowercase=lowercase, more_references=more
+        )
+        if metric == "chrf":
+            scores["chrf"] = corpus_chrf(
+                texts, self.references, lowercase=lowercase, more_references=more
+            )
+        elif metric == "ter":
+            scores["ter"] = corpus_ter(
+                texts, self.references, tokens=self.tokens, more_references=more
+            )
+        return metric != "bleu" or bleu.matches > 0
 
 
 def validate(
-    model: Model, dataset: Dataset, device: torch.device, dtype: torch.dtype, ranks: Ranks
+    model: Model, dataset: Dataset, scorer: TextScorer, context: TrainingContext
 ) -> ValidationResult:
-    """Compute the loss over all examples and, if `validation.metric` needs it, BLEU or accuracy.
+    """Compute the loss over all examples and, if `validation.metric` needs it, further scores.
 
-    For BLEU, the translations are compared with the raw target texts. The ranks share the work, and
-    every rank gets the same result.
+    The scores of translations compare them with the raw target texts. The ranks share the work,
+    and every rank gets the same result.
     """
-    settings = model.config.validation
+    device, dtype, ranks = context.device, context.dtype, context.ranks
     model.network.eval()
-    if not model.config.task.has_source:  # one long text cannot be split over the ranks
-        ids = bptt.concatenate_lines(
-            dataset.columns("target"), model.codec.target, line_ends=model.config.data.line_ends
-        )
-        # Values may differ slightly between machines, but all ranks need the same value.
-        return ValidationResult(ranks.broadcast(perplexity_of_ids(model, ids, device, dtype).loss))
-    loss = _loss(model, dataset, device, dtype, ranks)
-    if settings.metric == "loss":
-        return ValidationResult(loss)
-    if settings.metric == "accuracy":
-        return ValidationResult(loss, accuracy=_accuracy(model, dataset, device, dtype, ranks))
+    scores = _perplexity_scores(_perplexity(model, dataset, device, dtype, ranks))
+    if model.config.validation.metric in _OF_LOSS:
+        return ValidationResult(scores)
+    if not scorer.wanted:
+        _add_accuracy(scores, model, dataset, device, dtype, ranks)
+        return ValidationResult(scores)
+    settings = model.config.validation
     translator = Translator.from_models([model], device=device, dtype=dtype)
-    examples = list(islice(dataset.examples(), settings.lines or None))
-    sources = [example.source for example in examples]
-    references = [example.target for example in examples]
     search = GreedyOptions() if settings.beam == 1 else BeamOptions(beam=settings.beam)
-    texts = []
+    texts, cut = [], 0
+    sources = [example.source for example in scorer.examples]
     for result in translator.stream(ranks.shard(sources), search):
-        log_notes(result.notes)
+        log_notes(note for note in result.notes if note.kind in ("split", "no tokens"))
+        cut += any(note.kind == "cut" for note in result.notes)
         texts.append(result.best.text)
     lines = ranks.gather_shards(texts)
-    tokens = bleu_tokenizer(model.config.data.target)
-    return ValidationResult(
-        loss, corpus_bleu(lines, references, lowercase=translator.lowercase, tokens=tokens)
-    )
+    (all_cut,) = ranks.all_reduce(cut)
+    if all_cut:
+        _log.warning(
+            "%d of %d translations of the validation set were cut at the maximum length",
+            all_cut,
+            len(lines),
+        )
+    return ValidationResult(scores, scorer.score(lines, scores))
 
 
-def _accuracy(
-    model: Model, dataset: Dataset, device: torch.device, dtype: torch.dtype, ranks: Ranks
-) -> float:
+def _perplexity_scores(perplexity: Perplexity) -> ValidationScores:
+    return {
+        "loss": perplexity.loss,
+        "perplexity": perplexity.value,
+        "unknown": perplexity.unknown_share,
+        "known_perplexity": perplexity.known_value if perplexity.unknown else None,
+        "bleu": None,
+        "chrf": None,
+        "ter": None,
+        "exact_match": None,
+        "accuracy": None,
+    }
+
+
+def _add_accuracy(
+    scores: ValidationScores,
+    model: Model,
+    dataset: Dataset,
+    device: torch.device,
+    dtype: torch.dtype,
+    ranks: Ranks,
+) -> None:
+    """Add the accuracy of the labels, and the percentage of texts whose labels are all correct."""
     labeller = Labeller.from_model(model, device=device, dtype=dtype)
     share = ranks.shard(list(dataset.examples()))
-    hits = total = 0
+    hits = total = whole = 0
     labellings = labeller.label(example.source for example in share)
     for labelling, example in zip(labellings, share, strict=True):
         labels = example.target.split(" ")
@@ -97,14 +184,24 @@ def _accuracy(
         predictions = zip(labelling.labels, labels, strict=False)
         hits += sum(predicted == label for predicted, label in predictions)
         total += len(labels)
-    all_hits, all_labels = ranks.all_reduce(hits, total)
-    return all_hits / all_labels
+        whole += labelling.labels == labels
+    all_hits, all_labels, all_whole = ranks.all_reduce(hits, total, whole)
+    scores["accuracy"] = all_hits / all_labels
+    scores["exact_match"] = 100 * all_whole / len(dataset)
 
 
-def _loss(
+def _perplexity(
     model: Model, dataset: Dataset, device: torch.device, dtype: torch.dtype, ranks: Ranks
-) -> float:
+) -> Perplexity:
+    if not model.config.task.has_source:  # one long text cannot be split over the ranks
+        ids = bptt.concatenate_lines(
+            dataset.columns("target"), model.codec.target, line_ends=model.config.data.line_ends
+        )
+        # Values may differ slightly between machines, but all ranks need the same value.
+        return ranks.broadcast(perplexity_of_ids(model, ids, device, dtype))
     share = ranks.shard(evaluation_batches(dataset))
-    perplexity = perplexity_of_batches(model, dataset, share, device, dtype)
-    nll, tokens = ranks.all_reduce(perplexity.nll, perplexity.tokens)
-    return nll / tokens
+    mine = perplexity_of_batches(model, dataset, share, device, dtype)
+    nll, tokens, unknown, unknown_nll = ranks.all_reduce(
+        mine.nll, mine.tokens, mine.unknown, mine.unknown_nll
+    )
+    return Perplexity(nll, int(tokens), int(unknown), unknown_nll)

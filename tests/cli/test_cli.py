@@ -396,12 +396,13 @@ def test_evaluate_says_what_sacrebleu_says(shell, model, toy, tmp_path):
     done = subprocess.run(
         [
             *(sys.executable, "-m", "sacrebleu", toy.folder / "test.fr", "-i", out),
-            *("-m", "bleu", "chrf", "-w", "6", "--score-only"),
+            *("-m", "bleu", "chrf", "ter", "-w", "6", "--score-only"),
         ],
         capture_output=True,
         check=True,
     )
-    assert [value["BLEU"], value["chrF"]] == pytest.approx(json.loads(done.stdout), abs=1e-5)
+    values = [value[name] for name in ("BLEU", "chrF", "TER")]
+    assert values == pytest.approx(json.loads(done.stdout), abs=1e-5)
     assert 0 < value["BLEU"] < 99  # cut short, so that there is something to agree on
     files = shell(
         *("evaluate", model, toy.folder / "test.en", toy.folder / "test.fr"),
@@ -575,9 +576,39 @@ def test_a_row_that_cannot_be_written_costs_no_score(shell, scored):
     (run / "results.jsonl").unlink(missing_ok=True)
     (run / "results.jsonl").mkdir()
     said = shell("evaluate", run / "model", "--beam", "1", *_QUICK)
-    assert said.code == 2
+    assert said.code == 0
+    assert "the scores are not recorded beside the model" in said.err
     assert "results.jsonl" in said.err
     assert "BLEU" in said.out
+    said = shell("evaluate", run / "model", "--record", run / "results.jsonl", *_QUICK)
+    assert said.code == 2  # the user asked for this file
+
+
+def test_evaluate_with_several_references_and_another_tokenizer(shell, model, toy, tmp_path):
+    sides = [toy.folder / "test.en", toy.folder / "test.fr"]
+    more = tmp_path / "more.fr"
+    more.write_text("".join(f"{line} !\n" for line in toy.lines("test.fr")), encoding="utf-8")
+    quick = ("--beam", "1", "--max-length", "5", "--json", *_QUICK)
+    one, both, cut = (
+        json.loads(shell("evaluate", model, *files, *options, *quick).out)
+        for files, options in (
+            (sides, ()),
+            ([sides[0], more, sides[1]], ()),
+            (sides, ("--tokenize", "char")),
+        )
+    )
+    signatures = [found["scores"][0]["signature"] for found in (one, both, cut)]
+    assert ["nrefs:1" in signatures[0], "nrefs:2" in signatures[1]] == [True, True]
+    assert [found["bleu_tokenizer"] for found in (one, both, cut)] == ["13a", "13a", "char"]
+    assert both["scores"][3]["value"] == one["scores"][3]["value"]  # exact match
+    assert "tok:char" in signatures[2]
+    said = shell("evaluate", model, *sides, "--beam", "1", *_QUICK)
+    assert "BLEU tokenizer: 13a (the references are in a script with spaces" in said.out
+    more.write_text("short\n")
+    said = shell("evaluate", model, *sides, more, *_QUICK)
+    assert (said.code, "25 lines, but" in said.err) == (2, True)
+    said = shell("evaluate", model, "--split", "vaild", *_QUICK)
+    assert (said.code, "did you mean 'valid'" in said.err) == (2, True)
 
 
 @pytest.mark.parametrize(

@@ -163,7 +163,8 @@ def test_the_page_is_current(shell) -> None:
 
 def test_the_page_names_defaults_and_tasks() -> None:
     rows = {line.split(" | ")[0]: line.split(" | ") for line in reference.render_page().split("\n")}
-    assert rows["| `metric`"][1] == '`"bleu"`; classification, tagging: `"accuracy"`'
+    others = 'language-model, generation: `"loss"`; classification, tagging: `"accuracy"`'
+    assert rows["| `metric`"][1] == f'`"bleu"`; {others}'
     assert rows["| `vector_size`"][3] == "generation |"
     assert rows["| `drop_duplicates`"][3] == "all but language-model |"
     assert rows["| `train`"][1] == "none"

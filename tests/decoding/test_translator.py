@@ -17,7 +17,7 @@ from seq2seq.decoding.options import (
     search_options,
 )
 from seq2seq.decoding.sampling import seed_of, uniform_numbers
-from seq2seq.decoding.source_line import split_line
+from seq2seq.decoding.segments import split_line
 from seq2seq.decoding.stepping import force
 from seq2seq.decoding.translator import Translator
 from seq2seq.errors import UserError

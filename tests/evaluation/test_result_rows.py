@@ -72,7 +72,8 @@ def test_a_row_says_where_it_came_from(tree):
     assert "training" not in made
     assert made["hardware"].keys() == {"cpu", "cores", "threads", "torch"}
     assert made["hardware"]["cpu"]
-    assert [metric["name"] for metric in made["metrics"]] == ["BLEU", "chrF"]
+    names = ["BLEU", "chrF", "TER", "exact match"]
+    assert [metric["name"] for metric in made["metrics"]] == names
     assert "tok:13a" in made["metrics"][0]["signature"]
     (tree / "recipes" / "a" / "results.jsonl").write_text("")
     assert row()["commit"] == head

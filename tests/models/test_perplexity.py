@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from seq2seq.errors import UserError
+from seq2seq.evaluation.evaluate import _perplexity_scores
 from seq2seq.models import folder
 from seq2seq.models import perplexity as module
 from seq2seq.models.perplexity import perplexity_of_lines
@@ -51,3 +52,41 @@ def test_it_is_that_of_one_step_after_the_other(model, toy, monkeypatch, window,
 def test_no_text(model):
     with pytest.raises(UserError, match="book: no tokens"):
         perplexity_of_lines(model, [], CPU, FP32, "book")
+
+
+def test_unknown_tokens_are_counted_and_left_out(model):
+    tokenizer = model.codec.target
+    known = perplexity_of_lines(model, ["le chat"], CPU, FP32, "text")
+    assert (known.unknown, known.unknown_share, known.describe_unknown()) == (0, 0, "")
+    lines = ["le hibou rouge", "xyzzy le chat"]
+    found = perplexity_of_lines(model, lines, CPU, FP32, "text")
+    ids = [i for line in tokenizer.encode(lines) for i in (*line, tokenizer.eos)]
+    assert found.unknown == ids.count(tokenizer.unk) == 2
+    # The loss of the unknown tokens is the difference that each of them makes, step by step.
+    of_unknown = sum(
+        by_steps(model, ids[: place + 1]) - by_steps(model, ids[:place])
+        for place, token in enumerate(ids)
+        if token == tokenizer.unk
+    )
+    assert found.unknown_nll == pytest.approx(of_unknown, rel=1e-4)
+    expected = math.exp((found.nll - of_unknown) / (len(ids) - 2))
+    assert found.known_value == pytest.approx(expected, rel=1e-4)
+    text = f"25.00 % unknown tokens (<unk>), perplexity without them {expected:.3f}"
+    assert found.describe_unknown() == text
+
+
+def test_a_text_of_unknown_tokens_alone(model):
+    data = model.config.data.model_copy(update={"line_ends": False})
+    changed = replace(model, config=model.config.model_copy(update={"data": data}))
+    found = perplexity_of_lines(changed, ["xyzzy"], CPU, FP32, "text")
+    assert (found.known_value, found.known_loss) == (None, None)
+    assert found.describe_unknown() == "100.00 % unknown tokens (<unk>)"
+    (score,) = _perplexity_scores("perplexity", found)
+    assert score.signature == "1 tokens, 100.00 % unknown (<unk>)"
+
+
+def test_the_command_prints_unknown_tokens(speaking, shell):
+    said = shell("perplexity", speaking / "model", stdin=b"le chat rouge\n")
+    assert said.out.count("\n") == 1
+    said = shell("perplexity", speaking / "model", stdin=b"le xyzzy rouge\n")
+    assert "25.00 % unknown tokens (<unk>), perplexity without them " in said.out

@@ -77,3 +77,31 @@ def test_the_command_line_says_it_in_one_line(folder, shell, monkeypatch):
     assert said.out == ""
     assert said.err.startswith(f"error: {path}: cannot be read (Permission denied)")
     assert said.err.count("\n") == 1
+
+
+@pytest.mark.parametrize("piece", ["labels.txt", "tokenizer.model", "config.toml", "manifest.json"])
+@pytest.mark.parametrize("command", ["classify", "embed", "evaluate", "tokenizer"])
+def test_every_command_names_what_may_not_be_read(models, shell, monkeypatch, command, piece):
+    arguments = {
+        "classify": ["classify", "{}", "--device", "cpu"],
+        "embed": ["embed", "{}", "--device", "cpu"],
+        "evaluate": ["evaluate", "{}", "--device", "cpu"],
+        "tokenizer": ["tokenizer", "encode", "{}"],
+    }[command]
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(shutil.copytree(models["classify"], Path(place) / "model"))
+        plain = Path.open
+
+        def as_another_user(path, *given, **named):
+            if path == folder / piece:
+                raise PermissionError(13, "Permission denied", str(path))
+            return plain(path, *given, **named)
+
+        monkeypatch.setattr(Path, "open", as_another_user)
+        said = shell(*[part.format(folder) for part in arguments], stdin=b"a\n")
+    if said.code == 0:  # `tokenizer` needs neither the weights nor the manifest's other files
+        assert (command, piece) == ("tokenizer", "manifest.json")
+        return
+    assert (said.code, said.out, said.err.count("\n")) == (2, "", 1), said.err
+    assert f"{folder / piece}: cannot be read" in said.err
+    assert "Permission denied" in said.err

@@ -92,6 +92,7 @@ def test_what_is_made(corpus: Path, tmp_path: Path) -> None:
             assert made.codec.target.decode([dataset.ids(row, "target").tolist()]) == [target]
     assert set(state(made.folder)) == {
         "prepared.json",
+        "statistics.json",
         "tokenizer.model",
         "train.arrow",
         "valid.arrow",

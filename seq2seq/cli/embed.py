@@ -1,0 +1,112 @@
+"""The command `seq2seq embed`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any
+
+import click
+import numpy as np
+
+from seq2seq.cli import line_io
+from seq2seq.cli.machine import set_up_machine
+from seq2seq.cli.options import with_model_options
+from seq2seq.errors import UserError
+
+_WINDOW = 2048  # lines to read ahead, so that batches hold lines of similar length
+_HEADER = 128  # bytes of the header of a .npy file
+
+
+@click.command()
+@click.argument("model")
+@click.argument("input_file", metavar="[INPUT]", required=False, type=click.Path(path_type=Path))
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    help="Write the vectors to this file instead of stdout: an array [lines, size] in float32 if "
+    "the name ends in .npy, and JSONL if it ends in .jsonl.",
+)
+@click.option(
+    "--pooling",
+    type=click.Choice(["summary", "mean"]),
+    default="summary",
+    show_default=True,
+    help="Vector of a line. summary: the encoder's summary of the line. mean: the mean of the "
+    "encoder states. A tagger always uses the mean.",
+)
+@with_model_options
+def embed_command(
+    model: str,
+    input_file: Path | None,
+    output: Path | None,
+    pooling: Any,
+    threads: int,
+    **machine: Any,
+) -> None:
+    """Write the encoder vector of each line of INPUT, or of stdin, as a line of JSON.
+
+    Each input line gives one vector, a list of numbers. A blank line gives a vector of zeros. The
+    vector of a line does not depend on the other lines. MODEL is a translator, a classifier, a
+    tagger or a generator, which reads labels or vectors.
+    """
+    from seq2seq.decoding.generator import Generator
+    from seq2seq.decoding.language_model import LanguageModel
+    from seq2seq.decoding.load import load
+
+    binary = output is not None and output.suffix == ".npy"
+    if output is not None and str(output) != "-" and output.suffix not in (".npy", ".jsonl"):
+        raise UserError(f"-o {output}: the name must end in .npy or .jsonl")
+    if binary and output is not None and output.exists() and not output.is_file():
+        raise UserError(f"-o {output}: .npy needs a regular file; write JSONL instead")
+    set_up_machine(model, threads)
+    with line_io.open_source(input_file) as source, line_io.open_sink(output, [input_file]) as sink:
+        loaded = load(model, **machine)
+        if isinstance(loaded, LanguageModel):
+            raise UserError(
+                f"{model} is a language model, which has no encoder; name a translator, a "
+                "classifier, a tagger or a generator"
+            )
+        embedder = loaded.translator if isinstance(loaded, Generator) else loaded
+
+        def vectors() -> Iterator[np.ndarray]:
+            with line_io.show_line_progress("embedding", source, sink) as advance:
+                for window in line_io.read_windows(source, _WINDOW):
+                    yield embedder.embed(window, pooling)
+                    advance(len(window))
+
+        if binary:
+            _write_npy(sink, vectors(), embedder.embed([], pooling).shape[1])
+        else:
+            _write_jsonl(sink, vectors())
+
+
+def _write_jsonl(sink: IO[bytes], windows: Iterator[np.ndarray]) -> None:
+    """Write each vector as a JSON list on one line, rounded to six decimals."""
+    for vectors in windows:
+        for row in vectors.tolist():
+            sink.write(json.dumps([round(value, 6) for value in row]).encode() + b"\n")
+        sink.flush()
+
+
+def _write_npy(sink: IO[bytes], windows: Iterator[np.ndarray], size: int) -> None:
+    """Write the vectors as a .npy file of float32. Only one window of them is in memory at a time.
+
+    The header holds the number of lines, so it is written again at the end.
+    """
+    sink.write(_npy_header(0, size))
+    rows = 0
+    for vectors in windows:
+        sink.write(vectors.astype("<f4", copy=False).tobytes())
+        rows += len(vectors)
+    sink.seek(0)
+    sink.write(_npy_header(rows, size))
+
+
+def _npy_header(rows: int, size: int) -> bytes:
+    """Return the header of an array [rows, size] of float32, padded to `_HEADER` bytes."""
+    text = f"{{'descr': '<f4', 'fortran_order': False, 'shape': ({rows}, {size}), }}"
+    start = b"\x93NUMPY\x01\x00" + (_HEADER - 10).to_bytes(2, "little")
+    return start + text.ljust(_HEADER - 11).encode() + b"\n"

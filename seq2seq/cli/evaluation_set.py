@@ -1,0 +1,142 @@
+"""Read the data set of `seq2seq evaluate`, and record its scores."""
+
+from __future__ import annotations
+
+import logging
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from seq2seq.cli import line_io
+from seq2seq.cli.options import model_folders
+from seq2seq.errors import UserError, did_you_mean
+
+if TYPE_CHECKING:
+    import torch
+
+    from seq2seq.evaluation.evaluation_result import EvaluationResult
+    from seq2seq.models.folder import Model
+    from seq2seq.text.example import Example
+
+_log = logging.getLogger(__name__)
+
+
+def read_evaluation_set(
+    config: Any, source_file: Path | None, target_files: Sequence[Path], split: str
+) -> tuple[list[Example], str]:
+    """Return the examples to score and the name of the data set.
+
+    config: The configuration of the model. source_file: A text file or a table; None reads the data
+    set `split` of the configuration. target_files: The references of a text file.
+
+    Raises UserError if files are missing, do not fit together, or cannot be read.
+    """
+    from seq2seq.text.corpus import holds_pairs, read_table_file
+    from seq2seq.text.example import Example
+
+    if source_file is None:
+        return _read_split(config, split)
+    if not target_files and holds_pairs(config.data, source_file):
+        return list(read_table_file(config.data, source_file)), source_file.stem
+    if not config.task.has_source:
+        if target_files:
+            raise UserError(f"{target_files[0]}: leave out this file for a language model")
+        lines = line_io.read_all_lines(source_file)
+        return [Example("", line) for line in lines], source_file.stem
+    if not target_files:
+        raise UserError(f"{source_file}: give a REFERENCE file after this SOURCE file")
+    if len(target_files) > 1 and config.task.report != "translation scores":
+        raise UserError(f"{target_files[1]}: only translations can have several references")
+    first, *others = target_files
+    sources, targets = line_io.read_parallel_lines(source_file, first)
+    # The source file is not read again, because it may be stdin.
+    streams = [line_io.read_all_lines(path) for path in others]
+    for path, lines in zip(others, streams, strict=True):
+        if len(lines) != len(targets):
+            raise UserError(
+                f"{first} has {len(targets):,} lines, but {path} has {len(lines):,}; line n of one "
+                "file must belong to line n of the other"
+            )
+    references = list(zip(*streams, strict=True)) or [()] * len(sources)
+    rows = zip(sources, targets, references, strict=True)
+    examples = [Example(source, target, references=more) for source, target, more in rows]
+    return examples, source_file.stem
+
+
+def _read_split(config: Any, split: str) -> tuple[list[Example], str]:
+    """Read a data set that the configuration names: test, valid or one of the validation sets."""
+    from seq2seq.text.corpus import read_examples, validation_sets
+
+    if split == "test":
+        value, data = config.data.test, config.data
+    else:
+        sets = validation_sets(config)
+        if split != "valid" and split not in sets:
+            known = ["test", "valid", *filter(None, sets)]
+            raise UserError(
+                f"--split {split}: the configuration has no such data set"
+                f"{did_you_mean(split, known)}; choose one of {', '.join(known)}"
+            )
+        chosen = next(iter(sets)) if split == "valid" else split
+        data = sets[chosen]
+        value = chosen or data.valid
+    name = Path(value).name if isinstance(value, str) else split
+    kind: Any = "test" if split == "test" else "valid"
+    return list(read_examples(data, kind)), name
+
+
+def runs_of(model: str) -> list[Path]:
+    """Return the run folder around each model folder in a comma-separated list."""
+    return [folder.resolve().parent for folder in model_folders(model)]
+
+
+def record_result(
+    model: str,
+    models: Sequence[Model],
+    name: str,
+    result: EvaluationResult,
+    lines: int,
+    command: str | None,
+    device: torch.device,
+    record: Path | None,
+) -> None:
+    """Append a row to results.jsonl in the run folder of the model, and to the file `record`.
+
+    The row of an ensemble has the name of its first member and the training time of all members. If
+    the run folder cannot be written, a warning says so. Raises UserError if `record` cannot be
+    written.
+
+    command: The command that reproduces the scores. None means the command line of this process.
+    """
+    from seq2seq.evaluation.result_rows import append_row, make_row
+    from seq2seq.training.run_folder import read_run_record
+
+    runs = runs_of(model)
+    records = [read_run_record(run) for run in runs]
+    minutes = [run.minutes for run in records if run.minutes is not None]
+    row = make_row(
+        recipe=records[0].recipe,
+        variant=records[0].variant,
+        seed=models[0].config.seed,
+        split=name,
+        decoding=result.decoding,
+        scores=result.scores,
+        parameters=sum(p.numel() for member in models for p in member.network.parameters()),
+        training_minutes=sum(minutes) if len(minutes) == len(records) else None,
+        seconds=result.seconds,
+        lines=lines,
+        command=command or shlex.join(["seq2seq", *sys.argv[1:]]),
+        device=device,
+        training=records[0].last_start,
+    )
+    if (runs[0] / "metrics.jsonl").exists():
+        try:
+            append_row(runs[0] / "results.jsonl", row, require_clean=None)
+        except UserError as error:
+            if not isinstance(error.__cause__, OSError):  # a damaged file, which the user can fix
+                raise
+            _log.warning("the scores are not recorded beside the model: %s", error)
+    if record is not None:
+        append_row(record, row, require_clean=record.resolve().parent)

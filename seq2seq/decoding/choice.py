@@ -1,0 +1,37 @@
+"""Choose the search that a call asks for, and check its type."""
+
+from __future__ import annotations
+
+from seq2seq.decoding.options import AnySearch, SamplingOptions, search_options
+
+
+def choose_search(
+    options: AnySearch | None, flat: AnySearch, unset: AnySearch | None = None
+) -> AnySearch:
+    """Return `options`, or the search that the keyword arguments of a call describe.
+
+    flat: the search that the keyword arguments describe. unset: the search that the defaults of the
+    keyword arguments describe; None means beam search. Raises TypeError if `options` is not a
+    search, or if `options` is given and a keyword argument differs from its default.
+    """
+    if options is None:
+        return flat
+    require_search(options)
+    if flat != (unset or search_options()):
+        raise TypeError("options and keyword arguments cannot be combined: use only options")
+    return options
+
+
+def require_search(options: object) -> None:
+    """Raise TypeError unless `options` is an object of one of the four search classes."""
+    if not isinstance(options, AnySearch):
+        raise TypeError(
+            f"options must be GreedyOptions, BeamOptions, SamplingOptions or MinimumRiskOptions, "
+            f"but is {type(options).__name__}"
+        )
+
+
+def require_sampling(options: object) -> None:
+    """Raise TypeError unless `options` is a `SamplingOptions` object."""
+    if not isinstance(options, SamplingOptions):
+        raise TypeError(f"options must be SamplingOptions, but is {type(options).__name__}")

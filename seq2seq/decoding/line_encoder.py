@@ -1,0 +1,161 @@
+"""Encode raw lines for a search: prefixes, marks, sentences, and parts of limited length."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from seq2seq.decoding.protection import Mark, remove_marks
+from seq2seq.decoding.results import Note
+from seq2seq.decoding.segments import Segment, split_line
+from seq2seq.decoding.source_line import UNKNOWN_TEXT, SourceLine
+from seq2seq.decoding.source_options import SourceOptions
+from seq2seq.text.codec import Codec
+from seq2seq.text.sentences import split_sentences
+from seq2seq.text.statistics import TextStatistics
+
+
+@dataclass
+class _Draft:
+    """A line before it is encoded.
+
+    prefix: the text that each part starts with. own: how many characters of the prefix stand in the
+    line. sentences: the texts to translate, and gaps: the white space between them.
+    """
+
+    number: int
+    text: str
+    prefix: str = ""
+    own: int = 0
+    marks: list[Mark] = field(default_factory=list)
+    sentences: list[str] = field(default_factory=list)
+    gaps: list[str] = field(default_factory=list)
+
+
+class LineEncoder:
+    """Turns raw lines into `SourceLine` objects."""
+
+    def __init__(
+        self,
+        codec: Codec,
+        options: SourceOptions,
+        *,
+        max_tokens: int,
+        language: str,
+        spaced: tuple[bool, bool],
+        tags: Sequence[str] = (),
+    ) -> None:
+        """Set how lines are encoded.
+
+        max_tokens: the largest number of tokens of a part. language: the language code of the
+        source. spaced: whether the source language and the target language put spaces between
+        words. tags: the tags and symbols that count as a prefix.
+        """
+        self.codec, self.options, self.max_tokens = codec, options, max_tokens
+        self.language, self.spaced = language, spaced
+        self.statistics = codec.statistics or TextStatistics()
+        self.tags = tuple(sorted({*self.statistics.tags, *tags}, key=len, reverse=True))
+
+    def encode(self, texts: Sequence[str], first: int) -> list[SourceLine]:
+        """Return the lines. first: the number of the first line in the input.
+
+        A line that is split because of its length, that has no tokens, or that is unlike the
+        training text gets a note for the user.
+        """
+        drafts = [self._draft(number, text) for number, text in enumerate(texts, start=first)]
+        ids = iter(
+            self.codec.source_ids(
+                [draft.prefix + sentence for draft in drafts for sentence in draft.sentences]
+            )
+        )
+        prefixes = list({draft.prefix for draft in drafts if draft.prefix})
+        sizes = dict(zip(prefixes, map(len, self.codec.source_ids(prefixes)), strict=True))
+        return [
+            self._line(draft, [next(ids) for _ in draft.sentences], sizes.get(draft.prefix, 0))
+            for draft in drafts
+        ]
+
+    def _draft(self, number: int, text: str) -> _Draft:
+        draft = _Draft(number, text)
+        if not text.strip():
+            return _Draft(number, "")
+        draft.prefix, rest, draft.own = self.options.separate(text, self.tags)
+        if self.options.protect:
+            rest, draft.marks = remove_marks(rest)
+            if draft.marks and not any(map(str.isalnum, rest)):
+                return draft  # only marks: the line is its own translation
+        draft.sentences = [rest]
+        if self.options.split_sentences:
+            pieces = [piece for piece in split_sentences(rest, self.language) if piece.strip()]
+            draft.sentences = [piece.strip() for piece in pieces]
+            spaces = [piece[len(piece.rstrip()) :] for piece in pieces]
+            draft.gaps = ["".join(" " for _ in space) for space in spaces[:-1]]
+        return draft
+
+    def _line(self, draft: _Draft, encoded: list[list[int]], prefix: int) -> SourceLine:
+        """Return the line of a draft. encoded: the token ids of each sentence. prefix: the number
+        of tokens of the prefix."""
+        number = draft.number
+        if not draft.sentences:
+            return SourceLine(number, draft.text)
+        line = SourceLine(number, draft.text)
+        words, joint = len(draft.text[: draft.own].split()), ""
+        own, of_prefix = words, len(draft.prefix.split())
+        longest = 0
+        for at, (sentence, ids) in enumerate(zip(draft.sentences, encoded, strict=True)):
+            segment = Segment(draft.prefix + sentence, prefix, words, own, of_prefix)
+            words += len(sentence.split())
+            if len(ids) > prefix:
+                parts, joints = self._parts(ids, prefix)
+                line.joints += [*([joint] if line.parts else []), *joints]
+                line.parts += parts
+                line.segments += [segment] * len(parts)
+                longest = max(longest, len(ids))
+            if at < len(draft.gaps):
+                words -= not draft.gaps[at]  # the next sentence continues this word
+                joint = (draft.gaps[at] or " ") if self.spaced[1] else ""
+        if not line.parts:  # a translation of no tokens would be invented
+            text = (
+                f"line {number}: the tokenizer found no tokens, so the translation is "
+                f"{UNKNOWN_TEXT}"
+            )
+            return SourceLine(number, UNKNOWN_TEXT, notes=[Note(number, "no tokens", text)])
+        line.marks = [(mark, self._tokens_before(mark, draft)) for mark in draft.marks]
+        line.notes = self._notes(draft, line, longest)
+        return line
+
+    def _parts(self, ids: list[int], prefix: int) -> tuple[list[np.ndarray], list[str]]:
+        """Return the parts of a sentence, each with the prefix, and the joints between them."""
+        if len(ids) <= self.max_tokens:
+            return [np.asarray(ids, np.int64)], []
+        room = max(1, self.max_tokens - prefix)
+        body = ids[prefix:]
+        parts, joints = split_line(body, self.codec.source.pieces(body), room, spaced=self.spaced)
+        start = np.asarray(ids[:prefix], np.int64)
+        return [np.concatenate([start, part]) for part in parts], joints
+
+    def _tokens_before(self, mark: Mark, draft: _Draft) -> int:
+        """Return the number of source tokens before a mark, without prefixes."""
+        clean, _ = remove_marks(draft.text[draft.own :])
+        (before,) = self.codec.source_ids([clean[: mark.at].rstrip()])
+        return len(before)
+
+    def _notes(self, draft: _Draft, line: SourceLine, longest: int) -> list[Note]:
+        number, notes = draft.number, []
+        if longest > self.max_tokens:
+            which = "" if len(draft.sentences) == 1 else "in one sentence "
+            text = (
+                f"line {number}: {longest} subwords {which}are more than the maximum in training "
+                f"(data.max_tokens = {self.max_tokens}), so the line is translated in "
+                f"{len(line.parts)} parts"
+            )
+            notes.append(Note(number, "split", text))
+        if not self.options.split_sentences and self.statistics.has_unusual_end(draft.text):
+            text = (
+                f"line {number}: the line looks like several sentences, but the training text had "
+                "one sentence a line, so some may be lost; translate it with --split-sentences"
+            )
+            notes.append(Note(number, "sentences", text))
+        return notes

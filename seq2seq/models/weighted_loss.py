@@ -1,0 +1,54 @@
+"""The training loss of classifiers and taggers with a weight for each label."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.profiler import record_function
+
+from seq2seq.models.loss import Loss, duplicate_batch
+from seq2seq.models.network import Network
+from seq2seq.text.batching import Batch
+
+
+def weighted_cross_entropy(
+    network: Network,
+    batch: Batch,
+    weights: Tensor,
+    *,
+    smoothing: float = 0.0,
+    scale: float = 1.0,
+    r_drop: float = 0.0,
+) -> Loss:
+    """Return the cross-entropy of a batch in which the loss of each target is weighted.
+
+    The weight of the true label multiplies the whole loss of a target, with label smoothing and
+    R-Drop. `nll` is not weighted. With equal weights of 1, the result is that of `cross_entropy`,
+    which explains smoothing, scale and r_drop. The logits of all targets are in memory at once, so
+    this function is for output layers with few labels.
+
+    weights: the weight of each label, [V] float32.
+    """
+    readouts, hidden = network.readouts(duplicate_batch(batch) if r_drop else batch, None)
+    with record_function("output and loss"):
+        rows, index = readouts.flatten(0, -2), batch.target_index
+        wanted = batch.outputs.flatten()[index]  # [n]
+        passes = rows.chunk(2) if r_drop else (rows,)
+        # Autocast may compute the logits in bf16, which is too coarse for a sum of logarithms.
+        log_p = torch.stack([_log_softmax(network, part[index]) for part in passes])  # [P, n, V]
+        at = log_p.gather(2, wanted.expand(len(log_p), -1).unsqueeze(2)).squeeze(2)  # [P, n]
+        losses = (-(1 - smoothing) * at - smoothing * log_p.mean(dim=2)).mean(dim=0)  # [n]
+        if r_drop:
+            one, other = log_p
+            divergence = ((one.exp() - other.exp()) * (one - other)).sum(dim=1)  # both directions
+            losses = losses + r_drop / 4 * divergence
+        total = scale * (weights[wanted] * losses).sum()
+    token_nll = -at.detach()
+    return Loss(total, token_nll.mean(dim=0).sum(), token_nll.T.flatten(), len(index), hidden)
+
+
+def _log_softmax(network: Network, rows: Tensor) -> Tensor:
+    logits: Tensor = network.output(rows)
+    wide = torch.promote_types(logits.dtype, torch.float32)
+    return F.log_softmax(logits, dim=1, dtype=wide)

@@ -1,0 +1,38 @@
+"""A hash of everything that determines the prepared data of a run."""
+
+from __future__ import annotations
+
+import hashlib
+
+from seq2seq.config.schema import Config
+from seq2seq.text import corpus
+from seq2seq.text.dataset import SCHEMA_VERSION
+from seq2seq.text.memory import MemoryData
+
+
+def data_digest(config: Config, memory: MemoryData | None, codec_digest: str = "") -> str:
+    """Return a hash of everything that determines the prepared data.
+
+    This covers the settings, the input data and the version of the file schema.
+    """
+    hashed = hashlib.blake2b(b"schema %d " % SCHEMA_VERSION, digest_size=16)
+    paths = {"train", "valid", "test"}  # the content of the files is hashed below
+    if not config.data.references:  # so that the hash stays that of earlier versions
+        paths.add("references")
+    task = config.task
+    if task.label_side is not None or task.same_length:
+        hashed.update(f"{task.name} {config.encoder.kind} {config.encoder.vector_size}".encode())
+    hashed.update(config.data.model_dump_json(exclude=paths).encode())
+    hashed.update(config.tokenizer.model_copy(update={"sampling": 0.0}).model_dump_json().encode())
+    hashed.update(codec_digest.encode())
+    for split in ("train", "valid", "test"):
+        if memory is not None and split in memory:
+            hashed.update(split.encode() + memory.digest(split))
+        elif corpus.has_split(config.data, split):
+            sets = corpus.validation_sets(config) if split == "valid" else {"": config.data}
+            for name, data in sets.items():
+                hashed.update(split.encode() + name.encode())
+                for path in corpus.input_files(data, split):
+                    with path.open("rb") as file:
+                        hashed.update(hashlib.file_digest(file, "blake2b").digest())
+    return hashed.hexdigest()

@@ -1,0 +1,120 @@
+"""What a model remembers of its training text: ratios of lengths, sentences a line, and tags.
+
+The statistics are learned when the data is prepared. A model folder keeps them in a file, so that
+translation can choose a length limit and can warn about lines unlike those of the training.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+
+import numpy as np
+
+from seq2seq.errors import UserError
+from seq2seq.text.sentences import inner_ends
+
+_TAG = re.compile(r"(<[^<>\s]+>|>>[^<>\s]+<<|\[[^\[\]\s]+\]|__\w+__)(?=\s|$)")
+_MARGIN = 10  # tokens
+_QUANTILE = 0.999  # of the pairs that fit into the limit without the margin
+_MANY = 0.5  # of the lines must start with a tag for the tags to count as part of the format
+_RARE = 0.01  # share of lines with such a sentence end below which the end is unusual
+
+
+@dataclass(frozen=True)
+class TextStatistics:
+    """Statistics of the training text of a model that reads text and writes text.
+
+    length_ratio, length_margin: a source of S tokens may have a target of at most
+    length_ratio · S + length_margin tokens. Both lengths include EOS.
+    inner_ends: the share of the source lines, 0 to 1, in which a sentence ends at a given
+    punctuation mark and another sentence follows. A mark without a share has the share 0. None if
+    the shares were not measured.
+    tags: the tags, such as `<2de>`, that start most source lines.
+
+    The default values are for models without statistics.
+    """
+
+    length_ratio: float = 2.0
+    length_margin: int = 10
+    inner_ends: dict[str, float] | None = None
+    tags: tuple[str, ...] = ()
+
+    @classmethod
+    def measure(cls, lengths: np.ndarray, sources: Iterable[str]) -> TextStatistics:
+        """Measure training pairs.
+
+        lengths: [n, 2], the tokens of source and target without EOS. sources: the source lines, or
+        a sample of them.
+
+        The ratio is twice the mean ratio, at least 1. The margin is 10 tokens more than what 99.9 %
+        of the pairs need beyond the ratio.
+        """
+        if not len(lengths):
+            return cls()
+        sides = lengths.astype(np.float64) + 1
+        ratio = round(max(1.0, 2 * float(sides[:, 1].sum() / sides[:, 0].sum())), 3)
+        beyond = np.quantile(sides[:, 1] - ratio * sides[:, 0], _QUANTILE)
+        margin = _MARGIN + max(0, int(np.ceil(beyond)))
+        count = 0
+        ends: Counter[str] = Counter()
+        tagged: Counter[str] = Counter()
+        for source in sources:
+            count += 1
+            ends.update(set(inner_ends(source)))
+            if match := _TAG.match(source):
+                tagged[match[1]] += 1
+        tags: Sequence[str] = ()
+        if tagged.total() >= _MANY * max(count, 1):
+            tags = sorted(tag for tag, times in tagged.items() if times >= count / 1000)
+        shares = {mark: round(times / count, 6) for mark, times in sorted(ends.items())}
+        return cls(ratio, margin, shares, tuple(tags))
+
+    def has_unusual_end(self, source: str) -> bool:
+        """Return whether a line holds several sentences, unlike almost all lines of the training.
+
+        The answer is False if the training text was not measured.
+        """
+        shares = self.inner_ends
+        return shares is not None and any(
+            shares.get(mark, 0.0) < _RARE for mark in inner_ends(source)
+        )
+
+    def limits(self, lengths: np.ndarray) -> np.ndarray:
+        """Return the largest number of target tokens [B] int64 for sources of `lengths` [B] tokens.
+
+        Both include EOS.
+        """
+        longest: np.ndarray = np.ceil(self.length_ratio * lengths) + self.length_margin
+        return longest.astype(np.int64)
+
+    def to_bytes(self) -> bytes:
+        """Return the statistics as a JSON file."""
+        return (json.dumps(asdict(self), ensure_ascii=False, indent=2) + "\n").encode()
+
+    @classmethod
+    def from_bytes(cls, content: bytes, where: str) -> TextStatistics:
+        """Read the file that `to_bytes` wrote. Raises UserError, naming `where`, if it is damaged.
+
+        Unknown values are ignored, so that files of later versions can be read.
+        """
+        try:
+            values = json.loads(content)
+            shares = values.get("inner_ends")
+            statistics = cls(
+                float(values["length_ratio"]),
+                int(values["length_margin"]),
+                None
+                if shares is None
+                else {str(mark): float(share) for mark, share in shares.items()},
+                tuple(map(str, values.get("tags", ()))),
+            )
+            usable = 0 < statistics.length_ratio < 1e4 and 0 < statistics.length_margin < 1e6
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError):
+            usable = False
+        if not usable:
+            raise UserError(f"{where}: not valid statistics of a text; copy the folder again")
+        return statistics

@@ -1,0 +1,70 @@
+"""Further references of the validation and test sets."""
+
+import pytest
+
+from seq2seq.config.schema import Config
+from seq2seq.config.toml import parse_config
+from seq2seq.errors import UserError
+from seq2seq.text.corpus import input_files, read_examples, read_table_file, validation_sets
+from seq2seq.text.example import Example, further_references
+from seq2seq.text.memory import MemoryData
+
+
+def configured(tmp_path, **data: object) -> Config:
+    """A configuration whose files are in `tmp_path`, with one further reference."""
+    for split in ("train", "valid"):
+        for side, text in (("en", "a"), ("fr", "b"), ("fr2", "c")):
+            (tmp_path / f"{split}.{side}").write_text(f"{split} {text}\n\n", encoding="utf-8")
+    sides = {"source": "en", "target": "fr", "references": ["fr2"]}
+    paths = {split: str(tmp_path / split) for split in ("train", "valid")}
+    values = {"data": {**sides, **paths, **data}, "training": {"epochs": 1}}
+    return parse_config(values, "here")
+
+
+def test_parallel_files_are_named_by_their_endings(tmp_path):
+    data = configured(tmp_path).data
+    assert list(read_examples(data, "train")) == [Example("train a", "train b"), Example("", "")]
+    assert list(read_examples(data, "valid")) == [
+        Example("valid a", "valid b", references=("valid c",)),
+        Example("", "", references=("",)),
+    ]
+    names = [path.name for path in input_files(data, "valid")]
+    assert names == ["valid.en", "valid.fr", "valid.fr2"]
+    (tmp_path / "valid.fr2").write_text("only one line\n")
+    with pytest.raises(UserError, match=r"has 2 lines and .*fr2 has 1"):
+        list(read_examples(data, "valid"))
+
+
+def test_two_files_have_no_further_references(tmp_path):
+    files = [str(tmp_path / "valid.en"), str(tmp_path / "valid.fr")]
+    with pytest.raises(UserError, match=r"data\.valid is a list of two files"):
+        read_examples(configured(tmp_path, valid=files).data, "valid")
+
+
+def test_a_table_without_a_header_has_numbers(tmp_path):
+    (tmp_path / "a.tsv").write_text("x\ty\tz\n", encoding="utf-8")
+    columns = {"source_column": 1, "target_column": 2, "references": [3]}
+    data = configured(tmp_path, **columns).data
+    assert list(read_table_file(data, tmp_path / "a.tsv")) == [Example("x", "y", (), ("z",))]
+
+
+def test_rows_in_memory(tmp_path):
+    config = configured(tmp_path)
+    rows = [{"en": "x", "fr": "y", "fr2": "z"}]
+    memory = MemoryData(config, {"valid": rows, "train": [{"en": "x", "fr": "y"}]})
+    assert list(memory.read("valid")) == [Example("x", "y", references=("z",))]
+    assert list(memory.read("train")) == [Example("x", "y")]
+
+
+def test_lines_with_fewer_references_are_filled_with_blanks():
+    examples = [Example("", "", references=given) for given in (("a", "b"), (), ("c",))]
+    assert further_references(examples) == [["a", "", "c"], ["b", "", ""]]
+    assert further_references([Example("", "")]) == further_references([]) == []
+
+
+def test_the_chosen_set_comes_first(tmp_path):
+    config = configured(tmp_path, valid={"one": "a", "two": "b"})
+    assert [part.valid for part in validation_sets(config).values()] == ["a", "b"]
+    validation = config.validation.model_copy(update={"set": "two"})
+    config = config.model_copy(update={"validation": validation})
+    assert list(validation_sets(config)) == ["two", "one"]
