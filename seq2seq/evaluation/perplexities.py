@@ -17,7 +17,7 @@ def language_model_scores(
     """Return the perplexity of a language model on the targets, read as one text. name: of the
     text, in messages."""
     perplexity = model.measure((example.target for example in examples), name)
-    return _perplexity_scores("perplexity", perplexity, ", state carried")
+    return perplexity_scores("perplexity", perplexity, ", state carried")
 
 
 def scores_with_shuffled_sources(
@@ -33,11 +33,11 @@ def scores_with_shuffled_sources(
     with_own_source, with_shuffled = (
         measure(list(map(Example, column, targets))) for column in (sources, shuffled)
     )
-    scores = _perplexity_scores("perplexity", with_own_source)
-    return scores + _perplexity_scores("perplexity, sources shuffled", with_shuffled)
+    scores = perplexity_scores("perplexity", with_own_source)
+    return scores + perplexity_scores("perplexity, sources shuffled", with_shuffled)
 
 
-def _perplexity_scores(title: str, perplexity: Perplexity, how: str = "") -> list[Score]:
+def perplexity_scores(title: str, perplexity: Perplexity, how: str = "") -> list[Score]:
     """Return the perplexity, and also the one without unknown tokens if there are any.
 
     The signature says how many tokens are unknown. how: The end of the signatures.
