@@ -59,20 +59,27 @@ def classify_command(
     on.
     """
     from seq2seq.decoding.classifier import Classifier
+    from seq2seq.decoding.results import NoteLog
 
     with (
         line_io.open_source(input_file, Path(model)) as source,
         line_io.open_sink(output, [input_file]) as sink,
     ):
         classifier = Classifier.load(model, **_machine(model, **machine))
-        with line_io.show_line_progress("labelling", source, sink) as advance:
+        with (
+            line_io.show_line_progress("labelling", source, sink) as advance,
+            NoteLog() as log,
+        ):
+            first = 1
             for window in line_io.read_windows(source, _WINDOW):
-                for labelling in classifier.stream(window):
+                for labelling in classifier.stream(window, first=first):
+                    log.add(labelling.notes)
                     line = _text(labelling)
                     if probabilities:
                         line = _json(next(iter(_rows(classifier, labelling)), None))
                     sink.write(line)
                     advance(1)
+                first += len(window)
                 sink.flush()
 
 
@@ -106,6 +113,7 @@ def tag_command(
     trained on.
     """
     from seq2seq.cli.table_input import conllu_columns
+    from seq2seq.decoding.results import NoteLog
     from seq2seq.decoding.tagger import Tagger
     from seq2seq.text.tables import table_format
 
@@ -126,12 +134,18 @@ def tag_command(
             form, learned = conllu_columns(Path(model))
             _tag_conllu(tagger, source, sink, name, form, column or learned)
             return
-        with line_io.show_line_progress("labelling", source, sink) as advance:
+        with (
+            line_io.show_line_progress("labelling", source, sink) as advance,
+            NoteLog() as log,
+        ):
+            first = 1
             for window in line_io.read_windows(source, _WINDOW):
-                for labelling in tagger.stream(window):
+                for labelling in tagger.stream(window, first=first):
+                    log.add(labelling.notes)
                     row = _json(_rows(tagger, labelling)) if probabilities else _text(labelling)
                     sink.write(row)
                     advance(1)
+                first += len(window)
                 sink.flush()
 
 
@@ -144,6 +158,7 @@ def _tag_conllu(
     form: The column with the words that the tagger reads.
     column: The column for the tags.
     """
+    from seq2seq.decoding.results import NoteLog
     from seq2seq.progress import show_progress
     from seq2seq.text.conllu import read_conllu
     from seq2seq.text.lines import decode_lines
@@ -151,10 +166,14 @@ def _tag_conllu(
     waiting = read_conllu(decode_lines(source, name), name)
     # A program that writes into a pipe may wait for the tags of a sentence before the next one.
     size = _WINDOW if line_io.is_regular_file(source) else 1
-    with show_progress("labelling", wanted=not sink.isatty()) as advance:
+    first = 1
+    with show_progress("labelling", wanted=not sink.isatty()) as advance, NoteLog() as log:
         while window := list(islice(waiting, size)):
             sentences = [sentence.column(form) for sentence in window]
-            for sentence, labelling in zip(window, tagger.stream(sentences), strict=True):
+            labellings = tagger.stream(sentences, first=first)
+            first += len(window)
+            for sentence, labelling in zip(window, labellings, strict=True):
+                log.add(labelling.notes)
                 sink.write(sentence.with_column(column, labelling.labels).encode())
                 advance(1)
             sink.flush()

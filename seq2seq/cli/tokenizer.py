@@ -45,9 +45,38 @@ def tokenizer_group() -> None:
     show_default=True,
     help="Size of the vocabulary in tokens.",
 )
-@click.option("--lowercase", is_flag=True, help="Convert the text to lower case before training.")
+@click.option(
+    "--normalization",
+    type=click.Choice(["identity", "whitespace", "nmt_nfkc"]),
+    help="How the tokenizer normalises text: not at all, single spaces, or NFKC with "
+    "single spaces. Sources and targets can only be normalised differently with `identity`.  "
+    "[default: identity; whitespace for --kind word]",
+)
+@click.option("--lowercase", is_flag=True, help="Lower-case the text before training.")
+@click.option(
+    "--case",
+    type=click.Choice(["plain", "marked"]),
+    default="plain",
+    show_default=True,
+    help="With `marked`, capitals are separate tokens before lower-case text.",
+)
+@click.option(
+    "--symbol",
+    "symbols",
+    multiple=True,
+    help="String with a token of its own, which is never split. Repeat the option for more.",
+)
+@click.option(
+    "--character-coverage",
+    type=float,
+    help="Fraction of the characters in the text that the vocabulary must cover.  [default: 1 for "
+    "char and word, 0.9995 for unigram and bpe]",
+)
 def learn_command(inputs: tuple[Path, ...], output: Path, **settings: Any) -> None:
-    """Train a subword tokenizer on the lines of the text files INPUTS."""
+    """Train a tokenizer on the lines of the text files INPUTS.
+
+    A configuration can use the tokenizer with `tokenizer.model`.
+    """
     from seq2seq.config import toml
     from seq2seq.config.schema import TokenizerConfig
     from seq2seq.files import write_atomically
@@ -58,9 +87,11 @@ def learn_command(inputs: tuple[Path, ...], output: Path, **settings: Any) -> No
         for path in inputs:
             yield from line_io.read_all_lines(path)
 
+    settings["symbols"] = list(settings["symbols"])
     chosen = toml.validate_section(TokenizerConfig, settings, where="tokenizer train")
+    name = ", ".join(map(str, inputs))
     with show_progress("learning the vocabulary"):
-        learned = train_tokenizer(lines(), chosen, ", ".join(map(str, inputs)))
+        learned = train_tokenizer(lines(), chosen, name, chosen.normalization_of("target"))
     write_atomically(output, learned.model)
 
 

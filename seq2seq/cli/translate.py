@@ -103,7 +103,7 @@ def translate_command(
     reads its source column.
     """
     from seq2seq.decoding.options import search_options
-    from seq2seq.decoding.results import log_notes
+    from seq2seq.decoding.results import NoteLog
     from seq2seq.decoding.source_options import SourceOptions
 
     machine = {name: options.pop(name) for name in MODEL_OPTIONS}
@@ -128,8 +128,9 @@ def translate_command(
         results = translator.translate_windows(
             windows, search, align=beside is not None, advance=advance, source=lines
         )
+        log = opened.enter_context(NoteLog())
         for number, result in enumerate(results, start=1):
-            log_notes(result.notes)
+            log.add(result.notes)
             if beside:
                 beside.write(_aligned(result.best.alignment, number, soft=soft))
             if scores or n_best > 1:

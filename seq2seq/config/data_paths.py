@@ -5,6 +5,7 @@ A user may give a model folder to other people, so the folder must not contain p
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ from itertools import chain
 from pathlib import Path
 from typing import cast
 
-from seq2seq.config.schema import DataConfig
+from seq2seq.config.schema import DataConfig, TokenizerConfig
 from seq2seq.files import PACKED_SUFFIXES
 
 _SPLITS = ("train", "valid", "test")
@@ -65,6 +66,29 @@ def find_data(data: DataConfig, folder: Path, made_with: DataConfig | None = Non
             places.insert(0, Path(made_with.hub))
         paths["hub"] = next((str(place) for place in places if place.is_dir()), data.hub)
     return data.model_copy(update=paths)
+
+
+def find_vocabulary(tokenizer: TokenizerConfig, folder: Path) -> TokenizerConfig:
+    """Return the settings with the absolute path and the checksum of `tokenizer.model`.
+
+    A relative path is looked up like that of a data set. A given checksum stays as it is.
+    """
+    if tokenizer.model is None:
+        return tokenizer
+    places = [base / tokenizer.model for base in (folder.resolve(), *_data_folder())]
+    path = next((place for place in places if place.is_file()), places[0])
+    checksum = tokenizer.sha256
+    if checksum is None and path.is_file():
+        with path.open("rb") as file:
+            checksum = hashlib.file_digest(file, "sha256").hexdigest()
+    return tokenizer.model_copy(update={"model": str(path), "sha256": checksum})
+
+
+def name_vocabulary(tokenizer: TokenizerConfig) -> TokenizerConfig:
+    """Return the settings with a short name of `tokenizer.model`, as `name_data` does."""
+    if tokenizer.model is None:
+        return tokenizer
+    return tokenizer.model_copy(update={"model": _short_name(tokenizer.model, 1)})
 
 
 def name_data(data: DataConfig) -> DataConfig:

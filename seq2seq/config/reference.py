@@ -9,6 +9,7 @@ from __future__ import annotations
 import inspect
 import json
 import textwrap
+from operator import attrgetter
 from typing import Any, Literal, get_args, get_origin
 
 from pydantic.fields import FieldInfo
@@ -66,9 +67,9 @@ def render_toml(task: Task) -> str:
         "Set the files and names in [data] to those of your data. Then run: seq2seq train FILE"
     )
     for section, schema in _sections().items():
-        values = config if section == _TOP else getattr(config, section)
-        if section in config.unused_sections:
+        if not _uses_section(task, section):
             continue
+        values = config if section == _TOP else attrgetter(section)(config)
         if section != _TOP:
             lines += ["", "", *_comment(_purpose(schema)), f"[{section}]"]
         for name, field in _fields(schema).items():
@@ -107,9 +108,17 @@ def render_page() -> str:
     return "\n".join(lines)
 
 
+def _uses_section(task: Task, section: str) -> bool:
+    """Return whether the task uses a section. The name of an inner section has a dot."""
+    outer, dot, name = section.partition(".")
+    if dot:
+        return uses_key(task, outer, name)
+    return section not in example_config(task).unused_sections
+
+
 def uses_key(task: Task, section: str, name: str) -> bool:
-    """Return whether a task uses a key and allows more than one value for the key."""
-    if section in example_config(task).unused_sections:
+    """Return whether the key has an effect in the task and more than one allowed value."""
+    if not _uses_section(task, section):
         return False
     extra = _sections()[section].model_fields[name].json_schema_extra
     users = extra.get("tasks") if isinstance(extra, dict) else None
@@ -119,22 +128,30 @@ def uses_key(task: Task, section: str, name: str) -> bool:
 
 
 def _sections() -> dict[str, type[Section]]:
-    """Return a dictionary from section names to schemas. The name "" is for top-level keys."""
+    """Map the name of each section to its schema. The first entry holds the top-level keys.
+
+    A section inside another one follows it, with a name such as `tokenizer.source`.
+    """
     sections: dict[str, type[Section]] = {_TOP: Config}
-    for name, field in Config.model_fields.items():
-        if isinstance(field.annotation, type) and issubclass(field.annotation, Section):
-            sections[name] = field.annotation
+    for name, schema in _inner_sections(Config).items():
+        sections[name] = schema
+        inner = _inner_sections(schema)
+        sections |= {f"{name}.{inner_name}": inner[inner_name] for inner_name in inner}
     return sections
 
 
-def _fields(schema: type[Section]) -> dict[str, FieldInfo]:
-    """Return the keys of a section with their pydantic fields, without nested sections."""
-    sections = _sections()
+def _inner_sections(schema: type[Section]) -> dict[str, type[Section]]:
     return {
-        name: field
+        name: field.annotation
         for name, field in schema.model_fields.items()
-        if schema is not Config or name not in sections
+        if isinstance(field.annotation, type) and issubclass(field.annotation, Section)
     }
+
+
+def _fields(schema: type[Section]) -> dict[str, FieldInfo]:
+    """Return the fields of a section, without nested sections."""
+    inner = _inner_sections(schema)
+    return {name: field for name, field in schema.model_fields.items() if name not in inner}
 
 
 def _purpose(schema: type[Section]) -> str:

@@ -33,6 +33,9 @@ NEEDS_FILES = "needs_files"
 
 Cell = Literal["rnn", "rnn-relu", "lstm", "gru"]
 Precision = Literal["auto", "fp32", "bf16"]
+Normalization = Literal["identity", "whitespace", "nfc", "nmt_nfkc"]
+Side = Literal["source", "target"]
+_RESERVED = ("<pad>", "<unk>", "<s>", "</s>")  # the special tokens
 _Beta = Annotated[float, Field(ge=0, lt=1)]
 
 
@@ -256,8 +259,22 @@ class DataConfig(Section):
         return {"": self.valid}
 
 
+class SideConfig(Section):
+    """Settings of the tokenizer for one side. They take precedence over those of `[tokenizer]`."""
+
+    normalization: Normalization | None = Field(
+        None,
+        description="How the text of this side is normalised. The values are those of "
+        "`tokenizer.normalization`.",
+        examples=["nfc"],
+    )
+
+
 class TokenizerConfig(Section):
-    """The tokenizer. SentencePiece learns its vocabulary from the training set."""
+    """The tokenizer. SentencePiece learns its vocabulary from the training set.
+
+    `[tokenizer.source]` and `[tokenizer.target]` hold settings that differ between the sides.
+    """
 
     kind: Literal["unigram", "bpe", "char", "word"] = Field(
         "unigram",
@@ -276,26 +293,62 @@ class TokenizerConfig(Section):
         description="Use one vocabulary for source and target. If false, source and target have "
         "separate vocabularies of `vocabulary` tokens each.",
     )
+    model: str | None = Field(
+        None,
+        description="Path of a vocabulary that `seq2seq tokenizer train` made. Training uses it "
+        "instead of learning one, and `vocabulary` has no effect.",
+        examples=["shared.model"],
+    )
+    sha256: str | None = Field(
+        None,
+        pattern="^[0-9a-f]{64}$",
+        description="SHA-256 checksum that the file of `model` must have. Training fills it in, so "
+        "a model folder records which vocabulary it uses.",
+        examples=["0" * 64],
+    )
     byte_fallback: bool = Field(
         True,
-        description="With `unigram` or `bpe`: encode every character outside the vocabulary as "
-        "bytes, so that no character becomes `<unk>`.",
+        description="With `unigram` or `bpe`: encode characters that are not in the vocabulary as "
+        "bytes, so that no input becomes `<unk>`. Always false for `char` and `word`.",
     )
-    character_coverage: float = Field(
-        0.9995,
+    character_coverage: float | None = Field(
+        None,
         gt=0,
         le=1,
         description="Fraction of the characters in the training text that the vocabulary must "
-        "cover, above 0 and at most 1. The vocabulary leaves out the rarest characters.",
+        "cover, above 0 and up to 1. The rarest characters are left out. Without this key: 1 for "
+        "`char` and `word`, 0.9995 for `unigram` and `bpe`.",
+        examples=[0.9995],
     )
     lowercase: bool = Field(
         False,
         description="Convert all text to lower case. The model then writes only lower case.",
     )
-    normalization: Literal["nmt_nfkc", "identity"] = Field(
-        "nmt_nfkc",
-        description="How SentencePiece normalises text before splitting into tokens. `nmt_nfkc` "
-        "unifies white space and equivalent characters (Unicode NFKC). `identity` changes nothing.",
+    case: Literal["plain", "marked"] = Field(
+        "plain",
+        description="With `marked`: capitals are separate tokens before lower-case text, so that "
+        "`THE BAKER` is translated as `the baker` is, and comes out in capitals. Needs `unigram`, "
+        "`bpe` or `char`.",
+    )
+    capitals: float = Field(
+        0.1,
+        ge=0,
+        le=1,
+        description='With `case = "marked"`: fraction of the training pairs that training also '
+        "sees in capitals. 0.1 adds a copy in capitals of every tenth pair.",
+        json_schema_extra=_FROM_TEXT,
+    )
+    symbols: list[str] = Field(
+        [],
+        description="Strings that are never split or changed, such as language tags or markup. "
+        "Each has its own token. A symbol must not contain white space.",
+    )
+    normalization: Normalization | None = Field(
+        None,
+        description="How text is normalised: `identity` (unchanged), `whitespace` (single spaces), "
+        "`nfc` (Unicode NFC), `nmt_nfkc` (NFKC, single spaces). Without this key: `nmt_nfkc` for "
+        "sources, `identity` for targets (`word`: `whitespace`).",
+        examples=["identity"],
     )
     sampling: float = Field(
         0.0,
@@ -311,6 +364,63 @@ class TokenizerConfig(Section):
         description="Maximum number of training pairs (for a language model: lines) from which the "
         "vocabulary is learned. From a larger training set, pairs are taken at even intervals.",
     )
+    source: SideConfig = Field(
+        SideConfig(),
+        description="Settings for the source alone.",
+        json_schema_extra=_FROM_TEXT,
+    )
+    target: SideConfig = Field(
+        SideConfig(),
+        description="Settings for the target alone.",
+        json_schema_extra=_used_where(lambda task: task.has_target_text),
+    )
+
+    @property
+    def has_subwords(self) -> bool:
+        """Whether the tokens are subwords, not characters or words."""
+        return self.kind in ("unigram", "bpe")
+
+    @property
+    def coverage(self) -> float:
+        """The value of `character_coverage`, or its default for this kind."""
+        if self.character_coverage is not None:
+            return self.character_coverage
+        return 0.9995 if self.has_subwords else 1.0
+
+    def normalization_of(self, side: Side) -> Normalization:
+        """Return the normalisation of the text of a side."""
+        own = (self.source if side == "source" else self.target).normalization
+        if chosen := own or self.normalization:
+            return chosen
+        if side == "source":
+            return "nmt_nfkc"
+        return "whitespace" if self.kind == "word" else "identity"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _settle_byte_fallback(cls, values: Any) -> Any:
+        # Configurations of older versions say true for every kind, although it had no effect.
+        if isinstance(values, dict) and values.get("kind") in ("char", "word"):
+            return values | {"byte_fallback": False}
+        return values
+
+    @model_validator(mode="after")
+    def _check_settings(self) -> TokenizerConfig:
+        for symbol in self.symbols:
+            if not symbol or re.search(r"\s|▁", symbol) or symbol in _RESERVED:
+                raise ValueError(
+                    f"symbols: {symbol!r} cannot be a symbol; use a string without white space or "
+                    "'▁' that is not a special token such as '<unk>'"
+                )
+        if repeated := [name for name in self.symbols if self.symbols.count(name) > 1]:
+            raise ValueError(f"symbols: {repeated[0]!r} occurs twice; name each symbol once")
+        if self.case == "marked" and (self.lowercase or self.kind == "word"):
+            raise ValueError(
+                "case 'marked' needs lowercase = false and a kind of 'unigram', 'bpe' or 'char'"
+            )
+        if self.model is not None and not self.joint:
+            raise ValueError("model needs joint = true, because both sides share the vocabulary")
+        return self
 
 
 class EncoderConfig(Section):
@@ -848,7 +958,7 @@ class Config(Section):
                 f"context.kind = 'dot' needs decoder.hidden = {encoder.state_size}, the size of an "
                 "encoder state"
             )
-        if self.tokenizer.sampling and self.tokenizer.kind not in ("unigram", "bpe"):
+        if self.tokenizer.sampling and not self.tokenizer.has_subwords:
             yield "tokenizer.sampling needs tokenizer.kind = 'unigram' or 'bpe'"
 
 

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 import tomli_w
 from pydantic import ValidationError
 
-from seq2seq.config.data_paths import find_data
+from seq2seq.config.data_paths import find_data, find_vocabulary
 from seq2seq.config.migration import migrate
 from seq2seq.config.schema import NEEDS_FILES, Config, Section, explain_mistakes
 from seq2seq.errors import UserError, did_you_mean
@@ -93,11 +93,15 @@ def _fill(base: Mapping[str, Any], values: dict[str, Any]) -> dict[str, Any]:
 
 
 def find_files(config: Config, folder: Path) -> Config:
-    """Return a copy of the configuration in which all paths in `data` are absolute.
+    """Return the configuration with absolute paths in `data` and in `tokenizer.model`.
 
     Relative paths are looked up in `folder` first, then in `$SEQ2SEQ_DATA`.
     """
-    return config.model_copy(update={"data": find_data(config.data, folder)})
+    found = {
+        "data": find_data(config.data, folder),
+        "tokenizer": find_vocabulary(config.tokenizer, folder),
+    }
+    return config.model_copy(update=found)
 
 
 def validate_section(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar, Protocol, Self
 
 import numpy as np
@@ -12,6 +12,7 @@ from seq2seq.config.schema import Config
 from seq2seq.decoding.arguments import each_text
 from seq2seq.decoding.loadable import LoadableModel
 from seq2seq.decoding.micro_batches import batches_by_length, windows
+from seq2seq.decoding.results import Note, NoteLog, unknown_tokens_note, unknown_words_note
 from seq2seq.errors import UserError
 from seq2seq.export.artifact import NO_VECTORS, Export
 from seq2seq.export.label_engine import LabelEngine
@@ -30,15 +31,17 @@ _WINDOW = 2048  # texts that are sorted by length together
 
 @dataclass(frozen=True)
 class Labelling:
-    """The predicted labels of one text. Both fields are empty for a blank text.
+    """The predicted labels of one text. The labels are empty for a blank text.
 
     labels: the most likely label of the text (classifier) or of each word of the text (tagger).
     probabilities: [W, labels] float32. Row w holds the probabilities of all labels for entry w of
     `labels`. The columns are in the order of `Labeller.names`.
+    notes: messages for the user about this text.
     """
 
     labels: list[str]
     probabilities: np.ndarray
+    notes: list[Note] = field(default_factory=list)
 
 
 class LabelScorer(Protocol):
@@ -94,13 +97,15 @@ class Labeller(LoadableModel):
         """Return a labeller that runs an export (see `LoadableModel.from_export`)."""
         return cls(LabelEngine(export), export.codec, export.config, batch_size=batch_size)
 
-    def label(self, texts: Iterable[str]) -> Iterator[Labelling]:
+    def label(self, texts: Iterable[str], first: int = 1) -> Iterator[Labelling]:
         """Yield the labels and their probabilities for each text, in order.
 
-        A tagger expects texts whose words are separated by single spaces.
+        A tagger expects texts whose words are separated by single spaces. first: the number of the
+        first text in the notes.
         """
         for window in windows(texts, _WINDOW):
-            yield from self._window(window)
+            yield from self._window(window, first)
+            first += len(window)
 
     def embed(self, texts: Iterable[str], pooling: Pool = "summary") -> np.ndarray:
         """Return one encoder vector for each text, [N, C] float32. A blank text gets zeros.
@@ -132,8 +137,10 @@ class Labeller(LoadableModel):
             max_tokens=self.max_tokens,
         )
 
-    def _window(self, texts: list[str]) -> list[Labelling]:
+    def _window(self, texts: list[str], first: int) -> list[Labelling]:
+        """Return the labels of some texts. first: the number of the first text, for notes."""
         ids = self.codec.source_ids(texts)
+        note = unknown_words_note if self.codec.task.labels_each_word else unknown_tokens_note
         labellings = [Labelling([], np.zeros((0, len(self.names)), np.float32)) for _ in texts]
         order = sorted(
             (i for i, text in enumerate(texts) if text.strip()), key=lambda i: len(ids[i])
@@ -145,5 +152,15 @@ class Labeller(LoadableModel):
             for row, log_p in zip(rows, scored, strict=True):
                 probabilities = np.exp(log_p)
                 likeliest = probabilities.argmax(axis=1)
-                labellings[row] = Labelling([self.names[i] for i in likeliest], probabilities)
+                notes = note(first + row, texts[row], ids[row], self.codec.source)
+                names = [self.names[i] for i in likeliest]
+                labellings[row] = Labelling(names, probabilities, notes)
         return labellings
+
+
+def logged_labels(labellings: Iterable[Labelling]) -> Iterator[list[str]]:
+    """Yield the labels of each text, and log the notes on it as warnings."""
+    with NoteLog() as log:
+        for labelling in labellings:
+            log.add(labelling.notes)
+            yield labelling.labels

@@ -18,6 +18,7 @@ from seq2seq.decoding.engine import Engine
 from seq2seq.decoding.loadable import LoadableModel
 from seq2seq.decoding.options import SamplingOptions
 from seq2seq.decoding.phrases import until_stop
+from seq2seq.decoding.prompt import encode_prompt
 from seq2seq.decoding.sampling import make_sampler, uniform_numbers
 from seq2seq.decoding.stepping import Specials
 from seq2seq.decoding.text_perplexity import measure_lines
@@ -160,8 +161,8 @@ class LanguageModel(LoadableModel):
     ) -> Iterator[str]:
         """Yield the continuation of the prompt, piece by piece as it is generated.
 
-        Lines end in a newline. The model never generates the unknown token <unk>. The text ends
-        before the first stop string.
+        Lines end in a newline, in the prompt as well. The model never generates the unknown token
+        <unk>. The text ends before the first stop string.
 
         options: the sampling options. None means 200 tokens at temperature 1.
 
@@ -184,15 +185,15 @@ class LanguageModel(LoadableModel):
             )
         tokenizer = self.tokenizer
         context: list[int] = []
+        line: list[int] = []
         if prompt is not None:
             require_text(prompt, "prompt")
-            (context,) = tokenizer.encode([prompt])
+            context, line = encode_prompt(prompt, tokenizer, line_ends=self.config.data.line_ends)
             if not context:
                 raise UserError(
                     "the prompt is empty: write at least one word, or leave out the prompt"
                 )
-        line = context
-        text = tokenizer.decode([line])[0]
+        text = tokenizer.decode([line], tabs=True)[0]
         shown = len(text)
         for token in self.tokens(context, options):
             if token == tokenizer.eos:
@@ -200,7 +201,7 @@ class LanguageModel(LoadableModel):
                 line, text, shown = [], "", 0
                 continue
             line = [*line, token]
-            text = tokenizer.decode([line])[0]
+            text = tokenizer.decode([line], tabs=True)[0]
             # Up to 3 replacement characters at the end may be the first bytes of a character.
             end = len(text) - min(3, len(text) - len(text.rstrip(_BROKEN)))
             yield text[shown:end]

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from seq2seq.decoding.protection import Mark, remove_marks
-from seq2seq.decoding.results import Note
+from seq2seq.decoding.results import Note, unknown_tokens_note
 from seq2seq.decoding.segments import Segment, split_line
 from seq2seq.decoding.source_line import UNKNOWN_TEXT, SourceLine
 from seq2seq.decoding.source_options import SourceOptions
@@ -124,6 +124,10 @@ class LineEncoder:
             return SourceLine(number, UNKNOWN_TEXT, notes=[Note(number, "no tokens", text)])
         line.marks = [(mark, self._tokens_before(mark, draft)) for mark in draft.marks]
         line.notes = self._notes(draft, line, longest)
+        if self.codec.task.source != "condition":
+            for sentence, ids in zip(draft.sentences, encoded, strict=True):
+                text = draft.prefix + sentence
+                line.notes += unknown_tokens_note(number, text, ids, self.codec.source)
         return line
 
     def _parts(self, ids: list[int], prefix: int) -> tuple[list[np.ndarray], list[str]]:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
 from seq2seq.decoding.alignment import Alignment
+from seq2seq.text.tokenizer import Tokenizer
 
 _log = logging.getLogger(__name__)
 
-NoteKind = Literal["split", "no tokens", "sentences", "cut", "constraint"]
+NoteKind = Literal["split", "no tokens", "unknown tokens", "sentences", "cut", "constraint"]
+
+_SHOWN = 10  # lines with unknown tokens to report one by one
+_NAMED = 5  # unknown tokens of a line to name
 
 
 @dataclass(frozen=True)
@@ -20,7 +24,8 @@ class Note:
 
     line: the number of the line in the input, counted from 1.
     kind: "split" if the line was too long and was translated in parts; "no tokens" if the tokenizer
-    found no tokens in the line; "sentences" if the line looks like several sentences, unlike the
+    found no tokens in the line; "unknown tokens" if the vocabulary lacks some of its tokens;
+    "sentences" if the line looks like several sentences, unlike the
     training text; "cut" if the best translation was cut at the maximum length; "constraint" if the
     best translation does not meet a constraint of the search, or has lost or repeated a mark.
     text: the message for the user.
@@ -31,10 +36,83 @@ class Note:
     text: str
 
 
+def unknown_tokens_note(
+    line: int, text: str, ids: Sequence[int], tokenizer: Tokenizer, *, place: str = "line"
+) -> list[Note]:
+    """Return a note on the unknown tokens of a line, or an empty list if there are none.
+
+    line: the number of the line. ids: the ids that `tokenizer` encoded `text` as. place: what the
+    note calls the line.
+    """
+    return _note_unknown(line, [text], ids, tokenizer, place) if tokenizer.unk in ids else []
+
+
+def unknown_words_note(
+    line: int, text: str, ids: Sequence[int], tokenizer: Tokenizer
+) -> list[Note]:
+    """Return the same note for a tagger, which encodes each word and ends it with EOS."""
+    if tokenizer.unk not in ids:
+        return []
+    tokens = [number for number in ids if number != tokenizer.eos]
+    return _note_unknown(line, text.split(" "), tokens, tokenizer, "line")
+
+
+def log_unknown_tokens(
+    texts: Sequence[str], encoded: Sequence[Sequence[int]], tokenizer: Tokenizer, place: str
+) -> None:
+    """Log a warning for each text with unknown tokens, like `NoteLog`.
+
+    encoded: the ids of each text. place: what the warnings call a text, before its number.
+    """
+    with NoteLog() as log:
+        for number, (text, ids) in enumerate(zip(texts, encoded, strict=True), start=1):
+            log.add(unknown_tokens_note(number, text, ids, tokenizer, place=place))
+
+
+def _note_unknown(
+    line: int, texts: Sequence[str], ids: Sequence[int], tokenizer: Tokenizer, place: str
+) -> list[Note]:
+    """Return the note on a line whose parts `texts` were encoded as `ids`, without EOS."""
+    unknown = [token for text in texts for token in tokenizer.unknown_tokens(text)]
+    names = list(dict.fromkeys(token for token in unknown if token.strip()))
+    named = ": " + ", ".join(map(repr, names[:_NAMED])) if names else ""
+    more = ", ..." if len(names) > _NAMED else ""
+    count = sum(number == tokenizer.unk for number in ids)
+    text = f"{place} {line}: {count} of {len(ids)} tokens unknown{named}{more}"
+    return [Note(line, "unknown tokens", text)]
+
+
 def log_notes(notes: Iterable[Note]) -> None:
     """Log the text of each note as a warning."""
     for note in notes:
         _log.warning("%s", note.text)
+
+
+class NoteLog:
+    """Logs the notes of many lines. It is a context manager.
+
+    Notes on unknown tokens may concern every line. After the first ten of them, only their number
+    is logged, when the block ends.
+    """
+
+    def __init__(self) -> None:
+        self._unknown = 0
+
+    def __enter__(self) -> NoteLog:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._unknown > _SHOWN:
+            _log.warning("%d more lines have unknown tokens", self._unknown - _SHOWN)
+
+    def add(self, notes: Iterable[Note]) -> None:
+        """Log the notes of one line."""
+        for note in notes:
+            if note.kind == "unknown tokens":
+                self._unknown += 1
+                if self._unknown > _SHOWN:
+                    continue
+            log_notes([note])
 
 
 @dataclass(frozen=True)

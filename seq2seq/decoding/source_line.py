@@ -21,7 +21,7 @@ from seq2seq.decoding.results import LineResult, Note, Translation
 from seq2seq.decoding.segments import Segment
 from seq2seq.decoding.stepping import Hypothesis
 from seq2seq.text.codec import Codec
-from seq2seq.text.tokenizer import word_indices
+from seq2seq.text.units import word_indices
 
 UNKNOWN_TEXT = "⁇"  # SentencePiece also decodes <unk> to this
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import ClassVar
 
 from seq2seq.decoding.arguments import require_many
-from seq2seq.decoding.labeller import Labeller, Labelling
+from seq2seq.decoding.labeller import Labeller, Labelling, logged_labels
 from seq2seq.tasks import TAGGING, Task
 from seq2seq.text.example import join_words
 
@@ -21,22 +21,28 @@ class Tagger(Labeller):
 
         The list of a blank sentence is empty.
 
+        Unknown tokens are logged as warnings.
+
         sentences: each sentence is a list of words, or a string with whitespace between the words.
         Raises TypeError if `sentences` is a single string instead of a list, or if a word is not a
         string. Raises UserError if a word is empty or contains a space.
         """
-        return [labelling.labels for labelling in self.stream(sentences)]
+        return list(logged_labels(self.stream(sentences)))
 
-    def stream(self, sentences: Iterable[str | Sequence[str]]) -> Iterator[Labelling]:
-        """Yield the predicted labels and the probabilities [words, labels] of each sentence.
+    def stream(
+        self, sentences: Iterable[str | Sequence[str]], *, first: int = 1
+    ) -> Iterator[Labelling]:
+        """Yield the labels of each sentence and the probabilities of all labels, in order.
 
-        Reads at most 2048 sentences ahead, so that memory does not grow with the input. Raises the
-        same errors as `tag`.
+        The probabilities are [words, labels]. Reads at most 2048 sentences ahead, so memory does
+        not grow with the input. first: the number of the first sentence in notes and errors. Raises
+        the same errors as `tag`.
         """
         require_many(sentences, "sentences")
-        return self.label(
+        texts = (
             " ".join(sentence.split())
             if isinstance(sentence, str)
             else join_words(sentence, f"sentence {number}")
-            for number, sentence in enumerate(sentences, start=1)
+            for number, sentence in enumerate(sentences, start=first)
         )
+        return self.label(texts, first)

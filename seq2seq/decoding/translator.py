@@ -38,7 +38,7 @@ from seq2seq.decoding.options import (
 )
 from seq2seq.decoding.phrases import cut_at_stop
 from seq2seq.decoding.required import guided_search
-from seq2seq.decoding.results import LineResult, Translation, log_notes
+from seq2seq.decoding.results import LineResult, NoteLog, Translation, log_unknown_tokens
 from seq2seq.decoding.sampling import sample_search, seed_of
 from seq2seq.decoding.source_line import UNKNOWN_TEXT, Finish, SourceLine
 from seq2seq.decoding.source_options import SourceOptions
@@ -221,9 +221,10 @@ class Translator:
             **constraints,
         )
         translations = []
-        for result in self.stream(lines, choose_search(options, flat), source):
-            log_notes(result.notes)
-            translations.append(result.best.text)
+        with NoteLog() as log:
+            for result in self.stream(lines, choose_search(options, flat), source):
+                log.add(result.notes)
+                translations.append(result.best.text)
         return translations
 
     def stream(
@@ -342,9 +343,12 @@ class Translator:
             )
         engine = self.scoring_engine
         scored: dict[int, Translation] = {}
-        encoded = self.codec.source_ids(sources)
+        encoded, written = self.codec.source_ids(sources), self.codec.target.encode(targets)
+        if self.task.source != "condition":
+            log_unknown_tokens(sources, encoded, self.codec.source, "source line")
+        log_unknown_tokens(targets, written, self.codec.target, "target line")
         end = [] if self.task.same_length else [self.specials.eos]
-        wanted = [[*ids, *end] for ids in self.codec.target.encode(targets)]
+        wanted = [[*ids, *end] for ids in written]
         order = sorted(range(len(sources)), key=lambda i: (len(wanted[i]), len(encoded[i])))
         for start in range(0, len(order), self.batch_size):
             rows = order[start : start + self.batch_size]

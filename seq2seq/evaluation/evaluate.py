@@ -19,7 +19,7 @@ from seq2seq.decoding.options import (
     MinimumRiskOptions,
     SamplingOptions,
 )
-from seq2seq.decoding.results import log_notes
+from seq2seq.decoding.results import NoteLog
 from seq2seq.decoding.source_options import SourceOptions, changed_settings
 from seq2seq.decoding.text_perplexity import measure_targets
 from seq2seq.decoding.translator import Translator
@@ -149,11 +149,11 @@ def _evaluate_translator(
     require_bleu_tokenizer(chosen.name)
     start = time.perf_counter()
     outputs = []
-    with show_progress("translating", len(sources)) as advance:
+    with show_progress("translating", len(sources)) as advance, NoteLog() as log:
         for result in translator.translate_windows(
             [sources], search, advance=advance, source=lines
         ):
-            log_notes(result.notes)
+            log.add(result.notes)
             outputs.append(result.best.text)
     seconds = time.perf_counter() - start
     lowercase, tokens, more = translator.lowercase, chosen.name, further_references(examples)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from seq2seq.config import toml
-from seq2seq.config.data_paths import name_data
+from seq2seq.config.data_paths import name_data, name_vocabulary
 from seq2seq.errors import UserError
 from seq2seq.export.artifact import CONFIG_NAME, load_export, write_export_manifest
 from seq2seq.export.check import Difference, compare, measure_ranges
@@ -65,7 +65,8 @@ def export_model(
     ranges = measure_ranges(model, sources, targets)
     lists = learn_shortlist(model) if shortlist else None
     built = build_graphs(model, precision, ranges, shortlist=shortlist)
-    named = config.model_copy(update={"data": name_data(config.data)})
+    names = {"data": name_data(config.data), "tokenizer": name_vocabulary(config.tokenizer)}
+    named = config.model_copy(update=names)
     with atomic_folder(folder) as aside:
         (aside / CONFIG_NAME).write_text(toml.dump_config(named), encoding="utf-8")
         model.codec.save(aside)

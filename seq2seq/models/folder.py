@@ -24,7 +24,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 
 from seq2seq.config import toml
-from seq2seq.config.data_paths import are_names_of, find_data, name_data
+from seq2seq.config.data_paths import are_names_of, find_data, name_data, name_vocabulary
 from seq2seq.config.schema import Config, DataConfig
 from seq2seq.errors import UserError
 from seq2seq.files import atomic_folder
@@ -81,7 +81,9 @@ def save_model(folder: Path, model: Model, card: str) -> None:
     card: The Markdown text of the model card.
     Raises OSError if a file cannot be written.
     """
-    named = model.config.model_copy(update={"data": name_data(model.config.data)})
+    config = model.config
+    names = {"data": name_data(config.data), "tokenizer": name_vocabulary(config.tokenizer)}
+    named = config.model_copy(update=names)
     with atomic_folder(folder) as aside:
         (aside / _CONFIG).write_text(toml.dump_config(named), encoding="utf-8")
         model.codec.save(aside)

@@ -11,6 +11,7 @@ from seq2seq.errors import UserError
 from seq2seq.tasks import TRANSLATION, Task
 from seq2seq.text.example import Example
 from seq2seq.text.labels import LabelSet, VectorFormat
+from seq2seq.text.normalization import SIDES, text_sides
 from seq2seq.text.statistics import TextStatistics
 from seq2seq.text.tokenizer import Tokenizer
 
@@ -26,7 +27,8 @@ class Codec:
     """The tokenizers and labels that encode the examples of one task.
 
     source: the tokenizer of the source.
-    target: the tokenizer of the target. With a joint vocabulary it is the same object as `source`.
+    target: the tokenizer of the target. With a joint vocabulary, it shares the vocabulary of
+        `source`, and is the same object unless the sides differ in their normalisation.
     task: the task, which decides whether a side holds text, labels or a vector.
     labels: the encoder of labels or vectors; None for a task without labels and vectors.
     statistics: statistics of the training text; None for tasks with labels or without a source, and
@@ -89,7 +91,7 @@ class Codec:
 
     def files(self) -> dict[str, bytes]:
         """Return the files that store the codec in a model folder: their contents, by file name."""
-        if self.source is self.target:
+        if self.source.shares_vocabulary(self.target):
             files = {"tokenizer.model": self.source.model}
         else:
             files = {
@@ -114,16 +116,11 @@ class Codec:
         if not config.tokenizer.joint:
             names = ["tokenizer.source.model", "tokenizer.target.model"]
         tokenizers = []
-        for name in names:
-            path = folder / name
-            model = _read(path)
+        for path in (folder / name for name in names):
             try:
-                tokenizer = Tokenizer(
-                    model, lowercase=config.tokenizer.lowercase, kind=config.tokenizer.kind
-                )
+                tokenizers.append(load_tokenizer(_read(path), config))
             except UserError as error:
                 raise UserError(f"{path}: {error}") from None
-            tokenizers.append(tokenizer)
         labels: LabelSet | VectorFormat | None = None
         if config.task.label_side is not None:
             labels = (
@@ -134,7 +131,7 @@ class Codec:
         statistics, path = None, folder / _STATISTICS
         if path.exists():  # folders of earlier versions have none
             statistics = TextStatistics.from_bytes(_read(path), str(path))
-        return cls(tokenizers[0], tokenizers[-1], config.task, labels, statistics)
+        return cls(*for_both_sides(tokenizers, config), config.task, labels, statistics)
 
     def _words(self, encode: Callable[[Sequence[str]], Ids], lines: Sequence[str]) -> Ids:
         """Encode each word separately, followed by EOS, so that no subword spans two words."""
@@ -143,6 +140,31 @@ class Codec:
             pieces = encode(line.split(" "))
             rows.append([i for word in pieces for i in (*word, self.source.eos)])
         return rows
+
+
+def load_tokenizer(model: bytes, config: Config) -> Tokenizer:
+    """Return the tokenizer with a SentencePiece model and the settings of a configuration.
+
+    Raises UserError if `model` is not a valid model.
+    """
+    settings = config.tokenizer
+    return Tokenizer(model, lowercase=settings.lowercase, kind=settings.kind)
+
+
+def for_both_sides(tokenizers: Sequence[Tokenizer], config: Config) -> tuple[Tokenizer, Tokenizer]:
+    """Return the tokenizers of source and target, with the normalisation of each side.
+
+    tokenizers: The tokenizer of a joint vocabulary, or those of source and target. A side without
+    text gets the tokenizer of the other side.
+    """
+    settings, sides = config.tokenizer, text_sides(config)
+    source, target = (
+        tokenizer.with_normalization(settings.normalization_of(side if side in sides else sides[0]))
+        for tokenizer, side in ((tokenizers[0], SIDES[0]), (tokenizers[-1], SIDES[1]))
+    )
+    if tokenizers[0] is tokenizers[-1] and source == target:
+        return source, source
+    return source, target
 
 
 def label_column(task: Task) -> str | None:

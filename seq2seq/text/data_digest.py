@@ -23,7 +23,8 @@ def data_digest(config: Config, memory: MemoryData | None, codec_digest: str = "
     if task.label_side is not None or task.same_length:
         hashed.update(f"{task.name} {config.encoder.kind} {config.encoder.vector_size}".encode())
     hashed.update(config.data.model_dump_json(exclude=paths).encode())
-    hashed.update(config.tokenizer.model_copy(update={"sampling": 0.0}).model_dump_json().encode())
+    same = {"sampling": 0.0, "model": None}  # sha256 stands for the content of the model
+    hashed.update(config.tokenizer.model_copy(update=same).model_dump_json().encode())
     hashed.update(codec_digest.encode())
     for split in ("train", "valid", "test"):
         if memory is not None and split in memory:

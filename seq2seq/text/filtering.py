@@ -204,4 +204,6 @@ def summarize(counts: Counter[str]) -> str:
     if not counts["read"]:
         return f"{counts['kept']:,} lines"
     kept = f"{counts['read']:,} read, {counts['kept']:,} kept"
+    if copies := counts["in capitals"]:
+        kept += f" (among them {copies:,} copies in capitals)"
     return kept + (f"; dropped: {dropped}" if dropped else "; none dropped")

@@ -18,14 +18,14 @@ from seq2seq.errors import UserError
 from seq2seq.files import atomic_folder
 from seq2seq.progress import show_progress, track
 from seq2seq.text import corpus, filtering
-from seq2seq.text.codec import Codec, label_column
+from seq2seq.text.codec import Codec
 from seq2seq.text.data_digest import data_digest
 from seq2seq.text.dataset import Dataset, EncodedChunk, chunk_examples, encode_examples
 from seq2seq.text.example import Example
-from seq2seq.text.labels import LabelSet, VectorFormat
 from seq2seq.text.memory import MemoryData
 from seq2seq.text.statistics import TextStatistics
-from seq2seq.text.tokenizer import train_tokenizer
+from seq2seq.text.text_changes import NormalizationCount, add_capitals, report_unknown_tokens
+from seq2seq.text.vocabulary import learn_codec
 
 _log = logging.getLogger(__name__)
 
@@ -153,7 +153,10 @@ def _prepare(
         for name, part in corpus.validation_sets(config, memory).items()
     }
     held_out: dict[str, set[bytes]] = {}
-    train = iter(track(corpus.read_examples(data, "train", memory), "reading the corpus"))
+    normalized = NormalizationCount(config)
+    train = normalized.count(
+        track(corpus.read_examples(data, "train", memory), "reading the corpus")
+    )
     if data.source:  # the text of a language model keeps all its lines
         held_out = filtering.held_out_digests(config, chain(*valid_sets.values()), memory)
         train = filtering.check_training_labels(train, config)
@@ -166,10 +169,12 @@ def _prepare(
     text = Dataset.open(text_file)
     text_file.unlink()  # the memory-mapped data stays readable until it is closed
     _require_some(len(text), counts)
+    normalized.report(memory)
     if codec is None:
         with show_progress("learning the vocabulary"):
-            codec = _learn_codec(config, text)
+            codec = learn_codec(config, text)
     examples = track(text.examples(), "encoding the corpus", len(text))
+    examples = add_capitals(examples, config, counts)
     chunks = encode_examples(examples, codec, threads)
     if data.source:
         chunks = filtering.filter_lengths(chunks, config, counts)
@@ -184,6 +189,8 @@ def _prepare(
     name = "training pairs" if data.source else "training text"
     _log.info("%s: %s", name, filtering.summarize(counts))
     filtering.warn_of_leaks(counts, held_out)
+    for file, title in ((_TRAIN, name), (_VALID, "validation set")):
+        report_unknown_tokens(Dataset.open(folder / file), codec, config, title)
     return codec, dict(counts)
 
 
@@ -210,37 +217,3 @@ def _without_ids(examples: Iterable[Example]) -> Iterator[EncodedChunk]:
     """Yield the examples in chunks without id columns."""
     for chunk in chunk_examples(examples):
         yield EncodedChunk(chunk, {})
-
-
-def _learn_codec(config: Config, text: Dataset) -> Codec:
-    """Learn the tokenizers and the labels from the training text. Return the codec.
-
-    With a joint vocabulary, learn one tokenizer from all text columns. Otherwise learn one
-    tokenizer for the source and one for the target. The tokenizers use at most
-    `tokenizer.sample_lines` evenly spaced examples. The labels come from all examples.
-    """
-    step = -(-len(text) // config.tokenizer.sample_lines)
-
-    def sample(*columns: str) -> Iterator[str]:
-        for example in islice(text.examples(), 0, None, step):
-            for column in columns:
-                yield getattr(example, column)
-
-    labelled = label_column(config.task)
-    columns = [column for column in ("source", "target") if column != labelled]
-    if not config.data.source:
-        columns = ["target"]
-    if config.tokenizer.joint:
-        joint = train_tokenizer(sample(*columns), config.tokenizer, "the training text")
-        labels: LabelSet | VectorFormat | None = None
-        if config.encoder.kind == "vector":
-            labels = VectorFormat(config.encoder.vector_size)
-        elif labelled is not None:
-            lines = (getattr(example, labelled) for example in text.examples())
-            labels = LabelSet(name for line in lines for name in line.split(" "))
-        return Codec(joint, joint, config.task, labels)
-    source, target = config.data.source, config.data.target
-    return Codec(
-        train_tokenizer(sample("source"), config.tokenizer, f"the training text in {source}"),
-        train_tokenizer(sample("target"), config.tokenizer, f"the training text in {target}"),
-    )

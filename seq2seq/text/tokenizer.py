@@ -6,39 +6,45 @@ the tokenizer and never assume their values.
 
 from __future__ import annotations
 
-import io
-import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import accumulate
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
 
 import sentencepiece
 
-from seq2seq.config.schema import TokenizerConfig
+from seq2seq.config.schema import Normalization, TokenizerConfig
 from seq2seq.errors import UserError
+from seq2seq.text.case_marks import CaseMarker
+from seq2seq.text.learning import explain_failure, learn_model
+from seq2seq.text.normalization import TextRules, normalize_text
+from seq2seq.text.units import UnitSplitter, unit_starts, word_indices, words_between
+from seq2seq.text.vocabulary_file import read_settings
 
 # All characters that a program could treat as a line end, and the tab that separates columns.
 _BREAKS = str.maketrans(dict.fromkeys("\n\r\t\v\f\x1c\x1d\x1e\x85\u2028\u2029", " "))
-_SPACE = "▁"  # how SentencePiece writes a space
-_SURROGATE = re.compile("[\ud800-\udfff]")
-_LONGEST = 1 << 16  # in bytes; longer lines are not used to learn a vocabulary
-_LEARNING_THREADS = 4  # fixed, because the pieces of a unigram model depend on it
+_BREAKS_BUT_TABS = {code: space for code, space in _BREAKS.items() if code != ord("\t")}
 
 
 class Tokenizer:
     """A tokenizer that converts text to ids (without special ids) and ids to text."""
 
-    def __init__(self, model: bytes, *, lowercase: bool = False, kind: str = "unigram") -> None:
+    def __init__(
+        self,
+        model: bytes,
+        *,
+        lowercase: bool = False,
+        kind: str | None = None,
+        normalization: Normalization | None = None,
+    ) -> None:
         """Load a SentencePiece model.
 
         model: The serialised model.
         lowercase: Lowercase all text before encoding.
-        kind: The value of the key tokenizer.kind. With "word" and "char", each unknown word or
-            character becomes one <unk>. SentencePiece alone would merge consecutive ones into a
-            single <unk>.
+        kind: The value of tokenizer.kind; if None, the kind in the model. For "word" and "char",
+            each unknown word or character becomes one <unk>.
+        normalization: The normalisation of the text; if None, only that of the model.
         Raises UserError if `model` is not a valid model.
         """
         self.model = model
-        self.lowercase = lowercase
         self._processor = sentencepiece.SentencePieceProcessor()
         try:
             self._processor.LoadFromSerializedProto(model)
@@ -50,37 +56,74 @@ class Tokenizer:
         self.eos: int = self._processor.eos_id()
         if min(self.pad, self.unk, self.bos, self.eos) < 0:
             raise UserError("the model lacks one of <pad>, <unk>, <s>, </s>; train a new model")
-        self._units: dict[str, int] | None = None  # the ids of words or characters
-        self._split: Callable[[str], Iterable[str]] = iter
-        if kind in ("word", "char"):
-            pieces = [self._processor.IdToPiece(number) for number in range(len(self))]
-            if kind == "word":
-                pieces = [piece.removeprefix(_SPACE) for piece in pieces]
-                self._split = _whole_words
-            self._units = {piece: i for i, piece in enumerate(pieces) if i > self.eos}
+        self.settings = read_settings(model)
+        self.kind = kind or self.settings.kind
+        self._set_rules(lowercase, normalization)
+
+    def _set_rules(self, lowercase: bool, normalization: Normalization | None) -> None:
+        """Set how text is prepared. The normalisation of the model needs no preparation."""
+        settings = self.settings
+        if normalization is None or normalization == settings.normalization:
+            normalization = "identity"
+        marker = CaseMarker(settings.symbols) if settings.case_marked else None
+        self.lowercase = lowercase
+        self.rules = TextRules(
+            lowercase=lowercase,
+            normalization=normalization,
+            marker=marker,
+            symbols=settings.symbols,
+        )
+
+    def with_normalization(self, normalization: Normalization) -> Tokenizer:
+        """Return a tokenizer with the same vocabulary for text with another normalisation."""
+        other = Tokenizer.__new__(Tokenizer)
+        other.__dict__.update({**self.__dict__, "rules": None})
+        other._set_rules(self.lowercase, normalization)
+        return self if other.rules.key == self.rules.key else other
 
     def __eq__(self, other: object) -> bool:
         """Return whether both tokenizers encode every text as the same ids."""
         if not isinstance(other, Tokenizer):
             return NotImplemented
-        return (self.model, self.lowercase) == (other.model, other.lowercase)
+        return (self.model, self.rules.key) == (other.model, other.rules.key)
 
     def __hash__(self) -> int:
-        return hash((self.model, self.lowercase))
+        return hash((self.model, self.rules.key))
 
     def __len__(self) -> int:
         """Return the vocabulary size V, including the special ids."""
         return int(self._processor.GetPieceSize())
 
+    @cached_property
+    def _units(self) -> UnitSplitter | None:
+        """The splitter into words or characters. None for subwords."""
+        if self.kind not in ("word", "char"):
+            return None
+        pieces = [self._processor.IdToPiece(number) for number in range(len(self))]
+        return UnitSplitter(
+            pieces, self.settings.symbols, self._processor.Normalize, words=self.kind == "word"
+        )
+
+    def shares_vocabulary(self, other: Tokenizer) -> bool:
+        """Return whether both tokenizers use the same vocabulary object (`tokenizer.joint`)."""
+        return self._processor is other._processor
+
     def encode(self, lines: Sequence[str], threads: int = 1) -> list[list[int]]:
         """Return the ids of the most likely subwords of each line. A blank line has no ids."""
-        prepared = [self._prepared(line) for line in lines]
-        if self._units is not None:
-            known, unk = self._units, self.unk
-            normalized = self._processor.Normalize(prepared)
-            return [[known.get(unit, unk) for unit in self._split(line)] for line in normalized]
+        prepared = [self.rules.prepare(line) for line in lines]
+        if units := self._units:
+            known, unk = units.ids, self.unk
+            return [[known.get(unit, unk) for unit in units.split(line)] for line in prepared]
         ids: list[list[int]] = self._processor.EncodeAsIds(prepared, num_threads=threads)
         return ids
+
+    def unknown_tokens(self, line: str) -> list[str]:
+        """Return the text of each token of a line that `encode` turns into <unk>, in order."""
+        prepared = self.rules.prepare(line)
+        if units := self._units:
+            return [unit for unit in units.split(prepared) if unit not in units.ids]
+        pieces = self._processor.EncodeAsImmutableProto(prepared).pieces
+        return [piece.surface for piece in pieces if piece.id == self.unk]
 
     def sample(self, lines: Sequence[str], strength: float) -> list[list[int]]:
         """Return randomly sampled subword ids of each line (subword regularisation, Kudo 2018).
@@ -91,35 +134,45 @@ class Tokenizer:
         # Sample line by line. For a list, SentencePiece starts a new thread at every call and seeds
         # its generator again. Then both sides of a pair would use the same random numbers.
         return [
-            self._processor.SampleEncodeAsIds(self._prepared(line), nbest_size=-1, alpha=strength)
+            self._processor.SampleEncodeAsIds(
+                self.rules.prepare(line), nbest_size=-1, alpha=strength
+            )
             for line in lines
         ]
 
-    def decode(self, ids: Sequence[Sequence[int]]) -> list[str]:
-        """Return the text of each sequence of ids, without line breaks or tabs.
+    def decode(self, ids: Sequence[Sequence[int]], *, tabs: bool = False) -> list[str]:
+        """Return the text of each sequence of ids, without line breaks.
 
-        <pad>, <s> and </s> are omitted, and <unk> becomes " ⁇ ". Raises IndexError for an id that
-        is not in the vocabulary.
+        <pad>, <s> and </s> are omitted, and <unk> becomes " ⁇ ". tabs: Keep tabs instead of writing
+        spaces. Raises IndexError for an id that is not in the vocabulary.
         """
-        return [self._line(list(row)) for row in ids]
+        table = _BREAKS_BUT_TABS if tabs else _BREAKS
+        texts: list[str] = [self._processor.DecodeIds(list(row)) for row in ids]
+        return [self.rules.restore(text).translate(table) for text in texts]
 
     def piece_words(self, line: str) -> list[int]:
         """Return the index, from 0, of the word that each id from `encode` belongs to."""
-        text = self._prepared(line)
-        if self._units is not None:
-            units = list(self._split(self._processor.Normalize(text)))
-            # The mark "▁" begins a new word.
-            begins = [self._split is _whole_words or unit == _SPACE for unit in units]
-            return [number - 1 for number in accumulate(begins)]
-        encoded = self._processor.EncodeAsImmutableProto(text)
-        return word_indices(text, [piece.begin for piece in encoded.pieces])
+        prepared, text, origins = self.rules.prepare_with_origins(line)
+        if units := self._units:
+            split = units.split(prepared)
+            if self.kind == "word" or self.settings.normalization != "identity":
+                return units.word_numbers(split)
+            # Without case marks, SentencePiece puts one space before the text.
+            starts = unit_starts(split, added=0 if self.rules.marker else 1)
+            return word_indices(text, [origins[start] for start in starts])
+        encoded = self._processor.EncodeAsImmutableProto(prepared)
+        return word_indices(text, [origins[piece.begin] for piece in encoded.pieces])
 
     def piece_starts(self, ids: Sequence[int]) -> list[int]:
         """Return where the text of each id starts in the decoded text, in characters from 0."""
         if not ids:
             return []
         decoded = self._processor.DecodeIdsAsImmutableProto(list(ids))
-        return [piece.begin for piece in decoded.pieces]
+        starts = [piece.begin for piece in decoded.pieces]
+        if marker := self.rules.marker:
+            text, positions = marker.restore_case(decoded.text)
+            return [[*positions, len(text)][start] for start in starts]
+        return starts
 
     def pieces(self, ids: Sequence[int]) -> list[str]:
         """Return the subwords of the ids as written in the vocabulary, with `▁` at word starts."""
@@ -136,36 +189,6 @@ class Tokenizer:
                 raise UserError(f"line {number}: {word!r} is not an id; use 0 to {len(self) - 1}")
         return [int(word) for word in words]
 
-    def _prepared(self, line: str) -> str:
-        """Lowercase the line if configured, and replace unpaired surrogates by U+FFFD."""
-        line = line if line.isascii() else _SURROGATE.sub("\ufffd", line)
-        return line.lower() if self.lowercase else line
-
-    def _line(self, ids: list[int]) -> str:
-        text: str = self._processor.DecodeIds(ids)
-        return text.translate(_BREAKS)
-
-
-def _whole_words(normalized: str) -> list[str]:
-    """Split normalized text into words."""
-    return normalized.split(_SPACE)[1:]
-
-
-def word_indices(text: str, starts: Sequence[int]) -> list[int]:
-    """Return the index, from 0, of the word in `text` that each piece belongs to.
-
-    starts: The character position where each piece starts. A piece that starts with whitespace
-        belongs to the next word. A piece after the last word belongs to the last word.
-    """
-    number, numbers, before = -1, [], " "
-    for character in text:
-        number += before.isspace() and not character.isspace()
-        # Whitespace belongs to the next word.
-        numbers.append(number + 1 if character.isspace() else number)
-        before = character
-    last = max(number, 0)
-    return [min(numbers[start], last) if start < len(numbers) else last for start in starts]
-
 
 def seed_subword_sampling(seed: int) -> None:
     """Set the seed of SentencePiece's random generator, from 0 to 2^32 - 2.
@@ -177,23 +200,35 @@ def seed_subword_sampling(seed: int) -> None:
 
 
 def train_tokenizer(
-    lines: Iterable[str], config: TokenizerConfig, name: str = "the text"
+    lines: Iterable[str],
+    config: TokenizerConfig,
+    name: str = "the text",
+    normalization: Normalization | None = None,
 ) -> Tokenizer:
     """Learn a tokenizer with a vocabulary of `config.vocabulary` subwords from raw lines.
 
-    For the kinds "unigram" and "bpe", the vocabulary has exactly this size. For "char" and "word",
-    the size is a maximum. `name` describes the text in error messages. Raises UserError if the text
-    is empty or does not allow this vocabulary size. Errors raised by `lines` are passed on.
+    For "unigram" and "bpe" the vocabulary has exactly this size. For "char" and "word" the size is
+    a maximum. `name` describes the text in error messages. `normalization` becomes part of the
+    vocabulary; the default is that of a source. Raises UserError if the text is empty or does not
+    allow this vocabulary size. Errors raised by `lines` are passed on.
     """
+    rule = normalization or config.normalization_of("source")
+    marker = CaseMarker(config.symbols) if config.case == "marked" else None
+    rules = TextRules(
+        lowercase=config.lowercase,
+        normalization=rule if rule == "nfc" or marker else "identity",
+        marker=marker,
+        symbols=config.symbols,
+    )
     failure: list[BaseException] = []
 
     def prepared() -> Iterator[str]:
-        normalizer = sentencepiece.SentencePieceNormalizer(rule_name=config.normalization)
         empty = True
         try:
             for line in lines:
-                text = line.lower() if config.lowercase else line
-                empty = empty and not normalizer.Normalize(text).strip(" ▁")
+                text = rules.prepare(line)
+                text = words_between(text, config.symbols) if config.kind == "word" else text
+                empty = empty and not normalize_text(text, rule).strip(" \t▁")
                 yield text
             if empty:
                 raise UserError(f"{name} is empty; give at least one line to learn a vocabulary")
@@ -203,44 +238,11 @@ def train_tokenizer(
             failure.append(error)
             yield "a"
 
-    subwords = config.kind in ("unigram", "bpe")
-    written = io.BytesIO()
     try:
-        sentencepiece.SentencePieceTrainer.Train(
-            sentence_iterator=prepared(),
-            model_writer=written,
-            model_type=config.kind,
-            vocab_size=config.vocabulary,
-            hard_vocab_limit=subwords,
-            character_coverage=config.character_coverage,
-            byte_fallback=config.byte_fallback and subwords,
-            normalization_rule_name=config.normalization,
-            pad_id=0,
-            unk_id=1,
-            bos_id=2,
-            eos_id=3,
-            num_threads=_LEARNING_THREADS,
-            max_sentence_length=_LONGEST,
-            minloglevel=2,
-        )
+        model = learn_model(prepared(), config, "identity" if marker else rule)
     except (RuntimeError, OSError) as error:
         if not failure:
-            raise UserError(_complaint(str(error), config, name)) from None
+            raise UserError(explain_failure(str(error), config, name)) from None
     if failure:
         raise failure[0]
-    return Tokenizer(written.getvalue(), lowercase=config.lowercase, kind=config.kind)
-
-
-def _complaint(message: str, config: TokenizerConfig, name: str) -> str:
-    """Convert an error message of SentencePiece into a message for the user."""
-    if "sentences_.empty()" in message:
-        return f"{name}: every line is longer than {_LONGEST:,} bytes; split it into shorter lines"
-    start = f"tokenizer.vocabulary = {config.vocabulary} does not fit {name}: "
-    if match := re.search(r"<= (\d+)", message):
-        return start + f"at most {match[1]} is possible with kind {config.kind!r}"
-    if match := re.search(r"smaller than required_chars\. \d+ vs (\d+)", message):
-        return start + (
-            f"its characters and the special tokens alone need {match[1]}; "
-            "set a larger value, or reduce tokenizer.character_coverage"
-        )
-    return start + message.strip().splitlines()[-1]
+    return Tokenizer(model, lowercase=config.lowercase, kind=config.kind)

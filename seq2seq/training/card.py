@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from typing import cast
 
 import seq2seq
-from seq2seq.config.data_paths import name_data, shorten_paths
+from seq2seq.config.data_paths import name_data, name_vocabulary, shorten_paths
 from seq2seq.config.schema import Config, DataConfig
 from seq2seq.models.folder import Model
 from seq2seq.models.perplexity_value import format_share
@@ -52,7 +52,7 @@ def model_card(
 A {config.task.title} made with seq2seq {seq2seq.__version__}.
 
 {"".join(f"- {line}" + chr(10) for line in _parts(config))}\
-- tokens: {config.tokenizer.kind}, {len(model.codec.target):,}
+- tokens: {config.tokenizer.kind}, {len(model.codec.target):,}{_vocabulary_name(config)}
 - parameters: {parameters:,}; weights: from update {row["update"]}
 {quality}- validation loss: {row["loss"]:.4f} nats per token{_unknown(row)}
 - training data: {_data_name(data)}
@@ -121,6 +121,12 @@ def _metrics(row: ValidationRow) -> Iterator[tuple[str, str, float]]:
         yield "accuracy", "accuracy", row["accuracy"]
     else:
         yield "perplexity", "perplexity of tokens", math.exp(min(row["loss"], 700))
+
+
+def _vocabulary_name(config: Config) -> str:
+    """Return where a vocabulary comes from that was not learned from the training set."""
+    named = name_vocabulary(config.tokenizer)
+    return f" (from {named.model}, SHA-256 {named.sha256})" if named.model else ""
 
 
 def _portable_command(command: str) -> str:

@@ -206,7 +206,7 @@ def _refuse_another(config: Config, written: Path) -> None:
     # compared with scores of the same metric, set, tokenizer, beam and lines.
     keys = {"training.optimizer", *(f"validation.{name}" for name in _JUDGING)}
     # The files may have moved. Their content is compared when the data is prepared.
-    paths = ("data.train", "data.valid", "data.test")
+    paths = ("data.train", "data.valid", "data.test", "tokenizer.model")
     differ = _differences(old, new)
     refused = [
         text

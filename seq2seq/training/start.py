@@ -65,7 +65,8 @@ class Start:
         """The keys of the model that a new configuration takes over unless it sets them itself."""
         included = {"task", *_SECTIONS} - self.config.unused_sections
         values = self.config.model_dump(mode="json", exclude_none=True, include=included)
-        values["tokenizer"].pop("model", None)  # a path that only the first training needs
+        for name in ("model", "sha256"):  # the file that only the first training needs
+            values["tokenizer"].pop(name, None)
         return values
 
     @property

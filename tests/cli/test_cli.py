@@ -504,7 +504,9 @@ def test_what_cannot_be_asked_of_a_language_model(refused, speaking, arguments, 
 
 @pytest.mark.parametrize("verb", ["perplexity", "generate"])
 def test_what_cannot_be_asked_of_a_translator(refused, model, verb):
-    assert "use this model with seq2seq translate, seq2seq score and" in refused(verb, model)
+    assert "use this model with seq2seq translate, seq2seq score, seq2seq embed and" in refused(
+        verb, model
+    )
 
 
 def test_results_are_recorded_from_a_clean_tree_alone(shell, refused, scored, monkeypatch):

@@ -1,0 +1,67 @@
+"""Learn a vocabulary with SentencePiece, and explain its error messages."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Iterator
+
+import sentencepiece
+
+from seq2seq.config.schema import Normalization, TokenizerConfig
+from seq2seq.text.case_marks import MARKS
+from seq2seq.text.units import SPACE
+
+LONGEST_LINE = 1 << 16  # in bytes; longer lines are not used to learn a vocabulary
+_THREADS = 4  # fixed, because the pieces of a unigram model depend on it
+
+
+def learn_model(lines: Iterator[str], config: TokenizerConfig, rule: Normalization) -> bytes:
+    """Return the SentencePiece model that is learned from prepared lines.
+
+    rule: The normalisation that becomes part of the model. For "nfc", the lines are already in NFC.
+    Raises RuntimeError or OSError, which `explain_failure` explains.
+    """
+    symbols, marked = config.symbols, config.case == "marked"
+    if config.kind == "word":
+        symbols = [SPACE + symbol for symbol in symbols]  # a symbol is a word of its own
+    written = io.BytesIO()
+    sentencepiece.SentencePieceTrainer.Train(
+        sentence_iterator=lines,
+        model_writer=written,
+        model_type=config.kind,
+        vocab_size=config.vocabulary,
+        hard_vocab_limit=config.has_subwords,
+        character_coverage=config.coverage,
+        byte_fallback=config.byte_fallback and config.has_subwords,
+        normalization_rule_name="nmt_nfkc" if rule == "nmt_nfkc" else "identity",
+        remove_extra_whitespaces=rule in ("nmt_nfkc", "whitespace"),
+        allow_whitespace_only_pieces=rule in ("identity", "nfc"),
+        add_dummy_prefix=not marked,
+        user_defined_symbols=[*symbols, *(MARKS if marked else ())],
+        pad_id=0,
+        unk_id=1,
+        bos_id=2,
+        eos_id=3,
+        num_threads=_THREADS,
+        max_sentence_length=LONGEST_LINE,
+        minloglevel=2,
+    )
+    return written.getvalue()
+
+
+def explain_failure(message: str, config: TokenizerConfig, name: str) -> str:
+    """Convert an error message of SentencePiece into a message for the user."""
+    if "sentences_.empty()" in message:
+        return (
+            f"{name}: every line is longer than {LONGEST_LINE:,} bytes; split it into shorter lines"
+        )
+    start = f"tokenizer.vocabulary = {config.vocabulary} does not fit {name}: "
+    if match := re.search(r"<= (\d+)", message):
+        return start + f"at most {match[1]} is possible with kind {config.kind!r}"
+    if match := re.search(r"smaller than required_chars\. \d+ vs (\d+)", message):
+        return start + (
+            f"its characters and the special tokens alone need {match[1]}; "
+            "set a larger value, or reduce tokenizer.character_coverage"
+        )
+    return start + message.strip().splitlines()[-1]

@@ -1,0 +1,173 @@
+"""Count what the tokenizer changes in a corpus or cannot represent, and add copies in capitals."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from seq2seq.config.schema import Config, DataConfig, Side
+from seq2seq.text import corpus
+from seq2seq.text.codec import Codec
+from seq2seq.text.dataset import Dataset
+from seq2seq.text.example import Example
+from seq2seq.text.memory import MemoryData
+from seq2seq.text.normalization import normalize_text, symbol_pattern, text_sides
+
+_log = logging.getLogger(__name__)
+
+_EXAMPLES = 5  # unknown tokens to name
+_LINES = 1000  # examples to search for them
+
+
+@dataclass
+class _Change:
+    """The effect of a normalisation on one side of the training text.
+
+    lines: the number of lines that it changes.
+    row: the number of the first of these lines, counted from 1.
+    before, after: that line.
+    """
+
+    lines: int = 0
+    row: int = 0
+    before: str = ""
+    after: str = ""
+
+
+class NormalizationCount:
+    """Counts the training lines that the normalisation of each side changes."""
+
+    def __init__(self, config: Config) -> None:
+        self._data = config.data
+        self._rules = {side: config.tokenizer.normalization_of(side) for side in text_sides(config)}
+        self._changes = {side: _Change() for side in self._rules}
+        self._read = 0
+
+    def count(self, examples: Iterable[Example]) -> Iterator[Example]:
+        """Yield the examples and count the changes of their text."""
+        rules = [(side, rule) for side, rule in self._rules.items() if rule != "identity"]
+        for number, example in enumerate(examples, start=1):
+            for side, rule in rules:
+                line = getattr(example, side)
+                after = normalize_text(line, rule)
+                if after != line:
+                    change = self._changes[side]
+                    change.lines += 1
+                    if change.lines == 1:
+                        change.row, change.before, change.after = number, line, after
+            self._read = number
+            yield example
+
+    def report(self, memory: MemoryData | None) -> None:
+        """Log, for each side, how many lines change, with the first of them."""
+        for side, change in self._changes.items():
+            if change.lines:
+                _log.info(
+                    "normalisation (%s) changes %s of %s %s lines; for example, %s: %s becomes %s",
+                    self._rules[side],
+                    f"{change.lines:,}",
+                    f"{self._read:,}",
+                    side,
+                    _locate(self._data, side, change.row, memory),
+                    *_shown_change(change.before, change.after),
+                )
+
+
+def _locate(data: DataConfig, side: Side, number: int, memory: MemoryData | None) -> str:
+    """Return where one side of a training example comes from: a file and a line, or a row.
+
+    number: The position of the example in the training set, counted from 1.
+    """
+    in_memory = memory is not None and "train" in memory
+    files = [] if data.train is None or in_memory else corpus.input_files(data, "train")
+    if not files:
+        return f"data.train, row {number}"
+    first, *others = files
+    if corpus.is_table(first):
+        return f"{first}, row {number}"
+    return f"{others[0] if others and side == 'target' else first}:{number}"
+
+
+def _shown_change(before: str, after: str) -> tuple[str, str]:
+    """Return the parts of two lines around their first difference, in quotation marks."""
+    pairs = zip(before, after, strict=False)
+    at = next((i for i, (one, other) in enumerate(pairs) if one != other), len(after))
+    part = slice(max(0, at - 10), at + 20)
+    return repr(before[part]), repr(after[part])
+
+
+def add_capitals(
+    examples: Iterable[Example], config: Config, counts: Counter[str]
+) -> Iterator[Example]:
+    """Yield the examples, and a copy in capitals of a fraction `tokenizer.capitals` of them.
+
+    The copies teach a model with `tokenizer.case = "marked"` to write capitals for capitals. Add
+    their number to `counts`, as "in capitals". Without case marks, or for a task whose source is
+    not text, there are no copies.
+    """
+    fraction, sides = config.tokenizer.capitals, text_sides(config)
+    wanted = config.tokenizer.case == "marked" and "source" in sides
+    symbols = symbol_pattern(config.tokenizer.symbols)
+
+    def in_capitals(text: str) -> str:
+        parts = symbols.split(text) if symbols else [text]
+        parts[::2] = [part.upper() for part in parts[::2]]
+        return "".join(parts)
+
+    for number, example in enumerate(examples):
+        yield example
+        if wanted and int((number + 1) * fraction) > int(number * fraction):
+            source, target = (
+                in_capitals(text) if side in sides else text
+                for side, text in (("source", example.source), ("target", example.target))
+            )
+            copy = example._replace(source=source, target=target)
+            if copy != example:
+                counts["in capitals"] += 1
+                yield copy
+
+
+def report_unknown_tokens(dataset: Dataset, codec: Codec, config: Config, name: str) -> None:
+    """Log how many tokens of a data set are not in the vocabulary, with some of them.
+
+    name: what the message calls the data set.
+    """
+    for side in text_sides(config):
+        tokenizer = codec.source if side == "source" else codec.target
+        columns = [values for _, values in dataset.columns(side)]
+        unknown = sum(int(np.count_nonzero(values == tokenizer.unk)) for values in columns)
+        if not unknown:
+            continue
+        total = sum(map(len, columns))
+        examples = ", ".join(map(repr, _unknown_examples(dataset, codec, side)))
+        _log.info(
+            "%s, %s: %s of %s tokens (%.2g %%) are not in the vocabulary and become <unk>: %s",
+            name,
+            side,
+            f"{unknown:,}",
+            f"{total:,}",
+            100 * unknown / total,
+            f"for example {examples}" if examples else "see tokenizer.vocabulary",
+        )
+
+
+def _unknown_examples(dataset: Dataset, codec: Codec, side: Side) -> list[str]:
+    """Return some tokens that are not in the vocabulary, from the first examples with such a token.
+
+    The list is empty if none of the examples that are searched has one.
+    """
+    tokenizer = codec.source if side == "source" else codec.target
+    names: dict[str, None] = {}
+    searched = 0
+    for row, example in enumerate(dataset.examples()):
+        if tokenizer.unk not in dataset.ids(row, side):
+            continue
+        names |= dict.fromkeys(tokenizer.unknown_tokens(getattr(example, side)))
+        searched += 1
+        if len(names) >= _EXAMPLES or searched == _LINES:
+            break
+    return list(names)[:_EXAMPLES]

@@ -1,0 +1,116 @@
+"""Learn the vocabularies of a configuration from its training text, or read a given vocabulary."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+from itertools import islice
+from pathlib import Path
+
+from seq2seq.config.schema import Config, Normalization, Side
+from seq2seq.errors import UserError
+from seq2seq.text.codec import Codec, for_both_sides, label_column
+from seq2seq.text.dataset import Dataset
+from seq2seq.text.labels import LabelSet, VectorFormat
+from seq2seq.text.normalization import learned_normalization, normalize_text, text_sides
+from seq2seq.text.tokenizer import Tokenizer, train_tokenizer
+
+
+def learn_codec(config: Config, text: Dataset) -> Codec:
+    """Learn the tokenizers and the labels from the training text. Return the codec.
+
+    With a joint vocabulary, learn one tokenizer from all text columns. Otherwise learn one per
+    side. The tokenizers use at most `tokenizer.sample_lines` evenly spaced examples. The labels
+    come from all examples. If `tokenizer.model` names a vocabulary, read it instead of learning.
+    """
+    sides = text_sides(config)
+    if config.tokenizer.model is not None:
+        tokenizers = [read_vocabulary(config)]
+    elif config.tokenizer.joint:
+        tokenizers = [_learn(config, text, sides, "the training text")]
+    else:
+        names = {"source": config.data.source, "target": config.data.target}
+        tokenizers = [
+            _learn(config, text, [side], f"the training text in {names[side]}") for side in sides
+        ]
+    return Codec(*for_both_sides(tokenizers, config), config.task, _collect_labels(config, text))
+
+
+def _learn(config: Config, text: Dataset, sides: list[Side], name: str) -> Tokenizer:
+    """Learn one tokenizer from some sides of the training text."""
+    rule = learned_normalization(config, sides)
+    step = -(-len(text) // config.tokenizer.sample_lines)
+
+    def lines() -> Iterator[str]:
+        normalize = [_normalizer(config.tokenizer.normalization_of(side), rule) for side in sides]
+        for example in islice(text.examples(), 0, None, step):
+            for side, change in zip(sides, normalize, strict=True):
+                yield change(getattr(example, side))
+
+    return train_tokenizer(lines(), config.tokenizer, name, rule)
+
+
+def _normalizer(wanted: Normalization, learned: Normalization) -> Callable[[str], str]:
+    """Return the function that normalises a side before its vocabulary, which has its own rule."""
+    if wanted == learned:
+        return lambda text: text
+    return lambda text: normalize_text(text, wanted)
+
+
+def _collect_labels(config: Config, text: Dataset) -> LabelSet | VectorFormat | None:
+    """Return the labels in the training text, or the format of its vectors."""
+    if config.encoder.kind == "vector":
+        return VectorFormat(config.encoder.vector_size)
+    labelled = label_column(config.task)
+    if labelled is None:
+        return None
+    lines = (getattr(example, labelled) for example in text.examples())
+    return LabelSet(name for line in lines for name in line.split(" "))
+
+
+def read_vocabulary(config: Config) -> Tokenizer:
+    """Read the vocabulary that `tokenizer.model` names.
+
+    Raises UserError if the file cannot be read, is not a SentencePiece model, has another checksum
+    than `tokenizer.sha256`, or does not fit the other settings of the tokenizer.
+    """
+    settings = config.tokenizer
+    path = Path(settings.model or "")
+    try:
+        model = path.read_bytes()
+    except OSError as error:
+        raise UserError(f"tokenizer.model: {path} cannot be read: {error.strerror}") from None
+    checksum = hashlib.sha256(model).hexdigest()
+    if settings.sha256 not in (None, checksum):
+        raise UserError(
+            f"tokenizer.model: {path} has the SHA-256 checksum {checksum}, but tokenizer.sha256 is "
+            f"{settings.sha256}; use the file with that checksum, or remove tokenizer.sha256"
+        )
+    try:
+        tokenizer = Tokenizer(model, lowercase=settings.lowercase)
+    except UserError as error:
+        raise UserError(f"tokenizer.model: {path}: {error}") from None
+    if problems := list(_mismatches(config, tokenizer)):
+        raise UserError(f"tokenizer.model: {path} {'; it '.join(problems)}")
+    return tokenizer
+
+
+def _mismatches(config: Config, tokenizer: Tokenizer) -> Iterator[str]:
+    """Yield each difference between a given vocabulary and the configuration."""
+    settings, inside = config.tokenizer, tokenizer.settings
+    if inside.kind != settings.kind:
+        yield f"is a vocabulary of kind {inside.kind!r}: set tokenizer.kind = {inside.kind!r}"
+    if (inside.case_marked) != (settings.case == "marked"):
+        case = "marked" if inside.case_marked else "plain"
+        yield f"was made for case {case!r}: set tokenizer.case = {case!r}"
+    if set(inside.symbols) != set(settings.symbols):
+        yield f"has the symbols {list(inside.symbols)}: set tokenizer.symbols to them"
+    wanted = {settings.normalization_of(side) for side in text_sides(config)}
+    own = inside.normalization
+    if own is None:
+        yield "has a normalisation that seq2seq does not use; make it with seq2seq tokenizer train"
+    elif own != "identity" and wanted != {own}:
+        yield (
+            f"normalises all text with {own!r}: set tokenizer.normalization = {own!r}, or make the "
+            "vocabulary with --normalization identity"
+        )
