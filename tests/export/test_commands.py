@@ -60,7 +60,7 @@ def test_language_models_and_labels(speaking, models, toy, shell, tmp_path) -> N
     ):
         command, name, *rest = arguments
         ours, theirs = (shell(command, path, *rest) for path in (tmp_path / name, folders[name]))
-        assert (ours.code, ours.err) == (0, "")
+        assert (ours.code, ours.err) == (0, theirs.err)
         assert ours.out.split()[:2] == theirs.out.split()[:2]
 
 
