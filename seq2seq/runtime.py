@@ -1,8 +1,7 @@
-"""Select the device, the precision and the number of threads, and tune the memory allocator."""
+"""Select the device, the precision and the number of threads of PyTorch."""
 
 from __future__ import annotations
 
-import ctypes
 import os
 import re
 import warnings
@@ -12,6 +11,8 @@ from contextlib import contextmanager
 import torch
 
 from seq2seq.errors import UserError
+from seq2seq.system import keep_freed_memory as keep_freed_memory
+from seq2seq.system import usable_cores as usable_cores
 
 
 def _use_one_thread() -> None:
@@ -20,25 +21,6 @@ def _use_one_thread() -> None:
 
 # A forked child has no copy of the parent's OpenMP threads, so it would wait for them forever.
 os.register_at_fork(after_in_child=_use_one_thread)
-
-
-def keep_freed_memory() -> None:
-    """Make the C library glibc keep freed memory for reuse instead of returning it to the system.
-
-    By default, glibc requests every large block of memory from the system again in each update. The
-    resulting page faults take a third of the training time of a small model. With another C
-    library, this function does nothing.
-    """
-    try:
-        library = ctypes.CDLL(None)
-        mallopt, malloc_trim = library.mallopt, library.malloc_trim
-    except (AttributeError, OSError):
-        return
-    malloc_trim(0)  # return what was freed so far, because it is not needed again
-    trim_threshold, top_pad, mmap_max = -1, -2, -4  # malloc.h
-    mallopt(mmap_max, 0)
-    mallopt(trim_threshold, (1 << 31) - 1)
-    mallopt(top_pad, 64 << 20)
 
 
 def select_device(name: str) -> torch.device:
@@ -150,12 +132,3 @@ def set_threads(count: int) -> int:
         count = int(wanted)
     torch.set_num_threads(count or max(1, usable_cores() // processes))
     return torch.get_num_threads()
-
-
-def usable_cores() -> int:
-    """Return the number of cores that this process may use.
-
-    If the system does not report this number, return the number of all cores.
-    """
-    usable = getattr(os, "sched_getaffinity", None)
-    return len(usable(0)) if usable else os.cpu_count() or 1

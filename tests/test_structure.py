@@ -21,11 +21,12 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 TREES = {path: ast.parse(path.read_text(encoding="utf-8")) for path in FILES}
 # From the ground up: a package may import those before it, and itself.
 LAYERS = (
-    ("errors", "tasks", "files", "progress", "runtime"),
+    ("errors", "tasks", "files", "progress", "runtime", "system"),
     ("config",),
     ("text",),
     ("nn",),
     ("models",),
+    ("export",),
     ("decoding",),
     ("evaluation",),
     ("training",),
@@ -142,6 +143,30 @@ def test_functions_and_files_are_short() -> None:
 def test_a_search_does_not_import_torch(module: str) -> None:
     code = f"import sys, seq2seq.decoding.{module}; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+_HEAVY = ("torch", "datasets", "pyarrow", "pandas", "sacrebleu", "matplotlib", "onnx")
+_RUN_AN_EXPORT = f"""
+import sys
+from seq2seq.cli import main
+sys.argv = ["seq2seq", *sys.argv[1:]]
+try:
+    main()
+finally:
+    print([name for name in {_HEAVY} if name in sys.modules], file=sys.stderr)
+"""
+
+
+@pytest.mark.parametrize("options", [[], ["--scores", "--beam", "1"], ["--sample"]], ids=str)
+def test_an_export_translates_without_torch(options, attending, tmp_path) -> None:
+    from seq2seq.export.writer import export_model
+    from seq2seq.models.folder import load_model
+
+    export_model(load_model(attending / "model"), tmp_path / "export", "int8")
+    command = [sys.executable, "-c", _RUN_AN_EXPORT, "translate", tmp_path / "export", *options]
+    said = subprocess.run(command, input=b"the red cat runs\n", capture_output=True)
+    assert said.stderr == b"[]\n"
+    assert said.stdout.count(b"\n") == 1
 
 
 def frames_of_the_package() -> list[str]:

@@ -28,6 +28,7 @@ _COMMANDS = {
     "tag": "label",
     "embed": "embed",
     "evaluate": "evaluate",
+    "export": "export",
     "results": "evaluate",
     "plot": "plot",
     "tokenizer": "tokenizer",
@@ -89,6 +90,13 @@ def main() -> None:
         cli.main(standalone_mode=False)
     except UserError as error:
         _refuse(str(error))
+    except ModuleNotFoundError as error:  # exports run without these packages
+        if error.name not in ("torch", "datasets", "pyarrow", "safetensors", "matplotlib"):
+            raise
+        _refuse(
+            f"the package {error.name} is not installed: run pip install seq2seq-rnn, or use a "
+            "model that seq2seq export wrote"
+        )
     except click.exceptions.NoArgsIsHelpError as error:
         print(error.format_message())
     except click.ClickException as error:

@@ -11,6 +11,7 @@ import click
 import numpy as np
 
 from seq2seq.cli import line_io
+from seq2seq.cli.machine import set_up_machine
 from seq2seq.cli.options import with_model_options
 from seq2seq.errors import UserError
 
@@ -51,7 +52,6 @@ def embed_command(
     vector of a line does not depend on the other lines. MODEL is a translator, a classifier, a
     tagger or a generator, which reads labels or vectors.
     """
-    from seq2seq import runtime
     from seq2seq.decoding.generator import Generator
     from seq2seq.decoding.language_model import LanguageModel
     from seq2seq.decoding.load import load
@@ -61,7 +61,7 @@ def embed_command(
         raise UserError(f"-o {output}: the name must end in .npy or .jsonl")
     if binary and output is not None and output.exists() and not output.is_file():
         raise UserError(f"-o {output}: .npy needs a regular file; write JSONL instead")
-    runtime.set_threads(threads)
+    set_up_machine(model, threads)
     with line_io.open_source(input_file) as source, line_io.open_sink(output, [input_file]) as sink:
         loaded = load(model, **machine)
         if isinstance(loaded, LanguageModel):

@@ -11,7 +11,9 @@ from typing import Any
 import click
 
 from seq2seq.cli import line_io
-from seq2seq.cli.evaluation_set import read_evaluation_set, record_result, runs_of
+from seq2seq.cli.evaluated_models import open_export, open_models
+from seq2seq.cli.evaluation_set import read_evaluation_set, runs_of
+from seq2seq.cli.machine import set_up_machine
 from seq2seq.cli.options import (
     MODEL_OPTIONS,
     SOURCE_OPTIONS,
@@ -21,6 +23,7 @@ from seq2seq.cli.options import (
     with_source_options,
 )
 from seq2seq.errors import UserError
+from seq2seq.export.artifact import is_export
 
 _log = logging.getLogger(__name__)
 
@@ -88,35 +91,28 @@ def evaluate_command(
     match. Other tasks are scored by the perplexity of REFERENCE, given the correct and given
     shuffled sources. The scores are also appended to results.jsonl in the run folder of MODEL.
     """
-    from seq2seq import runtime
     from seq2seq.decoding.options import search_options
     from seq2seq.decoding.source_options import SourceOptions
-    from seq2seq.evaluation.evaluate import evaluate_models
     from seq2seq.evaluation.report import as_json, print_report
-    from seq2seq.models.folder import load_model
 
     machine = {name: options.pop(name) for name in MODEL_OPTIONS}
     lines = SourceOptions(**{name: options.pop(name) for name in SOURCE_OPTIONS})
     search = search_options(**options)
     _refuse_early(source_file, split, record, plot)
-    runtime.keep_freed_memory()
-    runtime.set_threads(machine["threads"])
-    device = runtime.select_device(machine["device"])
-    dtype = runtime.select_dtype(machine["precision"], device)
-    models = [load_model(folder, locate_data=True) for folder in model_folders(model)]
-    _refuse_unused(model, models[0].config, search, output, plot, tokenize)
-    pairs, name = read_evaluation_set(models[0].config, source_file, target_files, split or "test")
+    set_up_machine(model, machine.pop("threads"))
+    scored = open_export if is_export(model_folders(model)[0]) else open_models
+    config, evaluate, keep = scored(model, **machine)
+    _refuse_unused(model, config, search, output, plot, tokenize)
+    pairs, name = read_evaluation_set(config, source_file, target_files, split or "test")
     with ExitStack() as opened:
         files = [source_file, *target_files]
         sink = output and opened.enter_context(line_io.open_sink(output, files))
-        settings: dict[str, Any] = {"device": device, "dtype": dtype, "tokenize": tokenize}
-        settings["batch_size"] = machine["batch_size"]
-        result = evaluate_models(models, pairs, search, name=name, source=lines, **settings)
+        result = evaluate(pairs, search, name=name, tokenize=tokenize, source=lines)
         if sink:
             sink.writelines(line.encode("utf-8", "replace") + b"\n" for line in result.outputs)
     _draw(result, runs_of(model)[0].name, plot)
     try:
-        record_result(model, models, name, result, len(pairs), command, device, record)
+        keep(name, result, len(pairs), command, record)
     finally:  # print last, because the reader may close the pipe early (`| head`)
         if json_wanted:
             click.echo(json.dumps(as_json(name, result, len(pairs))))

@@ -11,6 +11,7 @@ from typing import IO, TYPE_CHECKING, Any
 import click
 
 from seq2seq.cli import line_io
+from seq2seq.cli.machine import set_up_machine
 from seq2seq.cli.options import with_model_options
 from seq2seq.errors import UserError
 from seq2seq.text.conllu import WRITABLE_COLUMNS
@@ -64,7 +65,7 @@ def classify_command(
         line_io.open_source(input_file, Path(model)) as source,
         line_io.open_sink(output, [input_file]) as sink,
     ):
-        classifier = Classifier.load(model, **_machine(**machine))
+        classifier = Classifier.load(model, **_machine(model, **machine))
         with (
             line_io.show_line_progress("labelling", source, sink) as advance,
             NoteLog() as log,
@@ -127,7 +128,7 @@ def tag_command(
         line_io.open_source(input_file, None if conllu else Path(model)) as source,
         line_io.open_sink(output, [input_file]) as sink,
     ):
-        tagger = Tagger.load(model, **_machine(**machine))
+        tagger = Tagger.load(model, **_machine(model, **machine))
         if conllu:
             name = "stdin" if input_file is None else str(input_file)
             form, learned = conllu_columns(Path(model))
@@ -178,11 +179,9 @@ def _tag_conllu(
             sink.flush()
 
 
-def _machine(threads: int, **options: Any) -> dict[str, Any]:
+def _machine(model: str, threads: int, **options: Any) -> dict[str, Any]:
     """Set the number of threads. Return the other options, which are the arguments of `load`."""
-    from seq2seq import runtime
-
-    runtime.set_threads(threads)
+    set_up_machine(model, threads)
     return options
 
 

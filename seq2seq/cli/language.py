@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from seq2seq.cli import line_io
+from seq2seq.cli.machine import set_up_machine
 from seq2seq.cli.options import with_device_options, with_text_constraints
 from seq2seq.errors import UserError
 
@@ -28,11 +29,10 @@ def perplexity_command(
     words or characters of the text, a second line shows the share of these unknown tokens and the
     perplexity without them.
     """
-    from seq2seq import runtime
     from seq2seq.decoding.language_model import LanguageModel
     from seq2seq.text.lines import decode_lines
 
-    runtime.set_threads(threads)
+    set_up_machine(model, threads)
     loaded = LanguageModel.load(model, device=device, precision=precision)
     name = "stdin" if text_file is None else str(text_file)
     with line_io.open_source(text_file, Path(model)) as source:
@@ -107,15 +107,14 @@ def generate_command(
     A language model continues the text of --prompt. Without --prompt, the model starts a new text.
     A model of the task "generation" writes texts for the label or vector of --given.
     """
-    from seq2seq import runtime
     from seq2seq.decoding.generator import Generator
     from seq2seq.decoding.language_model import LanguageModel
+    from seq2seq.decoding.load import load_any_config
     from seq2seq.decoding.options import SamplingOptions
-    from seq2seq.models.folder import load_model_config
 
     options = SamplingOptions(n_best=number, max_length=length, **sampling)
-    runtime.set_threads(threads)
-    if load_model_config(Path(model)).task.source == "condition":
+    set_up_machine(model, threads)
+    if load_any_config(Path(model)).task.source == "condition":
         if prompt is not None:
             raise UserError(
                 f"--prompt: {model} generates text for a label or a vector, not from a prompt; use "

@@ -18,10 +18,10 @@ def input_column(model: Path) -> Columns:
     This is the source column of the training data, or the text of a language model. A TSV or CSV
     file has a header unless the column is a number.
     """
-    from seq2seq.models.folder import load_model_config
+    from seq2seq.decoding.load import load_any_config
     from seq2seq.text.memory import data_columns
 
-    source, _ = data_columns(load_model_config(model).data)
+    source, _ = data_columns(load_any_config(model).data)
     return source, source
 
 
@@ -32,10 +32,10 @@ def open_column(path: Path, model: Path) -> Iterator[IO[bytes]]:
     The lines are in a temporary file, which takes as much disk space as the column.
     Raises UserError for a table that cannot be read and for a missing column.
     """
-    from seq2seq.models.folder import load_model_config
+    from seq2seq.decoding.load import load_any_config
     from seq2seq.text.tables import read_table
 
-    quoting = load_model_config(model).data.quoting
+    quoting = load_any_config(model).data.quoting
     with tempfile.TemporaryFile() as file:
         for example in read_table(path, input_column(model), quoting):
             file.write(example.source.encode() + b"\n")
@@ -49,11 +49,11 @@ def conllu_columns(model: Path) -> tuple[str, str]:
     These are the columns of its training data. If these are not columns of CoNLL-U, the result is
     "form" for the words and "upos" for the tags.
     """
-    from seq2seq.models.folder import load_model_config
+    from seq2seq.decoding.load import load_any_config
     from seq2seq.text.conllu import CONLLU_COLUMNS, WRITABLE_COLUMNS
     from seq2seq.text.memory import data_columns
 
-    source, target = data_columns(load_model_config(model).data)
+    source, target = data_columns(load_any_config(model).data)
     return (
         str(source) if source in CONLLU_COLUMNS else "form",
         str(target) if target in WRITABLE_COLUMNS else "upos",

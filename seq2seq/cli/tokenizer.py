@@ -175,7 +175,7 @@ def _load(path: Path, side: str, *, lowercase: bool = False) -> Tokenizer:
     from seq2seq.text.tokenizer import Tokenizer
 
     if path.is_dir():
-        from seq2seq.models.folder import load_model_config
+        from seq2seq.decoding.load import load_any_config
         from seq2seq.text.codec import Codec
 
         if lowercase:
@@ -183,7 +183,7 @@ def _load(path: Path, side: str, *, lowercase: bool = False) -> Tokenizer:
                 f"--lowercase: the model folder {path} already sets whether text is converted to "
                 "lower case; leave out --lowercase"
             )
-        loaded: Tokenizer = getattr(Codec.load(path, load_model_config(path)), side)
+        loaded: Tokenizer = getattr(Codec.load(path, load_any_config(path)), side)
         return loaded
     try:
         return Tokenizer(path.read_bytes(), lowercase=lowercase)

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from seq2seq.cli import line_io
+from seq2seq.cli.jobs import choose_jobs, open_pool
+from seq2seq.cli.machine import set_up_machine
 from seq2seq.cli.options import (
     MODEL_OPTIONS,
     SOURCE_OPTIONS,
@@ -23,8 +25,10 @@ from seq2seq.cli.options import (
 if TYPE_CHECKING:
     from seq2seq.decoding.results import Translation
     from seq2seq.decoding.translator import Translator
+    from seq2seq.decoding.worker_pool import WorkerPool
 
 _WINDOW = 2048  # lines to read ahead, so that batches hold lines of similar length
+_JOB_WINDOW = 512  # the same for each of several processes, so that all have work
 
 
 def open_translator(
@@ -34,11 +38,9 @@ def open_translator(
 
     models: One model folder, or several separated by commas.
     """
-    from seq2seq import runtime
     from seq2seq.decoding.translator import Translator
 
-    runtime.keep_freed_memory()
-    runtime.set_threads(threads)
+    set_up_machine(models, threads)
     folders = model_folders(models)
     return Translator.load(*folders, device=device, precision=precision, batch_size=batch_size)
 
@@ -75,6 +77,13 @@ def open_translator(
     ".jsonl file receives the attention weights between subwords. Any other file receives word "
     "pairs i-j: source word i is aligned with target word j, counted from 0.",
 )
+@click.option(
+    "--jobs",
+    type=click.IntRange(0),
+    default=0,
+    help="Number of processes that translate, for an export. 0 uses every core if the input is a "
+    "large file, and otherwise one process.  [default: 0]",
+)
 @with_model_options
 def translate_command(
     model: str,
@@ -83,6 +92,7 @@ def translate_command(
     n_best: int,
     scores: bool,
     alignments: Path | None,
+    jobs: int,
     **options: Any,
 ) -> None:
     """Translate the lines of the file INPUT, or of stdin, with MODEL.
@@ -106,10 +116,14 @@ def translate_command(
         source = opened.enter_context(line_io.open_source(input_file, model_folders(model)[0]))
         sink = opened.enter_context(line_io.open_sink(output, [input_file]))
         beside = alignments and opened.enter_context(line_io.open_sink(alignments, [input_file]))
-        translator = open_translator(model, **machine)
-        if beside:
-            translator.require_attention()
-        windows = line_io.read_windows(source, _WINDOW)
+        jobs = choose_jobs(model, source, jobs, machine["threads"])
+        if jobs > 1:
+            translator: Translator | WorkerPool = open_pool(model, jobs, **machine)
+        else:
+            translator = open_translator(model, **machine)
+            if beside:
+                translator.require_attention()
+        windows = line_io.read_windows(source, _WINDOW if jobs == 1 else _JOB_WINDOW)
         advance = opened.enter_context(line_io.show_line_progress("translating", source, sink))
         results = translator.translate_windows(
             windows, search, align=beside is not None, advance=advance, source=lines

@@ -11,6 +11,8 @@ from seq2seq.decoding.loadable import LoadableModel
 from seq2seq.decoding.options import AnySearch, SamplingOptions, search_options
 from seq2seq.decoding.results import LineResult
 from seq2seq.decoding.translator import Translator
+from seq2seq.export.artifact import Export
+from seq2seq.export.onnx_engine import OnnxEngine
 from seq2seq.tasks import GENERATION, Task
 from seq2seq.text.example import join_numbers
 
@@ -45,6 +47,12 @@ class Generator(LoadableModel):
         return cls(
             Translator.from_models([model], device=device, dtype=dtype, batch_size=batch_size)
         )
+
+    @classmethod
+    def from_export(cls, export: Export, *, batch_size: int = 64) -> Self:
+        """Return a generator that runs an export (see `LoadableModel.from_export`)."""
+        engine = OnnxEngine([export])
+        return cls(Translator(engine, export.codec, [export.config], batch_size=batch_size))
 
     def generate(
         self,

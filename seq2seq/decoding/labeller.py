@@ -4,22 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar, Self
+from typing import TYPE_CHECKING, ClassVar, Protocol, Self
 
 import numpy as np
-import torch
 
-from seq2seq import runtime
+from seq2seq.config.schema import Config
 from seq2seq.decoding.arguments import each_text
-from seq2seq.decoding.embedding import Pool, embed_texts
 from seq2seq.decoding.loadable import LoadableModel
 from seq2seq.decoding.micro_batches import batches_by_length, windows
 from seq2seq.decoding.results import Note, NoteLog, unknown_tokens_note, unknown_words_note
 from seq2seq.errors import UserError
-from seq2seq.models.folder import Model
+from seq2seq.export.artifact import NO_VECTORS, Export
+from seq2seq.export.label_engine import LabelEngine
 from seq2seq.tasks import CLASSIFICATION, TAGGING, Task
-from seq2seq.text.batching import Batch, pad_sequences
+from seq2seq.text.codec import Codec
 from seq2seq.text.labels import LabelSet
+
+if TYPE_CHECKING:  # an exported model needs no PyTorch
+    import torch
+
+    from seq2seq.decoding.embedding import Pool
+    from seq2seq.models.folder import Model
 
 _WINDOW = 2048  # texts that are sorted by length together
 
@@ -39,6 +44,15 @@ class Labelling:
     notes: list[Note] = field(default_factory=list)
 
 
+class LabelScorer(Protocol):
+    """A model that computes the log-probabilities of labels, in PyTorch or as an export."""
+
+    def log_probabilities(self, texts: Sequence[Sequence[int]]) -> list[np.ndarray]:
+        """Return log-probabilities float32: [1, labels] for each text of a classifier, or [W,
+        labels] of a tagger. texts: the ids of each text, from the codec."""
+        ...
+
+
 class Labeller(LoadableModel):
     """A model that labels raw text: the base class of `Classifier` and `Tagger`.
 
@@ -50,30 +64,18 @@ class Labeller(LoadableModel):
     tasks: ClassVar[tuple[Task, ...]] = (CLASSIFICATION, TAGGING)
 
     def __init__(
-        self,
-        model: Model,
-        *,
-        device: torch.device | None = None,
-        dtype: torch.dtype | None = None,
-        batch_size: int = 64,
+        self, scorer: LabelScorer, codec: Codec, config: Config, *, batch_size: int = 64
     ) -> None:
-        """Move the network of `model` to a device.
-
-        device: the device to run on; None means the CPU.
-        dtype: the dtype of matrix products; None means float32.
-        batch_size: the largest number of texts in a batch.
-
-        Raises UserError for a batch size below 1.
-        """
+        """codec, config: of the model. batch_size: texts that are labelled together. Raises
+        UserError for a batch size below 1."""
         if batch_size < 1:
             raise UserError(f"the batch size must be at least 1, but batch_size is {batch_size}")
-        self.device, self.dtype = device or torch.device("cpu"), dtype or torch.float32
-        self.codec, self.batch_size = model.codec, batch_size
-        self.max_tokens = model.config.data.max_tokens
-        labels = model.codec.require_labels()
+        self.scorer, self.codec, self.config = scorer, codec, config
+        self.batch_size = batch_size
+        self.max_tokens = config.data.max_tokens
+        labels = codec.require_labels()
         assert isinstance(labels, LabelSet)
         self.names = labels.names
-        self.network = model.network.ready(self.device)
 
     @classmethod
     def from_model(
@@ -85,7 +87,15 @@ class Labeller(LoadableModel):
         batch_size: int = 64,
     ) -> Self:
         """Return a labeller that runs `model` with PyTorch (see `LoadableModel.from_model`)."""
-        return cls(model, device=device, dtype=dtype, batch_size=batch_size)
+        from seq2seq.decoding.torch_labels import TorchLabelScorer
+
+        scorer = TorchLabelScorer(model, device, dtype)
+        return cls(scorer, model.codec, model.config, batch_size=batch_size)
+
+    @classmethod
+    def from_export(cls, export: Export, *, batch_size: int = 64) -> Self:
+        """Return a labeller that runs an export (see `LoadableModel.from_export`)."""
+        return cls(LabelEngine(export), export.codec, export.config, batch_size=batch_size)
 
     def label(self, texts: Iterable[str], first: int = 1) -> Iterator[Labelling]:
         """Yield the labels and their probabilities for each text, in order.
@@ -104,18 +114,25 @@ class Labeller(LoadableModel):
         states of the words.
 
         pooling: "summary" for the encoder's summary of the text, "mean" for the mean of the encoder
-        states. Raises TypeError if `texts` is a single string, or if a text is not a string.
+        states. Raises TypeError if `texts` is a single string, or if a text is not a string. Raises
+        UserError for an export.
         """
+        if isinstance(self.scorer, LabelEngine):
+            raise UserError(NO_VECTORS)
         lines = list(each_text(texts, "texts"))
         if self.codec.task.labels_each_word:
             lines = [" ".join(line.split()) for line in lines]
+        from seq2seq.decoding.embedding import embed_texts
+        from seq2seq.decoding.torch_labels import TorchLabelScorer
+
+        assert isinstance(self.scorer, TorchLabelScorer)
         return embed_texts(
-            self.network,
+            self.scorer.network,
             self.codec,
             lines,
             pooling=pooling,
-            device=self.device,
-            dtype=self.dtype,
+            device=self.scorer.device,
+            dtype=self.scorer.dtype,
             batch_size=self.batch_size,
             max_tokens=self.max_tokens,
         )
@@ -131,36 +148,14 @@ class Labeller(LoadableModel):
         sizes = [len(ids[i]) + 1 for i in order]
         for now in batches_by_length(sizes, most=self.batch_size, longest=self.max_tokens):
             rows = order[now]
-            for row, probabilities in zip(
-                rows, self._probabilities([ids[i] for i in rows]), strict=True
-            ):
+            scored = self.scorer.log_probabilities([ids[i] for i in rows])
+            for row, log_p in zip(rows, scored, strict=True):
+                probabilities = np.exp(log_p)
                 likeliest = probabilities.argmax(axis=1)
                 notes = note(first + row, texts[row], ids[row], self.codec.source)
                 names = [self.names[i] for i in likeliest]
                 labellings[row] = Labelling(names, probabilities, notes)
         return labellings
-
-    @torch.inference_mode()
-    def _probabilities(self, ids: Sequence[list[int]]) -> list[np.ndarray]:
-        """Return the label probabilities of each text, as one array [W, labels] float32.
-
-        W is 1 for a classifier, and the number of words in the text for a tagger.
-
-        ids: the source token ids of each text.
-        """
-        source, words = self.codec.source, self.codec.task.labels_each_word
-        texts = [np.asarray(row[: -1 if words else None], np.int64) for row in ids]
-        tokens, lengths = pad_sequences(texts, source.pad, source.eos)
-        none = torch.zeros(0, dtype=torch.int64)
-        batch = Batch(none.numpy(), tokens, lengths, none, none, none).to(self.device)
-        with runtime.autocast(self.device, self.dtype):
-            readouts, _ = self.network.readouts(batch, None)
-            logits = self.network.output(readouts)
-        probabilities = logits.float().softmax(dim=-1).cpu().numpy()
-        if not words:
-            return list(probabilities[:, None])
-        counts = [row.count(source.eos) for row in ids]
-        return [rows[:count] for rows, count in zip(probabilities, counts, strict=True)]
 
 
 def logged_labels(labellings: Iterable[Labelling]) -> Iterator[list[str]]:

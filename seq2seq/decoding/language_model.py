@@ -18,10 +18,13 @@ from seq2seq.decoding.engine import Engine
 from seq2seq.decoding.loadable import LoadableModel
 from seq2seq.decoding.options import SamplingOptions
 from seq2seq.decoding.phrases import until_stop
-from seq2seq.decoding.results import log_unknown_tokens
+from seq2seq.decoding.prompt import encode_prompt
 from seq2seq.decoding.sampling import make_sampler, uniform_numbers
 from seq2seq.decoding.stepping import Specials
+from seq2seq.decoding.text_perplexity import measure_lines
 from seq2seq.errors import UserError
+from seq2seq.export.artifact import Export
+from seq2seq.export.onnx_engine import OnnxEngine
 from seq2seq.tasks import LANGUAGE_MODEL, Task
 from seq2seq.text.codec import Codec
 from seq2seq.text.languages import uses_spaces
@@ -30,7 +33,7 @@ if TYPE_CHECKING:  # other engines do not need PyTorch
     import torch
 
     from seq2seq.models.folder import Model
-    from seq2seq.models.perplexity import Perplexity
+    from seq2seq.models.perplexity_value import Perplexity
 
 _log = logging.getLogger(__name__)
 
@@ -83,6 +86,11 @@ class LanguageModel(LoadableModel):
         machine = (model, engine.device, engine.dtype)
         return cls(engine, model.codec, model.config, machine=machine)
 
+    @classmethod
+    def from_export(cls, export: Export, *, batch_size: int = 64) -> Self:
+        """Return a language model that runs an export (see `LoadableModel.from_export`)."""
+        return cls(OnnxEngine([export]), export.codec, export.config)
+
     def perplexity(self, text: str | Iterable[str]) -> Perplexity:
         """Return the perplexity of the model on a text.
 
@@ -105,12 +113,11 @@ class LanguageModel(LoadableModel):
 
         name: the name of the text in error messages. Raises the same errors as `perplexity`.
         """
+        if self._machine is None:
+            line_ends = self.config.data.line_ends
+            return measure_lines(self.engine, self.tokenizer, lines, name, line_ends=line_ends)
         from seq2seq.models.perplexity import perplexity_of_lines
 
-        if self._machine is None:
-            raise UserError(
-                "perplexity needs a PyTorch model: open the model folder with LanguageModel.load"
-            )
         model, device, dtype = self._machine
         return perplexity_of_lines(model, lines, device, dtype, name)
 
@@ -181,7 +188,7 @@ class LanguageModel(LoadableModel):
         line: list[int] = []
         if prompt is not None:
             require_text(prompt, "prompt")
-            context, line = self._encode_prompt(prompt)
+            context, line = encode_prompt(prompt, tokenizer, line_ends=self.config.data.line_ends)
             if not context:
                 raise UserError(
                     "the prompt is empty: write at least one word, or leave out the prompt"
@@ -200,16 +207,6 @@ class LanguageModel(LoadableModel):
             yield text[shown:end]
             shown = max(shown, end)
         yield text[shown:]
-
-    def _encode_prompt(self, prompt: str) -> tuple[list[int], list[int]]:
-        """Return the ids of a prompt, with EOS for each line end, and the ids of its last line."""
-        tokenizer = self.tokenizer
-        lines = [line.removesuffix("\r") for line in prompt.split("\n")]
-        encoded = tokenizer.encode(lines)
-        log_unknown_tokens(lines, encoded, tokenizer, "prompt, line")
-        end = [tokenizer.eos] if self.config.data.line_ends else []
-        *before, last = encoded
-        return [*(i for ids in before for i in (*ids, *end)), *last], last
 
     def tokens(self, context: list[int], options: SamplingOptions) -> Iterator[int]:
         """Sample a continuation of the token ids `context`, and yield the sampled token ids.

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from seq2seq.config.schema import Config
 from seq2seq.decoding.classifier import Classifier
 from seq2seq.decoding.generator import Generator
 from seq2seq.decoding.language_model import LanguageModel
 from seq2seq.decoding.tagger import Tagger
 from seq2seq.decoding.translator import Translator
 from seq2seq.errors import UserError
-from seq2seq.models.folder import load_model_config
+from seq2seq.export.artifact import is_export, load_export_config
 
 AnyModel = Translator | LanguageModel | Classifier | Tagger | Generator
 
@@ -36,12 +37,22 @@ def load(
     """
     if not folders:
         raise TypeError("load() needs at least one model folder: pass its path")
-    task = load_model_config(Path(folders[0])).task
+    task = load_any_config(Path(folders[0])).task
     kinds = (LanguageModel, Classifier, Tagger, Generator)
     kind = next((kind for kind in kinds if task in kind.tasks), None)
     if kind is not None:
         return kind.load(_only(folders), device=device, precision=precision, batch_size=batch_size)
     return Translator.load(*folders, device=device, precision=precision, batch_size=batch_size)
+
+
+def load_any_config(folder: Path) -> Config:
+    """Read the configuration of a model folder or an export. Raises UserError if the folder is
+    neither."""
+    if is_export(folder):
+        return load_export_config(folder)
+    from seq2seq.models.folder import load_model_config
+
+    return load_model_config(folder)
 
 
 def _only(folders: tuple[str | Path, ...]) -> str | Path:

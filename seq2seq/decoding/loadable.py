@@ -6,16 +6,17 @@ from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Self
 
+from seq2seq.export.artifact import Export, is_export, open_exports
 from seq2seq.tasks import Task
 
-if TYPE_CHECKING:  # other engines do not need PyTorch
+if TYPE_CHECKING:  # an export does not need PyTorch
     import torch
 
     from seq2seq.models.folder import Model
 
 
 class LoadableModel(ABC):
-    """A model of some tasks that runs with PyTorch: opened from a folder, or made from a `Model`.
+    """A model of some tasks: opened from a model folder or an export, or made from a `Model`.
 
     tasks: the tasks of the models that the class can use.
     """
@@ -40,6 +41,14 @@ class LoadableModel(ABC):
         """
 
     @classmethod
+    @abstractmethod
+    def from_export(cls, export: Export, *, batch_size: int = 64) -> Self:
+        """Return an object of this class that runs an export, without PyTorch.
+
+        batch_size: as in `from_model`. Raises UserError for a batch size below 1.
+        """
+
+    @classmethod
     def load(
         cls,
         folder: str | Path,
@@ -48,7 +57,7 @@ class LoadableModel(ABC):
         precision: str = "fp32",
         batch_size: int = 64,
     ) -> Self:
-        """Open a model folder.
+        """Open a model folder or an export.
 
         device: "auto" (a GPU if available, otherwise the CPU), "cpu", "cuda" or "cuda:1".
         precision: "fp32", "bf16" or "auto".
@@ -57,6 +66,9 @@ class LoadableModel(ABC):
         Raises UserError if the folder is not a complete model folder, if the model has another
         task, or if the device or the precision is not available.
         """
+        if is_export(folder):
+            (export,) = open_exports([folder], cls.tasks, device=device, precision=precision)
+            return cls.from_export(export, batch_size=batch_size)
         from seq2seq import runtime
         from seq2seq.models.folder import load_model
 

@@ -6,7 +6,7 @@ Letters: B sentences of the batch, K beam, N rows, T steps, V vocabulary.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -144,6 +144,21 @@ def force(
 ) -> list[float]:
     """Return the log-probability Σ log p of each target in nats, by teacher forcing.
 
+    The arguments are those of `force_steps`.
+    """
+    totals = np.zeros(len(targets))
+    for _, log_p in force_steps(engine, state, targets, bos):
+        totals += log_p
+    return [float(total) for total in totals]
+
+
+def force_steps(
+    engine: Engine[State], state: State, targets: Sequence[Sequence[int]], bos: int
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yield the tokens of each step [B] int64 and their log-probabilities [B], by teacher forcing.
+
+    A target that has ended has the log-probability 0.
+
     state: the state before the first token, with B rows, one for each source sentence.
     targets: the token ids of each sentence. EOS counts only if it is among these ids.
     """
@@ -153,12 +168,10 @@ def force(
     for row, ids in enumerate(targets):
         outputs[row, : len(ids)] = ids
     tokens = np.full(len(targets), bos)
-    totals = np.zeros(len(targets))
     for t in range(longest):
         log_p, state = engine.step(state, tokens)
         tokens = outputs[:, t]
-        totals += np.where(t < lengths, log_p.at(tokens), 0.0)
-    return [float(total) for total in totals]
+        yield tokens, np.where(t < lengths, log_p.at(tokens), 0.0)
 
 
 def _collect(

@@ -44,6 +44,8 @@ from seq2seq.decoding.source_line import UNKNOWN_TEXT, Finish, SourceLine
 from seq2seq.decoding.source_options import SourceOptions
 from seq2seq.decoding.stepping import Hypothesis, Limits, Specials, force
 from seq2seq.errors import UserError
+from seq2seq.export.artifact import NO_VECTORS, is_export, open_exports
+from seq2seq.export.onnx_engine import OnnxEngine
 from seq2seq.progress import Advance
 from seq2seq.tasks import ALIGNED, TRANSLATION, Task
 from seq2seq.text.codec import Codec
@@ -94,6 +96,8 @@ class Translator:
         self.engine, self.codec, self.configs = engine, codec, list(configs)
         self.batch_size = batch_size
         self.task = configs[0].task
+        # Padding would change the last bits of what an int8 model computes.
+        self._alike = self.task.same_length or getattr(engine, "needs_equal_lengths", False)
         self.max_tokens = min(config.data.max_tokens for config in configs)
         self.lowercase = configs[0].tokenizer.lowercase
         self.spaced = uses_spaces(configs[0].data.target)
@@ -150,11 +154,16 @@ class Translator:
         folder, if a model has another task, if the models cannot form an ensemble, or if the device
         or the precision is not available.
         """
+        if not folders:
+            raise TypeError("load() needs at least one model folder: pass its path")
+        if any(map(is_export, folders)):
+            exports = open_exports(folders, tasks, device=device, precision=precision)
+            configs = [export.config for export in exports]
+            engine = OnnxEngine(exports)
+            return cls(engine, exports[0].codec, configs, batch_size=batch_size)
         from seq2seq import runtime
         from seq2seq.models.folder import load_model
 
-        if not folders:
-            raise TypeError("load() needs at least one model folder: pass its path")
         chosen = runtime.select_device(device)
         dtype = runtime.select_dtype(precision, chosen)
         models = [load_model(Path(folder), tasks) for folder in folders]
@@ -247,6 +256,7 @@ class Translator:
         *,
         align: bool = False,
         advance: Advance | None = None,
+        before: int = 0,
         source: SourceOptions | None = None,
     ) -> Iterator[LineResult]:
         """Yield the result for each line, in order. Each window is sorted by length into batches.
@@ -259,6 +269,7 @@ class Translator:
         align: whether to add the alignment to the best translation of each line.
         advance: called after each batch with the number of finished lines in the batch. If a line
         has n parts, each part counts as 1/n of a line.
+        before: the number of input lines before the first window.
         source: how lines are prepared for the search.
 
         Raises UserError if alignments are requested from a model without attention, with minimum
@@ -270,20 +281,20 @@ class Translator:
         if isinstance(options, MinimumRiskOptions):
             candidates = options.candidates
             for result in self.translate_windows(
-                windows, candidates, advance=advance, source=source
+                windows, candidates, advance=advance, before=before, source=source
             ):
                 yield self._rerank(result, options)
             return
-        before = 0
         encoder = self._line_encoder(source)
         constraints = self._constraints(options)
         finish = self._finish(options, constraints)
+        start = self._starting_engine(constraints).start
         for texts in windows:
             lines = encoder.encode(texts, first=before + 1)
             before += len(lines)
             done = 0
             for batch in self._batches(lines):
-                state = self.engine.start([line.parts[part] for line, part in batch])
+                state = start([line.parts[part] for line, part in batch])
                 engine, begin, search = self._prepare(batch, state, options, constraints)
                 limits = self._limits([line.parts[i] for line, i in batch], options, constraints)
                 found = search(engine, begin, limits, self.specials)
@@ -304,9 +315,8 @@ class Translator:
         work = [(line, part) for line in lines for part in range(len(line.parts))]
         work.sort(key=lambda item: len(item[0].parts[item[1]]))  # stable
         sizes = [len(line.parts[part]) + 1 for line, part in work]
-        alike = self.task.same_length
         for now in batches_by_length(
-            sizes, most=self.batch_size, longest=self.max_tokens, alike=alike
+            sizes, most=self.batch_size, longest=self.max_tokens, alike=self._alike
         ):
             yield work[now]
 
@@ -331,6 +341,7 @@ class Translator:
             raise UserError(
                 f"{len(sources)} sources and {len(targets)} targets: give every source one target"
             )
+        engine = self.scoring_engine
         scored: dict[int, Translation] = {}
         encoded, written = self.codec.source_ids(sources), self.codec.target.encode(targets)
         if self.task.source != "condition":
@@ -341,8 +352,8 @@ class Translator:
         order = sorted(range(len(sources)), key=lambda i: (len(wanted[i]), len(encoded[i])))
         for start in range(0, len(order), self.batch_size):
             rows = order[start : start + self.batch_size]
-            state = self.engine.start([np.asarray(encoded[i], np.int64) for i in rows])
-            totals = force(self.engine, state, [wanted[i] for i in rows], self.specials.bos)
+            state = engine.start([np.asarray(encoded[i], np.int64) for i in rows])
+            totals = force(engine, state, [wanted[i] for i in rows], self.specials.bos)
             for i, total in zip(rows, totals, strict=True):
                 certain = UNKNOWN_TEXT if sources[i].strip() else ""
                 if not encoded[i] and targets[i].strip() == certain:
@@ -353,6 +364,12 @@ class Translator:
                 advance(len(rows))
         return [scored[i] for i in range(len(sources))]
 
+    @property
+    def scoring_engine(self) -> Engine[Any]:
+        """The engine for given targets, which may hold tokens that a shortlist leaves out."""
+        engine: Engine[Any] = getattr(self.engine, "over_whole_vocabulary", lambda: self.engine)()
+        return engine
+
     def embed(self, lines: Iterable[str], pooling: Pool = "summary") -> np.ndarray:
         """Return one encoder vector for each line, [N, C] float32. A blank line gets zeros.
 
@@ -362,6 +379,8 @@ class Translator:
         Raises TypeError if `lines` is a single string, or if a line is not a string. Raises
         UserError for an ensemble and for a model that does not run on PyTorch.
         """
+        if isinstance(self.engine, OnnxEngine):
+            raise UserError(NO_VECTORS)
         from seq2seq.decoding.embedding import embed_texts
         from seq2seq.decoding.torch_engine import TorchEngine
 
@@ -428,6 +447,11 @@ class Translator:
         if not options.is_constrained:
             return None
         return Constraints(options, self.codec.target, self.specials, whole_words=self.spaced)
+
+    def _starting_engine(self, constraints: Constraints | None) -> Engine[Any]:
+        """Return the engine that starts a search. A shortlist may lack the tokens of constraints,
+        so a search for given phrases starts without it."""
+        return self.scoring_engine if constraints and constraints.forced_tokens else self.engine
 
     def _finish(self, options: PlainSearch, constraints: Constraints | None) -> Finish:
         return Finish(

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import logging
-import random
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import chain
-
-import torch
+from typing import TYPE_CHECKING
 
 from seq2seq.decoding.constraint_options import CONSTRAINTS
+from seq2seq.decoding.generator import Generator
 from seq2seq.decoding.labeller import Labeller
+from seq2seq.decoding.language_model import LanguageModel
+from seq2seq.decoding.load import AnyModel
 from seq2seq.decoding.options import (
     AnySearch,
     BeamOptions,
@@ -20,22 +21,23 @@ from seq2seq.decoding.options import (
 )
 from seq2seq.decoding.results import NoteLog
 from seq2seq.decoding.source_options import SourceOptions, changed_settings
+from seq2seq.decoding.text_perplexity import measure_targets
 from seq2seq.decoding.translator import Translator
 from seq2seq.errors import UserError
 from seq2seq.evaluation.evaluation_result import EvaluationResult, split_sides
 from seq2seq.evaluation.label_evaluation import evaluate_labels
 from seq2seq.evaluation.lengths import bleu_by_length
+from seq2seq.evaluation.perplexities import language_model_scores, scores_with_shuffled_sources
 from seq2seq.evaluation.scores import Score, can_judge, corpus_scores, require_bleu_tokenizer
-from seq2seq.models.folder import Model
-from seq2seq.models.perplexity import (
-    Perplexity,
-    format_share,
-    perplexity_of_examples,
-    perplexity_of_lines,
-)
+from seq2seq.models.perplexity_value import Perplexity
 from seq2seq.progress import show_progress
 from seq2seq.text.example import Example, further_references
-from seq2seq.text.scripts import BleuTokenizer, choose_bleu_tokenizer
+from seq2seq.text.scripts import choose_bleu_tokenizer
+
+if TYPE_CHECKING:  # an exported model is scored without PyTorch
+    import torch
+
+    from seq2seq.models.folder import Model
 
 _log = logging.getLogger(__name__)
 
@@ -47,7 +49,7 @@ def evaluate_models(
     *,
     name: str,
     device: torch.device | None = None,
-    dtype: torch.dtype = torch.float32,
+    dtype: torch.dtype | None = None,
     batch_size: int = 64,
     tokenize: str | None = None,
     source: SourceOptions | None = None,
@@ -68,43 +70,83 @@ def evaluate_models(
     """
     first = models[0]
     task = first.config.task
-    device = device or torch.device("cpu")
     if task.report == "translation scores":
         translator = Translator.from_models(
             models, device=device, dtype=dtype, batch_size=batch_size
         )
-        references = (example.target for example in examples)
-        chosen = choose_bleu_tokenizer(
-            references, first.config.data.target, tokenize or first.config.validation.tokenize
-        )
-        require_bleu_tokenizer(chosen.name)
-        result = _evaluate_translator(
-            translator, examples, search, source or SourceOptions(), chosen
-        )
-        if dtype != torch.float32:
-            result.decoding["precision"] = str(dtype).removeprefix("torch.")
+        result = _evaluate_translator(translator, examples, search, tokenize, source)
+        if dtype is not None and (precision := str(dtype).removeprefix("torch.")) != "float32":
+            result.decoding["precision"] = precision
         if len(models) > 1:
             result.decoding["ensemble"] = len(models)
         return result
     if len(models) > 1:
         raise UserError("only translators can form an ensemble: give a single model")
     if task.report == "label scores":
-        labeller = Labeller(first, device=device, dtype=dtype, batch_size=batch_size)
+        labeller = Labeller.from_model(first, device=device, dtype=dtype, batch_size=batch_size)
         return evaluate_labels(labeller, first.config.data, examples, name)
     if not task.has_source:
-        lines = [example.target for example in examples]
-        return _evaluate_language_model(first, lines, device, dtype, name)
-    return _evaluate_with_shuffled_sources(first, examples, device, dtype)
+        writer = LanguageModel.from_model(first, device=device, dtype=dtype)
+        return _timed(lambda: language_model_scores(writer, examples, name))
+
+    def measure(column: list[Example]) -> Perplexity:
+        import torch
+
+        from seq2seq.models.perplexity import perplexity_of_examples
+
+        chosen = device or torch.device("cpu")
+        return perplexity_of_examples(first, column, chosen, dtype or torch.float32)
+
+    return _timed(lambda: scores_with_shuffled_sources(measure, examples))
+
+
+def evaluate_export(
+    model: AnyModel,
+    examples: Sequence[Example],
+    search: AnySearch,
+    *,
+    name: str,
+    tokenize: str | None = None,
+    source: SourceOptions | None = None,
+) -> EvaluationResult:
+    """Evaluate an exported model, as `evaluate_models` does. Raises UserError for labels that do
+    not fit, or if the tokenizer of BLEU is not installed."""
+    if isinstance(model, LanguageModel):
+        return _timed(lambda: language_model_scores(model, examples, name))
+    if isinstance(model, Labeller):
+        return evaluate_labels(model, model.config.data, examples, name)
+    translator = model.translator if isinstance(model, Generator) else model
+    if translator.task.report == "translation scores":
+        return _evaluate_translator(translator, examples, search, tokenize, source)
+    codec = translator.codec
+
+    def measure(column: list[Example]) -> Perplexity:
+        ids = codec.encode(column)
+        engine = translator.scoring_engine
+        return measure_targets(engine, ids["source"], ids["target"], tokenizer=codec.target)
+
+    return _timed(lambda: scores_with_shuffled_sources(measure, examples))
+
+
+def _timed(measure: Callable[[], list[Score]]) -> EvaluationResult:
+    start = time.perf_counter()
+    scores = measure()
+    return EvaluationResult(scores, time.perf_counter() - start)
 
 
 def _evaluate_translator(
     translator: Translator,
     examples: Sequence[Example],
     search: AnySearch,
-    lines: SourceOptions,
-    chosen: BleuTokenizer,
+    tokenize: str | None,
+    source: SourceOptions | None,
 ) -> EvaluationResult:
+    lines, config = source or SourceOptions(), translator.configs[0]
     sources, references = split_sides(examples)
+    chosen = choose_bleu_tokenizer(
+        references, config.data.target, tokenize or config.validation.tokenize
+    )
+    require_bleu_tokenizer(chosen.name)
     start = time.perf_counter()
     outputs = []
     with show_progress("translating", len(sources)) as advance, NoteLog() as log:
@@ -156,47 +198,3 @@ def _settings(search: AnySearch) -> dict[str, object]:
         if getattr(search, name) != getattr(type(search), name)
     }
     return settings | risk | changed
-
-
-def _evaluate_language_model(
-    model: Model, lines: list[str], device: torch.device, dtype: torch.dtype, name: str
-) -> EvaluationResult:
-    start = time.perf_counter()
-    perplexity = perplexity_of_lines(model, lines, device, dtype, name)
-    scores = _perplexity_scores("perplexity", perplexity, ", state carried")
-    return EvaluationResult(scores, time.perf_counter() - start)
-
-
-def _perplexity_scores(title: str, perplexity: Perplexity, how: str = "") -> list[Score]:
-    """Return the perplexity, and also the one without unknown tokens if there are any.
-
-    The signature says how many tokens are unknown. how: The end of the signatures.
-    """
-    signature, unknown = f"{perplexity.tokens:,} tokens{how}", perplexity.unknown
-    if not unknown:
-        return [Score(title, perplexity.value, signature)]
-    share = format_share(perplexity.unknown_share)
-    scores = [Score(title, perplexity.value, f"{signature}, {share} unknown (<unk>)")]
-    if perplexity.known_value is not None:
-        counted = f"{perplexity.tokens - unknown:,} tokens{how}"
-        scores.append(Score(f"{title}, known tokens", perplexity.known_value, counted))
-    return scores
-
-
-def _evaluate_with_shuffled_sources(
-    model: Model, examples: Sequence[Example], device: torch.device, dtype: torch.dtype
-) -> EvaluationResult:
-    """Compute perplexity twice: with the correct sources, and with the sources in a random order.
-
-    The difference between the two perplexities shows how much the model uses the source.
-    """
-    sources, targets = split_sides(examples)
-    shuffled = random.Random(1).sample(sources, len(sources))
-    start = time.perf_counter()
-    with_own_source, with_shuffled = (
-        perplexity_of_examples(model, map(Example, column, targets), device, dtype)
-        for column in (sources, shuffled)
-    )
-    scores = _perplexity_scores("perplexity", with_own_source)
-    scores += _perplexity_scores("perplexity, sources shuffled", with_shuffled)
-    return EvaluationResult(scores, time.perf_counter() - start)

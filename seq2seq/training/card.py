@@ -14,7 +14,7 @@ import seq2seq
 from seq2seq.config.data_paths import name_data, name_vocabulary, shorten_paths
 from seq2seq.config.schema import Config, DataConfig
 from seq2seq.models.folder import Model
-from seq2seq.models.perplexity import format_share
+from seq2seq.models.perplexity_value import format_share
 from seq2seq.text.languages import language_code
 from seq2seq.training.callbacks import ValidationRow
 from seq2seq.training.start import Origin

@@ -16,7 +16,7 @@ from typing import Self
 
 from seq2seq.config.schema import TrainingConfig
 from seq2seq.files import atomic_file
-from seq2seq.models.perplexity import format_share
+from seq2seq.models.perplexity_value import format_share
 from seq2seq.progress import REFRESHES
 from seq2seq.training.bars import live_bar
 from seq2seq.training.callbacks import TrainingRow, ValidationRow, ValidationScores

@@ -24,11 +24,11 @@ from seq2seq.evaluation.scores import (
 )
 from seq2seq.models.folder import Model
 from seq2seq.models.perplexity import (
-    Perplexity,
     evaluation_batches,
     perplexity_of_batches,
     perplexity_of_ids,
 )
+from seq2seq.models.perplexity_value import Perplexity
 from seq2seq.text import bptt
 from seq2seq.text.dataset import Dataset
 from seq2seq.text.example import Example, further_references
@@ -174,7 +174,7 @@ def _add_accuracy(
     ranks: Ranks,
 ) -> None:
     """Add the accuracy of the labels, and the percentage of texts whose labels are all correct."""
-    labeller = Labeller(model, device=device, dtype=dtype)
+    labeller = Labeller.from_model(model, device=device, dtype=dtype)
     share = ranks.shard(list(dataset.examples()))
     hits = total = whole = 0
     labellings = labeller.label(example.source for example in share)

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from seq2seq.errors import UserError
-from seq2seq.evaluation.evaluate import _perplexity_scores
+from seq2seq.evaluation.perplexities import perplexity_scores
 from seq2seq.models import folder
 from seq2seq.models import perplexity as module
 from seq2seq.models.perplexity import perplexity_of_lines
@@ -81,7 +81,7 @@ def test_a_text_of_unknown_tokens_alone(model):
     found = perplexity_of_lines(changed, ["xyzzy"], CPU, FP32, "text")
     assert (found.known_value, found.known_loss) == (None, None)
     assert found.describe_unknown() == "100.00 % unknown tokens (<unk>)"
-    (score,) = _perplexity_scores("perplexity", found)
+    (score,) = perplexity_scores("perplexity", found)
     assert score.signature == "1 tokens, 100.00 % unknown (<unk>)"
 
 

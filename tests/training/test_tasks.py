@@ -231,7 +231,7 @@ def test_as_many_tokens_as_the_source_has(learned, beam):
 @pytest.mark.parametrize("name", ["classify", "tag", "colour", "align"])
 def test_a_folder_says_what_it_is_for(learned, name):
     model = learned(name)
-    with pytest.raises(UserError, match="it is for seq2seq"):
+    with pytest.raises(UserError, match="use this model with seq2seq"):
         model_folder.load_model(model, [LANGUAGE_MODEL])
 
 

@@ -1,0 +1,58 @@
+"""The command `seq2seq export`."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import click
+
+_log = logging.getLogger(__name__)
+
+
+@click.command()
+@click.argument("model", type=click.Path(path_type=Path))
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="Folder to write the export to. An older export there is replaced.",
+)
+@click.option(
+    "--precision",
+    type=click.Choice(["int8", "fp32"]),
+    default="int8",
+    show_default=True,
+    help="Number format of the matrix products. `int8` is faster and smaller, and its results do "
+    "not depend on the batch. `fp32` computes what PyTorch computes.",
+)
+@click.option(
+    "--shortlist",
+    is_flag=True,
+    help="Learn from the training pairs which subwords can occur in a translation, and compute "
+    "only those. This is faster, and changes some translations a little.",
+)
+def export_command(model: Path, output: Path, precision: Any, shortlist: bool) -> None:
+    """Write MODEL as an export: ONNX graphs that run without PyTorch.
+
+    Every command that takes a model folder also takes an export. The export is compared with MODEL,
+    and the difference is printed.
+    """
+    from seq2seq.errors import UserError
+    from seq2seq.export.artifact import is_export
+    from seq2seq.export.writer import export_model
+    from seq2seq.models.folder import load_model
+
+    if output.exists() and not is_export(output):
+        raise UserError(f"{output}: exists and is not an export; choose another folder")
+    difference = export_model(
+        load_model(model, locate_data=True), output, precision, shortlist=shortlist
+    )
+    click.echo(
+        f"wrote {output}: over {difference.tokens:,} predictions, the largest difference of a "
+        f"log-probability is {difference.largest:.2g} nats, the mean divergence "
+        f"{difference.divergence:.2g} nats, and the most likely token is the same in "
+        f"{100 * difference.agreement:.1f} %"
+    )

@@ -1,0 +1,50 @@
+"""The number of processes that translate, and their start."""
+
+from __future__ import annotations
+
+import os
+from typing import IO, TYPE_CHECKING
+
+from seq2seq.cli import line_io
+from seq2seq.cli.options import model_folders
+from seq2seq.errors import UserError
+from seq2seq.export.artifact import is_export, open_exports
+from seq2seq.system import usable_cores
+from seq2seq.tasks import ALIGNED, TRANSLATION
+
+if TYPE_CHECKING:
+    from seq2seq.decoding.worker_pool import WorkerPool
+
+_LARGE = 1 << 17  # bytes; a smaller file is done before a second process has started
+
+
+def choose_jobs(models: str, source: IO[bytes], jobs: int, threads: int) -> int:
+    """Return the number of processes. jobs, threads: as the user set them, 0 for a choice.
+
+    Raises UserError for several jobs of a model on PyTorch, and for jobs of several threads.
+    """
+    if not is_export(model_folders(models)[0]):
+        if jobs > 1:
+            raise UserError(
+                f"--jobs {jobs}: {models} runs on PyTorch, which uses --threads; only an export "
+                "(seq2seq export) can have several jobs"
+            )
+        return 1
+    if jobs > 1 and threads > 1:
+        raise UserError(f"--jobs {jobs}: each job has one thread; leave out --threads {threads}")
+    if jobs or threads:
+        return jobs or 1
+    if not line_io.is_regular_file(source) or os.fstat(source.fileno()).st_size < _LARGE:
+        return 1
+    return usable_cores()
+
+
+def open_pool(
+    models: str, jobs: int, *, device: str, precision: str, threads: int, batch_size: int
+) -> WorkerPool:
+    """Check an export, or several for an ensemble, and return the workers that translate."""
+    from seq2seq.decoding.worker_pool import WorkerPool
+
+    folders = model_folders(models)
+    open_exports(folders, (TRANSLATION, ALIGNED), device=device, precision=precision)
+    return WorkerPool(folders, jobs, batch_size=batch_size)

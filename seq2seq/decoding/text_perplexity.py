@@ -1,0 +1,66 @@
+"""The perplexity of a text by an engine, one step per token. PyTorch models have a faster way:
+`seq2seq.models.perplexity`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import islice
+from typing import Any
+
+import numpy as np
+
+from seq2seq.decoding.engine import Engine
+from seq2seq.decoding.stepping import force_steps
+from seq2seq.errors import UserError
+from seq2seq.models.perplexity_value import Perplexity
+from seq2seq.text.tokenizer import Tokenizer
+
+_LINES = 1000  # that are encoded together
+
+
+def measure_lines(
+    engine: Engine[Any], tokenizer: Tokenizer, lines: Iterable[str], name: str, *, line_ends: bool
+) -> Perplexity:
+    """Measure how well a language model predicts a text as a whole: the state is carried from line
+    to line.
+
+    name: of the text, in messages. line_ends: whether EOS ends each line. Raises UserError for a
+    text without a token.
+    """
+    waiting, nll, tokens = iter(lines), 0.0, 0
+    unknown, unknown_nll = 0, 0.0
+    state, last = engine.start([np.zeros(0, np.int64)]), tokenizer.bos
+    while chunk := list(islice(waiting, _LINES)):
+        for ids in tokenizer.encode(chunk):
+            for token in (*ids, *([tokenizer.eos] if line_ends else [])):
+                log_p, state = engine.step(state, np.array([last]))
+                loss = -float(log_p.at(np.array([token]))[0])
+                nll, tokens, last = nll + loss, tokens + 1, token
+                if token == tokenizer.unk:
+                    unknown, unknown_nll = unknown + 1, unknown_nll + loss
+    if not tokens:
+        raise UserError(f"{name}: no tokens; give a text with at least one token")
+    return Perplexity(nll, tokens, unknown, unknown_nll)
+
+
+def measure_targets(
+    engine: Engine[Any],
+    sources: Sequence[Sequence[int]],
+    targets: Sequence[Sequence[int]],
+    *,
+    tokenizer: Tokenizer,
+    batch_size: int = 64,
+) -> Perplexity:
+    """Measure how well a model predicts targets, given their sources. EOS is added to the targets
+    and counted. tokenizer: of the targets."""
+    unk, eos = tokenizer.unk, tokenizer.eos
+    nll, unknown_nll, order = 0.0, 0.0, sorted(range(len(targets)), key=lambda i: len(targets[i]))
+    for start in range(0, len(order), batch_size):
+        rows = order[start : start + batch_size]
+        state = engine.start([np.asarray(sources[i], np.int64) for i in rows])
+        wanted = [[*targets[i], eos] for i in rows]
+        for tokens, log_p in force_steps(engine, state, wanted, tokenizer.bos):
+            nll -= float(log_p.sum())
+            unknown_nll -= float(log_p[tokens == unk].sum())
+    unknown = sum(ids.count(unk) for ids in map(list, targets))
+    return Perplexity(nll, sum(map(len, targets)) + len(targets), unknown, unknown_nll)

@@ -1,0 +1,231 @@
+"""Worker processes that translate parts of the input at the same time.
+
+A thread of the parent serves each worker: it takes the next window of lines, sends it to the worker
+and waits for the results. The results leave in the order of the input. If a worker dies, its thread
+starts a new one and sends the same lines again.
+"""
+
+from __future__ import annotations
+
+import logging
+import multiprocessing
+import signal
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+from seq2seq.decoding.options import AnySearch
+from seq2seq.decoding.results import LineResult
+from seq2seq.decoding.source_options import SourceOptions
+from seq2seq.progress import Advance
+
+_log = logging.getLogger(__name__)
+
+_AHEAD = 4  # windows per worker that are read before the oldest one is done
+_TRIES = 3  # workers that may die over the same lines
+
+
+class WorkersDiedError(RuntimeError):
+    """Several workers died one after the other over the same lines."""
+
+
+class WorkerPool:
+    """Translates as a `Translator` does, in several processes with one thread each.
+
+    Use it as a context manager: leaving it stops the workers.
+    """
+
+    def __init__(self, folders: Sequence[Path], jobs: int, *, batch_size: int = 64) -> None:
+        """folders: an export, or several for an ensemble. jobs: how many processes. batch_size: as
+        for `Translator.load`."""
+        self.jobs = jobs
+        self._open = (list(folders), batch_size)
+
+    def translate_windows(
+        self,
+        windows: Iterable[Sequence[str]],
+        options: AnySearch,
+        *,
+        align: bool = False,
+        advance: Advance | None = None,
+        source: SourceOptions | None = None,
+    ) -> Iterator[LineResult]:
+        """Yield the result of each line of each window, in order. See
+        `Translator.translate_windows`.
+
+        Raises what that method raises in a worker, and WorkersDiedError.
+        """
+        room = threading.Semaphore(_AHEAD * self.jobs)
+        work = _Work(iter(windows), options, align, source, room)
+        threads = [
+            threading.Thread(target=_serve, args=(self._open, work), daemon=True)
+            for _ in range(self.jobs)
+        ]
+        for thread in threads:
+            thread.start()
+        try:
+            for results in work.in_order():
+                if advance:
+                    advance(len(results))
+                yield from results
+        finally:
+            work.stop()
+
+
+@dataclass
+class _Work:
+    """The state that the threads share: the remaining windows, and the finished results.
+
+    room: limits the number of windows in progress. done: the results of each finished window, or
+    its error, by the number of the window.
+    """
+
+    windows: Iterator[Sequence[str]]
+    options: AnySearch
+    align: bool
+    source: SourceOptions | None
+    room: threading.Semaphore
+    done: dict[int, list[LineResult] | BaseException] = field(default_factory=dict)
+    stopped: bool = False
+    _taken: int = 0
+    _lines: int = 0
+    _total: int | None = None
+    _taking: threading.Lock = field(default_factory=threading.Lock)
+    _changed: threading.Condition = field(default_factory=threading.Condition)
+
+    def take(self) -> tuple[int, int, Sequence[str]] | None:
+        """Return the number of the next window, the number of lines before it, and its lines; None
+        at the end."""
+        self.room.acquire()
+        with self._taking:
+            if self.stopped or self._total is not None:
+                return None
+            number, before = self._taken, self._lines
+            try:
+                lines = next(self.windows)
+            except StopIteration:
+                self._finish(number)
+                return None
+            except BaseException as error:  # raised again by the main thread, in its place
+                self.put(number, error)
+                self._finish(number + 1)
+                return None
+            self._taken, self._lines = number + 1, before + len(lines)
+            return number, before, lines
+
+    def _finish(self, total: int) -> None:
+        with self._changed:
+            self._total = total
+            self._changed.notify_all()
+        self.room.release()  # for a thread that waits, which then sees the end
+
+    def put(self, number: int, results: list[LineResult] | BaseException) -> None:
+        """Store the results or the error of a window."""
+        with self._changed:
+            self.done[number] = results
+            self._changed.notify_all()
+
+    def in_order(self) -> Iterator[list[LineResult]]:
+        """Yield the results of each window, in order. Raises the error of the first that failed."""
+        number = 0
+        while True:
+            with self._changed:
+                while number not in self.done and number != self._total:
+                    self._changed.wait()
+                if number not in self.done:
+                    return
+                results = self.done.pop(number)
+            if isinstance(results, BaseException):
+                raise results
+            yield results
+            number += 1
+            self.room.release()
+
+    def stop(self) -> None:
+        """Make the threads end after their current window."""
+        self.stopped = True
+        self.room.release()
+
+
+def _serve(opening: tuple[list[Path], int], work: _Work) -> None:
+    """Serve one worker until no window is left. Runs in a thread of the parent."""
+    worker: _Worker | None = None
+    while (taken := work.take()) is not None:
+        number, before, lines = taken
+        request = (before, lines, work.options, work.align, work.source)
+        result: list[LineResult] | BaseException = WorkersDiedError(
+            f"lines {before + 1} to {before + len(lines)}: {_TRIES} workers died over these lines; "
+            "the memory may be too small: use fewer --jobs or a smaller --batch-size"
+        )
+        for _ in range(_TRIES):
+            worker = worker or _Worker(opening)
+            answer = worker.ask(request)
+            if answer is not None:
+                result = answer
+                break
+            if work.stopped:
+                return
+            _log.warning(
+                "a worker died (exit code %s): lines %d to %d are translated again",
+                worker.process.exitcode,
+                before + 1,
+                before + len(lines),
+            )
+            worker = None
+        work.put(number, result)
+    work.room.release()  # wakes the next thread that waits for a place
+    if worker:
+        worker.close()
+
+
+class _Worker:
+    """A process, and the parent's end of its pipe."""
+
+    def __init__(self, opening: tuple[list[Path], int]) -> None:
+        context = multiprocessing.get_context("spawn")
+        self.pipe, inner = context.Pipe()
+        self.process = context.Process(target=_run_worker, args=(inner, *opening), daemon=True)
+        self.process.start()
+        inner.close()  # so that the pipe ends when the process dies
+
+    def ask(self, request: Any) -> list[LineResult] | BaseException | None:
+        """Return the answer to a request, or None if the process died."""
+        try:
+            self.pipe.send(request)
+            answer: list[LineResult] | BaseException = self.pipe.recv()
+        except (EOFError, OSError):
+            self.process.join()
+            return None
+        return answer
+
+    def close(self) -> None:
+        """End the process."""
+        self.pipe.close()
+        self.process.join(timeout=5)
+
+
+def _run_worker(pipe: Connection, folders: list[Path], batch_size: int) -> None:
+    """Answer requests until the pipe is closed. Runs in a process of its own."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides when to stop
+    from seq2seq.decoding.translator import Translator
+    from seq2seq.system import keep_freed_memory
+
+    keep_freed_memory()
+    translator: Translator | None = None
+    while True:
+        try:
+            before, lines, options, align, source = pipe.recv()
+        except EOFError:
+            return
+        try:
+            translator = translator or Translator.load(*folders, batch_size=batch_size)
+            results = translator.translate_windows(
+                [lines], options, align=align, before=before, source=source
+            )
+            answer: list[LineResult] | BaseException = list(results)
+        except Exception as error:
+            answer = error
+        pipe.send(answer)

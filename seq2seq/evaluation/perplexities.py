@@ -1,0 +1,53 @@
+"""Scores by perplexity, for models on PyTorch and for exports."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+
+from seq2seq.decoding.language_model import LanguageModel
+from seq2seq.evaluation.scores import Score
+from seq2seq.models.perplexity_value import Perplexity, format_share
+from seq2seq.text.example import Example
+
+
+def language_model_scores(
+    model: LanguageModel, examples: Sequence[Example], name: str
+) -> list[Score]:
+    """Return the perplexity of a language model on the targets, read as one text. name: of the
+    text, in messages."""
+    perplexity = model.measure((example.target for example in examples), name)
+    return perplexity_scores("perplexity", perplexity, ", state carried")
+
+
+def scores_with_shuffled_sources(
+    measure: Callable[[list[Example]], Perplexity], examples: Sequence[Example]
+) -> list[Score]:
+    """Compute perplexity twice: with the correct sources, and with the sources in a random order.
+
+    The difference between the two perplexities shows how much the model uses the source.
+    """
+    sources = [example.source for example in examples]
+    targets = [example.target for example in examples]
+    shuffled = random.Random(1).sample(sources, len(sources))
+    with_own_source, with_shuffled = (
+        measure(list(map(Example, column, targets))) for column in (sources, shuffled)
+    )
+    scores = perplexity_scores("perplexity", with_own_source)
+    return scores + perplexity_scores("perplexity, sources shuffled", with_shuffled)
+
+
+def perplexity_scores(title: str, perplexity: Perplexity, how: str = "") -> list[Score]:
+    """Return the perplexity, and also the one without unknown tokens if there are any.
+
+    The signature says how many tokens are unknown. how: The end of the signatures.
+    """
+    signature, unknown = f"{perplexity.tokens:,} tokens{how}", perplexity.unknown
+    if not unknown:
+        return [Score(title, perplexity.value, signature)]
+    share = format_share(perplexity.unknown_share)
+    scores = [Score(title, perplexity.value, f"{signature}, {share} unknown (<unk>)")]
+    if perplexity.known_value is not None:
+        counted = f"{perplexity.tokens - unknown:,} tokens{how}"
+        scores.append(Score(f"{title}, known tokens", perplexity.known_value, counted))
+    return scores

@@ -1,0 +1,1 @@
+"""A trained model as ONNX graphs, and the engine that runs them without PyTorch."""

@@ -1,0 +1,193 @@
+"""The folder of an exported model: complete, and opened without PyTorch.
+
+    export.json  config.toml  tokenizer.model  statistics.json  prepare.onnx  encode.onnx  step.onnx
+
+export.json is the manifest: the format, how the graphs fit together, and a checksum of every file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import tomllib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from seq2seq.config import toml
+from seq2seq.config.schema import Config
+from seq2seq.errors import UserError
+from seq2seq.export.sessions import has_fast_int8
+from seq2seq.tasks import Task
+from seq2seq.text.codec import Codec
+from seq2seq.text.labels import LabelSet
+
+_log = logging.getLogger(__name__)
+
+EXPORT_FORMAT = 1
+MANIFEST_NAME = "export.json"
+CONFIG_NAME = "config.toml"
+NO_VECTORS = "an export gives no encoder vectors: use the model folder that it was made from"
+
+
+@dataclass(frozen=True)
+class Export:
+    """An opened export.
+
+    precision: "int8" or "fp32".
+    rows: the names of the arrays of each row's state.
+    memory: the names of the arrays of each source, with the axis of the source's length, or None.
+    has_shortlist: whether a step computes only the candidates of a shortlist.
+    """
+
+    folder: Path
+    config: Config
+    codec: Codec
+    precision: str
+    rows: list[str]
+    memory: dict[str, int | None]
+    has_shortlist: bool
+
+    @property
+    def table_size(self) -> int:
+        """The size of the largest set of ids: tokens of a side, or labels."""
+        labels = self.codec.labels
+        classes = len(labels) if isinstance(labels, LabelSet) else 0
+        return max(len(self.codec.source), len(self.codec.target), classes)
+
+    def graph(self, name: str) -> Path:
+        """The path of a graph."""
+        return self.folder / f"{name}.onnx"
+
+
+def is_export(folder: str | Path) -> bool:
+    """Return whether a folder is an exported model."""
+    return (Path(folder) / MANIFEST_NAME).is_file()
+
+
+def write_export_manifest(folder: Path, contents: dict[str, Any]) -> None:
+    """Write the manifest, with the checksum of every file of the folder."""
+    sums = {path.name: _digest(path) for path in sorted(folder.iterdir())}
+    text = json.dumps({"format": EXPORT_FORMAT, **contents, "sha256": sums}, indent=2) + "\n"
+    (folder / MANIFEST_NAME).write_text(text, encoding="utf-8")
+
+
+def open_exports(
+    folders: Sequence[str | Path], tasks: Sequence[Task], *, device: str, precision: str
+) -> list[Export]:
+    """Open an export, or several for an ensemble.
+
+    device, precision: what the caller asks PyTorch for. Raises UserError as `load_export` does, for
+    a folder that is not an export, for a GPU, and for bf16.
+    """
+    for folder in folders:
+        if not is_export(folder):
+            raise UserError(f"{folder} is not an export: an ensemble has exports alone, or none")
+    if device not in ("auto", "cpu"):
+        raise UserError(
+            f"{folders[0]} is an export, which runs on the CPU: leave out the device {device!r}"
+        )
+    if precision == "bf16":
+        raise UserError(
+            f"{folders[0]} is an export, whose precision is fixed: leave out the precision"
+        )
+    exports = [load_export(Path(folder), tasks) for folder in folders]
+    if any(export.precision == "int8" for export in exports) and not has_fast_int8():
+        _log.warning(
+            "this processor multiplies 8-bit integers slowly: an export with --precision fp32 may "
+            "be faster"
+        )
+    return exports
+
+
+def load_export_config(folder: Path) -> Config:
+    """Read the configuration of an export. Raises UserError as `load_export` does."""
+    return _read_config(folder, _read_manifest(folder))
+
+
+def load_export(folder: Path, tasks: Sequence[Task] = ()) -> Export:
+    """Check all files of an export and open it. tasks: those that it may have, or any.
+
+    Raises UserError for a manifest of another format, for a file that is missing or damaged, and
+    for a model of another task.
+    """
+    manifest = _read_manifest(folder)
+    config = _read_config(folder, manifest)
+    if tasks and config.task not in tasks:
+        wanted = " or ".join(repr(task.name) for task in tasks)
+        commands = " and ".join(f"seq2seq {command}" for command in config.task.commands)
+        raise UserError(
+            f"{folder} is a model of task {config.task.name!r}, not {wanted}: use this model "
+            f"with {commands}"
+        )
+    for name in manifest["sha256"]:
+        _check(folder, name, manifest)
+    return Export(
+        folder,
+        config,
+        Codec.load(folder, config),
+        str(manifest["precision"]),
+        [str(name) for name in manifest["rows"]],
+        {str(name): axis for name, axis in manifest["memory"].items()},
+        bool(manifest["shortlist"]),
+    )
+
+
+def _read_manifest(folder: Path) -> dict[str, Any]:
+    path = folder / MANIFEST_NAME
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+        number = values["format"]
+        if number == EXPORT_FORMAT:
+            sums, rows, memory = (values[key] for key in ("sha256", "rows", "memory"))
+            fits = isinstance(sums, dict) and isinstance(rows, list) and isinstance(memory, dict)
+            if not fits or any(Path(name).name != name for name in sums):
+                raise ValueError("sha256 and memory must be objects, and rows a list")
+            if values["precision"] not in ("int8", "fp32"):
+                raise ValueError("precision must be int8 or fp32")
+            if not isinstance(values["shortlist"], bool):
+                raise ValueError("shortlist must be true or false")
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror or error})") from None
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise UserError(
+            f"{path}: not the manifest of an export ({error}): export the model again"
+        ) from None
+    if number != EXPORT_FORMAT:
+        raise UserError(
+            f"{path}: the export has format {number!r}, and this seq2seq reads format "
+            f"{EXPORT_FORMAT}: export the model again with this version"
+        )
+    return dict(values)
+
+
+def _read_config(folder: Path, manifest: dict[str, Any]) -> Config:
+    _check(folder, CONFIG_NAME, manifest)
+    path = folder / CONFIG_NAME
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: cannot be read as TOML: {error}") from None
+    return toml.parse_config(values, str(path), needs_files=False)
+
+
+def _check(folder: Path, name: str, manifest: dict[str, Any]) -> None:
+    path = folder / name
+    if not path.is_file():
+        raise UserError(f"{path} is missing: the export is not complete; export the model again")
+    try:
+        same = _digest(path) == manifest["sha256"].get(name)
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror or error})") from None
+    if not same:
+        raise UserError(
+            f"{path} is damaged or was changed (its checksum differs): copy the export again, or "
+            "export the model again"
+        )
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,217 @@
+"""One step of the decoder as ONNX nodes. Products that do not depend on the step are precomputed.
+
+Letters: B sources, K rows of each, N = B · K rows, E embedding, H hidden units, V vocabulary.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import onnx
+
+from seq2seq.export.cells import CellWeights
+from seq2seq.export.contexts import AttentionGraph, ContextGraph, SharedContextGraph
+from seq2seq.export.graph import (
+    STEPS,
+    GraphBuilder,
+    GraphPrecision,
+    TensorType,
+    quantized_parts,
+    to_array,
+)
+from seq2seq.export.ranges import Ranges
+from seq2seq.export.tables import Tables
+
+
+@dataclass(frozen=True)
+class LayerWeights:
+    """One layer of the decoder. cell: reads x alone. of_context: [W, C] of each piece, empty where
+    the layer is not fed c."""
+
+    cell: CellWeights
+    of_context: list[np.ndarray]
+
+
+class DecoderGraph:
+    """The parts of a decoder, ready to be added to `encode` and `step`.
+
+    context: None for a language model. states: the recurrent state, an array per layer and part.
+    """
+
+    def __init__(self, decoder: Any, kind: str, ranges: Ranges) -> None:
+        """kind: of the context, as in the configuration."""
+        self.decoder, self.ranges = decoder, ranges
+        self.bounds = ranges.of_stack(decoder.stack)
+        self.layers = [self._layer(number) for number in range(len(decoder.stack.forwards))]
+        self.context = self._context(kind) if decoder.context.size else None
+        self.states = [
+            TensorType(f"state.{layer}.{part}", np.float32, ("N", decoder.hidden))
+            for layer in range(len(self.layers))
+            for part in range(decoder.parts)
+        ]
+
+    def _layer(self, number: int) -> LayerWeights:
+        layer = self.decoder.stack.forwards[number]
+        cell = CellWeights.of_layer(layer, self.ranges.of_layer(layer))
+        fed = cell.of_input[0].shape[1] - self._input_size(number)
+        if not fed:
+            return LayerWeights(cell, [])
+        of_context = [weight[:, -fed:] for weight in cell.of_input]
+        cell.of_input[:] = [weight[:, :-fed] for weight in cell.of_input]
+        return LayerWeights(cell, of_context)
+
+    def _input_size(self, number: int) -> int:
+        return int(self.decoder.hidden if number else self.decoder.embedding.embedding_dim)
+
+    def _context(self, kind: str) -> ContextGraph:
+        C = self.decoder.context.size
+        readers = [weight for layer in self.layers for weight in layer.of_context]
+        readers.append(to_array(self.decoder.readout.weight)[:, -C:])
+        module = self.decoder.context
+        if module.query_independent:
+            return SharedContextGraph(module, readers, by_position=hasattr(module, "value"))
+        query = self.ranges.of_layer(self.decoder.stack.forwards[0])
+        return AttentionGraph(
+            module,
+            readers,
+            kind,
+            query_size=self.decoder.hidden,
+            query_bound=query if self.decoder.classic else self.bounds[0],
+            value_bound=self.ranges[module.value],
+        )
+
+    def start(self, graph: GraphBuilder, summary: str) -> list[str]:
+        """Return the state before the first step: tanh(W · summary + b). summary: [B, C]."""
+        bridge = self.decoder.bridge
+        x = graph.product(summary, to_array(bridge.weight), to_array(bridge.bias), bound=1.0)
+        return graph.split(graph.op("Tanh", x), [self.decoder.hidden] * len(self.states))
+
+    def step(
+        self, graph: GraphBuilder, tables: Tables, tokens: str, memory: dict[str, str]
+    ) -> tuple[str, list[str], str | None]:
+        """Add one step, without the output layer.
+
+        tokens: [N] int64. memory: the values of `ContextGraph.memory` by name. Returns the readout
+        [N, E] (without a source: [N, H]), the next state, and the attention [B, K, S] or None.
+        """
+        decoder, vectors = self.decoder, to_array(self.decoder.embedding.weight)
+        constants = self._constants()
+        before = [
+            [f"state.{layer}.{part}" for part in range(decoder.parts)]
+            for layer in range(len(self.layers))
+        ]
+        shares: list[str] = []
+        weights: str | None = None
+        asked = False
+        if self.context is not None and (decoder.classic or decoder.context.query_independent):
+            query = before[0][0] if decoder.classic else None
+            shares, weights = self.context.read(graph, query, memory)
+            asked = True
+        x, after = "", []
+        for number, layer in enumerate(self.layers):
+            of_context = constants[: len(layer.of_context)]
+            constants = constants[len(layer.of_context) :]
+            added = [shares.pop(0) for _ in of_context]
+            gates = []
+            for piece, weight in enumerate(layer.cell.of_input):
+                bias = layer.cell.bias[piece] + (of_context[piece] if of_context else 0)
+                if number:
+                    gate = graph.product(x, weight, bias, bound=self.bounds[number - 1])
+                else:
+                    gate = graph.op("Gather", tables.add(vectors, weight, bias), tokens)
+                gates.append(self._spread(graph, gate, added[piece]) if added else gate)
+            state = layer.cell.step(graph, gates, before[number])
+            after += state
+            x = graph.op("Add", state[0], x) if number else state[0]
+            if len(decoder.stack.norms):
+                x = graph.layer_norm(x, decoder.stack.norms[number])
+            if self.context is not None and not asked:
+                shares, weights = self.context.read(graph, x, memory)
+                asked = True
+        return self._readout(graph, tables, tokens, x, shares, constants), after, weights
+
+    def _constants(self) -> list[np.ndarray]:
+        """The part of each reader's product that is the same for every source."""
+        if self.context is None:
+            return []
+        return np.split(self.context.constant, np.cumsum(self.context.widths)[:-1])
+
+    def _spread(self, graph: GraphBuilder, x: str, share: str) -> str:
+        """Add the product of a context to x [N, W]. share: [N, W], or [B, 1, W] if all rows of a
+        source have the same context."""
+        if not isinstance(self.context, SharedContextGraph):
+            return graph.op("Add", x, share)
+        batch, width = (graph.op("Shape", share, start=at, end=at + 1) for at in (0, 2))
+        shape = graph.op("Concat", batch, graph.ids(-1), width, axis=0)
+        whole = graph.op("Add", graph.op("Reshape", x, shape), share)
+        return graph.op("Reshape", whole, graph.op("Concat", graph.ids(-1), width, axis=0))
+
+    def _readout(
+        self,
+        graph: GraphBuilder,
+        tables: Tables,
+        tokens: str,
+        hidden: str,
+        shares: list[str],
+        constants: list[np.ndarray],
+    ) -> str:
+        """Return the readout tanh(W [h ; y ; c] + b), or h for a language model."""
+        if self.context is None:
+            return hidden
+        weight, bias = (
+            to_array(part) for part in (self.decoder.readout.weight, self.decoder.readout.bias)
+        )
+        H, E = self.decoder.hidden, self.decoder.embedding.embedding_dim
+        vectors = to_array(self.decoder.embedding.weight)
+        table = tables.add(vectors, weight[:, H : H + E], bias + constants[0])
+        x = graph.product(hidden, weight[:, :H], bound=self.bounds[-1])
+        x = graph.op("Add", x, graph.op("Gather", table, tokens))
+        return graph.op("Tanh", self._spread(graph, x, shares[0]))
+
+    @property
+    def _output_bound(self) -> float:
+        return self.bounds[-1] if self.context is None else 1.0
+
+    def log_probabilities(self, graph: GraphBuilder, readout: str) -> str:
+        """Add the output layer: readout [N, E] → log-probabilities [N, V]."""
+        weight, bias = to_array(self.decoder.output.weight), to_array(self.decoder.output.bias)
+        logits = graph.product(readout, weight, bias, bound=self._output_bound)
+        return graph.op("LogSoftmax", logits, axis=-1)
+
+    def candidate_logits(self, graph: GraphBuilder, readout: str) -> str:
+        """Add the output layer of the candidates: readout [N, E] → logits [N, n]."""
+        if graph.precision == "fp32":
+            return graph.op("Gemm", readout, "candidate.weight", "candidate.bias")
+        parts = [value.name for value in self.candidate_types("int8")]
+        bound = self._output_bound
+        return graph.integer_product(graph.quantize(readout, bound), parts, bound / STEPS)
+
+    def candidate_types(self, precision: GraphPrecision) -> list[TensorType]:
+        """The columns of the output layer: outputs of `candidates` and inputs of a step."""
+        E = self.decoder.output.in_features
+        if precision == "fp32":
+            return [
+                TensorType("candidate.weight", np.float32, (E, "n")),
+                TensorType("candidate.bias", np.float32, ("n",)),
+            ]
+        return [
+            TensorType("candidate.weight", np.int8, (E, "n")),
+            TensorType("candidate.scale", np.float32, ("n",)),
+            TensorType("candidate.zero", np.int8, ("n",)),
+            TensorType("candidate.bias", np.int32, ("n",)),
+        ]
+
+    def candidates(self, precision: GraphPrecision) -> onnx.ModelProto:
+        """Return the graph `candidates`: ids [n] int64 → columns of the output layer."""
+        graph = GraphBuilder(precision)
+        weight, bias = to_array(self.decoder.output.weight), to_array(self.decoder.output.bias)
+        parts = {"weight": weight, "bias": bias}
+        if precision == "int8":
+            parts = quantized_parts(weight, bias, self._output_bound / STEPS)
+        types = self.candidate_types(precision)
+        for value, (name, array) in zip(types, parts.items(), strict=True):
+            rows = graph.op("Gather", graph.constant(array, name), "ids")
+            graph.rename(graph.op("Transpose", rows) if array.ndim == 2 else rows, value.name)
+        return graph.model("candidates", [TensorType("ids", np.int64, ("n",))], types)

@@ -1,0 +1,173 @@
+"""The encoder as ONNX nodes: a recurrent stack over the source, and the pooling of its states.
+
+Letters: B sources of one length, S their length, E embedding, D encoder state, C context.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from seq2seq.export.cells import CellWeights, run_layer
+from seq2seq.export.contexts import Encoded
+from seq2seq.export.graph import GraphBuilder, to_array
+from seq2seq.export.ranges import Ranges
+from seq2seq.export.tables import Tables
+
+
+@dataclass(frozen=True)
+class EmbeddedSource:
+    """Looks up products of the source's embeddings.
+
+    vectors: [V, E]. tokens: [S, B] int64. scale: what the embeddings are multiplied by.
+    """
+
+    graph: GraphBuilder
+    tables: Tables
+    vectors: np.ndarray
+    tokens: str
+    scale: float = 1.0
+
+    @property
+    def size(self) -> int:
+        """E."""
+        return int(self.vectors.shape[1])
+
+    @property
+    def bound(self) -> float:
+        """The largest absolute number in the scaled embeddings."""
+        return float(np.abs(self.vectors).max()) * self.scale
+
+    def __call__(self, weight: np.ndarray, bias: np.ndarray | None = None) -> str:
+        """Return W x + b for each embedding x, [S, B, W]. weight: [W, E]. bias: [W]."""
+        table = self.tables.add(self.vectors, weight * np.float32(self.scale), bias)
+        return self.graph.op("Gather", table, self.tokens)
+
+    def plain(self) -> str:
+        """The embeddings themselves, [S, B, E]."""
+        x = self.graph.op("Gather", self.tables.add(self.vectors, None), self.tokens)
+        return self.graph.op("Mul", x, self.graph.constant(np.float32(self.scale)))
+
+
+def run_stack(
+    graph: GraphBuilder,
+    stack: Any,
+    first: Callable[[np.ndarray, np.ndarray], str],
+    lead: str,
+    ranges: Ranges,
+) -> str:
+    """Run a `RecurrentStack` over whole texts of one length.
+
+    first: looks up or computes the products of the first layer: weight [W, I], bias [W] →
+    [S, B, W]. lead: the shape (S, B). Returns the states [S · B, D].
+    """
+    bounds, x, flat = ranges.of_stack(stack), "", ""
+    batch = graph.op("Slice", lead, graph.ids(1), graph.ids(2))
+    for number in range(len(stack.forwards)):
+        layers = [part[number] for part in (stack.forwards, stack.backwards) if len(part)]
+        cells = [CellWeights.of_layer(layer, ranges.of_layer(layer)) for layer in layers]
+        shape = graph.op("Concat", batch, graph.ids(cells[0].size), axis=0)
+        zeros = graph.op("ConstantOfShape", shape)
+
+        def product(weight: np.ndarray, bias: np.ndarray, number: int = number) -> str:
+            if not number:
+                return first(weight, bias)
+            y = graph.product(flat, weight, bias, bound=bounds[number - 1])  # noqa: B023
+            shape = graph.op("Concat", lead, graph.ids(len(weight)), axis=0)
+            return graph.op("Reshape", y, shape)
+
+        gates = [list(map(product, cell.of_input, cell.bias)) for cell in cells]
+        outputs = run_layer(graph, cells, gates, zeros)
+        y = graph.op("Concat", *outputs, axis=-1) if len(cells) > 1 else outputs[0]
+        x = graph.op("Add", y, x) if number else y
+        if len(stack.norms):
+            x = graph.layer_norm(x, stack.norms[number])
+        flat = graph.reshape(x, -1, stack.output_size)
+    return flat
+
+
+def encode_text(
+    graph: GraphBuilder, tables: Tables, encoder: Any, tokens: str, ranges: Ranges
+) -> Encoded:
+    """Run the encoder over texts of one length. tokens: [B, S] int64, each ended by EOS."""
+    tokens = graph.op("Transpose", tokens, perm=[1, 0])
+    lead = graph.op("Shape", tokens)
+    vectors = to_array(encoder.embedding.weight)
+    embedded = EmbeddedSource(graph, tables, vectors, tokens, vectors.shape[1] ** 0.5)
+    states = run_stack(graph, encoder.stack, embedded, lead, ranges)
+    bound = ranges.of_stack(encoder.stack)[-1]
+    values = embedded if encoder.shortcut else None
+    before = Encoded(states, bound, "", lead, values)
+    summary = _pool(graph, encoder.pooling, before, encoder.stack.output_size)
+    return Encoded(states, bound, summary, lead, values)
+
+
+def _pool(graph: GraphBuilder, pooling: Any, encoded: Encoded, size: int) -> str:
+    """Return the summary [B, C]: tanh(norm(W · pooled + b)). size: D."""
+    weight, bias = to_array(pooling.project.weight), to_array(pooling.project.bias)
+    states = graph.op("Transpose", encoded.restore(graph, encoded.states, size), perm=[1, 0, 2])
+    match pooling.kind:
+        case "last":
+            x = graph.op("Gather", states, graph.constant(np.int64(-1)), axis=1)
+            if pooling.bidirectional:
+                first = graph.op("Gather", states, graph.constant(np.int64(0)), axis=1)
+                ends = graph.split(x, [size // 2] * 2)[0], graph.split(first, [size // 2] * 2)[1]
+                x = graph.op("Concat", *ends, axis=-1)
+            x = graph.product(x, weight, bias, bound=encoded.bound)
+        case "max":
+            x = graph.op("ReduceMax", states, axes=[1], keepdims=0)
+            x = graph.product(x, weight, bias, bound=encoded.bound)
+        case _:
+            weights = _pooling_weights(graph, pooling, encoded)
+            x = _average(graph, weights, states, encoded, size, (weight, bias))
+    return graph.op("Tanh", graph.layer_norm(x, pooling.norm))
+
+
+def _pooling_weights(graph: GraphBuilder, pooling: Any, encoded: Encoded) -> str:
+    """Return the weight of each position, [B, heads, S]; equal weights for the mean."""
+    if pooling.kind == "mean":
+        length = graph.op("Slice", encoded.lead, graph.ids(0), graph.ids(1))
+        batch = graph.op("Slice", encoded.lead, graph.ids(1), graph.ids(2))
+        shape = graph.op("Concat", batch, graph.ids(1), length, axis=0)
+        share = graph.op("Reciprocal", graph.op("Cast", length, to=1))
+        return graph.op("Expand", share, shape)
+    key, key_bias = to_array(pooling.key.weight), to_array(pooling.key.bias)
+    keys = graph.product(encoded.states, key, key_bias, bound=encoded.bound)
+    queries = to_array(pooling.queries.weight)
+    scores = graph.product(graph.op("Tanh", keys), queries, bound=1.0)
+    scores = graph.op("Transpose", encoded.restore(graph, scores, len(queries)), perm=[1, 2, 0])
+    return graph.op("Softmax", scores, axis=-1)
+
+
+def _average(
+    graph: GraphBuilder,
+    weights: str,
+    states: str,
+    encoded: Encoded,
+    size: int,
+    projection: tuple[np.ndarray, np.ndarray],
+) -> str:
+    """Return W · pooled + b, where `pooled` concatenates the means of all heads. size: D."""
+    weight, bias = projection
+    mean = graph.op("MatMul", weights, states)  # [B, heads, D]
+    if encoded.embedded is None:
+        flat = graph.reshape(mean, -1, weight.shape[1])
+        return graph.product(flat, weight, bias, bound=encoded.bound)
+    E = encoded.embedded.size
+    embedded = graph.op("Transpose", encoded.embedded.plain(), perm=[1, 0, 2])
+    words = graph.op("MatMul", weights, embedded)  # [B, heads, E]
+    C = len(weight)
+    by_head = weight.reshape(C, -1, size + E)  # [C, heads, D + E]
+    of_states, of_words = by_head[:, :, :-E].reshape(C, -1), by_head[:, :, -E:].reshape(C, -1)
+    return graph.op(
+        "Add",
+        graph.product(
+            graph.reshape(mean, -1, of_states.shape[1]), of_states, bias, bound=encoded.bound
+        ),
+        graph.product(
+            graph.reshape(words, -1, of_words.shape[1]), of_words, bound=encoded.embedded.bound
+        ),
+    )

@@ -1,0 +1,183 @@
+"""One exported model in ONNX Runtime. It creates states and extends them by a token per row.
+
+Letters: B sources, N rows, S source length, V vocabulary, n candidates.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from seq2seq.export.artifact import Export
+from seq2seq.export.sessions import Session
+from seq2seq.export.shortlist import Shortlist
+from seq2seq.export.token_tables import TokenTables
+
+_PREFIX = "next."
+ALLOWED = "allowed"  # in a state's memory: which candidates each source allows
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """The tokens of a search. ids: [n] int64, sorted. parts: their columns of the output layer, as
+    inputs of a step."""
+
+    ids: np.ndarray
+    parts: dict[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class MemberState:
+    """A search's state in one exported model.
+
+    rows: arrays [N, H], in the order of `Export.rows`. memory: arrays with a row per source.
+    rows_per_source: how many rows belong to each source, side by side. position: steps so far.
+    candidates: the tokens that the search may write, of a model with a shortlist.
+    """
+
+    rows: list[np.ndarray]
+    memory: dict[str, np.ndarray]
+    rows_per_source: int = 1
+    position: int = 0
+    candidates: Candidates | None = None
+
+    def select(self, rows: np.ndarray) -> MemberState:
+        """Return the state whose row i is the present row rows[i]; rows [M] int64.
+
+        Rows of one source stand side by side and share its memory, if every source that is left
+        has the same number of rows. Otherwise every row gets a copy.
+        """
+        picked = [part[rows] for part in self.rows]
+        if not self.memory:
+            return replace(self, rows=picked)
+        of_row = rows // self.rows_per_source
+        first = np.flatnonzero(np.r_[True, of_row[1:] != of_row[:-1]])
+        each, rest = divmod(len(rows), len(first))
+        sources = of_row[first]
+        if rest or (first != np.arange(len(first)) * each).any():
+            sources, each = of_row, 1
+        memory, size = self.memory, len(next(iter(self.memory.values())))
+        if len(sources) != size or (sources != np.arange(size)).any():
+            memory = {name: part[sources] for name, part in memory.items()}
+        return replace(self, rows=picked, memory=memory, rows_per_source=each)
+
+
+class ExportedModel:
+    """One exported model, ready to be searched."""
+
+    def __init__(self, export: Export) -> None:
+        self.export, self.eos = export, export.codec.source.eos
+        prepare = Session(export.graph("prepare"))
+        self._step = Session(export.graph("step"))
+        self._step_tables = TokenTables(prepare, self._step, export.table_size)
+        self._encode: Session | None = None
+        if export.memory:
+            self._encode = Session(export.graph("encode"))
+            self._encode_tables = TokenTables(prepare, self._encode, export.table_size)
+        self._choose: Session | None = None
+        if export.has_shortlist:
+            self._choose = Session(export.graph("candidates"))
+            sizes = len(export.codec.source), len(export.codec.target)
+            self.shortlist = Shortlist.load(export.folder, sizes)
+        self._after = [_PREFIX + name for name in export.rows]
+        self._masked = "mask" in self._step.inputs
+
+    def start(self, sources: Sequence[np.ndarray]) -> MemberState:
+        """Return the state before the first token, with one row for each source."""
+        if self._encode is None:
+            rows = [
+                np.zeros((len(sources), self._step.shape(name)[1]), np.float32)
+                for name in self.export.rows
+            ]
+            return MemberState(rows, {})
+        lengths = np.array([len(ids) for ids in sources])
+        if (lengths == lengths[0]).all():
+            return self._encode_alike(sources)
+        groups = [np.flatnonzero(lengths == length).tolist() for length in np.unique(lengths)]
+        parts = [self._encode_alike([sources[i] for i in group]) for group in groups]
+        return self._merge(parts, np.argsort(np.concatenate(groups)), int(lengths.max()) + 1)
+
+    def _encode_alike(self, sources: Sequence[np.ndarray]) -> MemberState:
+        """Encode sources of one length."""
+        assert self._encode is not None
+        tokens = np.full((len(sources), len(sources[0]) + 1), self.eos, np.int64)
+        tokens[:, :-1] = np.stack(sources)
+        memory_names = list(self.export.memory)
+        self._encode_tables.require(tokens)
+        outputs = self._encode.run(
+            {"tokens": tokens, **self._encode_tables.arrays}, self.export.rows + memory_names
+        )
+        count = len(self.export.rows)
+        memory = dict(zip(memory_names, outputs[count:], strict=True))
+        if self._masked:
+            memory["mask"] = np.zeros(tokens.shape, np.float32)
+        return MemberState(outputs[:count], memory)
+
+    def _merge(self, parts: list[MemberState], order: np.ndarray, size: int) -> MemberState:
+        """Merge the states of several lengths into one. size: the length of the longest source."""
+        rows = [
+            np.concatenate(pieces)[order] for pieces in zip(*(p.rows for p in parts), strict=True)
+        ]
+        memory = {}
+        axes: dict[str, int | None] = dict(self.export.memory)
+        if self._masked:
+            axes["mask"] = 1
+        for name, axis in axes.items():
+            pieces = [part.memory[name] for part in parts]
+            if axis is not None:
+                fill = -np.inf if name == "mask" else 0.0
+                pieces = [_pad(piece, axis, size, fill) for piece in pieces]
+            memory[name] = np.concatenate(pieces)[order]
+        return MemberState(rows, memory)
+
+    def step(
+        self, state: MemberState, tokens: np.ndarray, *, attention: bool = False
+    ) -> tuple[np.ndarray, MemberState]:
+        """Extend each row by a token. tokens: [N] int64.
+
+        Returns the next state and the log-probabilities [N, V] float32. Instead of these, returns
+        the logits [N, n] with a shortlist, and the attention [B, K, S] if `attention` is true.
+        """
+        self._step_tables.require(tokens)
+        feeds: dict[str, Any] = {"tokens": tokens, **self._step_tables.arrays}
+        feeds.update(zip(self.export.rows, state.rows, strict=True))
+        for name, part in state.memory.items():
+            if name == ALLOWED:
+                continue
+            feeds[name] = part
+            if not self._masked and self.export.memory[name] is not None:
+                feeds[name] = _at_position(part, state.position)
+        if state.candidates:
+            feeds.update(state.candidates.parts)
+        scores = "logits" if state.candidates else "log_probabilities"
+        wanted = "weights" if attention else scores
+        values, *rows = self._step.run(feeds, [wanted, *self._after])
+        return values, replace(state, rows=rows, position=state.position + 1)
+
+    def choose(self, ids: np.ndarray) -> Candidates:
+        """Return the columns of the output layer for some tokens. ids: [n] int64, sorted."""
+        assert self._choose is not None
+        values = self._choose.run({"ids": ids})
+        return Candidates(ids, dict(zip(self._choose.outputs, values, strict=True)))
+
+    @property
+    def attends(self) -> bool:
+        """Whether the model has attention."""
+        return self._masked
+
+
+def _pad(array: np.ndarray, axis: int, size: int, fill: float) -> np.ndarray:
+    """Lengthen an axis to `size`."""
+    widths = [(0, 0)] * array.ndim
+    widths[axis] = (0, size - array.shape[axis])
+    return np.pad(array, widths, constant_values=fill)
+
+
+def _at_position(share: np.ndarray, position: int) -> np.ndarray:
+    """share [B, S, F] → [B, F], zero beyond the source."""
+    if position < share.shape[1]:
+        return np.ascontiguousarray(share[:, position])
+    return np.zeros((len(share), share.shape[2]), np.float32)

@@ -1,0 +1,220 @@
+"""A builder of ONNX graphs: nodes, constants, and matrix products in fp32 or int8.
+
+An int8 product quantises its input to u8 with a fixed scale (`bound` becomes 127 steps around 128)
+and multiplies it by weights of seven bits with one scale per output channel. Seven bits, because
+processors without VNNI add two products in 16 bits and would saturate with eight. The sums are
+integers, so a row of the result does not depend on the other rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+GraphPrecision = Literal["int8", "fp32"]
+
+OPSET = 17
+_IR_VERSION = 9
+_MICROSOFT = "com.microsoft"
+STEPS = 127  # of a bound, on each side of zero
+_ZERO = np.uint8(128)
+_WEIGHT_STEPS = 63
+
+
+@dataclass(frozen=True)
+class TensorType:
+    """The type of a graph's input or output.
+
+    name: how a program addresses it. dtype: a NumPy dtype. shape: a number or a letter per axis.
+    """
+
+    name: str
+    dtype: Any
+    shape: tuple[int | str, ...]
+
+    def to_proto(self) -> onnx.ValueInfoProto:
+        """Return the ONNX description."""
+        kind = helper.np_dtype_to_tensor_dtype(np.dtype(self.dtype))
+        return helper.make_tensor_value_info(self.name, kind, list(self.shape))
+
+
+@dataclass
+class GraphBuilder:
+    """Collects the nodes and constants of one graph. Values are passed around by name.
+
+    precision: of the matrix products. prefix: begins the names of all values, so that the body of
+    a loop has names of its own.
+    """
+
+    precision: GraphPrecision
+    prefix: str = ""
+    nodes: list[onnx.NodeProto] = field(default_factory=list)
+    constants: list[onnx.TensorProto] = field(default_factory=list)
+    _quantized: dict[tuple[str, float], str] = field(default_factory=dict)
+    _count: int = 0
+
+    def _name(self, hint: str) -> str:
+        self._count += 1
+        return f"{self.prefix}{hint}.{self._count}"
+
+    def constant(self, value: Any, hint: str = "constant") -> str:
+        """Add an array that is stored in the graph and return its name."""
+        name = self._name(hint)
+        self.constants.append(numpy_helper.from_array(np.asarray(value, order="C"), name))
+        return name
+
+    def ids(self, *values: int) -> str:
+        """Add a vector of int64 numbers, for example a shape or axes."""
+        return self.constant(np.array(values, np.int64), "ids")
+
+    def op(self, kind: str, *inputs: str, **attributes: Any) -> str:
+        """Add a node with one output and return the output's name."""
+        return self.ops(kind, *inputs, outputs=1, **attributes)[0]
+
+    def ops(
+        self, kind: str, *inputs: str, outputs: int, domain: str = "", **attributes: Any
+    ) -> list[str]:
+        """Add a node with several outputs and return their names."""
+        names = [self._name(kind.lower()) for _ in range(outputs)]
+        node = helper.make_node(kind, list(inputs), names, domain=domain, **attributes)
+        self.nodes.append(node)
+        return names
+
+    def rename(self, value: str, name: str) -> None:
+        """Give a value the name under which the graph outputs it."""
+        self.nodes.append(helper.make_node("Identity", [value], [name]))
+
+    def split(self, x: str, sizes: Sequence[int], axis: int = -1) -> list[str]:
+        """Cut x along an axis into parts of these sizes."""
+        if len(sizes) == 1:
+            return [x]
+        return self.ops("Split", x, self.ids(*sizes), outputs=len(sizes), axis=axis)
+
+    def total(self, *terms: str | None) -> str:
+        """Add up the terms that are present."""
+        present = [term for term in terms if term is not None]
+        result = present[0]
+        for term in present[1:]:
+            result = self.op("Add", result, term)
+        return result
+
+    def reshape(self, x: str, *shape: int) -> str:
+        """Reshape x. As in ONNX, 0 keeps an axis and one -1 is computed."""
+        return self.op("Reshape", x, self.ids(*shape))
+
+    def layer_norm(self, x: str, module: Any) -> str:
+        """Normalise the last axis as the torch.nn.LayerNorm `module` does."""
+        scale, shift = (self.constant(to_array(part)) for part in (module.weight, module.bias))
+        return self.op("LayerNormalization", x, scale, shift, axis=-1, epsilon=float(module.eps))
+
+    def product(
+        self, x: str, weight: np.ndarray, bias: np.ndarray | None = None, *, bound: float
+    ) -> str:
+        """Add x · weightᵀ + bias. x: [N, I], weight: [O, I], bias: [O]. Returns [N, O] float32.
+
+        bound: the largest |x|. With int8, larger values are cut to the bound.
+        """
+        if self.precision == "fp32":
+            matrix = self.constant(weight.T.astype(np.float32), "weight")
+            if bias is None:
+                return self.op("MatMul", x, matrix)
+            return self.op("Gemm", x, matrix, self.constant(bias.astype(np.float32), "bias"))
+        quantized = self.quantize(x, bound)
+        return self.quantized_product(quantized, weight, bias, step=bound / STEPS)
+
+    def quantized_product(
+        self, x: str, weight: np.ndarray, bias: np.ndarray | None = None, *, step: float
+    ) -> str:
+        """x [N, I] in u8 steps around 128, weight [O, I], bias [O] → [N, O] float32."""
+        names = []
+        for part, array in quantized_parts(weight, bias, step).items():
+            names.append(self.constant(array.T if part == "weight" else array, part))
+        return self.integer_product(x, names, step)
+
+    def integer_product(self, x: str, parts: Sequence[str], step: float) -> str:
+        """x [N, I] in u8 steps around 128; parts: the values that `quantized_parts` names, the
+        weight as [I, O] → [N, O] float32."""
+        weight, *rest = parts
+        first = [x, self.constant(np.float32(step), "scale"), self.constant(_ZERO, "zero"), weight]
+        return self.ops("QGemm", *first, *rest, outputs=1, domain=_MICROSOFT)[0]
+
+    def quantize(self, x: str, bound: float) -> str:
+        """Return x as u8 steps of bound / 127 around 128. One x is quantised once."""
+        key = x, bound
+        if key not in self._quantized:
+            scale = self.constant(np.float32(bound / STEPS), "scale")
+            zero = self.constant(_ZERO, "zero")
+            self._quantized[key] = self.op("QuantizeLinear", x, scale, zero)
+        return self._quantized[key]
+
+    def body(
+        self, inputs: Sequence[tuple[str, int]], outputs: Sequence[tuple[str, int]]
+    ) -> onnx.GraphProto:
+        """Return the graph as the body of a loop. inputs, outputs: names and numbers of axes of
+        float32 values."""
+
+        def info(name: str, axes: int) -> onnx.ValueInfoProto:
+            return helper.make_tensor_value_info(name, TensorProto.FLOAT, [None] * axes)
+
+        return helper.make_graph(
+            self.nodes,
+            f"{self.prefix}body",
+            [info(*value) for value in inputs],
+            [info(*value) for value in outputs],
+            self.constants,
+        )
+
+    def model(
+        self, name: str, inputs: Sequence[TensorType], outputs: Sequence[TensorType]
+    ) -> onnx.ModelProto:
+        """Return the graph as a model of its own."""
+        graph = helper.make_graph(
+            self.nodes,
+            name,
+            [value.to_proto() for value in inputs],
+            [value.to_proto() for value in outputs],
+            self.constants,
+        )
+        return helper.make_model(
+            graph,
+            producer_name="seq2seq",
+            ir_version=_IR_VERSION,
+            opset_imports=[helper.make_opsetid("", OPSET), helper.make_opsetid(_MICROSOFT, 1)],
+        )
+
+
+def to_array(tensor: Any) -> np.ndarray:
+    """Return a torch tensor as a float32 array."""
+    array: np.ndarray = tensor.detach().cpu().float().numpy()
+    return array
+
+
+def quantized_parts(
+    weight: np.ndarray, bias: np.ndarray | None, step: float
+) -> dict[str, np.ndarray]:
+    """Quantise the weight [O, I] and the bias [O] (or None) of a product in integers.
+
+    Returns weight int8 [O, I], scale float32 [O], zero int8 [O], and bias int32 [O]. step: the
+    value of one step of the input.
+    """
+    weights, scales = quantize_rows(weight, _WEIGHT_STEPS)
+    parts = {"weight": weights, "scale": scales, "zero": np.zeros(len(scales), np.int8)}
+    if bias is not None:
+        whole = np.rint(bias / (scales.astype(np.float64) * step))
+        parts["bias"] = whole.clip(-(2**30), 2**30).astype(np.int32)
+    return parts
+
+
+def quantize_rows(weight: np.ndarray, steps: int) -> tuple[np.ndarray, np.ndarray]:
+    """Quantise each row of a weight [O, I] with a scale of its own.
+
+    Returns int8 [O, I] from -steps to steps, and the scales [O] float32.
+    """
+    largest = np.abs(weight).max(axis=1)
+    scales = np.where(largest > 0, largest / steps, 1.0).astype(np.float32)
+    return np.rint(weight / scales[:, None]).clip(-steps, steps).astype(np.int8), scales

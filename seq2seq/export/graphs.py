@@ -1,0 +1,149 @@
+"""The graphs of each task, and the names that a program needs to run them.
+
+`prepare` computes tables once. `encode` reads sources of one length. `step` writes a token for each
+row. A tagger or a classifier has `label` instead of `encode` and `step`. docs/export.md is the
+contract.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import onnx
+
+from seq2seq.export.contexts import Encoded
+from seq2seq.export.decoder_graph import DecoderGraph
+from seq2seq.export.encoder_graph import encode_text
+from seq2seq.export.graph import GraphBuilder, GraphPrecision, TensorType, to_array
+from seq2seq.export.ranges import Ranges
+from seq2seq.export.tables import Tables
+
+if TYPE_CHECKING:
+    from seq2seq.models.folder import Model
+
+_TOKENS = TensorType("tokens", np.int64, ("B", "S"))
+_LAST = TensorType("tokens", np.int64, ("N",))
+_MASK = TensorType("mask", np.float32, ("B", "S"))
+
+
+@dataclass(frozen=True)
+class GraphSet:
+    """The graphs of one model.
+
+    graphs: the graphs by name. rows: the names of the arrays of each row's state. memory: the names
+    of the arrays of each source, with the axis of the source's length, or None.
+    """
+
+    graphs: dict[str, onnx.ModelProto]
+    rows: list[str]
+    memory: dict[str, int | None]
+
+
+def build_graphs(
+    model: Model, precision: GraphPrecision, ranges: Ranges, *, shortlist: bool = False
+) -> GraphSet:
+    """Build the graphs of a model. shortlist: a step computes the logits of given candidates
+    instead of the log-probabilities of the whole vocabulary."""
+    tables = Tables(precision)
+    if model.config.task.has_target_text:
+        return _writing_graphs(model, tables, ranges, shortlist)
+    from seq2seq.export.label_graph import label_graph
+
+    graph = label_graph(model, tables, ranges)
+    return GraphSet({"label": graph, "prepare": tables.model()}, [], {})
+
+
+def _writing_graphs(model: Model, tables: Tables, ranges: Ranges, shortlist: bool) -> GraphSet:
+    network: Any = model.network
+    decoder = DecoderGraph(network.decoder, model.config.context.kind, ranges)
+    graphs = {}
+    memory: list[TensorType] = []
+    if decoder.context is not None:
+        memory = decoder.context.memory()
+        graphs["encode"] = _encode_graph(model, decoder, tables, ranges)
+    graphs["step"] = _step_graph(decoder, tables, len(model.codec.target), shortlist)
+    if shortlist:
+        graphs["candidates"] = decoder.candidates(tables.precision)
+    graphs["prepare"] = tables.model()
+    axes = {value.name: value.shape.index("S") if "S" in value.shape else None for value in memory}
+    return GraphSet(graphs, [state.name for state in decoder.states], axes)
+
+
+def _encode_graph(
+    model: Model, decoder: DecoderGraph, tables: Tables, ranges: Ranges
+) -> onnx.ModelProto:
+    graph, network = GraphBuilder(tables.precision), model.network
+    before, context = len(tables.inputs), decoder.context
+    assert context is not None
+    encoded = _encode(graph, model, network, tables, ranges)
+    for value, state in zip(decoder.start(graph, encoded.summary), decoder.states, strict=True):
+        graph.rename(value, state.name)
+    for name, value in context.prepare(graph, encoded).items():
+        graph.rename(value, name)
+    states = [TensorType(state.name, np.float32, ("B", state.shape[1])) for state in decoder.states]
+    return graph.model("encode", [_TOKENS, *tables.inputs[before:]], [*states, *context.memory()])
+
+
+def _encode(
+    graph: GraphBuilder, model: Model, network: Any, tables: Tables, ranges: Ranges
+) -> Encoded:
+    """Add the encoder of a text, a label or a vector."""
+    kind = model.config.encoder.kind
+    if kind == "recurrent":
+        return encode_text(graph, tables, network.encoder, "tokens", ranges)
+    encoder = network.encoder
+    weight, bias = to_array(encoder.project.weight), to_array(encoder.project.bias)
+    if kind == "label":
+        first = graph.op("Gather", "tokens", graph.constant(np.int64(0)), axis=1)
+        table = tables.add(to_array(encoder.embedding.weight), weight, bias)
+        return Encoded("", 1.0, graph.op("Tanh", graph.op("Gather", table, first)), "", None)
+    # One number after the other, so that no row's sum depends on the number of rows.
+    x = graph.op("Cast", graph.op("Transpose", "tokens", perm=[1, 0]), to=1)  # [S, B]
+    planes = graph.constant(to_array(encoder.hidden.bias)[None])
+    for number, column in enumerate(to_array(encoder.hidden.weight).T * np.float32(encoder.unit)):
+        values = graph.op("Gather", x, graph.constant(np.array([number])), axis=0)  # [1, B]
+        values = graph.op("Transpose", values, perm=[1, 0])
+        planes = graph.op("Add", planes, graph.op("Mul", values, graph.constant(column[None])))
+    summary = graph.product(graph.op("Tanh", planes), weight, bias, bound=1.0)
+    return Encoded("", 1.0, graph.op("Tanh", summary), "", None)
+
+
+def _step_graph(
+    decoder: DecoderGraph, tables: Tables, size: int, shortlist: bool
+) -> onnx.ModelProto:
+    graph, before = GraphBuilder(tables.precision), len(tables.inputs)
+    memory, attends = _step_memory(decoder)
+    names = {value.name: value.name for value in memory}
+    readout, after, weights = decoder.step(graph, tables, "tokens", names)
+    if shortlist:
+        graph.rename(decoder.candidate_logits(graph, readout), "logits")
+        outputs = [TensorType("logits", np.float32, ("N", "n"))]
+        memory = [*memory, *decoder.candidate_types(tables.precision)]
+    else:
+        graph.rename(decoder.log_probabilities(graph, readout), "log_probabilities")
+        outputs = [TensorType("log_probabilities", np.float32, ("N", size))]
+    for value, state in zip(after, decoder.states, strict=True):
+        graph.rename(value, f"next.{state.name}")
+        outputs.append(TensorType(f"next.{state.name}", np.float32, state.shape))
+    if attends:
+        assert weights is not None
+        graph.rename(weights, "weights")
+        outputs.append(TensorType("weights", np.float32, ("B", "K", "S")))
+    inputs = [_LAST, *decoder.states, *memory, *tables.inputs[before:]]
+    return graph.model("step", inputs, outputs)
+
+
+def _step_memory(decoder: DecoderGraph) -> tuple[list[TensorType], bool]:
+    """The inputs of a step that belong to each source, and whether it attends to the source."""
+    if decoder.context is None:
+        return [], False
+    memory = decoder.context.memory()
+    if decoder.context.has_weights:
+        return [*memory, _MASK], True
+    # Of a share for each position, a step reads that of its own.
+    return [
+        TensorType(value.name, value.dtype, tuple(axis for axis in value.shape if axis != "S"))
+        for value in memory
+    ], False

@@ -1,0 +1,115 @@
+"""The engine of exported models: ONNX Runtime for the networks, NumPy for everything else.
+
+Letters: B sources, N rows, S source length, V vocabulary.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from seq2seq.errors import UserError
+from seq2seq.export.array_log_probabilities import ArrayLogProbabilities
+from seq2seq.export.artifact import Export
+from seq2seq.export.candidates import CandidateLogProbabilities, normalize_allowed
+from seq2seq.export.exported_model import ALLOWED, ExportedModel, MemberState
+from seq2seq.export.shortlist import union
+
+
+class OnnxEngine:
+    """Implements `seq2seq.decoding.engine.Engine` for exported models with one vocabulary; the
+    probabilities of several are averaged in each step.
+
+    needs_equal_lengths: results are the same to the bit in every batch whose sources have one
+    length, which int8 models promise.
+    """
+
+    def __init__(self, exports: Sequence[Export]) -> None:
+        """Raises UserError for exports whose vocabularies differ,
+        and as `Session` does."""
+        for number, export in enumerate(exports[1:], start=2):
+            if export.codec != exports[0].codec:
+                raise UserError(
+                    f"{export.folder}: the models of an ensemble must have one vocabulary, and "
+                    f"that of model {number} is not that of model 1"
+                )
+        self.members = [ExportedModel(export) for export in exports]
+        self.needs_equal_lengths = any(export.precision == "int8" for export in exports)
+        if len({export.has_shortlist for export in exports}) > 1:
+            raise UserError("an ensemble has exports with a shortlist alone, or without one")
+        self._size = len(exports[0].codec.target)
+        self._has_shortlist, self._whole = exports[0].has_shortlist, False
+
+    def over_whole_vocabulary(self) -> OnnxEngine:
+        """Return the engine without its shortlist, to score given targets."""
+        engine = copy.copy(self)
+        engine._whole = True
+        return engine
+
+    def start(self, sources: Sequence[np.ndarray]) -> list[MemberState]:
+        """Return the state before the first token: see `Engine.start`.
+
+        An ensemble uses the shortlist of its first model.
+        """
+        states = [member.start(sources) for member in self.members]
+        if not self._has_shortlist:
+            return states
+        if self._whole:
+            ids, mask = np.arange(self._size), np.zeros((len(sources), self._size), np.float32)
+        else:
+            ids, mask = union([self.members[0].shortlist.allowed(ids) for ids in sources])
+        return [
+            replace(state, candidates=member.choose(ids), memory={**state.memory, ALLOWED: mask})
+            for member, state in zip(self.members, states, strict=True)
+        ]
+
+    def step(
+        self, state: list[MemberState], tokens: np.ndarray
+    ) -> tuple[ArrayLogProbabilities, list[MemberState]]:
+        """Average the members' probabilities: see `Engine.step`."""
+        results = [
+            member.step(part, tokens) for member, part in zip(self.members, state, strict=True)
+        ]
+        arrays = [values for values, _ in results]
+        if self._has_shortlist:
+            mask = state[0].memory[ALLOWED]
+            arrays = [normalize_allowed(values, mask) for values in arrays]
+        log_p = arrays[0]
+        if len(arrays) > 1:
+            for values in arrays[1:]:
+                log_p = np.logaddexp(log_p, values)
+            log_p = log_p - np.float32(math.log(len(arrays)))
+        following = [after for _, after in results]
+        if state[0].candidates:
+            return CandidateLogProbabilities(log_p, state[0].candidates.ids, self._size), following
+        return ArrayLogProbabilities(log_p), following
+
+    def select(self, state: list[MemberState], rows: np.ndarray) -> list[MemberState]:
+        """Select rows of each member's state: see `Engine.select`."""
+        return [part.select(rows) for part in state]
+
+    def weights(
+        self, state: list[MemberState], targets: Sequence[Sequence[int]]
+    ) -> list[np.ndarray]:
+        """Return the mean attention of the members: see `Engine.weights`."""
+        if not all(member.attends for member in self.members):
+            raise ValueError("a fixed context has no weights")
+        longest = max(map(len, targets))
+        inputs = np.zeros((longest, len(targets)), np.int64)
+        for row, ids in enumerate(targets):
+            inputs[: len(ids), row] = ids
+        steps = []
+        for tokens in inputs:
+            results = [
+                member.step(part, tokens, attention=True)
+                for member, part in zip(self.members, state, strict=True)
+            ]
+            state = [following for _, following in results]
+            mean = np.mean([values for values, _ in results], axis=0)
+            steps.append(mean.reshape(len(targets), -1))
+        whole = np.stack(steps, axis=1)  # [B, T, S]
+        return [row[: len(ids)] for row, ids in zip(whole, targets, strict=True)]

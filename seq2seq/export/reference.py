@@ -1,0 +1,49 @@
+"""The log-probabilities of the PyTorch model, for measuring ranges and checking an export."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from seq2seq.text.batching import Batch, pad_sequences
+
+if TYPE_CHECKING:
+    from seq2seq.models.folder import Model
+    from seq2seq.text.codec import Ids
+
+
+@torch.inference_mode()
+def reference_log_probabilities(model: Model, sources: Ids, targets: Ids) -> list[np.ndarray]:
+    """Return the log-probabilities of each example by teacher forcing.
+
+    Shapes: [T + 1, V], or [W, labels] for a classifier (W = 1) or a tagger.
+    """
+    return [
+        _one(model, np.asarray(source, np.int64), np.asarray(target, np.int64))
+        for source, target in zip(sources, targets, strict=True)
+    ]
+
+
+def _one(model: Model, source: np.ndarray, target: np.ndarray) -> np.ndarray:
+    network: Any = model.network.eval()
+    codec = model.codec
+    if not model.config.task.has_target_text:
+        # A tagger's source has EOS behind each word, so behind the last one already.
+        ids = source[:-1] if model.config.task.labels_each_word else source
+        tokens, lengths = pad_sequences([ids], codec.source.pad, codec.source.eos)
+        none = torch.zeros(0, dtype=torch.int64)
+        readouts, _ = network.readouts(Batch(none.numpy(), tokens, lengths, none, none, none), None)
+        logits = network.output(readouts).reshape(-1, network.output.out_features)
+    else:
+        inputs = torch.tensor([[codec.target.bos, *target]])
+        if model.config.task.has_source:
+            tokens, lengths = pad_sequences([source], codec.source.pad, codec.source.eos)
+            state = network.start(tokens, lengths)
+        else:
+            state = network.decoder.start_without_source(1)
+        readouts, _, _ = network.decoder.read(state, inputs)
+        logits = network.output(readouts)[0]
+    log_p: np.ndarray = logits.float().log_softmax(dim=-1).numpy()
+    return log_p

@@ -1,0 +1,61 @@
+"""Texts to measure ranges on and to compare an export with its model: validation examples of the
+model if they can be read, otherwise random tokens."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from seq2seq.errors import UserError
+from seq2seq.text.codec import Ids
+from seq2seq.text.corpus import read_examples
+
+if TYPE_CHECKING:
+    from seq2seq.models.folder import Model
+
+_log = logging.getLogger(__name__)
+
+_COUNT = 64
+_LONGEST = 100
+_SEED = 20261129
+
+
+def sample_ids(model: Model) -> tuple[Ids, Ids]:
+    """The ids of up to 64 sources and targets, without special ids; labels have no targets."""
+    try:
+        examples = list(itertools.islice(read_examples(model.config.data, "valid"), _COUNT))
+        ids = model.codec.encode(examples)
+    except UserError as error:
+        _log.info("ranges are measured on random tokens: %s", error)
+        return _random_ids(model)
+    sources, targets = ids["source"], ids["target"]
+    kept = [
+        number
+        for number, (source, target) in enumerate(zip(sources, targets, strict=True))
+        if (source or not model.config.task.has_source) and target
+    ]
+    pairs = [(sources[i][:_LONGEST], targets[i][:_LONGEST]) for i in kept]
+    return ([s for s, _ in pairs], [t for _, t in pairs]) if pairs else _random_ids(model)
+
+
+def _random_ids(model: Model) -> tuple[Ids, Ids]:
+    random, task, codec = np.random.default_rng(_SEED), model.config.task, model.codec
+    lengths = random.integers(1, 20, size=(_COUNT, 2))
+
+    def draw(length: int, vocabulary: int) -> list[int]:
+        return [int(i) for i in random.integers(4, max(5, vocabulary), size=length)]
+
+    targets = [draw(length, len(codec.target)) for length in lengths[:, 1]]
+    if task.source == "condition":
+        limit = len(codec.require_labels())
+        if model.config.encoder.kind == "vector":
+            unit = random.integers(0, 1_000_000, size=(_COUNT, limit))
+            return [row.tolist() for row in unit], targets
+        return [[int(i)] for i in random.integers(0, limit, size=_COUNT)], targets
+    sources = [draw(length, len(codec.source)) for length in lengths[:, 0]]
+    if task.labels_each_word:  # the end of a word stands behind each
+        sources = [[i for piece in row for i in (piece, codec.source.eos)] for row in sources]
+    return sources if task.has_source else [[] for _ in targets], targets

@@ -1,0 +1,72 @@
+"""ONNX Runtime: one session per graph."""
+
+from __future__ import annotations
+
+import platform
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from seq2seq.errors import UserError
+
+_threads = 1  # of a session that does not name its own number
+
+
+def set_thread_count(count: int) -> None:
+    """Set how many threads the products of sessions use that are opened from now on."""
+    global _threads
+    _threads = count
+
+
+class Session:
+    """A graph that is ready to run. inputs, outputs: the names, in the order of the graph."""
+
+    def __init__(self, path: Path) -> None:
+        """Raises UserError if ONNX Runtime is missing or refuses the graph."""
+        runtime = import_onnxruntime()
+        options = runtime.SessionOptions()
+        options.intra_op_num_threads = _threads
+        options.inter_op_num_threads = 1
+        options.log_severity_level = 4
+        try:
+            self._session = runtime.InferenceSession(
+                str(path), options, providers=["CPUExecutionProvider"]
+            )
+        except Exception as error:  # ONNX Runtime has a class of its own for every kind of error
+            reason = " ".join(str(error).split())[:200]
+            raise UserError(f"{path}: ONNX Runtime cannot load the graph ({reason})") from None
+        self.inputs = [value.name for value in self._session.get_inputs()]
+        self.outputs = [value.name for value in self._session.get_outputs()]
+
+    def run(self, feeds: dict[str, Any], outputs: list[str] | None = None) -> list[np.ndarray]:
+        """Run the graph and return its outputs, or those that are named."""
+        result: list[np.ndarray] = self._session.run(outputs or self.outputs, feeds)
+        return result
+
+    def shape(self, name: str) -> tuple[Any, ...]:
+        """Return the shape of an input: a number for each axis, or a letter if its size varies."""
+        (value,) = (value for value in self._session.get_inputs() if value.name == name)
+        return tuple(value.shape)
+
+
+def has_fast_int8() -> bool:
+    """Return whether the processor multiplies 8-bit integers fast, or True if this is unknown."""
+    fast = {"x86_64": "avx2", "aarch64": "asimddp"}.get(platform.machine())
+    try:
+        features = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return True
+    return fast is None or fast in features.split()
+
+
+def import_onnxruntime() -> Any:
+    """Import ONNX Runtime. Raises UserError, saying what to install, if it is missing."""
+    try:
+        import onnxruntime
+    except ImportError:
+        raise UserError(
+            "an exported model needs ONNX Runtime, which is not installed: run "
+            "pip install 'seq2seq-rnn[onnx]'"
+        ) from None
+    return onnxruntime

@@ -1,0 +1,34 @@
+"""The operating system: the cores that a process may use, and how it keeps freed memory."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+
+
+def keep_freed_memory() -> None:
+    """Make the C library glibc keep freed memory for reuse instead of returning it to the system.
+
+    By default, glibc requests every large block of memory from the system again in each update. The
+    resulting page faults take a third of the training time of a small model. With another C
+    library, this function does nothing.
+    """
+    try:
+        library = ctypes.CDLL(None)
+        mallopt, malloc_trim = library.mallopt, library.malloc_trim
+    except (AttributeError, OSError):
+        return
+    malloc_trim(0)  # return what was freed so far, because it is not needed again
+    trim_threshold, top_pad, mmap_max = -1, -2, -4  # malloc.h
+    mallopt(mmap_max, 0)
+    mallopt(trim_threshold, (1 << 31) - 1)
+    mallopt(top_pad, 64 << 20)
+
+
+def usable_cores() -> int:
+    """Return the number of cores that this process may use.
+
+    If the system does not report this number, return the number of all cores.
+    """
+    usable = getattr(os, "sched_getaffinity", None)
+    return len(usable(0)) if usable else os.cpu_count() or 1
