@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import IO, Any
 
@@ -49,7 +50,8 @@ def embed_command(
     """Write the encoder vector of each line of INPUT, or of stdin, as a line of JSON.
 
     Each input line gives one vector, a list of numbers. A blank line gives a vector of zeros. The
-    vector of a line does not depend on the other lines. MODEL is a translator, a classifier, a
+    vector of a line does not depend on the other lines. If INPUT is a table, such as a .csv file,
+    the command reads the column that the model was trained on. MODEL is a translator, a classifier, a
     tagger or a generator, which reads labels or vectors.
     """
     from seq2seq.decoding.generator import Generator
@@ -62,7 +64,9 @@ def embed_command(
     if binary and output is not None and output.exists() and not output.is_file():
         raise UserError(f"-o {output}: .npy needs a regular file; write JSONL instead")
     set_up_machine(model, threads)
-    with line_io.open_source(input_file) as source, line_io.open_sink(output, [input_file]) as sink:
+    with ExitStack() as opened:
+        source = opened.enter_context(line_io.open_source(input_file, Path(model)))
+        sink = opened.enter_context(line_io.open_sink(output, [input_file]))
         loaded = load(model, **machine)
         if isinstance(loaded, LanguageModel):
             raise UserError(

@@ -188,12 +188,15 @@ def guided_search(
 ) -> Callable[..., list[list[Hypothesis]]]:
     """Return a search that finds the required phrases in some of the sentences.
 
-    search: `beam.beam_search` with its keyword arguments, which searches the other sentences.
+    search: `beam.beam_search` or `greedy.greedy_search` with its keyword arguments. It searches the
+        other sentences.
     guided: for each sentence, whether it must contain the phrases.
     """
+    keywords = {"beam": 1, "n_best": 1} | search.keywords  # greedy search is a beam of one
+    keywords.pop("choose", None)
     grid: Callable[..., list[list[Hypothesis]]] = partial(
         grid_beam_search,
-        **search.keywords,
+        **keywords,
         phrases=constraints.required,
         accept=constraints.accepts,
         continues=constraints.continues,

@@ -68,6 +68,14 @@ def test_the_command_writes_one_vector_a_line(folders, name, shell, tmp_path):
     assert len(np.load(tmp_path / "vectors.npy", mmap_mode="r")) == count
 
 
+def test_a_table_is_read_by_its_column(folders, shell, tmp_path):
+    table = tmp_path / "texts.csv"
+    table.write_text('text,label\n"the cat, again",x\n"a dog\nruns",y\n', encoding="utf-8")
+    said = shell("embed", folders["classify"], table, *QUICK)
+    plain = shell("embed", folders["classify"], *QUICK, stdin=b"the cat, again\na dog runs\n")
+    assert (said.code, said.out) == (0, plain.out), said.err
+
+
 def test_no_lines_are_an_empty_array(folders, shell, tmp_path):
     said = shell("embed", folders["tag"], "-o", tmp_path / "x.npy", *QUICK, stdin=b"")
     assert said.code == 0, said.err

@@ -101,6 +101,8 @@ def test_constraints_reach_the_search(learned):
     for beam in (1, 4):
         assert "rouge" not in translator.translate(line, forbid="rouge", beam=beam)[0].split()
     assert "cheval bleu" in translator.translate(line, require=["cheval bleu"])[0]
+    greedy = GreedyOptions(require=["cheval bleu"])
+    assert "cheval bleu" in translator.translate(line, greedy)[0]
     assert translator.translate(line, stop=[" court"]) == ["le chat rouge"]
     (result,) = translator.stream(line, search_options(require=["cheval bleu"], max_length=1))
     assert "constraint" in [note.kind for note in result.notes]
