@@ -51,8 +51,8 @@ def embed_command(
 
     Each input line gives one vector, a list of numbers. A blank line gives a vector of zeros. The
     vector of a line does not depend on the other lines. If INPUT is a table, such as a .csv file,
-    the command reads the column that the model was trained on. MODEL is a translator, a classifier, a
-    tagger or a generator, which reads labels or vectors.
+    the command reads the column that the model was trained on. MODEL is a translator, a classifier,
+    a tagger or a generator, which reads labels or vectors.
     """
     from seq2seq.decoding.generator import Generator
     from seq2seq.decoding.language_model import LanguageModel

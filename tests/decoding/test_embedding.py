@@ -70,7 +70,7 @@ def test_the_command_writes_one_vector_a_line(folders, name, shell, tmp_path):
 
 def test_a_table_is_read_by_its_column(folders, shell, tmp_path):
     table = tmp_path / "texts.csv"
-    table.write_text('text,label\n"the cat, again",x\n"a dog\nruns",y\n', encoding="utf-8")
+    table.write_text('x,label\n"the cat, again",x\n"a dog\nruns",y\n', encoding="utf-8")
     said = shell("embed", folders["classify"], table, *QUICK)
     plain = shell("embed", folders["classify"], *QUICK, stdin=b"the cat, again\na dog runs\n")
     assert (said.code, said.out) == (0, plain.out), said.err
