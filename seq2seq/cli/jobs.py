@@ -19,9 +19,10 @@ _LARGE = 1 << 17  # bytes; a smaller file is done before a second process has st
 
 
 def choose_jobs(models: str, source: IO[bytes], jobs: int, threads: int) -> int:
-    """Return the number of processes. jobs, threads: as the user set them, 0 for a choice.
+    """Return the number of processes.
 
-    Raises UserError for several jobs of a model on PyTorch, and for jobs of several threads.
+    jobs, threads: the values that the user set; 0 lets the program choose. Raises UserError for
+    more than one job with a model on PyTorch, and for several jobs with several threads each.
     """
     if not is_export(model_folders(models)[0]):
         if jobs > 1:

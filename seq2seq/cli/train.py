@@ -24,8 +24,8 @@ import click
     type=click.Path(path_type=Path),
     metavar="MODEL",
     help="Start from the weights and the vocabulary of the model folder MODEL, with a fresh "
-    "optimiser. Keys of the tokenizer and the network that CONFIG does not set have the values of "
-    "MODEL.",
+    "optimiser. If CONFIG does not set a key of the tokenizer or of the network, the value of "
+    "MODEL is used.",
 )
 @click.option(
     "--resume", is_flag=True, help="Resume the run from the last checkpoint in the run folder."

@@ -103,10 +103,11 @@ class SourceLine:
         return LineResult([translation for translation, _ in joined[: finish.n_best]], notes)
 
     def _choices(self, finish: Finish) -> list[tuple[int, ...]]:
-        """Return the combinations of one hypothesis of each part that make the translations.
+        """Choose one hypothesis for each part of the line. Each choice makes one translation.
 
-        A combination has the rank of the hypothesis of each part. Samples are combined by their
-        numbers. Otherwise, the combinations have the highest sums of scores.
+        A choice is a tuple with the rank of the chosen hypothesis of each part. When sampling,
+        choice k takes sample k of every part. After a beam search, the choices are those with the
+        highest sums of scores.
         """
         parts = [self.hypotheses[part] for part in range(len(self.parts))]
         if not finish.distinct or len(parts) == 1:

@@ -232,7 +232,7 @@ def _pieces(rows: int, columns: int, size: int, unit: int) -> list[slice]:
 
 
 def apply_word_dropout(batch: Batch, rate: float, keep: int, unk: tuple[int | None, int]) -> Batch:
-    """Replace each input token by <unk> with probability `rate`. The outputs do not change.
+    """Replace each input token by <unk> with probability `rate`. The target tokens stay.
 
     Papers: Gal and Ghahramani 2016; Bowman et al. 2016.
     keep: The largest id of a special token. Special tokens are never replaced.

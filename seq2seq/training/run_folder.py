@@ -44,7 +44,9 @@ def default_folder(config: Path) -> Path:
 
 @contextmanager
 def lock_folder(folder: Path) -> Iterator[None]:
-    """Create a run folder and lock it against other processes. Delete the folder if it stays empty.
+    """Create a run folder and lock it against other processes, as a context manager.
+
+    When the lock is released, the folder is deleted if it is still empty.
 
     Raise UserError if another process holds the lock. If the file system does not support locks,
     the folder is used without a lock.
