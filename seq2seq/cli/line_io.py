@@ -63,7 +63,7 @@ def _count_lines(stream: IO[bytes]) -> int | None:
 
     Returns None for a pipe or a compressed file, because their lines cannot be counted in advance.
     """
-    if not isinstance(getattr(stream, "raw", None), io.FileIO) or not is_regular_file(stream):
+    if not isinstance(getattr(stream, "raw", stream), io.FileIO) or not is_regular_file(stream):
         return None
     file, count, last = stream.fileno(), 0, b"\n"
     position = os.lseek(file, 0, os.SEEK_CUR)

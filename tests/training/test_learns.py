@@ -77,6 +77,7 @@ def test_the_model_folder_is_complete(trained):
         "model.safetensors",
         "README.md",
         "manifest.json",
+        "statistics.json",
     }
     best = max(row["bleu"] for row in rows(trained, "valid"))
     assert f"validation BLEU: {best:.2f}" in (trained / "model/README.md").read_text()
