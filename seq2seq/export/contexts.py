@@ -11,6 +11,7 @@ A attention key, F the sum of the widths of all readers of c.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any
 
@@ -57,7 +58,7 @@ class Encoded:
         return graph.op("Add", states, self.embedded(weight[:, size:]))
 
 
-class ContextGraph:
+class ContextGraph(ABC):
     """The base class of all contexts.
 
     readers: the weight [W, C] of each layer that reads c. `constant` [F] is the share of c that is
@@ -72,14 +73,15 @@ class ContextGraph:
         self.widths = [len(reader) for reader in readers]
         self.constant = np.zeros(len(self.readers), np.float32)
 
+    @abstractmethod
     def prepare(self, graph: GraphBuilder, encoded: Encoded) -> dict[str, str]:
         """Add the arrays of `memory` to the graph `encode`, and return their values by name."""
-        raise NotImplementedError
 
+    @abstractmethod
     def memory(self) -> list[TensorType]:
         """The arrays that `prepare` computes and a step reads, with a row for each source."""
-        raise NotImplementedError
 
+    @abstractmethod
     def read(
         self, graph: GraphBuilder, query: str | None, memory: dict[str, str]
     ) -> tuple[list[str], str | None]:
@@ -88,7 +90,6 @@ class ContextGraph:
         query: [N, H]. Returns the product of c and each reader's weight, [N, W], and the attention
         [B, K, S] or None.
         """
-        raise NotImplementedError
 
 
 class SharedContextGraph(ContextGraph):
