@@ -107,10 +107,18 @@ class ProgressDisplay:
         self._next_refresh = time.monotonic() + 1 / REFRESHES
         self._bar.show(
             fraction_done(settings, counters, batches, clock=True),
-            f"epoch {counters.epoch + 1}  update {counters.update:,}",
+            _position(counters),
             self._figures,
             self._time_left(settings, counters, batches),
         )
+
+    def show_end(self, counters: Counters) -> None:
+        """Show a full progress bar. Call this once, when the run has reached its end.
+
+        The run may end before its limit, for example if the score no longer improves.
+        """
+        if self._bar is not None:
+            self._bar.show(1.0, _position(counters), self._figures, "finished")
 
     def show_training(
         self, row: TrainingRow, settings: TrainingConfig, counters: Counters, batches: int
@@ -157,6 +165,11 @@ class ProgressDisplay:
                 self._bar.say(text)
             else:
                 _log.info("%s", text)
+
+
+def _position(counters: Counters) -> str:
+    # `epoch` counts complete epochs; the last one is complete when the run ends with it.
+    return f"epoch {counters.epoch + (counters.position > 0)}  update {counters.update:,}"
 
 
 def _scores(scores: ValidationScores) -> str:

@@ -177,6 +177,7 @@ class Trainer:
             ):
                 self.validate(display)
             self.save()
+            display.show_end(counters)
             _log.info("finished: %s", self.end_reason())
         finally:
             self.metrics.close()

@@ -148,7 +148,7 @@ def long_run(script, toy, tmp_path):
             start_new_session=True,
         )
     deadline = time.monotonic() + 90
-    while "validation" not in log.read_text():
+    while "validation at update" not in log.read_text():
         assert process.poll() is None, log.read_text()
         assert time.monotonic() < deadline
         time.sleep(0.1)
@@ -277,7 +277,7 @@ def test_a_host_that_is_cut_off_ends_the_run(script, toy, tmp_path, hosts):
             )
     try:
         deadline = time.monotonic() + 90
-        while "validation" not in logs[0].read_text():
+        while "validation at update" not in logs[0].read_text():
             assert time.monotonic() < deadline, [log.read_text() for log in logs]
             time.sleep(0.1)
         subprocess.run(["ip", "-n", names[1], "link", "set", ends[1], "down"], check=True)
