@@ -7,7 +7,9 @@ import io
 import os
 import signal
 import sys
+import threading
 from pathlib import Path
+from types import FrameType
 
 import click
 
@@ -86,6 +88,7 @@ def main() -> None:
         sys.stdin = Path(os.devnull).open(encoding="utf-8")  # noqa: SIM115 - open until the end
     if sys.stdout is None:
         _refuse("stdout is closed, so the output would be lost; redirect it to a file or /dev/null")
+    _stop_cleanly()
     try:
         cli.main(standalone_mode=False)
     except UserError as error:
@@ -108,6 +111,21 @@ def main() -> None:
             raise
         where = f"{error.filename}: " if error.filename is not None else ""
         _refuse(f"{where}{error.strerror or error}")
+
+
+def _stop_cleanly() -> None:
+    """Let SIGTERM and SIGHUP raise SystemExit, so that the output so far is kept, as after Ctrl-C.
+
+    A signal that is ignored stays ignored, as SIGHUP under nohup.
+    """
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        raise SystemExit(128 + number)
+
+    if threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            if signal.getsignal(number) is signal.SIG_DFL:
+                signal.signal(number, stop)
 
 
 def _use_utf8() -> None:

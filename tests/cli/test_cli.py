@@ -5,8 +5,10 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -445,6 +447,26 @@ def test_what_was_translated_before_an_interruption_is_kept(shell, model, tmp_pa
     assert f"the lines written so far are in {out}.part" in said.err
     assert [path.name for path in tmp_path.iterdir()] == ["out.part"]
     assert (tmp_path / "out.part").read_bytes().count(b"\n") == 2
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_what_was_translated_before_a_signal_is_kept(model, tmp_path, number):
+    out = tmp_path / "out"
+    command = [sys.executable, "-m", "seq2seq", "translate", model, "-o", out, *_QUICK]
+    pipes = {"stdin": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen([*map(str, command)], **pipes) as process:
+        process.stdin.write(b"the red cat runs\n")
+        process.stdin.flush()
+        deadline = time.monotonic() + 60
+        while not any(path.stat().st_size for path in tmp_path.iterdir()):
+            assert process.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        process.send_signal(number)
+        _, said = process.communicate(timeout=60)
+    assert process.returncode == 128 + number
+    assert f"the lines written so far are in {out}.part" in said.decode()
+    assert (tmp_path / "out.part").read_bytes().count(b"\n") == 1
 
 
 def test_perplexity_is_the_same_wherever_it_is_said(shell, speaking, toy, tmp_path):
