@@ -6,6 +6,7 @@ An interrupted write never leaves a partly written file under its final name.
 from __future__ import annotations
 
 import ctypes
+import hashlib
 import json
 import os
 import shutil
@@ -151,6 +152,12 @@ def write_atomically(path: Path, content: bytes) -> None:
             aside.write_bytes(content)
     except OSError as error:
         raise _io_error("written", path, error) from error
+
+
+def sha256_of(path: Path) -> str:
+    """Return the SHA-256 checksum of a file in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def append_line(path: Path, line: str) -> None:

@@ -23,6 +23,7 @@ _COMMANDS = {
     "config": "config",
     "train": "train",
     "translate": "translate",
+    "bulk": "bulk",
     "score": "translate",
     "perplexity": "language",
     "generate": "language",
