@@ -98,7 +98,7 @@ def evaluate_command(
     machine = {name: options.pop(name) for name in MODEL_OPTIONS}
     lines = SourceOptions(**{name: options.pop(name) for name in SOURCE_OPTIONS})
     search = search_options(**options)
-    _refuse_early(source_file, split, record, plot)
+    _refuse_early(source_file, split, record, plot, tokenize)
     set_up_machine(model, machine.pop("threads"))
     scored = open_export if is_export(model_folders(model)[0]) else open_models
     config, evaluate, keep = scored(model, **machine)
@@ -130,18 +130,29 @@ def results_command(folder: Path) -> None:
 
 
 def _refuse_early(
-    source_file: Path | None, split: str | None, record: Path | None, plot: Path | None
+    source_file: Path | None,
+    split: str | None,
+    record: Path | None,
+    plot: Path | None,
+    tokenize: str | None,
 ) -> None:
-    """Raise UserError for options that cannot work, before the evaluation starts."""
+    """Raise UserError for options that cannot work, before the models are loaded."""
     from seq2seq.evaluation.figures import picture_format
     from seq2seq.evaluation.result_rows import require_clean_tree
 
     if split is not None and source_file is not None:
         raise UserError(f"--split {split} does not work with a SOURCE file; leave out one of them")
     if record is not None:
-        require_clean_tree(record, record.resolve().parent)
+        try:
+            require_clean_tree(record, record.resolve().parent)
+        except UserError as error:
+            raise UserError(f"--record {error}") from None
     if plot is not None:
         picture_format(plot)
+    if tokenize not in (None, "auto"):
+        from seq2seq.evaluation.scores import require_bleu_tokenizer
+
+        require_bleu_tokenizer(str(tokenize))
 
 
 def _refuse_unused(

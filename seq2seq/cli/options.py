@@ -15,14 +15,24 @@ def model_folders(models: str) -> list[Path]:
     """Return the model folders in a comma-separated list.
 
     The name of a folder may contain commas itself: the longest names that exist are taken.
-    Raises UserError for an empty name.
+    Raises UserError for an empty name, and for a list that contains a missing folder. The message
+    then names the whole list, because a comma may be part of the missing name.
     """
-    parts, names = models.split(","), []
-    while parts:
-        ends = range(len(parts), 1, -1)
-        end = next((end for end in ends if Path(",".join(parts[:end])).is_dir()), 1)
-        names.append(",".join(parts[:end]))
-        parts = parts[end:]
+    names: list[str] = []
+    parts = models.split(",")
+    while parts and len(parts) + len(names) > 1:
+        ends = range(len(parts), 0, -1)
+        end = next((end for end in ends if Path(",".join(parts[:end])).is_dir()), 0)
+        if not end and all(parts):
+            rest = ",".join(parts)
+            missing = rest if len(parts) == 1 else f"{parts[0]} or {rest}"
+            raise UserError(
+                f"{models}: not a model folder and not a list of model folders, because {missing} "
+                "is not a folder; check the path"
+            )
+        names.append(",".join(parts[: end or 1]))
+        parts = parts[end or 1 :]
+    names += parts
     if not all(names):
         raise UserError(
             f"{models!r}: the name of a model folder is missing; write FOLDER, or FOLDER,FOLDER "
