@@ -150,6 +150,8 @@ def test_a_corpus_of_single_words_keeps_the_lowest_loss(toy, tmp_path, caplog):
     assert caplog.text.count("BLEU with the tokenizer 13a") == 1
     assert caplog.text.count("(best by loss)") == sum(row["best"] for row in rows)
     assert "(best by bleu)" not in caplog.text
+    # Several validations cut translations. Only the first one warns.
+    assert caplog.text.count("translations of the validation set were cut") == 1
 
 
 @pytest.mark.parametrize("metric", ["chrf", "ter", "exact-match", "perplexity"])
