@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import count
 from typing import Literal
 
 from seq2seq.decoding.alignment import Alignment
@@ -129,6 +130,24 @@ class NoteLog:
                 parts[-1] = range(parts[-1].start, note.line + 1)
             elif len(parts) < _RANGES:
                 parts.append(range(note.line, note.line + 1))
+
+
+def watch_unknown_tokens(
+    tokenizer: Tokenizer, log: NoteLog
+) -> Callable[[Sequence[str]], list[list[int]]]:
+    """Return a function that encodes lines as the tokenizer does and logs their unknown tokens.
+
+    The function counts the lines from 1 over all its calls.
+    """
+    numbers = count(1)
+
+    def encode(lines: Sequence[str]) -> list[list[int]]:
+        encoded = tokenizer.encode(lines)
+        for text, ids in zip(lines, encoded, strict=True):
+            log.add(unknown_tokens_note(next(numbers), text, ids, tokenizer))
+        return encoded
+
+    return encode
 
 
 @dataclass(frozen=True)
