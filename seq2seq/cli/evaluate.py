@@ -18,6 +18,7 @@ from seq2seq.cli.options import (
     MODEL_OPTIONS,
     SOURCE_OPTIONS,
     model_folders,
+    output_option,
     with_model_options,
     with_search_options,
     with_source_options,
@@ -46,12 +47,7 @@ BLEU_TOKENIZERS = ("auto", "13a", "intl", "zh", "char", "ja-mecab", "ko-mecab", 
     help="sacreBLEU tokenizer for BLEU. auto follows the script of the references; none splits at "
     "spaces only.  [default: validation.tokenize of the model, which is auto unless it was set]",
 )
-@click.option(
-    "-o",
-    "--output",
-    type=click.Path(path_type=Path),
-    help="Also write the translations or the predicted labels to this file.",
-)
+@output_option("Also write the translations or the predicted labels to this file.")
 @with_source_options
 @with_search_options
 @click.option("--json", "json_wanted", is_flag=True, help="Print the scores as one JSON object.")
