@@ -110,8 +110,12 @@ def main() -> None:
     except OSError as error:
         if error.filename is None and error.errno is None:
             raise
-        where = f"{error.filename}: " if error.filename is not None else ""
-        _refuse(f"{where}{error.strerror or error}")
+        reason = error.strerror or str(error)
+        if error.filename is not None:
+            reason = (
+                f"{error.filename}: {reason}; check the path, the permissions and the disk space"
+            )
+        _refuse(reason)
 
 
 def _stop_cleanly() -> None:

@@ -50,6 +50,20 @@ def waiting_windows(
             yield window
 
 
+def rows_by_length(
+    lengths: Sequence[int], *, most: int, longest: int, alike: bool = False
+) -> Iterator[list[int]]:
+    """Divide texts into batches of similar length. Yields the row numbers of each batch.
+
+    lengths: the lengths of the texts in tokens, in any order. Rows of equal length keep their
+    order. The other arguments are those of `batches_by_length`.
+    """
+    order = sorted(range(len(lengths)), key=lambda row: lengths[row])
+    ascending = [lengths[row] for row in order]
+    for now in batches_by_length(ascending, most=most, longest=longest, alike=alike):
+        yield order[now]
+
+
 def batches_by_length(
     lengths: Sequence[int], *, most: int, longest: int, alike: bool = False
 ) -> Iterator[slice]:

@@ -17,7 +17,7 @@ from typing import Any
 
 from seq2seq.config import toml
 from seq2seq.config.schema import Config
-from seq2seq.errors import UserError
+from seq2seq.errors import UserError, closed_folder
 from seq2seq.export.sessions import has_fast_int8
 from seq2seq.files import sha256_of
 from seq2seq.tasks import Task
@@ -63,8 +63,11 @@ class Export:
 
 
 def is_export(folder: str | Path) -> bool:
-    """Return whether a folder is an exported model."""
-    return (Path(folder) / MANIFEST_NAME).is_file()
+    """Return whether a folder is an exported model. Raises UserError if it cannot be opened."""
+    try:
+        return (Path(folder) / MANIFEST_NAME).is_file()
+    except PermissionError as error:
+        raise closed_folder(folder, error) from None
 
 
 def write_export_manifest(folder: Path, contents: dict[str, Any]) -> None:

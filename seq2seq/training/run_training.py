@@ -130,8 +130,7 @@ def _prepare(
         threads,
         in_use=run.has_checkpoint,
         memory=memory,
-        codec=None if start is None else start.codec,
-        codec_digest="" if start is None else start.origin.vocabulary,
+        start=None if start is None else start.codec,
     )
 
 

@@ -524,6 +524,14 @@ def test_what_cannot_be_asked_of_a_language_model(refused, speaking, arguments, 
     assert said in refused(arguments[0], speaking / "model", *arguments[1:])
 
 
+def test_a_prompt_from_windows_is_printed_with_plain_line_ends(shell, speaking):
+    command = ("generate", speaking / "model", "--length", "5", *_QUICK, "--prompt")
+    plain = shell(*command, "le chat rouge\nle")
+    assert plain.out.startswith("le chat rouge\nle ")
+    for prompt in ("le chat rouge\r\nle", "le chat rouge\r\nle\r"):
+        assert shell(*command, prompt) == plain
+
+
 @pytest.mark.parametrize("verb", ["perplexity", "generate"])
 def test_what_cannot_be_asked_of_a_translator(refused, model, verb):
     assert "use this model with seq2seq translate, seq2seq score, seq2seq embed and" in refused(
