@@ -24,7 +24,6 @@ _SUMMARIES: dict[NoteKind, str] = {
     "unknown tokens": "{:,} more lines have unknown tokens",
     "sentences": "{:,} more lines look like several sentences",
     "cut": "{:,} more translations were cut at the maximum length",
-    "constraint": "{:,} more messages about constraints and marks of translations",
 }
 _NAMED = 5  # unknown tokens of a line to name
 
@@ -98,7 +97,8 @@ class NoteLog:
 
     Notes may concern every line. The first ten of each kind are warnings. The number of the further
     notes, and the numbers of their lines, are logged as one warning when the block ends. Their
-    texts are debug messages.
+    texts are debug messages. All notes on constraints are warnings, because the user has asked for
+    these constraints.
     """
 
     def __init__(self) -> None:
@@ -121,7 +121,7 @@ class NoteLog:
         """Log the notes of one line."""
         for note in notes:
             self._counts[note.kind] += 1
-            if self._counts[note.kind] <= _SHOWN:
+            if self._counts[note.kind] <= _SHOWN or note.kind == "constraint":
                 _log.warning("%s", note.text)
                 continue
             _log.debug("%s", note.text)

@@ -25,6 +25,11 @@ def test_few_notes_are_all_said(caplog):
     assert said(caplog, map(cut, range(1, 11))) == [f"line {n}: cut" for n in range(1, 11)]
 
 
+def test_every_broken_constraint_is_said(caplog):
+    notes = [Note(n, "constraint", f"line {n}: the mark is lost") for n in range(1, 30)]
+    assert said(caplog, notes) == [note.text for note in notes]
+
+
 @pytest.mark.parametrize(
     ("lines", "named"),
     [
