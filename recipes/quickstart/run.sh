@@ -15,8 +15,18 @@ score_baselines() {
     python $DATA/baselines.py > "$RUN/baselines.txt"
 }
 
+# score_capitals: score the test set in capitals, which a model with tokenizer.case = "marked" can read.
+score_capitals() {
+    local side
+    for side in en fr; do
+        python3 -c 'import sys; sys.stdout.write(sys.stdin.read().upper())' < $DATA/test.$side > "$RUN/capitals.$side"
+    done
+    seq2seq evaluate "$RUN/model" "$RUN/capitals.en" "$RUN/capitals.fr" -o "$RUN/capitals.txt"
+}
+
 stage train "$CONFIG" $DATA/train.* $DATA/valid.* -- train_run
 stage test $DATA/test.* -- score_test
+[ "$VARIANT" != capitals ] || stage capitals $DATA/test.* -- score_capitals
 stage baselines $DATA/baselines.py $DATA/test.* -- score_baselines
 
 echo

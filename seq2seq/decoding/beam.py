@@ -76,6 +76,7 @@ def beam_search(
         cut = maximum[rows] == length  # [n]
         if length in cuts:
             pool.add_where_empty(cut, rows, totals, penalty[length], length)
+            pool.outdone[rows[cut]] = (totals[:, 0] / penalty[length] > pool.score[rows, 0])[cut]
         bound = totals[:, 0] / penalty[maximum[rows]]  # [n], column 0 is the best
         settled = bound <= pool.score[rows, -1]
         going = (~(cut | settled)).nonzero()[0]  # [n']
@@ -145,24 +146,27 @@ class _Step:
 class _Pool:
     """The best candidates of each sentence, best first. The methods change the arrays in place.
 
-    All arrays are [B, P], with B sentences and P = n_best places.
+    Most arrays are [B, P], with B sentences and P = n_best places.
     score: float64, the score with length penalty. The score of an empty place is -inf.
     total: float64, Σ log p.
     length: int64, the number of tokens without EOS.
     slot: int64. The candidate without EOS is live hypothesis number `slot` after step `length`.
+    outdone: [B] bool, whether a live hypothesis with a higher score than the best candidate was cut
+    at the maximum length.
     """
 
     score: np.ndarray
     total: np.ndarray
     length: np.ndarray
     slot: np.ndarray
+    outdone: np.ndarray
 
     @classmethod
     def empty(cls, B: int, size: int) -> _Pool:
         """Return an empty pool for B sentences, with `size` places for each sentence."""
         blank = np.full((B, size), -math.inf)
         zeros = np.zeros((B, size), np.int64)
-        return cls(blank, blank.copy(), zeros, zeros.copy())
+        return cls(blank, blank.copy(), zeros, zeros.copy(), np.zeros(B, bool))
 
     def add(self, rows: np.ndarray, totals: np.ndarray, penalty: float, length: int) -> None:
         """Add up to K candidates to the pool of each sentence in `rows`, and keep the best.
@@ -211,12 +215,13 @@ def _collect(pool: _Pool, steps: list[_Step], maximum: np.ndarray) -> list[list[
         pool.total.tolist(),
         pool.score.tolist(),
         (length < maximum[:, None]).tolist(),  # a hypothesis that was cut has `maximum` tokens
+        np.broadcast_to(pool.outdone[:, None], length.shape).tolist(),
         strict=True,
     )
     return [
         [
-            Hypothesis(path[:size], total, score, finished)
-            for path, size, total, score, finished in zip(*sentence, strict=True)
+            Hypothesis(path[:size], total, score, finished, outdone)
+            for path, size, total, score, finished, outdone in zip(*sentence, strict=True)
             if score > -math.inf
         ]
         for sentence in fields

@@ -92,10 +92,12 @@ class Constraints:
         """Encode the texts of the options.
 
         whole_words: whether forbidden and required phrases match whole words only.
-        Raises UserError if the vocabulary cannot write a text.
+        Raises UserError if the vocabulary cannot write a text, or if two options contradict each
+        other.
         """
         self.options, self.tokenizer, self.specials = options, tokenizer, specials
         self.whole_words = whole_words
+        self._require_consistent()
         self.prefix: tuple[int, ...] = ()
         if options.target_prefix:
             self.prefix = tuple(self._ids(options.target_prefix, "the target prefix"))
@@ -107,6 +109,26 @@ class Constraints:
         self.forbidden = ForbiddenPhrases(
             options.forbid, tokenizer, sorted(special), whole_words=whole_words
         )
+
+    def _require_consistent(self) -> None:
+        """Raise UserError if a text that must be written contains a text that must not."""
+        options = self.options
+        given = [("target prefix", options.target_prefix)]
+        given += [("required phrase", phrase) for phrase in options.require]
+        problems = [
+            f"the {what} {text!r} contains the forbidden phrase {phrase!r}"
+            for what, text in given
+            for phrase in options.forbid
+            if contains_phrase(text, phrase, whole_words=self.whole_words)
+        ]
+        problems += [
+            f"the {what} {text!r} contains the stop string {stop!r}"
+            for what, text in given
+            for stop in options.stop
+            if stop in text
+        ]
+        if problems:
+            raise UserError("; ".join(problems) + ": leave out one of the two")
 
     @property
     def forced_tokens(self) -> int:

@@ -12,9 +12,39 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import lru_cache
 
-from seq2seq.decoding.options import Utility
+from seq2seq.decoding.options import MinimumRiskOptions, SamplingOptions, Utility
+from seq2seq.decoding.results import LineResult, Translation
+from seq2seq.text.scripts import choose_bleu_tokenizer
+
+
+def rerank(
+    result: LineResult, options: MinimumRiskOptions, *, language: str, lowercase: bool
+) -> LineResult:
+    """Return a result with its translations sorted by expected utility, best first.
+
+    language: the target language. lowercase: whether the utility ignores case.
+    """
+    candidates = result.translations
+    texts = [candidate.text for candidate in candidates]
+    # Likely samples are drawn more often, so each sample has the same weight.
+    sampled = isinstance(options.candidates, SamplingOptions)
+    gains = expected_utilities(
+        texts,
+        [0.0 if sampled else candidate.log_probability for candidate in candidates],
+        options.utility,
+        lowercase=lowercase,
+        tokens=choose_bleu_tokenizer(texts, language).name,
+    )
+    scored = [
+        replace(candidate, score=gain) for candidate, gain in zip(candidates, gains, strict=True)
+    ]
+    first: dict[str, Translation] = {}
+    for candidate in sorted(scored, key=lambda candidate: -candidate.score):
+        first.setdefault(candidate.text, candidate)
+    return LineResult(list(first.values())[: options.n_best], result.notes)
 
 
 def expected_utilities(

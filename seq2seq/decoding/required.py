@@ -50,6 +50,15 @@ class _Sentence:
         self.pool.sort(key=lambda one: -one.score)
         del self.pool[n_best:]
 
+    def compare(self, penalty: float, accept: Accept) -> None:
+        """Mark the finished hypotheses if a live hypothesis with all phrases has a higher score.
+
+        Call this at the maximum length. penalty: the length penalty of a live hypothesis.
+        """
+        best = max((one.total for one in self.live if accept(one.tokens)), default=-math.inf)
+        if self.pool and best / penalty > self.pool[0].score:
+            self.pool = [replace(hypothesis, outdone=True) for hypothesis in self.pool]
+
 
 class _Phrases:
     """The required phrases as token ids, and how far a hypothesis has come."""
@@ -135,6 +144,8 @@ def grid_beam_search(
             full = len(sentence.pool) == n_best
             if length == sentence.maximum and not sentence.pool:
                 sentence.pool = _unfinished(sentence.live, guide, penalty[length], n_best)
+            if length == sentence.maximum:
+                sentence.compare(penalty[length], accept)
             bound = best / penalty[sentence.maximum]
             if length == sentence.maximum or (full and bound <= sentence.pool[-1].score):
                 sentence.live = []

@@ -189,13 +189,17 @@ class SourceLine:
         """Return notes about the best translation: whether it was cut, and what it lacks."""
         notes = []
         cut = [len(one.tokens) for one in chosen if not one.finished]
-        if cut and not finish.same_length and not finish.stop:
-            text = (
-                f"line {self.number}: the translation was cut at the maximum length of {cut[0]} "
-                "tokens; allow longer translations with --max-length"
-            )
+        text = ""
+        if cut:
+            text = f"the translation was cut at the maximum length of {cut[0]} tokens"
+        elif any(one.outdone for one in chosen):
+            text = "the maximum length cut a translation that the model finds better"
+        if text and not finish.same_length and not finish.stop:
+            text = f"line {self.number}: {text}; allow longer translations with --max-length"
             notes.append(Note(self.number, "cut", text))
         problems = finish.check(best.text)
+        if finish.stop and best.text == UNKNOWN_TEXT:
+            problems.append(f"a stop string comes first, so {UNKNOWN_TEXT} is the translation")
         problems += [
             f"the mark {mark!r} is not there as often as in the source"
             for mark in count_differences([mark for mark, _ in self.marks], best.text)

@@ -73,12 +73,15 @@ class Hypothesis:
     log_probability: Σ log p in nats, including EOS if finished.
     score: log_probability / length^alpha. The length includes EOS if finished.
     finished: whether the hypothesis ended by EOS. Otherwise, it was cut at the maximum length.
+    outdone: whether a hypothesis with a higher score was cut at the maximum length. Then a longer
+    maximum may give a better result.
     """
 
     tokens: list[int]
     log_probability: float
     score: float
     finished: bool
+    outdone: bool = False
 
 
 def penalties(longest: int, alpha: float) -> np.ndarray:

@@ -5,169 +5,46 @@ All commands and the validation during training use the same class `Translator`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import replace
-from functools import partial
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Unpack
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Unpack
 
 import numpy as np
 
-from seq2seq.config.schema import Config
 from seq2seq.decoding.arguments import each_text
-from seq2seq.decoding.beam import beam_search
 from seq2seq.decoding.choice import choose_search, require_search
 from seq2seq.decoding.constraint_options import ConstraintValues
-from seq2seq.decoding.constraints import ConstrainedEngine, Constraints
-from seq2seq.decoding.distinct import Found, find_distinct
-from seq2seq.decoding.engine import Engine
-from seq2seq.decoding.greedy import greedy_search
-from seq2seq.decoding.line_encoder import LineEncoder
-from seq2seq.decoding.micro_batches import batches_by_length, windows
-from seq2seq.decoding.minimum_risk import expected_utilities
+from seq2seq.decoding.line_search import LineSearch
+from seq2seq.decoding.micro_batches import windows
+from seq2seq.decoding.minimum_risk import rerank
 from seq2seq.decoding.options import (
     DEFAULT_BEAM,
     AnySearch,
     BeamOptions,
-    GreedyOptions,
     MinimumRiskOptions,
-    PlainSearch,
-    SamplingOptions,
     Utility,
     search_options,
 )
-from seq2seq.decoding.phrases import cut_at_stop
-from seq2seq.decoding.required import guided_search
 from seq2seq.decoding.results import LineResult, NoteLog, Translation, log_unknown_tokens
-from seq2seq.decoding.sampling import sample_search, seed_of
-from seq2seq.decoding.source_line import UNKNOWN_TEXT, Finish, SourceLine
+from seq2seq.decoding.search_model import SearchModel
+from seq2seq.decoding.source_line import UNKNOWN_TEXT
 from seq2seq.decoding.source_options import SourceOptions
-from seq2seq.decoding.stepping import Hypothesis, Limits, Specials, force
+from seq2seq.decoding.stepping import force
 from seq2seq.errors import UserError
-from seq2seq.export.artifact import NO_VECTORS, is_export, open_exports
+from seq2seq.export.artifact import NO_VECTORS
 from seq2seq.export.onnx_engine import OnnxEngine
 from seq2seq.progress import Advance
-from seq2seq.tasks import ALIGNED, TRANSLATION, Task
-from seq2seq.text.codec import Codec
-from seq2seq.text.languages import uses_spaces
-from seq2seq.text.scripts import choose_bleu_tokenizer
-from seq2seq.text.statistics import TextStatistics
 
-if TYPE_CHECKING:  # other engines do not need PyTorch
-    import torch
-
+if TYPE_CHECKING:
     from seq2seq.decoding.embedding import Pool
-    from seq2seq.models.folder import Model
 
 _WINDOW = 32  # batches of lines that are sorted by length together
 
-_Batch = Sequence[tuple[SourceLine, int]]
-"""Parts of lines that are searched together: the line and the number of the part."""
 
-
-class Translator:
+class Translator(SearchModel):
     """A model or an ensemble that translates raw lines. `Translator.load(folder)` opens a model.
 
     A `Translator` keeps no state between calls, so several threads may share one.
     """
-
-    def __init__(
-        self,
-        engine: Engine[Any],
-        codec: Codec,
-        configs: Sequence[Config],
-        *,
-        batch_size: int = 64,
-    ) -> None:
-        """Combine an engine with the codec and the configurations of its models.
-
-        codec: the codec that all models share.
-        batch_size: the largest number of lines in a batch.
-
-        Raises UserError if models have different tasks, or if the batch size is below 1.
-        """
-        if batch_size < 1:
-            raise UserError(f"the batch size must be at least 1, but batch_size is {batch_size}")
-        if len({config.task.same_length for config in configs}) > 1:
-            raise UserError(
-                f"a model of the task {ALIGNED.name!r} cannot form an ensemble with a model of "
-                "another task: use models of one task"
-            )
-        self.engine, self.codec, self.configs = engine, codec, list(configs)
-        self.batch_size = batch_size
-        self.task = configs[0].task
-        # Padding would change the last bits of what an int8 model computes.
-        self._alike = self.task.same_length or getattr(engine, "needs_equal_lengths", False)
-        self.max_tokens = min(config.data.max_tokens for config in configs)
-        self.lowercase = configs[0].tokenizer.lowercase
-        self.spaced = uses_spaces(configs[0].data.target)
-        target = codec.target
-        self.specials = Specials(target.bos, target.eos, (target.pad, target.unk, target.bos))
-
-    @classmethod
-    def from_models(
-        cls,
-        models: Sequence[Model],
-        *,
-        device: torch.device | None = None,
-        dtype: torch.dtype | None = None,
-        batch_size: int = 64,
-    ) -> Translator:
-        """Return a translator that runs `models` with PyTorch. Several models form an ensemble.
-
-        device: the device to run on; None means the CPU.
-        dtype: the dtype of matrix products; None means float32.
-        batch_size: the largest number of lines in a batch.
-
-        Raises UserError if the vocabularies of the models differ.
-        """
-        from seq2seq.decoding.torch_engine import TorchEngine
-
-        codec = models[0].codec
-        for number, model in enumerate(models[1:], start=2):
-            if model.codec != codec:
-                raise UserError(
-                    f"models 1 and {number} of the ensemble have different vocabularies: use "
-                    "models that were trained with the same tokenizer"
-                )
-        networks = [model.network for model in models]
-        engine = TorchEngine(networks, codec, device, dtype)
-        return cls(engine, codec, [model.config for model in models], batch_size=batch_size)
-
-    @classmethod
-    def load(
-        cls,
-        *folders: str | Path,
-        device: str = "auto",
-        precision: str = "fp32",
-        batch_size: int = 64,
-        tasks: Sequence[Task] = (TRANSLATION, ALIGNED),
-    ) -> Translator:
-        """Open one model folder, or several model folders with one vocabulary as an ensemble.
-
-        device: "auto" (a GPU if available, otherwise the CPU), "cpu", "cuda" or "cuda:1".
-        precision: "fp32", "bf16" or "auto".
-        batch_size: the largest number of lines in a batch.
-        tasks: the permitted tasks of the models.
-
-        Raises TypeError without a folder. Raises UserError if a folder is not a complete model
-        folder, if a model has another task, if the models cannot form an ensemble, or if the device
-        or the precision is not available.
-        """
-        if not folders:
-            raise TypeError("load() needs at least one model folder: pass its path")
-        if any(map(is_export, folders)):
-            exports = open_exports(folders, tasks, device=device, precision=precision)
-            configs = [export.config for export in exports]
-            engine = OnnxEngine(exports)
-            return cls(engine, exports[0].codec, configs, batch_size=batch_size)
-        from seq2seq import runtime
-        from seq2seq.models.folder import load_model
-
-        chosen = runtime.select_device(device)
-        dtype = runtime.select_dtype(precision, chosen)
-        models = [load_model(Path(folder), tasks) for folder in folders]
-        return cls.from_models(models, device=chosen, dtype=dtype, batch_size=batch_size)
 
     def translate(
         self,
@@ -277,48 +154,18 @@ class Translator:
         of the task "aligned".
         """
         source = source or SourceOptions()
-        self._require_fitting(options, align, source)
+        self.require_fitting(options, align, source)
         if isinstance(options, MinimumRiskOptions):
-            candidates = options.candidates
-            for result in self.translate_windows(
-                windows, candidates, advance=advance, before=before, source=source
-            ):
-                yield self._rerank(result, options)
-            return
-        encoder = self._line_encoder(source)
-        constraints = self._constraints(options)
-        finish = self._finish(options, constraints)
-        start = self._starting_engine(constraints).start
-        for texts in windows:
-            lines = encoder.encode(texts, first=before + 1)
-            before += len(lines)
-            done = 0
-            for batch in self._batches(lines):
-                state = start([line.parts[part] for line, part in batch])
-                engine, begin, search = self._prepare(batch, state, options, constraints)
-                limits = self._limits([line.parts[i] for line, i in batch], options, constraints)
-                found = search(engine, begin, limits, self.specials)
-                found = self._complete(found, batch, state, options, constraints)
-                for (line, part), ranked in zip(batch, found, strict=True):
-                    line.hypotheses[part] = ranked
-                if advance:
-                    advance(sum(1 / len(line.parts) for line, _ in batch))
-                self._attend(batch, state, align)
-                while done < len(lines) and lines[done].is_done:
-                    yield lines[done].result(self.codec, finish, align=align)
-                    done += 1
-            for line in lines[done:]:
-                yield line.result(self.codec, finish, align=align)
+            search = LineSearch(self, options.candidates, source)
+            return self._reranked(search.run(windows, advance, before), options)
+        return LineSearch(self, options, source, align=align).run(windows, advance, before)
 
-    def _batches(self, lines: Sequence[SourceLine]) -> Iterator[_Batch]:
-        """Yield batches of parts of similar length."""
-        work = [(line, part) for line in lines for part in range(len(line.parts))]
-        work.sort(key=lambda item: len(item[0].parts[item[1]]))  # stable
-        sizes = [len(line.parts[part]) + 1 for line, part in work]
-        for now in batches_by_length(
-            sizes, most=self.batch_size, longest=self.max_tokens, alike=self._alike
-        ):
-            yield work[now]
+    def _reranked(
+        self, results: Iterable[LineResult], options: MinimumRiskOptions
+    ) -> Iterator[LineResult]:
+        language = self.configs[0].data.target
+        for result in results:
+            yield rerank(result, options, language=language, lowercase=self.lowercase)
 
     def score(
         self,
@@ -364,12 +211,6 @@ class Translator:
                 advance(len(rows))
         return [scored[i] for i in range(len(sources))]
 
-    @property
-    def scoring_engine(self) -> Engine[Any]:
-        """The engine for given targets, which may hold tokens that a shortlist leaves out."""
-        engine: Engine[Any] = getattr(self.engine, "over_whole_vocabulary", lambda: self.engine)()
-        return engine
-
     def embed(self, lines: Iterable[str], pooling: Pool = "summary") -> np.ndarray:
         """Return one encoder vector for each line, [N, C] float32. A blank line gets zeros.
 
@@ -396,226 +237,3 @@ class Translator:
             batch_size=self.batch_size,
             max_tokens=self.max_tokens,
         )
-
-    def require_attention(self) -> None:
-        """Raise UserError if a model has no attention, so that alignments are impossible."""
-        for number, config in enumerate(self.configs, start=1):
-            if not config.context.is_attention:
-                which = f"model {number}" if len(self.configs) > 1 else "the model"
-                raise UserError(
-                    f"{which} has a fixed context vector and therefore gives no alignments: use a "
-                    "model with attention (context.kind)"
-                )
-
-    def _require_fitting(self, options: AnySearch, align: bool, source: SourceOptions) -> None:
-        """Raise UserError for options that do not work with the models or with each other."""
-        plain = options.candidates if isinstance(options, MinimumRiskOptions) else options
-        if align and source.protect:
-            raise UserError(
-                "alignments do not work with protected marks (--protect): use one or the other"
-            )
-        if self.task.same_length and plain.is_constrained:
-            raise UserError(
-                f"constraints of the search do not work with a model of the task {ALIGNED.name!r}"
-            )
-        if align:
-            self.require_attention()
-            if plain is not options or (isinstance(plain, SamplingOptions) and plain.n_best > 1):
-                raise UserError(
-                    "alignments do not work with minimum Bayes risk or several samples: leave out "
-                    "the alignments, or use another search"
-                )
-        if self.task.same_length and (plain.min_length > 1 or plain.max_length is not None):
-            raise UserError(
-                f"a model of the task {ALIGNED.name!r} always writes as many tokens as the source "
-                "has: leave out the minimum and maximum length"
-            )
-
-    def _line_encoder(self, options: SourceOptions) -> LineEncoder:
-        config = self.configs[0]
-        symbols = getattr(config.tokenizer, "symbols", ())
-        return LineEncoder(
-            self.codec,
-            options,
-            max_tokens=self.max_tokens,
-            language=config.data.source,
-            spaced=(uses_spaces(config.data.source), self.spaced),
-            tags=tuple(symbols),
-        )
-
-    def _constraints(self, options: PlainSearch) -> Constraints | None:
-        if not options.is_constrained:
-            return None
-        return Constraints(options, self.codec.target, self.specials, whole_words=self.spaced)
-
-    def _starting_engine(self, constraints: Constraints | None) -> Engine[Any]:
-        """Return the engine that starts a search. A shortlist may lack the tokens of constraints,
-        so a search for given phrases starts without it."""
-        return self.scoring_engine if constraints and constraints.forced_tokens else self.engine
-
-    def _finish(self, options: PlainSearch, constraints: Constraints | None) -> Finish:
-        return Finish(
-            n_best=options.n_best,
-            distinct=not isinstance(options, SamplingOptions),
-            stop=options.stop,
-            spaced=self.spaced,
-            same_length=self.task.same_length,
-            check=constraints.violations if constraints else lambda text: [],
-        )
-
-    def _complete(
-        self,
-        found: Found,
-        batch: _Batch,
-        state: Any,
-        options: PlainSearch,
-        constraints: Constraints | None,
-    ) -> Found:
-        """Return n-best lists of distinct texts. Parts with too few texts are searched again.
-
-        found: the hypotheses of each part. state: the state of the engine before the first token.
-        """
-        if not isinstance(options, BeamOptions) or options.n_best == 1:
-            return found
-
-        def read(ranked: Sequence[Hypothesis]) -> list[str]:
-            texts = self.codec.target.decode([hypothesis.tokens for hypothesis in ranked])
-            return [cut_at_stop(text, options.stop) for text in texts]
-
-        def again(rows: list[int], size: int, wider: int) -> Found:
-            chosen = self.engine.select(state, np.array(rows, np.int64))
-            part = [batch[row] for row in rows]
-            engine, begin, search = self._prepare(
-                part, chosen, options, constraints, size=size, wider=wider
-            )
-            limits = self._limits([line.parts[i] for line, i in part], options, constraints)
-            return search(engine, begin, limits, self.specials)
-
-        return find_distinct(found, options.n_best, read, again)
-
-    def _prepare(
-        self,
-        batch: _Batch,
-        state: Any,
-        options: PlainSearch,
-        constraints: Constraints | None,
-        *,
-        size: int | None = None,
-        wider: int = 1,
-    ) -> tuple[Engine[Any], Any, Callable[..., Found]]:
-        """Return the engine, its state before the first token, and the search for a batch.
-
-        size: the number of hypotheses of each source; None means `options.n_best`.
-        wider: a factor for the beam.
-        """
-        search = self._search(options, [line.key(part) for line, part in batch], size, wider)
-        if constraints is None:
-            return self.engine, state, search
-        first = [part == 0 for _, part in batch]
-        engine = ConstrainedEngine(self.engine, constraints, first)
-        if options.require:
-            # The first part of a line has to contain the phrases; the other parts are free.
-            return engine, engine.wrap(state, len(batch)), guided_search(search, constraints, first)
-        return engine, engine.wrap(state, len(batch)), search
-
-    def _search(
-        self,
-        options: PlainSearch,
-        keys: Sequence[str],
-        size: int | None = None,
-        wider: int = 1,
-    ) -> partial[Found]:
-        """Return the search function for one batch.
-
-        keys: one text for each source. The seeds of samples are derived from these texts.
-        size: the number of hypotheses of each source; None means `options.n_best`.
-        wider: a factor for the beam.
-        """
-        alpha = options.length_penalty
-        if isinstance(options, GreedyOptions):
-            return partial(greedy_search, alpha=alpha)
-        if isinstance(options, BeamOptions):
-            beam, n_best = wider * options.beam, size or options.n_best
-            return partial(beam_search, beam=beam, alpha=alpha, n_best=n_best)
-        seeds = [
-            [seed_of(options.seed, number, key) for number in range(options.n_best)] for key in keys
-        ]
-        return partial(
-            sample_search,
-            temperature=options.temperature,
-            top_k=options.top_k,
-            top_p=options.top_p,
-            seeds=seeds,
-            alpha=alpha,
-        )
-
-    def _limits(
-        self,
-        sources: Sequence[np.ndarray],
-        options: PlainSearch,
-        constraints: Constraints | None = None,
-    ) -> Limits:
-        lengths = np.array([len(ids) + 1 for ids in sources])  # including EOS
-        if self.task.same_length:  # all sources of a batch have the same length
-            return Limits(max(1, int(lengths[0]) - 1), np.maximum(lengths - 1, 1))
-        if options.max_length is not None:
-            return Limits(options.min_length, np.full_like(lengths, options.max_length))
-        if self.task.source == "condition":
-            longest = self.configs[0].data.max_tokens
-            return Limits(options.min_length, np.full_like(lengths, longest))
-        statistics = self.codec.statistics or TextStatistics()
-        forced = constraints.forced_tokens if constraints else 0
-        return Limits(options.min_length, statistics.limits(lengths) + forced)
-
-    def _attend(self, batch: _Batch, state: Any, align: bool) -> None:
-        """Store attention weights in the lines: of the best hypothesis of each part to align, and
-        of every hypothesis of a line with marks.
-
-        batch: pairs of a source line and a part number.
-        state: the state before the first token, from which teacher forcing starts.
-        """
-        if not all(config.context.is_attention for config in self.configs):
-            return
-        targets = [
-            (row, rank)
-            for row, (line, part) in enumerate(batch)
-            for rank in range(len(line.hypotheses[part]) if line.marks else int(align))
-        ]
-        for start in range(0, len(targets), len(batch)):
-            chosen = targets[start : start + len(batch)]
-            rows = np.array([row for row, _ in chosen], np.int64)
-            written = []
-            for row, rank in chosen:
-                line, part = batch[row]
-                best = line.hypotheses[part][rank]
-                path = [self.specials.bos, *best.tokens]
-                written.append(path[: len(best.tokens) + best.finished])
-            weights = self.engine.weights(self.engine.select(state, rows), written)
-            for (row, rank), values in zip(chosen, weights, strict=True):
-                line, part = batch[row]
-                line.attention[part, rank] = values[:, : len(line.parts[part]) + 1].copy()
-
-    def _rerank(self, result: LineResult, options: MinimumRiskOptions) -> LineResult:
-        """Return a result with its translations sorted by expected utility, best first."""
-        candidates = result.translations
-        # Likely samples are drawn more often, so each sample has the same weight.
-        drawn = isinstance(options.candidates, SamplingOptions)
-        bleu_tokens = choose_bleu_tokenizer(
-            (candidate.text for candidate in candidates), self.configs[0].data.target
-        )
-        gains = expected_utilities(
-            [candidate.text for candidate in candidates],
-            [0.0 if drawn else candidate.log_probability for candidate in candidates],
-            options.utility,
-            lowercase=self.lowercase,
-            tokens=bleu_tokens.name,
-        )
-        scored = [
-            replace(candidate, score=gain)
-            for candidate, gain in zip(candidates, gains, strict=True)
-        ]
-        first: dict[str, Translation] = {}
-        for candidate in sorted(scored, key=lambda candidate: -candidate.score):
-            first.setdefault(candidate.text, candidate)
-        ranked = list(first.values())
-        return LineResult(ranked[: options.n_best], result.notes)

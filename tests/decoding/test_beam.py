@@ -103,9 +103,11 @@ def test_unfinished_ones_count_only_where_none_finished() -> None:
     [found] = run(rare, 3, n_best=9)
     assert found
     assert all(h.finished for h in found)
+    assert all(h.outdone for h in found)  # the live hypotheses were far more likely
     never = TableModel(lambda source, prefix: [0.0, 0.0, 0.6, 0.4])
     [found] = run(never, 2, n_best=2, alpha=1.0)
     assert [(h.tokens, h.finished) for h in found] == [([A, A], False), ([A, B], False)]
+    assert not any(h.outdone for h in found)
     assert math.isclose(found[1].score, math.log(0.6 * 0.4) / 2)
 
 

@@ -7,7 +7,13 @@ from dataclasses import replace
 import pytest
 
 from seq2seq.decoding.distinct import find_distinct
-from seq2seq.decoding.options import BeamOptions, GreedyOptions, search_options
+from seq2seq.decoding.line_search import LineSearch
+from seq2seq.decoding.options import (
+    BeamOptions,
+    GreedyOptions,
+    MinimumRiskOptions,
+    search_options,
+)
 from seq2seq.decoding.phrases import cut_at_stop, until_stop
 from seq2seq.decoding.source_options import SourceOptions, leading_tags
 from seq2seq.decoding.stepping import Hypothesis
@@ -30,7 +36,8 @@ def with_statistics(model, **values):
 
 def parts_of(translator, line, **options):
     """The source text of each part."""
-    (encoded,) = translator._line_encoder(SourceOptions(**options)).encode([line], 1)
+    search = LineSearch(translator, GreedyOptions(), SourceOptions(**options))
+    (encoded,) = search.encoder.encode([line], 1)
     return translator.codec.source.decode([part.tolist() for part in encoded.parts])
 
 
@@ -84,6 +91,44 @@ def test_a_translation_that_was_cut_is_named(learned):
         assert "maximum length of 3 tokens" in result.notes[0].text
     (whole,) = translator.stream(["the red cat runs here"])
     assert whole.notes == []
+
+
+@pytest.mark.parametrize(
+    "search",
+    [
+        BeamOptions(max_length=3),
+        BeamOptions(max_length=3, n_best=3),
+        BeamOptions(max_length=3, require=["le"]),
+        MinimumRiskOptions(candidates=BeamOptions(max_length=3, n_best=4)),
+    ],
+    ids=["beam", "n-best", "required", "minimum risk"],
+)
+def test_a_better_translation_that_was_cut_is_named(learned, search):
+    """A short maximum makes the beam search prefer a worse translation that ends in time."""
+    translator = Translator.from_models([learned])
+    (result,) = translator.stream(["the red cat runs here"], search)
+    assert [note.kind for note in result.notes] == ["cut"]
+    assert "--max-length" in result.notes[0].text
+
+
+def test_a_stop_string_at_the_start_leaves_a_note(learned):
+    (result,) = Translator.from_models([learned]).stream(["a dog"], BeamOptions(stop=["u", "l"]))
+    assert result.best.text == "⁇"
+    assert "a stop string comes first" in result.notes[0].text
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"target_prefix": "le chat", "forbid": ["chat"]}, "target prefix 'le chat' contains the"),
+        ({"require": ["le chat"], "forbid": ["chat"]}, "required phrase 'le chat' contains the"),
+        ({"target_prefix": "le chat", "stop": ["ha"]}, "contains the stop string 'ha'"),
+    ],
+    ids=["prefix", "required", "stop"],
+)
+def test_contradicting_constraints_are_one_mistake(learned, options, said):
+    with pytest.raises(UserError, match=said):
+        Translator.from_models([learned]).translate(["a dog"], **options)
 
 
 def test_the_limit_follows_the_statistics(learned):
