@@ -84,17 +84,21 @@ class ExportedModel:
         self.export, self.eos = export, export.codec.source.eos
         prepare = Session(export.graph("prepare"))
         self._step = Session(export.graph("step"))
+        self._after = [_PREFIX + name for name in export.rows]
+        self._step.require(
+            ["tokens", *export.rows, *export.memory], ["log_probabilities", *self._after]
+        )
         self._step_tables = TokenTables(prepare, self._step, export.table_size)
         self._encode: Session | None = None
         if export.memory:
             self._encode = Session(export.graph("encode"))
+            self._encode.require(["tokens"], [*export.rows, *export.memory])
             self._encode_tables = TokenTables(prepare, self._encode, export.table_size)
         self._choose: Session | None = None
         if export.has_shortlist:
             self._choose = Session(export.graph("candidates"))
             sizes = len(export.codec.source), len(export.codec.target)
             self.shortlist = Shortlist.load(export.folder, sizes)
-        self._after = [_PREFIX + name for name in export.rows]
         self._masked = "mask" in self._step.inputs
 
     def start(self, sources: Sequence[np.ndarray]) -> MemberState:

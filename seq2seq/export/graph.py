@@ -141,8 +141,8 @@ class GraphBuilder:
         names = []
         for part, array in quantized_parts(weight, bias, step).items():
             names.append(self.constant(array.T if part == "weight" else array, part))
-        weight, *rest = names
-        first = [x, self.constant(np.float32(step), "scale"), self.constant(ZERO, "zero"), weight]
+        matrix, *rest = names
+        first = [x, self.constant(np.float32(step), "scale"), self.constant(ZERO, "zero"), matrix]
         return self.ops("QGemm", *first, *rest, outputs=1, domain=_MICROSOFT)[0]
 
     def quantize(self, x: str, bound: float) -> str:
