@@ -83,6 +83,8 @@ def main() -> None:
         sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115 - open until the program ends
     _use_utf8()
     set_up_logging()
+    # pydantic would look for plugins in every installed package, which takes 50 ms.
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     # huggingface_hub reads this variable when it is imported.
     os.environ.setdefault("HF_HUB_VERBOSITY", "error")
     if sys.stdin is None:  # stdin is closed: treat it as empty

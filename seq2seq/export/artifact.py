@@ -26,7 +26,7 @@ from seq2seq.text.labels import LabelSet
 
 _log = logging.getLogger(__name__)
 
-EXPORT_FORMAT = 1
+EXPORT_FORMAT = 2
 MANIFEST_NAME = "export.json"
 CONFIG_NAME = "config.toml"
 NO_VECTORS = "an export gives no encoder vectors: use the model folder that it was made from"

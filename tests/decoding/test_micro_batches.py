@@ -38,6 +38,18 @@ def test_what_waits_comes_in_whole_windows(items, size):
     assert list(waiting_windows(waiting, size, 0.0)) == list(windows(items, size))
 
 
+@given(st.lists(st.integers()), st.integers(1, 40), st.integers(1, 9))
+def test_the_first_windows_may_be_short(items, size, first):
+    waiting = queue.Queue()
+    for item in [*items, None]:
+        waiting.put(item)
+    parts = list(windows(iter(items), size, first=first))
+    assert list(waiting_windows(waiting, size, 0.0, first=first)) == parts
+    assert [item for part in parts for item in part] == items
+    expected = [min(size, first * 4**number) for number in range(len(parts))]
+    assert [len(part) for part in parts[:-1]] == expected[:-1]
+
+
 def test_one_item_is_not_kept_for_others():
     waiting = queue.Queue()
     waiting.put("first")
