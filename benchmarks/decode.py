@@ -14,8 +14,8 @@ second, the latency of one line at a time, and start-up, from the start of the p
 translation. Ratios are the medians of the ratios of each round. Memory is the peak of the
 proportional set size (PSS) of a system's processes.
 
-Figures go to FOLDER/results.jsonl as they are measured. A run that stopped continues from there;
---fresh starts again.
+Figures go to FOLDER/results.jsonl as they are measured. After an interruption, or with other
+--systems, --resume keeps them and measures what is missing.
 """
 
 from __future__ import annotations
@@ -113,8 +113,8 @@ class Running:
         self.environment = {**os.environ, "OMP_NUM_THREADS": str(cores), **environment}
         self.process: subprocess.Popen[str] | None = None
 
-    def ask(self, **request: Any) -> dict[str, Any]:
-        """Send a request and return the answer. Raises RuntimeError if the process died."""
+    def start(self) -> subprocess.Popen[str]:
+        """Start the process unless it runs already."""
         if self.process is None:
             self.process = subprocess.Popen(
                 self.command,
@@ -124,11 +124,16 @@ class Running:
                 env=self.environment,
                 text=True,
             )
-        assert self.process.stdin
-        assert self.process.stdout
+        return self.process
+
+    def ask(self, **request: Any) -> dict[str, Any]:
+        """Send a request and return the answer. Raises RuntimeError if the process died."""
+        process = self.start()
+        assert process.stdin
+        assert process.stdout
         try:
-            print(json.dumps(request), file=self.process.stdin, flush=True)
-            answer: dict[str, Any] = json.loads(self.process.stdout.readline())
+            print(json.dumps(request), file=process.stdin, flush=True)
+            answer: dict[str, Any] = json.loads(process.stdout.readline())
         except (OSError, ValueError):
             self.close()
             raise RuntimeError(f"this program died: {' '.join(self.command)}") from None
@@ -151,7 +156,7 @@ class Benchmark:
 
     def __init__(self, given: argparse.Namespace) -> None:
         self.given, self.results = given, given.folder / "results.jsonl"
-        if given.fresh:
+        if not given.resume:
             self.results.unlink(missing_ok=True)
         old = self.results.read_text(encoding="utf-8") if self.results.exists() else ""
         self.rows: list[dict[str, Any]] = [json.loads(line) for line in old.splitlines()]
@@ -196,7 +201,8 @@ class Benchmark:
                 self._round(number)
             for system in self.systems:
                 self.once(system, "memory", lambda one=system: self._memory(one, self.given.cores))
-                self.once(system, "memory of one", lambda one=system: self._memory(one, 1))
+                if system.pooled and self.given.cores > 1:
+                    self.once(system, "memory of one", lambda one=system: self._memory(one, 1))
                 self._facts(system)
         finally:
             for process in self.running.values():
@@ -207,16 +213,15 @@ class Benchmark:
         return decode_report.best_batch(self.rows, system.name, beam) or (1, 1.0)
 
     def _try_batch(self, system: System, beam: int, batch: int) -> None:
-        count = 2048 if system.pooled else 512
-        count = min(count, self.given.most) if batch > 1 else 32
-        if batch > 1 or not system.pooled:
-            self.once(
-                system,
-                "trial",
-                lambda: self._speed(system, beam, batch, count),
-                beam=beam,
-                batch=batch,
-            )
+        count = min(512, max(256, 2 * batch)) if batch > 1 else 32
+        count = min(4 * count if system.pooled else count, self.given.most)
+        self.once(
+            system,
+            "trial",
+            lambda: self._speed(system, beam, batch, count),
+            beam=beam,
+            batch=batch,
+        )
 
     def _speed(self, system: System, beam: int, batch: int, count: int) -> float:
         lines = self.lines[system.is_ours][:count]
@@ -227,7 +232,8 @@ class Benchmark:
         for beam in BEAMS:
             for system in self.systems:
                 batch, speed = self.best(system, beam)
-                least = 4096 if system.pooled else 1000
+                # Workers share windows of 512 lines. With a few lines, some would have no work.
+                least = 4096 if system.pooled and system.is_ours else 1000
                 count = min(max(least, int(speed * self.given.seconds)), self.given.most)
                 key = {"beam": beam, "round": number}
                 self.once(
@@ -290,9 +296,7 @@ class Benchmark:
         """Return the peak memory in MiB of a fresh process that translates with beam 5."""
         batch, _ = self.best(system, 5)
         process = Running(system, cores)
-        process.ask(do="latency", lines=self.lines[system.is_ours][:1], beam=5)
-        assert process.process
-        with Sampling(process.process.pid) as sampling:
+        with Sampling(process.start().pid) as sampling:
             lines = self.lines[system.is_ours][: 2048 if system.pooled else 512]
             process.ask(do="speed", lines=lines[: self.given.most], beam=5, batch=batch)
         process.close()
@@ -382,13 +386,13 @@ def parsed() -> argparse.Namespace:
     add("--systems", nargs="+", default=names, choices=names, help="Systems to measure (all).")
     add("--rounds", type=int, default=3, help="Number of rounds (default: 3).")
     add("--copies", type=int, default=10, help="How often the text is repeated (default: 10).")
-    add("--seconds", type=float, default=5, help="Seconds per measurement of speed (default: 5).")
+    add("--seconds", type=float, default=4, help="Seconds per measurement of speed (default: 4).")
     add("--most", type=int, default=10_000, help="Most lines per measurement (default: 10,000).")
-    add("--latency-lines", type=int, default=60, help="Lines per round, one at a time (60).")
+    add("--latency-lines", type=int, default=40, help="Lines per round, one at a time (40).")
     add("--batches", type=int, nargs="+", default=list(BATCHES), help="Batch sizes to try.")
     add("--cores", type=int, default=len(os.sched_getaffinity(0)), help="Cores to use (all).")
     add("--picture", type=Path, help="SVG file to draw the speeds of all batch sizes to.")
-    add("--fresh", action="store_true", help="Measure again what an earlier run measured.")
+    add("--resume", action="store_true", help="Keep the figures of the run before.")
     return parser.parse_args()
 
 

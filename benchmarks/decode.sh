@@ -3,7 +3,7 @@
 # exports, the peers and their models, and runs benchmarks/decode.py. Its options follow:
 #
 #   SEQ2SEQ_DATA=folder-that-holds-multi30k [MODEL=folder] [SYSTEMS="int8 eole"] \
-#       benchmarks/decode.sh [--rounds 3] [--fresh]...
+#       benchmarks/decode.sh [--rounds 3] [--resume]...
 #
 # Models are trained for a few updates only: all translations are made equally long, and speed does
 # not depend on the weights. MODEL: a trained model of ours to take instead. Nothing else should

@@ -51,7 +51,7 @@ def table(rows: Rows, titles: dict[str, str], cores: int) -> str:
         "one line, greedy, ms: median (99 %)": lambda system: _latency(rows, system, 1),
         "one line, beam 5": lambda system: _latency(rows, system, 5),
         "start-up, s": lambda system: _median(rows, system, "start", ".2f"),
-        "memory, MiB (one process)": lambda system: _memory(rows, system),
+        "memory, MiB (with one worker)": lambda system: _memory(rows, system),
         "model, MiB": lambda system: _median(rows, system, "folder", ".1f"),
         "of int8 peak": lambda system: _share(rows, system, peak),
         "imports torch": lambda system: {True: "yes", False: "no"}.get(
@@ -107,8 +107,8 @@ def _median(rows: Rows, system: str, kind: str, how: str) -> str:
 
 
 def _memory(rows: Rows, system: str) -> str:
-    one = _median(rows, system, "memory of one", ".0f")
-    return f"{_median(rows, system, 'memory', '.0f')} ({one})"
+    one = values(rows, system, "memory of one")
+    return _median(rows, system, "memory", ".0f") + (f" ({one[0]:.0f})" if one else "")
 
 
 def _share(rows: Rows, system: str, peak: float) -> str:

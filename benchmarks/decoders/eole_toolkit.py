@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -17,6 +18,7 @@ class Eole:
         self.config = PredictConfig(
             model_path=model,
             src="unused",
+            output=os.devnull,
             beam_size=5,
             min_length=protocol.TOKENS,
             max_length=protocol.TOKENS,

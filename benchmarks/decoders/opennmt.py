@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -22,7 +23,8 @@ class OpenNMT:
         parser = ArgumentParser()
         onmt.opts.translate_opts(parser)
         length = str(protocol.TOKENS)
-        arguments = ["-model", model, "-src", "unused", "-batch_type", "sents"]
+        arguments = ["-model", model, "-src", "unused", "-output", os.devnull]
+        arguments += ["-batch_type", "sents"]
         arguments += ["-min_length", length, "-max_length", length, "-max_length_ratio", "0"]
         self.options = parser.parse_args(arguments)
         ArgumentParser.validate_translate_opts(self.options)

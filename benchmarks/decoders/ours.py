@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
 from pathlib import Path
 
 import protocol
@@ -26,8 +27,14 @@ class Ours:
 
     def __init__(self, model: str, threads: int, workers: int, precision: str) -> None:
         set_up_machine(model, threads)
-        self.model, self.workers = Path(model), workers
-        self.translator = Translator.load(model, device="cpu", precision=precision)
+        self.model, self.workers, self.precision = Path(model), workers, precision
+        if workers == 1:
+            self.translator  # noqa: B018 - loads the model
+
+    @cached_property
+    def translator(self) -> Translator:
+        """The model in this process, which a pool of workers does not need."""
+        return Translator.load(self.model, device="cpu", precision=self.precision)
 
     def translate(
         self, lines: list[str], beam: int, batch: int, mark: Callable[[], None]
@@ -44,10 +51,10 @@ class Ours:
     def _share(
         self, lines: list[str], beam: int, batch: int, mark: Callable[[], None]
     ) -> Iterator[int]:
-        """Translate with workers. Each gets one window before the clock starts, since a pool starts
+        """Translate with workers. Each gets some lines before the clock starts, since a pool starts
         its workers with its work."""
-        size = command._JOB_WINDOW
-        first, ready = [lines[:size]] * self.workers, threading.Event()
+        size = max(1, min(command._JOB_WINDOW, len(lines) // (2 * self.workers)))
+        first, ready = [lines[: max(64, batch)]] * self.workers, threading.Event()
 
         def all_windows() -> Iterator[Sequence[str]]:
             yield from first
