@@ -200,13 +200,20 @@ class Benchmark:
             for number in range(self.given.rounds):
                 self._round(number)
             for system in self.systems:
+                self._facts(system)
+            # Pages that two processes share count half for each, so no other may run.
+            self.close()
+            for system in self.systems:
                 self.once(system, "memory", lambda one=system: self._memory(one, self.given.cores))
                 if system.pooled and self.given.cores > 1:
                     self.once(system, "memory of one", lambda one=system: self._memory(one, 1))
-                self._facts(system)
         finally:
-            for process in self.running.values():
-                process.close()
+            self.close()
+
+    def close(self) -> None:
+        """End the processes of all systems."""
+        for process in self.running.values():
+            process.close()
 
     def best(self, system: System, beam: int) -> tuple[int, float]:
         """Return the best batch size, and the sentences per second with it."""
