@@ -312,7 +312,9 @@ class Benchmark:
     def _facts(self, system: System) -> None:
         def size() -> float:
             files = [system.model] if system.model.is_file() else system.model.rglob("*")
-            return sum(path.stat().st_size for path in files if path.is_file()) / 2**20
+            # Eole keeps the state of the optimizer in the folder, and links to the files.
+            kept = (f for f in files if f.name != "optimizer.pt" and f.is_file())
+            return sum(path.stat().st_size for path in kept if not path.is_symlink()) / 2**20
 
         self.once(system, "folder", size)
         lines = self.lines[True][:1000]
