@@ -23,7 +23,7 @@ from seq2seq.training.distributed import Ranks, local_rank, process_group
 from seq2seq.training.profile import UpdateProfiler
 from seq2seq.training.run_folder import RunFolder, lock_folder
 from seq2seq.training.start import Start
-from seq2seq.training.stopping import catch_signals
+from seq2seq.training.stopping import SignalWatch, catch_signals
 from seq2seq.training.tensorboard import open_tensorboard
 from seq2seq.training.trainer import Trainer
 
@@ -106,14 +106,7 @@ def train_model(
         trainer.restore(threads)
         if profiled and ranks.is_first:
             trainer.profiler = UpdateProfiler(run.profile, device)
-        with (
-            ProgressDisplay(quiet=not ranks.is_first) as display,
-            runtime.explain_out_of_memory(
-                "set a smaller training.batch_tokens and a larger training.accumulate"
-            ),
-        ):
-            watch.start_training()
-            trainer.run(display, watch.caught)
+        _run(trainer, watch, ranks)
         if trainer.profiler is not None:
             trainer.profiler.end()
         _log.info("the model is in %s", run.model)
@@ -132,6 +125,18 @@ def _prepare(
         memory=memory,
         start=None if start is None else start.codec,
     )
+
+
+def _run(trainer: Trainer, watch: SignalWatch, ranks: Ranks) -> None:
+    """Train, with a display of the progress. Explain errors that memory has run out."""
+    with (
+        ProgressDisplay(quiet=not ranks.is_first) as display,
+        runtime.explain_out_of_memory(
+            "set a smaller training.batch_tokens and a larger training.accumulate"
+        ),
+    ):
+        watch.start_training()
+        trainer.run(display, watch.caught)
 
 
 def _result(trainer: Trainer, run: RunFolder) -> TrainingResult:
