@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,7 +23,7 @@ from seq2seq.training.distributed import Ranks, local_rank, process_group
 from seq2seq.training.profile import UpdateProfiler
 from seq2seq.training.run_folder import RunFolder, lock_folder
 from seq2seq.training.start import Start
-from seq2seq.training.stopping import SignalWatch, catch_signals
+from seq2seq.training.stopping import catch_signals
 from seq2seq.training.tensorboard import open_tensorboard
 from seq2seq.training.trainer import Trainer
 
@@ -106,7 +106,9 @@ def train_model(
         trainer.restore(threads)
         if profiled and ranks.is_first:
             trainer.profiler = UpdateProfiler(run.profile, device)
-        _run(trainer, watch, ranks)
+        with _display(ranks) as display:
+            watch.start_training()
+            trainer.run(display, watch.caught)
         if trainer.profiler is not None:
             trainer.profiler.end()
         _log.info("the model is in %s", run.model)
@@ -127,16 +129,16 @@ def _prepare(
     )
 
 
-def _run(trainer: Trainer, watch: SignalWatch, ranks: Ranks) -> None:
-    """Train, with a display of the progress. Explain errors that memory has run out."""
+@contextmanager
+def _display(ranks: Ranks) -> Iterator[ProgressDisplay]:
+    """Show the progress while the block runs, and explain errors that memory has run out."""
     with (
         ProgressDisplay(quiet=not ranks.is_first) as display,
         runtime.explain_out_of_memory(
             "set a smaller training.batch_tokens and a larger training.accumulate"
         ),
     ):
-        watch.start_training()
-        trainer.run(display, watch.caught)
+        yield display
 
 
 def _result(trainer: Trainer, run: RunFolder) -> TrainingResult:
