@@ -817,10 +817,9 @@ class ValidationConfig(Section):
     )
     metric: Literal["bleu", "chrf", "ter", "accuracy", "exact-match", "loss", "perplexity"] = Field(
         "bleu",
-        description="Metric that decides which weights are best: `bleu`, `chrf` or `ter` (by "
-        "sacreBLEU), `accuracy` (of labels), `exact-match` (share of lines without an error), "
-        "`loss` or `perplexity`. The validation loss decides between equal scores, and while the "
-        "score is within one point of its worst value (for example BLEU below 1).",
+        description="Metric that decides which weights are best: `bleu`, `chrf`, `ter`, `accuracy` "
+        "(of labels), `exact-match`, `loss` or `perplexity`. The loss decides between equal "
+        "scores, and while the score is within one point of its worst value.",
     )
     set: str = Field(
         "",
