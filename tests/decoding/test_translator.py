@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from seq2seq.decoding.line_search import search_function
+from seq2seq.decoding.line_search import LineSearch, search_function
 from seq2seq.decoding.minimum_risk import expected_utilities
 from seq2seq.decoding.options import (
     BeamOptions,
@@ -19,6 +19,8 @@ from seq2seq.decoding.options import (
 )
 from seq2seq.decoding.sampling import seed_of, uniform_numbers
 from seq2seq.decoding.segments import split_line
+from seq2seq.decoding.source_line import SourceLine
+from seq2seq.decoding.source_options import SourceOptions
 from seq2seq.decoding.stepping import force
 from seq2seq.decoding.translator import Translator
 from seq2seq.errors import UserError
@@ -84,7 +86,8 @@ def in_batches_of(translator, size):
 def hypotheses_of(translator, sources, search):
     """What a search finds for ids, without the way from text and back."""
     find = search_function(search, [""] * len(sources))
-    limits = translator._limits(sources, search)
+    parts = [(SourceLine(1, "", parts=[ids]), 0) for ids in sources]
+    limits = LineSearch(translator, search, SourceOptions())._limits(parts)
     engine = translator.engine
     return find(engine, engine.start(sources), limits, translator.specials)
 
