@@ -1,4 +1,4 @@
-"""The shards of a folder: its files, each of which one worker reads, translates and writes."""
+"""Find the shards of a folder. A shard is a file that one worker translates as a whole."""
 
 from __future__ import annotations
 

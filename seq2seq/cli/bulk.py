@@ -70,10 +70,10 @@ def bulk_command(
 ) -> None:
     """Translate all files of the folder INPUT with MODEL, on one or on many machines.
 
-    A text file gives a text file with one line for each line. A Parquet file gets one more column.
-    If the command was stopped, run it again: it keeps the files that are finished, and translates a
-    file again if the file, the model or an option has changed. --threads is the number of threads
-    of each worker (default: 1).
+    A text file is translated line by line into a text file. A Parquet file is copied with one more
+    column, which holds the translations. To continue after an interruption, run the same command
+    again. It keeps the files that are finished. It translates a file again if the file, the model
+    or an option has changed. --threads is the number of threads of each worker (default: 1).
     """
     from seq2seq.bulk.dispatch import translate_folder
     from seq2seq.bulk.worker import BulkOptions

@@ -28,10 +28,11 @@ def read_evaluation_set(
 ) -> tuple[list[Example], str]:
     """Return the examples to score and the name of the data set.
 
-    config: The configuration of the model. source_file: A text file or a table; None reads the data
-    set `split` of the configuration. target_files: The references of a text file.
+    config: The configuration of the model.
+    source_file: A text file or a table. None reads the data set `split` of the configuration.
+    target_files: The references of a text file.
 
-    Raises UserError if files are missing, do not fit together, or cannot be read.
+    Raises UserError if files are missing, have different numbers of lines, or cannot be read.
     """
     from seq2seq.text.corpus import holds_pairs, read_table_file
     from seq2seq.text.example import Example

@@ -175,7 +175,7 @@ def _tag_conllu(
 
 
 def _machine(model: str, threads: int, **options: Any) -> dict[str, Any]:
-    """Set the number of threads. Return the other options, which are the arguments of `load`."""
+    """Set the number of threads. Return the remaining options as arguments of `load`."""
     set_up_machine(model, threads)
     return options
 
@@ -186,7 +186,6 @@ def _text(labelling: Labelling) -> bytes:
 
 
 def _json(value: object) -> bytes:
-    """Return a value as one line of JSON."""
     return json.dumps(value, ensure_ascii=False).encode() + b"\n"
 
 

@@ -146,8 +146,8 @@ def _scored(translations: Iterable[Translation], number: int) -> Iterator[bytes]
 def _aligned(alignment: Any, number: int, *, soft: bool) -> bytes:
     """Return one line of the alignments file for input line `number`.
 
-    With `soft`, the line is a JSON object with the attention weights. Otherwise it holds word pairs
-    i-j.
+    With `soft`, the line is a JSON object with the attention weights. Otherwise, the line holds
+    pairs i-j of word numbers.
     """
     if not soft:
         return f"{alignment.pharaoh()}\n".encode()

@@ -159,7 +159,7 @@ def _purpose(schema: type[Section]) -> str:
 
 
 def _one_of(section: str, name: str, field: FieldInfo, tasks: list[Task]) -> str:
-    """Return a sentence that lists all values of a key that at least one of the tasks allows.
+    """Return a sentence that lists the values of a key that at least one of the tasks allows.
 
     The sentence is empty if the value of the key is a number, a free text, or true or false.
     """
@@ -195,10 +195,7 @@ def _defaults(section: str, name: str, field: FieldInfo, tasks: list[Task]) -> s
 
 
 def _comment(text: str) -> list[str]:
-    """Return the paragraphs of a text as TOML comment lines.
-
-    A value with a colon, such as `0:`, stays on one line with the next word.
-    """
+    """Return the paragraphs of a text as TOML comment lines."""
     wrapper = textwrap.TextWrapper(
         _WIDTH,
         initial_indent="# ",

@@ -132,7 +132,7 @@ class _Step:
 
     @classmethod
     def record(cls, B: int, rows: np.ndarray, parents: np.ndarray, tokens: np.ndarray) -> _Step:
-        """Return a step of B sentences, in which sentences that are no longer searched have zeros.
+        """Return a step of B sentences. Sentences that are no longer searched have rows of zeros.
 
         rows: [n], the numbers of the sentences that are still searched.
         parents, tokens: [n, K], one row for each of these sentences.

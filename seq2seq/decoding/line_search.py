@@ -118,7 +118,8 @@ class LineSearch:
     def _complete(self, found: Found, batch: _Batch, state: Any) -> Found:
         """Return n-best lists of distinct texts. Parts with too few texts are searched again.
 
-        found: the hypotheses of each part. state: the state of the engine before the first token.
+        found: the hypotheses of each part.
+        state: the state of the engine before the first token.
         """
         if not isinstance(self.options, BeamOptions) or self.options.n_best == 1:
             return found
@@ -171,8 +172,10 @@ class LineSearch:
         return Limits(options.min_length, statistics.limits(lengths) + forced)
 
     def _attend(self, batch: _Batch, state: Any) -> None:
-        """Store attention weights in the lines: of the best hypothesis of each part to align, and
-        of every hypothesis of a line with marks.
+        """Compute attention weights, and store them in the lines.
+
+        The weights are those of the best hypothesis of each part that needs an alignment. In a line
+        with marks, every hypothesis gets weights.
 
         batch: pairs of a source line and a part number.
         state: the state before the first token, from which teacher forcing starts.
