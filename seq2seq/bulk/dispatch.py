@@ -216,7 +216,10 @@ class _Dispatcher:
             _log.warning("%s: %s", shard.name, note)
         if result.more_notes:
             _log.warning(
-                "%s: %d more notes are in %s", shard.name, result.more_notes, shard.receipt
+                "%s: %d more notes on its lines are in %s",
+                shard.name,
+                result.more_notes,
+                shard.receipt,
             )
         if result.done_before:
             self.summary.finished += 1

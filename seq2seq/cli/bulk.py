@@ -24,14 +24,14 @@ from seq2seq.cli.options import (
     "--output",
     type=click.Path(path_type=Path),
     required=True,
-    help="Folder to write the translated files to. They have the names of the input files.",
+    help="Write the translated files to this folder, under the names of the input files.",
 )
 @click.option(
     "--workers",
     type=click.IntRange(0),
     default=0,
-    help="Number of processes that translate. 0 uses all cores of this machine or of the cluster, "
-    "or all GPUs.  [default: 0]",
+    help="Number of worker processes. 0 uses all cores of this machine or of the cluster, or all "
+    "of its GPUs.  [default: 0]",
 )
 @click.option(
     "--address",
@@ -49,7 +49,7 @@ from seq2seq.cli.options import (
     "--new-column",
     default="translated",
     show_default=True,
-    help="Name of the column that a Parquet file receives for the translations.",
+    help="Name of the column of translations that is added to a Parquet file.",
 )
 @with_source_options
 @with_search_options

@@ -43,7 +43,7 @@ def read_evaluation_set(
         return list(read_table_file(config.data, source_file)), source_file.stem
     if not config.task.has_source:
         if target_files:
-            raise UserError(f"{target_files[0]}: leave out this file for a language model")
+            raise UserError(f"{target_files[0]}: a language model needs no REFERENCE; leave it out")
         lines = line_io.read_all_lines(source_file)
         return [Example("", line) for line in lines], source_file.stem
     if not target_files:
@@ -138,6 +138,6 @@ def record_result(
         except UserError as error:
             if not isinstance(error.__cause__, OSError):  # a damaged file, which the user can fix
                 raise
-            _log.warning("the scores are not recorded beside the model: %s", error)
+            _log.warning("the scores are not recorded in the run folder: %s", error)
     if record is not None:
         append_row(record, row, require_clean=record.resolve().parent)

@@ -83,7 +83,7 @@ def classify_command(
 @click.option(
     "--conllu",
     is_flag=True,
-    help="Read and write CoNLL-U. The output has the predicted tags in the column of --column.",
+    help="Read and write CoNLL-U. The predicted tags go into the column that --column names.",
 )
 @click.option(
     "--column",

@@ -91,7 +91,7 @@ def open_exports(
     """
     for folder in folders:
         if not is_export(folder):
-            raise UserError(f"{folder} is not an export: an ensemble has exports alone, or none")
+            raise UserError(f"{folder} is not an export: use exports only, or no exports")
     if device not in ("auto", "cpu"):
         raise UserError(
             f"{folders[0]} is an export, which runs on the CPU: leave out the device {device!r}"
@@ -153,11 +153,13 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
             sums, rows, memory = (values[key] for key in ("sha256", "rows", "memory"))
             fits = isinstance(sums, dict) and isinstance(rows, list) and isinstance(memory, dict)
             if not fits or any(Path(name).name != name for name in sums):
-                raise ValueError("sha256 and memory must be objects, and rows a list")
+                raise ValueError(
+                    "the keys sha256 and memory must be objects, and the key rows a list"
+                )
             if values["precision"] not in ("int8", "fp32"):
-                raise ValueError("precision must be int8 or fp32")
+                raise ValueError("the key precision must be int8 or fp32")
             if not isinstance(values["shortlist"], bool):
-                raise ValueError("shortlist must be true or false")
+                raise ValueError("the key shortlist must be true or false")
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror or error})") from None
     except (ValueError, KeyError, TypeError, RecursionError) as error:

@@ -37,13 +37,16 @@ class OnnxEngine:
         for number, export in enumerate(exports[1:], start=2):
             if export.codec != exports[0].codec:
                 raise UserError(
-                    f"{export.folder}: the models of an ensemble must have one vocabulary, and "
-                    f"that of model {number} is not that of model 1"
+                    f"{export.folder}: models 1 and {number} of the ensemble have different "
+                    "vocabularies: use models that were trained with the same tokenizer"
                 )
         self.members = [ExportedModel(export) for export in exports]
         self.needs_equal_lengths = any(export.precision == "int8" for export in exports)
         if len({export.has_shortlist for export in exports}) > 1:
-            raise UserError("an ensemble has exports with a shortlist alone, or without one")
+            raise UserError(
+                "only some exports of the ensemble have a shortlist: export all models with "
+                "--shortlist, or all without it"
+            )
         self._size = len(exports[0].codec.target)
         self._has_shortlist, self._whole = exports[0].has_shortlist, False
         if self._has_shortlist:
@@ -113,7 +116,7 @@ class OnnxEngine:
     ) -> list[np.ndarray]:
         """Return the attention weights, averaged over the ensemble (see `Engine.weights`)."""
         if not all(member.attends for member in self.members):
-            raise ValueError("a fixed context has no weights")
+            raise ValueError("a fixed context vector has no attention weights")
         longest = max(map(len, targets))
         inputs = np.zeros((longest, len(targets)), np.int64)
         for row, ids in enumerate(targets):

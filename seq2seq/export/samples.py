@@ -34,7 +34,9 @@ def sample_ids(model: Model) -> tuple[Ids, Ids]:
         examples = list(itertools.islice(read_examples(model.config.data, "valid"), _COUNT))
         ids = model.codec.encode(examples)
     except UserError as error:
-        _log.info("ranges are measured on random tokens: %s", error)
+        _log.info(
+            "the export is checked on random tokens instead of validation examples: %s", error
+        )
         return _random_ids(model)
     sources, targets = ids["source"], ids["target"]
     kept = [

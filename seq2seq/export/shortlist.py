@@ -94,7 +94,7 @@ def _read(path: Path, axes: int, size: int) -> np.ndarray:
     try:
         tokens: np.ndarray = np.load(path, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
-        raise UserError(f"{path}: cannot be read as a table of numbers ({error})") from None
+        raise UserError(f"{path}: cannot be read as a table ({error}): copy it again") from None
     fits = tokens.ndim == axes and tokens.dtype in (np.int16, np.int32)
     if not fits or tokens.min(initial=0) < -1 or tokens.max(initial=0) >= size:
         raise UserError(
@@ -112,7 +112,7 @@ def learn_shortlist(model: Model) -> Shortlist:
     codec, task = model.codec, model.config.task
     if task.source != "text" or not task.has_target_text:
         raise UserError(
-            f"--shortlist: a model of task {task.name!r} does not translate: leave it out"
+            f"--shortlist: a model of task {task.name!r} does not translate: leave out this option"
         )
     counts: Counter[int] = Counter()
     sizes = len(codec.source), len(codec.target)
@@ -141,5 +141,5 @@ def _counted(model: Model, counts: Counter[int]) -> Iterable[Pair]:
                 yield source, target
     except UserError as error:
         raise UserError(
-            f"--shortlist: the training pairs are needed to learn it, and cannot be read: {error}"
+            f"--shortlist: the shortlist needs the training pairs, which cannot be read: {error}"
         ) from None
