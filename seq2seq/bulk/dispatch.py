@@ -85,7 +85,7 @@ def translate_folder(
 def _fit(
     options: BulkOptions, resources: dict[str, float], workers: int
 ) -> tuple[BulkOptions, int]:
-    """Return the options with the device chosen if it was "auto", and the number of workers."""
+    """Replace the device "auto" by a real one. Return the options and the number of workers."""
     gpus = int(resources.get("GPU", 0))
     if options.device == "auto":
         use_gpu = gpus > 0 and not is_export(options.folders[0])
@@ -95,8 +95,6 @@ def _fit(
 
 
 class _Worker:
-    """A Ray actor: a worker process on a machine of the cluster."""
-
     def __init__(self, options: BulkOptions) -> None:
         self.options = options
         self.translator: ShardTranslator | None = None
@@ -129,7 +127,6 @@ class _Dispatcher:
         self.summary = BulkSummary()
 
     def run(self, workers: int) -> BulkSummary:
-        """Translate all shards with `workers` workers."""
         import ray
 
         for _ in range(workers):

@@ -85,7 +85,6 @@ def embed_command(
 
 
 def _write_jsonl(sink: IO[bytes], windows: Iterator[np.ndarray]) -> None:
-    """Write each vector as a JSON list on one line, rounded to six decimals."""
     for vectors in windows:
         for row in vectors.tolist():
             sink.write(json.dumps([round(value, 6) for value in row]).encode() + b"\n")

@@ -181,7 +181,6 @@ def _machine(model: str, threads: int, **options: Any) -> dict[str, Any]:
 
 
 def _text(labelling: Labelling) -> bytes:
-    """Return one output line: the labels of one input line, separated by spaces."""
     return " ".join(labelling.labels).encode() + b"\n"
 
 

@@ -237,7 +237,7 @@ def with_source_options(command: Callable[..., Any]) -> Callable[..., Any]:
             multiple=True,
             metavar="TEXT",
             help="Start each line, and each part of a split line, with TEXT, such as <2de>. "
-            "With several TEXTs, each part of a line gets the one that starts the line.",
+            "If repeated, each part of a line starts with the TEXT that begins the line.",
         ),
         click.option(
             "--split-sentences",

@@ -43,9 +43,9 @@ def tokenizer_group() -> None:
 @click.option(
     "--normalization",
     type=click.Choice(["identity", "whitespace", "nmt_nfkc"]),
-    help="How the tokenizer normalises text: not at all, single spaces, or NFKC with "
-    "single spaces. With `identity`, a configuration may normalise source and target "
-    "differently.  "
+    help="Normalisation of the text: `identity` (none), `whitespace` (single spaces) or `nmt_nfkc` "
+    "(NFKC and single spaces). Only with `identity` can a configuration normalise source and "
+    "target differently.  "
     "[default: identity; whitespace for --kind word]",
 )
 @click.option("--lowercase", is_flag=True, help="Lower-case the text before training.")

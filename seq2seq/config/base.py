@@ -38,17 +38,13 @@ class Base:
         return _fill(self.values, values)
 
     def explain(self, error: UserError, values: Mapping[str, Any]) -> UserError:
-        """Return `error`, and explain the task in it if the configuration itself names no task.
-
-        In this case, the task is the task of the model.
-        """
+        """Return `error`. If the configuration names no task, the model sets it: say so."""
         if "task" in values:
             return error
         return UserError(f"{error} (the model {self.model} has the task {self.values['task']!r})")
 
 
 def _fill(base: Mapping[str, Any], values: dict[str, Any]) -> dict[str, Any]:
-    """Return the values of all sections. Missing keys get the values of `base`."""
     filled = {**deepcopy(dict(base)), **values}
     for name, inner in base.items():
         if isinstance(inner, Mapping) and isinstance(values.get(name), dict):

@@ -142,7 +142,6 @@ def shorten_paths(text: str) -> str:
 
 
 def _as_tuple(value: _Value) -> tuple[str, ...]:
-    """Return all paths of a data set, in order."""
     if value is None:
         return ()
     if isinstance(value, dict):
@@ -151,7 +150,6 @@ def _as_tuple(value: _Value) -> tuple[str, ...]:
 
 
 def _with_names(value: _Value, names: Iterator[str]) -> _Value:
-    """Return a copy of a data set setting with its paths replaced by `names`, in order."""
     if isinstance(value, dict):
         return cast(_Value, {key: _with_names(paths, names) for key, paths in value.items()})
     if isinstance(value, list):

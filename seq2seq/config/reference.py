@@ -109,7 +109,6 @@ def render_page() -> str:
 
 
 def _uses_section(task: Task, section: str) -> bool:
-    """Return whether the task uses a section. The name of an inner section has a dot."""
     outer, dot, name = section.partition(".")
     if dot:
         return uses_key(task, outer, name)
@@ -195,7 +194,10 @@ def _defaults(section: str, name: str, field: FieldInfo, tasks: list[Task]) -> s
 
 
 def _comment(text: str) -> list[str]:
-    """Return the paragraphs of a text as TOML comment lines."""
+    """Return the paragraphs of a text as TOML comment lines.
+
+    No line ends after a value with a colon, such as `0:`.
+    """
     wrapper = textwrap.TextWrapper(
         _WIDTH,
         initial_indent="# ",
@@ -212,7 +214,6 @@ def _comment(text: str) -> list[str]:
 
 
 def _as_value(value: object) -> str:
-    """Return a value as TOML on one line."""
     if isinstance(value, Task):
         value = value.name
     if isinstance(value, dict):

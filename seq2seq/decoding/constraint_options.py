@@ -25,7 +25,8 @@ class ConstraintOptions:
     forbid: phrases that no translation contains. A phrase matches only whole words if the target
         language puts spaces between words: "cat" does not match "cats". However, a longer word that
         the model writes as "cat" and further subwords is excluded, too.
-    require: phrases that each translation contains, in any order. They match in the same way.
+    require: phrases that each translation contains, in any order. They match whole words as in
+        `forbid`.
     no_repeat_ngram: forbid to repeat a sequence of this many subwords (Paulus et al. 2018). 0
         allows repetitions.
     stop: strings at which a translation ends. The translation ends before the stop string.

@@ -93,7 +93,7 @@ class Constraints:
         *,
         whole_words: bool = True,
     ) -> None:
-        """Encode the texts of the options.
+        """Prepare the constraints that the options describe.
 
         whole_words: whether forbidden and required phrases match whole words only.
 

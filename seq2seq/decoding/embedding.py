@@ -63,7 +63,6 @@ def embed_texts(
 
 
 def _vector_size(network: Any, pooling: Pool) -> int:
-    """Return the number of components of a vector."""
     if isinstance(network, TaggerNetwork):
         return network.words.output_size
     encoder = network.encoder

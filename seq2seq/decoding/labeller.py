@@ -147,10 +147,6 @@ class Labeller(LoadableModel):
         )
 
     def _window(self, texts: list[str], first: int) -> list[Labelling]:
-        """Return the labels of one window of texts.
-
-        first: the number of the first text in the notes.
-        """
         ids = self.codec.source_ids(texts)
         note = unknown_words_note if self.codec.task.labels_each_word else unknown_tokens_note
         labellings = [Labelling([], np.zeros((0, len(self.names)), np.float32)) for _ in texts]

@@ -182,7 +182,6 @@ class LanguageModel(LoadableModel):
         yield from until_stop(self._pieces(prompt, options), options.stop)
 
     def _pieces(self, prompt: str | None, options: SamplingOptions) -> Iterator[str]:
-        """Do the work of `stream`, without stop strings."""
         if self.config.decoder.bidirectional:
             _log.warning(
                 "the model is bidirectional: it was trained to see the tokens on both sides of a "

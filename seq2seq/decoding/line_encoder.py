@@ -153,7 +153,6 @@ class LineEncoder:
         return [np.concatenate([start, part]) for part in parts], joints
 
     def _tokens_before(self, mark: Mark, draft: _Draft) -> int:
-        """Return the number of source tokens before a mark, without prefixes."""
         clean, _ = remove_marks(draft.text[draft.own :])
         (before,) = self.codec.source_ids([clean[: mark.at].rstrip()])
         return len(before)

@@ -48,6 +48,7 @@ class LineSearch:
         """Prepare the search.
 
         align: whether to add the alignment to the best translation of each line.
+
         Raises UserError if the vocabulary cannot write a phrase of the constraints.
         """
         self.model, self.options, self.align = model, options, align
@@ -102,7 +103,6 @@ class LineSearch:
                 yield line.result(self.model.codec, self.finish, align=self.align)
 
     def _batches(self, lines: Sequence[SourceLine]) -> Iterator[_Batch]:
-        """Yield batches of parts of similar length."""
         model = self.model
         work = [(line, part) for line in lines for part in range(len(line.parts))]
         work.sort(key=lambda item: len(item[0].parts[item[1]]))  # stable
@@ -157,7 +157,6 @@ class LineSearch:
         return engine, engine.wrap(state, len(batch)), plain
 
     def _limits(self, batch: _Batch) -> Limits:
-        """Return the limits of length for the parts of a batch."""
         model, options = self.model, self.options
         lengths = np.array([len(line.parts[part]) + 1 for line, part in batch])  # including EOS
         if model.task.same_length:  # all sources of a batch have the same length

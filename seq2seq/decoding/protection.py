@@ -154,7 +154,6 @@ def place_marks(
 
 
 def _places(text: str, starts: Sequence[int], *, spaced: bool) -> list[int]:
-    """Return the positions in a text where a mark may stand, in order."""
     if not spaced:
         return sorted({0, *starts, len(text)})
     places = {0, len(text.rstrip(" "))}

@@ -74,7 +74,6 @@ class _Phrases:
         self.continues = continues
 
     def extend(self, live: _Live, token: int, total: float) -> _Live:
-        """Return the hypothesis `live` with one more token."""
         met = live.met
         if live.completed is not None and self.continues(token):
             met = met - {live.completed}  # the phrase was only the start of a longer word

@@ -132,7 +132,6 @@ class SourceLine:
         finish: Finish,
         align: bool,
     ) -> Translation:
-        """Join one hypothesis of each part into one translation of the line."""
         decoded = codec.target.decode([hypothesis.tokens for hypothesis in chosen])
         texts = [cut_at_stop(text, finish.stop) for text in decoded]
         text = "".join(map("".join, zip(texts, [*self.joints, ""], strict=True)))
@@ -166,7 +165,6 @@ class SourceLine:
         text: str,
         finish: Finish,
     ) -> str:
-        """Return the translation with the marks that were taken out of the line."""
         starts = self._starts(chosen, codec, texts)
         blocks = []
         for part, (ids, segment) in enumerate(zip(self.parts, self.segments, strict=True)):

@@ -129,7 +129,6 @@ class _Work:
         self.room.release()  # for a thread that waits, which then sees the end
 
     def put(self, number: int, results: list[LineResult] | BaseException) -> None:
-        """Store the results or the error of a window."""
         with self._changed:
             self.done[number] = results
             self._changed.notify_all()
@@ -151,13 +150,15 @@ class _Work:
             self.room.release()
 
     def stop(self) -> None:
-        """Make each thread end after its current window."""
         self.stopped = True
         self.room.release()
 
 
 def _serve(opening: tuple[list[Path], int], work: _Work) -> None:
-    """Pass windows to one worker until none is left. Runs in a thread of the parent process."""
+    """Send the windows of lines to one worker until no window is left.
+
+    This function runs in a thread of the parent process.
+    """
     worker: _Worker | None = None
     while (taken := work.take()) is not None:
         number, before, lines = taken
@@ -208,7 +209,6 @@ class _Worker:
         return answer
 
     def close(self) -> None:
-        """Stop the worker."""
         self.pipe.close()
         self.process.join(timeout=5)
 

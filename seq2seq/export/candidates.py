@@ -37,7 +37,6 @@ class CandidateLogProbabilities(ArrayLogProbabilities):
 
     @property
     def _rare_values(self) -> np.ndarray:
-        """A view of the values of the rare tokens, [B, K, n]."""
         rows = self.values.reshape(len(self.rare), -1, self.values.shape[1])
         return rows[:, :, len(self.frequent) :]
 
@@ -78,5 +77,4 @@ class CandidateLogProbabilities(ArrayLogProbabilities):
         return whole
 
     def _sources(self, rows: int) -> np.ndarray:
-        """Return the row number in `rare` for each of `rows` rows, [N]."""
         return np.arange(rows) // (rows // len(self.rare))

@@ -142,7 +142,6 @@ class DecoderGraph:
         return self._readout(graph, tables, tokens, x, shares, constants), after, weights
 
     def _constants(self) -> list[np.ndarray]:
-        """Return the part of each reader's product that is the same for every source."""
         if self.context is None:
             return []
         return np.split(self.context.constant, np.cumsum(self.context.widths)[:-1])

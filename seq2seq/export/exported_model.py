@@ -124,7 +124,6 @@ class ExportedModel:
         return self._merge(parts, np.argsort(np.concatenate(groups)), int(lengths.max()) + 1)
 
     def _encode_alike(self, sources: Sequence[np.ndarray]) -> MemberState:
-        """Encode sources of equal length."""
         assert self._encode is not None
         tokens = np.full((len(sources), len(sources[0]) + 1), self.eos, np.int64)
         tokens[:, :-1] = np.stack(sources)
@@ -200,7 +199,6 @@ class ExportedModel:
 
 
 def _pad(array: np.ndarray, axis: int, size: int, fill: float) -> np.ndarray:
-    """Pad an axis to `size` elements with the value `fill`."""
     widths = [(0, 0)] * array.ndim
     widths[axis] = (0, size - array.shape[axis])
     return np.pad(array, widths, constant_values=fill)

@@ -1,9 +1,9 @@
 """A builder of ONNX graphs: nodes, constants, and matrix products in fp32 or int8.
 
 An int8 product quantises its input to u8 with a fixed scale: the largest absolute input (`bound`)
-    becomes 127 steps around 128. The weights have seven bits and one scale per output channel. They
-    do not have eight bits, because processors without VNNI add two products in 16 bits, which would
-    then saturate. The sums are integers, so a row of the result does not depend on the other rows.
+becomes 127 steps around 128. The weights have seven bits and one scale per output channel. They do
+not have eight bits, because processors without VNNI add two products in 16 bits, which would then
+saturate. The sums are integers, so a row of the result does not depend on the other rows.
 """
 
 from __future__ import annotations
@@ -219,7 +219,7 @@ def quantized_parts(
     step: the value of one step of the input.
 
     Returns the arrays by name: weight int8 [O, I], scale float32 [O], zero int8 [O] and bias int32
-        [O].
+    [O].
     """
     weights, scales = quantize_rows(weight, WEIGHT_STEPS)
     parts = {"weight": weights, "scale": scales, "zero": np.zeros(len(scales), np.int8)}

@@ -96,7 +96,6 @@ def _encode_graph(
 def _encode(
     graph: GraphBuilder, model: Model, network: Any, tables: Tables, ranges: Ranges
 ) -> Encoded:
-    """Add the encoder, which reads a text, a label or a vector."""
     kind = model.config.encoder.kind
     if kind == "recurrent":
         return encode_text(graph, tables, network.encoder, "tokens", ranges)

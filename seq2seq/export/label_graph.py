@@ -51,7 +51,6 @@ def label_graph(model: Model, tables: Tables, ranges: Ranges) -> onnx.ModelProto
 def _words(
     graph: GraphBuilder, tables: Tables, network: Any, ranges: Ranges
 ) -> tuple[str, str, float]:
-    """Return the states of the words [W · B, D], the shape (W, B), and a bound of |state|."""
     tokens = graph.op("Transpose", "tokens", perm=[1, 0])
     vectors = to_array(network.embedding.weight)
     embedded = EmbeddedSource(graph, tables, vectors, tokens)

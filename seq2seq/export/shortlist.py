@@ -90,7 +90,6 @@ class Shortlist:
 
 
 def _read(path: Path, axes: int, size: int) -> np.ndarray:
-    """Read an array of token ids with `axes` axes. All ids must be below `size`."""
     try:
         tokens: np.ndarray = np.load(path, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:

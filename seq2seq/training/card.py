@@ -68,10 +68,6 @@ Use it with
 
 
 def _front_matter(config: Config, data: DataConfig, row: ValidationRow) -> str:
-    """Return the metadata of the card as YAML.
-
-    data: the settings of the data sets, without absolute paths.
-    """
     from huggingface_hub import EvalResult, ModelCardData  # slow to import
 
     task = config.task
@@ -130,7 +126,6 @@ def _vocabulary_name(config: Config) -> str:
 
 
 def _portable_command(command: str) -> str:
-    """Return the command line without absolute paths."""
     try:
         arguments = shlex.split(command)
     except ValueError:  # not a valid shell command, so treated as one argument

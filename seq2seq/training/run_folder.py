@@ -184,7 +184,6 @@ def read_run_record(folder: Path) -> RunRecord:
 
 
 def _leftovers(folder: Path) -> list[Path]:
-    """Return the partial files and folders that a killed run left behind."""
     return list(folder.glob(".*.part"))
 
 

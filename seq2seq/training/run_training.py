@@ -131,7 +131,7 @@ def _prepare(
 
 @contextmanager
 def _display(ranks: Ranks) -> Iterator[ProgressDisplay]:
-    """Yield the progress display. In the `with` block, explain errors about lack of memory."""
+    """Yield the progress display. Turn an out-of-memory error into a UserError."""
     with (
         ProgressDisplay(quiet=not ranks.is_first) as display,
         runtime.explain_out_of_memory(

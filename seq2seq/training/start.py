@@ -154,7 +154,6 @@ def digest_codec(codec: Codec) -> str:
 
 
 def _read_origin(run: Path) -> Origin | None:
-    """Read origin.json; None if the run did not start from a model."""
     path = run / ORIGIN_FILE
     if not path.exists():
         return None
@@ -165,7 +164,6 @@ def _read_origin(run: Path) -> Origin | None:
 
 
 def _read_config(path: Path) -> Config:
-    """Read the configuration in a run folder."""
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
