@@ -38,7 +38,7 @@ class Base:
         return _fill(self.values, values)
 
     def explain(self, error: UserError, values: Mapping[str, Any]) -> UserError:
-        """Return `error`. If the configuration names no task, the model sets it: say so."""
+        """Return `error`, with the task of the model added if the configuration names none."""
         if "task" in values:
             return error
         return UserError(f"{error} (the model {self.model} has the task {self.values['task']!r})")

@@ -186,12 +186,9 @@ def search_options(
     """Return the search that the command line or the arguments of `translate` describe.
 
     beam: the beam size; 1 means greedy search.
-    sampling: draw samples instead of using beam search.
     mbr: the number of candidates for minimum Bayes risk decoding; 0 turns it off.
-    constraints: the fields of `ConstraintOptions`.
 
-    The other arguments are fields of the search classes of this module. Raises UserError, which
-    lists all values out of range and all options without an effect.
+    Raises UserError, which lists all values out of range and all options without an effect.
     """
     problems = []
     if sampling and beam != DEFAULT_BEAM:

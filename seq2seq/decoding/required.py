@@ -122,15 +122,11 @@ def grid_beam_search(
 
     beam: the number of live hypotheses in each bank.
     phrases: the token ids of each phrase, which guide the search.
-    accept: decides whether a hypothesis may end.
-    continues: decides whether a token continues the word before it.
+    accept, continues: decide whether a hypothesis may end, and whether a token continues a word.
 
-    The other arguments are those of `beam.beam_search`.
-
-    Returns B lists, each with 1 to n_best hypotheses, best first. If a sentence has no hypothesis
-    with all phrases within the maximum length, its hypotheses are unfinished, and those with the
-    most required tokens come first. Raises ArithmeticError if the model gives no permitted token a
-    finite log-probability.
+    `beam.beam_search` explains the other arguments, the result and the errors. If a sentence has no
+    hypothesis with all phrases within the maximum length, its hypotheses are unfinished, and those
+    with the most required tokens come first.
     """
     guide = _Phrases(phrases, continues)
     maximum = limits.maximum.tolist()
