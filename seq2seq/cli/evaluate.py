@@ -59,7 +59,7 @@ BLEU_TOKENIZERS = ("auto", "13a", "intl", "zh", "char", "ja-mecab", "ko-mecab", 
 @click.option(
     "--record",
     type=click.Path(path_type=Path),
-    help="Also append the scores to this results.jsonl file. Commit all changes to git before.",
+    help="Also append the scores to this results.jsonl file. Commit all changes to git first.",
 )
 @click.option(
     "--command",
