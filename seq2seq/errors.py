@@ -15,7 +15,7 @@ class UserError(Exception):
     """
 
     def _render_traceback_(self) -> list[str]:
-        """Return what IPython shows instead of a traceback: the message."""
+        """Return the lines that IPython shows instead of a traceback: only the message."""
         return [f"UserError: {self}"]
 
 
@@ -26,7 +26,7 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
 
 
 def closed_folder(folder: str | Path, error: OSError) -> UserError:
-    """Return the error for a folder that this user may not enter."""
+    """Return the error for a folder that the user has no permission to open."""
     return UserError(
         f"{folder}: the folder cannot be opened ({error.strerror}); ask its owner for the "
         "permission to read and enter it"

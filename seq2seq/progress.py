@@ -64,7 +64,6 @@ def show_progress(
         done, next_refresh = 0.0, 0.0
 
         def advance(amount: float) -> None:
-            """Add `amount` to the work done, and redraw the bar a few times per second."""
             nonlocal done, next_refresh
             done += amount
             if (now := time.monotonic()) >= next_refresh:
@@ -93,7 +92,6 @@ def track(
 
 
 def _tracked(items: Iterable[_Item], what: str, total: float | None) -> Iterator[_Item]:
-    """Yield the items, and advance a progress bar after each item."""
     with show_progress(what, total) as advance:
         for item in items:
             yield item

@@ -90,11 +90,11 @@ def _connect(ray: Any, settings: dict[str, Any]) -> None:
 class _DebugLog(io.TextIOBase):
     """A stream that logs what Ray writes to stdout at level DEBUG.
 
-    Ray describes each dead worker there, in many words and without the name of the file.
+    Ray writes a long text about each dead worker there. The text does not name the file that the
+    worker was translating.
     """
 
     def write(self, text: str) -> int:
-        """Log a text."""
         if text.strip():
             _log.debug("%s", text.strip())
         return len(text)

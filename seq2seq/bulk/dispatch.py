@@ -36,9 +36,10 @@ _PATIENCE = 60  # seconds without a worker before a warning
 class BulkSummary:
     """What a bulk translation did.
 
-    translated: shards that were translated. finished: shards that an earlier run had finished.
-    lines: texts that were translated.
-    failed: why a shard could not be translated, by the name of the shard.
+    translated: the number of shards that this run translated.
+    finished: the number of shards that an earlier run had already translated.
+    lines: the number of texts that this run translated.
+    failed: the reason for each shard that could not be translated, by the name of the shard.
     """
 
     translated: int = 0
@@ -84,7 +85,7 @@ def translate_folder(
 def _fit(
     options: BulkOptions, resources: dict[str, float], workers: int
 ) -> tuple[BulkOptions, int]:
-    """Choose the device if it is "auto", and return the number of workers."""
+    """Replace the device "auto" by a real one. Return the options and the number of workers."""
     gpus = int(resources.get("GPU", 0))
     if options.device == "auto":
         use_gpu = gpus > 0 and not is_export(options.folders[0])
@@ -94,14 +95,12 @@ def _fit(
 
 
 class _Worker:
-    """The actor: a process on some machine of the cluster."""
-
     def __init__(self, options: BulkOptions) -> None:
         self.options = options
         self.translator: ShardTranslator | None = None
 
     def open(self) -> str:
-        """Open the model. Return the message of a mistake of the user, or ""."""
+        """Open the model. Return the error message for a mistake of the user, or "" on success."""
         from seq2seq.bulk.worker import ShardTranslator
 
         try:
@@ -111,7 +110,6 @@ class _Worker:
         return ""
 
     def run(self, shard: Shard) -> ShardResult:
-        """Translate a shard."""
         assert self.translator is not None
         return self.translator.run(shard)
 
@@ -129,7 +127,6 @@ class _Dispatcher:
         self.summary = BulkSummary()
 
     def run(self, workers: int) -> BulkSummary:
-        """Translate all shards with this many workers."""
         import ray
 
         for _ in range(workers):
@@ -159,7 +156,7 @@ class _Dispatcher:
         return self.summary
 
     def _start(self) -> None:
-        """Start a worker. It waits in the cluster until enough cores and GPUs are free."""
+        """Start a worker. Ray lets it wait until enough cores and GPUs are free."""
         import ray
 
         gpus = 1 if self.options.device.startswith("cuda") else 0
@@ -168,7 +165,7 @@ class _Dispatcher:
         self.busy[worker.open.remote()] = worker, None
 
     def _warn_idle(self) -> None:
-        """Say once that no worker has a shard, because the cluster may be full."""
+        """Warn once, if no worker has been able to start, that the cluster may be busy."""
         if not self.warned and all(shard is None for _, shard in self.busy.values()):
             self.warned = True
             _log.warning(
@@ -177,7 +174,7 @@ class _Dispatcher:
             )
 
     def _replace(self, shard: Shard | None, error: Exception) -> None:
-        """Start another worker instead of a dead one, and put back the shard that it had."""
+        """Start a worker in place of a dead one, and queue the shard of the dead worker again."""
         reason = _reason(error)
         if shard is None:
             self.failed_starts += 1
@@ -206,7 +203,7 @@ class _Dispatcher:
             self._start()
 
     def _record(self, shard: Shard, result: ShardResult) -> None:
-        """Add the result of a shard to the summary, and log what the user must know."""
+        """Add the result of a shard to the summary, and log its notes as warnings."""
         if result.error:
             self._fail(shard, result.error)
             return
@@ -216,7 +213,10 @@ class _Dispatcher:
             _log.warning("%s: %s", shard.name, note)
         if result.more_notes:
             _log.warning(
-                "%s: %d more notes are in %s", shard.name, result.more_notes, shard.receipt
+                "%s: %d more notes on its lines are in %s",
+                shard.name,
+                result.more_notes,
+                shard.receipt,
             )
         if result.done_before:
             self.summary.finished += 1
@@ -232,7 +232,7 @@ class _Dispatcher:
 
 
 def _reason(error: Exception) -> str:
-    """Return a short form of what Ray says about a dead worker."""
+    """Return a short description of why Ray lost a worker."""
     text = str(error).strip()
     _log.debug("%s", text)
     if kind := re.search(r"Worker exit type: (\w+)", text):

@@ -19,9 +19,10 @@ Translate = Callable[[Iterable[str]], Iterator[str]]
 
 
 def translate_text(source: Path, target: Path, translate: Translate, notes: list[str]) -> int:
-    """Translate a file of lines, and return the number of lines.
+    """Translate a text file line by line, and return the number of lines.
 
-    source: The input. Its name decides whether it is compressed, and `target` is written likewise.
+    source: The input file. The ending of its name, such as ".gz", sets the compression of both
+        files.
     target: The path to write to. It may have any name.
     notes: Receives a note for each line that is not valid UTF-8.
 
@@ -49,7 +50,10 @@ def translate_text(source: Path, target: Path, translate: Translate, notes: list
 
 @contextmanager
 def _open_output(path: Path, suffix: str) -> Iterator[IO[bytes]]:
-    """Open a file for writing. `suffix` decides the compression, whatever the name of the file."""
+    """Open a file for writing.
+
+    suffix: sets the compression, for example ".gz". The name of the file does not matter.
+    """
     with path.open("wb") as raw, ExitStack() as opened:
         if suffix == ".gz":  # without a name and a time, so that equal texts give equal files
             packed: Any = gzip.GzipFile("", "wb", compresslevel=6, fileobj=raw, mtime=0)
@@ -174,7 +178,7 @@ def _values(table: Any, name: str) -> list[str | None]:
 
 
 def _equal(source: Path, count: int, written: int) -> int:
-    """Return the number of texts. Raises RuntimeError if another number was written."""
+    """Return `count`, the number of texts. Raises RuntimeError unless as many were written."""
     if count != written:
         raise RuntimeError(f"{source}: {count:,} texts were read, but {written:,} were written")
     return count

@@ -1,4 +1,4 @@
-"""The shards of a folder: its files, each of which one worker reads, translates and writes."""
+"""Find the shards of a folder. A shard is a file that one worker translates as a whole."""
 
 from __future__ import annotations
 
@@ -91,7 +91,6 @@ def _file_names(folder: Path) -> Iterator[str]:
 
 
 def _check_format(path: Path) -> None:
-    """Raise UserError if the ending of a file's name belongs neither to text nor to Parquet."""
     kind = table_format(path)
     if kind is None and path.suffix.lower() in _REFUSED:
         kind = path.suffix[1:].lower()

@@ -27,9 +27,10 @@ class BulkOptions:
     """How to translate each shard.
 
     folders: a model folder or an export, or several for an ensemble, as absolute paths.
-    column, new_column: the columns of a Parquet file to read and to add.
+    column: the column of a Parquet file to read.
+    new_column: the column of a Parquet file to add.
     device, precision, batch_size: as for `Translator.load`.
-    threads: CPU threads of each worker.
+    threads: the number of CPU threads of each worker.
     """
 
     folders: tuple[Path, ...]
@@ -48,10 +49,11 @@ class ShardResult:
     """What a worker reports about a shard.
 
     lines: the number of texts, or 0 if the shard was already finished or failed.
-    stale: why an older output was replaced, or "".
+    stale: why an older output was replaced, or "" if there was none.
     done_before: whether the shard was already finished.
-    notes: the first notes on single lines. more_notes: how many more are in the receipt.
-    error: why the shard could not be translated, or "".
+    notes: the first notes on single lines.
+    more_notes: the number of further notes, which only the receipt contains.
+    error: why the shard could not be translated, or "" if it was translated.
     """
 
     lines: int = 0
@@ -63,7 +65,7 @@ class ShardResult:
 
 
 class ShardTranslator:
-    """A model that translates shards. Each worker has its own."""
+    """Translates shards with one model. Each worker has its own object of this class."""
 
     def __init__(self, options: BulkOptions) -> None:
         """Open the model. Raises UserError as `Translator.load` does."""

@@ -123,7 +123,7 @@ def main() -> None:
 def _stop_cleanly() -> None:
     """Let SIGTERM and SIGHUP raise SystemExit, so that the output so far is kept, as after Ctrl-C.
 
-    A signal that is ignored stays ignored, as SIGHUP under nohup.
+    If the program ignores a signal (for example SIGHUP under nohup), it continues to do so.
     """
 
     def stop(number: int, frame: FrameType | None) -> None:

@@ -24,14 +24,14 @@ from seq2seq.cli.options import (
     "--output",
     type=click.Path(path_type=Path),
     required=True,
-    help="Folder to write the translated files to. They have the names of the input files.",
+    help="Write the translated files to this folder, under the names of the input files.",
 )
 @click.option(
     "--workers",
     type=click.IntRange(0),
     default=0,
-    help="Number of processes that translate. 0 uses all cores of this machine or of the cluster, "
-    "or all GPUs.  [default: 0]",
+    help="Number of worker processes. 0 uses all cores of this machine or of the cluster, or all "
+    "of its GPUs.  [default: 0]",
 )
 @click.option(
     "--address",
@@ -49,7 +49,7 @@ from seq2seq.cli.options import (
     "--new-column",
     default="translated",
     show_default=True,
-    help="Name of the column that a Parquet file receives for the translations.",
+    help="Name of the column of translations that is added to a Parquet file.",
 )
 @with_source_options
 @with_search_options
@@ -70,10 +70,10 @@ def bulk_command(
 ) -> None:
     """Translate all files of the folder INPUT with MODEL, on one or on many machines.
 
-    A text file gives a text file with one line for each line. A Parquet file gets one more column.
-    If the command was stopped, run it again: it keeps the files that are finished, and translates a
-    file again if the file, the model or an option has changed. --threads is the number of threads
-    of each worker (default: 1).
+    A text file is translated line by line into a text file. A Parquet file is copied with one more
+    column, which holds the translations. To continue after an interruption, run the same command
+    again. It keeps the files that are finished. It translates a file again if the file, the model
+    or an option has changed. --threads is the number of threads of each worker (default: 1).
     """
     from seq2seq.bulk.dispatch import translate_folder
     from seq2seq.bulk.worker import BulkOptions

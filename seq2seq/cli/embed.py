@@ -85,7 +85,6 @@ def embed_command(
 
 
 def _write_jsonl(sink: IO[bytes], windows: Iterator[np.ndarray]) -> None:
-    """Write each vector as a JSON list on one line, rounded to six decimals."""
     for vectors in windows:
         for row in vectors.tolist():
             sink.write(json.dumps([round(value, 6) for value in row]).encode() + b"\n")
@@ -93,9 +92,10 @@ def _write_jsonl(sink: IO[bytes], windows: Iterator[np.ndarray]) -> None:
 
 
 def _write_npy(sink: IO[bytes], windows: Iterator[np.ndarray], size: int) -> None:
-    """Write the vectors as a .npy file of float32. Only one window of them is in memory at a time.
+    """Write the vectors as a .npy file of float32. Only one window of vectors is in memory.
 
-    The header holds the number of lines, so it is written again at the end.
+    The header contains the number of lines. This number is known only at the end, so the header is
+    then written again.
     """
     sink.write(_npy_header(0, size))
     rows = 0
@@ -107,7 +107,7 @@ def _write_npy(sink: IO[bytes], windows: Iterator[np.ndarray], size: int) -> Non
 
 
 def _npy_header(rows: int, size: int) -> bytes:
-    """Return the header of an array [rows, size] of float32, padded to `_HEADER` bytes."""
+    """Return the .npy header of a float32 array [rows, size], padded to a fixed length."""
     text = f"{{'descr': '<f4', 'fortran_order': False, 'shape': ({rows}, {size}), }}"
     start = b"\x93NUMPY\x01\x00" + (_HEADER - 10).to_bytes(2, "little")
     return start + text.ljust(_HEADER - 11).encode() + b"\n"

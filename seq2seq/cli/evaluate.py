@@ -59,11 +59,12 @@ BLEU_TOKENIZERS = ("auto", "13a", "intl", "zh", "char", "ja-mecab", "ko-mecab", 
 @click.option(
     "--record",
     type=click.Path(path_type=Path),
-    help="Also append the scores to this results.jsonl. Commit all changes to git first.",
+    help="Also append the scores to this results.jsonl file. Commit all changes to git first.",
 )
 @click.option(
     "--command",
-    help="Command to record as the one that repeats the evaluation.  [default: this command]",
+    help="Record this text as the command that repeats the evaluation.  [default: the command "
+    "line]",
 )
 @with_model_options
 def evaluate_command(

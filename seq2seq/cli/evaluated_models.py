@@ -19,8 +19,11 @@ if TYPE_CHECKING:
 def open_models(
     model: str, *, device: str, precision: str, batch_size: int
 ) -> tuple[Config, Callable[..., EvaluationResult], Callable[..., None]]:
-    """Open models on PyTorch. Return their configuration, a function that scores them, and a
-    function that records the result."""
+    """Open models with PyTorch, to evaluate them.
+
+    Returns the configuration, a function that scores the models, and a function that records the
+    result.
+    """
     from seq2seq import runtime
     from seq2seq.evaluation.evaluate import evaluate_models
     from seq2seq.models.folder import load_model
@@ -41,9 +44,9 @@ def open_models(
 def open_export(
     model: str, **machine: Any
 ) -> tuple[Config, Callable[..., EvaluationResult], Callable[..., None]]:
-    """Open an export, as `open_models` opens models.
+    """Open an export, and return the same three values as `open_models`.
 
-    Its results are not recorded, because an export does not name its run.
+    The results of an export are not recorded, because an export does not name its run.
     """
     from seq2seq.decoding.load import load, load_any_config
     from seq2seq.evaluation.evaluate import evaluate_export

@@ -28,10 +28,11 @@ def read_evaluation_set(
 ) -> tuple[list[Example], str]:
     """Return the examples to score and the name of the data set.
 
-    config: The configuration of the model. source_file: A text file or a table; None reads the data
-    set `split` of the configuration. target_files: The references of a text file.
+    config: The configuration of the model.
+    source_file: A text file or a table. None reads the data set `split` of the configuration.
+    target_files: The references of a text file.
 
-    Raises UserError if files are missing, do not fit together, or cannot be read.
+    Raises UserError if files are missing, have different numbers of lines, or cannot be read.
     """
     from seq2seq.text.corpus import holds_pairs, read_table_file
     from seq2seq.text.example import Example
@@ -42,7 +43,7 @@ def read_evaluation_set(
         return list(read_table_file(config.data, source_file)), source_file.stem
     if not config.task.has_source:
         if target_files:
-            raise UserError(f"{target_files[0]}: leave out this file for a language model")
+            raise UserError(f"{target_files[0]}: a language model needs no REFERENCE; leave it out")
         lines = line_io.read_all_lines(source_file)
         return [Example("", line) for line in lines], source_file.stem
     if not target_files:
@@ -137,6 +138,6 @@ def record_result(
         except UserError as error:
             if not isinstance(error.__cause__, OSError):  # a damaged file, which the user can fix
                 raise
-            _log.warning("the scores are not recorded beside the model: %s", error)
+            _log.warning("the scores are not recorded in the run folder: %s", error)
     if record is not None:
         append_row(record, row, require_clean=record.resolve().parent)

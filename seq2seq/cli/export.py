@@ -22,13 +22,14 @@ _log = logging.getLogger(__name__)
     default="int8",
     show_default=True,
     help="Number format of the matrix products. `int8` is faster and smaller, and its results do "
-    "not depend on the batch. `fp32` computes what PyTorch computes.",
+    "not depend on the batch. `fp32` gives the same results as PyTorch, up to rounding.",
 )
 @click.option(
     "--shortlist",
     is_flag=True,
-    help="Learn from the training pairs which subwords can occur in a translation, and compute "
-    "only those. This is faster, and changes some translations a little.",
+    help="Learn from the training pairs how each source subword can be translated, and choose "
+    "only among these target subwords and frequent ones. This is faster, but changes some "
+    "translations a little.",
 )
 def export_command(model: Path, output: Path, precision: Any, shortlist: bool) -> None:
     """Write MODEL as an export: ONNX graphs that run without PyTorch.

@@ -19,10 +19,12 @@ _LARGE = 1 << 17  # bytes; a smaller file is done before a second process has st
 
 
 def choose_jobs(models: str, source: IO[bytes], jobs: int, threads: int) -> int:
-    """Return the number of processes.
+    """Return the number of processes that translate.
 
-    jobs, threads: the values that the user set; 0 lets the program choose. Raises UserError for
-    more than one job with a model on PyTorch, and for several jobs with several threads each.
+    jobs, threads: the values that the user set. 0 lets the program choose.
+
+    Raises UserError for more than one job with a model on PyTorch, and for several jobs with
+    several threads each.
     """
     if not is_export(model_folders(models)[0]):
         if jobs > 1:
@@ -43,7 +45,7 @@ def choose_jobs(models: str, source: IO[bytes], jobs: int, threads: int) -> int:
 def open_pool(
     models: str, jobs: int, *, device: str, precision: str, threads: int, batch_size: int
 ) -> WorkerPool:
-    """Check an export, or several for an ensemble, and return the workers that translate."""
+    """Check an export, or several for an ensemble, and start the processes that translate."""
     from seq2seq.decoding.worker_pool import WorkerPool
 
     folders = model_folders(models)

@@ -83,7 +83,7 @@ def classify_command(
 @click.option(
     "--conllu",
     is_flag=True,
-    help="Read and write CoNLL-U. The output has the predicted tags in the column of --column.",
+    help="Read and write CoNLL-U. The predicted tags go into the column that --column names.",
 )
 @click.option(
     "--column",
@@ -175,18 +175,16 @@ def _tag_conllu(
 
 
 def _machine(model: str, threads: int, **options: Any) -> dict[str, Any]:
-    """Set the number of threads. Return the other options, which are the arguments of `load`."""
+    """Set the number of threads. Return the remaining options as arguments of `load`."""
     set_up_machine(model, threads)
     return options
 
 
 def _text(labelling: Labelling) -> bytes:
-    """Return one output line: the labels of one input line, separated by spaces."""
     return " ".join(labelling.labels).encode() + b"\n"
 
 
 def _json(value: object) -> bytes:
-    """Return a value as one line of JSON."""
     return json.dumps(value, ensure_ascii=False).encode() + b"\n"
 
 

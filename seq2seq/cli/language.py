@@ -46,7 +46,7 @@ def perplexity_command(
 
 @click.command()
 @click.argument("model")
-@click.option("--prompt", help="Start of a text, which a language model continues.")
+@click.option("--prompt", help="Beginning of a text that a language model continues.")
 @click.option(
     "--given",
     help='Label or vector to generate text for. Write a vector as numbers ("0.5 -1 2") on the '

@@ -77,9 +77,10 @@ def _count_lines(stream: IO[bytes]) -> int | None:
 def read_windows(stream: IO[bytes], size: int) -> Iterator[list[str]]:
     """Yield the lines of a stream in lists of at most `size` lines.
 
-    The first lists are shorter, so that the first line is answered soon. From a file, all other
-    lists except the last have `size` lines. From a pipe or a terminal, a list
-    holds the lines that have arrived so far. A user who sends one line thus gets an answer at once.
+    The first lists are shorter, so that the first results appear soon. If the stream is a file, all
+    later lists except the last have `size` lines. If the stream is a pipe or a terminal, a list
+    holds the lines that have arrived so far. A user who sends one line therefore gets an answer at
+    once.
     """
     if is_regular_file(stream):
         numbered = enumerate(stream, start=1)
@@ -222,8 +223,7 @@ def read_all_lines(path: Path) -> list[str]:
 
 
 def read_parallel_lines(source: Path, target: Path) -> tuple[list[str], list[str]]:
-    """Return the lines of a source file and of a target file. Line n of one belongs to line n of
-    the other.
+    """Return the lines of a source file and of a target file with equally many lines.
 
     Raises UserError if the numbers of lines differ or if a line is not UTF-8.
     """

@@ -7,6 +7,8 @@ from seq2seq.decoding.machine import use_threads
 
 
 def set_up_machine(models: str, threads: int) -> None:
-    """Set the number of threads for the models, and how the C library keeps memory. threads: as in
-    `use_threads`."""
+    """Set the number of threads and the memory settings for a command that runs models.
+
+    threads: the number of threads; 0 is explained in `use_threads`.
+    """
     use_threads(model_folders(models)[0], threads)

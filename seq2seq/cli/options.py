@@ -94,13 +94,13 @@ def with_model_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def with_text_constraints(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the constraints that language models share with translators."""
+    """Add the options of the constraints that language models and translators share."""
     for option in (
         click.option(
             "--stop",
             multiple=True,
             metavar="TEXT",
-            help="End a translation where TEXT would start, and leave TEXT out. May be repeated.",
+            help="End the output where TEXT would start, and leave TEXT out. May be repeated.",
         ),
         click.option(
             "--no-repeat-ngram",
@@ -108,13 +108,13 @@ def with_text_constraints(command: Callable[..., Any]) -> Callable[..., Any]:
             default=0,
             show_default=True,
             metavar="N",
-            help="Forbid to repeat a sequence of N subwords. 0: allow repetitions.",
+            help="Never write a sequence of N subwords twice. 0 allows repetitions.",
         ),
         click.option(
             "--forbid",
             multiple=True,
             metavar="PHRASE",
-            help="Never write PHRASE, as whole words. May be repeated.",
+            help="Never write PHRASE. Only whole words match PHRASE. May be repeated.",
         ),
     ):
         command = option(command)
@@ -127,7 +127,7 @@ _SEARCH_OPTIONS = (
         "--require",
         multiple=True,
         metavar="PHRASE",
-        help="Write PHRASE, as whole words, in every translation. May be repeated.",
+        help="Write PHRASE in every translation, as whole words. May be repeated.",
     ),
     click.option(
         "--target-prefix",
@@ -229,15 +229,15 @@ def with_source_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option(
             "--protect",
             is_flag=True,
-            help="Keep placeholders ({0}, %s), tags (<b>), URLs, e-mail addresses and numbers as "
-            "they are: take them out of a line and put them into its translation.",
+            help="Keep placeholders ({0}, %s), tags (<b>), URLs, e-mail addresses and numbers "
+            "unchanged: take them out of each line, and put them into its translation.",
         ),
         click.option(
             "--source-prefix",
             multiple=True,
             metavar="TEXT",
-            help="Start each line, and each part of a line that is split, with TEXT, for example "
-            "the tag <2de>. If repeated, a line keeps the TEXT that it starts with.",
+            help="Start each line, and each part of a split line, with TEXT, such as <2de>. "
+            "If repeated, each part of a line starts with the TEXT that begins the line.",
         ),
         click.option(
             "--split-sentences",

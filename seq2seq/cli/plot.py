@@ -103,7 +103,7 @@ def costs(
     lowest: float | None,
     output: Path,
 ) -> None:
-    """Plot score against cost, with one point for each variant in the results.jsonl RESULTS."""
+    """Plot score against cost, with one point for each variant in RESULTS, a results.jsonl file."""
     from seq2seq.evaluation import cost_plot as study
     from seq2seq.evaluation.result_rows import read_rows
 

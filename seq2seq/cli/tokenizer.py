@@ -43,8 +43,9 @@ def tokenizer_group() -> None:
 @click.option(
     "--normalization",
     type=click.Choice(["identity", "whitespace", "nmt_nfkc"]),
-    help="How the tokenizer normalises text: not at all, single spaces, or NFKC with "
-    "single spaces. Sources and targets can only be normalised differently with `identity`.  "
+    help="Normalisation of the text: `identity` (none), `whitespace` (single spaces) or `nmt_nfkc` "
+    "(NFKC and single spaces). Only with `identity` can a configuration normalise source and "
+    "target differently.  "
     "[default: identity; whitespace for --kind word]",
 )
 @click.option("--lowercase", is_flag=True, help="Lower-case the text before training.")
@@ -53,13 +54,14 @@ def tokenizer_group() -> None:
     type=click.Choice(["plain", "marked"]),
     default="plain",
     show_default=True,
-    help="With `marked`, capitals are separate tokens before lower-case text.",
+    help="How capitals are encoded. `marked` writes lower-case text, with tokens that mark "
+    "capitals.",
 )
 @click.option(
     "--symbol",
     "symbols",
     multiple=True,
-    help="String with a token of its own, which is never split. Repeat the option for more.",
+    help="String that has its own token and is never split. Repeat the option for several strings.",
 )
 @click.option(
     "--character-coverage",

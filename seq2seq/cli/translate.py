@@ -77,8 +77,8 @@ def open_translator(
     "--jobs",
     type=click.IntRange(0),
     default=0,
-    help="Number of processes that translate, for an export. 0 uses every core if the input is a "
-    "large file, and otherwise one process.  [default: 0]",
+    help="Number of processes that translate with an export. 0 means one process per core if the "
+    "input is a large file, and one process otherwise.  [default: 0]",
 )
 @with_model_options
 def translate_command(
@@ -146,8 +146,8 @@ def _scored(translations: Iterable[Translation], number: int) -> Iterator[bytes]
 def _aligned(alignment: Any, number: int, *, soft: bool) -> bytes:
     """Return one line of the alignments file for input line `number`.
 
-    With `soft`, the line is a JSON object with the attention weights. Otherwise it holds word pairs
-    i-j.
+    With `soft`, the line is a JSON object with the attention weights. Otherwise, the line holds
+    pairs i-j of word numbers.
     """
     if not soft:
         return f"{alignment.pharaoh()}\n".encode()

@@ -22,10 +22,12 @@ class Base:
     values: Mapping[str, Any]
 
     def fill(self, values: dict[str, Any], where: str) -> dict[str, Any]:
-        """Return the values of a configuration, with those of the model for the missing keys.
+        """Fill in the missing keys of a configuration with the values of the model.
 
-        where: the name of the configuration in messages. Raises UserError if the configuration
-        names another task than that of the model.
+        where: the name of the configuration in messages.
+
+        Returns the completed values. Raises UserError if the configuration names another task than
+        the task of the model.
         """
         task = self.values["task"]
         if (wanted := values.get("task", task)) != task:
@@ -36,14 +38,13 @@ class Base:
         return _fill(self.values, values)
 
     def explain(self, error: UserError, values: Mapping[str, Any]) -> UserError:
-        """Add to the error of a configuration without a task that the task is the model's."""
+        """Return `error`, with the task of the model added if the configuration names none."""
         if "task" in values:
             return error
         return UserError(f"{error} (the model {self.model} has the task {self.values['task']!r})")
 
 
 def _fill(base: Mapping[str, Any], values: dict[str, Any]) -> dict[str, Any]:
-    """Return the values with those of `base` for the keys that are missing, in all sections."""
     filled = {**deepcopy(dict(base)), **values}
     for name, inner in base.items():
         if isinstance(inner, Mapping) and isinstance(values.get(name), dict):

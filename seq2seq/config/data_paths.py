@@ -71,7 +71,8 @@ def find_data(data: DataConfig, folder: Path, made_with: DataConfig | None = Non
 def find_vocabulary(tokenizer: TokenizerConfig, folder: Path) -> TokenizerConfig:
     """Return the settings with the absolute path and the checksum of `tokenizer.model`.
 
-    A relative path is looked up like that of a data set. A given checksum stays as it is.
+    A relative path is looked up like the path of a data set. A checksum that is already set is
+    kept.
     """
     if tokenizer.model is None:
         return tokenizer
@@ -141,7 +142,6 @@ def shorten_paths(text: str) -> str:
 
 
 def _as_tuple(value: _Value) -> tuple[str, ...]:
-    """Return all paths of a data set, in order."""
     if value is None:
         return ()
     if isinstance(value, dict):
@@ -150,7 +150,6 @@ def _as_tuple(value: _Value) -> tuple[str, ...]:
 
 
 def _with_names(value: _Value, names: Iterator[str]) -> _Value:
-    """Return a data set of the same form, in which each path is replaced by the next name."""
     if isinstance(value, dict):
         return cast(_Value, {key: _with_names(paths, names) for key, paths in value.items()})
     if isinstance(value, list):
@@ -164,7 +163,6 @@ def _data_folder() -> list[Path]:
 
 
 def _is_outside(path: str) -> bool:
-    """Return whether the path is absolute or contains `..`."""
     return Path(path).is_absolute() or ".." in Path(path).parts
 
 

@@ -53,7 +53,6 @@ def migrate(values: dict[str, Any], where: str) -> dict[str, Any]:
 
 
 def _find(values: dict[str, Any], key: str) -> tuple[dict[str, Any], str]:
-    """Return the section of a dotted key such as "data.train", and the last part of the key."""
     *sections, name = key.split(".")
     for section in sections:
         inner = values.get(section)

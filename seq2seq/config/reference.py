@@ -109,7 +109,6 @@ def render_page() -> str:
 
 
 def _uses_section(task: Task, section: str) -> bool:
-    """Return whether the task uses a section. The name of an inner section has a dot."""
     outer, dot, name = section.partition(".")
     if dot:
         return uses_key(task, outer, name)
@@ -159,7 +158,7 @@ def _purpose(schema: type[Section]) -> str:
 
 
 def _one_of(section: str, name: str, field: FieldInfo, tasks: list[Task]) -> str:
-    """Return a sentence that lists all values of a key that at least one of the tasks allows.
+    """Return a sentence that lists the values of a key that at least one of the tasks allows.
 
     The sentence is empty if the value of the key is a number, a free text, or true or false.
     """
@@ -197,7 +196,7 @@ def _defaults(section: str, name: str, field: FieldInfo, tasks: list[Task]) -> s
 def _comment(text: str) -> list[str]:
     """Return the paragraphs of a text as TOML comment lines.
 
-    A value with a colon, such as `0:`, stays on one line with the next word.
+    No line ends after a value with a colon, such as `0:`.
     """
     wrapper = textwrap.TextWrapper(
         _WIDTH,
@@ -215,7 +214,6 @@ def _comment(text: str) -> list[str]:
 
 
 def _as_value(value: object) -> str:
-    """Return a value as TOML on one line."""
     if isinstance(value, Task):
         value = value.name
     if isinstance(value, dict):

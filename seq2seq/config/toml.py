@@ -172,7 +172,10 @@ def _without(
 def _complaints(
     error: ValidationError, schema: type[Section], task: Task | None = None
 ) -> list[str]:
-    """Return the problems as texts. task: For a choice, only the values it allows are listed."""
+    """Return one text for each mistake that pydantic found.
+
+    task: the task of the configuration. A text about a key lists only values that the task allows.
+    """
     lines = []
     for item in error.errors():
         # pydantic adds the types of a union to the location. The user knows only the key.

@@ -112,10 +112,6 @@ def _extend(
 
 
 def _descending(values: np.ndarray) -> np.ndarray:
-    """Return the indices that sort each row of `values` in descending order (stable sort).
-
-    values: [n, M]. The result is also [n, M].
-    """
     return np.argsort(-values, axis=1, kind="stable")
 
 
@@ -132,7 +128,7 @@ class _Step:
 
     @classmethod
     def record(cls, B: int, rows: np.ndarray, parents: np.ndarray, tokens: np.ndarray) -> _Step:
-        """Return a step of B sentences, in which sentences that are no longer searched have zeros.
+        """Return a step of B sentences. Sentences that are no longer searched have rows of zeros.
 
         rows: [n], the numbers of the sentences that are still searched.
         parents, tokens: [n, K], one row for each of these sentences.
@@ -147,12 +143,13 @@ class _Pool:
     """The best candidates of each sentence, best first. The methods change the arrays in place.
 
     Most arrays are [B, P], with B sentences and P = n_best places.
+
     score: float64, the score with length penalty. The score of an empty place is -inf.
     total: float64, Σ log p.
     length: int64, the number of tokens without EOS.
-    slot: int64. The candidate without EOS is live hypothesis number `slot` after step `length`.
+    slot: int64, the position of the candidate, without its EOS, in the beam after step `length`.
     outdone: [B] bool, whether a live hypothesis with a higher score than the best candidate was cut
-    at the maximum length.
+        at the maximum length.
     """
 
     score: np.ndarray

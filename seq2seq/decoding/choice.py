@@ -10,9 +10,11 @@ def choose_search(
 ) -> AnySearch:
     """Return `options`, or the search that the keyword arguments of a call describe.
 
-    flat: the search that the keyword arguments describe. unset: the search that the defaults of the
-    keyword arguments describe; None means beam search. Raises TypeError if `options` is not a
-    search, or if `options` is given and a keyword argument differs from its default.
+    flat: the search that the keyword arguments describe.
+    unset: the search that the defaults of the keyword arguments describe. None means beam search.
+
+    Raises TypeError if `options` is not a search, or if `options` is given and a keyword argument
+    differs from its default.
     """
     if options is None:
         return flat

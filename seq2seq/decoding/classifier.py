@@ -28,7 +28,10 @@ class Classifier(Labeller):
     def stream(self, texts: Iterable[str], *, first: int = 1) -> Iterator[Labelling]:
         """Yield the label of each text and the probabilities [1, labels] of all labels, in order.
 
-        Reads at most 2048 texts ahead, so memory does not grow with the input. first: the number of
-        the first text in the notes. Raises the same errors as `classify`.
+        Reads at most 2048 texts ahead, so memory does not grow with the input.
+
+        first: the number of the first text in the notes.
+
+        Raises the same errors as `classify`.
         """
         return self.label(each_text(texts, "texts"), first)

@@ -22,14 +22,14 @@ class ConstraintOptions:
     """The options that constrain what a hypothesis may contain.
 
     target_prefix: the text that the translation of each line starts with.
-    forbid: phrases that no translation contains. A phrase matches whole words only, if the target
-    language puts spaces between words: "cat" does not match "cats". Words that the model would
-    write as the subword "cat" and further subwords are excluded too.
-    require: phrases that each translation contains, in any order, also as whole words.
-    no_repeat_ngram: forbid to repeat a sequence of this many subwords (Paulus et al. 2018); 0
-    allows repetitions.
-    stop: strings at which a translation ends. The translation leaves out the stop string and what
-    follows it.
+    forbid: phrases that no translation contains. A phrase matches only whole words if the target
+        language puts spaces between words: "cat" does not match "cats". However, a longer word that
+        the model writes as "cat" and further subwords is excluded, too.
+    require: phrases that each translation contains, in any order. They match whole words as in
+        `forbid`.
+    no_repeat_ngram: forbid to repeat a sequence of this many subwords (Paulus et al. 2018). 0
+        allows repetitions.
+    stop: strings at which a translation ends. The translation ends before the stop string.
 
     The constraints compare the text, not the subwords. They do not change the probabilities: a
     score is still Σ log p of the model, except that the end at a stop string costs nothing. If no

@@ -30,22 +30,19 @@ _DEAD_END = -1000.0  # nats: worse than every hypothesis that meets the constrai
 
 
 class ConstrainedLogProbabilities:
-    """Log-probabilities in a NumPy array [N, V], which this object may change in place."""
+    """`LogProbabilities` in a NumPy array [N, V], which this object may change in place."""
 
     def __init__(self, values: np.ndarray) -> None:
         self.values = values
 
     def exclude(self, tokens: Sequence[int]) -> None:
-        """Set the log-probability of these tokens to -inf in all rows."""
         self.values[:, list(tokens)] = -math.inf
 
     def at(self, tokens: np.ndarray) -> np.ndarray:
-        """Return the log-probabilities [N] float64 of tokens [N] int64, one for each row."""
         chosen: np.ndarray = self.values[np.arange(len(tokens)), tokens].astype(np.float64)
         return chosen
 
     def top(self, k: int) -> tuple[np.ndarray, np.ndarray]:
-        """Return the k most likely tokens of each row: values [N, k] float64, ids [N, k] int64."""
         k = min(k, self.values.shape[1])
         if k == 1:
             ids = self.values.argmax(axis=1)[:, None]
@@ -57,16 +54,17 @@ class ConstrainedLogProbabilities:
         return np.take_along_axis(self.values, ids, axis=1).astype(np.float64), ids
 
     def all(self) -> np.ndarray:
-        """Return all log-probabilities, [N, V]."""
         return self.values
 
 
 @dataclass(frozen=True)
 class ConstraintRow:
-    """The tokens of one hypothesis, as far as the constraints need them.
+    """What the constraints need to know about one hypothesis.
 
-    tokens: the tokens so far, without BOS. ahead: the tokens of the prefix that must still follow.
-    forbidden: the state of `ForbiddenPhrases`. stopped: whether the text has a stop string.
+    tokens: the tokens so far, without BOS.
+    ahead: the tokens of the target prefix that must still follow.
+    forbidden: the state of `ForbiddenPhrases`.
+    stopped: whether the text contains a stop string.
     """
 
     tokens: tuple[int, ...] = ()
@@ -95,10 +93,11 @@ class Constraints:
         *,
         whole_words: bool = True,
     ) -> None:
-        """Encode the texts of the options.
+        """Prepare the constraints that the options describe.
 
         whole_words: whether forbidden and required phrases match whole words only.
-        Raises UserError if the vocabulary cannot write a text, or if two options contradict each
+
+        Raises UserError if the vocabulary lacks a part of a text, or if two options contradict each
         other.
         """
         self.options, self.tokenizer, self.specials = options, tokenizer, specials
@@ -131,7 +130,7 @@ class Constraints:
         )
 
     def continues(self, token: int) -> bool:
-        """Return whether a token continues the word before it."""
+        """Return whether a token continues the word that the preceding token belongs to."""
         (piece,) = self.tokenizer.pieces([token])
         return self.whole_words and piece[:1].isalnum()
 
@@ -154,7 +153,7 @@ class Constraints:
         return ConstraintRow(tokens, row.ahead[1:], forbidden, stopped)
 
     def mask(self, row: ConstraintRow, values: np.ndarray) -> None:
-        """Set the tokens that must not follow to -inf. values: log-probabilities [V], changed."""
+        """Set the log-probabilities [V] of tokens that must not follow to -inf, in place."""
         eos = self.specials.eos
         if row.ahead:
             kept = values[row.ahead[0]]
@@ -175,7 +174,7 @@ class Constraints:
             values[eos] = max(end, _DEAD_END) + _DEAD_END
 
     def violations(self, text: str) -> list[str]:
-        """Return a phrase for the user about each constraint that a text does not meet."""
+        """Return one phrase of a message for each constraint that a text breaks."""
         missing = [
             f"the required phrase {phrase!r} is missing"
             for phrase in self.options.require
@@ -205,8 +204,8 @@ class ConstrainedEngine(Generic[State]):
     ) -> None:
         """Wrap an engine.
 
-        with_prefix: for each source, whether its translation starts with the target prefix. All
-        start with it if the sequence is empty.
+        with_prefix: for each source, whether its translation starts with the target prefix. If the
+            sequence is empty, all translations start with the prefix.
         """
         self.engine, self.constraints = engine, constraints
         self._with_prefix = list(with_prefix)

@@ -1,4 +1,4 @@
-"""Find n-best lists of distinct texts. Different tokens may spell the same text."""
+"""Complete n-best lists so that their texts are distinct. Different tokens may spell one text."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ _ATTEMPTS = ((4, 1), (16, 1), (16, 4))
 
 
 def find_distinct(found: Found, n_best: int, read: Read, again: Again) -> Found:
-    """Return hypotheses with distinct texts, `n_best` of each sentence where so many exist.
+    """Return hypotheses with distinct texts, up to `n_best` for each sentence.
 
-    Sentences with too few distinct texts are searched again. A sentence is searched in the same way
-    whatever the other sentences are.
+    Sentences with too few distinct texts are searched again. The result for a sentence does not
+    depend on the other sentences.
     """
     kept = [_distinct(ranked, read) for ranked in found]
     sizes = [len(ranked) for ranked in found]
@@ -48,7 +48,6 @@ def find_distinct(found: Found, n_best: int, read: Read, again: Again) -> Found:
 
 
 def _distinct(ranked: Sequence[Hypothesis], read: Read) -> list[Hypothesis]:
-    """Return the best hypothesis of each text, in the same order."""
     first: dict[str, Hypothesis] = {}
     for text, hypothesis in zip(read(ranked), ranked, strict=True):
         first.setdefault(text, hypothesis)

@@ -34,11 +34,13 @@ def embed_texts(
 ) -> np.ndarray:
     """Return one vector for each text, [N, C] float32. A blank text gets a vector of zeros.
 
-    network: a network with an encoder. codec: its codec.
+    network: a network with an encoder.
+    codec: the codec of the network.
     pooling: "summary" returns the encoder's summary of the text, which has `context.size`
-        components; a tagger has no summary, so "mean" is used. "mean" returns the mean of the
-        encoder states (for a tagger, of the states of the words).
-    dtype: of the matrix products. max_tokens: limits the memory of a batch.
+        components. "mean" returns the mean of the encoder states. A tagger has no summary, so it
+        always returns the mean of the states of the words.
+    dtype: the dtype of matrix products.
+    max_tokens: a limit for the memory of a batch.
 
     A vector does not depend on the other texts. Raises UserError for an unknown pooling.
     """
@@ -61,7 +63,6 @@ def embed_texts(
 
 
 def _vector_size(network: Any, pooling: Pool) -> int:
-    """Return the number of components of a vector."""
     if isinstance(network, TaggerNetwork):
         return network.words.output_size
     encoder = network.encoder
@@ -72,7 +73,11 @@ def _vector_size(network: Any, pooling: Pool) -> int:
 
 
 def _pooled(network: Network, tokens: Tensor, lengths: Tensor, pooling: Pool) -> Tensor:
-    """Return the vectors [B, C] of tokens [B, S] int64. lengths: tokens per row, [B] int64."""
+    """Return the vectors [B, C] of B texts.
+
+    tokens: the token ids, [B, S] int64.
+    lengths: the number of tokens in each row, [B] int64.
+    """
     if isinstance(network, TaggerNetwork):
         none = torch.zeros(0, dtype=torch.int64)
         states, _ = network.readouts(Batch(none.numpy(), tokens, lengths, none, none, none), None)
@@ -86,6 +91,10 @@ def _pooled(network: Network, tokens: Tensor, lengths: Tensor, pooling: Pool) ->
 
 
 def _mean(states: Tensor, lengths: Tensor) -> Tensor:
-    """Return the mean [B, D] of the first `lengths` [B] states of each row of states [B, S, D]."""
+    """Return the mean of the states of each row without padding, [B, D].
+
+    states: [B, S, D].
+    lengths: the number of states in each row, [B].
+    """
     mask = token_mask(lengths, states.shape[1]).unsqueeze(2)
     return states.float().masked_fill(~mask, 0).sum(dim=1) / lengths.unsqueeze(1)

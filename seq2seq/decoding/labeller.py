@@ -48,8 +48,13 @@ class LabelScorer(Protocol):
     """A model that computes the log-probabilities of labels, in PyTorch or as an export."""
 
     def log_probabilities(self, texts: Sequence[Sequence[int]]) -> list[np.ndarray]:
-        """Return log-probabilities float32: [1, labels] for each text of a classifier, or [W,
-        labels] of a tagger. texts: the ids of each text, from the codec."""
+        """Return the log-probabilities of the labels for each text, float32.
+
+        The array of a text is [1, labels] for a classifier and [W, labels] for a tagger, where W is
+        the number of words.
+
+        texts: the token ids of each text, from the codec.
+        """
         ...
 
 
@@ -66,8 +71,12 @@ class Labeller(LoadableModel):
     def __init__(
         self, scorer: LabelScorer, codec: Codec, config: Config, *, batch_size: int = 64
     ) -> None:
-        """codec, config: of the model. batch_size: texts that are labelled together. Raises
-        UserError for a batch size below 1."""
+        """Combine a label scorer with the codec and the configuration of its model.
+
+        batch_size: the number of texts that are labelled together.
+
+        Raises UserError for a batch size below 1.
+        """
         if batch_size < 1:
             raise UserError(f"the batch size must be at least 1, but batch_size is {batch_size}")
         self.scorer, self.codec, self.config = scorer, codec, config
@@ -100,8 +109,8 @@ class Labeller(LoadableModel):
     def label(self, texts: Iterable[str], first: int = 1) -> Iterator[Labelling]:
         """Yield the labels and their probabilities for each text, in order.
 
-        A tagger expects texts whose words are separated by single spaces. first: the number of the
-        first text in the notes.
+        texts: the texts. A tagger expects single spaces between the words of a text.
+        first: the number of the first text in the notes.
         """
         for window in windows(texts, _WINDOW):
             yield from self._window(window, first)
@@ -110,11 +119,11 @@ class Labeller(LoadableModel):
     def embed(self, texts: Iterable[str], pooling: Pool = "summary") -> np.ndarray:
         """Return one encoder vector for each text, [N, C] float32. A blank text gets zeros.
 
-        A tagger expects texts whose words are separated by white space, and returns the mean of the
-        states of the words.
-
+        texts: the texts. A tagger expects white space between the words of a text.
         pooling: "summary" for the encoder's summary of the text, "mean" for the mean of the encoder
-        states. Raises TypeError if `texts` is a single string, or if a text is not a string. Raises
+            states. A tagger always returns the mean of the states of the words.
+
+        Raises TypeError if `texts` is a single string, or if a text is not a string. Raises
         UserError for an export.
         """
         if isinstance(self.scorer, LabelEngine):
@@ -138,7 +147,6 @@ class Labeller(LoadableModel):
         )
 
     def _window(self, texts: list[str], first: int) -> list[Labelling]:
-        """Return the labels of some texts. first: the number of the first text, for notes."""
         ids = self.codec.source_ids(texts)
         note = unknown_words_note if self.codec.task.labels_each_word else unknown_tokens_note
         labellings = [Labelling([], np.zeros((0, len(self.names)), np.float32)) for _ in texts]

@@ -182,7 +182,6 @@ class LanguageModel(LoadableModel):
         yield from until_stop(self._pieces(prompt, options), options.stop)
 
     def _pieces(self, prompt: str | None, options: SamplingOptions) -> Iterator[str]:
-        """Do the work of `stream`, without stop strings."""
         if self.config.decoder.bidirectional:
             _log.warning(
                 "the model is bidirectional: it was trained to see the tokens on both sides of a "
@@ -236,7 +235,7 @@ class LanguageModel(LoadableModel):
             yield int(last[0])
 
     def _engine(self, options: SamplingOptions) -> Engine[Any]:
-        """Return an engine that excludes forbidden phrases and repetitions, also of the prompt."""
+        """Return an engine that excludes forbidden phrases, and repetitions in prompt and text."""
         if not (options.forbid or options.no_repeat_ngram):
             return self.engine
         tokenizer = self.tokenizer

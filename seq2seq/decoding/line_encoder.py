@@ -19,10 +19,12 @@ from seq2seq.text.statistics import TextStatistics
 
 @dataclass
 class _Draft:
-    """A line before it is encoded.
+    """A line that is divided into sentences but not yet encoded.
 
-    prefix: the text that each part starts with. own: how many characters of the prefix stand in the
-    line. sentences: the texts to translate, and gaps: the white space between them.
+    prefix: the text that each part starts with.
+    own: the number of characters of the prefix that the line itself contains.
+    sentences: the texts to translate.
+    gaps: the white space between the sentences.
     """
 
     number: int
@@ -49,9 +51,11 @@ class LineEncoder:
     ) -> None:
         """Set how lines are encoded.
 
-        max_tokens: the largest number of tokens of a part. language: the language code of the
-        source. spaced: whether the source language and the target language put spaces between
-        words. tags: the tags and symbols that count as a prefix.
+        max_tokens: the largest number of tokens of a part.
+        language: the language code of the source.
+        spaced: whether the source language puts spaces between words, and whether the target
+            language does.
+        tags: the tags and symbols that count as a prefix.
         """
         self.codec, self.options, self.max_tokens = codec, options, max_tokens
         self.language, self.spaced = language, spaced
@@ -59,10 +63,12 @@ class LineEncoder:
         self.tags = tuple(sorted({*self.statistics.tags, *tags}, key=len, reverse=True))
 
     def encode(self, texts: Sequence[str], first: int) -> list[SourceLine]:
-        """Return the lines. first: the number of the first line in the input.
+        """Return the encoded lines.
 
-        A line that is split because of its length, that has no tokens, or that is unlike the
-        training text gets a note for the user.
+        first: the number of the first line in the input.
+
+        A line gets a note for the user if it is split because of its length, if it has no tokens,
+        or if it is unlike the training text.
         """
         drafts = [self._draft(number, text) for number, text in enumerate(texts, start=first)]
         ids = iter(
@@ -95,8 +101,11 @@ class LineEncoder:
         return draft
 
     def _line(self, draft: _Draft, encoded: list[list[int]], prefix: int) -> SourceLine:
-        """Return the line of a draft. encoded: the token ids of each sentence. prefix: the number
-        of tokens of the prefix."""
+        """Return the encoded line of a draft.
+
+        encoded: the token ids of each sentence.
+        prefix: the number of tokens of the prefix.
+        """
         number = draft.number
         if not draft.sentences:
             return SourceLine(number, draft.text)
@@ -131,7 +140,10 @@ class LineEncoder:
         return line
 
     def _parts(self, ids: list[int], prefix: int) -> tuple[list[np.ndarray], list[str]]:
-        """Return the parts of a sentence, each with the prefix, and the joints between them."""
+        """Split a sentence into parts. Return the parts and the joints between them.
+
+        Each part starts with the prefix. A joint is the text between the translations of two parts.
+        """
         if len(ids) <= self.max_tokens:
             return [np.asarray(ids, np.int64)], []
         room = max(1, self.max_tokens - prefix)
@@ -141,7 +153,6 @@ class LineEncoder:
         return [np.concatenate([start, part]) for part in parts], joints
 
     def _tokens_before(self, mark: Mark, draft: _Draft) -> int:
-        """Return the number of source tokens before a mark, without prefixes."""
         clean, _ = remove_marks(draft.text[draft.own :])
         (before,) = self.codec.source_ids([clean[: mark.at].rstrip()])
         return len(before)

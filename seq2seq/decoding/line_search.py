@@ -48,6 +48,7 @@ class LineSearch:
         """Prepare the search.
 
         align: whether to add the alignment to the best translation of each line.
+
         Raises UserError if the vocabulary cannot write a phrase of the constraints.
         """
         self.model, self.options, self.align = model, options, align
@@ -102,7 +103,6 @@ class LineSearch:
                 yield line.result(self.model.codec, self.finish, align=self.align)
 
     def _batches(self, lines: Sequence[SourceLine]) -> Iterator[_Batch]:
-        """Yield batches of parts of similar length."""
         model = self.model
         work = [(line, part) for line in lines for part in range(len(line.parts))]
         work.sort(key=lambda item: len(item[0].parts[item[1]]))  # stable
@@ -118,7 +118,8 @@ class LineSearch:
     def _complete(self, found: Found, batch: _Batch, state: Any) -> Found:
         """Return n-best lists of distinct texts. Parts with too few texts are searched again.
 
-        found: the hypotheses of each part. state: the state of the engine before the first token.
+        found: the hypotheses of each part.
+        state: the state of the engine before the first token.
         """
         if not isinstance(self.options, BeamOptions) or self.options.n_best == 1:
             return found
@@ -156,7 +157,6 @@ class LineSearch:
         return engine, engine.wrap(state, len(batch)), plain
 
     def _limits(self, batch: _Batch) -> Limits:
-        """Return the limits of length for the parts of a batch."""
         model, options = self.model, self.options
         lengths = np.array([len(line.parts[part]) + 1 for line, part in batch])  # including EOS
         if model.task.same_length:  # all sources of a batch have the same length
@@ -171,8 +171,10 @@ class LineSearch:
         return Limits(options.min_length, statistics.limits(lengths) + forced)
 
     def _attend(self, batch: _Batch, state: Any) -> None:
-        """Store attention weights in the lines: of the best hypothesis of each part to align, and
-        of every hypothesis of a line with marks.
+        """Compute attention weights, and store them in the lines.
+
+        The weights are those of the best hypothesis of each part that needs an alignment. In a line
+        with marks, every hypothesis gets weights.
 
         batch: pairs of a source line and a part number.
         state: the state before the first token, from which teacher forcing starts.

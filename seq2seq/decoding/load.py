@@ -46,8 +46,10 @@ def load(
 
 
 def load_any_config(folder: Path) -> Config:
-    """Read the configuration of a model folder or an export. Raises UserError if the folder is
-    neither."""
+    """Read the configuration of a model folder or an export.
+
+    Raises UserError if the folder is neither of them.
+    """
     if is_export(folder):
         return load_export_config(folder)
     from seq2seq.models.folder import load_model_config

@@ -35,9 +35,11 @@ class LoadableModel(ABC):
     ) -> Self:
         """Return an object of this class that runs `model` with PyTorch.
 
-        device: the CPU if None. dtype: of the matrix products, float32 if None. batch_size: the
-        largest number of inputs in a batch; a language model ignores it. Raises UserError for a
-        batch size below 1.
+        device: the device to run on; None means the CPU.
+        dtype: the dtype of matrix products; None means float32.
+        batch_size: the largest number of inputs in a batch. A language model ignores it.
+
+        Raises UserError for a batch size below 1.
         """
 
     @classmethod

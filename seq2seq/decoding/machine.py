@@ -9,10 +9,12 @@ from seq2seq.system import keep_freed_memory
 
 
 def use_threads(folder: Path, threads: int) -> None:
-    """Set the number of threads for a model, and how the C library keeps memory.
+    """Set the number of threads and the memory settings for a process that runs a model.
 
-    folder: the model folder or the export. threads: 0 chooses a number: one for an export, whose
-    lines are shared among processes, and as `runtime.set_threads` does for PyTorch.
+    folder: the model folder or the export.
+    threads: the number of threads. With 0, a model folder gets the number that
+        `runtime.set_threads` chooses, and an export gets one thread, because its lines are shared
+        among processes.
     """
     keep_freed_memory()
     if is_export(folder):

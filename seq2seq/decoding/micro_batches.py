@@ -11,8 +11,9 @@ Item = TypeVar("Item")
 
 
 def windows(items: Iterable[Item], size: int, *, first: int | None = None) -> Iterator[list[Item]]:
-    """Yield lists of `size` items. The last list may be shorter. Reads the items of one list at a
-    time.
+    """Yield lists of `size` items. The last list may be shorter.
+
+    Only the items of one list are read at a time.
 
     first: the size of the first list. Each following list is four times as long, up to `size`.
     """
@@ -25,7 +26,6 @@ def windows(items: Iterable[Item], size: int, *, first: int | None = None) -> It
 
 
 def _sizes(size: int, first: int | None) -> Iterator[int]:
-    """Yield the sizes of the windows, without end."""
     now = min(first or size, size)
     while True:
         yield now

@@ -25,7 +25,8 @@ def rerank(
 ) -> LineResult:
     """Return a result with its translations sorted by expected utility, best first.
 
-    language: the target language. lowercase: whether the utility ignores case.
+    language: the target language.
+    lowercase: whether the utility ignores case.
     """
     candidates = result.translations
     texts = [candidate.text for candidate in candidates]

@@ -183,11 +183,11 @@ def search_options(
     utility: Utility = "chrf",
     **constraints: Unpack[ConstraintValues],
 ) -> AnySearch:
-    """Convert the options of the command line, or the arguments of `translate`, into a search.
+    """Return the search that the command line or the arguments of `translate` describe.
 
-    beam: the beam size; 1 means greedy search. sampling: draw samples instead of using beam search.
-    mbr: the number of candidates for minimum Bayes risk decoding; 0 turns it off. constraints: the
-    fields of `ConstraintOptions`.
+    beam: the beam size; 1 means greedy search.
+    mbr: the number of candidates for minimum Bayes risk decoding; 0 turns it off.
+
     Raises UserError, which lists all values out of range and all options without an effect.
     """
     problems = []

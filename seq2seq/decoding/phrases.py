@@ -15,7 +15,7 @@ _BYTE = re.compile("<0x([0-9A-F]{2})>$")
 
 
 class Spelling(Protocol):
-    """The part of a tokenizer that the constraints use (see `seq2seq.text.tokenizer.Tokenizer`)."""
+    """The methods of `seq2seq.text.tokenizer.Tokenizer` that the constraints use."""
 
     def __len__(self) -> int: ...
     def encode(self, lines: Sequence[str]) -> list[list[int]]: ...
@@ -24,10 +24,11 @@ class Spelling(Protocol):
 
 
 def surfaces(tokenizer: Spelling, special: Sequence[int]) -> list[str]:
-    """Return the text that each token of the vocabulary adds, V strings.
+    """Return the text that each token of the vocabulary adds to a sentence, V strings.
 
-    A byte token becomes a character of the private use area, so that all bytes stay distinct. The
-    tokens `special` add nothing.
+    A byte token becomes a character of the private use area, so that all bytes stay distinct.
+
+    special: the tokens that add no text.
     """
     texts = []
     for piece in tokenizer.pieces(range(len(tokenizer))):
@@ -39,14 +40,18 @@ def surfaces(tokenizer: Spelling, special: Sequence[int]) -> list[str]:
 
 
 def contains_phrase(text: str, phrase: str, *, whole_words: bool) -> bool:
-    """Return whether a text contains a phrase, as whole words or anywhere."""
+    """Return whether a text contains a phrase.
+
+    whole_words: whether the phrase must consist of whole words of the text.
+    """
     return bool(re.search(_pattern(phrase, whole_words), text))
 
 
 def phrase_ids(tokenizer: Spelling, phrase: str, *, whole_words: bool) -> list[int]:
-    """Return the token ids of a phrase inside a text.
+    """Return the token ids of a phrase that stands inside a text.
 
-    Without whole words, a leading token for a space alone is left out.
+    whole_words: whether the phrase consists of whole words. If not, a first token that is only a
+        space is left out.
     """
     (ids,) = tokenizer.encode([phrase])
     if not whole_words and len(ids) > 1 and tokenizer.pieces(ids[:1]) == [_SPACE]:
@@ -55,7 +60,7 @@ def phrase_ids(tokenizer: Spelling, phrase: str, *, whole_words: bool) -> list[i
 
 
 def cut_at_stop(text: str, stops: Sequence[str]) -> str:
-    """Return a text up to the first stop string in it, without white space at the new end."""
+    """Cut a text before its first stop string, and strip white space from the new end."""
     ends = [end for stop in stops if (end := text.find(stop)) >= 0]
     return text[: min(ends)].rstrip() if ends else text
 
@@ -82,9 +87,10 @@ def until_stop(pieces: Iterable[str], stops: Sequence[str]) -> Iterator[str]:
 class ForbiddenPhrases:
     """Finds the tokens that would complete a forbidden phrase.
 
-    A phrase is compared with the text, so it is found in every segmentation. It is complete as soon
-    as the text after a token contains it as whole words. A longer word that would be written as
-    "cat" and "tle" is therefore forbidden together with "cat".
+    Phrases are compared with the text, so they are found however the text is split into subwords. A
+    phrase is complete as soon as the text ends with the last word of the phrase, even if the next
+    subword could make this word longer. If "cat" is forbidden, a word that is written as "cat" and
+    "tle" is therefore forbidden, too.
     """
 
     def __init__(
@@ -97,7 +103,7 @@ class ForbiddenPhrases:
     ) -> None:
         """Prepare the phrases for a vocabulary.
 
-        special: the tokens without text.
+        special: the tokens that add no text.
         """
         self._surfaces = surfaces(tokenizer, special)
         self._phrases = []
@@ -118,7 +124,7 @@ class ForbiddenPhrases:
         return _character_class(text[-1:])
 
     def banned(self, state: str) -> np.ndarray:
-        """Return the tokens that would complete a phrase, [n] int64. Cached for each state."""
+        """Return the tokens that would complete a phrase, [n] int64. Cached by state."""
         if state not in self._banned:
             added = enumerate(self._surfaces)
             tokens = [i for i, text in added if text and self._search(state + text)]
@@ -127,14 +133,20 @@ class ForbiddenPhrases:
 
 
 def _character_class(character: str) -> str:
-    """Return one character that stands for all characters that matter alike to a word boundary."""
+    """Return "x" for a letter, digit or underscore, " " for any other character, and "" for "".
+
+    Word boundaries depend only on this distinction.
+    """
     if not character:
         return ""
     return "x" if re.match(r"\w", character) else " "
 
 
 def _pattern(phrase: str, whole_words: bool) -> str:
-    """Return a regular expression for a phrase. whole_words: it is no part of a longer word."""
+    """Return a regular expression that finds a phrase.
+
+    whole_words: whether it finds only whole words.
+    """
     expression = re.escape(phrase)
     if whole_words and re.match(r"\w", phrase):
         expression = rf"(?<!\w){expression}"
@@ -144,9 +156,11 @@ def _pattern(phrase: str, whole_words: bool) -> str:
 
 
 def contradictions(options: ConstraintOptions, *, whole_words: bool) -> list[str]:
-    """Return a message for each text that must be written although it holds a text that must not.
+    """Return one message for each prefix or required phrase that contains a forbidden text.
 
-    whole_words: whether phrases match whole words only.
+    A stop string counts as a forbidden text.
+
+    whole_words: whether forbidden phrases match whole words only.
     """
     given = [("target prefix", options.target_prefix)]
     given += [("required phrase", phrase) for phrase in options.require]

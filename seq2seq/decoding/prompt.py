@@ -14,9 +14,11 @@ def prompt_lines(prompt: str) -> list[str]:
 def encode_prompt(
     prompt: str, tokenizer: Tokenizer, *, line_ends: bool
 ) -> tuple[list[int], list[int]]:
-    """Return the ids of a prompt, and the ids of its last line.
+    """Return the token ids of a prompt, and the token ids of its last line.
 
-    line_ends: whether EOS stands for each line end. Unknown tokens are logged as warnings.
+    line_ends: whether EOS stands for each line end.
+
+    Unknown tokens are logged as warnings.
     """
     lines = prompt_lines(prompt)
     encoded = tokenizer.encode(lines)

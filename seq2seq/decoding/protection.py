@@ -1,7 +1,8 @@
 """Marks in a text that must survive translation: placeholders, tags, URLs, numbers.
 
-Marks are taken out of the source line. After the search, each mark is put into the translation
-where the attention weights (or, without attention, the proportions of the lengths) place it.
+Marks are taken out of the source line before the search. After the search, each mark is put into
+the translation. The attention weights decide where. Without attention, the relative position in the
+source decides.
 """
 
 from __future__ import annotations
@@ -33,10 +34,11 @@ _FAR_SIDE = 0.3  # weight of the side that a mark is not glued to, if it is glue
 
 @dataclass(frozen=True)
 class Mark:
-    """A mark, or several marks without words between them, that were taken out of a line.
+    """A mark that was taken out of a line, or several marks without words between them.
 
-    text: the mark. at: its position in the line without marks, in characters. glued: whether a word
-    stands directly before the mark, and directly after it, without white space between.
+    text: the mark.
+    at: the position of the mark in the line without marks, in characters.
+    glued: whether a word touches the mark on the left, and whether a word touches it on the right.
     """
 
     text: str
@@ -47,7 +49,7 @@ class Mark:
 def remove_marks(text: str) -> tuple[str, list[Mark]]:
     """Return a text without its marks, and the marks in order.
 
-    White space beside a mark is left out if another space or punctuation follows.
+    White space next to a mark is removed if another space or punctuation follows.
     """
     clean, end = "", 0
     marks: list[Mark] = []
@@ -84,21 +86,23 @@ def _groups(text: str) -> list[tuple[int, int]]:
 
 
 def _append(clean: str, text: str) -> str:
-    """Return `clean` and `text`, with at most one space between them, and none before a comma."""
     if text.startswith(_CLOSING):
         return clean.rstrip() + text
     return clean + (text.lstrip() if not clean or clean[-1].isspace() else text)
 
 
 def count_differences(marks: Sequence[Mark], text: str) -> list[str]:
-    """Return the marks that a text does not contain as often as the source line does."""
+    """Return the marks that occur more often or less often in a text than in the source line."""
     wanted = Counter(match[0] for mark in marks for match in MARK.finditer(mark.text))
     found = Counter(match[0] for match in MARK.finditer(text))
     return [mark for mark in wanted | found if wanted[mark] != found[mark]]
 
 
 def even_weights(targets: int, sources: int) -> np.ndarray:
-    """Return weights [T, S] of a model without attention: the same proportions on both sides."""
+    """Return weights [T, S] that replace attention weights for a model without attention.
+
+    Each target piece has most weight on the source piece at the same relative position.
+    """
     if not (targets and sources):
         return np.zeros((targets, sources))
     rows = (np.arange(targets) + 0.5)[:, None] / targets
@@ -117,14 +121,17 @@ def place_marks(
     *,
     spaced: bool,
 ) -> str:
-    """Return a translation with each mark at the place that fits its place in the source best.
+    """Return a translation with each mark put where it fits the source best.
 
-    text: the translation without marks. gaps: for each mark, the number of source pieces before it.
-    weights: [T, S], the attention of each target piece to the source pieces. starts: [T], where the
-    text of each target piece starts, in characters. spaced: put marks only between words.
+    text: the translation without marks.
+    gaps: for each mark, the number of source pieces before it.
+    weights: [T, S], the attention of each target piece to the source pieces.
+    starts: [T], where the text of each target piece starts, in characters.
+    spaced: put marks only between words.
 
-    The best place has the least attention across it: from target pieces before the place to source
-    pieces after the mark, and the other way round. Source pieces close to the mark count most.
+    A place fits well if little attention crosses it. Attention crosses a place if it goes from a
+    target piece before the place to a source piece after the mark, or from a target piece after the
+    place to a source piece before the mark. Source pieces close to the mark count most.
     """
     places = _places(text, starts, spaced=spaced)
     at = np.array(starts)  # [T]
@@ -147,7 +154,6 @@ def place_marks(
 
 
 def _places(text: str, starts: Sequence[int], *, spaced: bool) -> list[int]:
-    """Return the positions in a text where a mark may stand, in order."""
     if not spaced:
         return sorted({0, *starts, len(text)})
     places = {0, len(text.rstrip(" "))}
@@ -160,7 +166,10 @@ def _places(text: str, starts: Sequence[int], *, spaced: bool) -> list[int]:
 
 
 def _close_tags(marks: Sequence[Mark], offsets: list[int], places: list[int]) -> list[int]:
-    """Move each closing tag behind its opening tag, at least one word later."""
+    """Return the positions of the marks, with each closing tag after its opening tag.
+
+    A closing tag that is not after its opening tag moves to the next possible place.
+    """
     moved, open_tags = list(offsets), dict[str, list[int]]()
     for number, mark in enumerate(marks):
         tag = _TAG.match(mark.text)
@@ -176,7 +185,7 @@ def _close_tags(marks: Sequence[Mark], offsets: list[int], places: list[int]) ->
 
 
 def _insert(text: str, marks: Sequence[Mark], offsets: Sequence[int]) -> str:
-    """Return a text with marks at the given positions, and spaces around them as in the source."""
+    """Insert marks into a text at the given positions, with spaces around them as in the source."""
     order = sorted(range(len(marks)), key=lambda number: offsets[number])  # stable
     output, end = "", 0
     glue_next = False  # whether the mark before is glued to what follows
@@ -196,7 +205,6 @@ def _insert(text: str, marks: Sequence[Mark], offsets: Sequence[int]) -> str:
 
 
 def _with(output: str, text: str, start: int, end: int, glued: bool) -> str:
-    """Return `output`, which ends with a mark if it is not empty, and text[start:end] behind it."""
     following = text[start:end]
     inside = start > 0 and not text[start - 1].isspace()  # before punctuation, not before a word
     if not output or not following or glued or following[0].isspace():

@@ -1,9 +1,9 @@
 """Grid beam search: beam search for hypotheses that contain required phrases.
 
 The live hypotheses of a sentence are divided into banks by the number of required tokens that they
-contain (Hokamp and Liu 2017; Post and Vilar 2018). Each bank keeps its own `beam` best hypotheses,
-so a hypothesis that starts an unlikely phrase does not compete with hypotheses that do not. A
-hypothesis may end only if its text contains all phrases.
+contain (Hokamp and Liu 2017; Post and Vilar 2018). Each bank keeps its own `beam` best hypotheses.
+Hypotheses with an unlikely required phrase therefore do not compete with hypotheses without this
+phrase. A hypothesis may end only if its text contains all phrases.
 """
 
 from __future__ import annotations
@@ -27,7 +27,11 @@ Accept = Callable[[Sequence[int]], bool]
 
 @dataclass(frozen=True)
 class _Live:
-    """A live hypothesis. total: Σ log p. row: its row in the state of the engine."""
+    """A live hypothesis of grid beam search.
+
+    total: Σ log p in nats.
+    row: the row of the hypothesis in the state of the engine.
+    """
 
     tokens: tuple[int, ...]
     total: float
@@ -45,15 +49,17 @@ class _Sentence:
     pool: list[Hypothesis] = field(default_factory=list)
 
     def offer(self, hypothesis: Hypothesis, n_best: int) -> None:
-        """Keep the `n_best` best finished hypotheses; in a tie, the earlier one ranks higher."""
+        """Add a finished hypothesis, and keep the `n_best` best. In a tie, the first wins."""
         self.pool.append(hypothesis)
         self.pool.sort(key=lambda one: -one.score)
         del self.pool[n_best:]
 
     def compare(self, penalty: float, accept: Accept) -> None:
-        """Mark the finished hypotheses if a live hypothesis with all phrases has a higher score.
+        """Mark the finished hypotheses as outdone if a better live hypothesis contains all phrases.
 
-        Call this at the maximum length. penalty: the length penalty of a live hypothesis.
+        Call this at the maximum length.
+
+        penalty: the length penalty of a live hypothesis.
         """
         best = max((one.total for one in self.live if accept(one.tokens)), default=-math.inf)
         if self.pool and best / penalty > self.pool[0].score:
@@ -61,14 +67,13 @@ class _Sentence:
 
 
 class _Phrases:
-    """The required phrases as token ids, and how far a hypothesis has come."""
+    """The required phrases as token ids, and methods that compare a hypothesis with them."""
 
     def __init__(self, phrases: Sequence[Sequence[int]], continues: Callable[[int], bool]) -> None:
         self.phrases = [tuple(phrase) for phrase in phrases]
         self.continues = continues
 
     def extend(self, live: _Live, token: int, total: float) -> _Live:
-        """Return the hypothesis `live` with one more token."""
         met = live.met
         if live.completed is not None and self.continues(token):
             met = met - {live.completed}  # the phrase was only the start of a longer word
@@ -80,7 +85,10 @@ class _Phrases:
         return _Live(tokens, total, live.row, met, completed)
 
     def _open(self, live: _Live) -> Iterator[tuple[int, tuple[int, ...]]]:
-        """Yield the number of tokens that each missing phrase already has, and the phrase."""
+        """Yield (n, phrase) for each missing phrase.
+
+        The hypothesis ends with the first n tokens of the phrase.
+        """
         for number, phrase in enumerate(self.phrases):
             if number not in live.met:
                 sizes = range(min(len(phrase) - 1, len(live.tokens)), 0, -1)
@@ -112,14 +120,13 @@ def grid_beam_search(
 ) -> list[list[Hypothesis]]:
     """Return the best hypotheses that contain the required phrases.
 
-    beam: the number of live hypotheses in each bank. phrases: the token ids of each phrase; they
-    guide the search. accept: decides whether a hypothesis may end. continues: whether a token
-    continues the word before it. The other arguments are those of `beam.beam_search`.
+    beam: the number of live hypotheses in each bank.
+    phrases: the token ids of each phrase, which guide the search.
+    accept, continues: decide whether a hypothesis may end, and whether a token continues a word.
 
-    Returns B lists, each with 1 to n_best hypotheses, best first. If a sentence has no hypothesis
-    with all phrases within the maximum length, its hypotheses are unfinished, and those with the
-    most required tokens come first. Raises ArithmeticError if the model gives no permitted token a
-    finite log-probability.
+    `beam.beam_search` explains the other arguments, the result and the errors. If a sentence has no
+    hypothesis with all phrases within the maximum length, its hypotheses are unfinished, and those
+    with the most required tokens come first.
     """
     guide = _Phrases(phrases, continues)
     maximum = limits.maximum.tolist()
@@ -160,7 +167,7 @@ def grid_beam_search(
 
 
 def _number_rows(sentences: list[_Sentence]) -> None:
-    """Give the live hypotheses of all sentences the rows 0, 1, … of the next state."""
+    """Number the live hypotheses of all sentences from 0, as the rows of the next state."""
     rows = count()
     for sentence in sentences:
         sentence.live = [replace(live, row=next(rows)) for live in sentence.live]
@@ -171,7 +178,8 @@ def _extend(
 ) -> list[_Live]:
     """Return the live hypotheses of the next step, at most `beam` in each bank, best first.
 
-    values: log-probabilities [N, V] of all rows. likely: the most likely tokens [N, k] of all rows.
+    values: the log-probabilities of all rows, [N, V].
+    likely: the most likely tokens of all rows, [N, k].
     """
     candidates: list[tuple[int, float, _Live]] = []
     for one in live:
@@ -197,11 +205,11 @@ def _unfinished(
 def guided_search(
     search: partial[list[list[Hypothesis]]], constraints: Constraints, guided: Sequence[bool]
 ) -> Callable[..., list[list[Hypothesis]]]:
-    """Return a search that finds the required phrases in some of the sentences.
+    """Return a search that uses grid beam search for some of the sentences.
 
-    search: `beam.beam_search` or `greedy.greedy_search` with its keyword arguments. It searches the
-        other sentences.
-    guided: for each sentence, whether it must contain the phrases.
+    search: `beam.beam_search` or `greedy.greedy_search` with its keyword arguments, for all other
+        sentences.
+    guided: for each sentence, whether it must contain the required phrases.
     """
     keywords = {"beam": 1, "n_best": 1} | search.keywords  # greedy search is a beam of one
     keywords.pop("choose", None)

@@ -33,12 +33,16 @@ class Note:
     """A note for the user about one input line.
 
     line: the number of the line in the input, counted from 1.
-    kind: "split" if the line was too long and was translated in parts; "no tokens" if the tokenizer
-    found no tokens in the line; "unknown tokens" if the vocabulary lacks some of its tokens;
-    "sentences" if the line looks like several sentences, unlike the
-    training text; "cut" if the best translation was cut at the maximum length; "constraint" if the
-    best translation does not meet a constraint of the search, or has lost or repeated a mark.
+    kind: the subject of the note, as listed below.
     text: the message for the user.
+
+    - "split": the line was too long and was translated in parts.
+    - "no tokens": the tokenizer found no tokens in the line.
+    - "unknown tokens": the vocabulary lacks some tokens of the line.
+    - "sentences": the line looks like several sentences, unlike the training text.
+    - "cut": the best translation was cut at the maximum length.
+    - "constraint": the best translation breaks a constraint of the search, or lost or repeated a
+      mark.
     """
 
     line: int
@@ -51,8 +55,10 @@ def unknown_tokens_note(
 ) -> list[Note]:
     """Return a note on the unknown tokens of a line, or an empty list if there are none.
 
-    line: the number of the line. ids: the ids that `tokenizer` encoded `text` as. place: what the
-    note calls the line.
+    line: the number of the line.
+    text: the text of the line.
+    ids: the token ids of the line, encoded by `tokenizer`.
+    place: what the note calls the line.
     """
     return _note_unknown(line, [text], ids, tokenizer, place) if tokenizer.unk in ids else []
 
@@ -60,7 +66,11 @@ def unknown_tokens_note(
 def unknown_words_note(
     line: int, text: str, ids: Sequence[int], tokenizer: Tokenizer
 ) -> list[Note]:
-    """Return the same note for a tagger, which encodes each word and ends it with EOS."""
+    """Return a note on the unknown tokens of a line that a tagger reads, or an empty list.
+
+    A tagger encodes each word on its own and ends it with EOS. The arguments are those of
+    `unknown_tokens_note`.
+    """
     if tokenizer.unk not in ids:
         return []
     tokens = [number for number in ids if number != tokenizer.eos]
@@ -72,7 +82,8 @@ def log_unknown_tokens(
 ) -> None:
     """Log a warning for each text with unknown tokens, like `NoteLog`.
 
-    encoded: the ids of each text. place: what the warnings call a text, before its number.
+    encoded: the token ids of each text.
+    place: what the warnings call a text. The number of the text follows.
     """
     with NoteLog() as log:
         for number, (text, ids) in enumerate(zip(texts, encoded, strict=True), start=1):
@@ -82,7 +93,10 @@ def log_unknown_tokens(
 def _note_unknown(
     line: int, texts: Sequence[str], ids: Sequence[int], tokenizer: Tokenizer, place: str
 ) -> list[Note]:
-    """Return the note on a line whose parts `texts` were encoded as `ids`, without EOS."""
+    """Return a note on the unknown tokens of a line that consists of `texts`.
+
+    ids: the token ids of all texts, without EOS.
+    """
     unknown = [token for text in texts for token in tokenizer.unknown_tokens(text)]
     names = list(dict.fromkeys(token for token in unknown if token.strip()))
     named = ": " + ", ".join(map(repr, names[:_NAMED])) if names else ""
@@ -93,12 +107,12 @@ def _note_unknown(
 
 
 class NoteLog:
-    """Logs the notes of many lines. It is a context manager.
+    """A context manager that logs the notes of many lines.
 
-    Notes may concern every line. The first ten of each kind are warnings. The number of the further
-    notes, and the numbers of their lines, are logged as one warning when the block ends. Their
-    texts are debug messages. All notes on constraints are warnings, because the user has asked for
-    these constraints.
+    The first ten notes of each kind are logged as warnings. Further notes are logged as debug
+    messages. When the block ends, one warning for each kind says how many further notes there are,
+    and on which lines. All notes on constraints are warnings, because the user has asked for these
+    constraints.
     """
 
     def __init__(self) -> None:

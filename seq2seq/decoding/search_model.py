@@ -129,7 +129,7 @@ class SearchModel:
 
     @property
     def scoring_engine(self) -> Engine[Any]:
-        """The engine for given targets, which may hold tokens that a shortlist leaves out."""
+        """The engine that scores given targets. It ignores a shortlist."""
         engine: Engine[Any] = getattr(self.engine, "over_whole_vocabulary", lambda: self.engine)()
         return engine
 

@@ -1,4 +1,4 @@
-"""The segments of a line, which are encoded alone, and their division into short parts."""
+"""Divide a line into segments that are encoded separately, and split long segments."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ from seq2seq.text.codec import Codec
 
 @dataclass(frozen=True)
 class Segment:
-    """A text that is encoded as a whole: the whole line, or one sentence of it.
+    """A text that is encoded as a whole: the whole line, or one sentence of the line.
 
-    text: the text, with the prefix of the line. prefix: the number of tokens of the prefix, which
-    each part of the segment repeats. words: the number in the line of the first word of `text`.
-    own_prefix: how many words of the prefix stand in the line itself, at its start. prefix_words:
-    how many words the prefix has.
+    text: the text, including the prefix of the line.
+    prefix: the number of tokens of the prefix, which each part of the segment repeats.
+    words: the number of the segment's first word within the line, counted from 0.
+    own_prefix: the number of words of the prefix that the line itself contains, at its start.
+    prefix_words: the number of words of the prefix.
     """
 
     text: str
@@ -26,7 +27,10 @@ class Segment:
     prefix_words: int = 0
 
     def piece_words(self, codec: Codec) -> list[int | None]:
-        """Return the word of the line that each token belongs to; None for an added prefix."""
+        """Return the number of the word that each token belongs to, counted over the line.
+
+        A token of a prefix that was added to the line has None.
+        """
         numbers: list[int | None] = []
         for word in codec.source.piece_words(self.text):
             if word >= self.prefix_words:
@@ -41,13 +45,13 @@ def split_line(
 ) -> tuple[list[np.ndarray], list[str]]:
     """Split the token ids of a line into parts of at most `longest` tokens.
 
-    A part ends after the last complete sentence, if a sentence ends in the second half of the part.
-    Otherwise, the part ends after the last complete word, if a word ends there. Otherwise, the part
-    ends after `longest` tokens.
+    A part ends after its last complete sentence, if a sentence ends in the second half of the part.
+    Otherwise, it ends after the last complete word in this half. If no word ends there, it ends
+    after `longest` tokens.
 
     pieces: the subword piece of each id.
     spaced: whether the source language puts spaces between words, and whether the target language
-    does.
+        does.
 
     Returns the parts and the joints. A joint is the text between the translations of two
     neighbouring parts. It is a space, or "" if the line was split inside a word or if the target

@@ -28,12 +28,14 @@ UNKNOWN_TEXT = "⁇"  # SentencePiece also decodes <unk> to this
 
 @dataclass(frozen=True)
 class Finish:
-    """How the results of a line are made from its hypotheses.
+    """The settings that turn the hypotheses of a line into its results.
 
-    n_best: the largest number of translations. distinct: leave out repeated texts. stop: the
-    strings at which a text ends. spaced: whether the target language puts spaces between words.
-    same_length: whether every hypothesis is cut at the length of its source, by design.
-    check: returns a phrase for the user about each constraint that a text does not meet.
+    n_best: the largest number of translations.
+    distinct: whether repeated texts are left out.
+    stop: the strings at which a text ends.
+    spaced: whether the target language puts spaces between words.
+    same_length: whether the model cuts every hypothesis at the length of its source.
+    check: a function that returns one phrase of a message for each constraint that a text breaks.
     """
 
     n_best: int = 1
@@ -130,7 +132,6 @@ class SourceLine:
         finish: Finish,
         align: bool,
     ) -> Translation:
-        """Join one hypothesis of each part into one translation of the line."""
         decoded = codec.target.decode([hypothesis.tokens for hypothesis in chosen])
         texts = [cut_at_stop(text, finish.stop) for text in decoded]
         text = "".join(map("".join, zip(texts, [*self.joints, ""], strict=True)))
@@ -164,7 +165,6 @@ class SourceLine:
         text: str,
         finish: Finish,
     ) -> str:
-        """Return the translation with the marks that were taken out of the line."""
         starts = self._starts(chosen, codec, texts)
         blocks = []
         for part, (ids, segment) in enumerate(zip(self.parts, self.segments, strict=True)):

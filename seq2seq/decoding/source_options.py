@@ -10,16 +10,16 @@ from seq2seq.errors import UserError
 
 @dataclass(frozen=True, kw_only=True)
 class SourceOptions:
-    """The options for source lines.
+    """The options that prepare source lines.
 
     split_sentences: split each line into sentences, translate each sentence alone and join the
-    translations with the white space of the line. Needs the package sentencex.
-    source_prefix: a text, such as the tag `<2de>`, to put before each line and each part of a split
-    line, followed by a space. A line that already starts with this text is not changed. With
-    several texts, a line is not changed either, but if it starts with one of them, each part of
-    the line starts with the same text.
+        translations with the white space of the line. Needs the package sentencex.
+    source_prefix: a text, such as the tag `<2de>`, that is put before each line and before each
+        part of a split line, followed by a space. A line that already starts with this text is not
+        changed. Several texts are only recognised, not added: if a line starts with one of them,
+        each part of the line starts with the same text.
     protect: take placeholders (`{0}`, `%s`), tags (`<b>`), URLs, e-mail addresses and numbers out
-    of each line before it is translated, and put each of them into the translation.
+        of each line before it is translated, and put them into the translation.
 
     If most lines of the training text started with a tag, the tag of a line is repeated in each of
     its parts, even without `source_prefix`. Raises UserError for an empty prefix.
@@ -44,10 +44,11 @@ class SourceOptions:
     def separate(self, text: str, tags: Sequence[str]) -> tuple[str, str, int]:
         """Divide a line into its prefix and the rest.
 
-        tags: the tags of the training text, and symbols of the tokenizer, that count as a prefix.
+        tags: the tags of the training text and the symbols of the tokenizer that count as a prefix.
 
-        Returns the prefix with the white space behind it, the rest, and how many characters of the
-        prefix the line itself has. The prefix is empty if the line has no prefix, or nothing else.
+        Returns three values: the prefix including the white space after it, the rest of the line,
+        and the number of characters of the prefix that the line itself contains. If the line
+        has no prefix, or consists only of a prefix, the prefix is empty.
         """
         if self.prefixes:
             prefix = next((one for one in self.prefixes if text.startswith(one)), "")
@@ -63,7 +64,7 @@ class SourceOptions:
 
 
 def leading_tags(text: str, tags: Sequence[str]) -> str:
-    """Return the longest start of a text that consists of tags, with white space between them."""
+    """Return the tags at the start of a text, with the white space between them."""
     end = 0
     while True:
         start = len(text) - len(text[end:].lstrip())

@@ -1,5 +1,7 @@
-"""The perplexity of a text by an engine, one step per token. PyTorch models have a faster way:
-`seq2seq.models.perplexity`."""
+"""Compute the perplexity of a text with an engine, one token per step.
+
+For PyTorch models, `seq2seq.models.perplexity` is faster.
+"""
 
 from __future__ import annotations
 
@@ -27,11 +29,15 @@ def measure_lines(
     line_ends: bool,
     encode: Callable[[Sequence[str]], list[list[int]]] | None = None,
 ) -> Perplexity:
-    """Measure how well a language model predicts a text as a whole: the state is carried from line
-    to line.
+    """Return the perplexity of a language model on the lines of one text.
 
-    name: of the text, in messages. line_ends: whether EOS ends each line. encode: encodes lines as
-    ids; None means the tokenizer. Raises UserError for a text without a token.
+    The state is carried from line to line, so the whole text is one sequence.
+
+    name: the name of the text in messages.
+    line_ends: whether EOS ends each line.
+    encode: a function that encodes lines as token ids. None means the tokenizer.
+
+    Raises UserError for a text without tokens.
     """
     waiting, nll, tokens = iter(lines), 0.0, 0
     unknown, unknown_nll = 0, 0.0
@@ -57,8 +63,12 @@ def measure_targets(
     tokenizer: Tokenizer,
     batch_size: int = 64,
 ) -> Perplexity:
-    """Measure how well a model predicts targets, given their sources. EOS is added to the targets
-    and counted. tokenizer: of the targets."""
+    """Return the perplexity of a model on targets, given their sources.
+
+    EOS is added to each target and counts as a token.
+
+    tokenizer: the tokenizer of the targets.
+    """
     unk, eos = tokenizer.unk, tokenizer.eos
     nll, unknown_nll, order = 0.0, 0.0, sorted(range(len(targets)), key=lambda i: len(targets[i]))
     for start in range(0, len(order), batch_size):

@@ -13,18 +13,22 @@ from seq2seq.text.batching import Batch, pad_sequences
 
 
 class TorchLabelScorer:
-    """Implements `seq2seq.decoding.labeller.LabelScorer`."""
+    """A label scorer that runs a classifier or a tagger with PyTorch."""
 
     def __init__(
         self, model: Model, device: torch.device | None = None, dtype: torch.dtype | None = None
     ) -> None:
-        """device: the CPU if None. dtype: of the matrix products, float32 if None."""
+        """Move the model to a device.
+
+        device: the device to run on; None means the CPU.
+        dtype: the dtype of matrix products; None means float32.
+        """
         self.device, self.dtype = device or torch.device("cpu"), dtype or torch.float32
         self.codec, self.network = model.codec, model.network.ready(self.device)
 
     @torch.inference_mode()
     def log_probabilities(self, texts: Sequence[Sequence[int]]) -> list[np.ndarray]:
-        """See `LabelScorer.log_probabilities`."""
+        """Return the log-probabilities of labels (see `LabelScorer.log_probabilities`)."""
         source, words = self.codec.source, self.codec.task.labels_each_word
         # A tagger's text has EOS behind each word, so behind the last one already.
         ids = [np.asarray(row[: -1 if words else None], np.int64) for row in texts]

@@ -178,7 +178,8 @@ class Translator(SearchModel):
         """Return each target with its log-probability and score, by teacher forcing.
 
         A search gives the same translation the same values, unless it splits a long source line.
-        advance: called after each batch with the number of lines that it scored.
+
+        advance: called after each batch with the number of lines in the batch.
 
         Raises TypeError if `sources` or `targets` is a single string, or if a line is not a string.
         Raises UserError if the numbers of sources and targets differ.
@@ -214,8 +215,10 @@ class Translator(SearchModel):
     def embed(self, lines: Iterable[str], pooling: Pool = "summary") -> np.ndarray:
         """Return one encoder vector for each line, [N, C] float32. A blank line gets zeros.
 
-        A long line is not split. pooling: "summary" for the encoder's summary of the line, "mean"
-        for the mean of the encoder states.
+        A long line is not split.
+
+        pooling: "summary" for the encoder's summary of the line, "mean" for the mean of the encoder
+            states.
 
         Raises TypeError if `lines` is a single string, or if a line is not a string. Raises
         UserError for an ensemble and for a model that does not run on PyTorch.

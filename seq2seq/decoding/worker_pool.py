@@ -1,8 +1,8 @@
 """Worker processes that translate parts of the input at the same time.
 
-A thread of the parent serves each worker: it takes the next window of lines, sends it to the worker
-and waits for the results. The results leave in the order of the input. If a worker dies, its thread
-starts a new one and sends the same lines again.
+Each worker has a thread in the parent process. The thread takes the next window of lines, sends it
+to the worker and waits for the results. The results are returned in the order of the input. If a
+worker dies, its thread starts a new worker and sends the same lines again.
 """
 
 from __future__ import annotations
@@ -29,18 +29,22 @@ _TRIES = 3  # workers that may die over the same lines
 
 
 class WorkersDiedError(RuntimeError):
-    """Several workers died one after the other over the same lines."""
+    """The error that several workers died while they translated the same lines."""
 
 
 class WorkerPool:
-    """Translates as a `Translator` does, in several processes with one thread each.
+    """Translates like a `Translator`, but in several processes with one thread each.
 
-    Use it as a context manager: leaving it stops the workers.
+    Use the pool as a context manager. The workers stop at the end of the `with` block.
     """
 
     def __init__(self, folders: Sequence[Path], jobs: int, *, batch_size: int = 64) -> None:
-        """folders: an export, or several for an ensemble. jobs: how many processes. batch_size: as
-        for `Translator.load`."""
+        """Prepare workers, without starting them.
+
+        folders: an export, or several for an ensemble.
+        jobs: the number of worker processes.
+        batch_size: the largest number of lines in a batch.
+        """
         self.jobs = jobs
         self._open = (list(folders), batch_size)
 
@@ -53,10 +57,10 @@ class WorkerPool:
         advance: Advance | None = None,
         source: SourceOptions | None = None,
     ) -> Iterator[LineResult]:
-        """Yield the result of each line of each window, in order. See
-        `Translator.translate_windows`.
+        """Yield the result for each line of each window, in order.
 
-        Raises what that method raises in a worker, and WorkersDiedError.
+        The arguments are those of `Translator.translate_windows`. Raises the errors that this
+        method raises in a worker. Also raises WorkersDiedError.
         """
         room = threading.Semaphore(_AHEAD * self.jobs)
         work = _Work(iter(windows), options, align, source, room)
@@ -79,8 +83,8 @@ class WorkerPool:
 class _Work:
     """The state that the threads share: the remaining windows, and the finished results.
 
-    room: limits the number of windows in progress. done: the results of each finished window, or
-    its error, by the number of the window.
+    room: limits the number of windows in progress.
+    done: the results of each finished window, or its error, by the number of the window.
     """
 
     windows: Iterator[Sequence[str]]
@@ -97,8 +101,10 @@ class _Work:
     _changed: threading.Condition = field(default_factory=threading.Condition)
 
     def take(self) -> tuple[int, int, Sequence[str]] | None:
-        """Return the number of the next window, the number of lines before it, and its lines; None
-        at the end."""
+        """Return the next window: its number, the number of lines before it, and its lines.
+
+        Returns None when there are no more windows.
+        """
         self.room.acquire()
         with self._taking:
             if self.stopped or self._total is not None:
@@ -123,13 +129,12 @@ class _Work:
         self.room.release()  # for a thread that waits, which then sees the end
 
     def put(self, number: int, results: list[LineResult] | BaseException) -> None:
-        """Store the results or the error of a window."""
         with self._changed:
             self.done[number] = results
             self._changed.notify_all()
 
     def in_order(self) -> Iterator[list[LineResult]]:
-        """Yield the results of each window, in order. Raises the error of the first that failed."""
+        """Yield the results of each window, in order. If a window failed, raise its error."""
         number = 0
         while True:
             with self._changed:
@@ -145,13 +150,15 @@ class _Work:
             self.room.release()
 
     def stop(self) -> None:
-        """Make the threads end after their current window."""
         self.stopped = True
         self.room.release()
 
 
 def _serve(opening: tuple[list[Path], int], work: _Work) -> None:
-    """Serve one worker until no window is left. Runs in a thread of the parent."""
+    """Send the windows of lines to one worker until no window is left.
+
+    This function runs in a thread of the parent process.
+    """
     worker: _Worker | None = None
     while (taken := work.take()) is not None:
         number, before, lines = taken
@@ -182,7 +189,7 @@ def _serve(opening: tuple[list[Path], int], work: _Work) -> None:
 
 
 class _Worker:
-    """A process, and the parent's end of its pipe."""
+    """A worker process, and the parent's end of the pipe to the worker."""
 
     def __init__(self, opening: tuple[list[Path], int]) -> None:
         context = multiprocessing.get_context("spawn")
@@ -192,7 +199,7 @@ class _Worker:
         inner.close()  # so that the pipe ends when the process dies
 
     def ask(self, request: Any) -> list[LineResult] | BaseException | None:
-        """Return the answer to a request, or None if the process died."""
+        """Send a request to the worker and return the answer, or None if the worker died."""
         try:
             self.pipe.send(request)
             answer: list[LineResult] | BaseException = self.pipe.recv()
@@ -202,13 +209,12 @@ class _Worker:
         return answer
 
     def close(self) -> None:
-        """End the process."""
         self.pipe.close()
         self.process.join(timeout=5)
 
 
 def _run_worker(pipe: Connection, folders: list[Path], batch_size: int) -> None:
-    """Answer requests until the pipe is closed. Runs in a process of its own."""
+    """Translate the requests that arrive until the pipe is closed. Runs in the worker process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides when to stop
     from seq2seq.decoding.translator import Translator
     from seq2seq.system import keep_freed_memory

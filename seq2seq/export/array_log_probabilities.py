@@ -16,35 +16,36 @@ _FEW = 32
 
 
 class ArrayLogProbabilities:
-    """Implements `seq2seq.decoding.engine.LogProbabilities` over an array [N, V], which it owns."""
+    """Log-probabilities in a NumPy array [N, V], which this object may change in place.
+
+    Implements the protocol `seq2seq.decoding.engine.LogProbabilities`.
+    """
 
     def __init__(self, values: np.ndarray) -> None:
         self.values = values
 
     def exclude(self, tokens: Sequence[int]) -> None:
-        """Set these tokens to -inf in all rows."""
         self.values[:, list(tokens)] = -math.inf
 
     def at(self, tokens: np.ndarray) -> np.ndarray:
-        """tokens [N] int64 → their log-probabilities [N] float64."""
         values: np.ndarray = self.values[np.arange(len(tokens)), tokens].astype(np.float64)
         return values
 
     def top(self, k: int) -> tuple[np.ndarray, np.ndarray]:
-        """The k most likely tokens of each row: values [N, k] float64, ids [N, k] int64."""
         ids = largest_columns(self.values, min(k, self.values.shape[1]))
         return np.take_along_axis(self.values, ids, axis=1).astype(np.float64), ids
 
     def all(self) -> np.ndarray:
-        """[N, V] float32."""
         return self.values
 
 
 def largest_columns(values: np.ndarray, k: int) -> np.ndarray:
-    """The ids [N, k] int64 of the k largest values of each row, largest first. values: [N, V].
+    """Return the column numbers of the k largest values of each row, largest first, [N, k] int64.
 
-    Many columns are laid in 16 layers. The k largest values lie below the k largest maxima over the
-    layers. Of equal values in one layer, the lowest id is taken.
+    values: [N, V].
+
+    Long rows are divided into 16 layers. The k largest values lie below the k largest maxima over
+    the layers, so only these are searched. Of equal values in one layer, the first is taken.
     """
     if k == 1:
         likeliest: np.ndarray = values.argmax(axis=1)[:, None]
@@ -66,9 +67,11 @@ def largest_columns(values: np.ndarray, k: int) -> np.ndarray:
 
 
 def _peel(values: np.ndarray, k: int) -> np.ndarray:
-    """The columns [N, k] of the k largest values [N, C], largest first. Changes `values`.
+    """Return the columns of the k largest values of each row, largest first, [N, k].
 
-    Taking the maximum k times is several times faster than a partition, if k is small.
+    values: [N, C]. They are overwritten.
+
+    Taking the maximum k times is several times faster than a partition if k is small.
     """
     N, C = values.shape
     if k <= _FEW:

@@ -1,8 +1,9 @@
-"""The folder of an exported model: complete, and opened without PyTorch.
+"""The folder of an exported model, which is read without PyTorch.
 
     export.json  config.toml  tokenizer.model  statistics.json  prepare.onnx  encode.onnx  step.onnx
 
-export.json is the manifest: the format, how the graphs fit together, and a checksum of every file.
+The file export.json is the manifest. It contains the format, a description of how the graphs fit
+together, and a checksum of every file.
 """
 
 from __future__ import annotations
@@ -37,8 +38,9 @@ class Export:
     """An opened export.
 
     precision: "int8" or "fp32".
-    rows: the names of the arrays of each row's state.
-    memory: the names of the arrays of each source, with the axis of the source's length, or None.
+    rows: the names of the state arrays that have one row per hypothesis.
+    memory: the names of the arrays that have one row per source. The value is the axis of the
+        source's length, or None.
     has_shortlist: whether a step computes only the candidates of a shortlist.
     """
 
@@ -52,13 +54,13 @@ class Export:
 
     @property
     def table_size(self) -> int:
-        """The size of the largest set of ids: tokens of a side, or labels."""
+        """The size of the largest vocabulary: of the source, of the target, or of the labels."""
         labels = self.codec.labels
         classes = len(labels) if isinstance(labels, LabelSet) else 0
         return max(len(self.codec.source), len(self.codec.target), classes)
 
     def graph(self, name: str) -> Path:
-        """The path of a graph."""
+        """Return the path of a graph."""
         return self.folder / f"{name}.onnx"
 
 
@@ -82,12 +84,14 @@ def open_exports(
 ) -> list[Export]:
     """Open an export, or several for an ensemble.
 
-    device, precision: what the caller asks PyTorch for. Raises UserError as `load_export` does, for
-    a folder that is not an export, for a GPU, and for bf16.
+    device, precision: the values that the caller would pass for a model on PyTorch.
+
+    Raises UserError as `load_export` does. Also raises UserError for a folder that is not an
+    export, for a GPU, and for bf16.
     """
     for folder in folders:
         if not is_export(folder):
-            raise UserError(f"{folder} is not an export: an ensemble has exports alone, or none")
+            raise UserError(f"{folder} is not an export: use exports only, or no exports")
     if device not in ("auto", "cpu"):
         raise UserError(
             f"{folders[0]} is an export, which runs on the CPU: leave out the device {device!r}"
@@ -111,7 +115,9 @@ def load_export_config(folder: Path) -> Config:
 
 
 def load_export(folder: Path, tasks: Sequence[Task] = ()) -> Export:
-    """Check all files of an export and open it. tasks: those that it may have, or any.
+    """Check all files of an export and open it.
+
+    tasks: the permitted tasks of the model. If empty, every task is permitted.
 
     Raises UserError for a manifest of another format, for a file that is missing or damaged, and
     for a model of another task.
@@ -147,11 +153,13 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
             sums, rows, memory = (values[key] for key in ("sha256", "rows", "memory"))
             fits = isinstance(sums, dict) and isinstance(rows, list) and isinstance(memory, dict)
             if not fits or any(Path(name).name != name for name in sums):
-                raise ValueError("sha256 and memory must be objects, and rows a list")
+                raise ValueError(
+                    "the keys sha256 and memory must be objects, and the key rows a list"
+                )
             if values["precision"] not in ("int8", "fp32"):
-                raise ValueError("precision must be int8 or fp32")
+                raise ValueError("the key precision must be int8 or fp32")
             if not isinstance(values["shortlist"], bool):
-                raise ValueError("shortlist must be true or false")
+                raise ValueError("the key shortlist must be true or false")
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror or error})") from None
     except (ValueError, KeyError, TypeError, RecursionError) as error:

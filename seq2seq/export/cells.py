@@ -1,8 +1,12 @@
 """Recurrent layers as ONNX nodes: one step of a cell, and a loop over a whole text.
 
-The gates of a cell come in pieces that share an activation: the reset and update gates of a GRU,
-then its candidate; the three gates of an LSTM, then its candidate; the one sum of a simple RNN.
-Equations: those of torch.nn.RNN, LSTM and GRU.
+The gates of a cell are divided into pieces. The gates of a piece share an activation function:
+
+- RNN: one piece, the only sum
+- GRU: the reset and update gates, then the candidate
+- LSTM: the three gates, then the candidate
+
+The equations are those of torch.nn.RNN, LSTM and GRU.
 """
 
 from __future__ import annotations
@@ -18,12 +22,15 @@ from seq2seq.export.graph import GraphBuilder, to_array
 
 @dataclass(frozen=True)
 class CellWeights:
-    """The weights of one recurrent layer in one direction, cut into pieces.
+    """The weights of one recurrent layer in one direction, divided into pieces.
 
-    kind: "RNN_TANH", "RNN_RELU", "LSTM" or "GRU". size: H. of_input: [W, I] of each piece.
-    of_state: [W, H] of each piece. bias: [W] of each piece, added to the input's product.
-    state_bias: [W] of each piece, added to the state's product, or None.
-    bound: what |h| does not exceed.
+    kind: "RNN_TANH", "RNN_RELU", "LSTM" or "GRU".
+    size: H, the number of hidden units.
+    of_input: the weight of each piece for the input, [W, I].
+    of_state: the weight of each piece for the state h, [W, H].
+    bias: the bias of each piece, [W], which is added to the product of the input.
+    state_bias: the bias that is added to the product of the state, [W], or None for no bias.
+    bound: the largest possible |h|.
     """
 
     kind: str
@@ -36,7 +43,10 @@ class CellWeights:
 
     @classmethod
     def of_layer(cls, layer: Any, bound: float) -> CellWeights:
-        """Take the weights of a `RecurrentLayer`."""
+        """Return the weights of a `RecurrentLayer`.
+
+        bound: the largest possible |h|.
+        """
         run = layer.run
         of_input, of_state, input_bias, state_bias = map(to_array, run.all_weights[0])
         H = run.hidden_size
@@ -64,18 +74,19 @@ class CellWeights:
 
     @property
     def parts(self) -> int:
-        """The number of arrays in the state: h, and for an LSTM also c."""
+        """The number of arrays in the state: h, and for an LSTM also the cell state c."""
         return 2 if self.kind == "LSTM" else 1
 
     @property
     def widths(self) -> list[int]:
-        """The width of each piece."""
+        """The number of gate values W of each piece."""
         return [len(piece) for piece in self.of_input]
 
     def step(self, graph: GraphBuilder, gates: Sequence[str], state: Sequence[str]) -> list[str]:
-        """Add one step of the cell and return the next state.
+        """Add one step of the cell to the graph, and return the names of the next state.
 
-        gates: the products of the input, [N, W] for each piece. state: parts [N, H].
+        gates: the product of the input for each piece, [N, W].
+        state: the arrays of the state, [N, H] each.
         """
         h = state[0]
         inner = [
@@ -101,10 +112,13 @@ class CellWeights:
 def run_layer(
     graph: GraphBuilder, cells: Sequence[CellWeights], gates: Sequence[Sequence[str]], zeros: str
 ) -> list[str]:
-    """Run a layer over whole texts and return h of each cell, [S, B, H] in the order of the text.
+    """Add a layer that reads whole texts, and return the states h of each cell, [S, B, H].
 
-    cells: one, or a second that reads backwards. gates: the products of the input, [S, B, W] for
-    each piece of each cell. zeros: the state before the first step, [B, H].
+    cells: the forward cell, and for a bidirectional layer also the backward cell.
+    gates: the product of the input for each piece of each cell, [S, B, W].
+    zeros: the state before the first step, [B, H].
+
+    The states of both cells are in the order of the text.
     """
     body = GraphBuilder(graph.precision, prefix=graph.op("Identity", zeros) + ".")
     before: list[str] = []

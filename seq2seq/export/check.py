@@ -1,4 +1,4 @@
-"""Compares an export with its PyTorch model, and measures ranges for int8."""
+"""Compare an export with its PyTorch model, and measure ranges for int8."""
 
 from __future__ import annotations
 
@@ -26,11 +26,12 @@ _COUNTED = -15.0  # of less likely tokens, rounding moves the logarithm and noth
 
 @dataclass(frozen=True)
 class Difference:
-    """The difference between an export and its model, over `tokens` predictions.
+    """The difference between the predictions of an export and of its model.
 
-    largest: the largest difference of a log-probability in nats, without very unlikely tokens.
-    divergence: the mean Kullback-Leibler divergence per prediction, in nats. agreement: the share
-    of predictions with the same most likely token, from 0 to 1.
+    largest: the largest difference of a log-probability in nats. Very unlikely tokens are ignored.
+    divergence: the mean Kullback-Leibler divergence per prediction, in nats.
+    agreement: the share of predictions with the same most likely token, from 0 to 1.
+    tokens: the number of predictions.
     """
 
     largest: float
@@ -39,7 +40,7 @@ class Difference:
     tokens: int
 
     def require_small(self, precision: str) -> None:
-        """Raises UserError above the bound of a precision."""
+        """Raise UserError if the difference is too large for this precision."""
         if precision == "fp32" and not self.largest <= _LARGEST_DIFFERENCE:
             raise UserError(
                 f"the exported graphs differ from the model by {self.largest:.2g} nats, more than "
@@ -53,7 +54,7 @@ class Difference:
 
 
 def measure_ranges(model: Model, sources: Ids, targets: Ids) -> Ranges:
-    """Measure the ranges without a known bound, over these examples."""
+    """Measure on examples how large the inputs of int8 products become, where no bound is known."""
     ranges = Ranges()
     with ranges.watch(_unbounded(model.network)):
         reference_log_probabilities(model, sources, targets)
@@ -86,7 +87,7 @@ def compare(model: Model, export: Export, sources: Ids, targets: Ids) -> Differe
 
 
 def _force(engine: OnnxEngine, model: Model, sources: Ids, targets: Ids) -> np.ndarray:
-    """Teacher forcing by steps, all examples together → [predictions, V]."""
+    """Return the log-probabilities of an export under teacher forcing, [predictions, V]."""
     state = engine.start([np.asarray(source, np.int64) for source in sources])
     bos, longest = model.codec.target.bos, max(map(len, targets))
     inputs = np.full((len(targets), longest + 1), bos, np.int64)

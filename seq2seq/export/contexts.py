@@ -1,12 +1,13 @@
-"""The context of a decoder as ONNX nodes: a fixed context, the same position, or attention.
+"""The context of a decoder as ONNX nodes: a fixed context, the aligned context, or attention.
 
-A layer that reads the context c multiplies it by a weight W. The export multiplies W into the
-values that c is a mean of, so that a step only adds up finished products:
+The layers that read the context c multiply it by a weight W. These layers are called readers. c is
+a weighted mean of values. The export multiplies the values by W in advance, so a step only adds up
+finished products:
 
     W c = W Σ_s α_s (V m_s + b) = Σ_s α_s (W V) m_s + W b
 
 Letters: B sources, K rows of each source, N = B · K, S source length, D encoder state, C context,
-A attention key, F the sum of the widths of all readers of c.
+A attention key, F the sum of the output sizes of all readers.
 """
 
 from __future__ import annotations
@@ -22,11 +23,13 @@ from seq2seq.export.graph import GraphBuilder, TensorType, to_array
 
 @dataclass(frozen=True)
 class Encoded:
-    """The outputs of an encoder from which a context is prepared, as values of the graph.
+    """The outputs of an encoder from which a context is prepared, as names in the graph.
 
-    states: [S · B, D], in order of time. bound: of |states|. summary: [B, C], within 1.
-    lead: the shape (S, B) as a value of the graph. embedded: looks up the product of the source's
-    embeddings and a weight [W, E], [S, B, W]; None where the values are the states alone.
+    states: the encoder states, [S · B, D], in order of time.
+    bound: the largest possible |states|.
+    summary: the summaries of the sources, [B, C], from -1 to 1.
+    lead: the name of the shape (S, B).
+    embedded: returns products of the source's embeddings. None if attention does not read them.
     """
 
     states: str
@@ -36,21 +39,21 @@ class Encoded:
     embedded: Any
 
     def restore(self, graph: GraphBuilder, x: str, width: int) -> str:
-        """x [S · B, W] → [S, B, W]."""
+        """Reshape x from [S · B, W] to [S, B, W]."""
         shape = graph.op("Concat", self.lead, graph.ids(width), axis=0)
         return graph.op("Reshape", x, shape)
 
     def project(
         self, graph: GraphBuilder, weight: np.ndarray, bias: np.ndarray | None = None
     ) -> str:
-        """The states times weight [W, D] → [S, B, W]."""
+        """Multiply the states by a weight [W, D]. Return [S, B, W]."""
         x = graph.product(self.states, weight, bias, bound=self.bound)
         return self.restore(graph, x, len(weight))
 
     def project_values(
         self, graph: GraphBuilder, weight: np.ndarray, bias: np.ndarray | None = None
     ) -> str:
-        """The values, states with or without embeddings, times weight [W, M] → [S, B, W]."""
+        """Multiply the values of attention by a weight [W, M]. Return [S, B, W]."""
         if self.embedded is None:
             return self.project(graph, weight, bias)
         size = weight.shape[1] - self.embedded.size
@@ -59,10 +62,11 @@ class Encoded:
 
 
 class ContextGraph(ABC):
-    """The base class of all contexts.
+    """The base class of all contexts in a graph.
 
-    readers: the weight [W, C] of each layer that reads c. `constant` [F] is the share of c that is
-    the same for every source and is added to biases.
+    readers: the weight [W, C] of each layer that reads the context vector c.
+    constant: the part of the readers' products that is the same for every source, [F].
+
     """
 
     has_weights = False
@@ -75,28 +79,27 @@ class ContextGraph(ABC):
 
     @abstractmethod
     def prepare(self, graph: GraphBuilder, encoded: Encoded) -> dict[str, str]:
-        """Add the arrays of `memory` to the graph `encode`, and return their values by name."""
+        """Add nodes that compute the arrays of `memory` to `encode`. Return their names."""
 
     @abstractmethod
     def memory(self) -> list[TensorType]:
-        """The arrays that `prepare` computes and a step reads, with a row for each source."""
+        """Return the arrays that `prepare` computes and a step reads, with one row per source."""
 
     @abstractmethod
     def read(
         self, graph: GraphBuilder, query: str | None, memory: dict[str, str]
     ) -> tuple[list[str], str | None]:
-        """Add the use of the context to the graph `step`.
+        """Add nodes to the graph `step` that compute the products of the readers.
 
-        query: [N, H]. Returns the product of c and each reader's weight, [N, W], and the attention
-        [B, K, S] or None.
+        query: the decoder's queries, [N, H].
+
+        Returns the product of c and the weight of each reader, [N, W], and the attention weights
+        [B, K, S], or None for a context without weights.
         """
 
 
 class SharedContextGraph(ContextGraph):
-    """A context without a query: the fixed context, or the context of the same position.
-
-    by_position: a step receives the part of `share` that belongs to its position.
-    """
+    """A context without a query: the fixed context, or (by_position) the aligned context."""
 
     def __init__(self, module: Any, readers: list[np.ndarray], *, by_position: bool) -> None:
         super().__init__(module, readers)
@@ -116,16 +119,16 @@ class SharedContextGraph(ContextGraph):
     def read(
         self, graph: GraphBuilder, query: str | None, memory: dict[str, str]
     ) -> tuple[list[str], str | None]:
-        """Return the products [B, 1, W], which belong to all rows of a source."""
         x = graph.op("Unsqueeze", memory["share"], graph.ids(1))
         return graph.split(x, self.widths), None
 
 
 class AttentionGraph(ContextGraph):
-    """Attention.
+    """Attention in a graph.
 
-    kind: as in the configuration. query_size: H. query_bound, value_bound: what |query| and
-    |V m + b| do not exceed.
+    kind: the kind of attention, as in the configuration.
+        query_size: H.
+    query_bound, value_bound: the largest possible |query| and |V m + b|.
     """
 
     has_weights = True
@@ -183,7 +186,6 @@ class AttentionGraph(ContextGraph):
         }
 
     def _heads(self, graph: GraphBuilder, x: str, perm: list[int]) -> str:
-        """x [S, B, F] → [S, B, heads, F / heads] with its axes in another order."""
         return graph.op("Transpose", graph.reshape(x, 0, 0, self.heads, -1), perm=perm)
 
     def _keys(self, graph: GraphBuilder, encoded: Encoded) -> str:
@@ -222,7 +224,6 @@ class AttentionGraph(ContextGraph):
         batch = graph.op("Shape", keys, start=0, end=1)
 
         def by_source(x: str, *shape: int) -> str:
-            """x [N, F] → [B, K, ...]."""
             return graph.op("Reshape", x, graph.op("Concat", batch, graph.ids(*shape), axis=0))
 
         size = self._key_size()

@@ -1,6 +1,7 @@
 """One step of the decoder as ONNX nodes. Products that do not depend on the step are precomputed.
 
-Letters: B sources, K rows of each, N = B · K rows, E embedding, H hidden units, V vocabulary.
+Letters: B sources, K rows of each, N = B · K rows, E embedding, H hidden units, V vocabulary,
+m frequent tokens, n rare tokens.
 """
 
 from __future__ import annotations
@@ -29,21 +30,24 @@ from seq2seq.export.tables import Tables
 
 @dataclass(frozen=True)
 class LayerWeights:
-    """One layer of the decoder. cell: reads x alone. of_context: [W, C] of each piece, empty where
-    the layer is not fed c."""
+    """The weights of one layer of the decoder.
+
+    cell: the weights for the input without the context vector c.
+    of_context: the weight of each piece for c, [W, C]. Empty if the layer does not receive c.
+    """
 
     cell: CellWeights
     of_context: list[np.ndarray]
 
 
 class DecoderGraph:
-    """The parts of a decoder, ready to be added to `encode` and `step`.
+    """The parts of a decoder, ready to be added to the graphs `encode` and `step`.
 
-    context: None for a language model. states: the recurrent state, an array per layer and part.
+    context: the context, or None for a language model.
+    states: the arrays of the recurrent state, one for each layer and part.
     """
 
     def __init__(self, decoder: Any, kind: str, ranges: Ranges) -> None:
-        """kind: of the context, as in the configuration."""
         self.decoder, self.ranges = decoder, ranges
         self.bounds = ranges.of_stack(decoder.stack)
         self.layers = [self._layer(number) for number in range(len(decoder.stack.forwards))]
@@ -85,7 +89,7 @@ class DecoderGraph:
         )
 
     def start(self, graph: GraphBuilder, summary: str) -> list[str]:
-        """Return the state before the first step: tanh(W · summary + b). summary: [B, C]."""
+        """Return the state before the first step: tanh(W · summary + b)."""
         bridge = self.decoder.bridge
         x = graph.product(summary, to_array(bridge.weight), to_array(bridge.bias), bound=1.0)
         return graph.split(graph.op("Tanh", x), [self.decoder.hidden] * len(self.states))
@@ -93,10 +97,13 @@ class DecoderGraph:
     def step(
         self, graph: GraphBuilder, tables: Tables, tokens: str, memory: dict[str, str]
     ) -> tuple[str, list[str], str | None]:
-        """Add one step, without the output layer.
+        """Add one step of the decoder, without the output layer.
 
-        tokens: [N] int64. memory: the values of `ContextGraph.memory` by name. Returns the readout
-        [N, E] (without a source: [N, H]), the next state, and the attention [B, K, S] or None.
+        tokens: the last token of each row, [N] int64.
+        memory: the values of `ContextGraph.memory` by name.
+
+        Returns three values: the readout [N, E] (or [N, H] without a source), the next state, and
+        the attention weights [B, K, S] or None.
         """
         decoder, vectors = self.decoder, to_array(self.decoder.embedding.weight)
         constants = self._constants()
@@ -135,14 +142,15 @@ class DecoderGraph:
         return self._readout(graph, tables, tokens, x, shares, constants), after, weights
 
     def _constants(self) -> list[np.ndarray]:
-        """The part of each reader's product that is the same for every source."""
         if self.context is None:
             return []
         return np.split(self.context.constant, np.cumsum(self.context.widths)[:-1])
 
     def _spread(self, graph: GraphBuilder, x: str, share: str) -> str:
-        """Add the product of a context to x [N, W]. share: [N, W], or [B, 1, W] if all rows of a
-        source have the same context."""
+        """Add the product of a context to x [N, W].
+
+        share: the product, [N, W], or [B, 1, W] if all rows of a source have the same context.
+        """
         if not isinstance(self.context, SharedContextGraph):
             return graph.op("Add", x, share)
         batch, width = (graph.op("Shape", share, start=at, end=at + 1) for at in (0, 2))
@@ -177,7 +185,7 @@ class DecoderGraph:
         return self.bounds[-1] if self.context is None else 1.0
 
     def log_probabilities(self, graph: GraphBuilder, readout: str) -> str:
-        """Add the output layer: readout [N, E] → log-probabilities [N, V]."""
+        """Add the output layer for the readout [N, E]. Return log-probabilities [N, V]."""
         weight, bias = to_array(self.decoder.output.weight), to_array(self.decoder.output.bias)
         logits = graph.product(readout, weight, bias, bound=self._output_bound)
         return graph.op("LogSoftmax", logits, axis=-1)
@@ -185,10 +193,12 @@ class DecoderGraph:
     def candidate_log_probabilities(
         self, graph: GraphBuilder, readout: str, frequent: np.ndarray
     ) -> str:
-        """Add the output layer of a shortlist: readout [N, E] → log-probabilities [N, m + n].
+        """Add the output layer of a shortlist, and return log-probabilities [N, m + n].
 
-        frequent: [m], the tokens that every source allows. Their columns are constants. The columns
-        of the rare tokens of each source are inputs.
+        readout: [N, E].
+        frequent: the tokens that every source allows, [m]. Their columns of the output layer are
+            constants of the graph. The columns of the rare tokens are inputs, because they differ
+            from source to source.
         """
         weight, bias = to_array(self.decoder.output.weight), to_array(self.decoder.output.bias)
         bound, columns = self._output_bound, "candidate.weight"
@@ -207,7 +217,7 @@ class DecoderGraph:
         return graph.op("LogSoftmax", graph.op("Concat", common, rare, axis=1), axis=-1)
 
     def candidate_types(self, precision: GraphPrecision) -> list[TensorType]:
-        """The columns of the rare tokens: outputs of `candidates` and inputs of a step."""
+        """Return the types of the arrays that hold the output layer's columns of rare tokens."""
         dtype = np.float32 if precision == "fp32" else np.int8
         weight = TensorType("candidate.weight", dtype, ("G", self.decoder.output.in_features, "n"))
         names = ["bias"] if precision == "fp32" else ["scale", "bias"]
@@ -215,8 +225,11 @@ class DecoderGraph:
         return [weight, *rest]
 
     def candidates(self, precision: GraphPrecision) -> onnx.ModelProto:
-        """Return the graph `candidates`: ids [G, n] int64, -1 for none → the columns of the output
-        layer. The bias of a missing token is -inf."""
+        """Return the graph `candidates`, which selects the output layer's columns of given tokens.
+
+        The input `ids` [G, n] int64 holds token ids, or -1 for no token. The bias of no token is
+        -inf.
+        """
         graph = GraphBuilder(precision)
         weight, bias = to_array(self.decoder.output.weight), to_array(self.decoder.output.bias)
         types = self.candidate_types(precision)

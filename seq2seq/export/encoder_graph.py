@@ -22,7 +22,9 @@ from seq2seq.export.tables import Tables
 class EmbeddedSource:
     """Looks up products of the source's embeddings.
 
-    vectors: [V, E]. tokens: [S, B] int64. scale: what the embeddings are multiplied by.
+    vectors: the embeddings, [V, E].
+    tokens: the name of the token ids, [S, B] int64.
+    scale: the factor that the embeddings are multiplied by.
     """
 
     graph: GraphBuilder
@@ -33,21 +35,25 @@ class EmbeddedSource:
 
     @property
     def size(self) -> int:
-        """E."""
+        """E, the size of an embedding."""
         return int(self.vectors.shape[1])
 
     @property
     def bound(self) -> float:
-        """The largest absolute number in the scaled embeddings."""
+        """The largest absolute value in the scaled embeddings."""
         return float(np.abs(self.vectors).max()) * self.scale
 
     def __call__(self, weight: np.ndarray, bias: np.ndarray | None = None) -> str:
-        """Return W x + b for each embedding x, [S, B, W]. weight: [W, E]. bias: [W]."""
+        """Return W x + b for each embedding x, [S, B, W].
+
+        weight: W, [W, E].
+        bias: b, [W].
+        """
         table = self.tables.add(self.vectors, weight * np.float32(self.scale), bias)
         return self.graph.op("Gather", table, self.tokens)
 
     def plain(self) -> str:
-        """The embeddings themselves, [S, B, E]."""
+        """Return the scaled embeddings, [S, B, E]."""
         x = self.graph.op("Gather", self.tables.add(self.vectors, None), self.tokens)
         return self.graph.op("Mul", x, self.graph.constant(np.float32(self.scale)))
 
@@ -59,10 +65,11 @@ def run_stack(
     lead: str,
     ranges: Ranges,
 ) -> str:
-    """Run a `RecurrentStack` over whole texts of one length.
+    """Add a `RecurrentStack` that reads whole texts of one length. Return the states [S · B, D].
 
-    first: looks up or computes the products of the first layer: weight [W, I], bias [W] →
-    [S, B, W]. lead: the shape (S, B). Returns the states [S · B, D].
+    first: a function that returns the products of the first layer, [S, B, W]. Its arguments are a
+        weight [W, I] and a bias [W].
+    lead: the name of the shape (S, B).
     """
     bounds, x, flat = ranges.of_stack(stack), "", ""
     batch = graph.op("Slice", lead, graph.ids(1), graph.ids(2))
@@ -92,7 +99,10 @@ def run_stack(
 def encode_text(
     graph: GraphBuilder, tables: Tables, encoder: Any, tokens: str, ranges: Ranges
 ) -> Encoded:
-    """Run the encoder over texts of one length. tokens: [B, S] int64, each ended by EOS."""
+    """Add an encoder that reads texts of one length.
+
+    tokens: the name of the token ids, [B, S] int64. Each row ends with EOS.
+    """
     tokens = graph.op("Transpose", tokens, perm=[1, 0])
     lead = graph.op("Shape", tokens)
     vectors = to_array(encoder.embedding.weight)
@@ -106,7 +116,10 @@ def encode_text(
 
 
 def _pool(graph: GraphBuilder, pooling: Any, encoded: Encoded, size: int) -> str:
-    """Return the summary [B, C]: tanh(norm(W · pooled + b)). size: D."""
+    """Return the summary of each source, [B, C]: tanh(norm(W · pooled + b)).
+
+    size: D, the size of a state.
+    """
     weight, bias = to_array(pooling.project.weight), to_array(pooling.project.bias)
     states = graph.op("Transpose", encoded.restore(graph, encoded.states, size), perm=[1, 0, 2])
     match pooling.kind:
@@ -127,7 +140,7 @@ def _pool(graph: GraphBuilder, pooling: Any, encoded: Encoded, size: int) -> str
 
 
 def _pooling_weights(graph: GraphBuilder, pooling: Any, encoded: Encoded) -> str:
-    """Return the weight of each position, [B, heads, S]; equal weights for the mean."""
+    """Return the pooling weight of each position, [B, heads, S]. For the mean, all are equal."""
     if pooling.kind == "mean":
         length = graph.op("Slice", encoded.lead, graph.ids(0), graph.ids(1))
         batch = graph.op("Slice", encoded.lead, graph.ids(1), graph.ids(2))
@@ -150,7 +163,10 @@ def _average(
     size: int,
     projection: tuple[np.ndarray, np.ndarray],
 ) -> str:
-    """Return W · pooled + b, where `pooled` concatenates the means of all heads. size: D."""
+    """Return W · pooled + b, where `pooled` is the concatenation of the means of all heads.
+
+    size: D, the size of a state.
+    """
     weight, bias = projection
     mean = graph.op("MatMul", weights, states)  # [B, heads, D]
     if encoded.embedded is None:

@@ -1,4 +1,4 @@
-"""One exported model in ONNX Runtime. It creates states and extends them by a token per row.
+"""One exported model in ONNX Runtime, which creates search states and extends them by a token.
 
 Letters: B sources, N rows, S source length, V vocabulary, n candidates.
 """
@@ -21,15 +21,18 @@ _PREFIX = "next."
 
 @dataclass(frozen=True)
 class Candidates:
-    """The rare tokens that each source allows. ids: [B, n] int64, or [1, n] if all sources have the
-    same; -1 if a source has fewer. parts: their columns of the output layer, as inputs of a step.
+    """The rare tokens that each source allows.
+
+    ids: the tokens, [B, n] int64, or [1, n] if they are the same for all sources. If a source has
+        fewer than n tokens, the rest is -1.
+    parts: the tokens' columns of the output layer, as inputs of a step.
     """
 
     ids: np.ndarray
     parts: dict[str, np.ndarray]
 
     def select(self, sources: np.ndarray) -> Candidates:
-        """Return the candidates whose row i is the present row sources[i]."""
+        """Return candidates whose row i is row sources[i] of these candidates."""
         if len(self.ids) == 1:
             return self
         parts = {name: part[sources] for name, part in self.parts.items()}
@@ -38,11 +41,13 @@ class Candidates:
 
 @dataclass(frozen=True)
 class MemberState:
-    """A search's state in one exported model.
+    """The state of a search in one exported model.
 
-    rows: arrays [N, H], in the order of `Export.rows`. memory: arrays with a row per source.
-    rows_per_source: how many rows belong to each source, side by side. position: steps so far.
-    candidates: the rare tokens that the search may write, of a model with a shortlist.
+    rows: arrays [N, H], in the order of `Export.rows`.
+    memory: arrays with one row per source.
+    rows_per_source: the number of consecutive rows that belong to one source.
+    position: the number of steps so far.
+    candidates: the rare tokens of each source, for a model with a shortlist.
     """
 
     rows: list[np.ndarray]
@@ -52,10 +57,12 @@ class MemberState:
     candidates: Candidates | None = None
 
     def select(self, rows: np.ndarray) -> MemberState:
-        """Return the state whose row i is the present row rows[i]; rows [M] int64.
+        """Return a state whose row i is row rows[i] of this state.
 
-        Rows of one source stand side by side and share its memory, if every source that is left
-        has the same number of rows. Otherwise every row gets a copy.
+        rows: [M] int64.
+
+        Consecutive rows of a source share its memory if every remaining source has the same number
+        of rows. Otherwise, each row gets its own copy of the memory.
         """
         picked = [part[rows] for part in self.rows]
         if not self.memory:
@@ -78,7 +85,7 @@ class MemberState:
 
 
 class ExportedModel:
-    """One exported model, ready to be searched."""
+    """One exported model, ready for a search."""
 
     def __init__(self, export: Export) -> None:
         self.export, self.eos = export, export.codec.source.eos
@@ -117,7 +124,6 @@ class ExportedModel:
         return self._merge(parts, np.argsort(np.concatenate(groups)), int(lengths.max()) + 1)
 
     def _encode_alike(self, sources: Sequence[np.ndarray]) -> MemberState:
-        """Encode sources of one length."""
         assert self._encode is not None
         tokens = np.full((len(sources), len(sources[0]) + 1), self.eos, np.int64)
         tokens[:, :-1] = np.stack(sources)
@@ -133,7 +139,11 @@ class ExportedModel:
         return MemberState(outputs[:count], memory)
 
     def _merge(self, parts: list[MemberState], order: np.ndarray, size: int) -> MemberState:
-        """Merge the states of several lengths into one. size: the length of the longest source."""
+        """Merge the states of sources of different lengths into one state.
+
+        order: the place of each source in the merged state.
+        size: the length of the longest source.
+        """
         rows = [
             np.concatenate(pieces)[order] for pieces in zip(*(p.rows for p in parts), strict=True)
         ]
@@ -152,11 +162,13 @@ class ExportedModel:
     def step(
         self, state: MemberState, tokens: np.ndarray, *, attention: bool = False
     ) -> tuple[np.ndarray, MemberState]:
-        """Extend each row by a token. tokens: [N] int64.
+        """Extend each row by one token.
+
+        tokens: the last token of each row, [N] int64.
 
         Returns the log-probabilities [N, V] float32 and the next state. With a shortlist, the
-        log-probabilities have the columns of its candidates. If `attention` is true, returns the
-        attention [B, K, S] instead of the log-probabilities.
+        log-probabilities have one column for each candidate. If `attention` is true, the attention
+        weights [B, K, S] are returned instead of the log-probabilities.
         """
         self._step_tables.require(tokens)
         feeds: dict[str, Any] = {"tokens": tokens, **self._step_tables.arrays}
@@ -172,7 +184,10 @@ class ExportedModel:
         return values, replace(state, rows=rows, position=state.position + 1)
 
     def choose(self, ids: np.ndarray) -> Candidates:
-        """Return the columns of the output layer for rare tokens. ids: as in `Candidates`."""
+        """Return rare tokens together with their columns of the output layer.
+
+        ids: the tokens, as in `Candidates`.
+        """
         assert self._choose is not None
         values = self._choose.run({"ids": ids})
         return Candidates(ids, dict(zip(self._choose.outputs, values, strict=True)))
@@ -184,14 +199,16 @@ class ExportedModel:
 
 
 def _pad(array: np.ndarray, axis: int, size: int, fill: float) -> np.ndarray:
-    """Lengthen an axis to `size`."""
     widths = [(0, 0)] * array.ndim
     widths[axis] = (0, size - array.shape[axis])
     return np.pad(array, widths, constant_values=fill)
 
 
 def _at_position(share: np.ndarray, position: int) -> np.ndarray:
-    """share [B, S, F] → [B, F], zero beyond the source."""
+    """Return the products of one position, [B, F], or zeros after the end of the source.
+
+    share: the products of all positions, [B, S, F].
+    """
     if position < share.shape[1]:
         return np.ascontiguousarray(share[:, position])
     return np.zeros((len(share), share.shape[2]), np.float32)

@@ -1,9 +1,9 @@
 """A builder of ONNX graphs: nodes, constants, and matrix products in fp32 or int8.
 
-An int8 product quantises its input to u8 with a fixed scale (`bound` becomes 127 steps around 128)
-and multiplies it by weights of seven bits with one scale per output channel. Seven bits, because
-processors without VNNI add two products in 16 bits and would saturate with eight. The sums are
-integers, so a row of the result does not depend on the other rows.
+An int8 product quantises its input to u8 with a fixed scale: the largest absolute input (`bound`)
+becomes 127 steps around 128. The weights have seven bits and one scale per output channel. They do
+not have eight bits, because processors without VNNI add two products in 16 bits, which would then
+saturate. The sums are integers, so a row of the result does not depend on the other rows.
 """
 
 from __future__ import annotations
@@ -28,9 +28,11 @@ WEIGHT_STEPS = 63
 
 @dataclass(frozen=True)
 class TensorType:
-    """The type of a graph's input or output.
+    """The type of an input or output of a graph.
 
-    name: how a program addresses it. dtype: a NumPy dtype. shape: a number or a letter per axis.
+    name: the name by which a program refers to it.
+    dtype: a NumPy dtype.
+    shape: a number for each axis, or a letter for an axis of variable size.
     """
 
     name: str
@@ -38,17 +40,17 @@ class TensorType:
     shape: tuple[int | str, ...]
 
     def to_proto(self) -> onnx.ValueInfoProto:
-        """Return the ONNX description."""
+        """Return this type in the form that ONNX uses."""
         kind = helper.np_dtype_to_tensor_dtype(np.dtype(self.dtype))
         return helper.make_tensor_value_info(self.name, kind, list(self.shape))
 
 
 @dataclass
 class GraphBuilder:
-    """Collects the nodes and constants of one graph. Values are passed around by name.
+    """Collects the nodes and constants of one graph. Methods take and return names of values.
 
-    precision: of the matrix products. prefix: begins the names of all values, so that the body of
-    a loop has names of its own.
+    precision: the precision of matrix products.
+    prefix: the beginning of all names, which keeps the names in the body of a loop distinct.
     """
 
     precision: GraphPrecision
@@ -64,30 +66,30 @@ class GraphBuilder:
         return f"{self.prefix}{hint}.{self._count}"
 
     def constant(self, value: Any, hint: str = "constant") -> str:
-        """Add an array that is stored in the graph and return its name."""
+        """Store an array in the graph, and return its name."""
         name = self._name(hint)
         self.constants.append(numpy_helper.from_array(np.asarray(value, order="C"), name))
         return name
 
     def ids(self, *values: int) -> str:
-        """Add a vector of int64 numbers, for example a shape or axes."""
+        """Add a vector of int64 numbers, such as a shape or axes. Return its name."""
         return self.constant(np.array(values, np.int64), "ids")
 
     def op(self, kind: str, *inputs: str, **attributes: Any) -> str:
-        """Add a node with one output and return the output's name."""
+        """Add a node with one output, and return the name of the output."""
         return self.ops(kind, *inputs, outputs=1, **attributes)[0]
 
     def ops(
         self, kind: str, *inputs: str, outputs: int, domain: str = "", **attributes: Any
     ) -> list[str]:
-        """Add a node with several outputs and return their names."""
+        """Add a node with several outputs, and return their names."""
         names = [self._name(kind.lower()) for _ in range(outputs)]
         node = helper.make_node(kind, list(inputs), names, domain=domain, **attributes)
         self.nodes.append(node)
         return names
 
     def rename(self, value: str, name: str) -> None:
-        """Give a value the name under which the graph outputs it."""
+        """Give a value the name under which the graph returns it."""
         if any(value in node.output for node in self.nodes) and value not in self._renamed:
             self._renamed.add(name)
             for node in self.nodes:
@@ -97,13 +99,13 @@ class GraphBuilder:
         self.nodes.append(helper.make_node("Identity", [value], [name]))
 
     def split(self, x: str, sizes: Sequence[int], axis: int = -1) -> list[str]:
-        """Cut x along an axis into parts of these sizes."""
+        """Split x along an axis into parts of the given sizes."""
         if len(sizes) == 1:
             return [x]
         return self.ops("Split", x, self.ids(*sizes), outputs=len(sizes), axis=axis)
 
     def total(self, *terms: str | None) -> str:
-        """Add up the terms that are present."""
+        """Add up those of the given values that are not None."""
         present = [term for term in terms if term is not None]
         result = present[0]
         for term in present[1:]:
@@ -111,20 +113,23 @@ class GraphBuilder:
         return result
 
     def reshape(self, x: str, *shape: int) -> str:
-        """Reshape x. As in ONNX, 0 keeps an axis and one -1 is computed."""
+        """Reshape x. As in ONNX, 0 keeps the size of an axis, and -1 stands for the rest."""
         return self.op("Reshape", x, self.ids(*shape))
 
     def layer_norm(self, x: str, module: Any) -> str:
-        """Normalise the last axis as the torch.nn.LayerNorm `module` does."""
+        """Normalise the last axis of x as `module`, a torch.nn.LayerNorm, does."""
         scale, shift = (self.constant(to_array(part)) for part in (module.weight, module.bias))
         return self.op("LayerNormalization", x, scale, shift, axis=-1, epsilon=float(module.eps))
 
     def product(
         self, x: str, weight: np.ndarray, bias: np.ndarray | None = None, *, bound: float
     ) -> str:
-        """Add x · weightᵀ + bias. x: [N, I], weight: [O, I], bias: [O]. Returns [N, O] float32.
+        """Add the matrix product x · weightᵀ + bias, and return its name. It is [N, O] float32.
 
-        bound: the largest |x|. With int8, larger values are cut to the bound.
+        x: [N, I].
+        weight: [O, I].
+        bias: [O].
+        bound: the largest expected |x|. With int8, larger values are clipped to the bound.
         """
         if self.precision == "fp32":
             matrix = self.constant(weight.T.astype(np.float32), "weight")
@@ -137,7 +142,13 @@ class GraphBuilder:
     def quantized_product(
         self, x: str, weight: np.ndarray, bias: np.ndarray | None = None, *, step: float
     ) -> str:
-        """x [N, I] in u8 steps around 128, weight [O, I], bias [O] → [N, O] float32."""
+        """Add a product of 8-bit integers, and return the name of the result, [N, O] float32.
+
+        x: [N, I], in u8 steps around 128.
+        weight: [O, I].
+        bias: [O].
+        step: the value of one step of x.
+        """
         names = []
         for part, array in quantized_parts(weight, bias, step).items():
             names.append(self.constant(array.T if part == "weight" else array, part))
@@ -146,7 +157,7 @@ class GraphBuilder:
         return self.ops("QGemm", *first, *rest, outputs=1, domain=_MICROSOFT)[0]
 
     def quantize(self, x: str, bound: float) -> str:
-        """Return x as u8 steps of bound / 127 around 128. One x is quantised once."""
+        """Quantise x to u8 steps of bound / 127 around 128. The result is cached."""
         key = x, bound
         if key not in self._quantized:
             scale = self.constant(np.float32(bound / STEPS), "scale")
@@ -157,8 +168,10 @@ class GraphBuilder:
     def body(
         self, inputs: Sequence[tuple[str, int]], outputs: Sequence[tuple[str, int]]
     ) -> onnx.GraphProto:
-        """Return the graph as the body of a loop. inputs, outputs: names and numbers of axes of
-        float32 values."""
+        """Return this graph as the body of a loop.
+
+        inputs, outputs: the names of float32 values, and their numbers of axes.
+        """
 
         def info(name: str, axes: int) -> onnx.ValueInfoProto:
             return helper.make_tensor_value_info(name, TensorProto.FLOAT, [None] * axes)
@@ -174,7 +187,7 @@ class GraphBuilder:
     def model(
         self, name: str, inputs: Sequence[TensorType], outputs: Sequence[TensorType]
     ) -> onnx.ModelProto:
-        """Return the graph as a model of its own."""
+        """Return this graph as a complete ONNX model."""
         graph = helper.make_graph(
             self.nodes,
             name,
@@ -199,10 +212,14 @@ def to_array(tensor: Any) -> np.ndarray:
 def quantized_parts(
     weight: np.ndarray, bias: np.ndarray | None, step: float
 ) -> dict[str, np.ndarray]:
-    """Quantise the weight [O, I] and the bias [O] (or None) of a product in integers.
+    """Quantise the weight and the bias of a product of integers.
 
-    Returns weight int8 [O, I], scale float32 [O], zero int8 [O], and bias int32 [O]. step: the
-    value of one step of the input.
+    weight: [O, I].
+    bias: [O], or None.
+    step: the value of one step of the input.
+
+    Returns the arrays by name: weight int8 [O, I], scale float32 [O], zero int8 [O] and bias int32
+    [O].
     """
     weights, scales = quantize_rows(weight, WEIGHT_STEPS)
     parts = {"weight": weights, "scale": scales, "zero": np.zeros(len(scales), np.int8)}
@@ -213,9 +230,9 @@ def quantized_parts(
 
 
 def quantize_rows(weight: np.ndarray, steps: int) -> tuple[np.ndarray, np.ndarray]:
-    """Quantise each row of a weight [O, I] with a scale of its own.
+    """Quantise each row of a weight [O, I] with its own scale.
 
-    Returns int8 [O, I] from -steps to steps, and the scales [O] float32.
+    Returns integers from -steps to steps, int8 [O, I], and the scales, float32 [O].
     """
     largest = np.abs(weight).max(axis=1)
     scales = np.where(largest > 0, largest / steps, 1.0).astype(np.float32)

@@ -1,8 +1,8 @@
 """The graphs of each task, and the names that a program needs to run them.
 
-`prepare` computes tables once. `encode` reads sources of one length. `step` writes a token for each
-row. A tagger or a classifier has `label` instead of `encode` and `step`. docs/export.md is the
-contract.
+`prepare` computes tables of products of embeddings. `encode` reads sources of one length. `step`
+predicts the next token of each row. A tagger or a classifier has `label` instead of `encode` and
+`step`. docs/export.md describes the graphs for other programs.
 """
 
 from __future__ import annotations
@@ -32,8 +32,10 @@ _MASK = TensorType("mask", np.float32, ("B", "S"))
 class GraphSet:
     """The graphs of one model.
 
-    graphs: the graphs by name. rows: the names of the arrays of each row's state. memory: the names
-    of the arrays of each source, with the axis of the source's length, or None.
+    graphs: the graphs by name.
+    rows: the names of the state arrays that have one row per hypothesis.
+    memory: the names of the arrays that have one row per source. The value is the axis of the
+        source's length, or None.
     """
 
     graphs: dict[str, onnx.ModelProto]
@@ -44,8 +46,11 @@ class GraphSet:
 def build_graphs(
     model: Model, precision: GraphPrecision, ranges: Ranges, *, frequent: np.ndarray | None = None
 ) -> GraphSet:
-    """Build the graphs of a model. frequent: the tokens that every source allows, for a shortlist.
-    A step then computes the log-probabilities of these tokens and of given rare tokens."""
+    """Build the graphs of a model.
+
+    frequent: for a shortlist, the tokens that every source allows. A step then computes the
+        log-probabilities of these tokens and of the rare tokens that a program passes.
+    """
     tables = Tables(precision)
     if model.config.task.has_target_text:
         return _writing_graphs(model, tables, ranges, frequent)
@@ -91,7 +96,6 @@ def _encode_graph(
 def _encode(
     graph: GraphBuilder, model: Model, network: Any, tables: Tables, ranges: Ranges
 ) -> Encoded:
-    """Add the encoder of a text, a label or a vector."""
     kind = model.config.encoder.kind
     if kind == "recurrent":
         return encode_text(graph, tables, network.encoder, "tokens", ranges)
@@ -139,7 +143,7 @@ def _step_graph(
 
 
 def _step_memory(decoder: DecoderGraph) -> tuple[list[TensorType], bool]:
-    """The inputs of a step that belong to each source, and whether it attends to the source."""
+    """Return the inputs of a step that have one row per source, and whether there is attention."""
     if decoder.context is None:
         return [], False
     memory = decoder.context.memory()

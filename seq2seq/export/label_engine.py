@@ -14,18 +14,26 @@ from seq2seq.export.token_tables import TokenTables
 
 
 class LabelEngine:
-    """A classifier or a tagger in ONNX Runtime. Texts of one length and one number of words run
-    together, so that no text depends on the others."""
+    """A classifier or a tagger in ONNX Runtime.
+
+    Texts run in one batch only if they have the same length and the same number of words. The
+    result of a text therefore does not depend on other texts.
+    """
 
     def __init__(self, export: Export) -> None:
-        """Raises UserError as `Session` does."""
+        """Open the graph `label`. Raises UserError as `Session` does."""
         self._label = Session(export.graph("label"))
         self._tables = TokenTables(Session(export.graph("prepare")), self._label, export.table_size)
         self._words, self._eos = export.config.task.labels_each_word, export.codec.source.eos
 
     def log_probabilities(self, texts: Sequence[Sequence[int]]) -> list[np.ndarray]:
-        """Return log-probabilities float32: [1, labels] for each text of a classifier, or [W,
-        labels] of a tagger. texts: the ids of each text, from the codec."""
+        """Return the log-probabilities of the labels for each text, float32.
+
+        The array of a text is [1, labels] for a classifier and [W, labels] for a tagger, where W is
+        the number of words.
+
+        texts: the token ids of each text, from the codec.
+        """
         groups: dict[tuple[int, int], list[int]] = defaultdict(list)
         for number, ids in enumerate(texts):
             groups[len(ids), list(ids).count(self._eos) if self._words else 1].append(number)
@@ -37,7 +45,10 @@ class LabelEngine:
         return results
 
     def _run(self, tokens: np.ndarray) -> np.ndarray:
-        """Label texts of one length. tokens: [B, S]. Returns [B, labels] or [B, W, labels]."""
+        """Return the log-probabilities for texts of one length, [B, labels] or [B, W, labels].
+
+        tokens: [B, S].
+        """
         feeds: dict[str, Any] = {}
         if self._words:
             ends = np.nonzero(tokens == self._eos)[1].reshape(len(tokens), -1)  # [B, W]

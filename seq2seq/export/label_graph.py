@@ -22,10 +22,10 @@ _TOKENS = TensorType("tokens", np.int64, ("B", "S"))
 
 
 def label_graph(model: Model, tables: Tables, ranges: Ranges) -> onnx.ModelProto:
-    """Return the graph `label`: tokens [B, S] → log_probabilities [B, labels].
+    """Return the graph `label`, which computes log-probabilities [B, labels] of tokens [B, S].
 
-    A tagger gives [B, W, labels] and also reads `starts` and `ends` [B, W], the positions of the
-    first and the last piece of each word.
+    The graph of a tagger computes log-probabilities [B, W, labels]. Its further inputs are `starts`
+    and `ends` [B, W], the positions of the first and the last piece of each word.
     """
     graph, network = GraphBuilder(tables.precision), model.network
     labels = len(model.codec.require_labels())
@@ -51,7 +51,6 @@ def label_graph(model: Model, tables: Tables, ranges: Ranges) -> onnx.ModelProto
 def _words(
     graph: GraphBuilder, tables: Tables, network: Any, ranges: Ranges
 ) -> tuple[str, str, float]:
-    """Return the states of the words [W · B, D], the shape (W, B), and the bound of the states."""
     tokens = graph.op("Transpose", "tokens", perm=[1, 0])
     vectors = to_array(network.embedding.weight)
     embedded = EmbeddedSource(graph, tables, vectors, tokens)

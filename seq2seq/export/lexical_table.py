@@ -1,6 +1,7 @@
 """The most likely translations of each source token: IBM model 1 (Brown et al. 1993).
 
-p(t | s) is estimated by expectation maximisation over all pairs of tokens in the training pairs.
+The probabilities p(t | s) are estimated from the training pairs by expectation maximisation. Each
+token of a target may be the translation of each token of its source.
 """
 
 from __future__ import annotations
@@ -18,10 +19,12 @@ Pair = tuple[Sequence[int], Sequence[int]]
 
 
 def learn_lexical_table(pairs: Iterable[Pair], sizes: tuple[int, int], best: int) -> np.ndarray:
-    """Return the `best` most likely target tokens of each source token, [V source, best] int32.
+    """Return the `best` most likely target tokens of each source token, [source V, best] int32.
 
-    pairs: ids of source and target; at most 100,000 of them are read. sizes: V of both sides. If
-    a source token was seen with fewer target tokens, its row ends with -1.
+    pairs: the token ids of source and target. At most 100,000 pairs are read.
+    sizes: the sizes of the source vocabulary and of the target vocabulary.
+
+    If a source token occurs with fewer target tokens, its row ends with -1.
     """
     links_of = ((len(source) * len(target), source, target) for source, target in pairs)
     kept = [pair for count, *pair in islice(links_of, _PAIRS) if 0 < count <= _LONGEST**2]

@@ -1,4 +1,4 @@
-"""The engine of exported models: ONNX Runtime for the networks, NumPy for everything else.
+"""The engine of exported models: ONNX Runtime runs the networks, and NumPy does the rest.
 
 Letters: B sources, N rows, S source length, V vocabulary.
 """
@@ -20,33 +20,40 @@ from seq2seq.export.exported_model import ExportedModel, MemberState
 
 
 class OnnxEngine:
-    """Implements `seq2seq.decoding.engine.Engine` for exported models with one vocabulary; the
-    probabilities of several are averaged in each step.
+    """An engine (see `seq2seq.decoding.engine.Engine`) for one export or an ensemble of exports.
 
-    needs_equal_lengths: results are the same to the bit in every batch whose sources have one
-    length, which int8 models promise.
+    The exports must have one vocabulary. In an ensemble, each step averages the probabilities.
+
+    needs_equal_lengths: whether all sources of a batch must have the same length. Only then are the
+        results of int8 models the same to the bit in every batch.
     """
 
     def __init__(self, exports: Sequence[Export]) -> None:
-        """Raises UserError for exports whose vocabularies differ,
-        and as `Session` does."""
+        """Open the exports.
+
+        Raises UserError for exports whose vocabularies or shortlists do not match, and as `Session`
+        does.
+        """
         for number, export in enumerate(exports[1:], start=2):
             if export.codec != exports[0].codec:
                 raise UserError(
-                    f"{export.folder}: the models of an ensemble must have one vocabulary, and "
-                    f"that of model {number} is not that of model 1"
+                    f"{export.folder}: models 1 and {number} of the ensemble have different "
+                    "vocabularies: use models that were trained with the same tokenizer"
                 )
         self.members = [ExportedModel(export) for export in exports]
         self.needs_equal_lengths = any(export.precision == "int8" for export in exports)
         if len({export.has_shortlist for export in exports}) > 1:
-            raise UserError("an ensemble has exports with a shortlist alone, or without one")
+            raise UserError(
+                "only some exports of the ensemble have a shortlist: export all models with "
+                "--shortlist, or all without it"
+            )
         self._size = len(exports[0].codec.target)
         self._has_shortlist, self._whole = exports[0].has_shortlist, False
         if self._has_shortlist:
             self._set_frequent()
 
     def _set_frequent(self) -> None:
-        """Store the frequent tokens, which all members must share."""
+        """Store the frequent tokens. Raises UserError if they are not the same in all exports."""
         first, *others = (member.shortlist.frequent for member in self.members)
         if not all(np.array_equal(first, other) for other in others):
             raise UserError(
@@ -58,13 +65,13 @@ class OnnxEngine:
         self._column[self._frequent] = np.arange(len(first))
 
     def over_whole_vocabulary(self) -> OnnxEngine:
-        """Return the engine without its shortlist, to score given targets."""
+        """Return a copy of this engine that ignores the shortlist, to score given targets."""
         engine = copy.copy(self)
         engine._whole = True
         return engine
 
     def start(self, sources: Sequence[np.ndarray]) -> list[MemberState]:
-        """Return the state before the first token: see `Engine.start`.
+        """Return the state before the first token (see `Engine.start`).
 
         An ensemble uses the shortlist of its first model.
         """
@@ -84,7 +91,7 @@ class OnnxEngine:
     def step(
         self, state: list[MemberState], tokens: np.ndarray
     ) -> tuple[ArrayLogProbabilities, list[MemberState]]:
-        """Average the members' probabilities: see `Engine.step`."""
+        """Return log-probabilities, averaged over the ensemble, and the next state."""
         results = [
             member.step(part, tokens) for member, part in zip(self.members, state, strict=True)
         ]
@@ -101,15 +108,15 @@ class OnnxEngine:
         return ArrayLogProbabilities(log_p), following
 
     def select(self, state: list[MemberState], rows: np.ndarray) -> list[MemberState]:
-        """Select rows of each member's state: see `Engine.select`."""
+        """Return a state with the given rows of `state` (see `Engine.select`)."""
         return [part.select(rows) for part in state]
 
     def weights(
         self, state: list[MemberState], targets: Sequence[Sequence[int]]
     ) -> list[np.ndarray]:
-        """Return the mean attention of the members: see `Engine.weights`."""
+        """Return the attention weights, averaged over the ensemble (see `Engine.weights`)."""
         if not all(member.attends for member in self.members):
-            raise ValueError("a fixed context has no weights")
+            raise ValueError("a fixed context vector has no attention weights")
         longest = max(map(len, targets))
         inputs = np.zeros((longest, len(targets)), np.int64)
         for row, ids in enumerate(targets):

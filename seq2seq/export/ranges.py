@@ -1,7 +1,7 @@
-"""The ranges of the inputs of int8 products: known bounds, or measured ones.
+"""The ranges of the inputs of int8 products, known or measured.
 
 The state of a tanh cell and the output of tanh never exceed 1. The outputs of layer normalisation
-and of ReLU cells have no bound. Their largest values are measured on some texts.
+and of ReLU cells have no bound, so their largest values are measured on some texts.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _MARGIN = 1.05  # texts that were not measured may reach a little further
 
 
 class Ranges:
-    """The bound of each module's output. `watch` measures the unknown bounds."""
+    """The largest output of each module. `watch` measures the outputs whose bound is unknown."""
 
     def __init__(self) -> None:
         self._largest: dict[int, float] = {}
@@ -40,7 +40,7 @@ class Ranges:
 
     @contextmanager
     def watch(self, modules: Iterator[Any]) -> Iterator[None]:
-        """Record the largest absolute output of each of these torch modules within the context."""
+        """Record the largest absolute output of each module while the block runs."""
         handles = [module.register_forward_hook(self._hook(id(module))) for module in modules]
         try:
             yield

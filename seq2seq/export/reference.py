@@ -1,4 +1,4 @@
-"""The log-probabilities of the PyTorch model, for measuring ranges and checking an export."""
+"""The log-probabilities of the PyTorch model, which an export is compared with."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
 @torch.inference_mode()
 def reference_log_probabilities(model: Model, sources: Ids, targets: Ids) -> list[np.ndarray]:
-    """Return the log-probabilities of each example by teacher forcing.
+    """Return the log-probabilities of each example under teacher forcing.
 
-    Shapes: [T + 1, V], or [W, labels] for a classifier (W = 1) or a tagger.
+    The array of an example is [T + 1, V], or [W, labels] for a classifier (W = 1) or a tagger.
     """
     return [
         _one(model, np.asarray(source, np.int64), np.asarray(target, np.int64))

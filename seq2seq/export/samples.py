@@ -1,5 +1,7 @@
-"""Texts to measure ranges on and to compare an export with its model: validation examples of the
-model if they can be read, otherwise random tokens."""
+"""Texts that are used to measure ranges and to compare an export with its model.
+
+The texts are validation examples of the model if they can be read, and random tokens otherwise.
+"""
 
 from __future__ import annotations
 
@@ -24,12 +26,17 @@ _SEED = 20261129
 
 
 def sample_ids(model: Model) -> tuple[Ids, Ids]:
-    """The ids of up to 64 sources and targets, without special ids; labels have no targets."""
+    """Return the token ids of up to 64 sources and targets, without special tokens.
+
+    A classifier or a tagger has no targets.
+    """
     try:
         examples = list(itertools.islice(read_examples(model.config.data, "valid"), _COUNT))
         ids = model.codec.encode(examples)
     except UserError as error:
-        _log.info("ranges are measured on random tokens: %s", error)
+        _log.info(
+            "the export is checked on random tokens instead of validation examples: %s", error
+        )
         return _random_ids(model)
     sources, targets = ids["source"], ids["target"]
     kept = [

@@ -1,4 +1,4 @@
-"""ONNX Runtime: one session per graph."""
+"""ONNX Runtime sessions, one for each graph."""
 
 from __future__ import annotations
 
@@ -15,16 +15,19 @@ _threads = 1  # of a session that does not name its own number
 
 
 def set_thread_count(count: int) -> None:
-    """Set how many threads the products of sessions use that are opened from now on."""
+    """Set the number of threads of all sessions that are opened later."""
     global _threads
     _threads = count
 
 
 class Session:
-    """A graph that is ready to run. inputs, outputs: the names, in the order of the graph."""
+    """A graph that is ready to run.
+
+    inputs, outputs: the names of the inputs and outputs, in the order of the graph.
+    """
 
     def __init__(self, path: Path) -> None:
-        """Raises UserError if ONNX Runtime is missing or refuses the graph."""
+        """Open a graph. Raises UserError if ONNX Runtime is missing or rejects the graph."""
         runtime = import_onnxruntime()
         options = runtime.SessionOptions()
         options.intra_op_num_threads = _threads
@@ -54,7 +57,11 @@ class Session:
                 )
 
     def run(self, feeds: dict[str, Any], outputs: list[str] | None = None) -> list[np.ndarray]:
-        """Run the graph and return its outputs, or those that are named."""
+        """Run the graph and return its outputs.
+
+        feeds: the inputs by name.
+        outputs: the names of the outputs to return; None returns all.
+        """
         result: list[np.ndarray] = self._session.run(outputs or self.outputs, feeds)
         return result
 
@@ -65,7 +72,7 @@ class Session:
 
 
 def has_fast_int8() -> bool:
-    """Return whether the processor multiplies 8-bit integers fast, or True if this is unknown."""
+    """Return whether the processor multiplies 8-bit integers fast. If unknown, return True."""
     fast = {"x86_64": "avx2", "aarch64": "asimddp"}.get(platform.machine())
     try:
         features = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
@@ -75,7 +82,7 @@ def has_fast_int8() -> bool:
 
 
 def import_onnxruntime() -> Any:
-    """Import ONNX Runtime. Raises UserError, saying what to install, if it is missing."""
+    """Import ONNX Runtime. If it is missing, raise UserError with an installation hint."""
     try:
         import onnxruntime
     except ImportError:

@@ -1,7 +1,8 @@
-"""The shortlist: the target tokens that can occur in the translation of a source.
+"""The shortlist: the target tokens that may occur in the translation of a source.
 
-For each source these are the frequent target tokens, and rare tokens that a lexical table gives for
-the source's own tokens. The output layer is computed for these alone.
+The shortlist of a source contains the frequent target tokens, and the rare target tokens that a
+lexical table lists for the tokens of the source. The output layer is computed only for these
+tokens.
 """
 
 from __future__ import annotations
@@ -30,18 +31,23 @@ _BLOCK = 64  # the number of rare tokens is a multiple
 
 @dataclass(frozen=True)
 class Shortlist:
-    """table: [V source, n] int32, the rare target tokens of each source token, most likely first,
-    then -1. frequent: [m] int32, sorted, the target tokens that every source allows."""
+    """The shortlist of a model.
+
+    table: the rare target tokens of each source token, most likely first, [source V, n] int32. The
+        rest of a row is -1.
+    frequent: the target tokens that every source allows, sorted, [m] int32.
+    """
 
     table: np.ndarray
     frequent: np.ndarray
 
     def rare(self, sources: Sequence[np.ndarray]) -> np.ndarray:
-        """Return the rare target tokens of each source, [B, n] int64, sorted, after them -1.
+        """Return the rare target tokens of each source, [B, n] int64. The rest of a row is -1.
 
-        sources: ids without EOS. The number n depends on the length of the longest source alone, so
-        that the shape of a row does not depend on the other sources of the same length. If a source
-        has more rare tokens, the most likely ones of each source token stay.
+        sources: token ids without EOS.
+
+        The tokens of a row are sorted. n depends only on the length of the longest source. If a
+        source has more than n rare tokens, the most likely ones of each source token are kept.
         """
         longest = max(len(ids) for ids in sources)
         n = _BLOCK * max(1, -(-longest * _PER_TOKEN // _BLOCK))
@@ -62,8 +68,12 @@ class Shortlist:
 
     @classmethod
     def load(cls, folder: Path, sizes: tuple[int, int]) -> Shortlist:
-        """Read the arrays of an export. sizes: the vocabularies of source and target. Raises
-        UserError if they do not fit."""
+        """Read the arrays of an export.
+
+        sizes: the sizes of the source vocabulary and of the target vocabulary.
+
+        Raises UserError if the arrays do not fit the vocabularies.
+        """
         table = _read(folder / _TABLE, 2, sizes[1])
         frequent = _read(folder / _FREQUENT_TOKENS, 1, sizes[1])
         if (np.diff(frequent) <= 0).any() or not len(frequent) or frequent[0] < 0:
@@ -80,11 +90,10 @@ class Shortlist:
 
 
 def _read(path: Path, axes: int, size: int) -> np.ndarray:
-    """Read tokens that must be below `size`."""
     try:
         tokens: np.ndarray = np.load(path, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
-        raise UserError(f"{path}: cannot be read as a table of numbers ({error})") from None
+        raise UserError(f"{path}: cannot be read as a table ({error}): copy it again") from None
     fits = tokens.ndim == axes and tokens.dtype in (np.int16, np.int32)
     if not fits or tokens.min(initial=0) < -1 or tokens.max(initial=0) >= size:
         raise UserError(
@@ -102,7 +111,7 @@ def learn_shortlist(model: Model) -> Shortlist:
     codec, task = model.codec, model.config.task
     if task.source != "text" or not task.has_target_text:
         raise UserError(
-            f"--shortlist: a model of task {task.name!r} does not translate: leave it out"
+            f"--shortlist: a model of task {task.name!r} does not translate: leave out this option"
         )
     counts: Counter[int] = Counter()
     sizes = len(codec.source), len(codec.target)
@@ -119,7 +128,7 @@ def learn_shortlist(model: Model) -> Shortlist:
 
 
 def _counted(model: Model, counts: Counter[int]) -> Iterable[Pair]:
-    """The ids of the training pairs; counts the target's."""
+    """Yield the token ids of the training pairs, and count the target tokens in `counts`."""
     from seq2seq.text.corpus import read_examples
     from seq2seq.text.dataset import chunk_examples
 
@@ -131,5 +140,5 @@ def _counted(model: Model, counts: Counter[int]) -> Iterable[Pair]:
                 yield source, target
     except UserError as error:
         raise UserError(
-            f"--shortlist: the training pairs are needed to learn it, and cannot be read: {error}"
+            f"--shortlist: the shortlist needs the training pairs, which cannot be read: {error}"
         ) from None

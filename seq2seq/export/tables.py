@@ -1,8 +1,8 @@
-"""Products of embeddings, computed once per token of the vocabulary.
+"""Tables of products of embeddings, with one row for each token of the vocabulary.
 
-A layer that reads an embedding x needs W x + b, which depends on the token alone. A table holds
-it for every token, so that a step looks it up instead of multiplying. Tables are not stored: the
-graph `prepare` computes the rows of given tokens from the embeddings and W.
+A layer that reads an embedding x needs W x + b, which depends only on the token. A table holds this
+product for every token, so that a step looks it up instead of multiplying. Tables are not stored in
+the export. The graph `prepare` computes rows of the tables from the embeddings and W.
 """
 
 from __future__ import annotations
@@ -17,7 +17,10 @@ from seq2seq.export.graph import GraphBuilder, GraphPrecision, TensorType, quant
 
 @dataclass
 class Tables:
-    """Collects the tables of all graphs of one model. precision: of the stored embeddings."""
+    """Collects the tables of all graphs of one model.
+
+    precision: the precision of the stored embeddings.
+    """
 
     precision: GraphPrecision
     inputs: list[TensorType] = field(default_factory=list)
@@ -28,8 +31,14 @@ class Tables:
     def add(
         self, vectors: np.ndarray, weight: np.ndarray | None, bias: np.ndarray | None = None
     ) -> str:
-        """vectors [V, E], weight [W, E] (None: the vectors themselves), bias [W] → the name of the
-        table [T, W] float32, an input of the graph that looks it up; T is at least V."""
+        """Add a table, and return its name. The table is [T, W] float32 with T ≥ V.
+
+        vectors: the embeddings, [V, E].
+        weight: [W, E]. With None, the table contains the embeddings themselves.
+        bias: [W].
+
+        The table becomes an input of the graph that looks up its rows.
+        """
         name = f"table.{len(self.inputs)}"
         width = vectors.shape[1] if weight is None else len(weight)
         self.inputs.append(TensorType(name, np.float32, ("T", width)))
@@ -37,7 +46,7 @@ class Tables:
         return name
 
     def model(self) -> onnx.ModelProto:
-        """Return the graph `prepare`: ids [M] int64 → the rows [M, W] of each table."""
+        """Return the graph `prepare`: from ids [M] int64 to the rows [M, W] of each table."""
         graph = GraphBuilder(self.precision)
         found: dict[tuple[int, ...], tuple[str, str]] = {}
         for table, (vectors, weight, bias) in zip(self.inputs, self._products, strict=True):
@@ -54,9 +63,10 @@ class Tables:
         return graph.model("prepare", [TensorType("ids", np.int64, ("M",))], outputs)
 
     def _look_up(self, graph: GraphBuilder, vectors: np.ndarray) -> tuple[str, str]:
-        """Return the embeddings of the ids [M, E] and, for int8, the scale of each [M, 1].
+        """Return the embeddings of the ids, [M, E], and for int8 the scale of each, [M, 1].
 
-        Labels and tokens have tables of different lengths: ids beyond a table take its last row.
+        The tables of labels and of tokens have different lengths. An id beyond the end of a table
+        selects its last row.
         """
         last = graph.constant(np.int64(len(vectors) - 1))
         ids = graph.op("Min", "ids", last)
@@ -70,8 +80,10 @@ class Tables:
     def _multiply(
         self, graph: GraphBuilder, vectors: str, scale: str, weight: np.ndarray | None
     ) -> str:
-        """vectors [M, E] times weight [W, E] → [M, W]; in integers for int8, so that a row does not
-        depend on the others."""
+        """Multiply vectors [M, E] by a weight [W, E]. Return [M, W].
+
+        With int8, the sums are integers, so a row does not depend on the other rows.
+        """
         if self.precision == "fp32":
             if weight is None:
                 return graph.op("Identity", vectors)

@@ -1,7 +1,7 @@
-"""The tables of an opened export: rows are computed when a token is first met.
+"""The tables of an opened export. A row is computed when its token is used for the first time.
 
-The arrays have room for the whole vocabulary, but the system gives them memory only for the rows
-that are written. So an export opens at once, and a small text needs little memory.
+The arrays have room for the whole vocabulary, but the operating system provides memory only for the
+rows that are written. An export therefore opens at once, and a small text needs little memory.
 """
 
 from __future__ import annotations
@@ -12,11 +12,18 @@ from seq2seq.export.sessions import Session
 
 
 class TokenTables:
-    """The tables that one graph looks up. arrays: [V, W] float32, by name."""
+    """The tables that one graph reads.
+
+    arrays: the tables by name, [V, W] float32.
+    """
 
     def __init__(self, prepare: Session, graph: Session, size: int) -> None:
-        """prepare: computes rows of tables. graph: has the tables among its inputs. size: V, of the
-        larger vocabulary."""
+        """Allocate the tables.
+
+        prepare: the graph that computes rows of tables.
+        graph: the graph that has the tables among its inputs.
+        size: V, the size of the larger vocabulary.
+        """
         self._prepare = prepare
         self._names = [name for name in prepare.outputs if name in graph.inputs]
         self.arrays = {
@@ -25,10 +32,10 @@ class TokenTables:
         self._known = np.zeros(size if self._names else 0, bool)
 
     def require(self, tokens: np.ndarray) -> None:
-        """Compute the rows of those tokens that were not met before.
+        """Compute the rows of all tokens that have no rows yet.
 
-        tokens: int64, any shape. The end behind a label, and the numbers of a vector, are no rows
-        of a table.
+        tokens: token ids of any shape, int64. Numbers outside the vocabulary, such as the
+            components of a vector, are ignored.
         """
         inside = tokens[(tokens >= 0) & (tokens < len(self._known))]
         new = inside[~self._known[inside]]

@@ -1,4 +1,4 @@
-"""Writes an export: graphs, tokenizers and configuration in one folder."""
+"""Write an export: graphs, tokenizers and configuration in one folder."""
 
 from __future__ import annotations
 
@@ -39,11 +39,11 @@ def _vocabulary(model: Model) -> dict[str, object]:
 def export_model(
     model: Model, folder: Path, precision: GraphPrecision, *, shortlist: bool = False
 ) -> Difference:
-    """Write a model as an export and return how far it is from the model.
+    """Write a model as an export, and return the difference between both.
 
-    shortlist: learn which target tokens belong to a source, and write their table. The comparison
-    is made over the whole vocabulary.
-    The folder is written whole, or not at all; one that has the name already is replaced.
+    shortlist: also learn a shortlist from the training pairs. The comparison ignores the shortlist.
+
+    The folder is written as a whole or not at all. An existing folder with this name is replaced.
     Raises UserError if the difference exceeds the bound, if the model cannot be exported, and if
     the packages for ONNX are missing.
     """

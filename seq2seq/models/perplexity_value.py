@@ -1,4 +1,4 @@
-"""Perplexity as a value."""
+"""The class `Perplexity`, which holds the loss of a model on a text and its numbers of tokens."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Perplexity:
     Attributes:
         nll: Negative log-likelihood, summed over all tokens, in nats.
         tokens: Number of tokens. Line ends count if the model was trained with line-end tokens.
-        unknown: Number of unknown tokens (`<unk>`) among them.
+        unknown: Number of unknown tokens (`<unk>`).
         unknown_nll: Negative log-likelihood, summed over the unknown tokens, in nats.
     """
 
@@ -42,7 +42,7 @@ class Perplexity:
 
     @property
     def known_loss(self) -> float | None:
-        """The loss over all tokens but the unknown ones. None if all tokens are unknown."""
+        """The mean loss of all known tokens. None if all tokens are unknown."""
         known = self.tokens - self.unknown
         return (self.nll - self.unknown_nll) / known if known else None
 

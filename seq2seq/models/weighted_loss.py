@@ -21,12 +21,12 @@ def weighted_cross_entropy(
     scale: float = 1.0,
     r_drop: float = 0.0,
 ) -> Loss:
-    """Return the cross-entropy of a batch in which the loss of each target is weighted.
+    """Return the cross-entropy of a batch in which each target has the weight of its label.
 
-    The weight of the true label multiplies the whole loss of a target, with label smoothing and
-    R-Drop. `nll` is not weighted. With equal weights of 1, the result is that of `cross_entropy`,
-    which explains smoothing, scale and r_drop. The logits of all targets are in memory at once, so
-    this function is for output layers with few labels.
+    The weight multiplies the whole loss of a target, including label smoothing and R-Drop. `nll` is
+    not weighted. If all weights are 1, the result is that of `cross_entropy`, which explains
+    smoothing, scale and r_drop. The logits of all targets are in memory at once, so use this
+    function only for output layers with few labels.
 
     weights: the weight of each label, [V] float32.
     """

@@ -193,5 +193,4 @@ def _dot_products(query: Tensor, keys: Tensor) -> Tensor:
 
 
 def _split_heads(x: Tensor, heads: int) -> Tensor:
-    """Split the features of x into heads: [B, T, F] becomes [B, heads, T, F / heads]."""
     return x.view(*x.shape[:2], heads, -1).transpose(1, 2)

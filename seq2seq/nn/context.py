@@ -140,5 +140,4 @@ class NoContext(Context):
 
 
 def _repeat_rows(x: Tensor, times: int) -> Tensor:
-    """Repeat each row of x several times: [B, ...] becomes [times · B, ...]."""
     return x if times == 1 else x.repeat_interleave(times, dim=0)

@@ -122,7 +122,7 @@ class RecurrentLayer(nn.Module):
         return F.dropout(weight, self.weight_dropout, self.training)
 
     def _functional(self, inputs: Tensor, initial: Any) -> tuple[Tensor, Any]:
-        """Run the layer like `self.run`, but with weight dropout, and on a GPU in autocast's dtype.
+        """Run the PyTorch layer with weight dropout, and on a GPU in the dtype of autocast.
 
         inputs: The inputs, [B, T, I].
         initial: The initial state: h [1, B, H], the pair (h, c) for an LSTM, or None for zeros.

@@ -16,8 +16,9 @@ from seq2seq.progress import REFRESHES, is_terminal
 class Bar(Protocol):
     """A progress bar that is redrawn in place.
 
-    `show` redraws the bar: its argument `done` is the fraction of the run that is done, 0 to 1, and
-    its other arguments are texts beside the bar. `say` prints a line of text above the bar.
+    show: redraws the bar. `done` is the fraction of the run that is done, from 0 to 1. The other
+        arguments are texts beside the bar.
+    say: prints a line of text above the bar.
     """
 
     def start(self) -> None: ...

@@ -40,8 +40,8 @@ class ValidationScores(TypedDict):
     unknown: fraction of target tokens that are unknown (`<unk>`), from 0 to 1.
     known_perplexity: perplexity without the unknown tokens; None if there are no unknown tokens.
     bleu: BLEU from 0 to 100, if `validation.metric` is a score of translations.
-    chrf: chrF from 0 to 100, if it is the metric.
-    ter: TER in per cent, if it is the metric. Lower is better.
+    chrf: chrF from 0 to 100, if `validation.metric` is chrF.
+    ter: TER in per cent, if `validation.metric` is TER. Lower is better.
     exact_match: percentage of lines without any error, if the metric needs translations or is
         exact-match.
     accuracy: fraction of correct labels, from 0 to 1, if the model predicts labels and the metric
@@ -62,11 +62,11 @@ class ValidationScores(TypedDict):
 class ValidationRow(ValidationScores):
     """A validation row of metrics.jsonl, with the results of one validation.
 
-    The scores are those of the validation set that chooses the best weights.
+    The row itself holds the scores of the validation set that decides which weights are best.
 
     update, epoch, minutes: as in `TrainingRow`.
     best: whether these weights are the best so far. The best weights are saved as the model.
-    others: the scores of the other validation sets, by name. Empty if there is one set.
+    others: the scores of the other validation sets, by name. Empty if there is only one set.
     """
 
     kind: Literal["valid"]

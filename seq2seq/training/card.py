@@ -68,10 +68,6 @@ Use it with
 
 
 def _front_matter(config: Config, data: DataConfig, row: ValidationRow) -> str:
-    """Return the metadata of the card as YAML.
-
-    data: the settings of the data sets, without absolute paths.
-    """
     from huggingface_hub import EvalResult, ModelCardData  # slow to import
 
     task = config.task
@@ -124,13 +120,12 @@ def _metrics(row: ValidationRow) -> Iterator[tuple[str, str, float]]:
 
 
 def _vocabulary_name(config: Config) -> str:
-    """Return where a vocabulary comes from that was not learned from the training set."""
+    """Return the origin of a vocabulary that was not learned from the training set."""
     named = name_vocabulary(config.tokenizer)
     return f" (from {named.model}, SHA-256 {named.sha256})" if named.model else ""
 
 
 def _portable_command(command: str) -> str:
-    """Return the command line without absolute paths."""
     try:
         arguments = shlex.split(command)
     except ValueError:  # not a valid shell command, so treated as one argument
@@ -154,7 +149,10 @@ def _unknown(row: ValidationRow) -> str:
 
 
 def _quality(config: Config, row: ValidationRow, signature: str) -> Iterator[str]:
-    """Yield the name and the value of each validation score. signature: that of BLEU."""
+    """Yield the name and the value of each validation score.
+
+    signature: how sacreBLEU computed BLEU.
+    """
     settings = config.validation
     how = "greedy" if settings.beam == 1 else f"beam {settings.beam}"
     how += f", of the first {settings.lines:,} lines" if settings.lines else ""

@@ -48,5 +48,4 @@ class Checkpoints:
         return bool(folders)
 
     def _all(self) -> list[Path]:
-        """Return the folders of all checkpoints, the oldest first."""
         return sorted(self.folder.glob("update-*"))

@@ -21,10 +21,12 @@ _SHOWN = 10  # labels to name in the log
 def class_weights(setting: str | Mapping[str, float] | None, data: PreparedData) -> Tensor | None:
     """Return the weight of each label, [labels] float32; None if all labels weigh the same.
 
-    setting: the value of `training.class_weights`. "balanced" gives a label that occurs c times in
-    N training examples (or words) the weight N / (labels · c), so that the mean weight of an
-    example is 1 and all labels have the same total weight (King and Zeng 2001). A table gives the
-    weights of some labels; the others have the weight 1.
+    setting: the value of `training.class_weights`. It is a table or "balanced".
+
+    A table gives the weights of some labels. All other labels have the weight 1. "balanced" gives a
+    label that occurs c times in N training examples (or words) the weight N / (labels · c). The
+    mean weight of an example is then 1, and all labels have the same total weight (King and Zeng
+    2001).
 
     Raise UserError if the table names a label that the training data does not contain.
     """

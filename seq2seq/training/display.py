@@ -176,7 +176,6 @@ def _position(counters: Counters) -> str:
 
 
 def _scores(scores: ValidationScores) -> str:
-    """Return the scores of a validation set as text."""
     text = f"loss {scores['loss']:.3f}  ppl {scores['perplexity']:.2f}"
     if scores["unknown"]:
         text += f" ({format_share(scores['unknown'])} unknown"

@@ -1,7 +1,8 @@
 """Decide which weights are the best, and whether a run still makes progress.
 
-A score such as BLEU says nothing while it is near its worst value: a model that has learned half of
-what it needs may still have BLEU 0. The validation loss decides as long as this is so.
+Near its worst value, a score such as BLEU cannot tell good weights from bad weights: a model that
+    has learned half of what it needs may still have BLEU 0. In this range, the validation loss
+    decides.
 """
 
 from __future__ import annotations
@@ -34,9 +35,11 @@ def metric_value(scores: ValidationScores, metric: str) -> float:
 
 
 def points(metric: str, value: float, *, judged: bool = True) -> float:
-    """Return how good a value of a metric is: 0 if it says nothing, else 1 to 100.
+    """Return how good a value of a metric is, from 1 to 100 points. 0: it cannot decide.
 
-    judged: Whether the metric can judge at all. BLEU cannot without any matching 4-gram.
+    value: the value of the metric. The metric cannot decide if the value is within 1 point of the
+        worst value, as 0 is for BLEU.
+    judged: whether the metric can judge the weights at all. BLEU cannot if no 4-gram matches.
     """
     if metric not in _POINTS or not judged:
         return 0.0
@@ -45,10 +48,10 @@ def points(metric: str, value: float, *, judged: bool = True) -> float:
 
 
 class Verdict(NamedTuple):
-    """The comparison of a validation with the best one.
+    """The comparison of a validation with the best validation so far.
 
-    best: whether it is better.
-    by: what decided: the metric, or "loss" if the metric says nothing or is equal.
+    best: whether the new validation is better.
+    by: what decided the comparison. This is the metric, or "loss" if the metric cannot decide.
     """
 
     best: bool
@@ -58,11 +61,12 @@ class Verdict(NamedTuple):
 def judge(counters: Counters, scores: ValidationScores, metric: str, *, judged: bool) -> Verdict:
     """Compare a validation with the best one, update the counters, and return the verdict.
 
-    More points are better. Between equal points, the lower loss is better, so the loss alone
-    decides while the metric says nothing. `counters.waited` is set to 0 by a validation that is
-    better, and by the lowest loss so far while the metric says nothing.
+    More points are better (see `points`). Between equal points, the lower loss is better. So the
+    loss alone decides as long as the metric gives 0 points. `counters.waited` is set to 0 if the
+    validation is the best so far. With 0 points, it is also set to 0 if the loss is the lowest so
+    far.
 
-    judged: See `points`.
+    judged: as in `points`.
     """
     loss, reached = scores["loss"], points(metric, metric_value(scores, metric), judged=judged)
     best = (

@@ -158,7 +158,7 @@ class RunRecord:
 
 
 def read_run_record(folder: Path) -> RunRecord:
-    """Read the record of a run folder. Missing logs are allowed, and so are unreadable ones.
+    """Read the record of a run folder. A log that is missing or cannot be opened is skipped.
 
     Raise UserError if a log is broken.
     """
@@ -184,7 +184,6 @@ def read_run_record(folder: Path) -> RunRecord:
 
 
 def _leftovers(folder: Path) -> list[Path]:
-    """Return the partial files and folders that a killed run left behind."""
     return list(folder.glob(".*.part"))
 
 

@@ -118,7 +118,7 @@ def train_model(
 def _prepare(
     config: Config, run: RunFolder, threads: int, memory: MemoryData | None, start: Start | None
 ) -> PreparedData:
-    """Prepare the data of a run, or reuse it. The vocabulary is that of `start`, if given."""
+    """Prepare the data of a run, or reuse prepared data. `start` gives the vocabulary."""
     return preparation.prepare_data(
         config,
         run.data,
@@ -131,7 +131,7 @@ def _prepare(
 
 @contextmanager
 def _display(ranks: Ranks) -> Iterator[ProgressDisplay]:
-    """Show the progress while the block runs, and explain errors that memory has run out."""
+    """Yield the progress display. Turn an out-of-memory error into a UserError."""
     with (
         ProgressDisplay(quiet=not ranks.is_first) as display,
         runtime.explain_out_of_memory(

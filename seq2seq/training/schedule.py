@@ -35,7 +35,8 @@ def count_plateau(config: TrainingConfig, counters: Counters, gained: bool) -> N
     """Count a validation for the plateau schedule. At a plateau, count a cut of the learning rate.
 
     A plateau is `plateau_patience` validations in a row without a gain.
-    gained: whether this validation shows progress, see `judging.judge`.
+
+    gained: whether this validation shows progress (see `judging.judge`).
     """
     counters.plateau_waited = 0 if gained else counters.plateau_waited + 1
     if counters.plateau_waited >= config.plateau_patience:
@@ -57,6 +58,7 @@ def schedule_position(
 
     The limits `epochs` and `updates` determine the fraction. If the schedule is cosine and
     `minutes` is the only limit, `minutes` determines the fraction.
+
     batches: number of batches in the current epoch.
     seconds: training time so far, the same on all ranks.
     """
@@ -71,6 +73,7 @@ def fraction_done(
     """Return the fraction of the run that is done, 0 to 1.
 
     If several limits are set, the limit that the run will reach first determines the fraction.
+
     batches: number of batches in the current epoch.
     clock: whether to include the limit `minutes`.
     """

@@ -55,8 +55,8 @@ class Start:
 
     origin: the record of the model.
     config: the configuration of the model.
-    model: the model; None if the run resumes from a checkpoint without it.
-    folder: the model folder, or None.
+    model: the model, or None if the run resumes from a checkpoint and does not need it.
+    folder: the model folder, or None if the user did not name it.
     """
 
     origin: Origin
@@ -66,12 +66,12 @@ class Start:
 
     @property
     def name(self) -> str:
-        """Return the name of the model in messages: its folder, if the user named it."""
+        """The name of the model in messages: its folder, or a short name if unknown."""
         return self.origin.name if self.folder is None else str(self.folder)
 
     @property
     def base(self) -> Base:
-        """The keys of the model that a new configuration takes over unless it sets them itself."""
+        """The values of the model for the keys that a new configuration leaves out."""
         included = {"task", *_SECTIONS} - self.config.unused_sections
         values = self.config.model_dump(mode="json", exclude_none=True, include=included)
         for name in ("model", "sha256"):  # the file that only the first training needs
@@ -110,11 +110,13 @@ class Start:
 def open_start(model: str | Path | None, run: Path, *, resume: bool) -> Start | None:
     """Return the start of a run; None if the run starts with random weights.
 
-    model: the model folder to start from. run: the run folder. resume: whether a run in this folder
-    may be resumed. A run that resumes from a checkpoint does not need `model`, because its folder
-    records the model.
+    model: the model folder to start from, or None.
+    run: the run folder.
+    resume: whether a run in this folder may be resumed.
 
-    Raise UserError if the folder is not a model folder, or if the run started from another model.
+    A run that resumes from a checkpoint does not need `model`, because its folder records the
+    model. Raise UserError if the folder is not a model folder, or if the run started from another
+    model.
     """
     written = run / "config.toml"
     record = _read_origin(run) if resume and written.exists() else None
@@ -152,7 +154,6 @@ def digest_codec(codec: Codec) -> str:
 
 
 def _read_origin(run: Path) -> Origin | None:
-    """Read origin.json; None if the run did not start from a model."""
     path = run / ORIGIN_FILE
     if not path.exists():
         return None
@@ -163,7 +164,6 @@ def _read_origin(run: Path) -> Origin | None:
 
 
 def _read_config(path: Path) -> Config:
-    """Read the configuration in a run folder."""
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
@@ -185,7 +185,7 @@ def _digest_weights(folder: Path) -> str:
 
 
 def _differences(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
-    """Yield a text for each key of a model that has another value in a new configuration."""
+    """Yield a text for each key whose value differs between a model and a configuration."""
     for name in sorted(old.keys() | (new.keys() if prefix else set())):
         was, now = old.get(name), new.get(name)
         if isinstance(was, Mapping) and isinstance(now, Mapping):

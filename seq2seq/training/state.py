@@ -182,7 +182,6 @@ def _read_hidden(path: Path) -> HiddenState | None:
 
 
 def _copy_to_cpu(value: Any) -> Any:
-    """Return a copy of a state dict with all tensors on the CPU."""
     if isinstance(value, Tensor):
         return value.cpu()
     if isinstance(value, dict):

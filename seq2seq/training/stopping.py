@@ -39,10 +39,10 @@ class SignalWatch:
     training: bool = False
 
     def start_training(self) -> None:
-        """From now on, signals are only collected. Raise for a signal that arrived before.
+        """From now on, collect signals. If a signal has already arrived, raise its exception.
 
-        A library may have swallowed the exception of that signal: pyarrow does so while it imports
-        pandas.
+        A library may have swallowed the exception when the signal arrived. For example, pyarrow
+        does so while it imports pandas.
         """
         self.training = True
         for number in self.caught:
@@ -60,10 +60,10 @@ def stop_now(number: int) -> None:
 def catch_signals() -> Iterator[SignalWatch]:
     """Watch for SIGINT, SIGTERM and SIGHUP in a block that prepares a run and then trains.
 
-    During preparation, a signal stops the program at once. During training, it is collected. A
-    second signal of the same kind acts as it would without this function. A signal that is ignored
-    stays ignored, as SIGHUP under nohup. Outside the main thread, no signal is caught, because
-    Python delivers signals only to the main thread.
+    During preparation, a signal stops the program at once. During training, a signal is collected,
+    and a second signal of the same kind acts as it would without this function. If the program
+    ignores a signal (for example SIGHUP under nohup), it stays ignored. Outside the main thread, no
+    signal is caught, because Python delivers signals only to the main thread.
     """
     watch = SignalWatch()
     if threading.current_thread() is not threading.main_thread():

@@ -76,7 +76,7 @@ def open_tensorboard(run: Path, *, wanted: bool) -> Iterator[list[Callback]]:
 
 
 def _scalars(row: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, float]]:
-    """Yield the numbers of a row by name. The names in a nested table are joined by a slash."""
+    """Yield the name and value of each number in a row. A slash joins nested names."""
     for name, value in row.items():
         if isinstance(value, Mapping):
             yield from _scalars(value, f"{prefix}{name}/")

@@ -609,7 +609,7 @@ def test_a_row_that_cannot_be_written_costs_no_score(shell, scored):
     (run / "results.jsonl").mkdir()
     said = shell("evaluate", run / "model", "--beam", "1", *_QUICK)
     assert said.code == 0
-    assert "the scores are not recorded beside the model" in said.err
+    assert "the scores are not recorded in the run folder" in said.err
     assert "results.jsonl" in said.err
     assert "BLEU" in said.out
     said = shell("evaluate", run / "model", "--record", run / "results.jsonl", *_QUICK)

@@ -297,5 +297,5 @@ def test_what_an_export_cannot_do_is_said(exported, trained):
         seq2seq.load(exported["fixed-int8"], device="cuda")
     with pytest.raises(UserError, match="precision is fixed"):
         seq2seq.load(exported["fixed-int8"], precision="bf16")
-    with pytest.raises(UserError, match="an ensemble has exports alone"):
+    with pytest.raises(UserError, match="use exports only, or no exports"):
         seq2seq.load(exported["fixed-int8"], trained / "model")
