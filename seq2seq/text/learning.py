@@ -1,16 +1,20 @@
-"""Learn a vocabulary with SentencePiece, and explain its error messages."""
+"""Learn a vocabulary by counting units or with SentencePiece, and explain its error messages."""
 
 from __future__ import annotations
 
 import io
 import re
+from collections import Counter
 from collections.abc import Iterator
 
 import sentencepiece
 
 from seq2seq.config.schema import Normalization, TokenizerConfig
+from seq2seq.errors import UserError
 from seq2seq.text.case_marks import MARKS
+from seq2seq.text.segmentation import ListedUnits, Segmentation
 from seq2seq.text.units import SPACE
+from seq2seq.text.vocabulary_file import SPECIAL_TOKENS, write_vocabulary
 
 LONGEST_LINE = 1 << 16  # in bytes; longer lines are not used to learn a vocabulary
 _THREADS = 4  # fixed, because the pieces of a unigram model depend on it
@@ -48,6 +52,37 @@ def learn_model(lines: Iterator[str], config: TokenizerConfig, rule: Normalizati
         minloglevel=2,
     )
     return written.getvalue()
+
+
+def list_units(
+    lines: Iterator[str], config: TokenizerConfig, segmentation: Segmentation, name: str
+) -> bytes:
+    """Return a model with the most frequent units of prepared lines.
+
+    name: Describes the lines in error messages.
+    Raises UserError if the lines have no units, or if the vocabulary has no room for units.
+    """
+    splitter = ListedUnits([], config.symbols, segmentation)
+    counts: Counter[str] = Counter()
+    for line in lines:
+        counts.update(splitter.split(line))
+    for reserved in (*SPECIAL_TOKENS, *config.symbols):
+        counts.pop(reserved, None)
+    if not counts:
+        raise UserError(f"{name} is empty; give at least one line to learn a vocabulary")
+    room = config.vocabulary - len(SPECIAL_TOKENS) - len(config.symbols)
+    if room < 1:
+        raise UserError(
+            f"tokenizer.vocabulary = {config.vocabulary} has no room for tokens besides the special "
+            f"tokens and the {len(config.symbols)} tokenizer.symbols; set a larger value"
+        )
+    wanted, covered, units = config.coverage * counts.total(), 0, []
+    for unit, count in sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:room]:
+        if covered >= wanted:
+            break
+        units.append(unit)
+        covered += count
+    return write_vocabulary(units, config.symbols, segmentation)
 
 
 def explain_failure(message: str, config: TokenizerConfig, name: str) -> str:

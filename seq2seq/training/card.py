@@ -52,7 +52,7 @@ def model_card(
 A {config.task.title} made with seq2seq {seq2seq.__version__}.
 
 {"".join(f"- {line}" + chr(10) for line in _parts(config))}\
-- tokens: {config.tokenizer.kind}, {len(model.codec.target):,}{_vocabulary_name(config)}
+- tokens: {_tokens(model)}{_vocabulary_name(config)}
 - parameters: {parameters:,}; weights: from update {row["update"]}
 {quality}- validation loss: {row["loss"]:.4f} nats per token{_unknown(row)}
 - training data: {_data_name(data)}
@@ -65,6 +65,15 @@ Use it with
 
     {use}
 """
+
+
+def _tokens(model: Model) -> str:
+    """Return the kind of tokens and the size of the vocabulary, of each side if they differ."""
+    settings, codec = model.config.tokenizer, model.codec
+    source, target = settings.of("source"), settings.of("target")
+    if not settings.sides_differ:
+        return f"{target.kind}, {len(codec.target):,}"
+    return f"{source.kind}, {len(codec.source):,} → {target.kind}, {len(codec.target):,}"
 
 
 def _front_matter(config: Config, data: DataConfig, row: ValidationRow) -> str:
