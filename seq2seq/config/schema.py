@@ -186,6 +186,20 @@ class DataConfig(Section):
         "other scores of translations use all references. Training does not read them.",
         json_schema_extra=_TEXT_TO_TEXT,
     )
+    alternatives: str = Field(
+        "",
+        description="String between several correct targets in one line, such as `;`. Training "
+        "learns each of them as a pair of its own. In validation and test sets, they are several "
+        "references. If empty, a line is one target.",
+        examples=[";"],
+        json_schema_extra=_TEXT_TO_TEXT,
+    )
+    merge_sources: bool = Field(
+        False,
+        description="Merge the rows of a validation or test set that have the same source. Their "
+        "targets become several references, so that one correct target is enough.",
+        json_schema_extra=_TEXT_TO_TEXT,
+    )
     hub: str | None = Field(
         None,
         description="Dataset of the Hugging Face hub: its id, or the path of a local folder. It "
@@ -295,7 +309,8 @@ class SideConfig(Section):
     normalization: Normalization | None = Field(
         None,
         description="How the text of this side is normalised. The values are those of "
-        "`tokenizer.normalization`.",
+        "`tokenizer.normalization`. The default is `identity` for a side whose own `kind` is "
+        "`char` or `symbols`.",
         examples=["nfc"],
     )
 
@@ -308,10 +323,9 @@ class TokenizerConfig(Section):
 
     kind: TokenKind = Field(
         "unigram",
-        description="Kind of tokens in the vocabulary: `unigram` (subwords chosen by a unigram "
-        "language model), `bpe` (subwords learned by byte-pair encoding), `char` (characters), "
-        "`word` (whole words) or `symbols` (symbols with `separator` between them, such as the "
-        "phones `AE B IY`).",
+        description="Kind of tokens: `unigram` (subwords by a unigram language model), `bpe` "
+        "(subwords by byte-pair encoding), `char` (characters), `word` (whole words) or `symbols` "
+        "(with `separator` between them, such as the phones `AE B IY`).",
     )
     vocabulary: int = Field(
         8000,
@@ -331,8 +345,8 @@ class TokenizerConfig(Section):
     joint: bool = Field(
         True,
         description="Use one vocabulary for source and target. If false, source and target have "
-        "separate vocabularies of `vocabulary` tokens each. Always false if the sides have tokens "
-        "of different kinds.",
+        "separate vocabularies of `vocabulary` tokens each. Always false for sides with different "
+        "kinds of tokens.",
     )
     model: str | None = Field(
         None,
@@ -387,9 +401,8 @@ class TokenizerConfig(Section):
     normalization: Normalization | None = Field(
         None,
         description="How text is normalised: `identity` (unchanged), `whitespace` (single spaces), "
-        "`nfc` (Unicode NFC), `nmt_nfkc` (NFKC, single spaces). Without this key: `identity` for "
-        "`symbols`, for grapheme clusters and for a side with a `kind` of its own that is `char`; "
-        "otherwise `nmt_nfkc` for sources, and `identity` for targets (`word`: `whitespace`).",
+        "`nfc` (Unicode NFC), `nmt_nfkc` (NFKC, single spaces). Without this key: `nmt_nfkc` for "
+        "sources, `identity` for targets (`word`: `whitespace`) and for `symbols`.",
         examples=["identity"],
     )
     sampling: float = Field(
@@ -478,7 +491,9 @@ class TokenizerConfig(Section):
         if repeated := [name for name in self.symbols if self.symbols.count(name) > 1]:
             raise ValueError(f"symbols: {repeated[0]!r} occurs twice; name each symbol once")
         sides = [self.of(side) for side in _SIDES]
-        listed = any(side.kind in ("word", "symbols") or side.unit != "code point" for side in sides)
+        listed = any(
+            side.kind in ("word", "symbols") or side.unit != "code point" for side in sides
+        )
         if self.case == "marked" and (self.lowercase or listed):
             raise ValueError(
                 "case 'marked' needs lowercase = false and a kind of 'unigram', 'bpe' or 'char' "
@@ -495,22 +510,27 @@ class TokenizerConfig(Section):
         return self
 
     def _check_units(self) -> None:
-        """Raise ValueError for a wrong separator, or one that no side uses."""
-        places: list[tuple[str, TokenizerConfig | SideConfig, set[str]]] = [
-            (f"{side}.", getattr(self, side), {self.of(side).kind}) for side in _SIDES
-        ]
-        for place, section, kinds in [("", self, {self.of(side).kind for side in _SIDES}), *places]:
-            if section.separator is not None and (
-                not section.separator or re.search(r"[\t\n\r▁]", section.separator)
-            ):
-                raise ValueError(
-                    f"{place}separator: {section.separator!r} cannot separate symbols; use a "
-                    "string without tabs, line ends and '▁' that is not empty"
-                )
-            if section.separator not in (None, " ") and "symbols" not in kinds:
-                raise ValueError(f"{place}separator needs {place}kind = 'symbols'")
-            if section.unit not in (None, "code point") and "char" not in kinds:
-                raise ValueError(f"{place}unit needs {place}kind = 'char'")
+        """Raise ValueError for a wrong separator or unit, or one that no side uses."""
+        kinds = {side: {self.of(side).kind} for side in _SIDES}
+        _check_units_of(self, "", kinds["source"] | kinds["target"])
+        for side in _SIDES:
+            _check_units_of(getattr(self, side), f"{side}.", kinds[side])
+
+
+def _check_units_of(
+    section: TokenizerConfig | SideConfig, place: str, kinds: set[TokenKind]
+) -> None:
+    """Raise ValueError for a wrong separator or unit in a section whose sides have these kinds."""
+    separator = section.separator
+    if separator is not None and (not separator or re.search(r"[\t\n\r▁]", separator)):
+        raise ValueError(
+            f"{place}separator: {separator!r} cannot separate symbols; use a string that is not "
+            "empty and has no tabs, line ends and '▁'"
+        )
+    if separator not in (None, " ") and "symbols" not in kinds:
+        raise ValueError(f"{place}separator needs {place}kind = 'symbols'")
+    if section.unit not in (None, "code point") and "char" not in kinds:
+        raise ValueError(f"{place}unit needs {place}kind = 'char'")
 
 
 class EncoderConfig(Section):
@@ -1018,8 +1038,8 @@ class Config(Section):
                 continue
             if key == "tokenizer.joint" and self.tokenizer.sides_differ:
                 yield (
-                    f"task {task.name!r} needs one kind of tokens: set the keys of [tokenizer], not "
-                    "those of [tokenizer.source] or [tokenizer.target]"
+                    f"task {task.name!r} needs one kind of tokens: set the keys of [tokenizer], "
+                    "not those of [tokenizer.source] or [tokenizer.target]"
                 )
                 continue
             known = " or ".join(_as_toml(choice) for choice in allowed)

@@ -19,8 +19,12 @@ def data_digest(config: Config, memory: MemoryData | None, codec_digest: str = "
     """
     hashed = hashlib.blake2b(b"schema %d " % SCHEMA_VERSION, digest_size=16)
     paths = {"train", "valid", "test"}  # the content of the files is hashed below
-    if not config.data.references:  # so that the hash stays that of earlier versions
-        paths.add("references")
+    # Without default values, the hash stays that of earlier versions.
+    paths |= {
+        key
+        for key in ("references", "alternatives", "merge_sources")
+        if not getattr(config.data, key)
+    }
     task = config.task
     if task.label_side is not None or task.same_length:
         hashed.update(f"{task.name} {config.encoder.kind} {config.encoder.vector_size}".encode())
@@ -49,9 +53,7 @@ def _later_keys(settings: TokenizerConfig) -> dict[str, Any]:
     """
     common = TokenizerConfig()
     unused: dict[str, Any] = {
-        key: True
-        for key in ("separator", "unit")
-        if getattr(settings, key) == getattr(common, key)
+        key: True for key in ("separator", "unit") if getattr(settings, key) == getattr(common, key)
     }
     for side in SIDES:
         own = getattr(settings, side).model_dump()

@@ -20,12 +20,37 @@ LONGEST_LINE = 1 << 16  # in bytes; longer lines are not used to learn a vocabul
 _THREADS = 4  # fixed, because the pieces of a unigram model depend on it
 
 
-def learn_model(lines: Iterator[str], config: TokenizerConfig, rule: Normalization) -> bytes:
+def learn_model(
+    lines: Iterator[str], config: TokenizerConfig, rule: Normalization, name: str
+) -> bytes:
     """Return the SentencePiece model that is learned from prepared lines.
 
     rule: The normalisation that becomes part of the model. For "nfc", the lines are already in NFC.
-    Raises RuntimeError or OSError, which `explain_failure` explains.
+    name: Describes the lines in error messages.
+    Raises UserError if the lines do not allow the vocabulary. Errors of `lines` are passed on.
     """
+    failure: list[BaseException] = []
+
+    def guarded() -> Iterator[str]:
+        try:
+            yield from lines
+        except (Exception, KeyboardInterrupt) as error:
+            # SentencePiece would ignore the error and fail later. Without any text it would even
+            # abort the process. Give it one letter, so that it finishes, then raise the error.
+            failure.append(error)
+            yield "a"
+
+    try:
+        model = _learn(guarded(), config, rule)
+    except (RuntimeError, OSError) as error:
+        if not failure:
+            raise UserError(_explain_failure(str(error), config, name)) from None
+    if failure:
+        raise failure[0]
+    return model
+
+
+def _learn(lines: Iterator[str], config: TokenizerConfig, rule: Normalization) -> bytes:
     symbols, marked = config.symbols, config.case == "marked"
     if config.kind == "word":
         symbols = [SPACE + symbol for symbol in symbols]  # a symbol is a word of its own
@@ -73,8 +98,8 @@ def list_units(
     room = config.vocabulary - len(SPECIAL_TOKENS) - len(config.symbols)
     if room < 1:
         raise UserError(
-            f"tokenizer.vocabulary = {config.vocabulary} has no room for tokens besides the special "
-            f"tokens and the {len(config.symbols)} tokenizer.symbols; set a larger value"
+            f"tokenizer.vocabulary = {config.vocabulary} has no room for tokens besides the "
+            f"special tokens and the {len(config.symbols)} tokenizer.symbols; set a larger value"
         )
     wanted, covered, units = config.coverage * counts.total(), 0, []
     for unit, count in sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:room]:
@@ -85,7 +110,7 @@ def list_units(
     return write_vocabulary(units, config.symbols, segmentation)
 
 
-def explain_failure(message: str, config: TokenizerConfig, name: str) -> str:
+def _explain_failure(message: str, config: TokenizerConfig, name: str) -> str:
     """Convert an error message of SentencePiece into a message for the user."""
     if "sentences_.empty()" in message:
         return (

@@ -43,7 +43,7 @@ class Segmentation:
         return clusters
 
     def piece_of(self, unit: str) -> str:
-        """Return a unit as written in the vocabulary, where a symbol has its separator before it."""
+        """Return a unit as the vocabulary writes it. A symbol has its separator before it."""
         return ((self.separator or "") + unit).replace(" ", _SPACE)
 
     def unit_of(self, piece: str) -> str:

@@ -14,7 +14,7 @@ import sentencepiece
 from seq2seq.config.schema import Normalization, TokenizerConfig
 from seq2seq.errors import UserError
 from seq2seq.text.case_marks import CaseMarker
-from seq2seq.text.learning import explain_failure, learn_model, list_units
+from seq2seq.text.learning import learn_model, list_units
 from seq2seq.text.normalization import TextRules, normalize_text
 from seq2seq.text.segmentation import ListedUnits, chosen_segmentation
 from seq2seq.text.units import UnitSplitter, unit_starts, word_indices, words_between
@@ -109,14 +109,8 @@ class Tokenizer:
             pieces, self.settings.symbols, self._processor.Normalize, words=self.kind == "word"
         )
 
-    @property
-    def separator(self) -> str | None:
-        """The string between two symbols. None for other kinds of tokens."""
-        segmentation = self.settings.segmentation
-        return None if segmentation is None else segmentation.separator
-
     def shares_vocabulary(self, other: Tokenizer) -> bool:
-        """Return whether both tokenizers use the same vocabulary object (`tokenizer.joint`)."""
+        """Return whether both tokenizers use one vocabulary object."""
         return self._processor is other._processor
 
     def encode(self, lines: Sequence[str], threads: int = 1) -> list[list[int]]:
@@ -202,13 +196,6 @@ class Tokenizer:
         """Return the ids of subwords. A subword that is not in the vocabulary becomes <unk>."""
         return [int(self._processor.PieceToId(piece)) for piece in pieces]
 
-    def parse_ids(self, words: Sequence[str], number: int) -> list[int]:
-        """Convert decimal numbers to ids. The error for an invalid id names the line `number`."""
-        for word in words:
-            if not (word.isascii() and word.isdigit() and int(word) < len(self)):
-                raise UserError(f"line {number}: {word!r} is not an id; use 0 to {len(self) - 1}")
-        return [int(word) for word in words]
-
 
 def seed_subword_sampling(seed: int) -> None:
     """Set the seed of SentencePiece's random generator, from 0 to 2^32 - 2.
@@ -241,38 +228,20 @@ def train_tokenizer(
         marker=marker,
         symbols=config.symbols,
     )
-    failure: list[BaseException] = []
 
     def prepared() -> Iterator[str]:
         empty = True
-        try:
-            for line in lines:
-                text = rules.prepare(line)
-                text = words_between(text, config.symbols) if config.kind == "word" else text
-                empty = empty and not normalize_text(text, rule).strip(" \t▁")
-                yield text
-            if empty:
-                raise UserError(f"{name} is empty; give at least one line to learn a vocabulary")
-        except (Exception, KeyboardInterrupt) as error:
-            # SentencePiece would ignore the error and fail later. Without any text it would even
-            # abort the process. Give it one letter, so that it finishes, then raise the error.
-            failure.append(error)
-            yield "a"
+        for line in lines:
+            text = rules.prepare(line)
+            text = words_between(text, config.symbols) if config.kind == "word" else text
+            empty = empty and not normalize_text(text, rule).strip(" \t▁")
+            yield text
+        if empty:
+            raise UserError(f"{name} is empty; give at least one line to learn a vocabulary")
 
-    try:
-        if segmentation:
-            model = list_units(prepared(), config, segmentation, name)
-        else:
-            model = learn_model(prepared(), config, "identity" if marker else rule)
-    except (RuntimeError, OSError) as error:
-        if not failure:
-            raise UserError(explain_failure(str(error), config, name)) from None
-    if failure:
-        raise failure[0]
-    # Only a model of SentencePiece normalises text itself.
-    return Tokenizer(
-        model,
-        lowercase=config.lowercase,
-        kind=config.kind,
-        normalization=rule if segmentation else None,
-    )
+    if segmentation:
+        model = list_units(prepared(), config, segmentation, name)
+    else:
+        model = learn_model(prepared(), config, "identity" if marker else rule, name)
+    outside = rule if segmentation else None  # only a model of SentencePiece normalises text itself
+    return Tokenizer(model, lowercase=config.lowercase, kind=config.kind, normalization=outside)

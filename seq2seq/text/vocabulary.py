@@ -98,11 +98,12 @@ def read_vocabulary(config: Config) -> Tokenizer:
 
 def _mismatches(config: Config, tokenizer: Tokenizer) -> Iterator[str]:
     """Yield each difference between a given vocabulary and the configuration."""
-    settings, inside = config.tokenizer.of(text_sides(config)[0]), tokenizer.settings
-    if inside.segmentation != chosen_segmentation(settings) and inside.kind == settings.kind:
+    settings, inside = config.tokenizer, tokenizer.settings
+    chosen = settings.of(text_sides(config)[0])
+    if inside.segmentation != chosen_segmentation(chosen) and inside.kind == chosen.kind:
         key = "unit" if inside.kind == "char" else "separator"
         yield f"was made for another {key}: set tokenizer.{key} to that of the vocabulary"
-    if inside.kind != settings.kind:
+    if inside.kind != chosen.kind:
         yield f"is a vocabulary of kind {inside.kind!r}: set tokenizer.kind = {inside.kind!r}"
     if (inside.case_marked) != (settings.case == "marked"):
         case = "marked" if inside.case_marked else "plain"

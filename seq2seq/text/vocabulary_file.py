@@ -46,6 +46,11 @@ class VocabularySettings:
     case_marked: bool
     segmentation: Segmentation | None = None
 
+    @property
+    def separator(self) -> str | None:
+        """The string between two symbols. None for other kinds of tokens."""
+        return None if self.segmentation is None else self.segmentation.separator
+
 
 def read_settings(model: bytes) -> VocabularySettings:
     """Return the settings of a SentencePiece model, given the bytes of a valid model file.

@@ -1,0 +1,127 @@
+"""Letters to phones, from one TSV file of words and phones as they are published."""
+
+from __future__ import annotations
+
+import gzip
+import itertools
+import json
+from pathlib import Path
+from unittest import mock
+
+import pytest
+
+from seq2seq.training import trainer
+
+_CONSONANTS = {"b": "B", "d": "D", "k": "K", "sh": "SH", "ch": "tʃʰ"}
+_VOWELS = {"a": "AE", "i": "IH", "y": "IY", "é": "EY"}
+_CONFIG = """
+[data]
+source = "word"
+target = "phones"
+source_column = 1
+target_column = 2
+train = "train.tsv"
+valid = "valid.tsv"
+test = "valid.tsv"
+[tokenizer.source]
+kind = "char"
+[tokenizer.target]
+kind = "symbols"
+[encoder]
+embedding = 24
+hidden = 24
+dropout = 0.0
+embedding_dropout = 0.0
+[context]
+kind = "additive"
+size = 24
+[decoder]
+embedding = 24
+hidden = 48
+dropout = 0.0
+embedding_dropout = 0.0
+[training]
+epochs = 12
+batch_tokens = 120
+learning_rate = 0.01
+schedule = "constant"
+warmup = 0
+label_smoothing = 0.0
+patience = 0
+threads = 1
+device = "cpu"
+precision = "fp32"
+[validation]
+metric = "exact-match"
+every = 100
+"""
+
+
+def _rows() -> list[tuple[str, str]]:
+    """Words of two syllables, such as "shaby", and their phones "SH AE B IY"."""
+    syllables = list(itertools.product(_CONSONANTS.items(), _VOWELS.items()))
+    return [
+        ("".join((c, v, d, w)), " ".join((p, q, r, s)))
+        for ((c, p), (v, q)), ((d, r), (w, s)) in itertools.product(syllables, syllables)
+    ]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made = tmp_path_factory.mktemp("g2p")
+    rows = _rows()
+    valid, train = rows[::9], [row for i, row in enumerate(rows) if i % 9]
+    text = "".join(f"{word}\t{phones}\n" for word, phones in train)
+    (made / "train.tsv.gz").write_bytes(gzip.compress(text.encode()))
+    text = "".join(f"{word}\t{phones}\n" for word, phones in valid)
+    (made / "valid.tsv").write_text(text, encoding="utf-8")
+    (made / "g2p.toml").write_text(_CONFIG, encoding="utf-8")
+    return made
+
+
+@pytest.fixture(scope="module")
+def learned(folder: Path) -> Path:
+    from seq2seq.config.toml import load_config
+    from seq2seq.training.run_training import train_model
+
+    with mock.patch.object(trainer, "plot_curves"):
+        train_model(load_config(folder / "g2p.toml"), folder / "run")
+    return folder / "run" / "model"
+
+
+def test_letters_go_in_and_phones_come_out(learned: Path, shell) -> None:
+    rows = _rows()[::9]
+    words = "".join(f"{word}\n" for word, _ in rows)
+    said = shell("translate", learned, stdin=words.encode())
+    assert said.code == 0
+    right = [line == phones for line, (_, phones) in zip(said.out.split("\n"), rows, strict=False)]
+    assert sum(right) >= 0.9 * len(rows)
+    assert "tʃʰ" in said.out  # no normalisation changes it to "tʃh"
+
+
+def test_a_letter_never_seen_is_named(learned: Path, shell) -> None:
+    said = shell("translate", learned, stdin="shaßy\n".encode())
+    assert said.code == 0
+    assert "'ß'" in said.err
+
+
+def test_the_model_folder_and_the_card(learned: Path) -> None:
+    names = {path.name for path in learned.iterdir()}
+    assert {"tokenizer.source.model", "tokenizer.target.model"} <= names
+    card = (learned / "README.md").read_text(encoding="utf-8")
+    assert "- tokens: char, 15 → symbols, 13" in card
+
+
+def test_alignments_name_letters_and_phones(learned: Path, shell, tmp_path: Path) -> None:
+    options = ["--alignments", tmp_path / "alignments.jsonl"]
+    assert shell("translate", learned, *options, stdin=b"shaby\n").code == 0
+    row = json.loads((tmp_path / "alignments.jsonl").read_text(encoding="utf-8"))
+    assert row["source"] == ["▁", "s", "h", "a", "b", "y", "</s>"]
+    assert row["target"][:2] == ["▁SH", "▁AE"]
+
+
+def test_an_export_gives_the_same(learned: Path, shell, tmp_path: Path) -> None:
+    words = b"shaby\nchika\n\n"
+    assert shell("export", learned, "-o", tmp_path / "export", "--precision", "fp32").code == 0
+    said = shell("translate", tmp_path / "export", stdin=words)
+    assert said.out == shell("translate", learned, stdin=words).out == "SH AE B IY\ntʃʰ IH K AE\n\n"
