@@ -30,7 +30,7 @@ BATCHES = (1, 16, 64, 256)
 
 def measure(model: str, lines: list[str], batches: list[int]) -> dict[str, float]:
     """Return the sentences per second, the latencies in milliseconds and the peak memory in MiB."""
-    from seq2seq.cli.options import set_up_machine
+    from seq2seq.cli.machine import set_up_machine
     from seq2seq.decoding.options import search_options
     from seq2seq.decoding.translator import Translator
 

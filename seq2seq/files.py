@@ -6,6 +6,7 @@ An interrupted write never leaves a partly written file under its final name.
 from __future__ import annotations
 
 import ctypes
+import hashlib
 import json
 import os
 import shutil
@@ -64,19 +65,32 @@ def _temporary_path(path: Path) -> Path:
 
 
 @contextmanager
+def _name_in_errors(path: Path, aside: Path) -> Iterator[None]:
+    """Let an OSError in the `with` block name `path` instead of the temporary path `aside`."""
+    try:
+        yield
+    except OSError as error:
+        name = Path(str(error.filename))
+        if name.is_relative_to(aside):
+            error.filename, error.filename2 = str(path / name.relative_to(aside)), None
+        raise
+
+
+@contextmanager
 def atomic_file(path: Path) -> Iterator[Path]:
     """Yield a temporary path to write to. Rename the file to `path` when the `with` block succeeds.
 
     If the block raises an exception, the temporary file is deleted and `path` stays unchanged. If
     `path` is a symbolic link, the target of the link is replaced and the link is kept.
     """
-    path = path.resolve()
+    wanted, path = path, path.resolve()
     aside = _temporary_path(path)
     try:
-        yield aside
-        _sync(aside)
-        aside.replace(path)
-        _sync(path.parent)
+        with _name_in_errors(wanted, aside):
+            yield aside
+            _sync(aside)
+            aside.replace(path)
+            _sync(path.parent)
     finally:
         aside.unlink(missing_ok=True)
 
@@ -91,16 +105,17 @@ def atomic_folder(path: Path) -> Iterator[Path]:
     aside = _temporary_path(path)
     new = not path.parent.exists()
     shutil.rmtree(aside, ignore_errors=True)
-    aside.mkdir(parents=True)
     try:
-        yield aside
-        for file in [*aside.rglob("*"), aside]:
-            _sync(file)
-        if path.exists():
-            _swap(aside, path)
-        else:
-            aside.replace(path)
-        _sync(path.parent)
+        with _name_in_errors(path, aside):
+            aside.mkdir(parents=True)
+            yield aside
+            for file in [*aside.rglob("*"), aside]:
+                _sync(file)
+            if path.exists():
+                _swap(aside, path)
+            else:
+                aside.replace(path)
+            _sync(path.parent)
     finally:
         shutil.rmtree(aside, ignore_errors=True)
         if new:  # remove the parent folder if the write failed and left it empty
@@ -153,15 +168,19 @@ def write_atomically(path: Path, content: bytes) -> None:
         raise _io_error("written", path, error) from error
 
 
+def sha256_of(path: Path) -> str:
+    """Return the SHA-256 checksum of a file in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def append_line(path: Path, line: str) -> None:
     """Append a line to a file. A missing file is created. If the write fails, nothing is appended.
 
     The line is written in a single call in append mode, so lines from two programs do not mix. When
     this function returns, the line is on the disk.
 
-    Args:
-        path: The file.
-        line: The text to append, without a newline.
+    line: The text to append, without a newline.
 
     Raises UserError if the file cannot be written. Also raises UserError if the last line of the
     file has no newline, because an interrupted write left it incomplete. Otherwise the new line

@@ -1,11 +1,18 @@
 """A file is whole or not there; a line is all there or not at all."""
 
 import os
+from pathlib import Path
 
 import pytest
 
 from seq2seq.errors import UserError
-from seq2seq.files import append_line, read_jsonl, write_atomically
+from seq2seq.files import (
+    append_line,
+    atomic_file,
+    atomic_folder,
+    read_jsonl,
+    write_atomically,
+)
 
 
 def test_a_full_disk_leaves_the_file_as_it_was(tmp_path, monkeypatch):
@@ -36,6 +43,48 @@ def test_a_failed_write_keeps_the_old_content_and_leaves_nothing(tmp_path, monke
         write_atomically(path, b"new")
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def denied(path, *_, **__):
+    raise PermissionError(13, "Permission denied", str(path))
+
+
+@pytest.mark.parametrize("step", ["open", "replace"])
+def test_an_error_names_the_file_and_not_its_temporary_name(tmp_path, monkeypatch, step):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(Path, step, denied)
+    with pytest.raises(PermissionError) as raised, atomic_file(Path("wanted")) as aside:
+        aside.open("wb") if step == "open" else os.close(os.open(aside, os.O_CREAT))
+    assert raised.value.filename == "wanted"
+    with pytest.raises(UserError, match=r"^wanted: cannot be written"):
+        write_atomically(Path("wanted"), b"")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("step", ["mkdir", "open", "replace"])
+def test_an_error_names_the_folder_and_not_its_temporary_name(tmp_path, monkeypatch, step):
+    monkeypatch.setattr(Path, step, denied)
+    wanted = tmp_path / "new"
+    with pytest.raises(PermissionError) as raised, atomic_folder(wanted) as aside:
+        (aside / "file").open() if step == "open" else None
+    assert raised.value.filename == str(wanted / "file" if step == "open" else wanted)
+
+
+@pytest.mark.parametrize("command", ["translate", "export", "config"])
+def test_the_command_line_names_the_output(trained, shell, tmp_path, monkeypatch, command):
+    for step in ("open", "mkdir", "write_bytes"):
+        plain = getattr(Path, step)
+
+        def closed(path, *given, plain=plain, **named):
+            return (denied if path.name.endswith(".part") else plain)(path, *given, **named)
+
+        monkeypatch.setattr(Path, step, closed)
+    models = [] if command == "config" else [trained / "model"]
+    said = shell(command, *models, "-o", tmp_path / "out", stdin=b"the red cat runs\n")
+    assert said.code == 2
+    assert said.err.startswith(f"error: {tmp_path / 'out'}: "), said.err
+    assert "Permission denied" in said.err
+    assert said.err.count("\n") == 1
 
 
 def test_lines_end_at_newlines_alone(tmp_path):

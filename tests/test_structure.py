@@ -28,6 +28,7 @@ LAYERS = (
     ("models",),
     ("export",),
     ("decoding",),
+    ("bulk",),
     ("evaluation",),
     ("training",),
     ("cli", "__main__"),

@@ -7,7 +7,9 @@ import io
 import os
 import signal
 import sys
+import threading
 from pathlib import Path
+from types import FrameType
 
 import click
 
@@ -21,6 +23,7 @@ _COMMANDS = {
     "config": "config",
     "train": "train",
     "translate": "translate",
+    "bulk": "bulk",
     "score": "translate",
     "perplexity": "language",
     "generate": "language",
@@ -80,12 +83,15 @@ def main() -> None:
         sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115 - open until the program ends
     _use_utf8()
     set_up_logging()
+    # pydantic would look for plugins in every installed package, which takes 50 ms.
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     # huggingface_hub reads this variable when it is imported.
     os.environ.setdefault("HF_HUB_VERBOSITY", "error")
     if sys.stdin is None:  # stdin is closed: treat it as empty
         sys.stdin = Path(os.devnull).open(encoding="utf-8")  # noqa: SIM115 - open until the end
     if sys.stdout is None:
         _refuse("stdout is closed, so the output would be lost; redirect it to a file or /dev/null")
+    _stop_cleanly()
     try:
         cli.main(standalone_mode=False)
     except UserError as error:
@@ -106,8 +112,27 @@ def main() -> None:
     except OSError as error:
         if error.filename is None and error.errno is None:
             raise
-        where = f"{error.filename}: " if error.filename is not None else ""
-        _refuse(f"{where}{error.strerror or error}")
+        reason = error.strerror or str(error)
+        if error.filename is not None:
+            reason = (
+                f"{error.filename}: {reason}; check the path, the permissions and the disk space"
+            )
+        _refuse(reason)
+
+
+def _stop_cleanly() -> None:
+    """Let SIGTERM and SIGHUP raise SystemExit, so that the output so far is kept, as after Ctrl-C.
+
+    A signal that is ignored stays ignored, as SIGHUP under nohup.
+    """
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        raise SystemExit(128 + number)
+
+    if threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            if signal.getsignal(number) is signal.SIG_DFL:
+                signal.signal(number, stop)
 
 
 def _use_utf8() -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from seq2seq.cli.options import output_option
 from seq2seq.errors import UserError
 
 _log = logging.getLogger(__name__)
@@ -14,12 +15,7 @@ _log = logging.getLogger(__name__)
 
 @click.command()
 @click.argument("task", required=False)
-@click.option(
-    "-o",
-    "--output",
-    type=click.Path(path_type=Path),
-    help="Write the configuration to this new file instead of stdout.",
-)
+@output_option("Write the configuration to this new file instead of stdout.")
 @click.option(
     "--markdown",
     is_flag=True,

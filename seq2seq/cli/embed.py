@@ -13,7 +13,7 @@ import numpy as np
 
 from seq2seq.cli import line_io
 from seq2seq.cli.machine import set_up_machine
-from seq2seq.cli.options import with_model_options
+from seq2seq.cli.options import output_option, with_model_options
 from seq2seq.errors import UserError
 
 _WINDOW = 2048  # lines to read ahead, so that batches hold lines of similar length
@@ -23,12 +23,9 @@ _HEADER = 128  # bytes of the header of a .npy file
 @click.command()
 @click.argument("model")
 @click.argument("input_file", metavar="[INPUT]", required=False, type=click.Path(path_type=Path))
-@click.option(
-    "-o",
-    "--output",
-    type=click.Path(path_type=Path),
-    help="Write the vectors to this file instead of stdout: an array [lines, size] in float32 if "
-    "the name ends in .npy, and JSONL if it ends in .jsonl.",
+@output_option(
+    "Write the vectors to this file instead of stdout: an array [lines, size] in float32 if "
+    "the name ends in .npy, and JSONL if it ends in .jsonl."
 )
 @click.option(
     "--pooling",

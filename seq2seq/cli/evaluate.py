@@ -18,6 +18,7 @@ from seq2seq.cli.options import (
     MODEL_OPTIONS,
     SOURCE_OPTIONS,
     model_folders,
+    output_option,
     with_model_options,
     with_search_options,
     with_source_options,
@@ -46,12 +47,7 @@ BLEU_TOKENIZERS = ("auto", "13a", "intl", "zh", "char", "ja-mecab", "ko-mecab", 
     help="sacreBLEU tokenizer for BLEU. auto follows the script of the references; none splits at "
     "spaces only.  [default: validation.tokenize of the model, which is auto unless it was set]",
 )
-@click.option(
-    "-o",
-    "--output",
-    type=click.Path(path_type=Path),
-    help="Also write the translations or the predicted labels to this file.",
-)
+@output_option("Also write the translations or the predicted labels to this file.")
 @with_source_options
 @with_search_options
 @click.option("--json", "json_wanted", is_flag=True, help="Print the scores as one JSON object.")
@@ -98,7 +94,7 @@ def evaluate_command(
     machine = {name: options.pop(name) for name in MODEL_OPTIONS}
     lines = SourceOptions(**{name: options.pop(name) for name in SOURCE_OPTIONS})
     search = search_options(**options)
-    _refuse_early(source_file, split, record, plot)
+    _refuse_early(source_file, split, record, plot, tokenize)
     set_up_machine(model, machine.pop("threads"))
     scored = open_export if is_export(model_folders(model)[0]) else open_models
     config, evaluate, keep = scored(model, **machine)
@@ -130,18 +126,29 @@ def results_command(folder: Path) -> None:
 
 
 def _refuse_early(
-    source_file: Path | None, split: str | None, record: Path | None, plot: Path | None
+    source_file: Path | None,
+    split: str | None,
+    record: Path | None,
+    plot: Path | None,
+    tokenize: str | None,
 ) -> None:
-    """Raise UserError for options that cannot work, before the evaluation starts."""
+    """Raise UserError for options that cannot work, before the models are loaded."""
     from seq2seq.evaluation.figures import picture_format
     from seq2seq.evaluation.result_rows import require_clean_tree
 
     if split is not None and source_file is not None:
         raise UserError(f"--split {split} does not work with a SOURCE file; leave out one of them")
     if record is not None:
-        require_clean_tree(record, record.resolve().parent)
+        try:
+            require_clean_tree(record, record.resolve().parent)
+        except UserError as error:
+            raise UserError(f"--record {error}") from None
     if plot is not None:
         picture_format(plot)
+    if tokenize not in (None, "auto"):
+        from seq2seq.evaluation.scores import require_bleu_tokenizer
+
+        require_bleu_tokenizer(str(tokenize))
 
 
 def _refuse_unused(

@@ -8,18 +8,14 @@ from typing import Any
 
 import click
 
+from seq2seq.cli.options import output_option
+
 _log = logging.getLogger(__name__)
 
 
 @click.command()
 @click.argument("model", type=click.Path(path_type=Path))
-@click.option(
-    "-o",
-    "--output",
-    type=click.Path(path_type=Path),
-    required=True,
-    help="Folder to write the export to. An older export there is replaced.",
-)
+@output_option("Folder to write the export to. An older export there is replaced.", required=True)
 @click.option(
     "--precision",
     type=click.Choice(["int8", "fp32"]),

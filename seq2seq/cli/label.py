@@ -12,7 +12,7 @@ import click
 
 from seq2seq.cli import line_io
 from seq2seq.cli.machine import set_up_machine
-from seq2seq.cli.options import with_model_options
+from seq2seq.cli.options import output_option, with_model_options
 from seq2seq.errors import UserError
 from seq2seq.text.conllu import WRITABLE_COLUMNS
 
@@ -32,12 +32,7 @@ def with_label_options(command: Callable[..., Any]) -> Callable[..., Any]:
             is_flag=True,
             help="Write JSONL with the probabilities of all labels instead of plain text.",
         ),
-        click.option(
-            "-o",
-            "--output",
-            type=click.Path(path_type=Path),
-            help="Write the labels to this file instead of stdout.",
-        ),
+        output_option("Write the labels to this file instead of stdout."),
         click.argument(
             "input_file", metavar="[INPUT]", required=False, type=click.Path(path_type=Path)
         ),

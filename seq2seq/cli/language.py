@@ -111,6 +111,7 @@ def generate_command(
     from seq2seq.decoding.language_model import LanguageModel
     from seq2seq.decoding.load import load_any_config
     from seq2seq.decoding.options import SamplingOptions
+    from seq2seq.decoding.prompt import prompt_lines
 
     options = SamplingOptions(n_best=number, max_length=length, **sampling)
     set_up_machine(model, threads)
@@ -138,7 +139,7 @@ def generate_command(
             )
     text = writer.stream(prompt, options)
     first = next(text)  # raises an error in the prompt before anything is printed
-    click.echo((prompt or "") + first, nl=False)
+    click.echo("\n".join(prompt_lines(prompt or "")) + first, nl=False)
     for piece in text:
         click.echo(piece, nl=False)
         sys.stdout.flush()

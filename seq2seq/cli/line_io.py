@@ -20,6 +20,8 @@ from seq2seq.progress import Advance, is_terminal, show_progress
 
 _log = logging.getLogger(__name__)
 
+_FIRST_WINDOW = 64  # lines
+
 
 def decode_line(line: bytes, number: int) -> str:
     r"""Return a line decoded from UTF-8, without its line end and, in line 1, a byte order mark.
@@ -75,12 +77,15 @@ def _count_lines(stream: IO[bytes]) -> int | None:
 def read_windows(stream: IO[bytes], size: int) -> Iterator[list[str]]:
     """Yield the lines of a stream in lists of at most `size` lines.
 
-    From a file, every list except the last has `size` lines. From a pipe or a terminal, a list
+    The first lists are shorter, so that the first line is answered soon. From a file, all other
+    lists except the last have `size` lines. From a pipe or a terminal, a list
     holds the lines that have arrived so far. A user who sends one line thus gets an answer at once.
     """
     if is_regular_file(stream):
         numbered = enumerate(stream, start=1)
-        yield from windows((decode_line(line, number) for number, line in numbered), size)
+        yield from windows(
+            (decode_line(line, number) for number, line in numbered), size, first=_FIRST_WINDOW
+        )
         return
     waiting: queue.Queue[str | BaseException | None] = queue.Queue(maxsize=size)
     # The thread needs its own file object. Python closes stdin when the program ends, and aborts if
@@ -98,7 +103,7 @@ def read_windows(stream: IO[bytes], size: int) -> Iterator[list[str]]:
 
     threading.Thread(target=read, daemon=True).start()
     # Wait 20 ms for further lines, so that lines that a program writes together stay together.
-    yield from waiting_windows(waiting, size, patience=0.02)
+    yield from waiting_windows(waiting, size, patience=0.02, first=_FIRST_WINDOW)
 
 
 @contextmanager

@@ -10,19 +10,28 @@ import click
 
 from seq2seq.errors import UserError
 
+_Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+
 
 def model_folders(models: str) -> list[Path]:
     """Return the model folders in a comma-separated list.
 
     The name of a folder may contain commas itself: the longest names that exist are taken.
-    Raises UserError for an empty name.
+    Raises UserError for an empty name, and for a list that contains a missing folder.
     """
-    parts, names = models.split(","), []
-    while parts:
-        ends = range(len(parts), 1, -1)
-        end = next((end for end in ends if Path(",".join(parts[:end])).is_dir()), 1)
-        names.append(",".join(parts[:end]))
-        parts = parts[end:]
+    names: list[str] = []
+    parts = models.split(",")
+    while parts and len(parts) + len(names) > 1:
+        ends = range(len(parts), 0, -1)
+        end = next((end for end in ends if Path(",".join(parts[:end])).is_dir()), 0)
+        if not end and all(parts):
+            rest = ",".join(parts)
+            missing = rest if len(parts) == 1 else f"{parts[0]} or {rest}"
+            why = f"because {missing} is not a folder; check the path"
+            raise UserError(f"{models}: not a model folder and not a list of model folders, {why}")
+        names.append(",".join(parts[: end or 1]))
+        parts = parts[end or 1 :]
+    names += parts
     if not all(names):
         raise UserError(
             f"{models!r}: the name of a model folder is missing; write FOLDER, or FOLDER,FOLDER "
@@ -31,7 +40,12 @@ def model_folders(models: str) -> list[Path]:
     return [Path(name) for name in names]
 
 
-# The parameter names of the options that `with_model_options` adds.
+def output_option(text: str, *, required: bool = False) -> _Decorator:
+    """Return the option -o, which names the output file. text: the help text."""
+    kind = click.Path(path_type=Path)
+    return click.option("-o", "--output", type=kind, required=required, help=text)
+
+
 MODEL_OPTIONS = ("device", "precision", "threads", "batch_size")
 
 
@@ -206,7 +220,6 @@ def with_search_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return with_text_constraints(command)
 
 
-# The names that `with_source_options` adds.
 SOURCE_OPTIONS = ("split_sentences", "source_prefix", "protect")
 
 

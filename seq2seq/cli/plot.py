@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from seq2seq.cli import line_io
+from seq2seq.cli.options import output_option
 from seq2seq.errors import UserError
 
 if TYPE_CHECKING:
@@ -21,12 +22,7 @@ def plot_group() -> None:
 
 @plot_group.command()
 @click.argument("run", type=click.Path(path_type=Path))
-@click.option(
-    "-o",
-    "--output",
-    type=click.Path(path_type=Path),
-    help="Write the picture to this file.  [default: RUN/curves.png]",
-)
+@output_option("Write the picture to this file.  [default: RUN/curves.png]")
 def curves(run: Path, output: Path | None) -> None:
     """Plot the training loss, validation loss and validation score of the run folder RUN."""
     from seq2seq.evaluation.plots import plot_curves
@@ -43,13 +39,7 @@ def curves(run: Path, output: Path | None) -> None:
     show_default=True,
     help="Number of the input line to plot, counted from 1.",
 )
-@click.option(
-    "-o",
-    "--output",
-    type=click.Path(path_type=Path),
-    required=True,
-    help="Write the picture to this file.",
-)
+@output_option("Write the picture to this file.", required=True)
 def attention(alignments: Path, line: int, output: Path) -> None:
     """Plot the attention weights of one translation.
 
@@ -101,13 +91,7 @@ def attention(alignments: Path, line: int, output: Path) -> None:
     help="Lowest score on the vertical axis. A variant with a lower score is drawn at the bottom "
     "of the plot and labelled with its score.",
 )
-@click.option(
-    "-o",
-    "--output",
-    type=click.Path(path_type=Path),
-    required=True,
-    help="Write the picture to this file.",
-)
+@output_option("Write the picture to this file.", required=True)
 def costs(
     results: Path,
     variants: str,
@@ -151,13 +135,7 @@ def costs(
     help="Language of the texts in REFERENCE, as a code such as zh. BLEU needs the code only for a "
     "language that does not separate words by spaces.",
 )
-@click.option(
-    "-o",
-    "--output",
-    type=click.Path(path_type=Path),
-    required=True,
-    help="Write the picture to this file.",
-)
+@output_option("Write the picture to this file.", required=True)
 def lengths(
     source: Path, reference: Path, systems: tuple[str, ...], language: str, output: Path
 ) -> None:

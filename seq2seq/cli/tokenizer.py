@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from seq2seq.cli import line_io
+from seq2seq.cli.options import output_option
 from seq2seq.errors import UserError
 
 if TYPE_CHECKING:
@@ -24,13 +25,7 @@ def tokenizer_group() -> None:
 
 @tokenizer_group.command("train")
 @click.argument("inputs", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option(
-    "-o",
-    "--output",
-    type=click.Path(path_type=Path),
-    required=True,
-    help="Write the tokenizer to this file.",
-)
+@output_option("Write the tokenizer to this file.", required=True)
 @click.option(
     "--kind",
     type=click.Choice(["unigram", "bpe", "char", "word", "symbols"]),
@@ -120,12 +115,7 @@ def learn_command(inputs: tuple[Path, ...], output: Path, **settings: Any) -> No
 @tokenizer_group.command()
 @click.argument("model", type=click.Path(path_type=Path))
 @click.argument("input_file", metavar="[INPUT]", required=False, type=click.Path(path_type=Path))
-@click.option(
-    "-o",
-    "--output",
-    type=click.Path(path_type=Path),
-    help="Write the subwords to this file instead of stdout.",
-)
+@output_option("Write the subwords to this file instead of stdout.")
 @click.option(
     "--ids", is_flag=True, help="Write the vocabulary number of each subword instead of its text."
 )
@@ -155,12 +145,7 @@ def encode(
 @tokenizer_group.command()
 @click.argument("model", type=click.Path(path_type=Path))
 @click.argument("input_file", metavar="[INPUT]", required=False, type=click.Path(path_type=Path))
-@click.option(
-    "-o",
-    "--output",
-    type=click.Path(path_type=Path),
-    help="Write the text to this file instead of stdout.",
-)
+@output_option("Write the text to this file instead of stdout.")
 @click.option(
     "--ids", is_flag=True, help="Read vocabulary numbers instead of the text of subwords."
 )

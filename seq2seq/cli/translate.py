@@ -17,6 +17,7 @@ from seq2seq.cli.options import (
     MODEL_OPTIONS,
     SOURCE_OPTIONS,
     model_folders,
+    output_option,
     with_model_options,
     with_search_options,
     with_source_options,
@@ -48,12 +49,7 @@ def open_translator(
 @click.command()
 @click.argument("model")
 @click.argument("input_file", metavar="[INPUT]", required=False, type=click.Path(path_type=Path))
-@click.option(
-    "-o",
-    "--output",
-    type=click.Path(path_type=Path),
-    help="Write the translations to this file instead of stdout.",
-)
+@output_option("Write the translations to this file instead of stdout.")
 @with_source_options
 @with_search_options
 @click.option(
@@ -168,12 +164,7 @@ def _aligned(alignment: Any, number: int, *, soft: bool) -> bytes:
 @click.argument("model")
 @click.argument("source_file", metavar="SOURCE", type=click.Path(path_type=Path))
 @click.argument("target_file", metavar="TARGET", type=click.Path(path_type=Path))
-@click.option(
-    "-o",
-    "--output",
-    type=click.Path(path_type=Path),
-    help="Write the scores to this file instead of stdout.",
-)
+@output_option("Write the scores to this file instead of stdout.")
 @click.option(
     "--length-penalty",
     type=float,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import platform
 import sys
-from importlib.metadata import PackageNotFoundError, version
 from typing import TextIO
 
 import click
@@ -78,12 +77,16 @@ class _Verbosity(click.Option):
         _PACKAGE.setLevel(self.level)
         if self.level > logging.INFO:  # --quiet silences other packages too
             logging.getLogger().setLevel(self.level)
+        if not _log.isEnabledFor(logging.DEBUG):
+            return
         releases = ", ".join(map(_release, ("torch", "sentencepiece", "sacrebleu")))
         _log.debug("Python %s, seq2seq %s, %s", platform.python_version(), __version__, releases)
 
 
 def _release(package: str) -> str:
     """Return the name and version of a package."""
+    from importlib.metadata import PackageNotFoundError, version  # takes 50 ms
+
     try:
         return f"{package} {version(package)}"
     except PackageNotFoundError:

@@ -929,7 +929,8 @@ class ValidationConfig(Section):
         "bleu",
         description="Metric that decides which weights are best: `bleu`, `chrf` or `ter` (by "
         "sacreBLEU), `accuracy` (of labels), `exact-match` (share of lines without an error), "
-        "`loss` or `perplexity`. The loss decides between equal scores and below BLEU 1.",
+        "`loss` or `perplexity`. The validation loss decides between equal scores, and while the "
+        "score is within one point of its worst value (for example BLEU below 1).",
     )
     set: str = Field(
         "",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from copy import deepcopy
 from pathlib import Path
 from typing import Any, TypeVar
@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 import tomli_w
 from pydantic import ValidationError
 
+from seq2seq.config.base import Base
 from seq2seq.config.data_paths import find_data, find_vocabulary
 from seq2seq.config.migration import migrate
 from seq2seq.config.schema import NEEDS_FILES, Config, Section, explain_mistakes
@@ -32,7 +33,7 @@ def load_config(
     settings: Iterable[str] = (),
     *,
     needs_files: bool = True,
-    base: Mapping[str, Any] | None = None,
+    base: Base | None = None,
 ) -> Config:
     """Return the configuration in a TOML file, after overriding some of its values.
 
@@ -41,7 +42,7 @@ def load_config(
 
     settings: The values to override, each in the form `section.key=value`.
     needs_files: Whether the configuration must name a training set.
-    base: Values of keys that are not set. They replace the defaults of the schema.
+    base: The values of the model that a run starts from, for the keys that are not set.
 
     Raises UserError if the file is missing, is not TOML, or has unknown keys or wrong values.
     """
@@ -67,7 +68,7 @@ def parse_config(
     where: str,
     *,
     needs_files: bool = True,
-    base: Mapping[str, Any] | None = None,
+    base: Base | None = None,
 ) -> Config:
     """Check the values of a complete configuration and return the configuration.
 
@@ -75,21 +76,16 @@ def parse_config(
 
     where: The name of the configuration in messages.
     needs_files: Whether the configuration must name a training set.
-    base: Values of keys that `values` does not set. They replace the defaults of the schema.
+    base: The values of the model that a run starts from, for the keys that `values` does not set.
 
     Raises UserError if there are mistakes. The message reports all mistakes together.
     """
-    complete = _fill(base or {}, migrate(values, where))
-    return validate_section(Config, complete, where, {NEEDS_FILES: needs_files})
-
-
-def _fill(base: Mapping[str, Any], values: dict[str, Any]) -> dict[str, Any]:
-    """Return the values with those of `base` for the keys that are missing, in all sections."""
-    filled = {**deepcopy(dict(base)), **values}
-    for name, inner in base.items():
-        if isinstance(inner, Mapping) and isinstance(values.get(name), dict):
-            filled[name] = _fill(inner, values[name])
-    return filled
+    values = migrate(values, where)
+    complete = values if base is None else base.fill(values, where)
+    try:
+        return validate_section(Config, complete, where, {NEEDS_FILES: needs_files})
+    except UserError as error:
+        raise error if base is None else base.explain(error, values) from None
 
 
 def find_files(config: Config, folder: Path) -> Config:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from seq2seq import runtime
-from seq2seq.decoding.micro_batches import batches_by_length
+from seq2seq.decoding.micro_batches import rows_by_length
 from seq2seq.errors import UserError
 from seq2seq.models.network import Network
 from seq2seq.models.tagger import TaggerNetwork
@@ -47,17 +47,16 @@ def embed_texts(
         raise UserError(f"unknown pooling {pooling!r}: use {known}")
     words = codec.task.labels_each_word
     present = [i for i, text in enumerate(texts) if text.strip()]
-    ids = dict(zip(present, codec.source_ids([texts[i] for i in present]), strict=True))
-    order = sorted(present, key=lambda i: len(ids[i]))
+    ids = codec.source_ids([texts[i] for i in present])
     vectors = np.zeros((len(texts), _vector_size(network, pooling)), np.float32)
     network = network.ready(device)
-    sizes = [len(ids[i]) + 1 for i in order]
-    for now in batches_by_length(sizes, most=batch_size, longest=max_tokens):
-        rows = [np.asarray(ids[i][: -1 if words else None], np.int64) for i in order[now]]
+    sizes = [len(tokens) + 1 for tokens in ids]
+    for batch in rows_by_length(sizes, most=batch_size, longest=max_tokens):
+        rows = [np.asarray(ids[i][: -1 if words else None], np.int64) for i in batch]
         tokens, lengths = pad_sequences(rows, codec.source.pad, codec.source.eos)
         with torch.inference_mode(), runtime.autocast(device, dtype):
             pooled = _pooled(network, tokens.to(device), lengths.to(device), pooling)
-        vectors[order[now]] = pooled.float().cpu().numpy()
+        vectors[[present[i] for i in batch]] = pooled.float().cpu().numpy()
     return vectors
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from seq2seq.config.schema import Config
 from seq2seq.decoding.arguments import each_text
 from seq2seq.decoding.loadable import LoadableModel
-from seq2seq.decoding.micro_batches import batches_by_length, windows
+from seq2seq.decoding.micro_batches import rows_by_length, windows
 from seq2seq.decoding.results import Note, NoteLog, unknown_tokens_note, unknown_words_note
 from seq2seq.errors import UserError
 from seq2seq.export.artifact import NO_VECTORS, Export
@@ -142,12 +142,10 @@ class Labeller(LoadableModel):
         ids = self.codec.source_ids(texts)
         note = unknown_words_note if self.codec.task.labels_each_word else unknown_tokens_note
         labellings = [Labelling([], np.zeros((0, len(self.names)), np.float32)) for _ in texts]
-        order = sorted(
-            (i for i, text in enumerate(texts) if text.strip()), key=lambda i: len(ids[i])
-        )
-        sizes = [len(ids[i]) + 1 for i in order]
-        for now in batches_by_length(sizes, most=self.batch_size, longest=self.max_tokens):
-            rows = order[now]
+        present = [i for i, text in enumerate(texts) if text.strip()]
+        sizes = [len(ids[i]) + 1 for i in present]
+        for batch in rows_by_length(sizes, most=self.batch_size, longest=self.max_tokens):
+            rows = [present[i] for i in batch]
             scored = self.scorer.log_probabilities([ids[i] for i in rows])
             for row, log_p in zip(rows, scored, strict=True):
                 probabilities = np.exp(log_p)

@@ -19,6 +19,7 @@ from seq2seq.decoding.loadable import LoadableModel
 from seq2seq.decoding.options import SamplingOptions
 from seq2seq.decoding.phrases import until_stop
 from seq2seq.decoding.prompt import encode_prompt
+from seq2seq.decoding.results import NoteLog, watch_unknown_tokens
 from seq2seq.decoding.sampling import make_sampler, uniform_numbers
 from seq2seq.decoding.stepping import Specials
 from seq2seq.decoding.text_perplexity import measure_lines
@@ -112,14 +113,19 @@ class LanguageModel(LoadableModel):
         """Return the perplexity of the model on the lines of one text.
 
         name: the name of the text in error messages. Raises the same errors as `perplexity`.
+        Warnings name the lines with unknown tokens.
         """
-        if self._machine is None:
-            line_ends = self.config.data.line_ends
-            return measure_lines(self.engine, self.tokenizer, lines, name, line_ends=line_ends)
-        from seq2seq.models.perplexity import perplexity_of_lines
+        with NoteLog() as log:
+            encode = watch_unknown_tokens(self.tokenizer, log)
+            if self._machine is None:
+                ends = self.config.data.line_ends
+                return measure_lines(
+                    self.engine, self.tokenizer, lines, name, line_ends=ends, encode=encode
+                )
+            from seq2seq.models.perplexity import perplexity_of_lines
 
-        model, device, dtype = self._machine
-        return perplexity_of_lines(model, lines, device, dtype, name)
+            model, device, dtype = self._machine
+            return perplexity_of_lines(model, lines, device, dtype, name, encode=encode)
 
     def generate(
         self,

@@ -10,18 +10,38 @@ from typing import TypeVar
 Item = TypeVar("Item")
 
 
-def windows(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
+def windows(items: Iterable[Item], size: int, *, first: int | None = None) -> Iterator[list[Item]]:
     """Yield lists of `size` items. The last list may be shorter. Reads the items of one list at a
-    time."""
+    time.
+
+    first: the size of the first list. Each following list is four times as long, up to `size`.
+    """
     waiting = iter(items)
-    while window := list(islice(waiting, size)):
+    for now in _sizes(size, first):
+        window = list(islice(waiting, now))
+        if not window:
+            return
         yield window
 
 
+def _sizes(size: int, first: int | None) -> Iterator[int]:
+    """Yield the sizes of the windows, without end."""
+    now = min(first or size, size)
+    while True:
+        yield now
+        now = min(4 * now, size)
+
+
 def waiting_windows(
-    waiting: queue.Queue[Item | BaseException | None], size: int, patience: float
+    waiting: queue.Queue[Item | BaseException | None],
+    size: int,
+    patience: float,
+    *,
+    first: int | None = None,
 ) -> Iterator[list[Item]]:
     """Yield the items that arrive in a queue, in lists of at most `size` items.
+
+    first: as for `windows`.
 
     A list is yielded when it has `size` items, or when no further item arrives within `patience`
     seconds. So a single item does not wait long, and items that arrive together are yielded
@@ -31,10 +51,12 @@ def waiting_windows(
     and drops the items of the unfinished list.
     """
     ended = False
+    sizes = _sizes(size, first)
     while not ended:
         window: list[Item] = []
         timeout: float | None = None
-        while len(window) < size:
+        now = next(sizes)
+        while len(window) < now:
             try:
                 item = waiting.get(timeout=timeout)
             except queue.Empty:
@@ -48,6 +70,20 @@ def waiting_windows(
             timeout = patience
         if window:
             yield window
+
+
+def rows_by_length(
+    lengths: Sequence[int], *, most: int, longest: int, alike: bool = False
+) -> Iterator[list[int]]:
+    """Divide texts into batches of similar length. Yields the row numbers of each batch.
+
+    lengths: the lengths of the texts in tokens, in any order. Rows of equal length keep their
+    order. The other arguments are those of `batches_by_length`.
+    """
+    order = sorted(range(len(lengths)), key=lambda row: lengths[row])
+    ascending = [lengths[row] for row in order]
+    for now in batches_by_length(ascending, most=most, longest=longest, alike=alike):
+        yield order[now]
 
 
 def batches_by_length(

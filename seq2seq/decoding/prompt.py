@@ -6,6 +6,11 @@ from seq2seq.decoding.results import log_unknown_tokens
 from seq2seq.text.tokenizer import Tokenizer
 
 
+def prompt_lines(prompt: str) -> list[str]:
+    r"""Return the lines of a prompt. A line ends before `\n` or `\r\n`, as in files."""
+    return [line.removesuffix("\r") for line in prompt.split("\n")]
+
+
 def encode_prompt(
     prompt: str, tokenizer: Tokenizer, *, line_ends: bool
 ) -> tuple[list[int], list[int]]:
@@ -13,7 +18,7 @@ def encode_prompt(
 
     line_ends: whether EOS stands for each line end. Unknown tokens are logged as warnings.
     """
-    lines = [line.removesuffix("\r") for line in prompt.split("\n")]
+    lines = prompt_lines(prompt)
     encoded = tokenizer.encode(lines)
     log_unknown_tokens(lines, encoded, tokenizer, "prompt, line")
     end = [tokenizer.eos] if line_ends else []

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import count
 from typing import Literal
 
 from seq2seq.decoding.alignment import Alignment
@@ -14,7 +16,15 @@ _log = logging.getLogger(__name__)
 
 NoteKind = Literal["split", "no tokens", "unknown tokens", "sentences", "cut", "constraint"]
 
-_SHOWN = 10  # lines with unknown tokens to report one by one
+_SHOWN = 10  # notes of each kind to report one by one
+_RANGES = 100  # ranges of further lines to name in a summary
+_SUMMARIES: dict[NoteKind, str] = {
+    "split": "{:,} more lines are too long and were translated in parts",
+    "no tokens": "{:,} more lines have no tokens",
+    "unknown tokens": "{:,} more lines have unknown tokens",
+    "sentences": "{:,} more lines look like several sentences",
+    "cut": "{:,} more translations were cut at the maximum length",
+}
 _NAMED = 5  # unknown tokens of a line to name
 
 
@@ -82,37 +92,62 @@ def _note_unknown(
     return [Note(line, "unknown tokens", text)]
 
 
-def log_notes(notes: Iterable[Note]) -> None:
-    """Log the text of each note as a warning."""
-    for note in notes:
-        _log.warning("%s", note.text)
-
-
 class NoteLog:
     """Logs the notes of many lines. It is a context manager.
 
-    Notes on unknown tokens may concern every line. After the first ten of them, only their number
-    is logged, when the block ends.
+    Notes may concern every line. The first ten of each kind are warnings. The number of the further
+    notes, and the numbers of their lines, are logged as one warning when the block ends. Their
+    texts are debug messages. All notes on constraints are warnings, because the user has asked for
+    these constraints.
     """
 
     def __init__(self) -> None:
-        self._unknown = 0
+        self._lines: dict[NoteKind, list[range]] = {}  # the lines of each kind, as ranges
+        self._counts: Counter[NoteKind] = Counter()
 
     def __enter__(self) -> NoteLog:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._unknown > _SHOWN:
-            _log.warning("%d more lines have unknown tokens", self._unknown - _SHOWN)
+        for kind, lines in self._lines.items():
+            shown = ", ".join(
+                f"{part[0]}-{part[-1]}" if len(part) > 1 else f"{part[0]}" for part in lines
+            )
+            more = sum(map(len, lines)) < self._counts[kind] - _SHOWN
+            text = _SUMMARIES[kind].format(self._counts[kind] - _SHOWN)
+            _log.warning("%s: %s%s", text, shown, ", ..." if more else "")
 
     def add(self, notes: Iterable[Note]) -> None:
         """Log the notes of one line."""
         for note in notes:
-            if note.kind == "unknown tokens":
-                self._unknown += 1
-                if self._unknown > _SHOWN:
-                    continue
-            log_notes([note])
+            self._counts[note.kind] += 1
+            if self._counts[note.kind] <= _SHOWN or note.kind == "constraint":
+                _log.warning("%s", note.text)
+                continue
+            _log.debug("%s", note.text)
+            parts = self._lines.setdefault(note.kind, [])
+            if parts and parts[-1].stop == note.line:
+                parts[-1] = range(parts[-1].start, note.line + 1)
+            elif len(parts) < _RANGES:
+                parts.append(range(note.line, note.line + 1))
+
+
+def watch_unknown_tokens(
+    tokenizer: Tokenizer, log: NoteLog
+) -> Callable[[Sequence[str]], list[list[int]]]:
+    """Return a function that encodes lines as the tokenizer does and logs their unknown tokens.
+
+    The function counts the lines from 1 over all its calls.
+    """
+    numbers = count(1)
+
+    def encode(lines: Sequence[str]) -> list[list[int]]:
+        encoded = tokenizer.encode(lines)
+        for text, ids in zip(lines, encoded, strict=True):
+            log.add(unknown_tokens_note(next(numbers), text, ids, tokenizer))
+        return encoded
+
+    return encode
 
 
 @dataclass(frozen=True)

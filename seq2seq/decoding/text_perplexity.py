@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import islice
 from typing import Any
 
@@ -19,19 +19,25 @@ _LINES = 1000  # that are encoded together
 
 
 def measure_lines(
-    engine: Engine[Any], tokenizer: Tokenizer, lines: Iterable[str], name: str, *, line_ends: bool
+    engine: Engine[Any],
+    tokenizer: Tokenizer,
+    lines: Iterable[str],
+    name: str,
+    *,
+    line_ends: bool,
+    encode: Callable[[Sequence[str]], list[list[int]]] | None = None,
 ) -> Perplexity:
     """Measure how well a language model predicts a text as a whole: the state is carried from line
     to line.
 
-    name: of the text, in messages. line_ends: whether EOS ends each line. Raises UserError for a
-    text without a token.
+    name: of the text, in messages. line_ends: whether EOS ends each line. encode: encodes lines as
+    ids; None means the tokenizer. Raises UserError for a text without a token.
     """
     waiting, nll, tokens = iter(lines), 0.0, 0
     unknown, unknown_nll = 0, 0.0
     state, last = engine.start([np.zeros(0, np.int64)]), tokenizer.bos
     while chunk := list(islice(waiting, _LINES)):
-        for ids in tokenizer.encode(chunk):
+        for ids in (encode or tokenizer.encode)(chunk):
             for token in (*ids, *([tokenizer.eos] if line_ends else [])):
                 log_p, state = engine.step(state, np.array([last]))
                 loss = -float(log_p.at(np.array([token]))[0])

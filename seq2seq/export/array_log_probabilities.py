@@ -10,7 +10,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-_LAYERS = 32
+_LAYERS = 16
+_NARROW = 256  # columns of a layer; fewer are searched at once
+_FEW = 32
 
 
 class ArrayLogProbabilities:
@@ -41,30 +43,45 @@ class ArrayLogProbabilities:
 def largest_columns(values: np.ndarray, k: int) -> np.ndarray:
     """The ids [N, k] int64 of the k largest values of each row, largest first. values: [N, V].
 
-    The columns are laid in 32 layers. The k largest lie below the k largest maxima over the
-    layers, which are found at the speed of memory. Of equal values, k = 1 takes the lowest id.
+    Many columns are laid in 16 layers. The k largest values lie below the k largest maxima over the
+    layers. Of equal values in one layer, the lowest id is taken.
     """
     if k == 1:
         likeliest: np.ndarray = values.argmax(axis=1)[:, None]
         return likeliest
     N, V = values.shape
     width = V // _LAYERS
-    if width < 4 * k:
-        return _sorted_largest(values, np.broadcast_to(np.arange(V), values.shape), k)
-    layers = values[:, : width * _LAYERS].reshape(N, _LAYERS, width)
-    columns = np.argpartition(layers.max(axis=1), width - k, axis=1)[:, width - k :]  # [N, k]
-    ids = columns[:, None, :] + np.arange(0, width * _LAYERS, width)[:, None]  # [N, 32, k]
-    rest = np.broadcast_to(np.arange(width * _LAYERS, V), (N, V - width * _LAYERS))
-    ids = np.concatenate([ids.reshape(N, -1), rest], axis=1)
+    if width < _NARROW or width < 4 * k:
+        return _peel(values.copy(), k)
+    whole = width * _LAYERS
+    columns = _peel(values[:, :whole].reshape(N, _LAYERS, width).max(axis=1), k)  # [N, k]
+    ids = (columns[:, None, :] + np.arange(0, whole, width)[:, None]).reshape(N, -1)  # [N, 16 k]
+    if whole < V:
+        rest = np.broadcast_to(np.arange(whole, V), (N, V - whole))
+        ids = np.concatenate([ids, rest], axis=1)
     start = np.arange(0, N * V, V)[:, None]  # of each row; one flat look-up is several times faster
-    return _sorted_largest(values.ravel().take(ids + start), ids, k)
+    picked = _peel(values.ravel().take(ids + start), k)
+    largest: np.ndarray = np.take_along_axis(ids, picked, axis=1)
+    return largest
 
 
-def _sorted_largest(values: np.ndarray, ids: np.ndarray, k: int) -> np.ndarray:
-    """The ids [N, k] of the k largest values [N, C], largest first."""
-    at = np.arange(values.shape[1])[None]
-    if k < values.shape[1]:
-        at = np.argpartition(values, values.shape[1] - k, axis=1)[:, values.shape[1] - k :]
-    order = np.argsort(-np.take_along_axis(values, at, axis=1), axis=1, kind="stable")
-    picked: np.ndarray = np.take_along_axis(ids, np.take_along_axis(at, order, axis=1), axis=1)
-    return picked
+def _peel(values: np.ndarray, k: int) -> np.ndarray:
+    """The columns [N, k] of the k largest values [N, C], largest first. Changes `values`.
+
+    Taking the maximum k times is several times faster than a partition, if k is small.
+    """
+    N, C = values.shape
+    if k <= _FEW:
+        picked, largest = np.empty((k, N), np.int64), np.empty((k, N), values.dtype)
+        flat, start = values.reshape(-1), np.arange(0, N * C, C)
+        for place in range(k):
+            picked[place] = values.argmax(axis=1)
+            at = picked[place] + start
+            largest[place] = flat[at]
+            flat[at] = -math.inf
+        if (largest[-1] > -math.inf).all():
+            return picked.T
+        for place in range(k - 1, -1, -1):  # a row has less than k finite values
+            flat[picked[place] + start] = largest[place]
+    order: np.ndarray = np.argsort(-values, axis=1, kind="stable")[:, :k]
+    return order

@@ -7,7 +7,6 @@ export.json is the manifest: the format, how the graphs fit together, and a chec
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 import tomllib
@@ -18,15 +17,16 @@ from typing import Any
 
 from seq2seq.config import toml
 from seq2seq.config.schema import Config
-from seq2seq.errors import UserError
+from seq2seq.errors import UserError, closed_folder
 from seq2seq.export.sessions import has_fast_int8
+from seq2seq.files import sha256_of
 from seq2seq.tasks import Task
 from seq2seq.text.codec import Codec
 from seq2seq.text.labels import LabelSet
 
 _log = logging.getLogger(__name__)
 
-EXPORT_FORMAT = 1
+EXPORT_FORMAT = 2
 MANIFEST_NAME = "export.json"
 CONFIG_NAME = "config.toml"
 NO_VECTORS = "an export gives no encoder vectors: use the model folder that it was made from"
@@ -63,13 +63,16 @@ class Export:
 
 
 def is_export(folder: str | Path) -> bool:
-    """Return whether a folder is an exported model."""
-    return (Path(folder) / MANIFEST_NAME).is_file()
+    """Return whether a folder is an exported model. Raises UserError if it cannot be opened."""
+    try:
+        return (Path(folder) / MANIFEST_NAME).is_file()
+    except PermissionError as error:
+        raise closed_folder(folder, error) from None
 
 
 def write_export_manifest(folder: Path, contents: dict[str, Any]) -> None:
     """Write the manifest, with the checksum of every file of the folder."""
-    sums = {path.name: _digest(path) for path in sorted(folder.iterdir())}
+    sums = {path.name: sha256_of(path) for path in sorted(folder.iterdir())}
     text = json.dumps({"format": EXPORT_FORMAT, **contents, "sha256": sums}, indent=2) + "\n"
     (folder / MANIFEST_NAME).write_text(text, encoding="utf-8")
 
@@ -178,7 +181,7 @@ def _check(folder: Path, name: str, manifest: dict[str, Any]) -> None:
     if not path.is_file():
         raise UserError(f"{path} is missing: the export is not complete; export the model again")
     try:
-        same = _digest(path) == manifest["sha256"].get(name)
+        same = sha256_of(path) == manifest["sha256"].get(name)
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror or error})") from None
     if not same:
@@ -186,8 +189,3 @@ def _check(folder: Path, name: str, manifest: dict[str, Any]) -> None:
             f"{path} is damaged or was changed (its checksum differs): copy the export again, or "
             "export the model again"
         )
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

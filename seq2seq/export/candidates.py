@@ -1,6 +1,9 @@
 """Log-probabilities of the candidates of a shortlist.
 
-Letters: B sources, K rows of each, N = B · K, n candidates of all sources of a batch.
+The first columns belong to the frequent tokens, which every source allows. The other columns belong
+to rare tokens, of which each source has its own.
+
+Letters: B sources, K rows of each, N = B · K, m frequent tokens, n rare tokens of a source.
 """
 
 from __future__ import annotations
@@ -12,60 +15,68 @@ import numpy as np
 
 from seq2seq.export.array_log_probabilities import ArrayLogProbabilities
 
-_STEPS = np.float32(2**24)  # of a probability: float32 counts so far exactly
-
-
-def normalize_allowed(logits: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """logits [N, n], mask [B, n] (0, or -inf where a source does not allow a candidate) →
-    log-probabilities [N, n] float32 over the allowed candidates of each row.
-
-    Which columns there are depends on the batch. So that a row does not, its sum is taken over
-    whole numbers, whose order does not matter.
-    """
-    B, n = mask.shape
-    masked = (logits.reshape(B, -1, n) + mask[:, None]).reshape(-1, n)
-    largest = masked.max(axis=1, keepdims=True)
-    shares = masked - largest
-    np.exp(shares, out=shares)
-    shares *= _STEPS
-    np.rint(shares, out=shares)
-    total = shares.sum(axis=1, keepdims=True, dtype=np.float64) / float(_STEPS)
-    result: np.ndarray = masked - (largest + np.log(total)).astype(np.float32)
-    return result
-
 
 class CandidateLogProbabilities(ArrayLogProbabilities):
-    """Log-probabilities [N, n] of some tokens; all others have -inf.
+    """Log-probabilities [N, m + n] of some tokens; all others have -inf.
 
-    ids: the token of each column, [n] int64, sorted. size: V.
+    frequent: the tokens of the first columns, [m] int64. column: the column of each token of the
+    vocabulary, [V] int64, or -1 for a token that is not frequent. rare: the tokens of the other
+    columns, [B, n] int64, or [1, n] if all sources have the same; -1 if a source has fewer.
+    Of equal values, `top` prefers frequent tokens, then the lowest id.
     """
 
-    def __init__(self, values: np.ndarray, ids: np.ndarray, size: int) -> None:
+    def __init__(
+        self, values: np.ndarray, frequent: np.ndarray, column: np.ndarray, rare: np.ndarray
+    ) -> None:
         super().__init__(values)
-        self.ids, self.size = ids, size
+        self.frequent, self.column, self.rare = frequent, column, rare
 
-    def _columns(self, tokens: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The column of each token, and whether it has one."""
-        columns = np.searchsorted(self.ids, tokens).clip(max=len(self.ids) - 1)
-        return columns, self.ids[columns] == tokens
+    @property
+    def _rare_values(self) -> np.ndarray:
+        """A view of the values of the rare tokens, [B, K, n]."""
+        rows = self.values.reshape(len(self.rare), -1, self.values.shape[1])
+        return rows[:, :, len(self.frequent) :]
 
     def exclude(self, tokens: Sequence[int]) -> None:
         """Set these tokens to -inf in all rows."""
-        columns, present = self._columns(np.asarray(tokens))
-        self.values[:, columns[present]] = -math.inf
+        wanted = np.asarray(tokens)
+        columns = self.column[wanted]
+        self.values[:, columns[columns >= 0]] = -math.inf
+        for token in wanted[columns < 0].tolist():
+            hits = self.rare == token  # [B, n]
+            if hits.any():
+                self._rare_values.swapaxes(1, 2)[hits] = -math.inf
 
     def at(self, tokens: np.ndarray) -> np.ndarray:
         """tokens [N] int64 → their log-probabilities [N] float64."""
-        columns, present = self._columns(tokens)
+        columns = self.column[tokens]
+        if (columns >= 0).all():
+            return super().at(columns)
+        same = self.rare[self._sources(len(tokens))] == tokens[:, None]  # [N, n]
+        columns = np.where(columns >= 0, columns, len(self.frequent) + same.argmax(axis=1))
+        present = same.any(axis=1) | (columns < len(self.frequent))
         return np.where(present, super().at(columns), -math.inf)
 
     def top(self, k: int) -> tuple[np.ndarray, np.ndarray]:
         """The k most likely tokens of each row: values [N, k] float64, ids [N, k] int64."""
         values, columns = super().top(k)
-        return values, self.ids[columns]
+        m = len(self.frequent)
+        ids = self.frequent.take(columns, mode="clip")
+        row, place = np.nonzero(columns >= m)
+        tokens = self.rare[self._sources(len(columns))[row], columns[row, place] - m]
+        ids[row, place] = np.maximum(tokens, 0)  # a missing token has -inf
+        return values, ids
 
     def all(self) -> np.ndarray:
         """[N, V] float32."""
-        whole = np.full((len(self.values), self.size), -math.inf, np.float32)
-        whole[:, self.ids] = self.values
+        N, m = len(self.values), len(self.frequent)
+        whole = np.full((N, len(self.column)), -math.inf, np.float32)
+        rare = self.rare[self._sources(N)]
+        row, place = np.nonzero(rare >= 0)
+        whole[row, rare[row, place]] = self.values[:, m:][row, place]
+        whole[:, self.frequent] = self.values[:, :m]
         return whole
+
+    def _sources(self, rows: int) -> np.ndarray:
+        """Return the row of `rare` that each row reads, [N]."""
+        return np.arange(rows) // (rows // len(self.rare))

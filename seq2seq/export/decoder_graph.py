@@ -15,10 +15,12 @@ from seq2seq.export.cells import CellWeights
 from seq2seq.export.contexts import AttentionGraph, ContextGraph, SharedContextGraph
 from seq2seq.export.graph import (
     STEPS,
+    WEIGHT_STEPS,
+    ZERO,
     GraphBuilder,
     GraphPrecision,
     TensorType,
-    quantized_parts,
+    quantize_rows,
     to_array,
 )
 from seq2seq.export.ranges import Ranges
@@ -180,38 +182,55 @@ class DecoderGraph:
         logits = graph.product(readout, weight, bias, bound=self._output_bound)
         return graph.op("LogSoftmax", logits, axis=-1)
 
-    def candidate_logits(self, graph: GraphBuilder, readout: str) -> str:
-        """Add the output layer of the candidates: readout [N, E] → logits [N, n]."""
+    def candidate_log_probabilities(
+        self, graph: GraphBuilder, readout: str, frequent: np.ndarray
+    ) -> str:
+        """Add the output layer of a shortlist: readout [N, E] → log-probabilities [N, m + n].
+
+        frequent: [m], the tokens that every source allows. Their columns are constants. The columns
+        of the rare tokens of each source are inputs.
+        """
+        weight, bias = to_array(self.decoder.output.weight), to_array(self.decoder.output.bias)
+        bound, columns = self._output_bound, "candidate.weight"
+        common = graph.product(readout, weight[frequent], bias[frequent], bound=bound)
+        batch = graph.op("Shape", columns, start=0, end=1)
+        shape = graph.op("Concat", batch, graph.ids(-1, weight.shape[1]), axis=0)
         if graph.precision == "fp32":
-            return graph.op("Gemm", readout, "candidate.weight", "candidate.bias")
-        parts = [value.name for value in self.candidate_types("int8")]
-        bound = self._output_bound
-        return graph.integer_product(graph.quantize(readout, bound), parts, bound / STEPS)
+            rare = graph.op("MatMul", graph.op("Reshape", readout, shape), columns)
+        else:
+            x = graph.op("Reshape", graph.quantize(readout, bound), shape)
+            whole = graph.op("MatMulInteger", x, columns, graph.constant(ZERO))
+            rare = graph.op("Mul", graph.op("Cast", whole, to=1), "candidate.scale")
+        rare = graph.op("Add", rare, "candidate.bias")
+        width = graph.op("Shape", columns, start=2, end=3)
+        rare = graph.op("Reshape", rare, graph.op("Concat", graph.ids(-1), width, axis=0))
+        return graph.op("LogSoftmax", graph.op("Concat", common, rare, axis=1), axis=-1)
 
     def candidate_types(self, precision: GraphPrecision) -> list[TensorType]:
-        """The columns of the output layer: outputs of `candidates` and inputs of a step."""
-        E = self.decoder.output.in_features
-        if precision == "fp32":
-            return [
-                TensorType("candidate.weight", np.float32, (E, "n")),
-                TensorType("candidate.bias", np.float32, ("n",)),
-            ]
-        return [
-            TensorType("candidate.weight", np.int8, (E, "n")),
-            TensorType("candidate.scale", np.float32, ("n",)),
-            TensorType("candidate.zero", np.int8, ("n",)),
-            TensorType("candidate.bias", np.int32, ("n",)),
-        ]
+        """The columns of the rare tokens: outputs of `candidates` and inputs of a step."""
+        dtype = np.float32 if precision == "fp32" else np.int8
+        weight = TensorType("candidate.weight", dtype, ("G", self.decoder.output.in_features, "n"))
+        names = ["bias"] if precision == "fp32" else ["scale", "bias"]
+        rest = [TensorType(f"candidate.{name}", np.float32, ("G", 1, "n")) for name in names]
+        return [weight, *rest]
 
     def candidates(self, precision: GraphPrecision) -> onnx.ModelProto:
-        """Return the graph `candidates`: ids [n] int64 → columns of the output layer."""
+        """Return the graph `candidates`: ids [G, n] int64, -1 for none → the columns of the output
+        layer. The bias of a missing token is -inf."""
         graph = GraphBuilder(precision)
         weight, bias = to_array(self.decoder.output.weight), to_array(self.decoder.output.bias)
-        parts = {"weight": weight, "bias": bias}
-        if precision == "int8":
-            parts = quantized_parts(weight, bias, self._output_bound / STEPS)
         types = self.candidate_types(precision)
-        for value, (name, array) in zip(types, parts.items(), strict=True):
-            rows = graph.op("Gather", graph.constant(array, name), "ids")
-            graph.rename(graph.op("Transpose", rows) if array.ndim == 2 else rows, value.name)
-        return graph.model("candidates", [TensorType("ids", np.int64, ("n",))], types)
+        ids = graph.op("Max", "ids", graph.constant(np.int64(0)))
+        if precision == "int8":
+            steps, scales = quantize_rows(weight, WEIGHT_STEPS)
+            scales = scales * np.float32(self._output_bound / STEPS)
+            factors = graph.op("Gather", graph.constant(scales, "scale"), ids)
+            graph.rename(graph.op("Unsqueeze", factors, graph.ids(1)), types[1].name)
+            weight = steps
+        columns = graph.op("Gather", graph.constant(weight, "weight"), ids)  # [G, n, E]
+        graph.rename(graph.op("Transpose", columns, perm=[0, 2, 1]), types[0].name)
+        added = graph.op("Gather", graph.constant(bias, "bias"), ids)
+        missing = graph.op("Less", "ids", graph.constant(np.int64(0)))
+        added = graph.op("Where", missing, graph.constant(np.float32(-np.inf)), added)
+        graph.rename(graph.op("Unsqueeze", added, graph.ids(1)), types[-1].name)
+        return graph.model("candidates", [TensorType("ids", np.int64, ("G", "n"))], types)

@@ -17,16 +17,23 @@ from seq2seq.export.shortlist import Shortlist
 from seq2seq.export.token_tables import TokenTables
 
 _PREFIX = "next."
-ALLOWED = "allowed"  # in a state's memory: which candidates each source allows
 
 
 @dataclass(frozen=True)
 class Candidates:
-    """The tokens of a search. ids: [n] int64, sorted. parts: their columns of the output layer, as
-    inputs of a step."""
+    """The rare tokens that each source allows. ids: [B, n] int64, or [1, n] if all sources have the
+    same; -1 if a source has fewer. parts: their columns of the output layer, as inputs of a step.
+    """
 
     ids: np.ndarray
     parts: dict[str, np.ndarray]
+
+    def select(self, sources: np.ndarray) -> Candidates:
+        """Return the candidates whose row i is the present row sources[i]."""
+        if len(self.ids) == 1:
+            return self
+        parts = {name: part[sources] for name, part in self.parts.items()}
+        return Candidates(self.ids[sources], parts)
 
 
 @dataclass(frozen=True)
@@ -35,7 +42,7 @@ class MemberState:
 
     rows: arrays [N, H], in the order of `Export.rows`. memory: arrays with a row per source.
     rows_per_source: how many rows belong to each source, side by side. position: steps so far.
-    candidates: the tokens that the search may write, of a model with a shortlist.
+    candidates: the rare tokens that the search may write, of a model with a shortlist.
     """
 
     rows: list[np.ndarray]
@@ -59,10 +66,15 @@ class MemberState:
         sources = of_row[first]
         if rest or (first != np.arange(len(first)) * each).any():
             sources, each = of_row, 1
-        memory, size = self.memory, len(next(iter(self.memory.values())))
+        memory, candidates = self.memory, self.candidates
+        size = len(next(iter(memory.values())))
         if len(sources) != size or (sources != np.arange(size)).any():
             memory = {name: part[sources] for name, part in memory.items()}
-        return replace(self, rows=picked, memory=memory, rows_per_source=each)
+            if candidates:
+                candidates = candidates.select(sources)
+        return replace(
+            self, rows=picked, memory=memory, rows_per_source=each, candidates=candidates
+        )
 
 
 class ExportedModel:
@@ -72,17 +84,21 @@ class ExportedModel:
         self.export, self.eos = export, export.codec.source.eos
         prepare = Session(export.graph("prepare"))
         self._step = Session(export.graph("step"))
+        self._after = [_PREFIX + name for name in export.rows]
+        self._step.require(
+            ["tokens", *export.rows, *export.memory], ["log_probabilities", *self._after]
+        )
         self._step_tables = TokenTables(prepare, self._step, export.table_size)
         self._encode: Session | None = None
         if export.memory:
             self._encode = Session(export.graph("encode"))
+            self._encode.require(["tokens"], [*export.rows, *export.memory])
             self._encode_tables = TokenTables(prepare, self._encode, export.table_size)
         self._choose: Session | None = None
         if export.has_shortlist:
             self._choose = Session(export.graph("candidates"))
             sizes = len(export.codec.source), len(export.codec.target)
             self.shortlist = Shortlist.load(export.folder, sizes)
-        self._after = [_PREFIX + name for name in export.rows]
         self._masked = "mask" in self._step.inputs
 
     def start(self, sources: Sequence[np.ndarray]) -> MemberState:
@@ -138,27 +154,25 @@ class ExportedModel:
     ) -> tuple[np.ndarray, MemberState]:
         """Extend each row by a token. tokens: [N] int64.
 
-        Returns the next state and the log-probabilities [N, V] float32. Instead of these, returns
-        the logits [N, n] with a shortlist, and the attention [B, K, S] if `attention` is true.
+        Returns the log-probabilities [N, V] float32 and the next state. With a shortlist, the
+        log-probabilities have the columns of its candidates. If `attention` is true, returns the
+        attention [B, K, S] instead of the log-probabilities.
         """
         self._step_tables.require(tokens)
         feeds: dict[str, Any] = {"tokens": tokens, **self._step_tables.arrays}
         feeds.update(zip(self.export.rows, state.rows, strict=True))
         for name, part in state.memory.items():
-            if name == ALLOWED:
-                continue
             feeds[name] = part
             if not self._masked and self.export.memory[name] is not None:
                 feeds[name] = _at_position(part, state.position)
         if state.candidates:
             feeds.update(state.candidates.parts)
-        scores = "logits" if state.candidates else "log_probabilities"
-        wanted = "weights" if attention else scores
+        wanted = "weights" if attention else "log_probabilities"
         values, *rows = self._step.run(feeds, [wanted, *self._after])
         return values, replace(state, rows=rows, position=state.position + 1)
 
     def choose(self, ids: np.ndarray) -> Candidates:
-        """Return the columns of the output layer for some tokens. ids: [n] int64, sorted."""
+        """Return the columns of the output layer for rare tokens. ids: as in `Candidates`."""
         assert self._choose is not None
         values = self._choose.run({"ids": ids})
         return Candidates(ids, dict(zip(self._choose.outputs, values, strict=True)))

@@ -22,8 +22,8 @@ OPSET = 17
 _IR_VERSION = 9
 _MICROSOFT = "com.microsoft"
 STEPS = 127  # of a bound, on each side of zero
-_ZERO = np.uint8(128)
-_WEIGHT_STEPS = 63
+ZERO = np.uint8(128)
+WEIGHT_STEPS = 63
 
 
 @dataclass(frozen=True)
@@ -56,6 +56,7 @@ class GraphBuilder:
     nodes: list[onnx.NodeProto] = field(default_factory=list)
     constants: list[onnx.TensorProto] = field(default_factory=list)
     _quantized: dict[tuple[str, float], str] = field(default_factory=dict)
+    _renamed: set[str] = field(default_factory=set)
     _count: int = 0
 
     def _name(self, hint: str) -> str:
@@ -87,6 +88,12 @@ class GraphBuilder:
 
     def rename(self, value: str, name: str) -> None:
         """Give a value the name under which the graph outputs it."""
+        if any(value in node.output for node in self.nodes) and value not in self._renamed:
+            self._renamed.add(name)
+            for node in self.nodes:
+                for names in (node.input, node.output):
+                    names[:] = [name if each == value else each for each in names]
+            return
         self.nodes.append(helper.make_node("Identity", [value], [name]))
 
     def split(self, x: str, sizes: Sequence[int], axis: int = -1) -> list[str]:
@@ -134,13 +141,8 @@ class GraphBuilder:
         names = []
         for part, array in quantized_parts(weight, bias, step).items():
             names.append(self.constant(array.T if part == "weight" else array, part))
-        return self.integer_product(x, names, step)
-
-    def integer_product(self, x: str, parts: Sequence[str], step: float) -> str:
-        """x [N, I] in u8 steps around 128; parts: the values that `quantized_parts` names, the
-        weight as [I, O] → [N, O] float32."""
-        weight, *rest = parts
-        first = [x, self.constant(np.float32(step), "scale"), self.constant(_ZERO, "zero"), weight]
+        matrix, *rest = names
+        first = [x, self.constant(np.float32(step), "scale"), self.constant(ZERO, "zero"), matrix]
         return self.ops("QGemm", *first, *rest, outputs=1, domain=_MICROSOFT)[0]
 
     def quantize(self, x: str, bound: float) -> str:
@@ -148,7 +150,7 @@ class GraphBuilder:
         key = x, bound
         if key not in self._quantized:
             scale = self.constant(np.float32(bound / STEPS), "scale")
-            zero = self.constant(_ZERO, "zero")
+            zero = self.constant(ZERO, "zero")
             self._quantized[key] = self.op("QuantizeLinear", x, scale, zero)
         return self._quantized[key]
 
@@ -202,7 +204,7 @@ def quantized_parts(
     Returns weight int8 [O, I], scale float32 [O], zero int8 [O], and bias int32 [O]. step: the
     value of one step of the input.
     """
-    weights, scales = quantize_rows(weight, _WEIGHT_STEPS)
+    weights, scales = quantize_rows(weight, WEIGHT_STEPS)
     parts = {"weight": weights, "scale": scales, "zero": np.zeros(len(scales), np.int8)}
     if bias is not None:
         whole = np.rint(bias / (scales.astype(np.float64) * step))

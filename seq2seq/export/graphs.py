@@ -42,20 +42,22 @@ class GraphSet:
 
 
 def build_graphs(
-    model: Model, precision: GraphPrecision, ranges: Ranges, *, shortlist: bool = False
+    model: Model, precision: GraphPrecision, ranges: Ranges, *, frequent: np.ndarray | None = None
 ) -> GraphSet:
-    """Build the graphs of a model. shortlist: a step computes the logits of given candidates
-    instead of the log-probabilities of the whole vocabulary."""
+    """Build the graphs of a model. frequent: the tokens that every source allows, for a shortlist.
+    A step then computes the log-probabilities of these tokens and of given rare tokens."""
     tables = Tables(precision)
     if model.config.task.has_target_text:
-        return _writing_graphs(model, tables, ranges, shortlist)
+        return _writing_graphs(model, tables, ranges, frequent)
     from seq2seq.export.label_graph import label_graph
 
     graph = label_graph(model, tables, ranges)
     return GraphSet({"label": graph, "prepare": tables.model()}, [], {})
 
 
-def _writing_graphs(model: Model, tables: Tables, ranges: Ranges, shortlist: bool) -> GraphSet:
+def _writing_graphs(
+    model: Model, tables: Tables, ranges: Ranges, frequent: np.ndarray | None
+) -> GraphSet:
     network: Any = model.network
     decoder = DecoderGraph(network.decoder, model.config.context.kind, ranges)
     graphs = {}
@@ -63,8 +65,8 @@ def _writing_graphs(model: Model, tables: Tables, ranges: Ranges, shortlist: boo
     if decoder.context is not None:
         memory = decoder.context.memory()
         graphs["encode"] = _encode_graph(model, decoder, tables, ranges)
-    graphs["step"] = _step_graph(decoder, tables, len(model.codec.target), shortlist)
-    if shortlist:
+    graphs["step"] = _step_graph(decoder, tables, len(model.codec.target), frequent)
+    if frequent is not None:
         graphs["candidates"] = decoder.candidates(tables.precision)
     graphs["prepare"] = tables.model()
     axes = {value.name: value.shape.index("S") if "S" in value.shape else None for value in memory}
@@ -111,19 +113,20 @@ def _encode(
 
 
 def _step_graph(
-    decoder: DecoderGraph, tables: Tables, size: int, shortlist: bool
+    decoder: DecoderGraph, tables: Tables, size: int, frequent: np.ndarray | None
 ) -> onnx.ModelProto:
     graph, before = GraphBuilder(tables.precision), len(tables.inputs)
     memory, attends = _step_memory(decoder)
     names = {value.name: value.name for value in memory}
     readout, after, weights = decoder.step(graph, tables, "tokens", names)
-    if shortlist:
-        graph.rename(decoder.candidate_logits(graph, readout), "logits")
-        outputs = [TensorType("logits", np.float32, ("N", "n"))]
-        memory = [*memory, *decoder.candidate_types(tables.precision)]
+    columns: int | str = size
+    if frequent is None:
+        log_p = decoder.log_probabilities(graph, readout)
     else:
-        graph.rename(decoder.log_probabilities(graph, readout), "log_probabilities")
-        outputs = [TensorType("log_probabilities", np.float32, ("N", size))]
+        log_p = decoder.candidate_log_probabilities(graph, readout, frequent)
+        memory, columns = [*memory, *decoder.candidate_types(tables.precision)], "m + n"
+    graph.rename(log_p, "log_probabilities")
+    outputs = [TensorType("log_probabilities", np.float32, ("N", columns))]
     for value, state in zip(after, decoder.states, strict=True):
         graph.rename(value, f"next.{state.name}")
         outputs.append(TensorType(f"next.{state.name}", np.float32, state.shape))

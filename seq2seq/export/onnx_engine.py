@@ -15,9 +15,8 @@ import numpy as np
 from seq2seq.errors import UserError
 from seq2seq.export.array_log_probabilities import ArrayLogProbabilities
 from seq2seq.export.artifact import Export
-from seq2seq.export.candidates import CandidateLogProbabilities, normalize_allowed
-from seq2seq.export.exported_model import ALLOWED, ExportedModel, MemberState
-from seq2seq.export.shortlist import union
+from seq2seq.export.candidates import CandidateLogProbabilities
+from seq2seq.export.exported_model import ExportedModel, MemberState
 
 
 class OnnxEngine:
@@ -43,6 +42,20 @@ class OnnxEngine:
             raise UserError("an ensemble has exports with a shortlist alone, or without one")
         self._size = len(exports[0].codec.target)
         self._has_shortlist, self._whole = exports[0].has_shortlist, False
+        if self._has_shortlist:
+            self._set_frequent()
+
+    def _set_frequent(self) -> None:
+        """Store the frequent tokens, which all members must share."""
+        first, *others = (member.shortlist.frequent for member in self.members)
+        if not all(np.array_equal(first, other) for other in others):
+            raise UserError(
+                "the shortlists of the ensemble have different frequent tokens: export its models "
+                "from the same training data, or without --shortlist"
+            )
+        self._frequent = first.astype(np.int64)
+        self._column = np.full(self._size, -1)
+        self._column[self._frequent] = np.arange(len(first))
 
     def over_whole_vocabulary(self) -> OnnxEngine:
         """Return the engine without its shortlist, to score given targets."""
@@ -59,11 +72,12 @@ class OnnxEngine:
         if not self._has_shortlist:
             return states
         if self._whole:
-            ids, mask = np.arange(self._size), np.zeros((len(sources), self._size), np.float32)
+            others = np.flatnonzero(self._column < 0)
+            ids = (others if len(others) else np.array([-1]))[None]
         else:
-            ids, mask = union([self.members[0].shortlist.allowed(ids) for ids in sources])
+            ids = self.members[0].shortlist.rare(sources)
         return [
-            replace(state, candidates=member.choose(ids), memory={**state.memory, ALLOWED: mask})
+            replace(state, candidates=member.choose(ids))
             for member, state in zip(self.members, states, strict=True)
         ]
 
@@ -75,17 +89,15 @@ class OnnxEngine:
             member.step(part, tokens) for member, part in zip(self.members, state, strict=True)
         ]
         arrays = [values for values, _ in results]
-        if self._has_shortlist:
-            mask = state[0].memory[ALLOWED]
-            arrays = [normalize_allowed(values, mask) for values in arrays]
         log_p = arrays[0]
         if len(arrays) > 1:
             for values in arrays[1:]:
                 log_p = np.logaddexp(log_p, values)
             log_p = log_p - np.float32(math.log(len(arrays)))
         following = [after for _, after in results]
-        if state[0].candidates:
-            return CandidateLogProbabilities(log_p, state[0].candidates.ids, self._size), following
+        if candidates := state[0].candidates:
+            rare = candidates.ids
+            return CandidateLogProbabilities(log_p, self._frequent, self._column, rare), following
         return ArrayLogProbabilities(log_p), following
 
     def select(self, state: list[MemberState], rows: np.ndarray) -> list[MemberState]:

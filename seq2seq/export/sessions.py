@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -36,8 +37,21 @@ class Session:
         except Exception as error:  # ONNX Runtime has a class of its own for every kind of error
             reason = " ".join(str(error).split())[:200]
             raise UserError(f"{path}: ONNX Runtime cannot load the graph ({reason})") from None
+        self._path = path
         self.inputs = [value.name for value in self._session.get_inputs()]
         self.outputs = [value.name for value in self._session.get_outputs()]
+
+    def require(self, inputs: Iterable[str], outputs: Iterable[str]) -> None:
+        """Raise UserError if the graph lacks one of these inputs or outputs."""
+        for name, present in [
+            *((name, self.inputs) for name in inputs),
+            *((name, self.outputs) for name in outputs),
+        ]:
+            if name not in present:
+                raise UserError(
+                    f"{self._path}: the graph has no {name!r}, so it does not belong to this "
+                    "export: export the model again"
+                )
 
     def run(self, feeds: dict[str, Any], outputs: list[str] | None = None) -> list[np.ndarray]:
         """Run the graph and return its outputs, or those that are named."""

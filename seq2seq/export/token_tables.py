@@ -34,7 +34,9 @@ class TokenTables:
         new = inside[~self._known[inside]]
         if not len(new):
             return
-        ids = np.unique(new)
+        wanted = np.zeros(len(self._known), bool)
+        wanted[new] = True
+        ids = np.flatnonzero(wanted)
         for name, rows in zip(
             self._names, self._prepare.run({"ids": ids}, self._names), strict=True
         ):

@@ -64,7 +64,7 @@ def export_model(
     sources, targets = sample_ids(model)
     ranges = measure_ranges(model, sources, targets)
     lists = learn_shortlist(model) if shortlist else None
-    built = build_graphs(model, precision, ranges, shortlist=shortlist)
+    built = build_graphs(model, precision, ranges, frequent=lists.frequent if lists else None)
     names = {"data": name_data(config.data), "tokenizer": name_vocabulary(config.tokenizer)}
     named = config.model_copy(update=names)
     with atomic_folder(folder) as aside:

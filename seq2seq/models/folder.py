@@ -12,6 +12,7 @@ from __future__ import annotations
 import errno
 import json
 import logging
+import os
 import stat
 import tomllib
 from collections.abc import Iterator, Sequence
@@ -26,7 +27,7 @@ from safetensors import SafetensorError, safe_open
 from seq2seq.config import toml
 from seq2seq.config.data_paths import are_names_of, find_data, name_data, name_vocabulary
 from seq2seq.config.schema import Config, DataConfig
-from seq2seq.errors import UserError
+from seq2seq.errors import UserError, closed_folder
 from seq2seq.files import atomic_folder
 from seq2seq.models.classifier import ClassifierNetwork
 from seq2seq.models.language_model import LanguageModelNetwork
@@ -98,6 +99,8 @@ def _explain_unreadable(folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        if not os.access(folder, os.X_OK, effective_ids=True):
+            raise closed_folder(folder, error) from None
         raise UserError(
             f"{error.filename or folder}: cannot be read ({error.strerror or error}); ask the "
             "owner of the file for read permission, or copy the model folder again"

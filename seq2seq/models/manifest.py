@@ -8,13 +8,13 @@ Folders of format 3 have no manifest. Their configurations use older key names, 
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
 from seq2seq.errors import UserError
+from seq2seq.files import sha256_of
 
 FORMAT = 4
 _OLDEST = 3
@@ -41,7 +41,7 @@ class Manifest:
                 raise UserError(
                     f"{path} is missing: the model folder is not complete; copy the folder again"
                 )
-            if self.format > _OLDEST and _digest(path) != self.sha256.get(name):
+            if self.format > _OLDEST and sha256_of(path) != self.sha256.get(name):
                 raise UserError(
                     f"{path}: the file does not match its checksum; copy the folder again, or "
                     f"delete {folder / _NAME} if you changed the file yourself"
@@ -50,7 +50,7 @@ class Manifest:
 
 def write_manifest(folder: Path) -> None:
     """Write the manifest of a model folder, with the checksums of all its files."""
-    sums = {path.name: _digest(path) for path in sorted(folder.iterdir()) if path.name != _NAME}
+    sums = {path.name: sha256_of(path) for path in sorted(folder.iterdir()) if path.name != _NAME}
     text = json.dumps({"format": FORMAT, "sha256": sums}, indent=2) + "\n"
     (folder / _NAME).write_text(text, encoding="utf-8")
 
@@ -80,9 +80,3 @@ def read_manifest(folder: Path) -> Manifest:
             f"{_OLDEST} to {FORMAT}; install the version of seq2seq that wrote the folder"
         )
     return Manifest(number, sums)
-
-
-def _digest(path: Path) -> str:
-    """Return the SHA-256 checksum of a file in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -5,7 +5,7 @@ A text is read in windows. Each window starts from the state at the end of the p
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from itertools import islice
 
 import numpy as np
@@ -30,20 +30,27 @@ _LINES = 10_000  # lines to encode at once
 
 
 def perplexity_of_lines(
-    model: Model, lines: Iterable[str], device: torch.device, dtype: torch.dtype, name: str
+    model: Model,
+    lines: Iterable[str],
+    device: torch.device,
+    dtype: torch.dtype,
+    name: str,
+    *,
+    encode: Callable[[Sequence[str]], list[list[int]]] | None = None,
 ) -> Perplexity:
     """Return the perplexity of a model on a text, given as raw lines.
 
     Args:
         dtype: The dtype of matrix products.
         name: The name of the text in error messages.
+        encode: Encodes lines as ids. None means the tokenizer of the model.
 
     Raises UserError if the text contains no token.
     """
     tokenizer, waiting = model.codec.target, iter(lines)
     parts = []
     while chunk := list(islice(waiting, _LINES)):
-        encoded = tokenizer.encode(chunk)
+        encoded = (encode or tokenizer.encode)(chunk)
         offsets = np.cumsum([0, *map(len, encoded)])
         parts.append((offsets, np.fromiter((i for ids in encoded for i in ids), np.int32)))
     ids = bptt.concatenate_lines(parts, tokenizer, line_ends=model.config.data.line_ends)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from seq2seq.config.schema import Config
 from seq2seq.errors import UserError
@@ -17,6 +17,8 @@ from seq2seq.text.labels import LabelSet, VectorFormat
 from seq2seq.text.memory import MemoryData
 
 _log = logging.getLogger(__name__)
+
+_FEW = 20  # labels that a message names
 
 
 def filter_examples(
@@ -128,6 +130,30 @@ def check_known_labels(valid: Iterable[Example], codec: Codec, split: str = "val
 
     for _ in _checked(valid, split, check):
         pass
+
+
+def check_labels_of_model(
+    splits: Mapping[str, Iterable[Example]], codec: Codec, model: str
+) -> None:
+    """Check that a model, from which a run starts, knows all labels of the data.
+
+    splits: The examples of each split. codec: The codec of the model. model: The name of the model
+    in messages. Raises UserError with the labels that the model does not know.
+    """
+    column, labels = label_column(codec.task), codec.labels
+    if column is None or not isinstance(labels, LabelSet):
+        return
+    for split, examples in splits.items():
+        known = set(labels.names)
+        used = {name for example in examples for name in getattr(example, column).split(" ")}
+        if unknown := sorted(used - known):
+            few = ", ".join(map(repr, unknown[:_FEW])) + (", ..." if len(unknown) > _FEW else "")
+            shown = ", ".join(labels.names[:_FEW]) + (", ..." if len(labels) > _FEW else "")
+            raise UserError(
+                f"cannot start from the model {model}: unknown label{'s' * (len(unknown) > 1)} "
+                f"{few} in data.{split}; the labels of the model are: {shown}. Remove the rows "
+                "with other labels, or train without --from"
+            )
 
 
 def _checked(

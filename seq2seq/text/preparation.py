@@ -35,6 +35,20 @@ _MEASURED = 100_000  # lines that are searched for several sentences and tags
 
 
 @dataclass(frozen=True)
+class ModelCodec:
+    """The tokenizers and labels of the model that a run starts from.
+
+    codec: the tokenizers and labels; None if the data that they encoded is reused.
+    digest: a hash of them.
+    name: the name of the model in messages.
+    """
+
+    codec: Codec | None
+    digest: str
+    name: str
+
+
+@dataclass(frozen=True)
 class PreparedData:
     """Prepared data on disk.
 
@@ -71,8 +85,7 @@ def prepare_data(
     *,
     in_use: bool = False,
     memory: MemoryData | None = None,
-    codec: Codec | None = None,
-    codec_digest: str = "",
+    start: ModelCodec | None = None,
 ) -> PreparedData:
     """Prepare the codec and the encoded data in `folder`, or reuse existing prepared data.
 
@@ -85,13 +98,12 @@ def prepare_data(
         in_use: Whether a run has already trained on the existing data. If so, a change of the data
             raises an error.
         memory: The splits that a Python program passes in memory instead of in files.
-        codec: The tokenizers and labels of an earlier model. If None, they are learned.
-        codec_digest: A hash of these tokenizers and labels; "" if they are learned.
+        start: The tokenizers and labels of an earlier model. If None, they are learned.
 
     Raises UserError for a mistake in the corpus, for data in use that has changed, and for a folder
     that contains other files.
     """
-    digest = data_digest(config, memory, codec_digest)
+    digest = data_digest(config, memory, "" if start is None else start.digest)
     stamp = folder / "prepared.json"
     if stamp.exists() and _stamped_digest(stamp) == digest:
         _log.debug("%s: reusing the prepared data", folder)
@@ -111,7 +123,7 @@ def prepare_data(
                 "another folder with --out"
             )
         with atomic_folder(folder) as temporary:
-            learned, counts = _prepare(config, temporary, threads, memory, codec)
+            learned, counts = _prepare(config, temporary, threads, memory, start)
             text = json.dumps({"digest": digest, "counts": counts}, indent=2) + "\n"
             (temporary / stamp.name).write_text(text, encoding="utf-8")
     _, *others = corpus.validation_sets(config, memory)
@@ -122,6 +134,11 @@ def prepare_data(
         Dataset.open(folder / _VALID),
         {name: Dataset.open(folder / _valid_file(name)) for name in others},
     )
+
+
+def _title(name: str) -> str:
+    """Return how messages call a validation set, without `data.`."""
+    return f"valid.{name}" if name else "valid"
 
 
 def _valid_file(name: str) -> str:
@@ -141,9 +158,9 @@ def _stamped_digest(stamp: Path) -> str | None:
 
 
 def _prepare(
-    config: Config, folder: Path, threads: int, memory: MemoryData | None, codec: Codec | None
+    config: Config, folder: Path, threads: int, memory: MemoryData | None, start: ModelCodec | None
 ) -> tuple[Codec, dict[str, int]]:
-    """Prepare the data in `folder`. codec: The codec to use; None to learn one.
+    """Prepare the data in `folder`. start: The codec to use; None to learn one.
 
     Return the codec, and the numbers of examples that were read, kept and dropped.
     """
@@ -171,7 +188,14 @@ def _prepare(
     _require_some(len(text), counts)
     normalized.report(memory)
     checked.report(memory)
-    if codec is None:
+    if start is not None and start.codec is not None:
+        codec = start.codec
+        filtering.check_labels_of_model(
+            {"train": text.examples()} | {_title(name): rows for name, rows in valid_sets.items()},
+            codec,
+            start.name,
+        )
+    else:
         with show_progress("learning the vocabulary"):
             codec = learn_codec(config, text)
     examples = track(text.examples(), "encoding the corpus", len(text))
@@ -184,7 +208,7 @@ def _prepare(
     (codec := _with_statistics(codec, Dataset.open(folder / _TRAIN))).save(folder)
     for position, (name, valid) in enumerate(valid_sets.items()):
         if codec.labels is not None:
-            filtering.check_known_labels(valid, codec, f"valid.{name}" if name else "valid")
+            filtering.check_known_labels(valid, codec, _title(name))
         file = _valid_file(name) if position else _VALID
         Dataset.write(folder / file, encode_examples(valid, codec, threads))
     name = "training pairs" if data.source else "training text"

@@ -153,9 +153,12 @@ class ProgressDisplay:
         rate = (counters.seconds - seconds) / (done - before)
         return f"{_span(rate * (1 - done))} left"
 
-    def show_validation(self, row: ValidationRow, metric: str) -> None:
-        """Show a validation row of the log, next to the bar if there is one."""
-        best = f"  (best by {metric})" if row["best"] else ""
+    def show_validation(self, row: ValidationRow, by: str) -> None:
+        """Show a validation row of the log, next to the bar if there is one.
+
+        by: what decided whether these weights are the best: the metric or "loss".
+        """
+        best = f"  (best by {by})" if row["best"] else ""
         texts = [f"validation at update {row['update']:,}: {_scores(row)}{best}"]
         texts += [
             f"validation set {name}: {_scores(scores)}" for name, scores in row["others"].items()

@@ -7,7 +7,7 @@ what it needs may still have BLEU 0. The validation loss decides as long as this
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import cast
+from typing import NamedTuple, cast
 
 from seq2seq.training.callbacks import ValidationScores
 from seq2seq.training.state import Counters
@@ -44,8 +44,19 @@ def points(metric: str, value: float, *, judged: bool = True) -> float:
     return reached if reached >= _LEAST else 0.0
 
 
-def judge(counters: Counters, scores: ValidationScores, metric: str, *, judged: bool) -> bool:
-    """Compare a validation with the best one, update the counters, and return whether it is better.
+class Verdict(NamedTuple):
+    """The comparison of a validation with the best one.
+
+    best: whether it is better.
+    by: what decided: the metric, or "loss" if the metric says nothing or is equal.
+    """
+
+    best: bool
+    by: str
+
+
+def judge(counters: Counters, scores: ValidationScores, metric: str, *, judged: bool) -> Verdict:
+    """Compare a validation with the best one, update the counters, and return the verdict.
 
     More points are better. Between equal points, the lower loss is better, so the loss alone
     decides while the metric says nothing. `counters.waited` is set to 0 by a validation that is
@@ -59,6 +70,8 @@ def judge(counters: Counters, scores: ValidationScores, metric: str, *, judged: 
         or counters.best_loss is None
         or (reached, -loss) > (counters.best_points, -counters.best_loss)
     )
+    first = counters.best is None
+    by = metric if reached != (0.0 if first else counters.best_points) else "loss"
     gained = best or (not reached and (counters.lowest_loss is None or loss < counters.lowest_loss))
     if best:
         counters.best, counters.best_points = metric_value(scores, metric), reached
@@ -66,4 +79,4 @@ def judge(counters: Counters, scores: ValidationScores, metric: str, *, judged: 
     if counters.lowest_loss is None or loss < counters.lowest_loss:
         counters.lowest_loss = loss
     counters.waited = 0 if gained else counters.waited + 1
-    return best
+    return Verdict(best, by if metric in _POINTS else metric)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -74,7 +74,8 @@ def train_model(
     start: the model that the run starts from; None for random weights.
 
     Raise UserError if the configuration or the data is wrong, or if the loss becomes NaN or
-    infinite. Raise Interrupted after a signal.
+    infinite. Raise Interrupted after a signal that arrives in training. Before that, a signal
+    raises KeyboardInterrupt (SIGINT) or SystemExit.
     """
     if start is not None:
         start.check(config)
@@ -82,6 +83,7 @@ def train_model(
     dtype = runtime.select_dtype(config.training.precision, device)
     threads = runtime.set_threads(config.training.threads)
     with (
+        catch_signals() as watch,
         process_group(device) as ranks,
         ExitStack() as lock,
         open_tensorboard(folder, wanted=config.training.tensorboard) as boards,
@@ -104,8 +106,14 @@ def train_model(
         trainer.restore(threads)
         if profiled and ranks.is_first:
             trainer.profiler = UpdateProfiler(run.profile, device)
-        with _watch(ranks) as (display, caught):
-            trainer.run(display, caught)
+        with (
+            ProgressDisplay(quiet=not ranks.is_first) as display,
+            runtime.explain_out_of_memory(
+                "set a smaller training.batch_tokens and a larger training.accumulate"
+            ),
+        ):
+            watch.start_training()
+            trainer.run(display, watch.caught)
         if trainer.profiler is not None:
             trainer.profiler.end()
         _log.info("the model is in %s", run.model)
@@ -122,25 +130,8 @@ def _prepare(
         threads,
         in_use=run.has_checkpoint,
         memory=memory,
-        codec=None if start is None else start.codec,
-        codec_digest="" if start is None else start.origin.vocabulary,
+        start=None if start is None else start.codec,
     )
-
-
-@contextmanager
-def _watch(ranks: Ranks) -> Iterator[tuple[ProgressDisplay, list[int]]]:
-    """Show the progress of a run, catch signals, and explain errors that memory has run out.
-
-    Yield the display and the list of the signals caught so far.
-    """
-    with (
-        catch_signals() as caught,
-        ProgressDisplay(quiet=not ranks.is_first) as display,
-        runtime.explain_out_of_memory(
-            "set a smaller training.batch_tokens and a larger training.accumulate"
-        ),
-    ):
-        yield display, caught
 
 
 def _result(trainer: Trainer, run: RunFolder) -> TrainingResult:

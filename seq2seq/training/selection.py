@@ -59,20 +59,20 @@ class ModelSelection:
                 "training.learning_rate."
             )
         metric = config.validation.metric
-        best = judge(counters, result.scores, metric, judged=result.judged)
+        verdict = judge(counters, result.scores, metric, judged=result.judged)
         counters.validated = counters.update
         row: ValidationRow = {
             "kind": "valid",
             "update": counters.update,
             "epoch": counters.epoch,
             **result.scores,
-            "best": best,
+            "best": verdict.best,
             "minutes": counters.seconds / 60,
             "others": others,
         }
         metrics.append(row)
-        display.show_validation(row, metric)
-        if best and ranks.is_first:
+        display.show_validation(row, verdict.by)
+        if verdict.best and ranks.is_first:
             origin = None if context.start is None else context.start.origin
             card = model_card(model, row, context.command, self.scorer.signature, origin)
             model_folder.save_model(context.run.model, model, card)

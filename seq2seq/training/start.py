@@ -12,11 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from seq2seq.config import toml
+from seq2seq.config.base import Base
 from seq2seq.config.schema import Config
 from seq2seq.errors import UserError
 from seq2seq.files import write_atomically
 from seq2seq.models.folder import WEIGHTS_FILE, Model, load_model
 from seq2seq.text.codec import Codec
+from seq2seq.text.preparation import ModelCodec
 
 _log = logging.getLogger(__name__)
 
@@ -54,25 +56,33 @@ class Start:
     origin: the record of the model.
     config: the configuration of the model.
     model: the model; None if the run resumes from a checkpoint without it.
+    folder: the model folder, or None.
     """
 
     origin: Origin
     config: Config
     model: Model | None
+    folder: Path | None = None
 
     @property
-    def base(self) -> dict[str, Any]:
+    def name(self) -> str:
+        """Return the name of the model in messages: its folder, if the user named it."""
+        return self.origin.name if self.folder is None else str(self.folder)
+
+    @property
+    def base(self) -> Base:
         """The keys of the model that a new configuration takes over unless it sets them itself."""
         included = {"task", *_SECTIONS} - self.config.unused_sections
         values = self.config.model_dump(mode="json", exclude_none=True, include=included)
         for name in ("model", "sha256"):  # the file that only the first training needs
             values["tokenizer"].pop(name, None)
-        return values
+        return Base(self.name, values)
 
     @property
-    def codec(self) -> Codec | None:
-        """The tokenizers and labels of the model; None if the run resumes without the model."""
-        return None if self.model is None else self.model.codec
+    def codec(self) -> ModelCodec:
+        """The tokenizers and labels of the model, for the preparation of the data."""
+        codec = None if self.model is None else self.model.codec
+        return ModelCodec(codec, self.origin.vocabulary, self.name)
 
     def check(self, config: Config) -> None:
         """Raise UserError if the weights or the vocabulary do not fit a configuration.
@@ -80,9 +90,9 @@ class Start:
         Warn if the configuration swaps the source and the target of the model.
         """
         new = config.model_dump(mode="json", exclude_none=True)
-        if differ := list(_differences(self.base, new)):
+        if differ := list(_differences(self.base.values, new)):
             raise UserError(
-                f"cannot start from the model {self.origin.name}: {'; '.join(differ)}. Remove "
+                f"cannot start from the model {self.name}: {'; '.join(differ)}. Remove "
                 "these keys from the configuration, or set them to the values of the model"
             )
         old_sides = (self.config.data.source, self.config.data.target)
@@ -91,7 +101,7 @@ class Start:
             _log.warning(
                 "the model %s was trained from %s to %s, but this configuration trains from %s "
                 "to %s",
-                self.origin.name,
+                self.name,
                 *old_sides,
                 *new_sides,
             )
@@ -130,7 +140,7 @@ def open_start(model: str | Path | None, run: Path, *, resume: bool) -> Start | 
                 f"{record.weights[:12]}…, not {origin.weights[:12]}…); resume it without --from, "
                 "or start another run with --out"
             )
-    return Start(origin, loaded.config, loaded)
+    return Start(origin, loaded.config, loaded, Path(model))
 
 
 def digest_codec(codec: Codec) -> str:

@@ -1,4 +1,4 @@
-"""Handle Ctrl-C and SIGTERM. The run finishes the current update, is saved, and stops."""
+"""Handle Ctrl-C, SIGTERM and SIGHUP. A training run is saved before the program stops."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from types import FrameType
 from typing import Any
 
 _log = logging.getLogger(__name__)
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Interrupted(Exception):  # noqa: N818 - not an error
@@ -26,29 +27,62 @@ class Interrupted(Exception):  # noqa: N818 - not an error
         self.number = number
 
 
-@contextmanager
-def catch_signals() -> Iterator[list[int]]:
-    """Yield a list that collects the numbers of SIGINT and SIGTERM signals as they arrive.
+@dataclass
+class SignalWatch:
+    """The signals that have arrived so far.
 
-    A second signal of the same kind is not collected, but acts at once, as it would without this
-    function. Outside the main thread, the list stays empty, because Python delivers signals only to
-    the main thread.
+    caught: their numbers.
+    training: whether the run is in training, so that it has to be saved before it stops.
     """
+
+    caught: list[int] = field(default_factory=list)
+    training: bool = False
+
+    def start_training(self) -> None:
+        """From now on, signals are only collected. Raise for a signal that arrived before.
+
+        A library may have swallowed the exception of that signal: pyarrow does so while it imports
+        pandas.
+        """
+        self.training = True
+        for number in self.caught:
+            stop_now(number)
+
+
+def stop_now(number: int) -> None:
+    """Raise KeyboardInterrupt for SIGINT and SystemExit for another signal."""
+    if number == signal.SIGINT:
+        raise KeyboardInterrupt
+    raise SystemExit(128 + number)
+
+
+@contextmanager
+def catch_signals() -> Iterator[SignalWatch]:
+    """Watch for SIGINT, SIGTERM and SIGHUP in a block that prepares a run and then trains.
+
+    During preparation, a signal stops the program at once. During training, it is collected. A
+    second signal of the same kind acts as it would without this function. A signal that is ignored
+    stays ignored, as SIGHUP under nohup. Outside the main thread, no signal is caught, because
+    Python delivers signals only to the main thread.
+    """
+    watch = SignalWatch()
     if threading.current_thread() is not threading.main_thread():
-        yield []
+        yield watch
         return
-    caught: list[int] = []
     old: dict[int, Any] = {}
 
     def note(number: int, frame: FrameType | None) -> None:
-        caught.append(number)
-        _log.warning("stopping after this update; interrupt again to stop at once without saving")
+        watch.caught.append(number)
         signal.signal(number, old[number])
+        if not watch.training:
+            stop_now(number)
+        _log.warning("stopping after this update; interrupt again to stop at once without saving")
 
     for wanted in SIGNALS:
-        old[wanted] = signal.signal(wanted, note)
+        if signal.getsignal(wanted) is not signal.SIG_IGN:
+            old[wanted] = signal.signal(wanted, note)
     try:
-        yield caught
+        yield watch
     finally:
         for number, handler in old.items():
             signal.signal(number, handler)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from seq2seq.config import toml
+from seq2seq.config.base import Base
 from seq2seq.config.schema import Config
 from seq2seq.errors import UserError
 from seq2seq.text.memory import MemoryData, TrainingData
@@ -94,11 +95,11 @@ def _as_config(
     settings: Iterable[str],
     *,
     needs_files: bool,
-    base: Mapping[str, Any] | None,
+    base: Base | None,
 ) -> Config:
     """Return the configuration that the argument `config` of `train` stands for.
 
-    base: the values of keys that `config` does not set, instead of the defaults of the schema.
+    base: the values of the model that the run starts from, for the keys that `config` does not set.
     """
     if isinstance(config, str | os.PathLike):
         return toml.load_config(Path(config), settings, needs_files=needs_files, base=base)

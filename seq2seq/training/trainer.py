@@ -135,7 +135,7 @@ class Trainer:
     def run(self, display: ProgressDisplay, caught: list[int]) -> None:
         """Train until a limit is reached, with validations and checkpoints in between.
 
-        caught: the signals that `catch_signals` has collected so far. Raise Interrupted after a
+        caught: the numbers of the signals that have arrived so far. Raise Interrupted after a
         signal, and UserError if a loss or gradient is NaN or infinite.
         """
         settings, counters, every = self.settings, self.state.counters, self.config.validation.every

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import chain, islice
 
@@ -11,7 +13,7 @@ import torch
 from seq2seq.config.schema import Config
 from seq2seq.decoding.labeller import Labeller
 from seq2seq.decoding.options import BeamOptions, GreedyOptions
-from seq2seq.decoding.results import log_notes
+from seq2seq.decoding.results import NoteKind
 from seq2seq.decoding.translator import Translator
 from seq2seq.evaluation.scores import (
     bleu_signature,
@@ -40,6 +42,13 @@ from seq2seq.training.distributed import Ranks
 _log = logging.getLogger(__name__)
 
 _OF_LOSS = ("loss", "perplexity")  # metrics that need neither translations nor labels
+
+
+_WARNINGS: dict[NoteKind, str] = {
+    "split": "%d of %d lines of the validation set are too long and are translated in parts",
+    "no tokens": "%d of %d lines of the validation set have no tokens after normalisation",
+    "cut": "%d of %d translations of the validation set were cut at the maximum length",
+}
 
 
 @dataclass(frozen=True)
@@ -73,6 +82,7 @@ class TextScorer:
         self.tokens, self._reason = chosen.name, chosen.reason
         if self.wanted:
             require_bleu_tokenizer(self.tokens)
+        self._warned: set[NoteKind] = set()
 
     @property
     def signature(self) -> str:
@@ -93,6 +103,18 @@ class TextScorer:
                 "tokens; the validation loss chooses the weights. "
                 'validation.metric = "chrf" or "exact-match" can judge such texts.'
             )
+
+    def warn(self, counts: Mapping[NoteKind, float], lines: int) -> None:
+        """Log how many lines of a validation have a note of each kind.
+
+        The first time, a kind is a warning. Later it is a debug message, because most validations
+        of a run repeat it. lines: number of lines that were translated.
+        """
+        for kind, count in counts.items():
+            if count:
+                level = logging.DEBUG if kind in self._warned else logging.WARNING
+                _log.log(level, _WARNINGS[kind], count, lines)
+                self._warned.add(kind)
 
     def score(self, texts: list[str], scores: ValidationScores) -> bool:
         """Add the scores of the translations to `scores`. Return whether the metric can judge."""
@@ -134,20 +156,15 @@ def validate(
     settings = model.config.validation
     translator = Translator.from_models([model], device=device, dtype=dtype)
     search = GreedyOptions() if settings.beam == 1 else BeamOptions(beam=settings.beam)
-    texts, cut = [], 0
+    texts: list[str] = []
+    kinds: Counter[NoteKind] = Counter()
     sources = [example.source for example in scorer.examples]
     for result in translator.stream(ranks.shard(sources), search):
-        log_notes(note for note in result.notes if note.kind in ("split", "no tokens"))
-        cut += any(note.kind == "cut" for note in result.notes)
+        kinds.update({note.kind for note in result.notes})
         texts.append(result.best.text)
     lines = ranks.gather_shards(texts)
-    (all_cut,) = ranks.all_reduce(cut)
-    if all_cut:
-        _log.warning(
-            "%d of %d translations of the validation set were cut at the maximum length",
-            all_cut,
-            len(lines),
-        )
+    counts = ranks.all_reduce(*(kinds[kind] for kind in _WARNINGS))
+    scorer.warn(dict(zip(_WARNINGS, counts, strict=True)), len(lines))
     return ValidationResult(scores, scorer.score(lines, scores))
 
 

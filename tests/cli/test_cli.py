@@ -5,8 +5,10 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -447,6 +449,26 @@ def test_what_was_translated_before_an_interruption_is_kept(shell, model, tmp_pa
     assert (tmp_path / "out.part").read_bytes().count(b"\n") == 2
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_what_was_translated_before_a_signal_is_kept(model, tmp_path, number):
+    out = tmp_path / "out"
+    command = [sys.executable, "-m", "seq2seq", "translate", model, "-o", out, *_QUICK]
+    pipes = {"stdin": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen([*map(str, command)], **pipes) as process:
+        process.stdin.write(b"the red cat runs\n")
+        process.stdin.flush()
+        deadline = time.monotonic() + 60
+        while not any(path.stat().st_size for path in tmp_path.iterdir()):
+            assert process.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        process.send_signal(number)
+        _, said = process.communicate(timeout=60)
+    assert process.returncode == 128 + number
+    assert f"the lines written so far are in {out}.part" in said.decode()
+    assert (tmp_path / "out.part").read_bytes().count(b"\n") == 1
+
+
 def test_perplexity_is_the_same_wherever_it_is_said(shell, speaking, toy, tmp_path):
     run = tmp_path / "toy" / "language"
     shutil.copytree(speaking, run)
@@ -500,6 +522,14 @@ def test_a_text_is_written(shell, speaking, toy):
 )  # fmt: skip
 def test_what_cannot_be_asked_of_a_language_model(refused, speaking, arguments, said):
     assert said in refused(arguments[0], speaking / "model", *arguments[1:])
+
+
+def test_a_prompt_from_windows_is_printed_with_plain_line_ends(shell, speaking):
+    command = ("generate", speaking / "model", "--length", "5", *_QUICK, "--prompt")
+    plain = shell(*command, "le chat rouge\nle")
+    assert plain.out.startswith("le chat rouge\nle ")
+    for prompt in ("le chat rouge\r\nle", "le chat rouge\r\nle\r"):
+        assert shell(*command, prompt) == plain
 
 
 @pytest.mark.parametrize("verb", ["perplexity", "generate"])

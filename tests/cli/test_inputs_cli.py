@@ -128,16 +128,51 @@ def test_translate_reads_the_source_of_a_table(shell, trained, toy, tmp_path):
     assert "a.csv: the file is a table (csv)" in said.err
 
 
+def test_evaluate_checks_its_options_before_it_loads_the_model(shell, tmp_path, monkeypatch):
+    from sacrebleu.tokenizers import tokenizer_ja_mecab
+
+    monkeypatch.setattr(tokenizer_ja_mecab, "MeCab", None)
+    said = shell("evaluate", "nowhere", "--record", tmp_path / "results.jsonl", *_QUICK)
+    assert said.err.startswith(f"error: --record {tmp_path}: git cannot read the repository")
+    said = shell("evaluate", "nowhere", "--tokenize", "ja-mecab", *_QUICK)
+    assert said.err.startswith("error: the BLEU tokenizer 'ja-mecab' cannot be used")
+    assert "sacrebleu[ja]" in said.err
+
+
 def test_a_comma_in_the_name_of_a_folder(shell, models, tmp_path):
     folder = copytree(models["classify"], tmp_path / "a, b" / "c,d")
     said = shell("classify", folder, *_QUICK, stdin=b"the cat\n")
     assert said.code == 0, said
     assert model_folders(str(folder)) == [folder]
-    assert model_folders(f"x,{folder},y,{folder}") == [
-        *(type(folder)("x"), folder, type(folder)("y"), folder)
-    ]
-    said = shell("evaluate", f"{tmp_path}/a, b/c,e", *_QUICK)
-    assert said.code == 2
+    other = models["tag"]
+    assert model_folders(f"{other},{folder},{other}") == [other, folder, other]
+
+
+@pytest.mark.parametrize(
+    ("text", "missing"),
+    [
+        ("{tmp}/a,b.de", "{tmp}/a or {tmp}/a,b.de"),
+        ("{model},x,y", "x or x,y"),
+        ("{model},x", "x"),
+        ("x,{model}", "x or x,{model}"),
+    ],
+)
+def test_a_typo_in_a_list_of_models_names_the_whole_list(shell, models, tmp_path, text, missing):
+    names = {"tmp": tmp_path, "model": models["classify"]}
+    wanted = text.format(**names)
+    for command in ("classify", "evaluate", "translate"):
+        said = shell(command, wanted, *_QUICK)
+        assert said.code == 2
+        assert said.err == (
+            f"error: {wanted}: not a model folder and not a list of model folders, because "
+            f"{missing.format(**names)} is not a folder; check the path\n"
+        )
+
+
+def test_a_typo_in_a_file_name_with_a_comma_names_the_whole_file(shell, models, tmp_path):
+    said = shell("classify", models["classify"], tmp_path / "a,b.de", *_QUICK)
+    assert (said.code, said.err.count("\n")) == (2, 1)
+    assert said.err.startswith(f"error: {tmp_path}/a,b.de: cannot be read")
 
 
 @pytest.mark.parametrize(

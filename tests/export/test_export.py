@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +20,7 @@ from seq2seq.export.onnx_engine import OnnxEngine
 from seq2seq.export.writer import export_model
 from seq2seq.models import folder
 from seq2seq.models.folder import Model, load_model
-from seq2seq.text.codec import Codec
+from seq2seq.text.codec import Codec, for_both_sides
 from seq2seq.text.tokenizer import train_tokenizer
 
 LINES = ["the red cat runs here", "a dog sleeps", "the cat", "here", "a red dog runs", "sleeps a"]
@@ -241,12 +243,53 @@ def test_a_graph_that_is_not_ours_is_refused(exported, tmp_path):
     import shutil
 
     path = Path(shutil.copytree(exported["fixed-int8"], tmp_path / "e"))
-    (path / "step.onnx").write_bytes(b"not a graph")
-    manifest = json.loads((path / "export.json").read_text())
-    manifest["sha256"]["step.onnx"] = hashlib.sha256(b"not a graph").hexdigest()
-    (path / "export.json").write_text(json.dumps(manifest))
-    with pytest.raises(UserError, match=r"step\.onnx: ONNX Runtime cannot load the graph"):
-        seq2seq.load(path)
+    for content, message in (
+        (b"not a graph", r"step\.onnx: ONNX Runtime cannot load the graph"),
+        ((path / "encode.onnx").read_bytes(), r"step\.onnx: the graph has no 'state\.0\.0'"),
+    ):
+        (path / "step.onnx").write_bytes(content)
+        manifest = json.loads((path / "export.json").read_text())
+        manifest["sha256"]["step.onnx"] = hashlib.sha256(content).hexdigest()
+        (path / "export.json").write_text(json.dumps(manifest))
+        with pytest.raises(UserError, match=message):
+            seq2seq.load(path)
+
+
+def test_without_onnx_runtime_the_message_names_the_package(exported, shell, monkeypatch):
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    said = shell("translate", exported["fixed-int8"], stdin=b"the cat\n")
+    assert (said.code, said.out) == (2, "")
+    assert said.err == (
+        "error: an exported model needs ONNX Runtime, which is not installed: run "
+        "pip install 'seq2seq-rnn[onnx]'\n"
+    )
+
+
+TOKENIZERS = {
+    "capitals": {"case": "marked"},
+    "sides": {"joint": False, "normalization": "nfc", "target": {"normalization": "identity"}},
+    "symbols": {"symbols": ["<2en>", "<2de>"]},
+    "lowercase words": {"kind": "word", "joint": False, "lowercase": True},
+}
+
+
+@pytest.mark.parametrize("name", TOKENIZERS)
+def test_an_export_reads_and_writes_text_as_its_model_does(name: str, tmp_path: Path) -> None:
+    model = random_model(tokenizer=TOKENIZERS[name])
+    config, text = model.config, ["the red cat runs here", "a dog sleeps"]
+    both = [train_tokenizer(text, config.tokenizer) for _ in range(2 - config.tokenizer.joint)]
+    model = replace(model, codec=Codec(*for_both_sides(both, config), config.task))
+    export_model(model, tmp_path / "e", "fp32")
+    lines = ["The RED cat  runs", "<2de> a dog sleeps", "ﬁne Cats", "", "a  dog\u0301"]
+    codec = load_export(tmp_path / "e").codec
+    assert codec == model.codec
+    assert codec.source_ids(lines) == model.codec.source_ids(lines)
+    ids = model.codec.target.encode(lines)
+    assert codec.target.encode(lines) == ids
+    assert codec.target.decode(ids) == model.codec.target.decode(ids)
+    theirs = seq2seq.Translator.from_models([model]).score(lines, lines)
+    ours = seq2seq.Translator.load(tmp_path / "e").score(lines, lines)
+    assert [line.score for line in ours] == pytest.approx([line.score for line in theirs], abs=1e-4)
 
 
 def test_what_an_export_cannot_do_is_said(exported, trained):

@@ -10,9 +10,8 @@ import pytest
 import seq2seq
 from seq2seq.decoding.options import BeamOptions, GreedyOptions, SamplingOptions
 from seq2seq.errors import UserError
-from seq2seq.export.candidates import CandidateLogProbabilities, normalize_allowed
 from seq2seq.export.lexical_table import learn_lexical_table
-from seq2seq.export.shortlist import Shortlist, union
+from seq2seq.export.shortlist import Shortlist
 from seq2seq.export.writer import export_model
 from seq2seq.models.folder import load_model
 
@@ -34,29 +33,20 @@ def test_model_1_finds_translations() -> None:
     assert table[9].tolist() == [-1, -1]
 
 
-def test_the_sum_over_candidates_does_not_depend_on_their_order() -> None:
-    random = np.random.default_rng(1)
-    logits = random.normal(0, 3, size=(4, 300)).astype(np.float32)
-    mask = np.where(random.random((2, 300)) < 0.5, 0, -np.inf).astype(np.float32)
-    plain = normalize_allowed(logits, mask)
-    order = random.permutation(300)
-    mixed = normalize_allowed(logits[:, order], mask[:, order])
-    np.testing.assert_array_equal(mixed, plain[:, order])
-    np.testing.assert_allclose(np.exp(plain.astype(np.float64)).sum(axis=1), 1, atol=1e-6)
+def test_rare_tokens_depend_on_the_source_alone() -> None:
+    table = np.array([[7, 8, -1], [9, 7, 5], [-1, -1, -1]], np.int32)
+    lists = Shortlist(table, np.array([1, 2], np.int32))
+    rare = lists.rare([np.array([0, 1, 2]), np.array([2, 2, 2])])
+    assert rare.shape == (2, 64)
+    assert rare[:, :5].tolist() == [[5, 7, 8, 9, -1], [-1] * 5]
+    alone = lists.rare([np.array([2, 2, 2])])
+    np.testing.assert_array_equal(alone, rare[1:])
 
 
-def test_candidates_answer_in_tokens() -> None:
-    values = np.log(np.array([[0.2, 0.5, 0.3]], np.float32))
-    log_p = CandidateLogProbabilities(values, np.array([2, 5, 9]), 12)
-    assert log_p.top(2)[1].tolist() == [[5, 9]]
-    assert np.exp(log_p.at(np.array([9]))) == pytest.approx(0.3)
-    assert log_p.at(np.array([3])) == -np.inf
-    log_p.exclude([5, 7])
-    assert log_p.top(1)[1].tolist() == [[9]]
-    assert np.isfinite(log_p.all()).sum() == 2
-    ids, mask = union([np.array([1, 4]), np.array([4, 6])])
-    assert ids.tolist() == [1, 4, 6]
-    assert np.isfinite(mask).tolist() == [[True, True, False], [False, True, True]]
+def test_the_most_likely_rare_tokens_stay_if_there_are_too_many() -> None:
+    table = np.arange(10, 110, dtype=np.int32)[None]
+    rare = Shortlist(table, np.array([1], np.int32)).rare([np.array([0])])
+    assert rare[0].tolist() == list(range(10, 74))
 
 
 @pytest.mark.parametrize(
@@ -95,6 +85,9 @@ def test_a_shortlist_that_does_not_fit_is_refused(tmp_path) -> None:
         Shortlist.load(tmp_path, (9, 9))
     with pytest.raises(UserError, match="does not fit the target vocabulary of 5 tokens"):
         Shortlist.load(tmp_path, (3, 5))
+    Shortlist(np.full((3, 2), 8, np.int32), np.array([4, 2], np.int32)).save(tmp_path)
+    with pytest.raises(UserError, match="the frequent tokens are not sorted"):
+        Shortlist.load(tmp_path, (3, 9))
     (tmp_path / "shortlist.npy").write_bytes(b"nothing")
     with pytest.raises(UserError, match="cannot be read as a table"):
         Shortlist.load(tmp_path, (3, 9))

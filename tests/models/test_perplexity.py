@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import replace
 
 import pytest
@@ -14,6 +15,8 @@ from seq2seq.models import folder
 from seq2seq.models import perplexity as module
 from seq2seq.models.perplexity import perplexity_of_lines
 
+UNKNOWN_TEXT = "le xyzzy rouge\nle chat\nplugh\n"
+UNKNOWN_LINES = ["line 1: 1 of 3 tokens unknown: 'xyzzy'", "line 3: 1 of 1 tokens unknown: 'plugh'"]
 CPU, FP32 = torch.device("cpu"), torch.float32
 
 
@@ -88,5 +91,19 @@ def test_a_text_of_unknown_tokens_alone(model):
 def test_the_command_prints_unknown_tokens(speaking, shell):
     said = shell("perplexity", speaking / "model", stdin=b"le chat rouge\n")
     assert said.out.count("\n") == 1
-    said = shell("perplexity", speaking / "model", stdin=b"le xyzzy rouge\n")
-    assert "25.00 % unknown tokens (<unk>), perplexity without them " in said.out
+    said = shell("perplexity", speaking / "model", stdin=UNKNOWN_TEXT.encode())
+    assert "22.22 % unknown tokens (<unk>), perplexity without them " in said.out
+    assert re.findall(r"line .*", said.err) == UNKNOWN_LINES
+
+
+def test_evaluate_and_an_export_name_unknown_tokens(speaking, shell, tmp_path):
+    text = tmp_path / "text"
+    text.write_text(UNKNOWN_TEXT)
+    assert shell("export", speaking / "model", "-o", tmp_path / "export").code == 0
+    for command in (
+        ("evaluate", speaking / "model", text),
+        ("perplexity", tmp_path / "export", text),
+    ):
+        said = shell(*command)
+        assert said.code == 0, said.err
+        assert re.findall(r"line .*", said.err) == UNKNOWN_LINES

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from seq2seq.decoding.load import load
 from seq2seq.errors import UserError
 from seq2seq.models import folder as model_folder
 from seq2seq.models.folder import load_model, load_model_config
@@ -77,6 +78,22 @@ def test_the_command_line_says_it_in_one_line(folder, shell, monkeypatch):
     assert said.out == ""
     assert said.err.startswith(f"error: {path}: cannot be read (Permission denied)")
     assert said.err.count("\n") == 1
+
+
+@pytest.mark.parametrize("mode", [0, 0o600])
+def test_a_folder_that_may_not_be_entered_is_named(folder, mode):
+    folder.chmod(mode)
+    try:
+        for opened in (folder, folder / "inside"):
+            for read in (load, load_model, load_model_config):
+                with another_user(), pytest.raises(UserError) as caught:
+                    read(opened)
+                assert str(caught.value) == (
+                    f"{opened}: the folder cannot be opened (Permission denied); ask its owner for "
+                    "the permission to read and enter it"
+                )
+    finally:
+        folder.chmod(0o755)
 
 
 @pytest.mark.parametrize("piece", ["labels.txt", "tokenizer.model", "config.toml", "manifest.json"])

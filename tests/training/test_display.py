@@ -75,7 +75,8 @@ def test_the_time_left_is_told_after_a_few_updates(terminal, clock):
     for update in range(1, 11):
         clock[0] += 1
         # The first update takes a minute, as where kernels are compiled.
-        display.show_position(settings, Counters(update=update, seconds=60 + 2 * update), 20)
+        counters = Counters(update=update, position=update, seconds=60 + 2 * update)
+        display.show_position(settings, counters, 20)
         left.append(shown(display)[2])
     assert left[:5] == [""] * 5
     assert left[5:] == [f"3:0{n} left" for n in (8, 6, 4, 2, 0)]

@@ -32,7 +32,7 @@ def decide(metric, history, judged=True):
     best = [
         judge(
             counters, scores(loss, **({} if value is None else {key: value})), metric, judged=judged
-        )
+        ).best
         for loss, value in history
     ]
     return counters, best
@@ -54,6 +54,26 @@ def test_equal_scores_are_decided_by_the_loss():
 def test_a_score_from_smoothing_alone_decides_nothing():
     _, best = decide("bleu", [(2.0, 50.0), (1.0, 0.0), (1.5, 80.0)], judged=False)
     assert best == [True, True, False]
+
+
+@pytest.mark.parametrize(
+    ("metric", "values", "decided"),
+    [
+        ("bleu", [0.2, 0.9, 1.5, 1.5, 9.0], ["loss", "loss", "bleu", "loss", "bleu"]),
+        ("accuracy", [0.5, 0.6, 0.6], ["accuracy", "accuracy", "loss"]),
+        ("ter", [99.5, 80.0], ["loss", "ter"]),
+        ("perplexity", [9.0, 8.0], ["perplexity", "perplexity"]),
+        ("loss", [3.0, 2.0], ["loss", "loss"]),
+    ],
+)
+def test_what_chose_the_weights(metric, values, decided):
+    counters, losses = Counters(), range(len(values), 0, -1)
+    rows = [
+        scores(loss, **({} if metric in ("loss", "perplexity") else {metric: value}))
+        for loss, value in zip(losses, values, strict=True)
+    ]
+    verdicts = [judge(counters, row, metric, judged=True) for row in rows]
+    assert verdicts == [(True, by) for by in decided]
 
 
 def test_patience_counts_the_loss_while_the_score_says_nothing():
@@ -128,6 +148,10 @@ def test_a_corpus_of_single_words_keeps_the_lowest_loss(toy, tmp_path, caplog):
     assert f"from update {best}\n" in (result.model / "README.md").read_text()
     assert caplog.text.count("no reference has four tokens") == 1
     assert caplog.text.count("BLEU with the tokenizer 13a") == 1
+    assert caplog.text.count("(best by loss)") == sum(row["best"] for row in rows)
+    assert "(best by bleu)" not in caplog.text
+    # Several validations cut translations. Only the first one warns.
+    assert caplog.text.count("translations of the validation set were cut") == 1
 
 
 @pytest.mark.parametrize("metric", ["chrf", "ter", "exact-match", "perplexity"])

@@ -92,8 +92,20 @@ def test_another_task_is_refused(speaking, new, shell, tmp_path):
     config.write_text('task = "translation"\n' + config.read_text())
     said = shell("train", config, "--from", speaking / "model", "--out", tmp_path / "run")
     assert said.code == 2
-    assert "task" in said.err
-    assert "language-model" in said.err
+    assert said.err == (
+        f"error: cannot start from the model {speaking / 'model'}: its task is 'language-model', "
+        f"but the task of {config} is 'translation'. Choose a model of this task, or train without "
+        "--from\n"
+    )
+
+
+def test_the_task_of_the_model_is_named_if_the_configuration_has_none(
+    speaking, new, shell, tmp_path
+):
+    said = shell("train", new(), "--from", speaking / "model", "--out", tmp_path / "run")
+    assert said.code == 2
+    assert "task 'language-model' does not allow data.source" in said.err
+    assert f"(the model {speaking / 'model'} has the task 'language-model')" in said.err
     assert said.err.count("\n") == 1
 
 
@@ -166,11 +178,12 @@ def test_labels_are_those_of_the_model(models, tmp_path):
     data = [("a cat", "A"), ("a dog", "B")]
     result = seq2seq.train(config, data, data, out=tmp_path / "run", start_from=models["classify"])
     assert seq2seq.Classifier.load(result.model, device="cpu").names == ["A", "B", "C"]
-    with pytest.raises(UserError, match="unknown label 'D'"):
-        seq2seq.train(
-            config,
-            [*data, ("a man", "D")],
-            data,
-            out=tmp_path / "other",
-            start_from=models["classify"],
+    more = [*data, ("a man", "D"), ("a horse", "E")]
+    for split, sets in (("train", (more, data)), ("valid", (data, more))):
+        with pytest.raises(UserError) as raised:
+            seq2seq.train(config, *sets, out=tmp_path / "other", start_from=models["classify"])
+        assert str(raised.value) == (
+            f"cannot start from the model {models['classify']}: unknown labels 'D', 'E' in "
+            f"data.{split}; the labels of the model are: A, B, C. Remove the rows with other "
+            "labels, or train without --from"
         )

@@ -1,0 +1,108 @@
+"""The command `seq2seq bulk`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from seq2seq.cli.options import (
+    SOURCE_OPTIONS,
+    model_folders,
+    with_model_options,
+    with_search_options,
+    with_source_options,
+)
+
+
+@click.command()
+@click.argument("model")
+@click.argument("input_folder", metavar="INPUT", type=click.Path(path_type=Path))
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="Folder to write the translated files to. They have the names of the input files.",
+)
+@click.option(
+    "--workers",
+    type=click.IntRange(0),
+    default=0,
+    help="Number of processes that translate. 0 uses all cores of this machine or of the cluster, "
+    "or all GPUs.  [default: 0]",
+)
+@click.option(
+    "--address",
+    envvar="RAY_ADDRESS",
+    show_envvar=True,
+    help="Address HOST:PORT of a Ray cluster, or auto for the cluster that this machine belongs "
+    "to. Without an address, the workers run on this machine.",
+)
+@click.option(
+    "--column",
+    help="Column of a Parquet file with the texts. A field of a struct is COLUMN.FIELD.  [default: "
+    "the source column of the training data]",
+)
+@click.option(
+    "--new-column",
+    default="translated",
+    show_default=True,
+    help="Name of the column that a Parquet file receives for the translations.",
+)
+@with_source_options
+@with_search_options
+@with_model_options
+def bulk_command(
+    model: str,
+    input_folder: Path,
+    output: Path,
+    workers: int,
+    address: str | None,
+    column: str | None,
+    new_column: str,
+    device: str,
+    precision: str,
+    threads: int,
+    batch_size: int,
+    **options: Any,
+) -> None:
+    """Translate all files of the folder INPUT with MODEL, on one or on many machines.
+
+    A text file gives a text file with one line for each line. A Parquet file gets one more column.
+    If the command was stopped, run it again: it keeps the files that are finished, and translates a
+    file again if the file, the model or an option has changed. --threads is the number of threads
+    of each worker (default: 1).
+    """
+    from seq2seq.bulk.dispatch import translate_folder
+    from seq2seq.bulk.worker import BulkOptions
+    from seq2seq.cli.table_input import input_column
+    from seq2seq.decoding.options import search_options
+    from seq2seq.decoding.source_options import SourceOptions
+    from seq2seq.errors import UserError
+
+    source = SourceOptions(**{name: options.pop(name) for name in SOURCE_OPTIONS})
+    folders = model_folders(model)
+    bulk = BulkOptions(
+        folders=tuple(folder.resolve() for folder in folders),
+        search=search_options(**options),
+        source=source,
+        column=column or str(input_column(folders[0])[0]),
+        new_column=new_column,
+        device=device,
+        precision=precision,
+        batch_size=batch_size,
+        threads=threads or 1,
+    )
+    done = translate_folder(input_folder, output, bulk, workers=workers, address=address)
+    click.echo(
+        f"{output}: {done.translated:,} files translated ({done.lines:,} lines), "
+        f"{done.finished:,} finished before, {len(done.failed):,} failed"
+    )
+    if done.failed:
+        total = done.translated + done.finished + len(done.failed)
+        raise UserError(
+            f"{len(done.failed):,} of {total:,} files were not translated, for the reasons above; "
+            "run the same command again to translate them"
+        )

@@ -1,0 +1,71 @@
+"""What a `NoteLog` says about many lines."""
+
+import logging
+import re
+
+import pytest
+
+from seq2seq.decoding.results import Note, NoteLog, unknown_tokens_note
+from seq2seq.text.tokenizer import Tokenizer
+
+
+def said(caplog, notes, level=logging.WARNING):
+    caplog.clear()
+    with caplog.at_level(logging.DEBUG, "seq2seq"), NoteLog() as log:
+        for note in notes:
+            log.add([note])
+    return [record.getMessage() for record in caplog.records if record.levelno == level]
+
+
+def cut(line):
+    return Note(line, "cut", f"line {line}: cut")
+
+
+def test_few_notes_are_all_said(caplog):
+    assert said(caplog, map(cut, range(1, 11))) == [f"line {n}: cut" for n in range(1, 11)]
+
+
+def test_every_broken_constraint_is_said(caplog):
+    notes = [Note(n, "constraint", f"line {n}: the mark is lost") for n in range(1, 30)]
+    assert said(caplog, notes) == [note.text for note in notes]
+
+
+@pytest.mark.parametrize(
+    ("lines", "named"),
+    [
+        ([*range(1, 12)], "1 more translations were cut at the maximum length: 11"),
+        ([*range(1, 14), 20, 22, 23], "6 more translations were cut at the maximum length: "
+         "11-13, 20, 22-23"),
+    ],
+)  # fmt: skip
+def test_the_lines_of_further_notes_are_named_in_one_line(caplog, lines, named):
+    expected = [f"line {n}: cut" for n in lines]
+    assert said(caplog, map(cut, lines)) == [*expected[:10], named]
+    assert said(caplog, map(cut, lines), logging.DEBUG) == expected[10:]
+
+
+def test_each_kind_has_its_own_summary(caplog):
+    kinds = ["split", "no tokens", "unknown tokens", "sentences", "cut", "constraint"]
+    messages = said(caplog, [Note(n, kind, "x") for n in range(12) for kind in kinds])
+    assert messages[:60] == ["x"] * 60
+    assert [text.split(": ")[1] for text in messages[60:]] == ["10-11"] * 6
+    assert len(set(messages[60:])) == 6
+
+
+def test_a_summary_stays_short(caplog):
+    *_, summary = said(caplog, map(cut, range(1, 2001, 2)))
+    assert summary.startswith("990 more translations were cut at the maximum length: 21, 23, ")
+    assert summary.endswith(", 217, 219, ...")
+
+
+def test_a_note_counts_and_names_the_unknown_tokens(models):
+    tokenizer = Tokenizer((models["classify"] / "tokenizer.model").read_bytes())
+    (ids,) = tokenizer.encode(["the qat qzqzvwxyj"])
+    (note,) = unknown_tokens_note(7, "the qat qzqzvwxyj", ids, tokenizer)
+    assert (note.line, note.kind) == (7, "unknown tokens")
+    match = re.fullmatch(r"line 7: (\d+) of (\d+) tokens unknown: (.*)", note.text)
+    assert (int(match[1]), int(match[2])) == (ids.count(tokenizer.unk), len(ids))
+    assert match[3].startswith("'q', ")
+    assert match[3].endswith(", ...")
+    (known,) = tokenizer.encode(["the cat"])
+    assert unknown_tokens_note(1, "the cat", known, tokenizer) == []
