@@ -925,12 +925,13 @@ class ValidationConfig(Section):
         description="Number of updates between two validations. 0 means one validation after each "
         "epoch.",
     )
-    metric: Literal["bleu", "chrf", "ter", "accuracy", "exact-match", "loss", "perplexity"] = Field(
+    metric: Literal[
+        "bleu", "chrf", "ter", "accuracy", "exact-match", "wer", "ser", "loss", "perplexity"
+    ] = Field(
         "bleu",
-        description="Metric that decides which weights are best: `bleu`, `chrf` or `ter` (by "
-        "sacreBLEU), `accuracy` (of labels), `exact-match` (share of lines without an error), "
-        "`loss` or `perplexity`. The validation loss decides between equal scores, and while the "
-        "score is within one point of its worst value (for example BLEU below 1).",
+        description="Metric that decides which weights are best: `bleu`, `chrf`, `ter`, `accuracy` "
+        "(of labels), `exact-match`, `wer` (lines with an error), `ser` (errors per 100 symbols), "
+        "`loss` or `perplexity`. The default for targets of `symbols` is `wer`.",
     )
     set: str = Field(
         "",
@@ -959,6 +960,24 @@ class ValidationConfig(Section):
         "start of each validation set. 0 means all pairs.",
         json_schema_extra=_TEXT_TO_TEXT,
     )
+
+
+def _writes_symbols(tokenizer: object) -> bool:
+    """Return whether the target consists of symbols, given the values of the tokenizer."""
+    if isinstance(tokenizer, TokenizerConfig):
+        return tokenizer.of("target").kind == "symbols"
+    if not isinstance(tokenizer, dict):
+        return False
+    target = tokenizer.get("target")
+    own = target.kind if isinstance(target, SideConfig) else None
+    own = target.get("kind") if isinstance(target, dict) else own
+    return (own or tokenizer.get("kind")) == "symbols"
+
+
+def _with_default(values: dict[str, Any], section: str, key: str, value: object) -> dict[str, Any]:
+    """Return the values of a configuration in which a key has a value, unless it is set."""
+    known = values.get(section, {})
+    return values | {section: {key: value, **known}} if isinstance(known, dict) else values
 
 
 def _as_task(value: object) -> object:
@@ -1020,6 +1039,9 @@ class Config(Section):
                 section = values.get(name, {})
                 if isinstance(section, dict):
                     values = values | {name: {**known, **section}}
+            metrics = task.allowed["validation.metric"] if isinstance(task, Task) else ()
+            if "wer" in metrics and _writes_symbols(values.get("tokenizer")):
+                values = _with_default(values, "validation", "metric", "wer")
         return values
 
     @model_validator(mode="after")

@@ -123,7 +123,7 @@ def _metrics(row: ValidationRow) -> Iterator[tuple[str, str, float]]:
     """Yield the metrics of a validation row as (name on the Hub, title, value)."""
     if row["bleu"] is not None:
         yield "bleu", "BLEU", row["bleu"]
-    for name, title in (("chrf", "chrF"), ("ter", "TER")):
+    for name, title in (("chrf", "chrF"), ("ter", "TER"), ("wer", "WER"), ("ser", "SER")):
         if (value := cast(Mapping[str, float | None], row)[name]) is not None:
             yield name, title, value
     if row["accuracy"] is not None:
@@ -169,7 +169,8 @@ def _quality(config: Config, row: ValidationRow, signature: str) -> Iterator[str
     how += f", of the first {settings.lines:,} lines" if settings.lines else ""
     if row["bleu"] is not None:
         yield f"BLEU: {row['bleu']:.2f} ({how}; `{signature}`)"
-    for title, value in (("chrF", row["chrf"]), ("TER", row["ter"])):
+    for title in ("chrF", "TER", "WER", "SER"):
+        value = cast(Mapping[str, float | None], row)[title.lower()]
         if value is not None:
             yield f"{title}: {value:.2f} ({how})"
     if row["accuracy"] is not None:

@@ -52,7 +52,7 @@ threads = 1
 device = "cpu"
 precision = "fp32"
 [validation]
-metric = "exact-match"
+metric = "wer"
 every = 100
 """
 
@@ -125,3 +125,43 @@ def test_an_export_gives_the_same(learned: Path, shell, tmp_path: Path) -> None:
     assert shell("export", learned, "-o", tmp_path / "export", "--precision", "fp32").code == 0
     said = shell("translate", tmp_path / "export", stdin=words)
     assert said.out == shell("translate", learned, stdin=words).out == "SH AE B IY\ntʃʰ IH K AE\n\n"
+
+
+def test_the_weights_are_chosen_by_word_error_rate(learned: Path, folder: Path) -> None:
+    from seq2seq.config.toml import load_config
+
+    text = (folder / "g2p.toml").read_text(encoding="utf-8")
+    (folder / "default.toml").write_text(text.replace('metric = "wer"\n', ""), encoding="utf-8")
+    assert load_config(folder / "default.toml").validation.metric == "wer"
+    chosen = load_config(folder / "default.toml", ["validation.metric=ser"])
+    assert chosen.validation.metric == "ser"
+    rows = (learned.parent / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
+    valid = [row for row in map(json.loads, rows) if row["kind"] == "valid"]
+    assert all(row["bleu"] is None for row in valid)
+    assert all(row["wer"] == pytest.approx(100 - row["exact_match"]) for row in valid)
+    best = min(valid, key=lambda row: (row["wer"], row["loss"]))
+    assert best["best"]
+    card = (learned / "README.md").read_text(encoding="utf-8")
+    assert f"WER: {best['wer']:.2f} (greedy)" in card
+
+
+def test_error_rates_and_confusions_are_printed(learned: Path, folder: Path, shell) -> None:
+    (folder / "several.tsv").write_text(
+        "shaby\tS AE B IY\nshaby\tSH AE B IY\nkadi\tK AE D AE\n", encoding="utf-8"
+    )
+    said = shell("evaluate", learned, folder / "several.tsv", "--json")
+    assert said.code == 0
+    scores = {one["name"]: one for one in json.loads(said.out)["scores"]}
+    assert list(scores) == ["WER", "SER", "edit distance", "exact match"]
+    assert scores["WER"]["value"] == pytest.approx(200 / 3)
+    assert scores["SER"]["value"] == pytest.approx(200 / 12)
+    said = shell("evaluate", learned, folder / "several.tsv", "--beam", 1)
+    assert "WER 66.67   nrefs:1|case:mixed|unit:symbol|separator:' '|lines:3" in said.out
+    assert "Errors by source length" in said.out
+    assert "Most frequent confusions" in said.out
+
+
+def test_a_plot_of_symbols_is_refused(learned: Path, shell, tmp_path: Path) -> None:
+    said = shell("evaluate", learned, "--plot", tmp_path / "a.png")
+    assert said.code == 2
+    assert "is scored by its wrong symbols" in said.err
