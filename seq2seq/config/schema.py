@@ -33,7 +33,7 @@ NEEDS_FILES = "needs_files"
 
 Cell = Literal["rnn", "rnn-relu", "lstm", "gru"]
 Precision = Literal["auto", "fp32", "bf16"]
-Normalization = Literal["identity", "whitespace", "nfc", "nmt_nfkc"]
+Normalization = Literal["identity", "whitespace", "nfc", "nfd", "nmt_nfkc"]
 Side = Literal["source", "target"]
 TokenKind = Literal["unigram", "bpe", "char", "word", "symbols"]
 CharacterUnit = Literal["code point", "grapheme"]
@@ -401,8 +401,8 @@ class TokenizerConfig(Section):
     normalization: Normalization | None = Field(
         None,
         description="How text is normalised: `identity` (unchanged), `whitespace` (single spaces), "
-        "`nfc` (Unicode NFC), `nmt_nfkc` (NFKC, single spaces). Without this key: `nmt_nfkc` for "
-        "sources, `identity` for targets (`word`: `whitespace`) and for `symbols`.",
+        "`nfc`, `nfd` (Unicode), `nmt_nfkc` (NFKC, single spaces). Without this key: `nmt_nfkc` "
+        "for sources, `identity` for targets (`word`: `whitespace`) and for `symbols`.",
         examples=["identity"],
     )
     sampling: float = Field(

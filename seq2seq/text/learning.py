@@ -12,6 +12,7 @@ import sentencepiece
 from seq2seq.config.schema import Normalization, TokenizerConfig
 from seq2seq.errors import UserError
 from seq2seq.text.case_marks import MARKS
+from seq2seq.text.normalization import UNICODE_FORMS
 from seq2seq.text.segmentation import ListedUnits, Segmentation
 from seq2seq.text.units import SPACE
 from seq2seq.text.vocabulary_file import SPECIAL_TOKENS, write_vocabulary
@@ -25,7 +26,7 @@ def learn_model(
 ) -> bytes:
     """Return the SentencePiece model that is learned from prepared lines.
 
-    rule: The normalisation that becomes part of the model. For "nfc", the lines are already in NFC.
+    rule: The normalisation that becomes part of the model. NFC and NFD are done already.
     name: Describes the lines in error messages.
     Raises UserError if the lines do not allow the vocabulary. Errors of `lines` are passed on.
     """
@@ -65,7 +66,7 @@ def _learn(lines: Iterator[str], config: TokenizerConfig, rule: Normalization) -
         byte_fallback=config.byte_fallback and config.has_subwords,
         normalization_rule_name="nmt_nfkc" if rule == "nmt_nfkc" else "identity",
         remove_extra_whitespaces=rule in ("nmt_nfkc", "whitespace"),
-        allow_whitespace_only_pieces=rule in ("identity", "nfc"),
+        allow_whitespace_only_pieces=rule in ("identity", *UNICODE_FORMS),
         add_dummy_prefix=not marked,
         user_defined_symbols=[*symbols, *(MARKS if marked else ())],
         pad_id=0,

@@ -11,13 +11,13 @@ from functools import cache
 from seq2seq.config.schema import Config, Side
 from seq2seq.text.example import Example
 from seq2seq.text.memory import MemoryData
-from seq2seq.text.normalization import text_sides
+from seq2seq.text.normalization import UNICODE_FORMS, text_sides
 from seq2seq.text.text_changes import locate_example
 
 _log = logging.getLogger(__name__)
 
 _LONGEST_SYMBOL = 4  # code points; a longer line without a separator is hardly a single symbol
-_COMPOSING = ("nfc", "nmt_nfkc")  # the normalisations that compose characters
+_ONE_FORM = (*UNICODE_FORMS, "nmt_nfkc")  # normalisations with one form of each character
 
 
 @dataclass
@@ -82,7 +82,7 @@ class TextCheck:
         for side in text_sides(config):
             settings = config.tokenizer.of(side)
             separator = settings.separator if settings.kind == "symbols" else None
-            forms = settings.normalization not in _COMPOSING
+            forms = settings.normalization not in _ONE_FORM
             self._sides[side] = _SideCheck(separator, forms)
 
     def check(self, examples: Iterable[Example]) -> Iterator[Example]:

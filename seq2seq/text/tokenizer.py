@@ -15,7 +15,7 @@ from seq2seq.config.schema import Normalization, TokenizerConfig
 from seq2seq.errors import UserError
 from seq2seq.text.case_marks import CaseMarker
 from seq2seq.text.learning import learn_model, list_units
-from seq2seq.text.normalization import TextRules, normalize_text
+from seq2seq.text.normalization import UNICODE_FORMS, TextRules, normalize_text
 from seq2seq.text.segmentation import ListedUnits, chosen_segmentation
 from seq2seq.text.units import UnitSplitter, unit_starts, word_indices, words_between
 from seq2seq.text.vocabulary_file import read_settings
@@ -224,7 +224,7 @@ def train_tokenizer(
     marker = CaseMarker(config.symbols) if config.case == "marked" else None
     rules = TextRules(
         lowercase=config.lowercase,
-        normalization=rule if rule == "nfc" or marker or segmentation else "identity",
+        normalization=rule if rule in UNICODE_FORMS or marker or segmentation else "identity",
         marker=marker,
         symbols=config.symbols,
     )

@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 
 from seq2seq.config.schema import Config, TokenizerConfig
 from seq2seq.config.toml import dump_config, parse_config
+from seq2seq.decoding.line_encoder import LineEncoder
+from seq2seq.decoding.source_options import SourceOptions
 from seq2seq.errors import UserError
 from seq2seq.text.codec import Codec
 from seq2seq.text.dataset import Dataset, EncodedChunk
@@ -190,3 +192,14 @@ def test_too_little_room_and_no_text() -> None:
         learned(["a b"], kind="symbols", vocabulary=8, symbols=tags)
     with pytest.raises(UserError, match=r"phones\.txt is empty"):
         learned(["", "  "], kind="symbols")
+
+
+@pytest.mark.parametrize("separator", [" ", "-"])
+def test_parts_of_a_long_line_are_joined_by_the_separator(separator: str) -> None:
+    source = learned(["abcdefgh"], kind="char", unit="grapheme")
+    target = learned([f"A{separator}B"], kind="symbols", separator=separator)
+    encoder = LineEncoder(
+        Codec(source, target), SourceOptions(), max_tokens=4, language="", spaced=(True, True)
+    )
+    (line,) = encoder.encode(["abcdefgh"], 1)
+    assert line.joints == [separator]

@@ -5,6 +5,8 @@ from __future__ import annotations
 import gzip
 import itertools
 import json
+import re
+import shlex
 from pathlib import Path
 from unittest import mock
 
@@ -165,3 +167,25 @@ def test_a_plot_of_symbols_is_refused(learned: Path, shell, tmp_path: Path) -> N
     said = shell("evaluate", learned, "--plot", tmp_path / "a.png")
     assert said.code == 2
     assert "is scored by its wrong symbols" in said.err
+
+
+def test_the_page_on_transduction_runs(folder: Path, shell, tmp_path: Path, monkeypatch) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "transduction.md").read_text(encoding="utf-8")
+    (written,) = re.findall(r"^```toml\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    (commands,) = re.findall(r"^```sh\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    small = re.sub(
+        r"(embedding|hidden) = \d+", r"\1 = 8", written.replace("epochs = 60", "epochs = 1")
+    )
+    (tmp_path / "g2p.toml").write_text(small, encoding="utf-8")
+    (tmp_path / "train.tsv.gz").write_bytes((folder / "train.tsv.gz").read_bytes())
+    for split in ("valid", "test"):
+        (tmp_path / f"{split}.tsv").write_bytes((folder / "valid.tsv").read_bytes())
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(trainer, "plot_curves", lambda *_: None)
+    for line in commands.splitlines():
+        words = shlex.split(line, comments=True)
+        stdin = b""
+        if words[0] == "echo":
+            stdin, words = f"{words[1]}\n".encode(), words[3:]
+        assert words[0] == "seq2seq"
+        assert shell(*words[1:], stdin=stdin).code == 0
