@@ -1,44 +1,74 @@
-"""Check in fp32 that the translation of a line does not depend on the other lines of its batch.
+"""Check that the translation of a line does not depend on how the lines are translated.
 
-    python benchmarks/batch_invariance.py MODEL SOURCE
+    python benchmarks/batch_invariance.py MODEL SOURCE [--lines N]
 
-The program translates all lines of SOURCE with several batch sizes, in order and shuffled, with
-greedy search and with beam 5. It compares each result with the translation of one line at a time.
-It prints the number of lines whose text differs, the largest score difference of lines with equal
-texts, and the largest score difference of lines with different texts. Both differences must be at
-most 1e-4 (different texts are then a tie); otherwise the program exits with code 1.
+MODEL is a model folder, or an export. The program translates all lines of SOURCE with several batch
+sizes, in order and shuffled, with greedy search and with beam 5. It compares each result with the
+translation of one line at a time. An export is also translated with two threads and with two
+processes (--jobs 2).
+
+The program prints the number of lines whose text differs, the largest score difference of lines
+with equal texts, and the largest score difference of lines with different texts. For fp32, both
+differences must be at most 1e-4 (different texts are then a tie). For int8, texts and scores must
+be identical to the bit. Otherwise the program exits with code 1.
 """
 
 from __future__ import annotations
 
+import argparse
 import random
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
+from decode import read_lines
+
+from seq2seq.decoding.micro_batches import windows
 from seq2seq.decoding.options import AnySearch, search_options
 from seq2seq.decoding.results import Translation
 from seq2seq.decoding.translator import Translator
+from seq2seq.decoding.worker_pool import WorkerPool
+from seq2seq.export.artifact import is_export, load_export
+from seq2seq.export.sessions import set_thread_count
 
 BOUND = 1e-4
-SIZES = (7, 64, 512)
+SIZES = (1, 2, 3, 17, 64, 512)
+
+Translate = Callable[[list[str], AnySearch], list[Translation]]
 
 
-def translate(translator: Translator, lines: list[str], search: AnySearch) -> list[Translation]:
-    """Return the best translation of each line."""
-    return [result.best for result in translator.translate_windows([lines], search)]
+def with_threads(model: Path, batch_size: int, threads: int) -> Translate:
+    """Return a function that translates lines in this process."""
+    set_thread_count(threads)
+    translator = Translator.load(model, device="cpu", batch_size=batch_size)
+
+    def translate(lines: list[str], search: AnySearch) -> list[Translation]:
+        return [result.best for result in translator.translate_windows([lines], search)]
+
+    return translate
 
 
-def in_batches_of(translator: Translator, size: int) -> Translator:
-    """Return a translator with the same model and the batch size `size`."""
-    parts = (translator.engine, translator.codec, translator.configs)
-    return Translator(*parts, batch_size=size)
+def with_jobs(model: Path, batch_size: int, jobs: int) -> Translate:
+    """Return a function that translates lines in several processes."""
+    pool = WorkerPool([model], jobs, batch_size=batch_size)
+
+    def translate(lines: list[str], search: AnySearch) -> list[Translation]:
+        parts = windows(lines, 100)  # small, so that every process gets several
+        return [result.best for result in pool.translate_windows(parts, search)]
+
+    return translate
 
 
-def shuffled(translator: Translator, lines: list[str], search: AnySearch) -> list[Translation]:
+def in_order(translate: Translate, lines: list[str], search: AnySearch) -> list[Translation]:
+    """Translate the lines in their order."""
+    return translate(lines, search)
+
+
+def shuffled(translate: Translate, lines: list[str], search: AnySearch) -> list[Translation]:
     """Translate the lines in a random order and return the translations in the original order."""
     order = list(range(len(lines)))
     random.Random(1).shuffle(order)
-    found = translate(translator, [lines[i] for i in order], search)
+    found = translate([lines[i] for i in order], search)
     back = dict(zip(order, found, strict=True))
     return [back[i] for i in range(len(lines))]
 
@@ -56,27 +86,40 @@ def compare(one: list[Translation], other: list[Translation]) -> tuple[int, floa
 
 
 def main() -> None:
-    model, source = sys.argv[1:]
-    lines = Path(source).read_text(encoding="utf-8").split("\n")[:-1]
-    translator = Translator.load(model, device="cpu")
-    worst = 0.0
-    print(f"{len(lines):,} lines, {model}")
-    print("search   batch            differing lines     largest difference (equal, differing)")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("model", type=Path, help="Model folder or export.")
+    parser.add_argument("source", type=Path, help="Text to translate.")
+    parser.add_argument("--lines", type=int, default=1000, help="Most lines (default: 1,000).")
+    given = parser.parse_args()
+    lines = read_lines(given.source)[: given.lines]
+    ways = {"1 thread": (with_threads, 1)}
+    exact = False
+    if is_export(given.model):
+        ways |= {"2 threads": (with_threads, 2), "2 jobs": (with_jobs, 2)}
+        exact = load_export(given.model).precision == "int8"
+    bound, worst, changed = 0.0 if exact else BOUND, 0.0, 0
+    print(f"{len(lines):,} lines, {given.model}")
+    print("search   way       batch             differing lines  difference (equal, differing)")
     for beam in (1, 5):
         name = "greedy" if beam == 1 else f"beam {beam}"
         search = search_options(beam=beam)
-        alone = translate(in_batches_of(translator, 1), lines, search)
-        for size in SIZES:
-            for way in (translate, shuffled):
-                found = way(in_batches_of(translator, size), lines, search)
-                count, equal, other = compare(alone, found)
-                worst = max(worst, equal, other)
-                print(
-                    f"{name:8} {size:4} {way.__name__:11} {count:18}   {equal:.1e}, {other:.1e}",
-                    flush=True,
-                )
-    print(f"largest score difference {worst:.1e}, limit {BOUND:.0e}")
-    sys.exit(worst > BOUND)
+        alone = with_threads(given.model, 1, 1)(lines, search)
+        for way, (opened, count) in ways.items():
+            for size in SIZES:
+                translate = opened(given.model, size, count)
+                for order in (in_order, shuffled):
+                    found = order(translate, lines, search)
+                    number, equal, other = compare(alone, found)
+                    worst, changed = max(worst, equal, other), changed + number
+                    print(
+                        f"{name:8} {way:9} {size:5} {order.__name__:11} {number:15}  "
+                        f"{equal:.1e}, {other:.1e}",
+                        flush=True,
+                    )
+    print(f"largest score difference {worst:.1e}, limit {bound:.0e}")
+    sys.exit(worst > bound or (exact and changed > 0))
 
 
 if __name__ == "__main__":

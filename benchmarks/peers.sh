@@ -12,77 +12,18 @@
 # SYSTEMS: which of ours, tutorial, opennmt, eole, joeynmt; all if unset. DEVICE: cpu if unset.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-: "${SEQ2SEQ_DATA:?set it to the folder that holds multi30k/}"
-ROUNDS=${ROUNDS:-3} DEVICE=${DEVICE:-cpu}
-SYSTEMS=" ${SYSTEMS:-ours tutorial opennmt eole joeynmt} "
-LOCAL=$PWD/local
-PEERS=$LOCAL/peers
-PYTHON=$PWD/.venv/bin/python
-[ "$DEVICE" = cpu ] || GPU=true
+ROUNDS=${ROUNDS:-3} SYSTEMS=${SYSTEMS:-ours tutorial opennmt eole joeynmt}
 # The peers tell their speed EVERY so many updates; the first WARM times do not count.
 EVERY=8 WARM=3
 UPDATES=$((EVERY * (WARM + 8)))
+. benchmarks/peers_common.sh
 
 # Ours switches this on itself (seq2seq/runtime.py).
 export MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=17179869184 MALLOC_TOP_PAD_=268435456
 export OMP_NUM_THREADS=2
 
-# wanted SYSTEM: whether it is one of those to be measured.
-wanted() {
-    [[ $SYSTEMS == *" $1 "* ]]
-}
-
-# environment NAME PACKAGES REQUIREMENTS: local/NAME with our torch. The packages come without what
-# they ask for (another torch, an old protobuf, torchcodec); what they import is named in its place.
-environment() {
-    local to=$LOCAL/$1
-    wanted "$1" || return 0
-    [ ! -f "$to/ready" ] || return 0
-    rm -rf "$to"
-    python3 -m venv "$to"
-    "$to/bin/pip" install --quiet "$(grep '^torch==' constraints.txt)"
-    # Unquoted: lists.
-    "$to/bin/pip" install --quiet $3
-    "$to/bin/pip" install --quiet --no-deps $2
-    touch "$to/ready"
-}
-
-environment opennmt OpenNMT-py==3.5.1 "configargparse pyonmttok sacrebleu waitress flask pyyaml
-    tensorboard six ctranslate2 rapidfuzz spacy fasttext-wheel pyahocorasick"
-environment eole "eole==0.6.4 torch-optimi" "configargparse datasets fastapi fasttext-wheel
-    huggingface_hub pandas protobuf pyahocorasick pydantic pyonmttok pyyaml rapidfuzz rich sacrebleu
-    safetensors sentencepiece six spacy subword-nmt tensorboard tokenizers uvicorn waitress aiohttp
-    ctranslate2"
-environment joeynmt joeynmt==2.3.0 "datasets setuptools<81 matplotlib packaging pandas pillow
-    protobuf pyyaml sacrebleu sacremoses seaborn sentencepiece six subword-nmt tensorboard wrapt
-    importlib_metadata"
-# It insists on a scheduler, and torch's no longer knows this argument.
-if wanted joeynmt; then
-    sed -i '/"verbose": False,/d' "$LOCAL"/joeynmt/lib/python3*/site-packages/joeynmt/builders.py
-fi
-
-# The same pieces for all, and the vocabulary in a format that all of them read: a piece a line.
-mkdir -p "$PEERS"
-$PYTHON - benchmarks/standard.toml "$PEERS" << 'CODE'
-import sys
-from pathlib import Path
-
-from seq2seq.config.toml import load_config
-from seq2seq.text import preparation
-
-chosen, peers = load_config(Path(sys.argv[1])), Path(sys.argv[2])
-prepared = preparation.prepare_data(chosen, peers / "data")
-tokenizer = prepared.codec.target
-for side, name in enumerate(("source", "target")):
-    rows = (prepared.train.ids(row, side) for row in range(len(prepared.train)))
-    lines = [" ".join(tokenizer.pieces(ids)) + "\n" for ids in rows]
-    (peers / f"train.{name}").write_text("".join(lines), encoding="utf-8")
-    # JoeyNMT does not start without some, though it is never told to validate.
-    (peers / f"dev.{name}").write_text("".join(lines[:8]), encoding="utf-8")
-specials = {tokenizer.pad, tokenizer.unk, tokenizer.bos, tokenizer.eos}
-pieces = tokenizer.pieces([i for i in range(len(tokenizer)) if i not in specials])
-(peers / "vocabulary").write_text("".join(f"{piece}\n" for piece in pieces), encoding="utf-8")
-CODE
+environments
+pieces
 
 # imports NAME MODULES: kilobytes in memory when all that a training needs has been imported.
 imports() {
@@ -130,73 +71,13 @@ peer() {
 # opennmt TITLE INPUT_FEED
 opennmt() {
     # Source/target tok/s, neither with padding.
-    peer opennmt "$1" '/[ 0-9]* tok/s' onmt_train -config opennmt.yaml << YAML
-data: {corpus_1: {path_src: train.source, path_tgt: train.target}}
-src_vocab: vocabulary
-tgt_vocab: vocabulary
-share_vocab: true
-save_model: unused
-encoder_type: brnn
-decoder_type: rnn
-rnn_type: GRU
-enc_layers: 1
-dec_layers: 1
-hidden_size: 512
-word_vec_size: 256
-global_attention: general
-input_feed: $2
-bridge: true
-dropout: 0.2
-label_smoothing: 0.1
-optim: adam
-learning_rate: 0.001
-max_grad_norm: 1
-batch_type: sents
-batch_size: 64
-bucket_size: 29000
-num_workers: 0
-report_every: $EVERY
-${GPU:+world_size: 1}
-${GPU:+gpu_ranks: [0]}
-train_steps: $UPDATES
-save_checkpoint_steps: 1000000
-YAML
+    peer opennmt "$1" '/[ 0-9]* tok/s' onmt_train -config opennmt.yaml < <(opennmt_settings "$2")
 }
 
 # eole TITLE PRECISION
 eole() {
-    # It logs as OpenNMT-py does. Its architecture "rnn" makes an encoder of one direction in
-    # silence; with two, its bridge fails (64x512 and 256x256), so that it has none.
-    peer eole "$1" '/[ 0-9]* tok/s' eole train -config eole.yaml << YAML
-data: {corpus_1: {path_src: train.source, path_tgt: train.target}}
-src_vocab: vocabulary
-tgt_vocab: vocabulary
-share_vocab: true
-report_every: $EVERY
-model:
-    architecture: custom
-    encoder: {encoder_type: brnn, rnn_type: GRU, layers: 1, hidden_size: 512}
-    decoder:
-        {decoder_type: rnn, rnn_type: GRU, layers: 1, hidden_size: 512, global_attention: general}
-    embeddings: {word_vec_size: 256}
-    input_feed: 1
-training:
-    model_path: eole
-    ${GPU:+world_size: 1}
-    ${GPU:+gpu_ranks: [0]}
-    compute_dtype: $2
-    dropout: [0.2]
-    label_smoothing: 0.1
-    optim: adam
-    learning_rate: 0.001
-    max_grad_norm: 1
-    batch_type: sents
-    batch_size: 64
-    bucket_size: 29000
-    num_workers: 0
-    train_steps: $UPDATES
-    save_checkpoint_steps: 1000000
-YAML
+    # It logs as OpenNMT-py does.
+    peer eole "$1" '/[ 0-9]* tok/s' eole train -config eole.yaml < <(eole_settings "$2")
 }
 
 # joeynmt TITLE

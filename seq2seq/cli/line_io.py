@@ -154,7 +154,8 @@ def open_sink(path: Path | None, inputs: list[Path | None]) -> Iterator[IO[bytes
                 raise UserError("the output is also the input file; write to another file")
         yield sys.stdout.buffer
         return
-    from seq2seq.files import PACKED_SUFFIXES, atomic_file
+    from seq2seq.file_types import PACKED_SUFFIXES
+    from seq2seq.files import atomic_file
 
     for input_path in inputs:
         if (

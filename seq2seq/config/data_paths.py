@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import cast
 
 from seq2seq.config.schema import DataConfig, TokenizerConfig
-from seq2seq.files import PACKED_SUFFIXES
+from seq2seq.file_types import PACKED_SUFFIXES
 
 _SPLITS = ("train", "valid", "test")
 # The folders of a path that is absolute or begins with "../". The path must stand at the beginning

@@ -21,7 +21,7 @@ from seq2seq.config.data_paths import find_data, find_vocabulary
 from seq2seq.config.migration import migrate
 from seq2seq.config.schema import NEEDS_FILES, Config, Section, explain_mistakes
 from seq2seq.errors import UserError, did_you_mean
-from seq2seq.files import why_not_text
+from seq2seq.file_types import why_not_text
 from seq2seq.tasks import TASKS, TRANSLATION, Task
 
 _MEANT = re.compile("'(.+)'")

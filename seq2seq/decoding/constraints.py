@@ -16,7 +16,13 @@ import numpy as np
 
 from seq2seq.decoding.constraint_options import ConstraintOptions
 from seq2seq.decoding.engine import Engine, State
-from seq2seq.decoding.phrases import ForbiddenPhrases, Spelling, contains_phrase, phrase_ids
+from seq2seq.decoding.phrases import (
+    ForbiddenPhrases,
+    Spelling,
+    contains_phrase,
+    contradictions,
+    phrase_ids,
+)
 from seq2seq.decoding.stepping import Specials
 from seq2seq.errors import UserError
 
@@ -97,7 +103,8 @@ class Constraints:
         """
         self.options, self.tokenizer, self.specials = options, tokenizer, specials
         self.whole_words = whole_words
-        self._require_consistent()
+        if problems := contradictions(options, whole_words=whole_words):
+            raise UserError("; ".join(problems) + ": leave out one of the two")
         self.prefix: tuple[int, ...] = ()
         if options.target_prefix:
             self.prefix = tuple(self._ids(options.target_prefix, "the target prefix"))
@@ -109,26 +116,6 @@ class Constraints:
         self.forbidden = ForbiddenPhrases(
             options.forbid, tokenizer, sorted(special), whole_words=whole_words
         )
-
-    def _require_consistent(self) -> None:
-        """Raise UserError if a text that must be written contains a text that must not."""
-        options = self.options
-        given = [("target prefix", options.target_prefix)]
-        given += [("required phrase", phrase) for phrase in options.require]
-        problems = [
-            f"the {what} {text!r} contains the forbidden phrase {phrase!r}"
-            for what, text in given
-            for phrase in options.forbid
-            if contains_phrase(text, phrase, whole_words=self.whole_words)
-        ]
-        problems += [
-            f"the {what} {text!r} contains the stop string {stop!r}"
-            for what, text in given
-            for stop in options.stop
-            if stop in text
-        ]
-        if problems:
-            raise UserError("; ".join(problems) + ": leave out one of the two")
 
     @property
     def forced_tokens(self) -> int:

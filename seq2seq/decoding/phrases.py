@@ -8,6 +8,8 @@ from typing import Protocol
 
 import numpy as np
 
+from seq2seq.decoding.constraint_options import ConstraintOptions
+
 _SPACE = "▁"  # SentencePiece writes a space as this character
 _BYTE = re.compile("<0x([0-9A-F]{2})>$")
 
@@ -139,3 +141,25 @@ def _pattern(phrase: str, whole_words: bool) -> str:
     if whole_words and re.match(r"\w", phrase[-1:]):
         expression += r"(?!\w)"
     return expression
+
+
+def contradictions(options: ConstraintOptions, *, whole_words: bool) -> list[str]:
+    """Return a message for each text that must be written although it holds a text that must not.
+
+    whole_words: whether phrases match whole words only.
+    """
+    given = [("target prefix", options.target_prefix)]
+    given += [("required phrase", phrase) for phrase in options.require]
+    forbidden = [
+        f"the {what} {text!r} contains the forbidden phrase {phrase!r}"
+        for what, text in given
+        for phrase in options.forbid
+        if contains_phrase(text, phrase, whole_words=whole_words)
+    ]
+    stopping = [
+        f"the {what} {text!r} contains the stop string {stop!r}"
+        for what, text in given
+        for stop in options.stop
+        if stop in text
+    ]
+    return forbidden + stopping

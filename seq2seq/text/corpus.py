@@ -18,7 +18,7 @@ from pathlib import Path
 
 from seq2seq.config.schema import Config, DataConfig
 from seq2seq.errors import UserError
-from seq2seq.files import PACKED_SUFFIXES
+from seq2seq.file_types import PACKED_SUFFIXES
 from seq2seq.text.example import Example
 from seq2seq.text.lines import read_lines
 from seq2seq.text.memory import MemoryData, Split, data_columns

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import IO, cast
 
 from seq2seq.errors import UserError
-from seq2seq.files import PACKED_SUFFIXES, why_not_text
+from seq2seq.file_types import PACKED_SUFFIXES, why_not_text
 
 
 def line_text(line: bytes, number: int, name: str, *, errors: str = "strict") -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from seq2seq.errors import UserError
-from seq2seq.files import PACKED_SUFFIXES
+from seq2seq.file_types import PACKED_SUFFIXES
 from seq2seq.text.conllu import CONLLU_COLUMNS, read_conllu
 from seq2seq.text.delimited import Columns, Quoting, check_columns, column_names, read_delimited
 from seq2seq.text.example import Example

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -106,12 +106,7 @@ def train_model(
         trainer.restore(threads)
         if profiled and ranks.is_first:
             trainer.profiler = UpdateProfiler(run.profile, device)
-        with (
-            ProgressDisplay(quiet=not ranks.is_first) as display,
-            runtime.explain_out_of_memory(
-                "set a smaller training.batch_tokens and a larger training.accumulate"
-            ),
-        ):
+        with _display(ranks) as display:
             watch.start_training()
             trainer.run(display, watch.caught)
         if trainer.profiler is not None:
@@ -132,6 +127,18 @@ def _prepare(
         memory=memory,
         start=None if start is None else start.codec,
     )
+
+
+@contextmanager
+def _display(ranks: Ranks) -> Iterator[ProgressDisplay]:
+    """Show the progress while the block runs, and explain errors that memory has run out."""
+    with (
+        ProgressDisplay(quiet=not ranks.is_first) as display,
+        runtime.explain_out_of_memory(
+            "set a smaller training.batch_tokens and a larger training.accumulate"
+        ),
+    ):
+        yield display
 
 
 def _result(trainer: Trainer, run: RunFolder) -> TrainingResult:
