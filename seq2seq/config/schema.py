@@ -303,7 +303,7 @@ class SideConfig(Section):
     unit: CharacterUnit | None = Field(
         None,
         description="With `char`: the unit of this side. The values are those of `tokenizer.unit`.",
-        examples=["grapheme"],
+        examples=["code point"],
         json_schema_extra=_TEXT_TO_TEXT,
     )
     normalization: Normalization | None = Field(
@@ -402,7 +402,7 @@ class TokenizerConfig(Section):
         None,
         description="How text is normalised: `identity` (unchanged), `whitespace` (single spaces), "
         "`nfc`, `nfd` (Unicode), `nmt_nfkc` (NFKC, single spaces). Without this key: `nmt_nfkc` "
-        "for sources, `identity` for targets (`word`: `whitespace`) and for `symbols`.",
+        "for sources, `identity` for targets (`word`: `whitespace`) and `symbols`.",
         examples=["identity"],
     )
     sampling: float = Field(
