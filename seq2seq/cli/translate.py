@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from seq2seq.decoding.worker_pool import WorkerPool
 
 _WINDOW = 2048  # lines to read ahead, so that batches hold lines of similar length
-_JOB_WINDOW = 512  # the same for each of several processes, so that all have work
+_JOB_WINDOW = 1024  # lines that a process gets at a time, so that equal lengths meet
 
 
 def open_translator(

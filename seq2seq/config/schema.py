@@ -929,9 +929,9 @@ class ValidationConfig(Section):
         "bleu", "chrf", "ter", "accuracy", "exact-match", "wer", "ser", "loss", "perplexity"
     ] = Field(
         "bleu",
-        description="Metric that decides which weights are best: `bleu`, `chrf`, `ter`, `accuracy` "
-        "(of labels), `exact-match`, `wer` (lines with an error), `ser` (errors per 100 symbols), "
-        "`loss` or `perplexity`. The default for targets of `symbols` is `wer`.",
+        description="Metric that decides which weights are best: `bleu`, `chrf`, `ter`, "
+        "`accuracy`, `exact-match`, `wer` (lines with an error), `ser` (errors per 100 symbols), "
+        "`loss` or `perplexity`. Targets of `symbols`: `wer`. The loss decides between ties.",
     )
     set: str = Field(
         "",

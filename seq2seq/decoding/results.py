@@ -17,7 +17,7 @@ _log = logging.getLogger(__name__)
 NoteKind = Literal["split", "no tokens", "unknown tokens", "sentences", "cut", "constraint"]
 
 _SHOWN = 10  # notes of each kind to report one by one
-_RANGES = 100  # ranges of further lines to name in a summary
+_RANGES = 1000  # ranges of further lines to name in a summary
 _SUMMARIES: dict[NoteKind, str] = {
     "split": "{:,} more lines are too long and were translated in parts",
     "no tokens": "{:,} more lines have no tokens",

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from seq2seq.decoding.line_search import search_function
 from seq2seq.decoding.minimum_risk import expected_utilities
 from seq2seq.decoding.options import (
     BeamOptions,
@@ -82,7 +83,7 @@ def in_batches_of(translator, size):
 
 def hypotheses_of(translator, sources, search):
     """What a search finds for ids, without the way from text and back."""
-    find = translator._search(search, [""] * len(sources))
+    find = search_function(search, [""] * len(sources))
     limits = translator._limits(sources, search)
     engine = translator.engine
     return find(engine, engine.start(sources), limits, translator.specials)

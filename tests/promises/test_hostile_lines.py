@@ -86,14 +86,12 @@ def test_a_line_out_for_every_line_in(request, tmp_path, seed, way, run):
         assert [row["line"] for row in rows] == list(range(1, _LINES + 1))
         assert all(sum(w) == pytest.approx(1, abs=1e-3) for row in rows for w in row["weights"])
     said = done.stderr.decode()
-    gone = {
-        int(number) for number in re.findall(r"line (\d+): the tokenizer found no tokens", said)
-    }
+    gone = named_lines(said, ": the tokenizer found no tokens", "have no tokens")
     assert {found[number - 1] for number in gone} == {"⁇"}
     assert gone >= {number for number, line in enumerate(lines, 1) if line == "\u200b".encode()}
     named = {int(number) for number in re.findall(r"line (\d+) is not valid UTF-8", said)}
     assert named == {number for number, line in enumerate(lines, 1) if not is_utf8(line)}
-    long = {int(number) for number in re.findall(r"line (\d+): [\d,]+ subwords", said)}
+    long = named_lines(said, r": [\d,]+ subwords", "were translated in parts")
     assert {number for number, line in enumerate(lines, 1) if len(line) >= 5000} <= long
 
 
@@ -110,6 +108,16 @@ def test_labels_for_every_line(shell, models, command, seed):
     for line, labels in zip(lines, found, strict=True):
         words = line.decode("utf-8", "replace").split()
         assert len(labels.split()) == (len(words) if command == "tag" else bool(words)), line
+
+
+def named_lines(said: str, text: str, summary: str) -> set[int]:
+    """The lines that warnings name: the first ones in a warning each, the others in a summary."""
+    found = {int(number) for number in re.findall(rf"line (\d+){text}", said)}
+    for ranges in re.findall(rf"{summary}: ([\d, -]+)$", said, re.MULTILINE):
+        for part in ranges.split(", "):
+            first, _, last = part.partition("-")
+            found |= {*range(int(first), int(last or first) + 1)}
+    return found
 
 
 def is_utf8(line: bytes) -> bool:
