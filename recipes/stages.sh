@@ -1,8 +1,8 @@
 # Functions that every run.sh shares. A run.sh sources this file; nobody runs it directly. A stage runs
 # only once, and again when its command or its input files change.
 #
-#   begin VARIANT [SEED]              sets RECIPE, VARIANT, SEED, CONFIG and RUN, and changes to the
-#                                     root of the repository
+#   begin VARIANT [SEED] [PART]       sets RECIPE, VARIANT, SEED, CONFIG and RUN, and changes to the
+#                                     root of the repository. PART names one of several data sets.
 #   stage NAME FILE... -- COMMAND...  runs COMMAND, unless the same COMMAND already succeeded with the same
 #                                     content of all FILEs and after the same earlier stages
 
@@ -27,7 +27,7 @@ begin() {
         fail "seq2seq is not installed here: run 'make setup', then '. .venv/bin/activate'"
     SEED=${2:-}
     [ "$SEED" != 1 ] || SEED=""  # seed 1 is the seed in the configurations
-    RUN=runs/$RECIPE/$VARIANT${SEED:+-seed-$SEED}
+    RUN=runs/$RECIPE/$VARIANT${3:+-$3}${SEED:+-seed-$SEED}
     BEFORE=""
     mkdir -p "$RUN.stages"
     forget_without "$RUN"

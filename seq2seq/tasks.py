@@ -88,7 +88,7 @@ _NO_TEXT_MODEL: dict[str, tuple[object, ...]] = {
     "decoder.weight_dropout": (0.0,),
 }
 _ENCODED: dict[str, tuple[object, ...]] = {"encoder.kind": ("recurrent",)}
-_TEXT_METRICS = ("bleu", "chrf", "ter", "exact-match", "loss", "perplexity")
+_TEXT_METRICS = ("bleu", "chrf", "ter", "exact-match", "wer", "ser", "loss", "perplexity")
 _CONTEXTS = ("fixed", "additive", "dot", "general", "cosine", "multi-head")
 
 TRANSLATION = Task(

@@ -284,11 +284,12 @@ def test_what_does_not_fit_together_is_said_beside_what_is_wrong_by_itself(path:
     said = complaint(path, "training.clip=-1", "validation.metric=accuracy")
     assert "training.clip: " in said
     refused = "task 'translation' does not allow validation.metric = 'accuracy'"
-    assert f"{refused}: use 'bleu' or 'chrf' or 'ter' or 'exact-match' or 'loss' or" in said
+    assert f"{refused}: use 'bleu' or 'chrf' or 'ter' or 'exact-match' or 'wer' or" in said
     said = complaint(path, "validation.metric=acc")
     assert (
-        "'bleu', 'chrf', 'ter', 'exact-match', 'loss' or 'perplexity' (the value is 'acc')" in said
-    )
+        "'bleu', 'chrf', 'ter', 'exact-match', 'wer', 'ser', 'loss' or 'perplexity' "
+        "(the value is 'acc')"
+    ) in said
     # What follows from a wrong value alone is not said: with a right one it may be no mistake.
     assert "no limit is set" not in complaint(path, "training.epochs=many")
     path.write_text(LEAST.replace("epochs", "epohcs"))

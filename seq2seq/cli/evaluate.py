@@ -83,10 +83,11 @@ def evaluate_command(
     """Score MODEL on SOURCE and REFERENCE, or on the test set that its configuration names.
 
     SOURCE alone may be a table of both. Several REFERENCE files give each line several references.
-    Translation is scored by BLEU, chrF, TER, exact match and BLEU by source length; a language
-    model by the perplexity of SOURCE; labels by accuracy and macro F1, and tags also by exact
-    match. Other tasks are scored by the perplexity of REFERENCE, given the correct and given
-    shuffled sources. The scores are also appended to results.jsonl in the run folder of MODEL.
+    Translation is scored by BLEU, chrF, TER, exact match and BLEU by source length; symbols such
+    as phones by error rates and confusions; a language model by the perplexity of SOURCE; labels by
+    accuracy and macro F1, and tags also by exact match. Other tasks are scored by the perplexity of
+    REFERENCE, given the correct and given shuffled sources. The scores are also appended to
+    results.jsonl in the run folder of MODEL.
     """
     from seq2seq.decoding.options import search_options
     from seq2seq.decoding.source_options import SourceOptions
@@ -162,6 +163,7 @@ def _refuse_unused(
 ) -> None:
     """Raise UserError for options that the task of the model does not use."""
     from seq2seq.decoding.options import search_options
+    from seq2seq.evaluation.symbol_scores import scored_by_text
 
     writes = config.task.report != "perplexity"
     for option, wanted in (("-o", output), ("--plot", plot)):
@@ -170,6 +172,11 @@ def _refuse_unused(
                 f"{option} {wanted}: {model} is scored by perplexity, which gives no text and no "
                 f"plot; leave out {option}"
             )
+    if plot is not None and not scored_by_text(config):
+        raise UserError(
+            f"--plot {plot}: {model} is scored by its wrong symbols, which have no plot; leave out "
+            "--plot"
+        )
     searches = config.task.report == "translation scores"
     if not searches and tokenize is not None:
         raise UserError(f"{model} is not scored by BLEU; leave out --tokenize")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,10 +28,24 @@ def tokenizer_group() -> None:
 @output_option("Write the tokenizer to this file.", required=True)
 @click.option(
     "--kind",
-    type=click.Choice(["unigram", "bpe", "char", "word"]),
+    type=click.Choice(["unigram", "bpe", "char", "word", "symbols"]),
     default="unigram",
     show_default=True,
-    help="Kind of tokenizer: unigram or BPE subwords, characters, or words.",
+    help="Kind of tokenizer: unigram or BPE subwords, characters, words, or symbols with a "
+    "separator between them.",
+)
+@click.option(
+    "--separator",
+    default=" ",
+    help="With --kind symbols: the string between two symbols.  [default: a space]",
+)
+@click.option(
+    "--unit",
+    type=click.Choice(["code point", "grapheme"]),
+    default="code point",
+    show_default=True,
+    help="With --kind char: what a character is, a Unicode code point or a grapheme cluster (a "
+    "letter together with its combining marks).",
 )
 @click.option(
     "--vocabulary",
@@ -45,7 +59,7 @@ def tokenizer_group() -> None:
     type=click.Choice(["identity", "whitespace", "nmt_nfkc"]),
     help="Normalisation of the text: `identity` (none), `whitespace` (single spaces) or `nmt_nfkc` "
     "(NFKC and single spaces). Only with `identity` can a configuration normalise source and "
-    "target differently.  "
+    "target differently. Symbols and grapheme clusters allow only `identity`.  "
     "[default: identity; whitespace for --kind word]",
 )
 @click.option("--lowercase", is_flag=True, help="Lower-case the text before training.")
@@ -66,8 +80,8 @@ def tokenizer_group() -> None:
 @click.option(
     "--character-coverage",
     type=float,
-    help="Fraction of the characters in the text that the vocabulary must cover.  [default: 1 for "
-    "char and word, 0.9995 for unigram and bpe]",
+    help="Fraction of the characters in the text that the vocabulary must cover.  [default: 0.9995 "
+    "for unigram and bpe, 1 for the other kinds]",
 )
 def learn_command(inputs: tuple[Path, ...], output: Path, **settings: Any) -> None:
     """Train a tokenizer on the lines of the text files INPUTS.
@@ -78,6 +92,7 @@ def learn_command(inputs: tuple[Path, ...], output: Path, **settings: Any) -> No
     from seq2seq.config.schema import TokenizerConfig
     from seq2seq.files import write_atomically
     from seq2seq.progress import show_progress
+    from seq2seq.text.segmentation import chosen_segmentation
     from seq2seq.text.tokenizer import train_tokenizer
 
     def lines() -> Iterator[str]:
@@ -86,9 +101,15 @@ def learn_command(inputs: tuple[Path, ...], output: Path, **settings: Any) -> No
 
     settings["symbols"] = list(settings["symbols"])
     chosen = toml.validate_section(TokenizerConfig, settings, where="tokenizer train")
+    rule = chosen.normalization_of("target")
+    if chosen_segmentation(chosen) is not None and rule != "identity":
+        raise UserError(
+            f"--normalization {rule}: a vocabulary of symbols or grapheme clusters does not "
+            "normalise text; leave out the option, and set tokenizer.normalization for training"
+        )
     name = ", ".join(map(str, inputs))
     with show_progress("learning the vocabulary"):
-        learned = train_tokenizer(lines(), chosen, name, chosen.normalization_of("target"))
+        learned = train_tokenizer(lines(), chosen, name, rule)
     write_atomically(output, learned.model)
 
 
@@ -146,10 +167,18 @@ def decode(model: Path, input_file: Path | None, output: Path | None, ids: bool)
             for line in window:
                 number += 1
                 words = line.split(" ") if line else []
-                row = loaded.parse_ids(words, number) if ids else loaded.piece_ids(words)
+                row = parse_ids(words, number, len(loaded)) if ids else loaded.piece_ids(words)
                 sink.write(loaded.decode([row])[0].encode("utf-8", "replace") + b"\n")
             sink.flush()
             advance(len(window))
+
+
+def parse_ids(words: Sequence[str], number: int, size: int) -> list[int]:
+    """Convert decimal numbers to ids. The error for an invalid id names the line `number`."""
+    for word in words:
+        if not (word.isascii() and word.isdigit() and int(word) < size):
+            raise UserError(f"line {number}: {word!r} is not an id; use 0 to {size - 1}")
+    return [int(word) for word in words]
 
 
 def _load(path: Path, side: str, *, lowercase: bool = False) -> Tokenizer:

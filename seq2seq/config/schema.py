@@ -33,8 +33,12 @@ NEEDS_FILES = "needs_files"
 
 Cell = Literal["rnn", "rnn-relu", "lstm", "gru"]
 Precision = Literal["auto", "fp32", "bf16"]
-Normalization = Literal["identity", "whitespace", "nfc", "nmt_nfkc"]
+Normalization = Literal["identity", "whitespace", "nfc", "nfd", "nmt_nfkc"]
 Side = Literal["source", "target"]
+TokenKind = Literal["unigram", "bpe", "char", "word", "symbols"]
+CharacterUnit = Literal["code point", "grapheme"]
+_SIDES: tuple[Side, ...] = ("source", "target")
+_SUBWORDS = ("unigram", "bpe")
 _RESERVED = ("<pad>", "<unk>", "<s>", "</s>")  # the special tokens
 _Beta = Annotated[float, Field(ge=0, lt=1)]
 
@@ -182,6 +186,20 @@ class DataConfig(Section):
         "other scores of translations use all references. Training does not read them.",
         json_schema_extra=_TEXT_TO_TEXT,
     )
+    alternatives: str = Field(
+        "",
+        description="String between several correct targets in one line, such as `;`. Training "
+        "learns each of them as a pair of its own. In validation and test sets, they are several "
+        "references. If empty, a line is one target.",
+        examples=[";"],
+        json_schema_extra=_TEXT_TO_TEXT,
+    )
+    merge_sources: bool = Field(
+        False,
+        description="Merge the rows of a validation or test set that have the same source. Their "
+        "targets become several references, so that one correct target is enough.",
+        json_schema_extra=_TEXT_TO_TEXT,
+    )
     hub: str | None = Field(
         None,
         description="Dataset of the Hugging Face hub: its id, or the path of a local folder. It "
@@ -260,12 +278,39 @@ class DataConfig(Section):
 
 
 class SideConfig(Section):
-    """Settings of the tokenizer for one side. They take precedence over those of `[tokenizer]`."""
+    """Settings of the tokenizer for one side. They take precedence over those of `[tokenizer]`.
+    Sides with tokens of different kinds have separate vocabularies."""
 
+    kind: TokenKind | None = Field(
+        None,
+        description="Kind of tokens of this side. The values are those of `tokenizer.kind`.",
+        examples=["symbols"],
+        json_schema_extra=_TEXT_TO_TEXT,
+    )
+    vocabulary: int | None = Field(
+        None,
+        ge=8,
+        description="Size of the vocabulary of this side, as `tokenizer.vocabulary` explains.",
+        examples=[100],
+        json_schema_extra=_TEXT_TO_TEXT,
+    )
+    separator: str | None = Field(
+        None,
+        description="With `symbols`: the string between two symbols of this side.",
+        examples=["-"],
+        json_schema_extra=_TEXT_TO_TEXT,
+    )
+    unit: CharacterUnit | None = Field(
+        None,
+        description="With `char`: the unit of this side. The values are those of `tokenizer.unit`.",
+        examples=["code point"],
+        json_schema_extra=_TEXT_TO_TEXT,
+    )
     normalization: Normalization | None = Field(
         None,
         description="How the text of this side is normalised. The values are those of "
-        "`tokenizer.normalization`.",
+        "`tokenizer.normalization`. The default is `identity` for a side whose own `kind` is "
+        "`char` or `symbols`.",
         examples=["nfc"],
     )
 
@@ -276,22 +321,32 @@ class TokenizerConfig(Section):
     `[tokenizer.source]` and `[tokenizer.target]` hold settings that differ between the sides.
     """
 
-    kind: Literal["unigram", "bpe", "char", "word"] = Field(
+    kind: TokenKind = Field(
         "unigram",
-        description="Kind of tokens in the vocabulary: `unigram` (subwords chosen by a unigram "
-        "language model), `bpe` (subwords learned by byte-pair encoding), `char` (characters) or "
-        "`word` (whole words).",
+        description="Kind of tokens: `unigram` (subwords by a unigram language model), `bpe` "
+        "(subwords by byte-pair encoding), `char` (characters), `word` (whole words) or `symbols` "
+        "(with `separator` between them, such as the phones `AE B IY`).",
     )
     vocabulary: int = Field(
         8000,
         ge=8,
         description="Size of the vocabulary in tokens, including the special tokens. `unigram` and "
-        "`bpe` vocabularies have exactly this size. For `char` and `word`, it is the maximum size.",
+        "`bpe` vocabularies have exactly this size. For the other kinds, it is the maximum size.",
+    )
+    separator: str = Field(
+        " ",
+        description="With `symbols`: the string between two symbols. Translations have it too.",
+    )
+    unit: CharacterUnit = Field(
+        "code point",
+        description="With `char`: what a character is. `code point`: a Unicode code point. "
+        "`grapheme`: a grapheme cluster, which is a letter together with its combining marks.",
     )
     joint: bool = Field(
         True,
         description="Use one vocabulary for source and target. If false, source and target have "
-        "separate vocabularies of `vocabulary` tokens each.",
+        "separate vocabularies of `vocabulary` tokens each. Always false for sides with different "
+        "kinds of tokens.",
     )
     model: str | None = Field(
         None,
@@ -309,15 +364,15 @@ class TokenizerConfig(Section):
     byte_fallback: bool = Field(
         True,
         description="With `unigram` or `bpe`: encode characters that are not in the vocabulary as "
-        "bytes, so that no input becomes `<unk>`. Always false for `char` and `word`.",
+        "bytes, so that no input becomes `<unk>`. Always false for the other kinds.",
     )
     character_coverage: float | None = Field(
         None,
         gt=0,
         le=1,
         description="Fraction of the characters in the training text that the vocabulary must "
-        "cover, above 0 and up to 1. The rarest characters are left out. Without this key: 1 for "
-        "`char` and `word`, 0.9995 for `unigram` and `bpe`.",
+        "cover, above 0 and up to 1. The rarest characters are left out. Without this key: 0.9995 "
+        "for `unigram` and `bpe`, 1 for the other kinds.",
         examples=[0.9995],
     )
     lowercase: bool = Field(
@@ -346,8 +401,8 @@ class TokenizerConfig(Section):
     normalization: Normalization | None = Field(
         None,
         description="How text is normalised: `identity` (unchanged), `whitespace` (single spaces), "
-        "`nfc` (Unicode NFC), `nmt_nfkc` (NFKC, single spaces). Without this key: `nmt_nfkc` for "
-        "sources, `identity` for targets (`word`: `whitespace`).",
+        "`nfc`, `nfd` (Unicode), `nmt_nfkc` (NFKC, single spaces). Without this key: `nmt_nfkc` "
+        "for sources, `identity` for targets (`word`: `whitespace`) and `symbols`.",
         examples=["identity"],
     )
     sampling: float = Field(
@@ -377,8 +432,8 @@ class TokenizerConfig(Section):
 
     @property
     def has_subwords(self) -> bool:
-        """Whether the tokens are subwords, not characters or words."""
-        return self.kind in ("unigram", "bpe")
+        """Whether the tokens are subwords, not characters, words or symbols."""
+        return self.kind in _SUBWORDS
 
     @property
     def coverage(self) -> float:
@@ -387,22 +442,43 @@ class TokenizerConfig(Section):
             return self.character_coverage
         return 0.9995 if self.has_subwords else 1.0
 
+    def of(self, side: Side) -> TokenizerConfig:
+        """Return the settings of one side, in which its own settings replace the common ones."""
+        changes = getattr(self, side).model_dump(exclude_none=True)
+        changes["normalization"] = self.normalization_of(side)
+        return self.model_copy(update=changes)
+
     def normalization_of(self, side: Side) -> Normalization:
         """Return the normalisation of the text of a side."""
-        own = (self.source if side == "source" else self.target).normalization
-        if chosen := own or self.normalization:
+        own: SideConfig = getattr(self, side)
+        kind, unit = own.kind or self.kind, own.unit or self.unit
+        if chosen := own.normalization or self.normalization:
             return chosen
+        if kind == "symbols" or (kind == "char" and (own.kind or unit == "grapheme")):
+            return "identity"
         if side == "source":
             return "nmt_nfkc"
-        return "whitespace" if self.kind == "word" else "identity"
+        return "whitespace" if kind == "word" else "identity"
 
-    @model_validator(mode="before")
-    @classmethod
-    def _settle_byte_fallback(cls, values: Any) -> Any:
+    def _tokens_of(self, side: Side) -> tuple[object, ...]:
+        """Return what decides whether the sides can share a vocabulary."""
+        chosen = self.of(side)
+        detail = {"symbols": chosen.separator, "char": chosen.unit}.get(chosen.kind)
+        return chosen.kind, detail, chosen.vocabulary
+
+    @property
+    def sides_differ(self) -> bool:
+        """Whether source and target have different tokens, so they cannot share a vocabulary."""
+        return self._tokens_of("source") != self._tokens_of("target")
+
+    @model_validator(mode="after")
+    def _settle(self) -> TokenizerConfig:
+        if self.sides_differ and "joint" not in self.model_fields_set:
+            self.__dict__["joint"] = False
         # Configurations of older versions say true for every kind, although it had no effect.
-        if isinstance(values, dict) and values.get("kind") in ("char", "word"):
-            return values | {"byte_fallback": False}
-        return values
+        if not any(self.of(side).has_subwords for side in _SIDES):
+            self.__dict__["byte_fallback"] = False
+        return self
 
     @model_validator(mode="after")
     def _check_settings(self) -> TokenizerConfig:
@@ -414,13 +490,47 @@ class TokenizerConfig(Section):
                 )
         if repeated := [name for name in self.symbols if self.symbols.count(name) > 1]:
             raise ValueError(f"symbols: {repeated[0]!r} occurs twice; name each symbol once")
-        if self.case == "marked" and (self.lowercase or self.kind == "word"):
+        sides = [self.of(side) for side in _SIDES]
+        listed = any(
+            side.kind in ("word", "symbols") or side.unit != "code point" for side in sides
+        )
+        if self.case == "marked" and (self.lowercase or listed):
             raise ValueError(
-                "case 'marked' needs lowercase = false and a kind of 'unigram', 'bpe' or 'char'"
+                "case 'marked' needs lowercase = false and a kind of 'unigram', 'bpe' or 'char' "
+                "with unit = 'code point'"
             )
+        if self.joint and self.sides_differ:
+            raise ValueError(
+                "joint = true needs the same kind and size of vocabulary on both sides: set joint "
+                "= false, or remove it"
+            )
+        self._check_units()
         if self.model is not None and not self.joint:
             raise ValueError("model needs joint = true, because both sides share the vocabulary")
         return self
+
+    def _check_units(self) -> None:
+        """Raise ValueError for a wrong separator or unit, or one that no side uses."""
+        kinds = {side: {self.of(side).kind} for side in _SIDES}
+        _check_units_of(self, "", kinds["source"] | kinds["target"])
+        for side in _SIDES:
+            _check_units_of(getattr(self, side), f"{side}.", kinds[side])
+
+
+def _check_units_of(
+    section: TokenizerConfig | SideConfig, place: str, kinds: set[TokenKind]
+) -> None:
+    """Raise ValueError for a wrong separator or unit in a section whose sides have these kinds."""
+    separator = section.separator
+    if separator is not None and (not separator or re.search(r"[\t\n\r▁]", separator)):
+        raise ValueError(
+            f"{place}separator: {separator!r} cannot separate symbols; use a string that is not "
+            "empty and has no tabs, line ends and '▁'"
+        )
+    if separator not in (None, " ") and "symbols" not in kinds:
+        raise ValueError(f"{place}separator needs {place}kind = 'symbols'")
+    if section.unit not in (None, "code point") and "char" not in kinds:
+        raise ValueError(f"{place}unit needs {place}kind = 'char'")
 
 
 class EncoderConfig(Section):
@@ -815,11 +925,13 @@ class ValidationConfig(Section):
         description="Number of updates between two validations. 0 means one validation after each "
         "epoch.",
     )
-    metric: Literal["bleu", "chrf", "ter", "accuracy", "exact-match", "loss", "perplexity"] = Field(
+    metric: Literal[
+        "bleu", "chrf", "ter", "accuracy", "exact-match", "wer", "ser", "loss", "perplexity"
+    ] = Field(
         "bleu",
-        description="Metric that decides which weights are best: `bleu`, `chrf`, `ter`, `accuracy` "
-        "(of labels), `exact-match`, `loss` or `perplexity`. The loss decides between equal "
-        "scores, and while the score is within one point of its worst value.",
+        description="Metric that decides which weights are best: `bleu`, `chrf`, `ter`, "
+        "`accuracy`, `exact-match`, `wer` (lines with an error), `ser` (errors per 100 symbols), "
+        "`loss` or `perplexity`. Targets of `symbols`: `wer`. The loss decides between ties.",
     )
     set: str = Field(
         "",
@@ -848,6 +960,24 @@ class ValidationConfig(Section):
         "start of each validation set. 0 means all pairs.",
         json_schema_extra=_TEXT_TO_TEXT,
     )
+
+
+def _writes_symbols(tokenizer: object) -> bool:
+    """Return whether the target consists of symbols, given the values of the tokenizer."""
+    if isinstance(tokenizer, TokenizerConfig):
+        return tokenizer.of("target").kind == "symbols"
+    if not isinstance(tokenizer, dict):
+        return False
+    target = tokenizer.get("target")
+    own = target.kind if isinstance(target, SideConfig) else None
+    own = target.get("kind") if isinstance(target, dict) else own
+    return (own or tokenizer.get("kind")) == "symbols"
+
+
+def _with_default(values: dict[str, Any], section: str, key: str, value: object) -> dict[str, Any]:
+    """Return the values of a configuration in which a key has a value, unless it is set."""
+    known = values.get(section, {})
+    return values | {section: {key: value, **known}} if isinstance(known, dict) else values
 
 
 def _as_task(value: object) -> object:
@@ -909,6 +1039,9 @@ class Config(Section):
                 section = values.get(name, {})
                 if isinstance(section, dict):
                     values = values | {name: {**known, **section}}
+            metrics = task.allowed["validation.metric"] if isinstance(task, Task) else ()
+            if "wer" in metrics and _writes_symbols(values.get("tokenizer")):
+                values = _with_default(values, "validation", "metric", "wer")
         return values
 
     @model_validator(mode="after")
@@ -925,6 +1058,12 @@ class Config(Section):
             section, name = key.split(".")
             value = getattr(getattr(self, section), name)
             if value in allowed:
+                continue
+            if key == "tokenizer.joint" and self.tokenizer.sides_differ:
+                yield (
+                    f"task {task.name!r} needs one kind of tokens: set the keys of [tokenizer], "
+                    "not those of [tokenizer.source] or [tokenizer.target]"
+                )
                 continue
             known = " or ".join(_as_toml(choice) for choice in allowed)
             yield f"task {task.name!r} does not allow {key} = {_as_toml(value)}: use {known}"
@@ -958,7 +1097,9 @@ class Config(Section):
                 f"context.kind = 'dot' needs decoder.hidden = {encoder.state_size}, the size of an "
                 "encoder state"
             )
-        if self.tokenizer.sampling and not self.tokenizer.has_subwords:
+        if self.tokenizer.sampling and not any(
+            self.tokenizer.of(side).has_subwords for side in _SIDES
+        ):
             yield "tokenizer.sampling needs tokenizer.kind = 'unigram' or 'bpe'"
 
 

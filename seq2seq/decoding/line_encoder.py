@@ -149,6 +149,8 @@ class LineEncoder:
         room = max(1, self.max_tokens - prefix)
         body = ids[prefix:]
         parts, joints = split_line(body, self.codec.source.pieces(body), room, spaced=self.spaced)
+        if (separator := self.codec.target.settings.separator) is not None:
+            joints = [separator] * len(joints)
         start = np.asarray(ids[:prefix], np.int64)
         return [np.concatenate([start, part]) for part in parts], joints
 

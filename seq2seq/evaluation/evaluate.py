@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable, Sequence
-from itertools import chain
 from typing import TYPE_CHECKING
 
 from seq2seq.decoding.constraint_options import CONSTRAINTS
@@ -26,20 +24,19 @@ from seq2seq.decoding.translator import Translator
 from seq2seq.errors import UserError
 from seq2seq.evaluation.evaluation_result import EvaluationResult, split_sides
 from seq2seq.evaluation.label_evaluation import evaluate_labels
-from seq2seq.evaluation.lengths import bleu_by_length
+from seq2seq.evaluation.output_scores import score_outputs
 from seq2seq.evaluation.perplexities import language_model_scores, scores_with_shuffled_sources
-from seq2seq.evaluation.scores import Score, can_judge, corpus_scores, require_bleu_tokenizer
+from seq2seq.evaluation.scores import Score, require_bleu_tokenizer
+from seq2seq.evaluation.symbol_scores import scored_by_text
 from seq2seq.models.perplexity_value import Perplexity
 from seq2seq.progress import show_progress
-from seq2seq.text.example import Example, further_references
+from seq2seq.text.example import Example
 from seq2seq.text.scripts import choose_bleu_tokenizer
 
 if TYPE_CHECKING:  # an exported model is scored without PyTorch
     import torch
 
     from seq2seq.models.folder import Model
-
-_log = logging.getLogger(__name__)
 
 
 def evaluate_models(
@@ -143,10 +140,11 @@ def _evaluate_translator(
 ) -> EvaluationResult:
     lines, config = source or SourceOptions(), translator.configs[0]
     sources, references = split_sides(examples)
-    chosen = choose_bleu_tokenizer(
-        references, config.data.target, tokenize or config.validation.tokenize
-    )
-    require_bleu_tokenizer(chosen.name)
+    chosen = None
+    if scored_by_text(config) or tokenize is not None:
+        wanted = tokenize or config.validation.tokenize
+        chosen = choose_bleu_tokenizer(references, config.data.target, wanted)
+        require_bleu_tokenizer(chosen.name)
     start = time.perf_counter()
     outputs = []
     with show_progress("translating", len(sources)) as advance, NoteLog() as log:
@@ -156,22 +154,13 @@ def _evaluate_translator(
             log.add(result.notes)
             outputs.append(result.best.text)
     seconds = time.perf_counter() - start
-    lowercase, tokens, more = translator.lowercase, chosen.name, further_references(examples)
-    if not can_judge([*references, *chain(*more)], tokens=tokens):
-        _log.warning(
-            "BLEU cannot judge these translations, because no reference has four tokens; use chrF, "
-            "TER or exact match"
-        )
-    scores = corpus_scores(
-        outputs, references, lowercase=lowercase, tokens=tokens, more_references=more
-    )
-    by_length = bleu_by_length(
-        sources, outputs, references, lowercase=lowercase, tokens=tokens, more_references=more
-    )
+    scored = score_outputs(config, examples, outputs, lowercase=translator.lowercase, bleu=chosen)
     return EvaluationResult(
-        scores,
+        scored.scores,
         seconds,
-        by_length=by_length,
+        by_length=scored.by_length,
+        symbols_by_length=scored.symbols_by_length,
+        confusions=scored.confusions,
         outputs=outputs,
         decoding=_settings(search) | changed_settings(lines),
         bleu_tokens=chosen,

@@ -9,6 +9,7 @@ import numpy as np
 
 from seq2seq.evaluation.lengths import LengthBucket
 from seq2seq.evaluation.scores import Score
+from seq2seq.evaluation.symbol_scores import Confusion, SymbolLengthBucket
 from seq2seq.text.example import Example
 from seq2seq.text.scripts import BleuTokenizer
 
@@ -25,6 +26,8 @@ class EvaluationResult:
     confusion: [labels, labels] int64, the confusion matrix of a classifier or tagger, else None.
     names: The labels, in the order of the rows and columns of `confusion`.
     decoding: The settings of the search. Empty if there was no search.
+    symbols_by_length: The errors of symbols by source length. Empty unless symbols are scored.
+    confusions: The most frequent confusions of symbols, in the same case.
     bleu_tokens: The tokenizer of BLEU. None if BLEU was not computed.
     """
 
@@ -36,6 +39,8 @@ class EvaluationResult:
     names: list[str] = field(default_factory=list)
     decoding: dict[str, object] = field(default_factory=dict)
     bleu_tokens: BleuTokenizer | None = None
+    symbols_by_length: list[SymbolLengthBucket] = field(default_factory=list)
+    confusions: list[Confusion] = field(default_factory=list)
 
 
 def split_sides(examples: Sequence[Example]) -> tuple[list[str], list[str]]:

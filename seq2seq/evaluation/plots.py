@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 Points = list[tuple[float, float]]
 
 # The quality metrics of validation rows. The first one that has a value is plotted.
-_QUALITIES = ("chrF", "TER", "BLEU", "accuracy", "perplexity")
+_QUALITIES = ("WER", "chrF", "TER", "BLEU", "accuracy", "perplexity")
 
 
 def plot_curves(run: str | Path, picture: str | Path | None = None) -> Figure:
     """Plot the learning curves of a run: losses on the left, a quality metric on the right.
 
-    The losses are in nats per token. The quality metric is chrF or TER if the run logged it,
+    The losses are in nats per token. The quality metric is WER, chrF or TER if the run logged it,
     otherwise BLEU, otherwise accuracy, otherwise perplexity. The point of the best checkpoint is
     marked with its value. Missing and non-finite values are left out. An incomplete last line is
     ignored because the run may still be writing it.

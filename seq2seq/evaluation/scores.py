@@ -24,8 +24,8 @@ class Score:
     """The value of one metric.
 
     name: The name of the metric.
-    value: The value. BLEU, chrF and exact match range from 0 to 100. TER begins at 0 and may exceed
-    100; lower is better.
+    value: The value. BLEU, chrF and exact match range from 0 to 100. TER and error rates begin at 0
+    and may exceed 100; lower is better.
     signature: How the value was computed. For BLEU, chrF and TER, it is the signature of sacreBLEU.
     For other metrics, it says what was counted (such as "1,000 tokens"), or is empty.
     """
@@ -61,7 +61,7 @@ def measure_bleu(
     Training calls this at every validation. So it suppresses the warning of sacreBLEU about
     hypotheses that seem to be tokenized, which would be repeated each time.
     """
-    streams = _streams(hypotheses, references, more_references)
+    streams = require_equal_lengths(hypotheses, references, more_references)
     # `force` suppresses the warning and does not change the score.
     score: BLEUScore = _bleu(lowercase, tokens, force=True).corpus_score(hypotheses, streams)
     return BleuResult(float(score.score), int(score.counts[_NGRAM - 1]))
@@ -103,7 +103,7 @@ def corpus_chrf(
     more_references: Sequence[Sequence[str]] = (),
 ) -> float:
     """Return the corpus chrF, 0 to 100. The arguments are those of `corpus_bleu`."""
-    streams = _streams(hypotheses, references, more_references)
+    streams = require_equal_lengths(hypotheses, references, more_references)
     return float(CHRF(lowercase=lowercase).corpus_score(hypotheses, streams).score)
 
 
@@ -119,7 +119,7 @@ def corpus_ter(
     The arguments are those of `corpus_bleu`. If `tokens` is a tokenizer of text without spaces,
     each Chinese or Japanese character counts as a word.
     """
-    streams = _streams(hypotheses, references, more_references)
+    streams = require_equal_lengths(hypotheses, references, more_references)
     return float(_ter(tokens).corpus_score(hypotheses, streams).score)
 
 
@@ -134,7 +134,7 @@ def exact_match(
 
     White space at the ends of a line does not count. The arguments are those of `corpus_bleu`.
     """
-    streams = _streams(hypotheses, references, more_references)
+    streams = require_equal_lengths(hypotheses, references, more_references)
 
     def form(text: str) -> str:
         return text.lower().strip() if lowercase else text.strip()
@@ -182,7 +182,7 @@ def corpus_scores(
     sacreBLEU are not suppressed. TER ignores case, as it does by default in sacreBLEU. The
     arguments and the errors are those of `corpus_bleu`.
     """
-    streams = _streams(hypotheses, references, more_references)
+    streams = require_equal_lengths(hypotheses, references, more_references)
     scores = []
     for name, metric in (
         ("BLEU", _bleu(lowercase, tokens)),
@@ -192,9 +192,26 @@ def corpus_scores(
         value = float(metric.corpus_score(hypotheses, streams).score)
         # The signature is complete only after scoring: it contains the number of references.
         scores.append(Score(name, value, str(metric.get_signature())))
-    value = exact_match(hypotheses, references, lowercase=lowercase, more_references=streams[1:])
-    counted = f"nrefs:{len(streams)}|case:{'lc' if lowercase else 'mixed'}|lines:{len(hypotheses)}"
-    return [*scores, Score("exact match", value, counted)]
+    exact = exact_match_score(
+        hypotheses, references, lowercase=lowercase, more_references=more_references
+    )
+    return [*scores, exact]
+
+
+def exact_match_score(
+    hypotheses: Sequence[str],
+    references: Sequence[str],
+    *,
+    lowercase: bool = False,
+    more_references: Sequence[Sequence[str]] = (),
+) -> Score:
+    """Return `exact_match` with its signature. The arguments are those of `corpus_bleu`."""
+    value = exact_match(
+        hypotheses, references, lowercase=lowercase, more_references=more_references
+    )
+    case, number = "lc" if lowercase else "mixed", 1 + len(more_references)
+    counted = f"nrefs:{number}|case:{case}|lines:{len(hypotheses)}"
+    return Score("exact match", value, counted)
 
 
 def _bleu(lowercase: bool, tokens: str, *, force: bool = False) -> BLEU:
@@ -213,10 +230,13 @@ def _ter(tokens: str) -> TER:
     return TER(normalized=unspaced, asian_support=unspaced)
 
 
-def _streams(
+def require_equal_lengths(
     hypotheses: Sequence[str], references: Sequence[str], more: Sequence[Sequence[str]]
 ) -> list[Sequence[str]]:
-    """Return all lists of references. Raise UserError unless they are as long as the hypotheses."""
+    """Return all lists of references.
+
+    Raises UserError unless they are as long as the hypotheses, and there are hypotheses.
+    """
     for lines in (references, *more):
         if len(hypotheses) != len(lines):
             raise UserError(

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from seq2seq.config.schema import Config
+from seq2seq.config.schema import Config, TokenizerConfig
 from seq2seq.errors import UserError
 from seq2seq.tasks import TRANSLATION, Task
 from seq2seq.text.example import Example
@@ -112,13 +112,13 @@ class Codec:
     @classmethod
     def load(cls, folder: Path, config: Config) -> Codec:
         """Read the codec that `save` wrote. Raises UserError for a missing or damaged file."""
-        names = ["tokenizer.model"]
+        names = {"tokenizer.model": text_sides(config)[0]}
         if not config.tokenizer.joint:
-            names = ["tokenizer.source.model", "tokenizer.target.model"]
+            names = {f"tokenizer.{side}.model": side for side in SIDES}
         tokenizers = []
-        for path in (folder / name for name in names):
+        for path, side in ((folder / name, side) for name, side in names.items()):
             try:
-                tokenizers.append(load_tokenizer(_read(path), config))
+                tokenizers.append(load_tokenizer(_read(path), config.tokenizer.of(side)))
             except UserError as error:
                 raise UserError(f"{path}: {error}") from None
         labels: LabelSet | VectorFormat | None = None
@@ -142,12 +142,11 @@ class Codec:
         return rows
 
 
-def load_tokenizer(model: bytes, config: Config) -> Tokenizer:
-    """Return the tokenizer with a SentencePiece model and the settings of a configuration.
+def load_tokenizer(model: bytes, settings: TokenizerConfig) -> Tokenizer:
+    """Return the tokenizer with a SentencePiece model and the settings of its side.
 
     Raises UserError if `model` is not a valid model.
     """
-    settings = config.tokenizer
     return Tokenizer(model, lowercase=settings.lowercase, kind=settings.kind)
 
 

@@ -22,7 +22,7 @@ from seq2seq.file_types import PACKED_SUFFIXES
 from seq2seq.text.example import Example
 from seq2seq.text.lines import read_lines
 from seq2seq.text.memory import MemoryData, Split, data_columns
-from seq2seq.text.references import reference_sides, with_references
+from seq2seq.text.references import expand_targets, reference_sides, with_references
 from seq2seq.text.tables import read_hub, read_table, table_format
 
 
@@ -41,8 +41,15 @@ def read_examples(
     missing column, a value that is not text, or a dataset that cannot be loaded.
     """
     if memory is not None and split in memory:
-        return _refuse_empty(_without_source(data, memory.read(split)), split)
-    examples = _read_pairs(data, split, in_memory=memory is not None)
+        examples = _refuse_empty(_without_source(data, memory.read(split)), split)
+    else:
+        pairs = _read_pairs(data, split, in_memory=memory is not None)
+        examples = _with_further(data, pairs, split)
+    return expand_targets(data, examples, f"data.{split}", training=split == "train")
+
+
+def _with_further(data: DataConfig, examples: Iterator[Example], split: Split) -> Iterator[Example]:
+    """Yield the examples with the references that `data.references` names. Training needs none."""
     if split == "train" or not data.references:
         return examples
     value = getattr(data, split)
@@ -97,11 +104,11 @@ def _has_tabs(path: Path) -> bool:
 def read_table_file(data: DataConfig, path: Path) -> Iterator[Example]:
     """Yield the examples of one table file. Read the columns that are configured in `data`.
 
-    Columns of further references are read if the table has them. Raises the same errors as
-    `read_examples`.
+    Further references are columns of the table. Raises the same errors as `read_examples`.
     """
     others = [_read_table_pairs(side, path) for side in reference_sides(data)]
-    return with_references(_read_table_pairs(data, path), others)
+    examples = with_references(_read_table_pairs(data, path), others)
+    return expand_targets(data, examples, str(path), training=False)
 
 
 def _read_table_pairs(data: DataConfig, path: Path) -> Iterator[Example]:

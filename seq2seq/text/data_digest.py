@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+from typing import Any
 
-from seq2seq.config.schema import Config
+from seq2seq.config.schema import Config, TokenizerConfig
 from seq2seq.text import corpus
 from seq2seq.text.dataset import SCHEMA_VERSION
 from seq2seq.text.memory import MemoryData
+from seq2seq.text.normalization import SIDES
 
 
 def data_digest(config: Config, memory: MemoryData | None, codec_digest: str = "") -> str:
@@ -17,14 +19,19 @@ def data_digest(config: Config, memory: MemoryData | None, codec_digest: str = "
     """
     hashed = hashlib.blake2b(b"schema %d " % SCHEMA_VERSION, digest_size=16)
     paths = {"train", "valid", "test"}  # the content of the files is hashed below
-    if not config.data.references:  # so that the hash stays that of earlier versions
-        paths.add("references")
+    # Without default values, the hash stays that of earlier versions.
+    paths |= {
+        key
+        for key in ("references", "alternatives", "merge_sources")
+        if not getattr(config.data, key)
+    }
     task = config.task
     if task.label_side is not None or task.same_length:
         hashed.update(f"{task.name} {config.encoder.kind} {config.encoder.vector_size}".encode())
     hashed.update(config.data.model_dump_json(exclude=paths).encode())
     same = {"sampling": 0.0, "model": None}  # sha256 stands for the content of the model
-    hashed.update(config.tokenizer.model_copy(update=same).model_dump_json().encode())
+    settings = config.tokenizer.model_copy(update=same)
+    hashed.update(settings.model_dump_json(exclude=_later_keys(settings)).encode())
     hashed.update(codec_digest.encode())
     for split in ("train", "valid", "test"):
         if memory is not None and split in memory:
@@ -37,3 +44,18 @@ def data_digest(config: Config, memory: MemoryData | None, codec_digest: str = "
                     with path.open("rb") as file:
                         hashed.update(hashlib.file_digest(file, "blake2b").digest())
     return hashed.hexdigest()
+
+
+def _later_keys(settings: TokenizerConfig) -> dict[str, Any]:
+    """Return the keys with default values that earlier versions did not have.
+
+    Without them, the hash stays that of earlier versions.
+    """
+    common = TokenizerConfig()
+    unused: dict[str, Any] = {
+        key: True for key in ("separator", "unit") if getattr(settings, key) == getattr(common, key)
+    }
+    for side in SIDES:
+        own = getattr(settings, side).model_dump()
+        unused[side] = {key for key in own if key != "normalization" and own[key] is None}
+    return unused

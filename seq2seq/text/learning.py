@@ -1,27 +1,57 @@
-"""Learn a vocabulary with SentencePiece, and explain its error messages."""
+"""Learn a vocabulary by counting units or with SentencePiece, and explain its error messages."""
 
 from __future__ import annotations
 
 import io
 import re
+from collections import Counter
 from collections.abc import Iterator
 
 import sentencepiece
 
 from seq2seq.config.schema import Normalization, TokenizerConfig
+from seq2seq.errors import UserError
 from seq2seq.text.case_marks import MARKS
+from seq2seq.text.normalization import UNICODE_FORMS
+from seq2seq.text.segmentation import ListedUnits, Segmentation
 from seq2seq.text.units import SPACE
+from seq2seq.text.vocabulary_file import SPECIAL_TOKENS, write_vocabulary
 
 LONGEST_LINE = 1 << 16  # in bytes; longer lines are not used to learn a vocabulary
 _THREADS = 4  # fixed, because the pieces of a unigram model depend on it
 
 
-def learn_model(lines: Iterator[str], config: TokenizerConfig, rule: Normalization) -> bytes:
+def learn_model(
+    lines: Iterator[str], config: TokenizerConfig, rule: Normalization, name: str
+) -> bytes:
     """Return the SentencePiece model that is learned from prepared lines.
 
-    rule: The normalisation that becomes part of the model. For "nfc", the lines are already in NFC.
-    Raises RuntimeError or OSError, which `explain_failure` explains.
+    rule: The normalisation that becomes part of the model. NFC and NFD are done already.
+    name: Describes the lines in error messages.
+    Raises UserError if the lines do not allow the vocabulary. Errors of `lines` are passed on.
     """
+    failure: list[BaseException] = []
+
+    def guarded() -> Iterator[str]:
+        try:
+            yield from lines
+        except (Exception, KeyboardInterrupt) as error:
+            # SentencePiece would ignore the error and fail later. Without any text it would even
+            # abort the process. Give it one letter, so that it finishes, then raise the error.
+            failure.append(error)
+            yield "a"
+
+    try:
+        model = _learn(guarded(), config, rule)
+    except (RuntimeError, OSError) as error:
+        if not failure:
+            raise UserError(_explain_failure(str(error), config, name)) from None
+    if failure:
+        raise failure[0]
+    return model
+
+
+def _learn(lines: Iterator[str], config: TokenizerConfig, rule: Normalization) -> bytes:
     symbols, marked = config.symbols, config.case == "marked"
     if config.kind == "word":
         symbols = [SPACE + symbol for symbol in symbols]  # a symbol is a word of its own
@@ -36,7 +66,7 @@ def learn_model(lines: Iterator[str], config: TokenizerConfig, rule: Normalizati
         byte_fallback=config.byte_fallback and config.has_subwords,
         normalization_rule_name="nmt_nfkc" if rule == "nmt_nfkc" else "identity",
         remove_extra_whitespaces=rule in ("nmt_nfkc", "whitespace"),
-        allow_whitespace_only_pieces=rule in ("identity", "nfc"),
+        allow_whitespace_only_pieces=rule in ("identity", *UNICODE_FORMS),
         add_dummy_prefix=not marked,
         user_defined_symbols=[*symbols, *(MARKS if marked else ())],
         pad_id=0,
@@ -50,7 +80,38 @@ def learn_model(lines: Iterator[str], config: TokenizerConfig, rule: Normalizati
     return written.getvalue()
 
 
-def explain_failure(message: str, config: TokenizerConfig, name: str) -> str:
+def list_units(
+    lines: Iterator[str], config: TokenizerConfig, segmentation: Segmentation, name: str
+) -> bytes:
+    """Return a model with the most frequent units of prepared lines.
+
+    name: Describes the lines in error messages.
+    Raises UserError if the lines have no units, or if the vocabulary has no room for units.
+    """
+    splitter = ListedUnits([], config.symbols, segmentation)
+    counts: Counter[str] = Counter()
+    for line in lines:
+        counts.update(splitter.split(line))
+    for reserved in (*SPECIAL_TOKENS, *config.symbols):
+        counts.pop(reserved, None)
+    if not counts:
+        raise UserError(f"{name} is empty; give at least one line to learn a vocabulary")
+    room = config.vocabulary - len(SPECIAL_TOKENS) - len(config.symbols)
+    if room < 1:
+        raise UserError(
+            f"tokenizer.vocabulary = {config.vocabulary} has no room for tokens besides the "
+            f"special tokens and the {len(config.symbols)} tokenizer.symbols; set a larger value"
+        )
+    wanted, covered, units = config.coverage * counts.total(), 0, []
+    for unit, count in sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:room]:
+        if covered >= wanted:
+            break
+        units.append(unit)
+        covered += count
+    return write_vocabulary(units, config.symbols, segmentation)
+
+
+def _explain_failure(message: str, config: TokenizerConfig, name: str) -> str:
     """Convert an error message of SentencePiece into a message for the user."""
     if "sentences_.empty()" in message:
         return (

@@ -19,6 +19,7 @@ from seq2seq.text.case_marks import CaseMarker
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _UNTIDY = re.compile("^ | $|  ")
+UNICODE_FORMS = ("nfc", "nfd")  # normalisations that SentencePiece does not have
 _COLLAPSING = ("whitespace", "nmt_nfkc")  # the normalisations that leave only single spaces
 # The characters that remain after `collapse_spaces`.
 _KEPT_AFTER_COLLAPSE = re.compile("[^ ]|(?<=[^ ]) (?= *[^ ])")
@@ -46,8 +47,8 @@ def symbol_pattern(symbols: Sequence[str]) -> re.Pattern[str] | None:
 
 def _change_characters(text: str, rule: Normalization) -> str:
     """Do the part of a normalisation that concerns characters, and keep the number of spaces."""
-    if rule == "nfc":
-        return unicodedata.normalize("NFC", text)
+    if rule in UNICODE_FORMS:
+        return unicodedata.normalize("NFC" if rule == "nfc" else "NFD", text)
     if rule == "nmt_nfkc":
         normalized: str = _nmt_nfkc().Normalize(text)
         return normalized
@@ -78,7 +79,7 @@ def learned_normalization(config: Config, sides: list[Side]) -> Normalization:
     "identity", and `TextRules` normalises the text of each side.
     """
     rules = {config.tokenizer.normalization_of(side) for side in sides}
-    if len(rules) > 1 or "nfc" in rules or config.tokenizer.case == "marked":
+    if len(rules) > 1 or rules & {*UNICODE_FORMS} or config.tokenizer.case == "marked":
         return "identity"
     return rules.pop()
 
@@ -125,7 +126,7 @@ class TextRules:
         origins = list(range(len(base)))
         if self.normalization == "nmt_nfkc":
             changed, origins = self._with_offsets(base)
-        elif self.normalization == "nfc":
+        elif self.normalization in UNICODE_FORMS:
             changed = base = self._outside_symbols(base, self._change)
             origins = list(range(len(base)))
         else:

@@ -25,6 +25,7 @@ from seq2seq.text.example import Example
 from seq2seq.text.memory import MemoryData
 from seq2seq.text.statistics import TextStatistics
 from seq2seq.text.text_changes import NormalizationCount, add_capitals, report_unknown_tokens
+from seq2seq.text.text_checks import TextCheck
 from seq2seq.text.vocabulary import learn_codec
 
 _log = logging.getLogger(__name__)
@@ -170,10 +171,9 @@ def _prepare(
         for name, part in corpus.validation_sets(config, memory).items()
     }
     held_out: dict[str, set[bytes]] = {}
-    normalized = NormalizationCount(config)
-    train = normalized.count(
-        track(corpus.read_examples(data, "train", memory), "reading the corpus")
-    )
+    normalized, checked = NormalizationCount(config), TextCheck(config)
+    train = track(corpus.read_examples(data, "train", memory), "reading the corpus")
+    train = normalized.count(checked.check(train))
     if data.source:  # the text of a language model keeps all its lines
         held_out = filtering.held_out_digests(config, chain(*valid_sets.values()), memory)
         train = filtering.check_training_labels(train, config)
@@ -187,6 +187,7 @@ def _prepare(
     text_file.unlink()  # the memory-mapped data stays readable until it is closed
     _require_some(len(text), counts)
     normalized.report(memory)
+    checked.report(memory)
     if start is not None and start.codec is not None:
         codec = start.codec
         filtering.check_labels_of_model(

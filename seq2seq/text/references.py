@@ -1,10 +1,11 @@
-"""Further references: each one is read like the target side, and joins the example of its row."""
+"""Several references of an example: from further columns, from one column, or from several rows."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
 from seq2seq.config.schema import DataConfig
+from seq2seq.errors import UserError
 from seq2seq.text.example import Example
 
 
@@ -26,3 +27,60 @@ def with_references(
         example._replace(references=tuple(other.target for other in same_row))
         for example, *same_row in zip(examples, *others, strict=True)
     )
+
+
+def expand_targets(
+    data: DataConfig, examples: Iterator[Example], name: str, *, training: bool
+) -> Iterator[Example]:
+    """Yield the examples, with all their targets (`data.alternatives`, `data.merge_sources`).
+
+    In training, each alternative target becomes an example of its own. Otherwise the alternatives
+    become further references, and examples with the same source can become one.
+
+    name: The name of the data, for messages. Raises UserError for an empty alternative.
+    """
+    if not training:
+        return _gather_references(data, examples, name)
+    if not data.alternatives:
+        return examples
+    rows = enumerate(examples, start=1)
+    return (
+        example._replace(target=target)
+        for number, example in rows
+        for target in _alternatives(example.target, data.alternatives, name, number)
+    )
+
+
+def _gather_references(
+    data: DataConfig, examples: Iterator[Example], name: str
+) -> Iterator[Example]:
+    """Yield the examples of a validation or test set. Equal references are merged into one."""
+    if data.alternatives:
+        examples = _with_alternatives(examples, data.alternatives, name)
+    if not data.merge_sources:
+        return examples
+    merged: dict[str, list[str]] = {}
+    for example in examples:
+        merged.setdefault(example.source, []).extend((example.target, *example.references))
+    return (
+        Example(source, target, references=tuple(more))
+        for source, targets in merged.items()
+        for target, *more in [dict.fromkeys(targets)]
+    )
+
+
+def _with_alternatives(examples: Iterator[Example], mark: str, name: str) -> Iterator[Example]:
+    for number, example in enumerate(examples, start=1):
+        target, *more = _alternatives(example.target, mark, name, number)
+        yield example._replace(target=target, references=(*more, *example.references))
+
+
+def _alternatives(line: str, mark: str, name: str, number: int) -> list[str]:
+    """Return the different alternatives of a target, without white space around them."""
+    targets = [target.strip() for target in line.split(mark)]
+    if len(targets) > 1 and not all(targets):
+        raise UserError(
+            f"{name}, row {number}: {line[:60]!r} has an empty alternative; remove the {mark!r} "
+            "without a target beside it, or change data.alternatives"
+        )
+    return list(dict.fromkeys(targets)) if len(targets) > 1 else [line]

@@ -72,22 +72,23 @@ class NormalizationCount:
                     f"{change.lines:,}",
                     f"{self._read:,}",
                     side,
-                    _locate(self._data, side, change.row, memory),
+                    locate_example(self._data, side, change.row, memory),
                     *_shown_change(change.before, change.after),
                 )
 
 
-def _locate(data: DataConfig, side: Side, number: int, memory: MemoryData | None) -> str:
+def locate_example(data: DataConfig, side: Side, number: int, memory: MemoryData | None) -> str:
     """Return where one side of a training example comes from: a file and a line, or a row.
 
     number: The position of the example in the training set, counted from 1.
     """
     in_memory = memory is not None and "train" in memory
     files = [] if data.train is None or in_memory else corpus.input_files(data, "train")
-    if not files:
-        return f"data.train, row {number}"
+    if not files or data.alternatives:  # alternatives make several examples of one row
+        return f"data.train, {'pair' if data.alternatives else 'row'} {number}"
     first, *others = files
-    if corpus.is_table(first):
+    has_header = not isinstance(data.target_column, int)
+    if corpus.is_table(first) and has_header:
         return f"{first}, row {number}"
     return f"{others[0] if others and side == 'target' else first}:{number}"
 

@@ -14,8 +14,9 @@ import sentencepiece
 from seq2seq.config.schema import Normalization, TokenizerConfig
 from seq2seq.errors import UserError
 from seq2seq.text.case_marks import CaseMarker
-from seq2seq.text.learning import explain_failure, learn_model
-from seq2seq.text.normalization import TextRules, normalize_text
+from seq2seq.text.learning import learn_model, list_units
+from seq2seq.text.normalization import UNICODE_FORMS, TextRules, normalize_text
+from seq2seq.text.segmentation import ListedUnits, chosen_segmentation
 from seq2seq.text.units import UnitSplitter, unit_starts, word_indices, words_between
 from seq2seq.text.vocabulary_file import read_settings
 
@@ -97,17 +98,19 @@ class Tokenizer:
         return int(self._processor.GetPieceSize())
 
     @cached_property
-    def _units(self) -> UnitSplitter | None:
-        """The splitter into words or characters. None for subwords."""
-        if self.kind not in ("word", "char"):
+    def _units(self) -> UnitSplitter | ListedUnits | None:
+        """The splitter into words, characters or symbols. None for subwords."""
+        if self.kind not in ("word", "char", "symbols"):
             return None
         pieces = [self._processor.IdToPiece(number) for number in range(len(self))]
+        if self.settings.segmentation is not None:
+            return ListedUnits(pieces, self.settings.symbols, self.settings.segmentation)
         return UnitSplitter(
             pieces, self.settings.symbols, self._processor.Normalize, words=self.kind == "word"
         )
 
     def shares_vocabulary(self, other: Tokenizer) -> bool:
-        """Return whether both tokenizers use the same vocabulary object (`tokenizer.joint`)."""
+        """Return whether both tokenizers use one vocabulary object."""
         return self._processor is other._processor
 
     def encode(self, lines: Sequence[str], threads: int = 1) -> list[list[int]]:
@@ -133,6 +136,8 @@ class Tokenizer:
         strength: The smoothing alpha of a unigram model, or the dropout of BPE (Provilkov et al.
             2020). To seed the random generator, call `seed_subword_sampling`.
         """
+        if self._units:  # there is only one way to split a text
+            return self.encode(lines)
         # Sample line by line. For a list, SentencePiece starts a new thread at every call and seeds
         # its generator again. Then both sides of a pair would use the same random numbers.
         return [
@@ -145,17 +150,22 @@ class Tokenizer:
     def decode(self, ids: Sequence[Sequence[int]], *, tabs: bool = False) -> list[str]:
         """Return the text of each sequence of ids, without line breaks.
 
-        <pad>, <s> and </s> are omitted, and <unk> becomes " ⁇ ". tabs: Keep tabs instead of writing
-        spaces. Raises IndexError for an id that is not in the vocabulary.
+        <pad>, <s> and </s> are omitted, and <unk> becomes " ⁇ ", or the symbol "⁇". tabs: Keep tabs
+        instead of writing spaces. Raises IndexError for an id that is not in the vocabulary.
         """
         table = _BREAKS_BUT_TABS if tabs else _BREAKS
-        texts: list[str] = [self._processor.DecodeIds(list(row)) for row in ids]
+        units = self._units
+        join = units.join if isinstance(units, ListedUnits) else self._processor.DecodeIds
+        texts: list[str] = [join(list(row)) for row in ids]
         return [self.rules.restore(text).translate(table) for text in texts]
 
     def piece_words(self, line: str) -> list[int]:
         """Return the index, from 0, of the word that each id from `encode` belongs to."""
         prepared, text, origins = self.rules.prepare_with_origins(line)
-        if units := self._units:
+        units = self._units
+        if isinstance(units, ListedUnits):
+            return word_indices(text, [origins[start] for start in units.starts(prepared)])
+        if units:
             split = units.split(prepared)
             if self.kind == "word" or self.settings.normalization != "identity":
                 return units.word_numbers(split)
@@ -169,6 +179,8 @@ class Tokenizer:
         """Return where the text of each id starts in the decoded text, in characters from 0."""
         if not ids:
             return []
+        if isinstance(units := self._units, ListedUnits):
+            return units.joined_starts(ids)
         decoded = self._processor.DecodeIdsAsImmutableProto(list(ids))
         starts = [piece.begin for piece in decoded.pieces]
         if marker := self.rules.marker:
@@ -183,13 +195,6 @@ class Tokenizer:
     def piece_ids(self, pieces: Sequence[str]) -> list[int]:
         """Return the ids of subwords. A subword that is not in the vocabulary becomes <unk>."""
         return [int(self._processor.PieceToId(piece)) for piece in pieces]
-
-    def parse_ids(self, words: Sequence[str], number: int) -> list[int]:
-        """Convert decimal numbers to ids. The error for an invalid id names the line `number`."""
-        for word in words:
-            if not (word.isascii() and word.isdigit() and int(word) < len(self)):
-                raise UserError(f"line {number}: {word!r} is not an id; use 0 to {len(self) - 1}")
-        return [int(word) for word in words]
 
 
 def seed_subword_sampling(seed: int) -> None:
@@ -209,42 +214,34 @@ def train_tokenizer(
 ) -> Tokenizer:
     """Learn a tokenizer with a vocabulary of `config.vocabulary` subwords from raw lines.
 
-    For "unigram" and "bpe" the vocabulary has exactly this size. For "char" and "word" the size is
-    a maximum. `name` describes the text in error messages. `normalization` becomes part of the
+    For "unigram" and "bpe" the vocabulary has exactly this size. For other kinds the size is a
+    maximum. `name` describes the text in error messages. `normalization` becomes part of the
     vocabulary; the default is that of a source. Raises UserError if the text is empty or does not
     allow this vocabulary size. Errors raised by `lines` are passed on.
     """
     rule = normalization or config.normalization_of("source")
+    segmentation = chosen_segmentation(config)
     marker = CaseMarker(config.symbols) if config.case == "marked" else None
     rules = TextRules(
         lowercase=config.lowercase,
-        normalization=rule if rule == "nfc" or marker else "identity",
+        normalization=rule if rule in UNICODE_FORMS or marker or segmentation else "identity",
         marker=marker,
         symbols=config.symbols,
     )
-    failure: list[BaseException] = []
 
     def prepared() -> Iterator[str]:
         empty = True
-        try:
-            for line in lines:
-                text = rules.prepare(line)
-                text = words_between(text, config.symbols) if config.kind == "word" else text
-                empty = empty and not normalize_text(text, rule).strip(" \t▁")
-                yield text
-            if empty:
-                raise UserError(f"{name} is empty; give at least one line to learn a vocabulary")
-        except (Exception, KeyboardInterrupt) as error:
-            # SentencePiece would ignore the error and fail later. Without any text it would even
-            # abort the process. Give it one letter, so that it finishes, then raise the error.
-            failure.append(error)
-            yield "a"
+        for line in lines:
+            text = rules.prepare(line)
+            text = words_between(text, config.symbols) if config.kind == "word" else text
+            empty = empty and not normalize_text(text, rule).strip(" \t▁")
+            yield text
+        if empty:
+            raise UserError(f"{name} is empty; give at least one line to learn a vocabulary")
 
-    try:
-        model = learn_model(prepared(), config, "identity" if marker else rule)
-    except (RuntimeError, OSError) as error:
-        if not failure:
-            raise UserError(explain_failure(str(error), config, name)) from None
-    if failure:
-        raise failure[0]
-    return Tokenizer(model, lowercase=config.lowercase, kind=config.kind)
+    if segmentation:
+        model = list_units(prepared(), config, segmentation, name)
+    else:
+        model = learn_model(prepared(), config, "identity" if marker else rule, name)
+    outside = rule if segmentation else None  # only a model of SentencePiece normalises text itself
+    return Tokenizer(model, lowercase=config.lowercase, kind=config.kind, normalization=outside)

@@ -13,6 +13,7 @@ from seq2seq.text.codec import Codec, for_both_sides, label_column
 from seq2seq.text.dataset import Dataset
 from seq2seq.text.labels import LabelSet, VectorFormat
 from seq2seq.text.normalization import learned_normalization, normalize_text, text_sides
+from seq2seq.text.segmentation import chosen_segmentation
 from seq2seq.text.tokenizer import Tokenizer, train_tokenizer
 
 
@@ -47,7 +48,7 @@ def _learn(config: Config, text: Dataset, sides: list[Side], name: str) -> Token
             for side, change in zip(sides, normalize, strict=True):
                 yield change(getattr(example, side))
 
-    return train_tokenizer(lines(), config.tokenizer, name, rule)
+    return train_tokenizer(lines(), config.tokenizer.of(sides[0]), name, rule)
 
 
 def _normalizer(wanted: Normalization, learned: Normalization) -> Callable[[str], str]:
@@ -98,7 +99,11 @@ def read_vocabulary(config: Config) -> Tokenizer:
 def _mismatches(config: Config, tokenizer: Tokenizer) -> Iterator[str]:
     """Yield each difference between a given vocabulary and the configuration."""
     settings, inside = config.tokenizer, tokenizer.settings
-    if inside.kind != settings.kind:
+    chosen = settings.of(text_sides(config)[0])
+    if inside.segmentation != chosen_segmentation(chosen) and inside.kind == chosen.kind:
+        key = "unit" if inside.kind == "char" else "separator"
+        yield f"was made for another {key}: set tokenizer.{key} to that of the vocabulary"
+    if inside.kind != chosen.kind:
         yield f"is a vocabulary of kind {inside.kind!r}: set tokenizer.kind = {inside.kind!r}"
     if (inside.case_marked) != (settings.case == "marked"):
         case = "marked" if inside.case_marked else "plain"

@@ -1,4 +1,5 @@
-"""Read the settings in a SentencePiece model that its Python interface does not return.
+"""Read the settings in a SentencePiece model that its Python interface does not return, and write
+a model for a list of tokens.
 
 A SentencePiece model is a protocol buffer (`sentencepiece_model.proto`). Its settings are a few
 fields, so this module reads them itself and needs no protobuf library.
@@ -6,18 +7,24 @@ fields, so this module reads them itself and needs no protobuf library.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
 
 from seq2seq.config.schema import Normalization
+from seq2seq.errors import UserError
 from seq2seq.text.case_marks import MARKS
+from seq2seq.text.segmentation import Segmentation
 
 _KINDS = {1: "unigram", 2: "bpe", 3: "word", 4: "char"}
 # Field numbers of sentencepiece_model.proto.
 _PIECE, _TRAINER, _NORMALIZER = 1, 2, 3
 _TEXT, _TYPE = 1, 3  # of a piece
-_USER_DEFINED = 4  # the type of a piece
-_MODEL_TYPE = 3  # of the trainer
+_NORMAL, _UNKNOWN, _CONTROL, _USER_DEFINED = 1, 2, 3, 4  # types of pieces
+_SEGMENTATION = 1000  # a field of our own, which SentencePiece ignores
+SPECIAL_TOKENS = {"<pad>": _CONTROL, "<unk>": _UNKNOWN, "<s>": _CONTROL, "</s>": _CONTROL}
+_MODEL_TYPE, _VOCABULARY_SIZE = 3, 4  # of the trainer
+_SPECIAL_IDS = {43: 0, 40: 1, 41: 2, 42: 3}  # of the trainer: <pad>, <unk>, <s>, </s>
 _RULE, _DUMMY_PREFIX, _COLLAPSE = 1, 3, 4  # of the normalizer
 
 
@@ -29,18 +36,29 @@ class VocabularySettings:
     normalization: How SentencePiece normalises text. None for a rule that seq2seq does not use.
     symbols: The symbols of the user (`tokenizer.symbols`).
     case_marked: Whether the model expects text whose capitals are marks (`tokenizer.case`).
+    segmentation: How text is split into symbols or grapheme clusters. None for a model that
+    SentencePiece has learned.
     """
 
     kind: str
     normalization: Normalization | None
     symbols: tuple[str, ...]
     case_marked: bool
+    segmentation: Segmentation | None = None
+
+    @property
+    def separator(self) -> str | None:
+        """The string between two symbols. None for other kinds of tokens."""
+        return None if self.segmentation is None else self.segmentation.separator
 
 
 def read_settings(model: bytes) -> VocabularySettings:
-    """Return the settings of a SentencePiece model, given the bytes of a valid model file."""
+    """Return the settings of a SentencePiece model, given the bytes of a valid model file.
+
+    Raises UserError if its field of our own is damaged.
+    """
     kind, rule, has_prefix, collapses = 1, "", True, True  # the defaults of the format
-    defined = []
+    defined, segmentation = [], None
     for field, content in _fields(model):
         if not isinstance(content, bytes):
             continue
@@ -56,6 +74,11 @@ def read_settings(model: bytes) -> VocabularySettings:
             rule = _as_text(spec.get(_RULE))
             has_prefix = bool(spec.get(_DUMMY_PREFIX, 1))
             collapses = bool(spec.get(_COLLAPSE, 1))
+        elif field == _SEGMENTATION:
+            segmentation = _read_segmentation(content)
+    if segmentation is not None:
+        symbols = tuple(map(segmentation.unit_of, defined))
+        return VocabularySettings(segmentation.kind, "identity", symbols, False, segmentation)
     marked = not has_prefix and set(MARKS) <= set(defined)
     return VocabularySettings(
         _KINDS.get(kind, "unigram"),
@@ -63,6 +86,55 @@ def read_settings(model: bytes) -> VocabularySettings:
         tuple(name.removeprefix("▁") for name in defined if not (marked and name in MARKS)),
         marked,
     )
+
+
+def _read_segmentation(content: bytes) -> Segmentation:
+    try:
+        separator = json.loads(content)["separator"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        separator = ""
+    if separator is not None and not (isinstance(separator, str) and separator):
+        raise UserError("not a vocabulary that this seq2seq can read; copy the file again")
+    return Segmentation(separator)
+
+
+def write_vocabulary(
+    units: Sequence[str], symbols: Sequence[str], segmentation: Segmentation
+) -> bytes:
+    """Return a SentencePiece model that lists the special tokens, the symbols and the units.
+
+    units: The symbols or grapheme clusters of the text, by id. symbols: The symbols of the user.
+    SentencePiece itself would not split text into these units; `ListedUnits` does.
+    """
+    pieces = list(SPECIAL_TOKENS.items())
+    pieces += [(segmentation.piece_of(symbol), _USER_DEFINED) for symbol in symbols]
+    pieces += [(segmentation.piece_of(unit), _NORMAL) for unit in units]
+    fields = [
+        _field(_PIECE, _field(_TEXT, text.encode()) + _field(_TYPE, kind)) for text, kind in pieces
+    ]
+    trainer = {_MODEL_TYPE: 3, _VOCABULARY_SIZE: len(pieces), **_SPECIAL_IDS}
+    normalizer = _field(_RULE, b"identity") + _field(_DUMMY_PREFIX, 0) + _field(_COLLAPSE, 0)
+    fields += [
+        _field(_TRAINER, b"".join(_field(*item) for item in trainer.items())),
+        _field(_NORMALIZER, normalizer),
+        _field(_SEGMENTATION, json.dumps(asdict(segmentation)).encode()),
+    ]
+    return b"".join(fields)
+
+
+def _field(number: int, value: int | bytes) -> bytes:
+    """Return one field of a protocol buffer message."""
+    if isinstance(value, int):
+        return _as_varint(number << 3) + _as_varint(value)
+    return _as_varint(number << 3 | 2) + _as_varint(len(value)) + value
+
+
+def _as_varint(value: int) -> bytes:
+    content = bytearray()
+    while value > 127:
+        content.append(value & 127 | 128)
+        value >>= 7
+    return bytes([*content, value])
 
 
 def _normalization(rule: str, collapses: bool) -> Normalization | None:

@@ -42,6 +42,8 @@ class ValidationScores(TypedDict):
     bleu: BLEU from 0 to 100, if `validation.metric` is a score of translations.
     chrf: chrF from 0 to 100, if `validation.metric` is chrF.
     ter: TER in per cent, if `validation.metric` is TER. Lower is better.
+    wer: word error rate, the percentage of lines with an error, if symbols are scored.
+    ser: symbol error rate in per cent, if symbols are scored. Lower is better.
     exact_match: percentage of lines without any error, if the metric needs translations or is
         exact-match.
     accuracy: fraction of correct labels, from 0 to 1, if the model predicts labels and the metric
@@ -55,6 +57,8 @@ class ValidationScores(TypedDict):
     bleu: float | None
     chrf: float | None
     ter: float | None
+    wer: float | None
+    ser: float | None
     exact_match: float | None
     accuracy: float | None
 

@@ -52,7 +52,7 @@ def model_card(
 A {config.task.title} made with seq2seq {seq2seq.__version__}.
 
 {"".join(f"- {line}" + chr(10) for line in _parts(config))}\
-- tokens: {config.tokenizer.kind}, {len(model.codec.target):,}{_vocabulary_name(config)}
+- tokens: {_tokens(model)}{_vocabulary_name(config)}
 - parameters: {parameters:,}; weights: from update {row["update"]}
 {quality}- validation loss: {row["loss"]:.4f} nats per token{_unknown(row)}
 - training data: {_data_name(data)}
@@ -65,6 +65,15 @@ Use it with
 
     {use}
 """
+
+
+def _tokens(model: Model) -> str:
+    """Return the kind of tokens and the size of the vocabulary, of each side if they differ."""
+    settings, codec = model.config.tokenizer, model.codec
+    source, target = settings.of("source"), settings.of("target")
+    if not settings.sides_differ:
+        return f"{target.kind}, {len(codec.target):,}"
+    return f"{source.kind}, {len(codec.source):,} → {target.kind}, {len(codec.target):,}"
 
 
 def _front_matter(config: Config, data: DataConfig, row: ValidationRow) -> str:
@@ -110,7 +119,7 @@ def _metrics(row: ValidationRow) -> Iterator[tuple[str, str, float]]:
     """Yield the metrics of a validation row as (name on the Hub, title, value)."""
     if row["bleu"] is not None:
         yield "bleu", "BLEU", row["bleu"]
-    for name, title in (("chrf", "chrF"), ("ter", "TER")):
+    for name, title in (("chrf", "chrF"), ("ter", "TER"), ("wer", "WER"), ("ser", "SER")):
         if (value := cast(Mapping[str, float | None], row)[name]) is not None:
             yield name, title, value
     if row["accuracy"] is not None:
@@ -158,7 +167,8 @@ def _quality(config: Config, row: ValidationRow, signature: str) -> Iterator[str
     how += f", of the first {settings.lines:,} lines" if settings.lines else ""
     if row["bleu"] is not None:
         yield f"BLEU: {row['bleu']:.2f} ({how}; `{signature}`)"
-    for title, value in (("chrF", row["chrf"]), ("TER", row["ter"])):
+    for title in ("chrF", "TER", "WER", "SER"):
+        value = cast(Mapping[str, float | None], row)[title.lower()]
         if value is not None:
             yield f"{title}: {value:.2f} ({how})"
     if row["accuracy"] is not None:

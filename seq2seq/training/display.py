@@ -187,6 +187,8 @@ def _scores(scores: ValidationScores) -> str:
         text += f"  chrF {scores['chrf']:.2f}"
     if scores["ter"] is not None:
         text += f"  TER {scores['ter']:.2f}"
+    if scores["wer"] is not None:
+        text += f"  WER {scores['wer']:.2f}  SER {scores['ser']:.2f}"
     if scores["accuracy"] is not None:
         text += f"  accuracy {scores['accuracy']:.4f}"
     if scores["exact_match"] is not None:

@@ -22,6 +22,8 @@ _POINTS: dict[str, Callable[[float], float]] = {
     "chrf": lambda value: value,
     "ter": lambda value: 100 - value,
     "exact-match": lambda value: value,
+    "wer": lambda value: 100 - value,
+    "ser": lambda value: 100 - value,
     "accuracy": lambda value: 100 * value,
 }
 

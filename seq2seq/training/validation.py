@@ -24,6 +24,12 @@ from seq2seq.evaluation.scores import (
     measure_bleu,
     require_bleu_tokenizer,
 )
+from seq2seq.evaluation.symbol_scores import (
+    SymbolComparison,
+    scored_by_symbols,
+    scored_by_text,
+    symbol_splitter,
+)
 from seq2seq.models.folder import Model
 from seq2seq.models.perplexity import (
     evaluation_batches,
@@ -66,13 +72,17 @@ class ValidationResult:
 class TextScorer:
     """The references of a validation set, and the metrics that compare translations with them.
 
-    tokens: the tokenizer of BLEU.
+    tokens: the tokenizer of BLEU. by_text: whether to compute BLEU. symbols: how to split texts
+    into symbols; None if symbols are not scored.
     """
 
     def __init__(self, config: Config, dataset: Dataset) -> None:
         """Read the references. Raise UserError if the tokenizer of BLEU is not installed."""
         self.settings, self.lowercase = config.validation, config.tokenizer.lowercase
         self.wanted = config.task.has_target_text and self.settings.metric not in _OF_LOSS
+        self.by_text = self.wanted and scored_by_text(config)
+        chars = symbol_splitter(config.tokenizer.of("target"))
+        self.symbols = chars if scored_by_symbols(config) else None
         self.examples: list[Example] = []
         if self.wanted:
             self.examples = list(islice(dataset.examples(), self.settings.lines or None))
@@ -80,14 +90,14 @@ class TextScorer:
         self.more = further_references(self.examples)
         chosen = choose_bleu_tokenizer(self.references, config.data.target, self.settings.tokenize)
         self.tokens, self._reason = chosen.name, chosen.reason
-        if self.wanted:
+        if self.by_text:
             require_bleu_tokenizer(self.tokens)
         self._warned: set[NoteKind] = set()
 
     @property
     def signature(self) -> str:
-        """How sacreBLEU computes BLEU; "" if no translations are scored."""
-        if not self.wanted:
+        """How sacreBLEU computes BLEU; "" if it is not computed."""
+        if not self.by_text:
             return ""
         references = 1 + len(self.more)
         return bleu_signature(lowercase=self.lowercase, tokens=self.tokens, references=references)
@@ -119,13 +129,21 @@ class TextScorer:
     def score(self, texts: list[str], scores: ValidationScores) -> bool:
         """Add the scores of the translations to `scores`. Return whether the metric can judge."""
         metric, lowercase, more = self.settings.metric, self.lowercase, self.more
+        scores["exact_match"] = exact_match(
+            texts, self.references, lowercase=lowercase, more_references=more
+        )
+        if self.symbols is not None:
+            comparison = SymbolComparison(
+                texts, self.references, self.symbols, lowercase=lowercase, more_references=more
+            )
+            errors = comparison.errors()
+            scores["wer"], scores["ser"] = errors.word_error_rate, errors.symbol_error_rate
+        if not self.by_text:
+            return True
         bleu = measure_bleu(
             texts, self.references, lowercase=lowercase, tokens=self.tokens, more_references=more
         )
         scores["bleu"] = bleu.value
-        scores["exact_match"] = exact_match(
-            texts, self.references, lowercase=lowercase, more_references=more
-        )
         if metric == "chrf":
             scores["chrf"] = corpus_chrf(
                 texts, self.references, lowercase=lowercase, more_references=more
@@ -177,6 +195,8 @@ def _perplexity_scores(perplexity: Perplexity) -> ValidationScores:
         "bleu": None,
         "chrf": None,
         "ter": None,
+        "wer": None,
+        "ser": None,
         "exact_match": None,
         "accuracy": None,
     }

@@ -73,6 +73,9 @@ def test_a_normalisation_of_both_sides_or_of_one(tmp_path: Path) -> None:
         target={"normalization": "nfc"},
     )
     assert codec.target.decode(codec.target.encode(["ａ e\u0301"])) == ["ａ é"]
+    nfd = prepared(tmp_path, [("é", "é")] * 3, kind="char", vocabulary=40, normalization="nfd")
+    assert nfd.target.decode(nfd.target.encode(["é"])) == ["e\u0301"]
+    assert nfd.source.unknown_tokens("é") == []
 
 
 def test_how_many_lines_change_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -154,7 +157,7 @@ def test_what_cannot_be_a_symbol(wrong: list[str], tmp_path: Path) -> None:
 
 @given(text=st.text(st.sampled_from("aＡ½ \u3000\u200b<b>ﬁİé\u0301⇧BC  ")))
 def test_prepared_text_has_the_origins_of_its_characters(text: str) -> None:
-    for rule in ("identity", "whitespace", "nfc", "nmt_nfkc"):
+    for rule in ("identity", "whitespace", "nfc", "nfd", "nmt_nfkc"):
         for symbols in ((), ("<b>", "½")):
             rules = TextRules(normalization=rule, symbols=symbols)
             changed, base, origins = rules.prepare_with_origins(text)

@@ -56,6 +56,54 @@ def test_rows_in_memory(tmp_path):
     assert list(memory.read("train")) == [Example("x", "y")]
 
 
+def g2p(path, text: str, **data: object) -> Config:
+    """A configuration whose three sets are one TSV file without a header."""
+    path.write_text(text, encoding="utf-8")
+    sides = {"source": "w", "target": "p", "source_column": 1, "target_column": 2}
+    splits = dict.fromkeys(("train", "valid", "test"), str(path))
+    values = {"data": {**sides, **splits, **data}, "training": {"epochs": 1}}
+    return parse_config(values, "here")
+
+
+def test_rows_with_the_same_source_are_references_of_one_item(tmp_path):
+    rows = "read\tR IY D\nred\tR EH D\nread\tR EH D\nread\tR IY D\n"
+    data = g2p(tmp_path / "a.tsv", rows, merge_sources=True).data
+    assert list(read_examples(data, "valid")) == [
+        Example("read", "R IY D", references=("R EH D",)),
+        Example("red", "R EH D"),
+    ]
+    assert list(read_examples(data, "test")) == list(read_examples(data, "valid"))
+    assert list(read_table_file(data, tmp_path / "a.tsv")) == list(read_examples(data, "valid"))
+    assert len(list(read_examples(data, "train"))) == 4
+    assert len(list(read_examples(g2p(tmp_path / "a.tsv", rows).data, "valid"))) == 4
+
+
+def test_alternatives_in_one_column(tmp_path):
+    rows = "read\tR IY D; R EH D ;R IY D\nred\tR EH D\n"
+    data = g2p(tmp_path / "a.tsv", rows, alternatives=";").data
+    assert list(read_examples(data, "train")) == [
+        Example("read", "R IY D"),
+        Example("read", "R EH D"),
+        Example("red", "R EH D"),
+    ]
+    assert list(read_examples(data, "valid")) == [
+        Example("read", "R IY D", references=("R EH D",)),
+        Example("red", "R EH D"),
+    ]
+    data = g2p(tmp_path / "a.tsv", "a\tA\nread\tR IY D;\n", alternatives=";").data
+    for split in ("train", "valid"):
+        with pytest.raises(UserError, match=rf"data\.{split}, row 2: 'R IY D;' has an empty"):
+            list(read_examples(data, split))
+
+
+def test_alternatives_in_memory(tmp_path):
+    config = g2p(tmp_path / "a.tsv", "a\tA\n", alternatives=";")
+    memory = MemoryData(config, {"train": [("a", "A;B")], "valid": [("a", "A;B")]})
+    assert [one.target for one in read_examples(config.data, "train", memory)] == ["A", "B"]
+    (one,) = read_examples(config.data, "valid", memory)
+    assert one == Example("a", "A", references=("B",))
+
+
 def test_lines_with_fewer_references_are_filled_with_blanks():
     examples = [Example("", "", references=given) for given in (("a", "b"), (), ("c",))]
     assert further_references(examples) == [["a", "", "c"], ["b", "", ""]]

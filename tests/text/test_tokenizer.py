@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from seq2seq.cli.tokenizer import parse_ids
 from seq2seq.config.schema import TokenizerConfig
 from seq2seq.errors import UserError
 from seq2seq.text.tokenizer import Tokenizer, seed_subword_sampling, train_tokenizer
@@ -175,10 +176,10 @@ def test_pieces_and_ids_name_each_other(kind: str) -> None:
     every = list(range(len(made)))
     assert made.piece_ids(made.pieces(every)) == every
     assert made.piece_ids(["no such piece"]) == [made.unk]
-    assert made.parse_ids(list(map(str, every)), 1) == every
+    assert parse_ids(list(map(str, every)), 1, len(made)) == every
     for wrong in (str(len(made)), "-1", "1.0", "x", "²", ""):
         with pytest.raises(UserError, match=f"line 7: {re.escape(repr(wrong))} is not an id"):
-            made.parse_ids(["1", wrong], 7)
+            parse_ids(["1", wrong], 7, len(made))
     with pytest.raises(IndexError):
         made.decode([[len(made)]])
 

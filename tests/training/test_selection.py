@@ -21,7 +21,7 @@ QUICK = ("training.epochs=2", "encoder.hidden=8", "decoder.hidden=8", "training.
 
 
 def scores(loss, **values):
-    names = ("bleu", "chrf", "ter", "exact_match", "accuracy", "known_perplexity")
+    names = ("bleu", "chrf", "ter", "wer", "ser", "exact_match", "accuracy", "known_perplexity")
     values = dict.fromkeys(names) | values
     return {"loss": loss, "perplexity": math.exp(loss), "unknown": 0.0, **values}
 
@@ -91,6 +91,8 @@ def test_patience_counts_the_loss_while_the_score_says_nothing():
         ("bleu", 10, 11),
         ("chrf", 10, 11),
         ("ter", 80, 70),
+        ("wer", 80, 70),
+        ("ser", 80, 70),
         ("exact-match", 10, 11),
         ("accuracy", 0.5, 0.6),
     ],
@@ -111,7 +113,8 @@ def test_a_lower_loss_is_better(metric):
 
 def test_every_metric_has_a_task():
     used = {metric for task in TASKS.values() for metric in task.allowed["validation.metric"]}
-    assert used == {"bleu", "chrf", "ter", "exact-match", "accuracy", "loss", "perplexity"}
+    text = {"bleu", "chrf", "ter", "exact-match", "wer", "ser"}
+    assert used == text | {"accuracy", "loss", "perplexity"}
 
 
 @given(

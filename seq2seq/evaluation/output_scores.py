@@ -1,0 +1,90 @@
+"""Score the outputs of a translator by the metrics that fit its target."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import chain
+
+from seq2seq.config.schema import Config
+from seq2seq.evaluation.evaluation_result import split_sides
+from seq2seq.evaluation.lengths import LengthBucket, bleu_by_length
+from seq2seq.evaluation.scores import Score, can_judge, corpus_scores, exact_match_score
+from seq2seq.evaluation.symbol_scores import (
+    Confusion,
+    SymbolComparison,
+    SymbolLengthBucket,
+    scored_by_symbols,
+    symbol_splitter,
+)
+from seq2seq.text.example import Example, further_references
+from seq2seq.text.scripts import BleuTokenizer
+
+_log = logging.getLogger(__name__)
+
+_CONFUSIONS = 20
+
+
+@dataclass(frozen=True)
+class OutputScores:
+    """The scores of outputs. See `EvaluationResult` for the meaning of each part."""
+
+    scores: list[Score]
+    by_length: list[LengthBucket] = field(default_factory=list)
+    symbols_by_length: list[SymbolLengthBucket] = field(default_factory=list)
+    confusions: list[Confusion] = field(default_factory=list)
+
+
+def score_outputs(
+    config: Config,
+    examples: Sequence[Example],
+    outputs: Sequence[str],
+    *,
+    lowercase: bool,
+    bleu: BleuTokenizer | None,
+) -> OutputScores:
+    """Return the scores of the outputs for some examples.
+
+    These are BLEU, chrF, TER and exact match for text, and error rates and exact match for symbols.
+
+    lowercase: Whether the scores ignore case. bleu: The tokenizer of BLEU; None for symbols alone.
+    """
+    sources, references = split_sides(examples)
+    more = further_references(examples)
+    scores = []
+    by_length: list[LengthBucket] = []
+    if bleu is not None:
+        if not can_judge([*references, *chain(*more)], tokens=bleu.name):
+            _log.warning(
+                "BLEU cannot judge these translations, because no reference has four tokens; use "
+                "chrF, TER or exact match"
+            )
+        scores += corpus_scores(
+            outputs, references, lowercase=lowercase, tokens=bleu.name, more_references=more
+        )
+        by_length = bleu_by_length(
+            sources,
+            outputs,
+            references,
+            lowercase=lowercase,
+            tokens=bleu.name,
+            more_references=more,
+        )
+    if not scored_by_symbols(config):
+        return OutputScores(scores, by_length)
+    comparison = SymbolComparison(
+        outputs,
+        references,
+        symbol_splitter(config.tokenizer.of("target")),
+        lowercase=lowercase,
+        more_references=more,
+    )
+    exact = exact_match_score(outputs, references, lowercase=lowercase, more_references=more)
+    split = symbol_splitter(config.tokenizer.of("source")).split
+    return OutputScores(
+        comparison.scores() + (scores or [exact]),
+        by_length,
+        comparison.by_length([len(split(source)) for source in sources]),
+        comparison.confusions(_CONFUSIONS),
+    )

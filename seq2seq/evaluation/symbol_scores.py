@@ -1,0 +1,229 @@
+"""Error rates of symbol sequences such as phones: word error rate, symbol error rate, confusions.
+
+The word error rate is that of the SIGMORPHON shared tasks (Ashby et al. 2021): the percentage of
+items whose output is not exactly one of their references. The distance is that of Levenshtein 1966.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from seq2seq.config.schema import Config, TokenizerConfig
+from seq2seq.evaluation.scores import Score, require_equal_lengths
+from seq2seq.text.segmentation import Segmentation, chosen_segmentation
+
+SYMBOL_EDGES = (3, 5, 7, 9, 12, 16, 24)
+_OF_TEXT, _OF_SYMBOLS = ("bleu", "chrf", "ter"), ("wer", "ser")  # values of validation.metric
+
+Symbols = list[str]
+
+
+@dataclass(frozen=True)
+class SymbolSplitter:
+    """How a text is split into the symbols that the scores count.
+
+    unit: The name of a symbol in signatures. split: Returns the symbols of a text.
+    """
+
+    unit: str
+    split: Callable[[str], Symbols]
+
+
+@dataclass(frozen=True)
+class SymbolErrors:
+    """The errors of a set of items. Each item is compared with the nearest of its references.
+
+    items: The number of items. wrong: The number of items with at least one error.
+    edits: The number of insertions, deletions and substitutions.
+    symbols: The number of symbols in the nearest references.
+    """
+
+    items: int
+    wrong: int
+    edits: int
+    symbols: int
+
+    @property
+    def word_error_rate(self) -> float:
+        """The percentage of wrong items."""
+        return 100 * self.wrong / self.items
+
+    @property
+    def symbol_error_rate(self) -> float:
+        """The number of edits for 100 symbols of the references."""
+        return 100 * self.edits / max(1, self.symbols)
+
+    @property
+    def mean_distance(self) -> float:
+        """The number of edits for each item."""
+        return self.edits / self.items
+
+
+@dataclass(frozen=True)
+class SymbolLengthBucket:
+    """The errors of the items whose sources have `low` to `high` symbols; no limit if None."""
+
+    low: int
+    high: int | None
+    errors: SymbolErrors
+
+
+@dataclass(frozen=True)
+class Confusion:
+    """A symbol of the references and what the outputs have instead of it.
+
+    reference: The symbol; "" if the outputs insert a symbol. output: The symbol in the outputs; ""
+    if they leave it out. count: How often this happens.
+    """
+
+    reference: str
+    output: str
+    count: int
+
+
+def symbol_splitter(settings: TokenizerConfig) -> SymbolSplitter:
+    """Return how the scores split a text whose tokens have these settings.
+
+    The symbols of a vocabulary of subwords are characters.
+    """
+    if settings.kind == "word":
+        return SymbolSplitter("word", str.split)
+    segmentation = chosen_segmentation(settings)
+    if segmentation is None:
+        return SymbolSplitter("code point", list)
+    if settings.kind == "symbols":
+        return SymbolSplitter(f"symbol|separator:{settings.separator!r}", segmentation.split)
+    return SymbolSplitter("grapheme", Segmentation().split)
+
+
+def scored_by_text(config: Config) -> bool:
+    """Return whether translations are scored by BLEU, chrF and TER."""
+    kind, metric = config.tokenizer.of("target").kind, config.validation.metric
+    return kind != "symbols" or metric in _OF_TEXT
+
+
+def scored_by_symbols(config: Config) -> bool:
+    """Return whether translations are scored by their wrong symbols."""
+    kind, metric = config.tokenizer.of("target").kind, config.validation.metric
+    return kind == "symbols" or metric in _OF_SYMBOLS
+
+
+class SymbolComparison:
+    """The outputs of a model, each beside the nearest of its references."""
+
+    def __init__(
+        self,
+        hypotheses: Sequence[str],
+        references: Sequence[str],
+        splitter: SymbolSplitter,
+        *,
+        lowercase: bool = False,
+        more_references: Sequence[Sequence[str]] = (),
+    ) -> None:
+        """Split all lines into symbols, and find the nearest references.
+
+        hypotheses, references: One reference for each hypothesis.
+        lowercase: Whether case is ignored.
+        more_references: Lists of further references, each with one line for each hypothesis. An
+            empty line is no reference.
+        Raises UserError if the numbers of lines differ or if there are no lines.
+        """
+        streams = require_equal_lengths(hypotheses, references, more_references)
+        self._unit, self._lowercase = splitter.unit, lowercase
+        self._references = len(streams)
+
+        def symbols(line: str) -> Symbols:
+            return splitter.split((line.lower() if lowercase else line).strip())
+
+        self._pairs: list[tuple[Symbols, Symbols, int]] = []
+        for hypothesis, first, *others in zip(hypotheses, *streams, strict=True):
+            output = symbols(hypothesis)
+            known = [symbols(first), *(symbols(line) for line in others if line.strip())]
+            distances = [0] if output in known else [edit_distance(one, output) for one in known]
+            least = min(distances)
+            nearest = output if output in known else known[distances.index(least)]
+            self._pairs.append((nearest, output, least))
+
+    def errors(self, rows: Sequence[int] | None = None) -> SymbolErrors:
+        """Return the errors of some items, or of all."""
+        pairs = self._pairs if rows is None else [self._pairs[row] for row in rows]
+        return SymbolErrors(
+            len(pairs),
+            sum(distance > 0 for _, _, distance in pairs),
+            sum(distance for _, _, distance in pairs),
+            sum(len(reference) for reference, _, _ in pairs),
+        )
+
+    def scores(self) -> list[Score]:
+        """Return the word error rate, the symbol error rate and the mean edit distance."""
+        errors = self.errors()
+        case = "lc" if self._lowercase else "mixed"
+        signature = f"nrefs:{self._references}|case:{case}|unit:{self._unit}|lines:{errors.items}"
+        return [
+            Score("WER", errors.word_error_rate, signature),
+            Score("SER", errors.symbol_error_rate, signature),
+            Score("edit distance", errors.mean_distance, signature),
+        ]
+
+    def confusions(self, most: int) -> list[Confusion]:
+        """Return the most frequent confusions, at most `most`."""
+        counts: Counter[tuple[str, str]] = Counter()
+        for reference, output, distance in self._pairs:
+            if distance:
+                pairs = align_symbols(reference, output)
+                counts.update(pair for pair in pairs if pair[0] != pair[1])
+        ranked = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+        return [Confusion(*pair, count) for pair, count in ranked[:most]]
+
+    def by_length(self, lengths: Sequence[int]) -> list[SymbolLengthBucket]:
+        """Return the errors by the lengths of the sources, in symbols, without empty buckets."""
+        parts: list[list[int]] = [[] for _ in range(len(SYMBOL_EDGES) + 1)]
+        for row, length in enumerate(lengths):
+            parts[bisect_left(SYMBOL_EDGES, length)].append(row)
+        lows = (0, *(edge + 1 for edge in SYMBOL_EDGES))
+        return [
+            SymbolLengthBucket(low, high, self.errors(rows))
+            for low, high, rows in zip(lows, (*SYMBOL_EDGES, None), parts, strict=True)
+            if rows
+        ]
+
+
+def edit_distance(reference: Sequence[str], output: Sequence[str]) -> int:
+    """Return the smallest number of insertions, deletions and substitutions of symbols."""
+    start, ends = 0, (len(reference), len(output))
+    while start < min(ends) and reference[start] == output[start]:
+        start += 1
+    while min(ends) > start and reference[ends[0] - 1] == output[ends[1] - 1]:
+        ends = (ends[0] - 1, ends[1] - 1)
+    return _distances(reference[start : ends[0]], output[start : ends[1]])[-1][-1]
+
+
+def align_symbols(reference: Sequence[str], output: Sequence[str]) -> list[tuple[str, str]]:
+    """Return the pairs of a shortest edit sequence. "" stands for a symbol that is not there."""
+    table = _distances(reference, output)
+    i, j, pairs = len(reference), len(output), []
+    while i or j:
+        if i and j and table[i][j] == table[i - 1][j - 1] + (reference[i - 1] != output[j - 1]):
+            i, j = i - 1, j - 1
+            pairs.append((reference[i], output[j]))
+        elif i and table[i][j] == table[i - 1][j] + 1:
+            i -= 1
+            pairs.append((reference[i], ""))
+        else:
+            j -= 1
+            pairs.append(("", output[j]))
+    return pairs[::-1]
+
+
+def _distances(reference: Sequence[str], output: Sequence[str]) -> list[list[int]]:
+    """Return the edit distances of all beginnings of two sequences."""
+    table = [list(range(len(output) + 1))]
+    for i, symbol in enumerate(reference, start=1):
+        above, row = table[-1], [i]
+        for j, other in enumerate(output):
+            row.append(min(above[j] + (symbol != other), above[j + 1] + 1, row[j] + 1))
+        table.append(row)
+    return table

@@ -1,0 +1,145 @@
+"""Look for likely mistakes in the training text, and say each one once, with its first line."""
+
+from __future__ import annotations
+
+import logging
+import unicodedata
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from functools import cache
+
+from seq2seq.config.schema import Config, Side
+from seq2seq.text.example import Example
+from seq2seq.text.memory import MemoryData
+from seq2seq.text.normalization import UNICODE_FORMS, text_sides
+from seq2seq.text.text_changes import locate_example
+
+_log = logging.getLogger(__name__)
+
+_LONGEST_SYMBOL = 4  # code points; a longer line without a separator is hardly a single symbol
+_ONE_FORM = (*UNICODE_FORMS, "nmt_nfkc")  # normalisations with one form of each character
+
+
+@dataclass
+class _Finding:
+    """Examples with the same problem.
+
+    number: how many there are. row: the first of them, counted from 1. line: its text.
+    """
+
+    number: int = 0
+    row: int = 0
+    line: str = ""
+
+    def add(self, row: int, line: str) -> None:
+        self.number += 1
+        if self.number == 1:
+            self.row, self.line = row, line
+
+
+@dataclass
+class _SideCheck:
+    """What was found in the text of one side.
+
+    separator: the string between symbols; None for other tokens.
+    composed, decomposed: the characters that occur in NFC, and those that occur otherwise.
+    """
+
+    separator: str | None
+    compare_forms: bool
+    separated: bool = False
+    empty_symbols: _Finding = field(default_factory=_Finding)
+    unseparated: _Finding = field(default_factory=_Finding)
+    not_nfc: _Finding = field(default_factory=_Finding)
+    composed: set[str] = field(default_factory=set)
+    decomposed: set[str] = field(default_factory=set)
+
+    def add(self, row: int, line: str) -> None:
+        if (separator := self.separator) is not None:
+            if separator in line:
+                self.separated = True
+                if "" in line.split(separator):
+                    self.empty_symbols.add(row, line)
+            elif len(line) > _LONGEST_SYMBOL:
+                self.unseparated.add(row, line)
+        if self.compare_forms and not line.isascii():
+            self._add_forms(row, line)
+
+    def _add_forms(self, row: int, line: str) -> None:
+        if not unicodedata.is_normalized("NFC", line):
+            self.not_nfc.add(row, line)
+            composed = unicodedata.normalize("NFC", line)
+            self.decomposed |= {one for one in set(composed) - set(line) if _is_composed(one)}
+        self.composed |= {one for one in set(line) if _is_composed(one)}
+
+
+class TextCheck:
+    """Looks for likely mistakes in the pairs of the training set."""
+
+    def __init__(self, config: Config) -> None:
+        self._config, self._empty, self._read = config, _Finding(), 0
+        self._sides: dict[Side, _SideCheck] = {}
+        for side in text_sides(config):
+            settings = config.tokenizer.of(side)
+            separator = settings.separator if settings.kind == "symbols" else None
+            forms = settings.normalization not in _ONE_FORM
+            self._sides[side] = _SideCheck(separator, forms)
+
+    def check(self, examples: Iterable[Example]) -> Iterator[Example]:
+        """Yield the examples, and check their text."""
+        has_source = self._config.task.has_source
+        for row, example in enumerate(examples, start=1):
+            if has_source and not (example.source.strip() and example.target.strip()):
+                self._empty.add(row, "")
+            else:
+                for side, check in self._sides.items():
+                    check.add(row, getattr(example, side))
+            yield example
+
+    def report(self, memory: MemoryData | None) -> None:
+        """Log each problem once, with the number of lines and the place of the first."""
+
+        def place(finding: _Finding, side: Side) -> str:
+            return locate_example(self._config.data, side, finding.row, memory)
+
+        if self._empty.number:
+            _log.info(
+                "%s: the source or the target is empty; such pairs are dropped (%s in total)",
+                place(self._empty, "source"),
+                f"{self._empty.number:,}",
+            )
+        for side, check in self._sides.items():
+            name = f"the {side} of {{}} training pairs".format
+            if check.unseparated.number and not check.separated:
+                _log.warning(
+                    "%s: no %s contains the separator %r, so that each line is a single symbol, "
+                    "such as %r; set tokenizer.%s.separator",
+                    place(check.unseparated, side),
+                    side,
+                    check.separator,
+                    check.unseparated.line[:40],
+                    side,
+                )
+            if check.empty_symbols.number:
+                _log.info(
+                    "%s: %s has a separator at an end or two in a row; there are no empty symbols, "
+                    "so these separators are left out",
+                    place(check.empty_symbols, side),
+                    name(f"{check.empty_symbols.number:,}"),
+                )
+            if both := sorted(check.composed & check.decomposed):
+                _log.warning(
+                    "%s: %s is not in Unicode NFC, but others are, so that %r has two forms; set "
+                    'tokenizer.%s.normalization = "nfc"',
+                    place(check.not_nfc, side),
+                    name(f"{check.not_nfc.number:,}"),
+                    both[0],
+                    side,
+                )
+
+
+@cache
+def _is_composed(character: str) -> bool:
+    """Return whether NFC combines several code points into this character."""
+    parts = unicodedata.normalize("NFD", character)
+    return parts != character and unicodedata.normalize("NFC", parts) == character
