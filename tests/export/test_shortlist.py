@@ -94,7 +94,7 @@ def test_a_shortlist_that_does_not_fit_is_refused(tmp_path) -> None:
 
 
 def test_a_shortlist_needs_pairs(attending, models, tmp_path) -> None:
-    with pytest.raises(UserError, match="training pairs are needed"):
+    with pytest.raises(UserError, match="shortlist needs the training pairs"):
         export_model(load_model(attending / "model"), tmp_path / "e", "int8", shortlist=True)
     with pytest.raises(UserError, match="does not translate"):
         export_model(load_model(models["tag"]), tmp_path / "e", "int8", shortlist=True)
