@@ -46,7 +46,7 @@ _Beta = Annotated[float, Field(ge=0, lt=1)]
 def _used_where(uses: Callable[[Task], bool]) -> dict[str, Any]:
     """Return the names of the tasks that use a key, as a value for pydantic's `json_schema_extra`.
 
-    If a task allows only one value of a key, `Task.allowed` says so instead.
+    If a task allows only one value of a key, this value is listed in `Task.allowed` instead.
     """
     return {"tasks": [task.name for task in TASKS.values() if uses(task)]}
 
@@ -71,10 +71,11 @@ else:
 class _SectionType(_ModelType):
     """The type of all sections. A program that calls `Config(...)` gets a UserError for mistakes.
 
-    pydantic's own error is raised if `seq2seq.config.toml`, which explains it, is not imported.
+    The UserError needs `seq2seq.config.toml`. If that module is not imported, pydantic's own error
+    is raised.
 
-    explain: raises a UserError that reports all mistakes in the values of a section, given the
-        section, the values and the name of the section.
+    explain: a function that raises a UserError with all mistakes in the values of a section. Its
+        arguments are the section, the values and the name of the section.
     """
 
     explain: Callable[[type[Any], dict[str, Any], str], object] | None = None
@@ -152,8 +153,8 @@ class DataConfig(Section):
     valid: _ValidationSets = Field(
         None,
         description="Path of the validation set, which decides which weights are best. Set this "
-        "key or `hub`. Several sets are a table of names and paths, `[data.valid]`. The first one, "
-        "or `validation.set`, decides.",
+        "key or `hub`. Several sets are a table of names and paths, `[data.valid]`. The first set "
+        "decides, unless `validation.set` names another.",
     )
     test: str | list[str] | None = Field(
         None,
@@ -188,9 +189,9 @@ class DataConfig(Section):
     )
     alternatives: str = Field(
         "",
-        description="String between several correct targets in one line, such as `;`. Training "
-        "learns each of them as a pair of its own. In validation and test sets, they are several "
-        "references. If empty, a line is one target.",
+        description="String between several correct targets in one line, such as `;`. Each "
+        "becomes a training pair of its own. In validation and test sets, they become several "
+        "references. If this key is empty, each line is one target.",
         examples=[";"],
         json_schema_extra=_TEXT_TO_TEXT,
     )
@@ -278,7 +279,7 @@ class DataConfig(Section):
 
 
 class SideConfig(Section):
-    """Settings of the tokenizer for one side. They take precedence over those of `[tokenizer]`.
+    """Tokenizer settings of one side. For this side, they replace the settings in `[tokenizer]`.
     Sides with tokens of different kinds have separate vocabularies."""
 
     kind: TokenKind | None = Field(
@@ -335,11 +336,11 @@ class TokenizerConfig(Section):
     )
     separator: str = Field(
         " ",
-        description="With `symbols`: the string between two symbols. Translations have it too.",
+        description="With `symbols`: the string between two symbols, also in translations.",
     )
     unit: CharacterUnit = Field(
         "code point",
-        description="With `char`: what a character is. `code point`: a Unicode code point. "
+        description="With `char`: definition of a character. `code point`: a Unicode code point. "
         "`grapheme`: a grapheme cluster, which is a letter together with its combining marks.",
     )
     joint: bool = Field(
@@ -381,8 +382,8 @@ class TokenizerConfig(Section):
     )
     case: Literal["plain", "marked"] = Field(
         "plain",
-        description="With `marked`: capitals are separate tokens before lower-case text, so that "
-        "`THE BAKER` is translated as `the baker` is, and comes out in capitals. Needs `unigram`, "
+        description="With `marked`: marks before lower-case text represent capitals. So "
+        "`THE BAKER` has the same translation as `the baker`, but in capitals. Needs `unigram`, "
         "`bpe` or `char`.",
     )
     capitals: float = Field(
@@ -401,8 +402,8 @@ class TokenizerConfig(Section):
     normalization: Normalization | None = Field(
         None,
         description="How text is normalised: `identity` (unchanged), `whitespace` (single spaces), "
-        "`nfc`, `nfd` (Unicode), `nmt_nfkc` (NFKC, single spaces). Without this key: `nmt_nfkc` "
-        "for sources, `identity` for targets (`word`: `whitespace`) and `symbols`.",
+        "`nfc`, `nfd` (Unicode), `nmt_nfkc` (NFKC, single spaces). Default: `nmt_nfkc` for "
+        "sources; `identity` for targets and `symbols`; `whitespace` for `word` targets.",
         examples=["identity"],
     )
     sampling: float = Field(
@@ -443,7 +444,7 @@ class TokenizerConfig(Section):
         return 0.9995 if self.has_subwords else 1.0
 
     def of(self, side: Side) -> TokenizerConfig:
-        """Return the settings of one side, in which its own settings replace the common ones."""
+        """Return the tokenizer settings of one side: its own settings, and else the common ones."""
         changes = getattr(self, side).model_dump(exclude_none=True)
         changes["normalization"] = self.normalization_of(side)
         return self.model_copy(update=changes)
@@ -461,7 +462,7 @@ class TokenizerConfig(Section):
         return "whitespace" if kind == "word" else "identity"
 
     def _tokens_of(self, side: Side) -> tuple[object, ...]:
-        """Return what decides whether the sides can share a vocabulary."""
+        """Return the settings that must be equal on both sides to share a vocabulary."""
         chosen = self.of(side)
         detail = {"symbols": chosen.separator, "char": chosen.unit}.get(chosen.kind)
         return chosen.kind, detail, chosen.vocabulary
@@ -510,7 +511,7 @@ class TokenizerConfig(Section):
         return self
 
     def _check_units(self) -> None:
-        """Raise ValueError for a wrong separator or unit, or one that no side uses."""
+        """Raise ValueError for a separator or unit that is invalid or that no side uses."""
         kinds = {side: {self.of(side).kind} for side in _SIDES}
         _check_units_of(self, "", kinds["source"] | kinds["target"])
         for side in _SIDES:
@@ -520,7 +521,11 @@ class TokenizerConfig(Section):
 def _check_units_of(
     section: TokenizerConfig | SideConfig, place: str, kinds: set[TokenKind]
 ) -> None:
-    """Raise ValueError for a wrong separator or unit in a section whose sides have these kinds."""
+    """Raise ValueError for a separator or unit that is invalid or does not fit the kinds of tokens.
+
+    place: The prefix of the key in messages, such as "source.".
+    kinds: The kinds of tokens of the sides that use the section.
+    """
     separator = section.separator
     if separator is not None and (not separator or re.search(r"[\t\n\r▁]", separator)):
         raise ValueError(
@@ -633,7 +638,7 @@ class ContextConfig(Section):
     shortcut: bool = Field(
         True,
         description="Append each source embedding to the encoder state of the same position. "
-        "Attention and the poolings `mean` and `attentive` then average both.",
+        "Attention and the poolings `mean` and `attentive` then average states and embeddings.",
         json_schema_extra=_FROM_TEXT,
     )
     pooling: Literal["last", "mean", "max", "attentive"] = Field(
@@ -782,7 +787,7 @@ class TrainingConfig(Section):
     schedule: Literal["inverse-sqrt", "cosine", "plateau", "constant"] = Field(
         "inverse-sqrt",
         description="Learning rate after warm-up. `inverse-sqrt`: falls as 1 / sqrt(updates). "
-        "`cosine`: falls to 0 at the end, by the clock if `minutes` is the only limit. "
+        "`cosine`: falls to 0 at the end, by time if `minutes` is the only limit. "
         "`plateau`: falls when the validation result stops improving. `constant`: does "
         "not change.",
     )
@@ -931,12 +936,12 @@ class ValidationConfig(Section):
         "bleu",
         description="Metric that decides which weights are best: `bleu`, `chrf`, `ter`, "
         "`accuracy`, `exact-match`, `wer` (lines with an error), `ser` (errors per 100 symbols), "
-        "`loss` or `perplexity`. Targets of `symbols`: `wer`. The loss decides between ties.",
+        "`loss` or `perplexity`. Targets of `symbols`: `wer`. Ties: lower loss wins.",
     )
     set: str = Field(
         "",
         description="Name of the validation set that chooses the best weights, if `data.valid` "
-        "names several. If empty, the first one does.",
+        "names several. If empty, the first set chooses them.",
         examples=["news"],
     )
     tokenize: Literal["auto", "13a", "intl", "zh", "char", "ja-mecab", "ko-mecab", "none"] = Field(
@@ -949,21 +954,21 @@ class ValidationConfig(Section):
     beam: int = Field(
         1,
         ge=1,
-        description="With a metric of translations: beam size for translating the validation set. "
-        "1 means greedy search.",
+        description="For metrics of translations, such as `bleu`: beam size for translating the "
+        "validation set. 1 means greedy search.",
         json_schema_extra=_TEXT_TO_TEXT,
     )
     lines: int = Field(
         0,
         ge=0,
-        description="With a metric of translations: number of pairs to translate, counted from the "
-        "start of each validation set. 0 means all pairs.",
+        description="For metrics of translations, such as `bleu`: number of pairs to translate, "
+        "from the start of each validation set. 0 means all pairs.",
         json_schema_extra=_TEXT_TO_TEXT,
     )
 
 
 def _writes_symbols(tokenizer: object) -> bool:
-    """Return whether the target consists of symbols, given the values of the tokenizer."""
+    """Return whether the target consists of symbols, given the values of `[tokenizer]`."""
     if isinstance(tokenizer, TokenizerConfig):
         return tokenizer.of("target").kind == "symbols"
     if not isinstance(tokenizer, dict):
@@ -975,7 +980,7 @@ def _writes_symbols(tokenizer: object) -> bool:
 
 
 def _with_default(values: dict[str, Any], section: str, key: str, value: object) -> dict[str, Any]:
-    """Return the values of a configuration in which a key has a value, unless it is set."""
+    """Return the values of a configuration with a default value for a key that is not set."""
     known = values.get(section, {})
     return values | {section: {key: value, **known}} if isinstance(known, dict) else values
 

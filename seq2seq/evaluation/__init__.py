@@ -1,1 +1,1 @@
-"""Scores, scores by sentence length, plots, and records of results."""
+"""Evaluate models: scores, scores by sentence length, plots, and records of results."""

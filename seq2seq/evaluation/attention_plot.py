@@ -1,4 +1,4 @@
-"""Plots of attention weights, which show how much a target piece attended to each source piece."""
+"""Plot attention weights, which show how much each target piece attended to each source piece."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ def plot_attention(alignments: Path, line: int, picture: Path) -> None:
     picture: The picture file to write: .png, .svg or .pdf.
 
     Raises UserError if `alignments` cannot be read or has another format, or if `picture` has
-    another ending. Raises UserError if the line is missing or blank, or if its source or target has
-    more than 100 pieces.
+    a different ending. Also raises UserError if the line is missing or blank, or if its source or
+    target has more than 100 pieces.
     """
     source, target, weights = _read(alignments, line)
     figure = new_figure(_CELL * len(source) + 2.4, _CELL * len(target) + 1.8)
@@ -124,7 +124,7 @@ def _name(ticks: Iterable[Any], family: list[str]) -> None:
 
 
 def _grid(axes: Axes, shape: tuple[int, ...]) -> None:
-    """Draw thin lines between the cells and remove the tick marks."""
+    """Draw thin lines between the cells of the heat map, and remove the tick marks."""
     axes.set_xticks(np.arange(1, shape[1]) - 0.5, minor=True)
     axes.set_yticks(np.arange(1, shape[0]) - 0.5, minor=True)
     axes.grid(which="minor", color="#EEEEEE", linewidth=0.8)

@@ -1,4 +1,4 @@
-"""Plots of the scores of a study's variants against training time or number of parameters."""
+"""Plot the scores of a study's variants against training time or number of parameters."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def select_variants(
     rows, only the last row counts.
 
     split: The name of the data set of the scores.
-    decoding: The search as RESULTS.md describes it, such as "greedy".
+    decoding: The description of the search in RESULTS.md, such as "greedy".
     metric: The name of the metric, such as "BLEU".
 
     Raises UserError if no row matches. The message then lists the metrics and searches in the rows.
@@ -128,12 +128,12 @@ def plot_costs(
 ) -> None:
     """Plot score against cost with one point per variant, and write the plot to `picture`.
 
-    A line connects the variants on the Pareto frontier. The names of these variants are shown.
+    A line connects the variants on the Pareto frontier, which are labelled with their names.
 
     metric: The title of the plot.
     named: Names of further variants to label.
     lowest: The lowest score on the vertical axis. A variant with a lower score is drawn at the
-    bottom, labelled with name and score.
+        bottom, labelled with name and score.
 
     Raises UserError if no variant has a name in `named`, or if the ending of `picture` is not png,
     svg or pdf.
@@ -179,7 +179,8 @@ def _set_apart(
     """Move each label to a free position beside its point.
 
     A free position is above the bottom of the axes and overlaps neither a point, nor the line, nor
-    an earlier label. A label without a free position stays at the last position of `_PLACES`.
+    an earlier label. If no position is free, the label
+    gets the last position in `_PLACES`.
 
     points: [N, 2], the points in pixels.
     line: [M, 2], the corners of the line in pixels.

@@ -1,4 +1,4 @@
-"""Evaluation of a model of any task on a data set, with the usual scores of the task."""
+"""Evaluate a model of any task on a data set, with the usual scores of the task."""
 
 from __future__ import annotations
 
@@ -106,8 +106,10 @@ def evaluate_export(
     tokenize: str | None = None,
     source: SourceOptions | None = None,
 ) -> EvaluationResult:
-    """Evaluate an exported model, as `evaluate_models` does. Raises UserError for labels that do
-    not fit, or if the tokenizer of BLEU is not installed."""
+    """Evaluate an exported model on a data set and return the scores of its task.
+
+    The arguments are those of `evaluate_models`. Raises UserError if an example has the wrong
+    number of labels, or if the tokenizer of BLEU is not installed."""
     if isinstance(model, LanguageModel):
         return _timed(lambda: language_model_scores(model, examples, name))
     if isinstance(model, Labeller):

@@ -22,13 +22,14 @@ class EvaluationResult:
     seconds: The time of the evaluation in seconds.
     by_length: BLEU by source length. Empty unless the model is a translator.
     outputs: The text or the labels that the model produced for each example. Empty if the model is
-    scored by perplexity.
-    confusion: [labels, labels] int64, the confusion matrix of a classifier or tagger, else None.
+        scored by perplexity.
+    confusion: [labels, labels] int64, the confusion matrix of a classifier or tagger; None for
+        other models.
     names: The labels, in the order of the rows and columns of `confusion`.
     decoding: The settings of the search. Empty if there was no search.
-    symbols_by_length: The errors of symbols by source length. Empty unless symbols are scored.
-    confusions: The most frequent confusions of symbols, in the same case.
-    bleu_tokens: The tokenizer of BLEU. None if BLEU was not computed.
+    symbols_by_length: The symbol errors by source length. Empty unless symbols are scored.
+    confusions: The most frequent confusions of symbols. Empty unless symbols are scored.
+    bleu_tokens: The tokenizer that BLEU used. None if BLEU was not computed.
     """
 
     scores: list[Score]

@@ -22,7 +22,7 @@ _FORMATS = ("png", "svg", "pdf")
 
 
 def new_figure(width: float, height: float = 3.8) -> Figure:
-    """Return an empty figure with 150 dots per inch. width, height: The size in inches."""
+    """Return an empty figure with 150 dots per inch. Its width and height are given in inches."""
     # pyplot is not used: it keeps global state, may need a display, and its figures must be closed.
     from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine

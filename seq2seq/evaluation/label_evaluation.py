@@ -26,8 +26,10 @@ def evaluate_labels(
 ) -> EvaluationResult:
     """Score the labels that a classifier or a tagger predicts.
 
-    data: The data sets of the model, with which words of the training set are known. name: The name
-    of the data set in messages. Raises UserError if a row has the wrong number of labels.
+    data: The data sets of the model. The words of its training set count as known words.
+    examples: The data set to score.
+    name: The name of that data set in messages.
+    Raises UserError if a row has the wrong number of labels.
     """
     texts, references = split_sides(examples)
     start = time.perf_counter()
@@ -62,9 +64,9 @@ def evaluate_labels(
 def _unknown_word_accuracy(
     data: DataConfig, texts: list[str], true: list[str], predicted: list[str]
 ) -> list[Score]:
-    """Return a list with the accuracy over the words that do not occur in the training text.
+    """Return the accuracy over the words that do not occur in the training text, as a list.
 
-    The list is empty if the training set cannot be read or if the training text has all words.
+    The list is empty if the training set cannot be read, or if it contains all of the words.
     """
     try:
         training_texts = (example.source for example in read_examples(data, "train"))

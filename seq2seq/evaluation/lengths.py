@@ -19,7 +19,7 @@ LENGTH_EDGES = (5, 10, 15, 20, 30, 40, 60)
 class LengthBucket:
     """The lines whose source length lies in a certain range, and their BLEU.
 
-    All lengths are numbers of words, which are separated by white space.
+    A length is a number of words. White space separates words.
 
     low: The smallest source length in the range.
     high: The largest source length in the range, or None for a range without an upper limit.

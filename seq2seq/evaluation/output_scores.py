@@ -1,4 +1,4 @@
-"""Score the outputs of a translator by the metrics that fit its target."""
+"""Score the outputs of a translator with metrics for text or for symbols."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _CONFUSIONS = 20
 
 @dataclass(frozen=True)
 class OutputScores:
-    """The scores of outputs. See `EvaluationResult` for the meaning of each part."""
+    """The scores of a translator's outputs. `EvaluationResult` explains the fields."""
 
     scores: list[Score]
     by_length: list[LengthBucket] = field(default_factory=list)
@@ -46,9 +46,11 @@ def score_outputs(
 ) -> OutputScores:
     """Return the scores of the outputs for some examples.
 
-    These are BLEU, chrF, TER and exact match for text, and error rates and exact match for symbols.
+    Text is scored by BLEU, chrF, TER and exact match. Symbols are scored by error rates and exact
+    match.
 
-    lowercase: Whether the scores ignore case. bleu: The tokenizer of BLEU; None for symbols alone.
+    lowercase: Whether the scores ignore case.
+    bleu: The tokenizer of BLEU. None if only symbols are scored.
     """
     sources, references = split_sides(examples)
     more = further_references(examples)

@@ -1,4 +1,4 @@
-"""Scores by perplexity, for models on PyTorch and for exports."""
+"""Compute perplexities, for PyTorch models and for exported models."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ from seq2seq.text.example import Example
 def language_model_scores(
     model: LanguageModel, examples: Sequence[Example], name: str
 ) -> list[Score]:
-    """Return the perplexity of a language model on the targets, read as one text. name: of the
-    text, in messages."""
+    """Return the perplexity of a language model on the targets, which are read as one text.
+
+    name: The name of the text in messages."""
     perplexity = model.measure((example.target for example in examples), name)
     return perplexity_scores("perplexity", perplexity, ", state carried")
 
@@ -38,9 +39,12 @@ def scores_with_shuffled_sources(
 
 
 def perplexity_scores(title: str, perplexity: Perplexity, how: str = "") -> list[Score]:
-    """Return the perplexity, and also the one without unknown tokens if there are any.
+    """Return the perplexity as a score. If there are unknown tokens, also score without them.
 
-    The signature says how many tokens are unknown. how: The end of the signatures.
+    The signature says how many tokens are unknown.
+
+    title: The name of the score.
+    how: Text to add at the end of the signatures.
     """
     signature, unknown = f"{perplexity.tokens:,} tokens{how}", perplexity.unknown
     if not unknown:

@@ -1,4 +1,4 @@
-"""Plots of training curves, confusion matrices and BLEU by source length."""
+"""Plot training curves, confusion matrices and BLEU by source length."""
 
 from __future__ import annotations
 
@@ -32,8 +32,10 @@ def plot_curves(run: str | Path, picture: str | Path | None = None) -> Figure:
     marked with its value. Missing and non-finite values are left out. An incomplete last line is
     ignored because the run may still be writing it.
 
-    run: The run folder, or its metrics.jsonl. picture: The file to write the plot to, if any.
     Returns the figure, which a notebook with `%matplotlib inline` shows.
+
+    run: The run folder, or its metrics.jsonl.
+    picture: The file to write the plot to, if any.
 
     Raises UserError if metrics.jsonl cannot be read, has no finite loss, or has a malformed row
     (the message names the file and line), or if the ending of `picture` is not png, svg or pdf.
@@ -77,8 +79,9 @@ def plot_confusion(counts: np.ndarray, names: Sequence[str], picture: Path) -> N
     Rows are correct labels and columns are predicted labels. Each cell shows its count. The colour
     of a cell is darker if its share of the row is larger.
 
-    counts: [labels, labels] int64. names: The labels. Raises UserError if the ending of `picture`
-    is not png, svg or pdf.
+    counts: [labels, labels] int64.
+    names: The labels.
+    Raises UserError if the ending of `picture` is not png, svg or pdf.
     """
     size = 0.42 * len(names) + 2.0
     figure = new_figure(size, size)
@@ -102,8 +105,9 @@ def plot_lengths(systems: Mapping[str, Sequence[LengthBucket]], picture: Path) -
 
     If all systems have the same number of lines in a bucket, the plot shows this number.
 
-    systems: A dictionary from the name of each system to its buckets. Raises UserError if no system
-    has a bucket, or if the ending of `picture` is not png, svg or pdf.
+    systems: A dictionary from the name of each system to its buckets.
+    Raises UserError if no system has a bucket, or if the ending of `picture` is not png, svg or
+    pdf.
     """
     ranges = {(bucket.low, bucket.high) for buckets in systems.values() for bucket in buckets}
     if not ranges:
@@ -169,7 +173,7 @@ def _updates(axes: Axes) -> None:
 
 
 def _from_zero(axes: Axes) -> None:
-    """Let the vertical axis begin at zero or above, because losses and scores are not negative."""
+    """Start the vertical axis at zero or above, because losses and scores are not negative."""
     axes.set_ylim(bottom=max(0.0, axes.get_ylim()[0]))
 
 

@@ -1,4 +1,4 @@
-"""The origin of a result: the hardware, the git commit, and uncommitted changes."""
+"""Find the origin of a result: the hardware, the git commit, and uncommitted changes."""
 
 from __future__ import annotations
 
@@ -57,8 +57,8 @@ def current_commit(folder: Path) -> str:
 def dirty_files(folder: Path) -> list[Path]:
     """Return the absolute paths of all uncommitted files in the git repository of `folder`.
 
-    Changed tracked files count, and untracked files that git does not ignore. Raises UserError if
-    git fails, for example outside a repository.
+    These are changed tracked files, and untracked files that git does not ignore.
+    Raises UserError if git fails, for example outside a repository.
     """
     root = git_root(folder)
     # With -z, entries "XY path" are separated by NUL, and git does not quote file names.
@@ -67,7 +67,10 @@ def dirty_files(folder: Path) -> list[Path]:
 
 
 def git_root(folder: Path) -> Path:
-    """Return the root of the git repository of `folder`. Raises UserError if there is none."""
+    """Return the root folder of the git repository that contains `folder`.
+
+    Raises UserError if no repository contains `folder`.
+    """
     return Path(_git(folder, "rev-parse", "--show-toplevel").removesuffix("\n")).resolve()
 
 

@@ -1,4 +1,4 @@
-"""The output of `seq2seq evaluate`, as JSON or as text."""
+"""Format the output of `seq2seq evaluate`, as JSON or as text."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from seq2seq.evaluation.evaluation_result import EvaluationResult
 def as_json(name: str, result: EvaluationResult, lines: int) -> dict[str, object]:
     """Return the result of an evaluation as a dictionary for JSON.
 
-    name: The name of the data set. lines: The number of lines in the data set.
+    name: The name of the data set.
+    lines: The number of lines in the data set.
     """
     values: dict[str, object] = {
         "set": name,
@@ -46,9 +47,10 @@ def as_json(name: str, result: EvaluationResult, lines: int) -> dict[str, object
 def print_report(name: str, result: EvaluationResult, lines: int) -> None:
     """Print the scores and, for a translator, a table of BLEU or error rates by source length.
 
-    For symbols, also print a table of their most frequent confusions.
+    For symbols, also print a table of the most frequent confusions.
 
-    name: The name of the data set. lines: The number of lines in the data set.
+    name: The name of the data set.
+    lines: The number of lines in the data set.
     """
     console = Console(highlight=False, soft_wrap=True)
     console.print(f"{name}: {lines:,} lines, {lines / result.seconds:,.0f} lines per second")

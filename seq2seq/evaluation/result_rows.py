@@ -68,7 +68,7 @@ def make_row(
     The commit is the current commit of the git repository of the working directory.
 
     decoding: The settings of the search, such as `{"beam": 5, "length_penalty": 1.0}`. A beam of 1
-    means greedy search. Empty if there was no search.
+        means greedy search. Empty if there was no search.
     parameters: The number of parameters of the model.
     training_minutes: The training time in minutes, or None if unknown.
     seconds: The time of the evaluation in seconds.
@@ -105,10 +105,14 @@ def make_row(
 
 
 def append_row(path: Path, row: ResultRow, *, require_clean: Path | None) -> None:
-    """Append a row to the results.jsonl `path` and flush it to the disk, completely or not at all.
+    """Append a row to a results.jsonl file and flush the file to the disk.
 
+    If writing fails, the file does not get an incomplete row.
+
+    path: The results.jsonl file.
     require_clean: A folder whose git repository must not have uncommitted changes, because a
-    recorded result must belong to a commit. Files named results.jsonl and RESULTS.md do not count.
+        recorded result must belong to a commit. Changes of results.jsonl and RESULTS.md do not
+        count.
 
     Raises UserError if there are uncommitted changes, if the file ends in an incomplete line, or if
     the file cannot be written. The message names the changed files or the incomplete line.
@@ -121,8 +125,10 @@ def append_row(path: Path, row: ResultRow, *, require_clean: Path | None) -> Non
 def require_clean_tree(path: Path, folder: Path) -> None:
     """Raise UserError if the git repository of `folder` has uncommitted changes.
 
-    Changes of results.jsonl and RESULTS.md do not count. Call this function also before a long
-    evaluation, so that the result can be recorded. path: The results.jsonl to name in the message.
+    Changes of results.jsonl and RESULTS.md do not count. Call this function before a long
+    evaluation too, so that recording its result cannot fail for this reason.
+
+    path: The results.jsonl file that the message names.
     """
     dirty = [file for file in dirty_files(folder) if file.name not in RESULT_FILES]
     if dirty:

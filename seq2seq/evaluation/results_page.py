@@ -95,7 +95,7 @@ def _table(rows: Sequence[ResultRow]) -> list[str]:
 
 
 def _about(row: ResultRow) -> list[str]:
-    """Return the last columns: seed, parameters, training time, speed, hardware and commit.
+    """Return the last columns of a row: seed, parameters, training time, speed, hardware, commit.
 
     These columns show the hardware and the commit of the training. If an old row does not state the
     hardware and commit of the training, the columns show those of the evaluation.
@@ -131,7 +131,7 @@ def _spread(seeds: Sequence[Values], name: str, decimals: int) -> str:
 def _signatures(rows: Sequence[ResultRow]) -> list[str]:
     """Return lines of Markdown that list the signature of each metric.
 
-    If a metric has several signatures, each signature has its own line, which lists the rows.
+    If a metric has several signatures, each signature has its own line, which lists its rows.
     """
     ways_by_name: dict[str, dict[str, list[int]]] = {}
     for number, row in enumerate(rows, start=1):

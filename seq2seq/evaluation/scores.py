@@ -24,10 +24,10 @@ class Score:
     """The value of one metric.
 
     name: The name of the metric.
-    value: The value. BLEU, chrF and exact match range from 0 to 100. TER and error rates begin at 0
-    and may exceed 100; lower is better.
-    signature: How the value was computed. For BLEU, chrF and TER, it is the signature of sacreBLEU.
-    For other metrics, it says what was counted (such as "1,000 tokens"), or is empty.
+    value: BLEU, chrF and exact match range from 0 to 100. TER and error rates begin at 0, may
+        exceed 100, and are better if they are lower.
+    signature: The signature of sacreBLEU for BLEU, chrF and TER. For other metrics, what was
+        counted (such as "1,000 tokens"), or empty.
     """
 
     name: str
@@ -37,11 +37,11 @@ class Score:
 
 @dataclass(frozen=True)
 class BleuResult:
-    """BLEU, and whether it can judge translations.
+    """BLEU, and the number of matches that shows whether BLEU is meaningful.
 
     value: BLEU from 0 to 100.
-    matches: Number of 4-grams in the hypotheses that are also in their references. Without any, the
-    value comes from smoothing alone.
+    matches: The number of 4-grams in the hypotheses that also occur in their references. If it is
+        0, the value comes from smoothing alone.
     """
 
     value: float
@@ -58,8 +58,8 @@ def measure_bleu(
 ) -> BleuResult:
     """Return the corpus BLEU without effective order. The arguments are those of `corpus_bleu`.
 
-    Training calls this at every validation. So it suppresses the warning of sacreBLEU about
-    hypotheses that seem to be tokenized, which would be repeated each time.
+    Training calls this function at every validation. To avoid repeated warnings, the function
+    suppresses sacreBLEU's warning about hypotheses that seem to be tokenized.
     """
     streams = require_equal_lengths(hypotheses, references, more_references)
     # `force` suppresses the warning and does not change the score.
@@ -114,7 +114,7 @@ def corpus_ter(
     tokens: str = "13a",
     more_references: Sequence[Sequence[str]] = (),
 ) -> float:
-    """Return the corpus TER in per cent, which ignores case. Lower is better.
+    """Return the corpus TER in per cent, ignoring case. Lower is better.
 
     The arguments are those of `corpus_bleu`. If `tokens` is a tokenizer of text without spaces,
     each Chinese or Japanese character counts as a word.
@@ -148,9 +148,10 @@ def exact_match(
 
 
 def can_judge(references: Sequence[str], *, tokens: str = "13a") -> bool:
-    """Return whether any reference has four tokens. Without any, BLEU cannot match a 4-gram.
+    """Return whether any reference has four tokens. Otherwise BLEU cannot match any 4-gram.
 
-    tokens: The tokenizer of sacreBLEU. Raises UserError if it is not installed.
+    tokens: The tokenizer of sacreBLEU.
+    Raises UserError if the tokenizer is not installed.
     """
     tokenize = _bleu(False, tokens, force=True).tokenizer
     return any(len(tokenize(reference).split()) >= _NGRAM for reference in references)
@@ -178,9 +179,9 @@ def corpus_scores(
 ) -> list[Score]:
     """Return BLEU, chrF, TER and exact match of a corpus, in this order.
 
-    BLEU, chrF and TER are those of the command `sacrebleu`, with its signatures. Warnings of
-    sacreBLEU are not suppressed. TER ignores case, as it does by default in sacreBLEU. The
-    arguments and the errors are those of `corpus_bleu`.
+    BLEU, chrF and TER equal the values of the command `sacrebleu`. TER ignores case, as it does by
+    default in sacreBLEU. Warnings of sacreBLEU are not suppressed. The arguments and the errors are
+    those of `corpus_bleu`.
     """
     streams = require_equal_lengths(hypotheses, references, more_references)
     scores = []
@@ -205,7 +206,7 @@ def exact_match_score(
     lowercase: bool = False,
     more_references: Sequence[Sequence[str]] = (),
 ) -> Score:
-    """Return `exact_match` with its signature. The arguments are those of `corpus_bleu`."""
+    """Return the exact match with its signature. The arguments are those of `corpus_bleu`."""
     value = exact_match(
         hypotheses, references, lowercase=lowercase, more_references=more_references
     )
@@ -235,7 +236,8 @@ def require_equal_lengths(
 ) -> list[Sequence[str]]:
     """Return all lists of references.
 
-    Raises UserError unless they are as long as the hypotheses, and there are hypotheses.
+    more: Lists of further references.
+    Raises UserError if a list is not as long as `hypotheses`, or if there are no hypotheses.
     """
     for lines in (references, *more):
         if len(hypotheses) != len(lines):

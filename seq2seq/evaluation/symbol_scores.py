@@ -1,7 +1,7 @@
 """Error rates of symbol sequences such as phones: word error rate, symbol error rate, confusions.
 
-The word error rate is that of the SIGMORPHON shared tasks (Ashby et al. 2021): the percentage of
-items whose output is not exactly one of their references. The distance is that of Levenshtein 1966.
+The word error rate is the percentage of items whose output equals none of their references, as in
+the SIGMORPHON shared tasks (Ashby et al. 2021). Edit distances are those of Levenshtein (1966).
 """
 
 from __future__ import annotations
@@ -23,9 +23,10 @@ Symbols = list[str]
 
 @dataclass(frozen=True)
 class SymbolSplitter:
-    """How a text is split into the symbols that the scores count.
+    """The way in which the scores split a text into symbols.
 
-    unit: The name of a symbol in signatures. split: Returns the symbols of a text.
+    unit: The name of a symbol in signatures.
+    split: A function that returns the symbols of a text.
     """
 
     unit: str
@@ -36,7 +37,8 @@ class SymbolSplitter:
 class SymbolErrors:
     """The errors of a set of items. Each item is compared with the nearest of its references.
 
-    items: The number of items. wrong: The number of items with at least one error.
+    items: The number of items.
+    wrong: The number of items with at least one error.
     edits: The number of insertions, deletions and substitutions.
     symbols: The number of symbols in the nearest references.
     """
@@ -48,23 +50,26 @@ class SymbolErrors:
 
     @property
     def word_error_rate(self) -> float:
-        """The percentage of wrong items."""
+        """The percentage of items with at least one error."""
         return 100 * self.wrong / self.items
 
     @property
     def symbol_error_rate(self) -> float:
-        """The number of edits for 100 symbols of the references."""
+        """The number of edits per 100 symbols of the references."""
         return 100 * self.edits / max(1, self.symbols)
 
     @property
     def mean_distance(self) -> float:
-        """The number of edits for each item."""
+        """The mean number of edits per item."""
         return self.edits / self.items
 
 
 @dataclass(frozen=True)
 class SymbolLengthBucket:
-    """The errors of the items whose sources have `low` to `high` symbols; no limit if None."""
+    """The errors of the items whose sources have `low` to `high` symbols.
+
+    high: None if there is no upper limit.
+    """
 
     low: int
     high: int | None
@@ -73,10 +78,11 @@ class SymbolLengthBucket:
 
 @dataclass(frozen=True)
 class Confusion:
-    """A symbol of the references and what the outputs have instead of it.
+    """A symbol of the references that outputs replace by another symbol, insert, or leave out.
 
-    reference: The symbol; "" if the outputs insert a symbol. output: The symbol in the outputs; ""
-    if they leave it out. count: How often this happens.
+    reference: The symbol in the references, or "" if the outputs insert a symbol.
+    output: The symbol in the outputs, or "" if the outputs leave the symbol out.
+    count: The number of times that this confusion occurs.
     """
 
     reference: str
@@ -85,9 +91,9 @@ class Confusion:
 
 
 def symbol_splitter(settings: TokenizerConfig) -> SymbolSplitter:
-    """Return how the scores split a text whose tokens have these settings.
+    """Return the splitter that the scores use for a text, given the settings of its tokenizer.
 
-    The symbols of a vocabulary of subwords are characters.
+    If the tokens are subwords, the scores split the text into characters.
     """
     if settings.kind == "word":
         return SymbolSplitter("word", str.split)
@@ -106,13 +112,13 @@ def scored_by_text(config: Config) -> bool:
 
 
 def scored_by_symbols(config: Config) -> bool:
-    """Return whether translations are scored by their wrong symbols."""
+    """Return whether translations are scored by error rates of symbols."""
     kind, metric = config.tokenizer.of("target").kind, config.validation.metric
     return kind == "symbols" or metric in _OF_SYMBOLS
 
 
 class SymbolComparison:
-    """The outputs of a model, each beside the nearest of its references."""
+    """A comparison of a model's outputs, each with the nearest of its references."""
 
     def __init__(
         self,
@@ -123,9 +129,10 @@ class SymbolComparison:
         lowercase: bool = False,
         more_references: Sequence[Sequence[str]] = (),
     ) -> None:
-        """Split all lines into symbols, and find the nearest references.
+        """Split all lines into symbols, and find the nearest reference of each hypothesis.
 
-        hypotheses, references: One reference for each hypothesis.
+        hypotheses: The outputs of the model.
+        references: One reference for each hypothesis.
         lowercase: Whether case is ignored.
         more_references: Lists of further references, each with one line for each hypothesis. An
             empty line is no reference.
@@ -148,7 +155,7 @@ class SymbolComparison:
             self._pairs.append((nearest, output, least))
 
     def errors(self, rows: Sequence[int] | None = None) -> SymbolErrors:
-        """Return the errors of some items, or of all."""
+        """Return the errors of the items with the numbers `rows`, or of all items."""
         pairs = self._pairs if rows is None else [self._pairs[row] for row in rows]
         return SymbolErrors(
             len(pairs),
@@ -169,7 +176,7 @@ class SymbolComparison:
         ]
 
     def confusions(self, most: int) -> list[Confusion]:
-        """Return the most frequent confusions, at most `most`."""
+        """Return the most frequent confusions. The maximum number of confusions is `most`."""
         counts: Counter[tuple[str, str]] = Counter()
         for reference, output, distance in self._pairs:
             if distance:
@@ -179,7 +186,10 @@ class SymbolComparison:
         return [Confusion(*pair, count) for pair, count in ranked[:most]]
 
     def by_length(self, lengths: Sequence[int]) -> list[SymbolLengthBucket]:
-        """Return the errors by the lengths of the sources, in symbols, without empty buckets."""
+        """Return the errors by source length, without empty buckets.
+
+        lengths: The length of each source, in symbols.
+        """
         parts: list[list[int]] = [[] for _ in range(len(SYMBOL_EDGES) + 1)]
         for row, length in enumerate(lengths):
             parts[bisect_left(SYMBOL_EDGES, length)].append(row)
@@ -192,7 +202,10 @@ class SymbolComparison:
 
 
 def edit_distance(reference: Sequence[str], output: Sequence[str]) -> int:
-    """Return the smallest number of insertions, deletions and substitutions of symbols."""
+    """Return the smallest number of symbol edits that change `reference` into `output`.
+
+    An edit is an insertion, a deletion or a substitution.
+    """
     start, ends = 0, (len(reference), len(output))
     while start < min(ends) and reference[start] == output[start]:
         start += 1
@@ -202,7 +215,11 @@ def edit_distance(reference: Sequence[str], output: Sequence[str]) -> int:
 
 
 def align_symbols(reference: Sequence[str], output: Sequence[str]) -> list[tuple[str, str]]:
-    """Return the pairs of a shortest edit sequence. "" stands for a symbol that is not there."""
+    """Return the symbols of `reference`, each paired with its symbol in `output`.
+
+    The pairs have the smallest number of edits. Inserted symbols are paired with "", and so are
+    deleted symbols.
+    """
     table = _distances(reference, output)
     i, j, pairs = len(reference), len(output), []
     while i or j:
@@ -219,7 +236,7 @@ def align_symbols(reference: Sequence[str], output: Sequence[str]) -> list[tuple
 
 
 def _distances(reference: Sequence[str], output: Sequence[str]) -> list[list[int]]:
-    """Return the edit distances of all beginnings of two sequences."""
+    """Return a table whose entry [i][j] is the edit distance of the first i and first j symbols."""
     table = [list(range(len(output) + 1))]
     for i, symbol in enumerate(reference, start=1):
         above, row = table[-1], [i]

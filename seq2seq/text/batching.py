@@ -88,8 +88,9 @@ def plan_batches(lengths: np.ndarray, *, budget: int, seed: int, epoch: int) -> 
 def _cut(rows: np.ndarray, sizes: np.ndarray, budget: int) -> list[np.ndarray]:
     """Split sorted rows into batches that are as large as the budget allows.
 
-    Then reduce the number of rows in each batch by less than an eighth. A batch of 64 or more rows
-    gets a multiple of 8. So only a few different sizes occur (see `runtime.row_multiple`).
+    Then reduce the number of rows in each batch by less than an eighth, so that only a few
+    different numbers of rows occur. A batch of 64 or more rows gets a multiple of 8 (see
+    `runtime.row_multiple`).
     """
     batches, lengths = [], sizes.tolist()
     start = 0
@@ -124,7 +125,8 @@ def collate_examples(dataset: Dataset, rows: np.ndarray, codec: Codec) -> Batch:
 def _collate_labelled(dataset: Dataset, rows: np.ndarray, codec: Codec) -> Batch:
     """Return a batch whose targets are labels: one per text, or one per word.
 
-    The inputs are empty, [B, 0]. The outputs are the labels of up to W words, [B, W], without EOS.
+    The decoder inputs are empty, [B, 0]. The outputs are label numbers [B, W] without EOS, where W
+    is the largest number of labels of an example.
     """
     # For word labels, EOS follows every word of the source. Drop the last EOS here, because
     # pad_sequences adds one.

@@ -26,8 +26,8 @@ def concatenate_lines(
     """Concatenate the ids of all lines. Return one array of ids, [n] int32.
 
     Args:
-        parts: Pairs of offsets and values, as returned by `Dataset.columns`.
-        tokenizer: The tokenizer that encoded the lines. It gives the id of EOS.
+        parts: Pairs of offsets and values, in the form that `Dataset.columns` yields.
+        tokenizer: The tokenizer that encoded the lines, which defines the id of EOS.
         line_ends: Append EOS to every line.
     """
     ids = [np.zeros(0, np.int32)]
@@ -48,8 +48,8 @@ def plan_windows(
     - the number of ids in the window that count in the loss
     - 1 if the window continues the same row of the previous batch, otherwise 0
 
-    Every id counts in exactly one window. All windows of a batch have the same length, so a window
-    may overlap with another window. In this case, some of its ids do not count.
+    Every id counts in the loss of exactly one window. All windows of a batch have the same length,
+    so two windows may overlap. The ids in the overlap count in only one of the two windows.
 
     Args:
         size: The number of ids in the text.
@@ -88,9 +88,9 @@ def collate_windows(ids: np.ndarray, rows: np.ndarray, window: int, tokenizer: T
 
     Args:
         ids: The ids of the whole text, [n].
-        rows: The windows, [B, 3], as in an array that `plan_windows` returns.
+        rows: The windows [B, 3] in the format of the arrays that `plan_windows` returns.
         window: The maximum length of a window, in ids.
-        tokenizer: The tokenizer of the text, which gives the id of BOS.
+        tokenizer: The tokenizer of the text, which defines the id of BOS.
     """
     steps = min(window, int(rows[:, 1].max(initial=1)))
     positions = (rows[:, :1] + np.arange(-1, steps)) % len(ids)  # [B, T + 1]

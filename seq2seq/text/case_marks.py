@@ -5,7 +5,7 @@ A mark stands before the word, or before the space in front of the word:
     ⇧  The next word begins with a capital.
     ⇪  The next word is in capitals.
     ⇑  All words from here to ⇓, or to the end of the line, are in capitals.
-    ⇓  The end of a part in capitals.
+    ⇓  The part that began with ⇑ ends here.
     ⇴  The next character is text, although it looks like a mark.
 
 "The BAKER buys BREAD AND MILK." becomes "⇧ the⇪ baker buys⇑ bread and milk.". A marked text has one
@@ -29,8 +29,9 @@ _LETTERS = "[^\\W\\d_](?:[^\\W\\d_]|[\u0300-\u036f])*"  # letters and their comb
 class _Word:
     """A word of a text.
 
-    start, end: its position in the text.
-    mark: CAPITALISED or UPPER, or None for a word that keeps its letters.
+    start: the index of its first character in the text.
+    end: the index after its last character.
+    mark: CAPITALISED or UPPER, or None for a word that keeps its capitals.
     """
 
     start: int
@@ -39,14 +40,14 @@ class _Word:
 
     @property
     def is_letter(self) -> bool:
-        """Whether the word is a single capital letter, which both marks describe."""
+        """Whether the word is a single capital letter, to which both ⇧ and ⇪ could apply."""
         return self.end - self.start == 1
 
 
 class CaseMarker:
     """Convert text to marked text and back.
 
-    symbols: Strings of the user that keep their letters (`tokenizer.symbols`).
+    symbols: The strings of `tokenizer.symbols`, whose case is not changed.
     """
 
     def __init__(self, symbols: Sequence[str] = ()) -> None:
@@ -62,9 +63,9 @@ class CaseMarker:
         self._has_symbols = bool(symbols)
 
     def mark_case(self, text: str) -> tuple[str, list[int]]:
-        """Return the marked text, and the index in `text` that each of its characters comes from.
+        """Return the marked text, and for each of its characters the index of its origin in `text`.
 
-        An empty text stays empty.
+        The marked form of an empty text is empty.
         """
         if not text:
             return "", []
@@ -76,9 +77,9 @@ class CaseMarker:
         return marked
 
     def restore_case(self, marked: str) -> tuple[str, list[int]]:
-        """Return the text, and the index in it where each character of `marked` begins.
+        """Return the text without marks, and for each character of `marked` its index in this text.
 
-        Accept any text, because a model may write marks in any order: a mark without a word has no
+        Any order of marks is accepted, because a model may write any. A mark without a word has no
         effect.
         """
         pieces: list[str] = []
@@ -113,7 +114,7 @@ class CaseMarker:
         return "".join(pieces), starts
 
     def _write(self, text: str, *, lowered: bool) -> tuple[str, list[int]]:
-        """Return the marked text and the origins of its characters.
+        """Return the marked text, and for each of its characters the index of its origin in `text`.
 
         lowered: Convert words to lower case. If false, only the extra space and ⇴ are added.
         """
@@ -150,13 +151,13 @@ class CaseMarker:
         return "".join(pieces), origins
 
     def _last_word(self, text: str) -> int:
-        """Return the position of the last word or symbol of a text, or -1."""
+        """Return the position of the last word or symbol of a text, or -1 if there is none."""
         starts = [m.start() for m in self._raw.finditer(text) if m.lastgroup != "mark"]
         return starts[-1] if starts else -1
 
 
 def _mark_of(word: str) -> str | None:
-    """Return the mark from which the case of a word can be restored, or None."""
+    """Return the mark for a word's capitals, or None if a mark could not restore the case."""
     lower = word.lower()
     if len(lower) != len(word):
         return None
@@ -166,10 +167,10 @@ def _mark_of(word: str) -> str | None:
 
 
 def _plan_marks(words: list[_Word], text: str, last: int) -> tuple[dict[int, str], set[int]]:
-    """Return the marks by the position of their word, and the positions where a span ends.
+    """Return the marks by the start of their word, and the positions where a part in capitals ends.
 
     words: The words of `text` that are not in lower case, in order.
-    last: The position of the last word of the text. A span that ends there needs no end mark.
+    last: The position of the last word of the text. A part in capitals that ends there needs no ⇓.
     """
     before = {word.start: word.mark for word in words if word.mark}
     after = set()
@@ -182,7 +183,7 @@ def _plan_marks(words: list[_Word], text: str, last: int) -> tuple[dict[int, str
 
 
 def _spans(words: list[_Word], text: str) -> list[list[_Word]]:
-    """Return the series of two or more words in capitals, without a lower-case word between."""
+    """Return each series of two or more capital words that no lower-case word interrupts."""
     series: list[list[_Word]] = [[]]
     for word in words:
         in_capitals = word.mark == UPPER or (word.mark is not None and word.is_letter)
@@ -202,7 +203,7 @@ def _trimmed(span: list[_Word], text: str) -> list[_Word]:
     """Return the span without single letters at its ends, such as the "I" of "the USA I saw".
 
     A letter is kept if it is the first or last word of the text, or if no space separates it from
-    the span. A span of single letters alone is empty.
+    the span. If the span consists only of single letters, return an empty list.
     """
     if all(word.is_letter for word in span):
         return []

@@ -1,4 +1,4 @@
-"""The codec, which encodes source and target as ids, with tokenizers or a set of labels."""
+"""The codec, which encodes source and target as ids, using tokenizers or a set of labels."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ class Codec:
 
     source: the tokenizer of the source.
     target: the tokenizer of the target. With a joint vocabulary, it shares the vocabulary of
-        `source`, and is the same object unless the sides differ in their normalisation.
+        `source`. It is then the same object unless the sides differ in their normalisation.
     task: the task, which decides whether a side holds text, labels or a vector.
     labels: the encoder of labels or vectors; None for a task without labels and vectors.
-    statistics: statistics of the training text; None for tasks with labels or without a source, and
-    for model folders of earlier versions. Codecs with different statistics are equal.
+    statistics: statistics of the training text, which do not affect the equality of codecs. None
+        for tasks with labels or without a source, and for model folders of earlier versions.
     """
 
     source: Tokenizer
@@ -52,7 +52,7 @@ class Codec:
     def sample(self, examples: Sequence[Example], strength: float) -> dict[str, Ids]:
         """Encode the examples with randomly sampled subwords (see `Tokenizer.sample`).
 
-        The result has the same columns as that of `encode`.
+        The result has the same columns as the result of `encode`.
         """
         return self._ids(lambda tokenizer, lines: tokenizer.sample(lines, strength), examples)
 
@@ -90,7 +90,7 @@ class Codec:
         return self.labels
 
     def files(self) -> dict[str, bytes]:
-        """Return the files that store the codec in a model folder: their contents, by file name."""
+        """Return the contents of the codec's files in a model folder, by file name."""
         if self.source.shares_vocabulary(self.target):
             files = {"tokenizer.model": self.source.model}
         else:
@@ -143,7 +143,7 @@ class Codec:
 
 
 def load_tokenizer(model: bytes, settings: TokenizerConfig) -> Tokenizer:
-    """Return the tokenizer with a SentencePiece model and the settings of its side.
+    """Return the tokenizer that uses a SentencePiece model and the settings of one side.
 
     Raises UserError if `model` is not a valid model.
     """
@@ -153,8 +153,9 @@ def load_tokenizer(model: bytes, settings: TokenizerConfig) -> Tokenizer:
 def for_both_sides(tokenizers: Sequence[Tokenizer], config: Config) -> tuple[Tokenizer, Tokenizer]:
     """Return the tokenizers of source and target, with the normalisation of each side.
 
-    tokenizers: The tokenizer of a joint vocabulary, or those of source and target. A side without
-    text gets the tokenizer of the other side.
+    A side without text gets the tokenizer of the other side.
+
+    tokenizers: The one tokenizer of a joint vocabulary, or the tokenizers of source and target.
     """
     settings, sides = config.tokenizer, text_sides(config)
     source, target = (

@@ -49,7 +49,7 @@ def read_examples(
 
 
 def _with_further(data: DataConfig, examples: Iterator[Example], split: Split) -> Iterator[Example]:
-    """Yield the examples with the references that `data.references` names. Training needs none."""
+    """Yield the examples with the references in `data.references`, which training does not use."""
     if split == "train" or not data.references:
         return examples
     value = getattr(data, split)
@@ -84,14 +84,14 @@ def _read_pairs(data: DataConfig, split: Split, *, in_memory: bool = False) -> I
 
 
 def is_table(path: Path) -> bool:
-    """Return whether the file name has the suffix of a table, which holds both sides of a pair."""
+    """Return whether the file name has the suffix of a table, such as .tsv."""
     return table_format(path) is not None
 
 
 def holds_pairs(data: DataConfig, path: Path) -> bool:
-    """Return whether a file is a table, or has tabs like a table although its name has no suffix.
+    """Return whether a file holds pairs: its name ends like a table's, or its first line has a tab.
 
-    If `data.source` is empty, a tab is a part of the text.
+    If `data.source` is empty, tabs are part of the text, so only the name counts.
     """
     return is_table(path) or (bool(data.source) and _has_tabs(path))
 
@@ -102,9 +102,9 @@ def _has_tabs(path: Path) -> bool:
 
 
 def read_table_file(data: DataConfig, path: Path) -> Iterator[Example]:
-    """Yield the examples of one table file. Read the columns that are configured in `data`.
+    """Yield the examples of one table file. Read the columns that `data` names.
 
-    Further references are columns of the table. Raises the same errors as `read_examples`.
+    Further references are read from other columns. Raises the errors of `read_examples`.
     """
     others = [_read_table_pairs(side, path) for side in reference_sides(data)]
     examples = with_references(_read_table_pairs(data, path), others)
@@ -140,7 +140,7 @@ def has_split(data: DataConfig, split: Split, memory: MemoryData | None = None) 
 
 
 def input_files(data: DataConfig, split: Split) -> list[Path]:
-    """Return the local files that contain a split. The caller hashes them to detect changed data.
+    """Return the local files that contain a split, so that a hash can detect changed data.
 
     If the split comes from `data.hub`, return all files of a local folder, or no files for a
     dataset on the Hugging Face hub. Raises UserError if the split is not configured or not found.
@@ -154,7 +154,7 @@ def input_files(data: DataConfig, split: Split) -> list[Path]:
 
 
 def _without_source(data: DataConfig, examples: Iterator[Example]) -> Iterator[Example]:
-    """Yield the examples, with an empty source if `data.source` is empty."""
+    """Yield the examples. If `data.source` is empty, replace each source by an empty one."""
     if data.source:
         return examples
     return (example._replace(source="") if example.source else example for example in examples)
@@ -209,12 +209,12 @@ def _find_files(data: DataConfig, split: Split, *, in_memory: bool = False) -> l
 
 
 def _with_packed(name: str) -> list[Path]:
-    """Return the paths of a file and of its compressed forms. The first that exists is read."""
+    """Return the path of a file and of its compressed forms, such as train.de and train.de.gz."""
     return [Path(f"{name}{suffix}") for suffix in ("", *PACKED_SUFFIXES)]
 
 
 def _require_tabs(path: Path, key: str) -> Path:
-    """Return the path of a table without a suffix. Raises UserError if it contains no table."""
+    """Return `path`. Raises UserError, which names `key`, if the file's first line has no tab."""
     if not _has_tabs(path):
         raise UserError(
             f"{key}: {path} is not a table, because its first line has no tab; name a table, or "

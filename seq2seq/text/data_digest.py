@@ -15,11 +15,11 @@ from seq2seq.text.normalization import SIDES
 def data_digest(config: Config, memory: MemoryData | None, codec_digest: str = "") -> str:
     """Return a hash of everything that determines the prepared data.
 
-    This covers the settings, the input data and the version of the file schema.
+    The hash covers the settings, the input data and the version of the file schema.
     """
     hashed = hashlib.blake2b(b"schema %d " % SCHEMA_VERSION, digest_size=16)
     paths = {"train", "valid", "test"}  # the content of the files is hashed below
-    # Without default values, the hash stays that of earlier versions.
+    # Leave out default values, so that the hash equals the hash of earlier versions.
     paths |= {
         key
         for key in ("references", "alternatives", "merge_sources")
@@ -47,9 +47,9 @@ def data_digest(config: Config, memory: MemoryData | None, codec_digest: str = "
 
 
 def _later_keys(settings: TokenizerConfig) -> dict[str, Any]:
-    """Return the keys with default values that earlier versions did not have.
+    """Return the keys that earlier versions did not have and that have their default values.
 
-    Without them, the hash stays that of earlier versions.
+    The hash leaves these keys out, so that it equals the hash of an earlier version.
     """
     common = TokenizerConfig()
     unused: dict[str, Any] = {

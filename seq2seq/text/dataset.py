@@ -1,6 +1,6 @@
-"""A dataset of examples, with their text and token ids, in an Arrow file.
+"""A dataset in an Arrow file: examples with their text and token ids.
 
-The file is memory-mapped, so that a corpus can be larger than the memory.
+The file is memory-mapped, so that a corpus can be larger than the RAM.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def encode_examples(
 
 
 class Dataset:
-    """A dataset that reads examples from disk on demand. Its ids exclude special ids like BOS."""
+    """A dataset that reads examples from disk on demand. Its ids do not include BOS and EOS."""
 
     def __init__(self, batches: Sequence[pa.RecordBatch]) -> None:
         self._batches = batches
@@ -173,7 +173,7 @@ def _id_columns(batch: pa.RecordBatch) -> dict[str, tuple[np.ndarray, np.ndarray
 
 
 def _text_tuples(column: pa.ListArray) -> list[tuple[str, ...]]:
-    """Return the texts in each row of a column that contains lists of texts."""
+    """Return the rows of a column whose values are lists of texts."""
     texts = column.values.to_pylist()
     if not texts:
         return [()] * len(column)

@@ -25,7 +25,7 @@ _MOST_LINES = 50  # largest number of lines in one value, while the quoting is n
 
 
 def column_names(columns: Columns, location: str) -> tuple[str, str]:
-    """Return the column names. Raises UserError if a column is given by number."""
+    """Return the columns, which must be names. Raises UserError for a column number."""
     source, target = columns
     if isinstance(source, str) and isinstance(target, str):
         return source, target
@@ -36,7 +36,7 @@ def column_names(columns: Columns, location: str) -> tuple[str, str]:
 
 
 def check_columns(names: Iterable[str], columns: list[str], location: str) -> None:
-    """Raise UserError unless each of the names is the name of exactly one column."""
+    """Raise UserError unless exactly one column has each of these names."""
     for name in names:
         if name not in columns:
             shown = ", ".join(repr(column[:40]) for column in columns) or "none"
@@ -62,8 +62,8 @@ def read_delimited(
     Args:
         path: The file, which may be compressed.
         columns: The columns of source and target.
-        comma: Whether the file is CSV. Its values are separated by commas, or by semicolons or tabs
-            if only these give the columns. Otherwise the values are separated by tabs.
+        comma: Whether the file is CSV. The separator of a CSV file is a comma, or a semicolon or
+            tab if only that separator yields the columns. Other files use tabs.
         quoting: "csv" reads quotation marks as RFC 4180 defines them. "none" keeps them as a part
             of the text. "auto" means "csv" for CSV files and for TSV files in which all quotation
             marks follow RFC 4180.
@@ -107,7 +107,7 @@ def read_delimited(
 
 
 def _complete(rows: Rows, path: Path, needed: int, separator: str) -> Rows:
-    """Yield the rows without the blank lines at the end. Raises UserError for a row too short."""
+    """Yield the rows without the blank lines at the end. Raises UserError for too few columns."""
     blank = 0
     for number, row in rows:
         if needed > 1 and row == [""]:
@@ -163,9 +163,9 @@ def _delimiter(path: Path, columns: Columns) -> str:
 def _is_quoted_tsv(path: Path) -> bool:
     """Return whether the quotation marks of a TSV file follow RFC 4180.
 
-    This is so if every value with a mark is quoted as a whole, and if the marks are needed for at
-    least one value, or if all values except numbers are quoted. The first 1,000 rows with a mark
-    are checked.
+    Two conditions must hold. First, every value with a mark is quoted as a whole. Second, at least
+    one value needs the marks, or all values except numbers are quoted. Only the first 1,000 rows
+    with a mark are checked.
     """
     lines = read_lines(path)
     needed = marked = 0
@@ -187,7 +187,7 @@ def _is_quoted_tsv(path: Path) -> bool:
             if (match := _QUOTED.fullmatch(value)) is None:
                 all_quoted = all_quoted and (not value or _NUMBER.fullmatch(value) is not None)
             elif "\n" in match[1] and "\t" in match[1]:
-                return False  # two values of different rows, which happen to begin and end so
+                return False  # the marks probably belong to two unquoted values in different rows
             else:
                 needed += '""' in match[1] or "\n" in match[1] or "\t" in match[1]
         marked += 1
@@ -197,9 +197,10 @@ def _is_quoted_tsv(path: Path) -> bool:
 
 
 def _values(row: str) -> list[str] | None:
-    """Split a row at its tabs, except within quoted values. The values keep their marks.
+    """Split a row at its tabs, except within quoted values. Quotation marks are kept.
 
-    Returns None if a quotation mark is not at the start or the end of a value, or not doubled.
+    Return None if a value with a quotation mark is not quoted as a whole, or if a mark inside a
+    quoted value is not doubled.
     """
     values, position = [], 0
     while True:

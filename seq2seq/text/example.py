@@ -1,4 +1,4 @@
-"""An example of a corpus, its hash, and the conversion of words and numbers to a line of text."""
+"""Examples of a corpus, hashes of examples, and functions that join words or numbers to a line."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from seq2seq.errors import UserError
 class Example(NamedTuple):
     """The raw text of one example.
 
-    source: the source text. For a generator, the label or the vector. Empty for a language model.
-    target: the target text, or the labels of the source, separated by spaces.
-    features: one text per source feature, with one value per source token, separated by spaces.
+    source: the source text. A generator has a label or a vector instead. Empty for a language
+        model.
+    target: the target text, or the labels of the source with spaces between them.
+    features: one text per source feature: one value per source token, with spaces between them.
     references: additional reference translations besides the target.
     """
 
@@ -26,7 +27,7 @@ class Example(NamedTuple):
 
 
 def example_digest(example: Example) -> bytes:
-    """Return a 16-byte BLAKE2b hash of all columns. The hash is the same on every machine."""
+    """Return a 16-byte BLAKE2b hash of all fields. The hash is the same on every machine."""
     if example.features or example.references:
         content = json.dumps(example).encode()  # starts with "[", unlike the form below
     else:
@@ -39,7 +40,7 @@ def example_digest(example: Example) -> bytes:
 def further_references(examples: Sequence[Example]) -> list[list[str]]:
     """Return the further references of examples, as lists with one line for each example.
 
-    If some examples have fewer references than others, their lines are empty in the last lists.
+    An example with fewer references than others has an empty line in the last lists.
     """
     most = max((len(one.references) for one in examples), default=0)
     padded = [one.references + ("",) * (most - len(one.references)) for one in examples]

@@ -117,8 +117,9 @@ def check_training_labels(train: Iterable[Example], config: Config) -> Iterator[
 def check_known_labels(valid: Iterable[Example], codec: Codec, split: str = "valid") -> None:
     """Check the labels or vectors of the validation examples.
 
-    split: The name of the set in messages. Raises UserError, with the row number, for a label that
-    does not occur in the training data, a wrong number of labels, or an invalid vector.
+    split: The name of the set in messages.
+    Raises UserError, with the row number, for a label that does not occur in the training data, a
+    wrong number of labels, or an invalid vector.
     """
     labels, column = codec.require_labels(), label_column(codec.task)
     assert column is not None
@@ -135,10 +136,12 @@ def check_known_labels(valid: Iterable[Example], codec: Codec, split: str = "val
 def check_labels_of_model(
     splits: Mapping[str, Iterable[Example]], codec: Codec, model: str
 ) -> None:
-    """Check that a model, from which a run starts, knows all labels of the data.
+    """Check that the model from which a run starts knows all labels of the data.
 
-    splits: The examples of each split. codec: The codec of the model. model: The name of the model
-    in messages. Raises UserError with the labels that the model does not know.
+    splits: The examples of each split.
+    codec: The codec of the model.
+    model: The name of the model in messages.
+    Raises UserError with the labels that the model does not know.
     """
     column, labels = label_column(codec.task), codec.labels
     if column is None or not isinstance(labels, LabelSet):
@@ -190,7 +193,10 @@ def held_out_digests(
 
 
 def _pair_digest(example: Example) -> bytes:
-    """Return the hash of an example without further references, as training examples have none."""
+    """Return the hash of the source and the first target of an example.
+
+    Training examples have no further references, so a hash of all references would never match.
+    """
     return example_digest(example._replace(references=()))
 
 
@@ -200,7 +206,7 @@ def count_leaks(
     """Yield the examples, and count how many of them also occur in each held-out set.
 
     held_out: the hashes of the examples of each held-out set, by the name of the set.
-    counts: receives the result for each set, with the key "also in <name of the set>".
+    counts: receives each result under the key "also in <name of the set>".
     """
     for example in examples:
         digest = example_digest(example)

@@ -11,8 +11,8 @@ from seq2seq.errors import UserError, did_you_mean
 class LabelSet:
     """A fixed set of labels in alphabetical order (by code point), numbered from 0.
 
-    A line of text contains one or more labels, separated by single spaces. Therefore a label
-    cannot contain a space.
+    A line of text contains one or more labels, separated by single spaces. So a label cannot
+    contain a space.
     """
 
     def __init__(self, names: Iterable[str]) -> None:
@@ -82,7 +82,6 @@ class VectorFormat:
         return [self._parsed(line) for line in lines]
 
     def _parsed(self, line: str) -> list[int]:
-        """Return the vector in one line, as integers."""
         if re.fullmatch("#[0-9a-fA-F]{6}", line):
             values = [byte / 255 for byte in bytes.fromhex(line[1:])]
         else:

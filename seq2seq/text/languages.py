@@ -52,6 +52,6 @@ def bleu_tokenizer(language: str) -> str:
 def uses_spaces(language: str) -> bool:
     """Return whether a language is written with spaces between its words.
 
-    language: An ISO 639 code, as in `bleu_tokenizer`.
+    language: An ISO 639 code, with or without a script or a region.
     """
     return bleu_tokenizer(language) == "13a"

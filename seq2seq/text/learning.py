@@ -1,4 +1,4 @@
-"""Learn a vocabulary by counting units or with SentencePiece, and explain its error messages."""
+"""Learn a vocabulary, either with SentencePiece or by counting symbols or grapheme clusters."""
 
 from __future__ import annotations
 
@@ -24,11 +24,13 @@ _THREADS = 4  # fixed, because the pieces of a unigram model depend on it
 def learn_model(
     lines: Iterator[str], config: TokenizerConfig, rule: Normalization, name: str
 ) -> bytes:
-    """Return the SentencePiece model that is learned from prepared lines.
+    """Learn a SentencePiece model from prepared lines. Return the serialised model.
 
-    rule: The normalisation that becomes part of the model. NFC and NFD are done already.
+    rule: The normalisation that becomes part of the model. The lines are already in NFC or NFD if
+        that is the normalisation of the text.
     name: Describes the lines in error messages.
-    Raises UserError if the lines do not allow the vocabulary. Errors of `lines` are passed on.
+    Raises UserError if the lines do not allow the vocabulary. Errors that `lines` raises are
+    passed on.
     """
     failure: list[BaseException] = []
 
@@ -83,7 +85,7 @@ def _learn(lines: Iterator[str], config: TokenizerConfig, rule: Normalization) -
 def list_units(
     lines: Iterator[str], config: TokenizerConfig, segmentation: Segmentation, name: str
 ) -> bytes:
-    """Return a model with the most frequent units of prepared lines.
+    """Return a model that lists the most frequent symbols or grapheme clusters of prepared lines.
 
     name: Describes the lines in error messages.
     Raises UserError if the lines have no units, or if the vocabulary has no room for units.
@@ -112,10 +114,15 @@ def list_units(
 
 
 def _explain_failure(message: str, config: TokenizerConfig, name: str) -> str:
-    """Convert an error message of SentencePiece into a message for the user."""
+    """Return a message that explains an error of SentencePiece and how to avoid the error.
+
+    message: The error message of SentencePiece.
+    name: Describes the text that the vocabulary is learned from.
+    """
     if "sentences_.empty()" in message:
         return (
-            f"{name}: every line is longer than {LONGEST_LINE:,} bytes; split it into shorter lines"
+            f"{name}: every line is longer than {LONGEST_LINE:,} bytes; split the lines into "
+            "shorter ones"
         )
     start = f"tokenizer.vocabulary = {config.vocabulary} does not fit {name}: "
     if match := re.search(r"<= (\d+)", message):

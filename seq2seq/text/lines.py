@@ -22,7 +22,7 @@ from seq2seq.file_types import PACKED_SUFFIXES, why_not_text
 def line_text(line: bytes, number: int, name: str, *, errors: str = "strict") -> str:
     r"""Decode one line of UTF-8, without its line end ("\n" or "\r\n").
 
-    Line 1 also loses a byte order mark at its start.
+    A byte order mark at the start of line 1 is removed.
 
     Args:
         line: The bytes of the line.

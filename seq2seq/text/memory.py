@@ -52,7 +52,7 @@ class MemoryData:
         return split in self._splits
 
     def read(self, split: str) -> Iterator[Example]:
-        """Return an iterator over the examples of a split.
+        """Return an iterator over the examples of a split in memory.
 
         During iteration, raises UserError if a dataset lacks a column or contains a value that is
         not text.
@@ -80,7 +80,7 @@ class MemoryData:
 
 
 def data_columns(data: DataConfig) -> Columns:
-    """Return the columns of the source and the target, as names or numbers.
+    """Return the names or numbers of the source column and the target column.
 
     For a model without a source, return the target column twice.
     """

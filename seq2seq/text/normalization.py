@@ -1,7 +1,7 @@
-"""Normalise text before SentencePiece splits it, and undo what can be undone after decoding.
+"""Normalise text before SentencePiece splits it, and restore the text after decoding.
 
-Each side of a corpus has its own normalisation. SentencePiece models contain one normalisation, so
-a vocabulary that both sides share contains none, and this module normalises the text instead.
+Each side of a corpus has its own normalisation, but a SentencePiece model contains only one. If the
+sides share a vocabulary and differ in normalisation, this module normalises their text instead.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ SIDES: tuple[Side, ...] = ("source", "target")
 
 
 def normalize_text(text: str, rule: Normalization) -> str:
-    """Return the text after a normalisation (`tokenizer.normalization`)."""
+    """Return the text, normalised by a rule (a value of `tokenizer.normalization`)."""
     if rule == "identity" or (text.isascii() and text.isprintable() and not _UNTIDY.search(text)):
         return text
     text = _change_characters(text, rule)
@@ -35,7 +35,7 @@ def normalize_text(text: str, rule: Normalization) -> str:
 
 
 def collapse_spaces(text: str) -> str:
-    """Replace several spaces by one, and remove the spaces at both ends."""
+    """Replace each series of spaces by one space, and remove the spaces at both ends."""
     return re.sub(" +", " ", text).strip(" ")
 
 
@@ -46,7 +46,7 @@ def symbol_pattern(symbols: Sequence[str]) -> re.Pattern[str] | None:
 
 
 def _change_characters(text: str, rule: Normalization) -> str:
-    """Do the part of a normalisation that concerns characters, and keep the number of spaces."""
+    """Apply a normalisation to the characters of a text, but do not merge or remove spaces."""
     if rule in UNICODE_FORMS:
         return unicodedata.normalize("NFC" if rule == "nfc" else "NFD", text)
     if rule == "nmt_nfkc":
@@ -75,8 +75,8 @@ def text_sides(config: Config) -> list[Side]:
 def learned_normalization(config: Config, sides: list[Side]) -> Normalization:
     """Return the normalisation to put into the SentencePiece model that `sides` share.
 
-    This is the normalisation of the sides if they agree and SentencePiece has it. Otherwise it is
-    "identity", and `TextRules` normalises the text of each side.
+    If the sides have the same normalisation and SentencePiece supports it, return it. Otherwise
+    return "identity"; `TextRules` then normalises the text of each side.
     """
     rules = {config.tokenizer.normalization_of(side) for side in sides}
     if len(rules) > 1 or rules & {*UNICODE_FORMS} or config.tokenizer.case == "marked":
@@ -85,12 +85,12 @@ def learned_normalization(config: Config, sides: list[Side]) -> Normalization:
 
 
 class TextRules:
-    """What happens to the text of one side before and after SentencePiece.
+    """The rules that change the text of one side before encoding and after decoding.
 
     lowercase: Convert text to lower case.
     normalization: The normalisation of the text.
     marker: Writes capitals as marks; None for a vocabulary without marks.
-    symbols: The symbols of the user, which are not changed.
+    symbols: The strings of `tokenizer.symbols`, which are not changed.
     """
 
     def __init__(
@@ -106,11 +106,11 @@ class TextRules:
 
     @cached_property
     def key(self) -> tuple[object, ...]:
-        """Two objects with the same key convert all text in the same way."""
+        """A key that is equal for two objects if they convert all text in the same way."""
         return self.lowercase, self.normalization, self.marker is not None
 
     def prepare(self, text: str) -> str:
-        """Return the text that SentencePiece gets."""
+        """Return the text in the form in which SentencePiece encodes it."""
         rule = self.normalization
         text = self._outside_symbols(replace_surrogates(text), self._change)
         text = collapse_spaces(text) if rule in _COLLAPSING else text
@@ -119,8 +119,10 @@ class TextRules:
     def prepare_with_origins(self, text: str) -> tuple[str, str, list[int]]:
         """Prepare a text for SentencePiece, and record where its characters come from.
 
-        Returns the prepared text, an earlier form of it with the words of the raw text, and for
-        each prepared character the index of its origin in the earlier form.
+        Returns:
+            The prepared text.
+            An intermediate form of the text, which has the same words as the raw text.
+            For each prepared character, the index of its origin in the intermediate form.
         """
         base = self._outside_symbols(replace_surrogates(text), self._lower)
         origins = list(range(len(base)))

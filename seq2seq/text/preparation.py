@@ -38,8 +38,8 @@ _MEASURED = 100_000  # lines that are searched for several sentences and tags
 class ModelCodec:
     """The tokenizers and labels of the model that a run starts from.
 
-    codec: the tokenizers and labels; None if the data that they encoded is reused.
-    digest: a hash of them.
+    codec: the tokenizers and labels; None if data is reused that is already encoded.
+    digest: a hash of the tokenizers and labels.
     name: the name of the model in messages.
     """
 
@@ -137,7 +137,7 @@ def prepare_data(
 
 
 def _title(name: str) -> str:
-    """Return how messages call a validation set, without `data.`."""
+    """Return the name of a validation set in messages, such as "valid.news"."""
     return f"valid.{name}" if name else "valid"
 
 
@@ -160,9 +160,11 @@ def _stamped_digest(stamp: Path) -> str | None:
 def _prepare(
     config: Config, folder: Path, threads: int, memory: MemoryData | None, start: ModelCodec | None
 ) -> tuple[Codec, dict[str, int]]:
-    """Prepare the data in `folder`. start: The codec to use; None to learn one.
+    """Prepare the data in `folder`. Return the codec and the numbers of examples by what happened.
 
-    Return the codec, and the numbers of examples that were read, kept and dropped.
+    The numbers are those of the examples that were read, kept and dropped.
+
+    start: The codec to use; None to learn one.
     """
     data = config.data
     counts: Counter[str] = Counter()

@@ -1,4 +1,5 @@
-"""Several references of an example: from further columns, from one column, or from several rows."""
+"""Read several references of an example: from several columns, from one column, or from several
+rows."""
 
 from __future__ import annotations
 
@@ -10,7 +11,7 @@ from seq2seq.text.example import Example
 
 
 def reference_sides(data: DataConfig) -> list[DataConfig]:
-    """Return one `[data]` section for each further reference. Its target is this reference."""
+    """Return a `[data]` section for each further reference, with this reference as the target."""
     return [
         data.model_copy(update={"target": str(name), "target_column": name, "references": []})
         for name in data.references
@@ -20,7 +21,7 @@ def reference_sides(data: DataConfig) -> list[DataConfig]:
 def with_references(
     examples: Iterator[Example], others: Sequence[Iterator[Example]]
 ) -> Iterator[Example]:
-    """Yield the examples. The targets of `others` become their further references."""
+    """Yield the examples, and add the targets of `others` to them as further references."""
     if not others:
         return examples
     return (
@@ -32,12 +33,14 @@ def with_references(
 def expand_targets(
     data: DataConfig, examples: Iterator[Example], name: str, *, training: bool
 ) -> Iterator[Example]:
-    """Yield the examples, with all their targets (`data.alternatives`, `data.merge_sources`).
+    """Apply `data.alternatives` and `data.merge_sources` to the examples. Yield the new examples.
 
     In training, each alternative target becomes an example of its own. Otherwise the alternatives
-    become further references, and examples with the same source can become one.
+    become further references, and `data.merge_sources` merges examples with the same source.
 
-    name: The name of the data, for messages. Raises UserError for an empty alternative.
+    name: The name of the data, for messages.
+    training: Whether the examples are training examples.
+    Raises UserError for an empty alternative.
     """
     if not training:
         return _gather_references(data, examples, name)
@@ -54,7 +57,7 @@ def expand_targets(
 def _gather_references(
     data: DataConfig, examples: Iterator[Example], name: str
 ) -> Iterator[Example]:
-    """Yield the examples of a validation or test set. Equal references are merged into one."""
+    """Yield the examples of a validation or test set, without repeated references."""
     if data.alternatives:
         examples = _with_alternatives(examples, data.alternatives, name)
     if not data.merge_sources:
@@ -76,7 +79,12 @@ def _with_alternatives(examples: Iterator[Example], mark: str, name: str) -> Ite
 
 
 def _alternatives(line: str, mark: str, name: str, number: int) -> list[str]:
-    """Return the different alternatives of a target, without white space around them."""
+    """Return the different alternatives of a target, without white space at their ends.
+
+    mark: The string between two alternatives.
+    name: The name of the data, for messages.
+    number: The row number, for messages.
+    """
     targets = [target.strip() for target in line.split(mark)]
     if len(targets) > 1 and not all(targets):
         raise UserError(

@@ -1,7 +1,7 @@
-"""Choose the tokenizer of BLEU from the scripts of a text, and from the name of its language.
+"""Choose the tokenizer of BLEU from the scripts of a text and the name of its language.
 
-BLEU compares n-grams of tokens. A text without spaces between its words needs another tokenizer
-than a text with spaces, because a whole sentence would otherwise be one token.
+BLEU compares n-grams of tokens. For a text without spaces between words, BLEU needs a special
+tokenizer, because a tokenizer that splits at spaces would treat a whole sentence as one token.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class BleuTokenizer:
     """The tokenizer that BLEU uses for a text.
 
     name: the name of the tokenizer in sacreBLEU, such as "13a" or "zh".
-    reason: why it was chosen, as a clause for messages.
+    reason: why this tokenizer was chosen, as a clause for messages.
     """
 
     name: str
@@ -42,8 +42,8 @@ def choose_bleu_tokenizer(
 ) -> BleuTokenizer:
     """Return the BLEU tokenizer for a text.
 
-    The letters of the text decide. The language decides between Chinese and Japanese, and decides
-    alone for a text without letters. Japanese and Korean use their MeCab tokenizers if these are
+    The script of the letters decides. If Chinese and Japanese are both possible, or if the text has
+    no letters, the language decides. Japanese and Korean use their MeCab tokenizers if these are
     installed.
 
     lines: The text. The first 2,000 lines are read.
@@ -81,7 +81,7 @@ def _installed(*packages: str) -> bool:
 
 
 def _cut(text: str) -> str:
-    """Return a hint if spaces already split the text into words, otherwise ""."""
+    """Return a hint, for a message, if spaces already split the text into words; otherwise ""."""
     words = text.split()
     if len(words) < 3 * (text.count("\n") + 1) or len(_LETTER.findall(text)) > _WORD * len(words):
         return ""

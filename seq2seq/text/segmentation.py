@@ -1,7 +1,7 @@
-"""Split text into symbols or into grapheme clusters, and join them again.
+"""Split text into symbols or grapheme clusters, and join them to text.
 
-seq2seq learns these vocabularies itself, because SentencePiece splits text only at spaces or into
-single code points.
+seq2seq learns vocabularies of symbols and grapheme clusters itself, because SentencePiece splits
+text only at spaces or into single code points.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _UNKNOWN = "⁇"
 class Segmentation:
     """How text is split into units.
 
-    separator: The string between two symbols. None splits text into grapheme clusters.
+    separator: The string between two symbols. None means grapheme clusters instead of symbols.
     """
 
     separator: str | None = None
@@ -32,7 +32,7 @@ class Segmentation:
         return "char" if self.separator is None else "symbols"
 
     def split(self, text: str) -> list[str]:
-        """Return the units of a text. There are no empty symbols."""
+        """Return the symbols or grapheme clusters of a text. Empty symbols are left out."""
         if self.separator is not None:
             return [symbol for symbol in text.split(self.separator) if symbol]
         if text.isascii():
@@ -43,24 +43,24 @@ class Segmentation:
         return clusters
 
     def piece_of(self, unit: str) -> str:
-        """Return a unit as the vocabulary writes it. A symbol has its separator before it."""
+        """Return the vocabulary's form of a unit: a symbol with the separator before it."""
         return ((self.separator or "") + unit).replace(" ", _SPACE)
 
     def unit_of(self, piece: str) -> str:
-        """Return the unit that a piece of the vocabulary stands for."""
+        """Return the symbol or grapheme cluster that a piece of the vocabulary stands for."""
         text = piece.replace(_SPACE, " ")
         return text[len(self.separator or "") :]
 
 
 def chosen_segmentation(config: TokenizerConfig) -> Segmentation | None:
-    """Return how the tokens of one side are split. None for tokens that SentencePiece learns."""
+    """Return how the text of one side is split, or None if SentencePiece splits the text."""
     if config.kind == "symbols":
         return Segmentation(config.separator)
     return Segmentation() if config.kind == "char" and config.unit == "grapheme" else None
 
 
 class ListedUnits:
-    """Splits text into the symbols or grapheme clusters of a vocabulary, and joins them."""
+    """Splits text into the symbols or grapheme clusters of a vocabulary, and joins them to text."""
 
     def __init__(
         self, pieces: Sequence[str], symbols: Sequence[str], segmentation: Segmentation
@@ -68,7 +68,7 @@ class ListedUnits:
         """Create a splitter.
 
         pieces: All pieces of the vocabulary, by id. The first four are special.
-        symbols: The symbols of the user, which are units of their own.
+        symbols: The strings of `tokenizer.symbols`, which are never split.
         """
         self._segmentation, self._separator = segmentation, segmentation.separator or ""
         self._symbols = symbol_pattern(symbols)
@@ -78,7 +78,7 @@ class ListedUnits:
         self._texts = [None, unknown, None, None, *names[4:]]
 
     def split(self, text: str) -> list[str]:
-        """Return the units of a text."""
+        """Return the symbols or grapheme clusters of a text."""
         split = self._segmentation.split
         if self._symbols is None or self._separator:
             return split(text)
@@ -86,7 +86,7 @@ class ListedUnits:
         return [unit for i, part in enumerate(parts) for unit in ([part] if i % 2 else split(part))]
 
     def starts(self, text: str) -> list[int]:
-        """Return the position in the text where each of its units starts."""
+        """Return the position in the text where each unit of `split` starts."""
         units, at, starts = self.split(text), 0, []
         for unit in units:
             if self._separator:

@@ -1,4 +1,4 @@
-"""Sentences within a line: an estimate of where they end, and a splitter for many languages."""
+"""Find the ends of sentences within a line, and split lines into sentences."""
 
 from __future__ import annotations
 
@@ -18,10 +18,11 @@ _ABBREVIATIONS = re.compile(
 
 
 def inner_ends(text: str) -> list[str]:
-    """Return the punctuation mark at each sentence end that another sentence follows in the line.
+    """Return the punctuation mark at each sentence end inside a line.
 
-    This is an estimate. A sentence ends at a final punctuation mark if a capital letter, or a
-    letter of a script without case, follows. Titles ("Dr.") and initials do not end a sentence.
+    The end of the last sentence does not count. The result is an estimate: a punctuation mark such
+    as "." or "?" ends a sentence if a capital letter or a letter of a script without case follows.
+    Titles ("Dr.") and initials do not end a sentence.
     """
     ends = [match[0][0] for match in _UNSPACED_END.finditer(text)]
     for match in _SPACED_END.finditer(text):
@@ -34,10 +35,10 @@ def inner_ends(text: str) -> list[str]:
 
 
 def split_sentences(text: str, language: str) -> list[str]:
-    """Split a text into sentences. Joined together, the sentences are the text.
+    """Split a text into sentences. The concatenation of the sentences equals the text.
 
-    language: a language code such as "de". A language that the splitter does not know is split by
-    general rules. Raises UserError if the package sentencex is not installed.
+    language: a language code such as "de". General rules split an unknown language.
+    Raises UserError if the package sentencex is not installed.
     """
     sentences: list[str] = _splitter()(language.partition("-")[0].partition("_")[0], text)
     return sentences if "".join(sentences) == text else [text]

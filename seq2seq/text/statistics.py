@@ -1,7 +1,7 @@
-"""What a model remembers of its training text: ratios of lengths, sentences a line, and tags.
+"""Statistics of a model's training text: length ratios, sentences within lines, and tags.
 
-The statistics are learned when the data is prepared. A model folder keeps them in a file, so that
-translation can choose a length limit and can warn about lines unlike those of the training.
+The statistics are computed when the data is prepared, and a model folder stores them in a file.
+Translation uses them to limit the output length and to warn about lines unlike the training lines.
 """
 
 from __future__ import annotations
@@ -19,20 +19,23 @@ from seq2seq.text.sentences import inner_ends
 
 _TAG = re.compile(r"(<[^<>\s]+>|>>[^<>\s]+<<|\[[^\[\]\s]+\]|__\w+__)(?=\s|$)")
 _MARGIN = 10  # tokens
-_QUANTILE = 0.999  # of the pairs that fit into the limit without the margin
-_MANY = 0.5  # of the lines must start with a tag for the tags to count as part of the format
-_RARE = 0.01  # share of lines with such a sentence end below which the end is unusual
+_QUANTILE = 0.999  # share of the pairs that are within the limit without _MARGIN
+_MANY = 0.5  # share of the lines above which tags at line starts count as part of the format
+_RARE = 0.01  # a sentence end inside a smaller share of the lines is unusual
 
 
 @dataclass(frozen=True)
 class TextStatistics:
     """Statistics of the training text of a model that reads text and writes text.
 
-    length_ratio, length_margin: a source of S tokens may have a target of at most
-    length_ratio · S + length_margin tokens. Both lengths include EOS.
-    inner_ends: the share of the source lines, 0 to 1, in which a sentence ends at a given
-    punctuation mark and another sentence follows. A mark without a share has the share 0. None if
-    the shares were not measured.
+    A source of S tokens may have a target of at most length_ratio · S + length_margin tokens.
+    Both lengths include EOS.
+
+    length_ratio: the factor of this limit.
+    length_margin: the number of tokens that this limit adds.
+    inner_ends: for each punctuation mark, the share (0 to 1) of source lines in which this mark
+        ends a sentence and another sentence follows. A mark that is not listed has the share 0.
+        None if the shares were not measured.
     tags: the tags, such as `<2de>`, that start most source lines.
 
     The default values are for models without statistics.
@@ -45,13 +48,13 @@ class TextStatistics:
 
     @classmethod
     def measure(cls, lengths: np.ndarray, sources: Iterable[str]) -> TextStatistics:
-        """Measure training pairs.
+        """Return the statistics of training pairs.
 
-        lengths: [n, 2], the tokens of source and target without EOS. sources: the source lines, or
-        a sample of them.
+        The length ratio is twice the mean ratio of target to source length, but at least 1. The
+        margin is the smallest with which 99.9 % of the pairs are within the limit, plus 10 tokens.
 
-        The ratio is twice the mean ratio, at least 1. The margin is 10 tokens more than what 99.9 %
-        of the pairs need beyond the ratio.
+        lengths: [n, 2], the numbers of tokens of source and target, without EOS.
+        sources: the source lines, or a sample of them.
         """
         if not len(lengths):
             return cls()
@@ -74,9 +77,9 @@ class TextStatistics:
         return cls(ratio, margin, shares, tuple(tags))
 
     def has_unusual_end(self, source: str) -> bool:
-        """Return whether a line holds several sentences, unlike almost all lines of the training.
+        """Return whether a line holds several sentences, unlike almost all training lines.
 
-        The answer is False if the training text was not measured.
+        Return False if the training text was not measured.
         """
         shares = self.inner_ends
         return shares is not None and any(
@@ -86,7 +89,7 @@ class TextStatistics:
     def limits(self, lengths: np.ndarray) -> np.ndarray:
         """Return the largest number of target tokens [B] int64 for sources of `lengths` [B] tokens.
 
-        Both include EOS.
+        Both numbers include EOS.
         """
         longest: np.ndarray = np.ceil(self.length_ratio * lengths) + self.length_margin
         return longest.astype(np.int64)

@@ -29,9 +29,9 @@ _ROWS = 1024  # number of Arrow rows that are converted to strings at a time
 
 
 def table_format(path: Path) -> str | None:
-    """Return the format of a table by the ending of its name, such as "csv", or None.
+    """Return the format of a table, such as "csv", by the ending of its file name.
 
-    The name may also have the ending of a compressed file, except for Parquet.
+    Return None for any other ending. An ending such as .gz may follow, except for Parquet.
     """
     packed = path.suffix in PACKED_SUFFIXES
     ending = (Path(path.stem) if packed else path).suffix[1:].lower()
@@ -39,7 +39,7 @@ def table_format(path: Path) -> str | None:
 
 
 def read_table(path: Path, columns: Columns, quoting: Quoting = "auto") -> Iterator[Example]:
-    """Yield the examples of a file. The format is that of `table_format`, or else TSV.
+    """Yield the examples of a table file. A file without a known ending is read as TSV.
 
     quoting: How to treat quotation marks in TSV and CSV, as in `read_delimited`.
     Raises UserError, at once or during iteration, for an unreadable file, a missing column, a row
@@ -84,7 +84,7 @@ def _jsonl(path: Path, names: tuple[str, str]) -> Iterator[Example]:
 
 
 def _dotted(record: Mapping[str, Any]) -> Iterator[tuple[str, object]]:
-    """Yield the items of nested dictionaries. A key joins the keys of all levels by dots."""
+    """Yield the items of nested dictionaries, with the keys of all levels joined by dots."""
     for key, value in record.items():
         if isinstance(value, Mapping):
             yield from ((f"{key}.{inner}", content) for inner, content in _dotted(value))
@@ -119,7 +119,10 @@ def _hub(
 
 
 def read_dataset(dataset: datasets.Dataset, columns: Columns, location: str) -> Iterator[Example]:
-    """Yield the examples of a loaded dataset. `location` is its name in error messages."""
+    """Yield the examples of a loaded dataset.
+
+    location: The name of the dataset in error messages.
+    """
     return _dataset(dataset, column_names(columns, location), location)
 
 
@@ -128,7 +131,7 @@ def read_record(
 ) -> Example:
     """Read an example from a dictionary. Column "a.b" is the key "b" of the dictionary "a".
 
-    labels: The label names of columns that hold the numbers of labels.
+    labels: The label names of each column that contains label numbers.
     Raises UserError for a missing column or a value that cannot be read as text.
     """
     values = dict(_dotted(record))
@@ -139,7 +142,7 @@ def read_record(
 
 
 def _cell(value: object, column: str, location: str, labels: LabelNames) -> str:
-    """Return a value as text. The number of a label becomes its name."""
+    """Return a value as text. If the column contains label numbers, return the label's name."""
     if column in labels:
         value = name_labels(value, labels[column], column, location)
     return require_line(value, column, location)
@@ -196,7 +199,10 @@ def _flat(table: pa.Table) -> pa.Table:
 def _read_arrow(
     tables: Iterable[pa.Table], names: Sequence[str], location: str, labels: LabelNames
 ) -> Iterator[Example]:
-    """Yield the examples of Arrow tables. `labels` holds the label names of columns of labels."""
+    """Yield the examples of Arrow tables.
+
+    labels: The label names of each column that contains label numbers.
+    """
     rows_before = 0
     for table in map(_flat, tables):
         try:

@@ -1,4 +1,4 @@
-"""Count what the tokenizer changes in a corpus or cannot represent, and add copies in capitals."""
+"""Count changed lines and unknown tokens of a corpus, and add copies in capitals."""
 
 from __future__ import annotations
 
@@ -20,16 +20,17 @@ from seq2seq.text.normalization import normalize_text, symbol_pattern, text_side
 _log = logging.getLogger(__name__)
 
 _EXAMPLES = 5  # unknown tokens to name
-_LINES = 1000  # examples to search for them
+_LINES = 1000  # examples that are searched for unknown tokens
 
 
 @dataclass
 class _Change:
     """The effect of a normalisation on one side of the training text.
 
-    lines: the number of lines that it changes.
-    row: the number of the first of these lines, counted from 1.
-    before, after: that line.
+    lines: the number of lines that the normalisation changes.
+    row: the number of the first changed line, counted from 1.
+    before: the first changed line before the normalisation.
+    after: the first changed line after the normalisation.
     """
 
     lines: int = 0
@@ -39,7 +40,7 @@ class _Change:
 
 
 class NormalizationCount:
-    """Counts the training lines that the normalisation of each side changes."""
+    """A counter of the training lines that the normalisation of each side changes."""
 
     def __init__(self, config: Config) -> None:
         self._data = config.data
@@ -48,7 +49,7 @@ class NormalizationCount:
         self._read = 0
 
     def count(self, examples: Iterable[Example]) -> Iterator[Example]:
-        """Yield the examples and count the changes of their text."""
+        """Yield the examples, and count the lines that the normalisation changes."""
         rules = [(side, rule) for side, rule in self._rules.items() if rule != "identity"]
         for number, example in enumerate(examples, start=1):
             for side, rule in rules:
@@ -63,7 +64,7 @@ class NormalizationCount:
             yield example
 
     def report(self, memory: MemoryData | None) -> None:
-        """Log, for each side, how many lines change, with the first of them."""
+        """Log how many lines of each side the normalisation changes. Show the first of them."""
         for side, change in self._changes.items():
             if change.lines:
                 _log.info(
@@ -78,13 +79,13 @@ class NormalizationCount:
 
 
 def locate_example(data: DataConfig, side: Side, number: int, memory: MemoryData | None) -> str:
-    """Return where one side of a training example comes from: a file and a line, or a row.
+    """Return the place of one side of a training example, for messages: a file and line, or a row.
 
     number: The position of the example in the training set, counted from 1.
     """
     in_memory = memory is not None and "train" in memory
     files = [] if data.train is None or in_memory else corpus.input_files(data, "train")
-    if not files or data.alternatives:  # alternatives make several examples of one row
+    if not files or data.alternatives:  # with alternatives, one row may become several examples
         return f"data.train, {'pair' if data.alternatives else 'row'} {number}"
     first, *others = files
     has_header = not isinstance(data.target_column, int)
@@ -104,11 +105,12 @@ def _shown_change(before: str, after: str) -> tuple[str, str]:
 def add_capitals(
     examples: Iterable[Example], config: Config, counts: Counter[str]
 ) -> Iterator[Example]:
-    """Yield the examples, and a copy in capitals of a fraction `tokenizer.capitals` of them.
+    """Yield all examples, and copies in capitals of some (the fraction is `tokenizer.capitals`).
 
-    The copies teach a model with `tokenizer.case = "marked"` to write capitals for capitals. Add
-    their number to `counts`, as "in capitals". Without case marks, or for a task whose source is
-    not text, there are no copies.
+    The copies teach a model with `tokenizer.case = "marked"` to translate capitals into capitals.
+    Without case marks, or for a task whose source is not text, there are no copies.
+
+    counts: receives the number of copies under the key "in capitals".
     """
     fraction, sides = config.tokenizer.capitals, text_sides(config)
     wanted = config.tokenizer.case == "marked" and "source" in sides
@@ -133,9 +135,9 @@ def add_capitals(
 
 
 def report_unknown_tokens(dataset: Dataset, codec: Codec, config: Config, name: str) -> None:
-    """Log how many tokens of a data set are not in the vocabulary, with some of them.
+    """Log how many tokens of a data set are not in the vocabulary. Name some of these tokens.
 
-    name: what the message calls the data set.
+    name: the name of the data set in the message.
     """
     for side in text_sides(config):
         tokenizer = codec.source if side == "source" else codec.target
@@ -157,9 +159,9 @@ def report_unknown_tokens(dataset: Dataset, codec: Codec, config: Config, name: 
 
 
 def _unknown_examples(dataset: Dataset, codec: Codec, side: Side) -> list[str]:
-    """Return some tokens that are not in the vocabulary, from the first examples with such a token.
+    """Return some tokens that are not in the vocabulary.
 
-    The list is empty if none of the examples that are searched has one.
+    Only the first `_LINES` examples are searched, so the list may be empty.
     """
     tokenizer = codec.source if side == "source" else codec.target
     names: dict[str, None] = {}

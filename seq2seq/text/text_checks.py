@@ -1,4 +1,4 @@
-"""Look for likely mistakes in the training text, and say each one once, with its first line."""
+"""Look for likely mistakes in the training text. Report each kind once, with its first line."""
 
 from __future__ import annotations
 
@@ -24,7 +24,9 @@ _ONE_FORM = (*UNICODE_FORMS, "nmt_nfkc")  # normalisations with one form of each
 class _Finding:
     """Examples with the same problem.
 
-    number: how many there are. row: the first of them, counted from 1. line: its text.
+    number: the number of these examples.
+    row: the row number of the first of these examples, counted from 1.
+    line: the text of the first of these examples.
     """
 
     number: int = 0
@@ -39,10 +41,11 @@ class _Finding:
 
 @dataclass
 class _SideCheck:
-    """What was found in the text of one side.
+    """The results of the checks of one side.
 
     separator: the string between symbols; None for other tokens.
-    composed, decomposed: the characters that occur in NFC, and those that occur otherwise.
+    composed: the characters that occur in the composed form (NFC).
+    decomposed: the characters that occur in another form.
     """
 
     separator: str | None
@@ -74,7 +77,7 @@ class _SideCheck:
 
 
 class TextCheck:
-    """Looks for likely mistakes in the pairs of the training set."""
+    """A checker that looks for likely mistakes in the training pairs."""
 
     def __init__(self, config: Config) -> None:
         self._config, self._empty, self._read = config, _Finding(), 0
@@ -86,7 +89,7 @@ class TextCheck:
             self._sides[side] = _SideCheck(separator, forms)
 
     def check(self, examples: Iterable[Example]) -> Iterator[Example]:
-        """Yield the examples, and check their text."""
+        """Yield the examples, and record problems in their text."""
         has_source = self._config.task.has_source
         for row, example in enumerate(examples, start=1):
             if has_source and not (example.source.strip() and example.target.strip()):
@@ -97,7 +100,7 @@ class TextCheck:
             yield example
 
     def report(self, memory: MemoryData | None) -> None:
-        """Log each problem once, with the number of lines and the place of the first."""
+        """Log each problem once, with the number of its lines and the place of the first one."""
 
         def place(finding: _Finding, side: Side) -> str:
             return locate_example(self._config.data, side, finding.row, memory)
@@ -122,15 +125,15 @@ class TextCheck:
                 )
             if check.empty_symbols.number:
                 _log.info(
-                    "%s: %s has a separator at an end or two in a row; there are no empty symbols, "
-                    "so these separators are left out",
+                    "%s: %s has a separator at an end, or two in a row; these separators are left "
+                    "out, because a symbol cannot be empty",
                     place(check.empty_symbols, side),
                     name(f"{check.empty_symbols.number:,}"),
                 )
             if both := sorted(check.composed & check.decomposed):
                 _log.warning(
-                    "%s: %s is not in Unicode NFC, but others are, so that %r has two forms; set "
-                    'tokenizer.%s.normalization = "nfc"',
+                    "%s: %s is not in Unicode NFC, but other text is, so that %r has two forms; "
+                    'set tokenizer.%s.normalization = "nfc"',
                     place(check.not_nfc, side),
                     name(f"{check.not_nfc.number:,}"),
                     both[0],
@@ -140,6 +143,6 @@ class TextCheck:
 
 @cache
 def _is_composed(character: str) -> bool:
-    """Return whether NFC combines several code points into this character."""
+    """Return whether a character is the NFC form of several code points."""
     parts = unicodedata.normalize("NFD", character)
     return parts != character and unicodedata.normalize("NFC", parts) == character

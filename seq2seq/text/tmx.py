@@ -28,11 +28,13 @@ _LINE_END = re.compile(r"\s*[\r\n]\s*")
 def read_tmx(path: Path, names: tuple[str, str]) -> Iterator[Example]:
     """Yield the examples of a TMX file: one for each translation unit that has both languages.
 
-    Translation units without one of the languages are left out. Inline elements are dropped: `hi`
-    keeps its text, and the others hold formatting codes, which are not text. Log lines say how
-    many. White space with a line end becomes a single space. The file may be compressed and encoded
-    in UTF-8 or UTF-16. Entities that the file defines itself are refused, so a file cannot read
-    other files or use unbounded memory.
+    Units without one of the languages are left out. Inline tags are removed. The text inside `hi`
+    elements is kept, but the content of other inline elements is formatting code and is removed. At
+    the end, the numbers of left-out units and of changed segments are logged.
+
+    White space with a line end becomes a single space. The file may be compressed and encoded in
+    UTF-8 or UTF-16. A file that defines entities is refused, because entities could read other
+    files or use unbounded memory.
 
     names: The language codes of source and target. The code "en" also selects "en-US".
     Raises UserError for a file that is not valid TMX or has no unit in both languages.
@@ -64,9 +66,10 @@ def read_tmx(path: Path, names: tuple[str, str]) -> Iterator[Example]:
 
 
 def _choose(segments: dict[str, str], wanted: str) -> str | None:
-    """Return the segment whose language fits best, or None.
+    """Return the segment in the wanted language, or None.
 
-    An exact match is best. Then "en" also fits "en-US", and then "en-US" also fits "en".
+    If there is no exact match, "en" also selects a segment in "en-US". If there is none either,
+    "en-US" also selects a segment in "en".
     """
     code = wanted.lower().replace("_", "-")
     by_code = {language.lower().replace("_", "-"): text for language, text in segments.items()}
@@ -81,7 +84,10 @@ def _choose(segments: dict[str, str], wanted: str) -> str | None:
 
 
 class _Parser:
-    """A streaming parser. `segments_with_tags` counts the segments that lost inline elements."""
+    """A streaming parser of TMX.
+
+    segments_with_tags: The number of segments from which inline tags were removed.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path

@@ -36,13 +36,13 @@ class Tokenizer:
         kind: str | None = None,
         normalization: Normalization | None = None,
     ) -> None:
-        """Load a SentencePiece model.
+        """Create a tokenizer from a SentencePiece model.
 
         model: The serialised model.
         lowercase: Lowercase all text before encoding.
-        kind: The value of tokenizer.kind; if None, the kind in the model. For "word" and "char",
-            each unknown word or character becomes one <unk>.
-        normalization: The normalisation of the text; if None, only that of the model.
+        kind: The value of `tokenizer.kind`. If None, it is read from the model. For "word" and
+            "char", each unknown word or character becomes one <unk>.
+        normalization: The normalisation of the text. If None, the model's own normalisation.
         Raises UserError if `model` is not a valid model.
         """
         self.model = model
@@ -64,7 +64,7 @@ class Tokenizer:
         self._set_rules(lowercase, normalization)
 
     def _set_rules(self, lowercase: bool, normalization: Normalization | None) -> None:
-        """Set how text is prepared. The normalisation of the model needs no preparation."""
+        """Set the rules that prepare text. They leave out what the model itself normalises."""
         settings = self.settings
         if normalization is None or normalization == settings.normalization:
             normalization = "identity"
@@ -78,7 +78,7 @@ class Tokenizer:
         )
 
     def with_normalization(self, normalization: Normalization) -> Tokenizer:
-        """Return a tokenizer with the same vocabulary for text with another normalisation."""
+        """Return a tokenizer that has the same vocabulary but another normalisation."""
         other = Tokenizer.__new__(Tokenizer)
         other.__dict__.update({**self.__dict__, "rules": None})
         other._set_rules(self.lowercase, normalization)
@@ -110,7 +110,7 @@ class Tokenizer:
         )
 
     def shares_vocabulary(self, other: Tokenizer) -> bool:
-        """Return whether both tokenizers use one vocabulary object."""
+        """Return whether both tokenizers use the same vocabulary object in memory."""
         return self._processor is other._processor
 
     def encode(self, lines: Sequence[str], threads: int = 1) -> list[list[int]]:
@@ -136,7 +136,7 @@ class Tokenizer:
         strength: The smoothing alpha of a unigram model, or the dropout of BPE (Provilkov et al.
             2020). To seed the random generator, call `seed_subword_sampling`.
         """
-        if self._units:  # there is only one way to split a text
+        if self._units:  # these kinds of tokens split a text in only one way
             return self.encode(lines)
         # Sample line by line. For a list, SentencePiece starts a new thread at every call and seeds
         # its generator again. Then both sides of a pair would use the same random numbers.
@@ -150,8 +150,9 @@ class Tokenizer:
     def decode(self, ids: Sequence[Sequence[int]], *, tabs: bool = False) -> list[str]:
         """Return the text of each sequence of ids, without line breaks.
 
-        <pad>, <s> and </s> are omitted, and <unk> becomes " ⁇ ", or the symbol "⁇". tabs: Keep tabs
-        instead of writing spaces. Raises IndexError for an id that is not in the vocabulary.
+        <pad>, <s> and </s> are left out. <unk> becomes " ⁇ " in text, and "⁇" among symbols.
+        tabs: Keep tabs instead of replacing them by spaces.
+        Raises IndexError for an id that is not in the vocabulary.
         """
         table = _BREAKS_BUT_TABS if tabs else _BREAKS
         units = self._units
@@ -214,10 +215,12 @@ def train_tokenizer(
 ) -> Tokenizer:
     """Learn a tokenizer with a vocabulary of `config.vocabulary` subwords from raw lines.
 
-    For "unigram" and "bpe" the vocabulary has exactly this size. For other kinds the size is a
-    maximum. `name` describes the text in error messages. `normalization` becomes part of the
-    vocabulary; the default is that of a source. Raises UserError if the text is empty or does not
-    allow this vocabulary size. Errors raised by `lines` are passed on.
+    For kinds other than "unigram" and "bpe", this size is only a maximum.
+
+    name: Describes the text in error messages.
+    normalization: The normalisation to store in the vocabulary; by default, that of a source.
+    Raises UserError if the text is empty or does not allow this vocabulary size. Errors that
+    `lines` raises are passed on.
     """
     rule = normalization or config.normalization_of("source")
     segmentation = chosen_segmentation(config)

@@ -1,4 +1,4 @@
-"""Split text into the units of the vocabularies of kind "word" and "char".
+"""Split text into words or characters, for vocabularies of kind "word" and "char".
 
 SentencePiece itself would merge a series of unknown words or characters into one <unk>.
 """
@@ -15,7 +15,7 @@ SPACE = "▁"  # how SentencePiece writes a space
 
 
 class UnitSplitter:
-    """Splits text into words, or into characters, and into the symbols of the user."""
+    """A splitter of text into words or characters that never splits `tokenizer.symbols`."""
 
     def __init__(
         self,
@@ -28,8 +28,8 @@ class UnitSplitter:
         """Create a splitter.
 
         pieces: All pieces of the vocabulary, by id. The first four are special.
-        symbols: The symbols that are units of their own.
-        normalize: The normalisation of SentencePiece, which writes spaces as "▁".
+        symbols: The strings of `tokenizer.symbols`, which are never split.
+        normalize: The function with which SentencePiece normalises text and writes spaces as "▁".
         words: Split into words instead of characters.
         """
         if words:
@@ -39,12 +39,12 @@ class UnitSplitter:
         self._symbols = symbol_pattern(symbols)
 
     def split(self, text: str) -> list[str]:
-        """Return the units of a text. An empty unit stands for one of several spaces in a row."""
+        """Return the words or characters of a text. An empty string stands for an extra space."""
         if self._symbols is None:
             normalized = self._normalize(text)
             return self._kept(normalized.split(SPACE)[1:]) if self._words else list(normalized)
         if not self._words:
-            # SentencePiece does not normalise symbols.
+            # SentencePiece does not normalise the strings of `tokenizer.symbols`.
             parts = self._symbols.split(self._normalize(text))
             return [unit for i, part in enumerate(parts) for unit in ([part] if i % 2 else part)]
         units: list[str] = []
@@ -60,17 +60,17 @@ class UnitSplitter:
         return units
 
     def word_numbers(self, units: Sequence[str]) -> list[int]:
-        """Return, for each unit of a line, the index of its word in the line, from 0."""
+        """Return the index, from 0, of the word that each unit of a line belongs to."""
         begins = [self._words or unit == SPACE for unit in units]
         return [number - 1 for number in accumulate(begins)]
 
     def _kept(self, words: list[str]) -> list[str]:
-        """Leave out empty words, unless the vocabulary has a piece for a single space."""
+        """Return the words without empty ones, unless the vocabulary has a piece for a space."""
         return words if "" in self.ids else [word for word in words if word]
 
 
 def words_between(text: str, symbols: Sequence[str]) -> str:
-    """Return a text without its symbols, to learn words from: a symbol is a word of its own."""
+    """Return a text without `tokenizer.symbols`, from which the vocabulary of words is learned."""
     pattern = symbol_pattern(symbols)
     return re.sub(f" ?{pattern.pattern} ?", " ", text).strip(" ") if pattern else text
 

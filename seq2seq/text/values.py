@@ -18,7 +18,7 @@ _log = logging.getLogger(__name__)
 
 @functools.cache
 def say_once(message: str) -> None:
-    """Log a message at level INFO, the first time that this process calls the function with it."""
+    """Log a message at level INFO, but only once in each process."""
     _log.info("%s", message)
 
 
@@ -51,7 +51,7 @@ def require_line(value: object, column: str, location: str) -> str:
 
 
 def _as_text(value: object, column: str, location: str) -> str:
-    """Return a value that is not a string as text. Raises the errors of `require_line`."""
+    """Convert a value that is not a string to text. Raises the errors of `require_line`."""
     if hasattr(value, "tolist"):  # an array or a number of NumPy, or a tensor of PyTorch
         value = value.tolist()
     if isinstance(value, str):  # an array can hold a single string
@@ -71,12 +71,12 @@ def _as_text(value: object, column: str, location: str) -> str:
 
 
 def _without_row(location: str) -> str:
-    """Return the name of the file or data set in the location of a row."""
+    """Remove the row number from a location. Return the name of the file or data set."""
     return re.sub(r"(, row |:)\d+$", "", location)
 
 
 def _number(value: Any) -> str:
-    """Return a number, or True or False, as text."""
+    """Return a number as its digits, and True or False as "true" or "false"."""
     if isinstance(value, bool):
         return str(value).lower()
     return str(int(value)) if isinstance(value, Integral) else f"{float(value):.15g}"
@@ -99,9 +99,10 @@ LabelNames = Mapping[str, Sequence[str]]
 
 
 def label_names(features: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, list[str]]]:
-    """Yield the columns of a data set that hold numbers of labels, each with its label names.
+    """Yield each column of a data set that contains label numbers, with the names of its labels.
 
-    features: The `Features` of `datasets`. Fields of a nested column are named "column.field".
+    features: The `Features` of the library `datasets`.
+    prefix: A prefix of the column names. The field of a nested column is named "column.field".
     """
     for name, feature in features.items():
         if isinstance(feature, Mapping):
@@ -116,10 +117,10 @@ def label_names(features: Mapping[str, Any], prefix: str = "") -> Iterator[tuple
 
 
 def name_labels(value: object, names: Sequence[str], column: str, location: str) -> object:
-    """Replace the number of a label, or each number in a list, by the name of the label.
+    """Replace a label number, or each label number in a list, by the name of the label.
 
     A space inside a name becomes an underscore, because spaces separate labels.
-    Raises UserError for a number without a name, such as -1 for a row without a label.
+    Raises UserError for a number without a name. For example, -1 marks a row without a label.
     """
     if isinstance(value, list):
         return [name_labels(item, names, column, location) for item in value]

@@ -38,7 +38,10 @@ def learn_codec(config: Config, text: Dataset) -> Codec:
 
 
 def _learn(config: Config, text: Dataset, sides: list[Side], name: str) -> Tokenizer:
-    """Learn one tokenizer from some sides of the training text."""
+    """Learn one tokenizer from some sides of the training text.
+
+    name: Describes the text in error messages.
+    """
     rule = learned_normalization(config, sides)
     step = -(-len(text) // config.tokenizer.sample_lines)
 
@@ -52,14 +55,21 @@ def _learn(config: Config, text: Dataset, sides: list[Side], name: str) -> Token
 
 
 def _normalizer(wanted: Normalization, learned: Normalization) -> Callable[[str], str]:
-    """Return the function that normalises a side before its vocabulary, which has its own rule."""
+    """Return a function that normalises text by the rule `wanted` before a tokenizer encodes it.
+
+    learned: The rule that the tokenizer applies itself. If it equals `wanted`, the function does
+        not change the text.
+    """
     if wanted == learned:
         return lambda text: text
     return lambda text: normalize_text(text, wanted)
 
 
 def _collect_labels(config: Config, text: Dataset) -> LabelSet | VectorFormat | None:
-    """Return the labels in the training text, or the format of its vectors."""
+    """Return the labels in the training text, or the format of its vectors.
+
+    Return None for a task without labels and vectors.
+    """
     if config.encoder.kind == "vector":
         return VectorFormat(config.encoder.vector_size)
     labelled = label_column(config.task)
@@ -97,7 +107,7 @@ def read_vocabulary(config: Config) -> Tokenizer:
 
 
 def _mismatches(config: Config, tokenizer: Tokenizer) -> Iterator[str]:
-    """Yield each difference between a given vocabulary and the configuration."""
+    """Yield a description of each setting in which a vocabulary contradicts the configuration."""
     settings, inside = config.tokenizer, tokenizer.settings
     chosen = settings.of(text_sides(config)[0])
     if inside.segmentation != chosen_segmentation(chosen) and inside.kind == chosen.kind:

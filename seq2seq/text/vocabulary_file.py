@@ -1,8 +1,8 @@
-"""Read the settings in a SentencePiece model that its Python interface does not return, and write
-a model for a list of tokens.
+"""Read settings from a SentencePiece model, and write a model for a list of tokens.
 
-A SentencePiece model is a protocol buffer (`sentencepiece_model.proto`). Its settings are a few
-fields, so this module reads them itself and needs no protobuf library.
+The Python interface of SentencePiece does not return these settings. A SentencePiece model is a
+protocol buffer (`sentencepiece_model.proto`). The settings are a few fields, so this module reads
+them without a protobuf library.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from seq2seq.text.segmentation import Segmentation
 _KINDS = {1: "unigram", 2: "bpe", 3: "word", 4: "char"}
 # Field numbers of sentencepiece_model.proto.
 _PIECE, _TRAINER, _NORMALIZER = 1, 2, 3
-_TEXT, _TYPE = 1, 3  # of a piece
+_TEXT, _TYPE = 1, 3  # field numbers of a piece
 _NORMAL, _UNKNOWN, _CONTROL, _USER_DEFINED = 1, 2, 3, 4  # types of pieces
 _SEGMENTATION = 1000  # a field of our own, which SentencePiece ignores
 SPECIAL_TOKENS = {"<pad>": _CONTROL, "<unk>": _UNKNOWN, "<s>": _CONTROL, "</s>": _CONTROL}
-_MODEL_TYPE, _VOCABULARY_SIZE = 3, 4  # of the trainer
-_SPECIAL_IDS = {43: 0, 40: 1, 41: 2, 42: 3}  # of the trainer: <pad>, <unk>, <s>, </s>
-_RULE, _DUMMY_PREFIX, _COLLAPSE = 1, 3, 4  # of the normalizer
+_MODEL_TYPE, _VOCABULARY_SIZE = 3, 4  # field numbers of the trainer's settings
+_SPECIAL_IDS = {43: 0, 40: 1, 41: 2, 42: 3}  # of the trainer's settings: <pad>, <unk>, <s>, </s>
+_RULE, _DUMMY_PREFIX, _COLLAPSE = 1, 3, 4  # field numbers of the normalizer's settings
 
 
 @dataclass(frozen=True)
@@ -34,10 +34,10 @@ class VocabularySettings:
 
     kind: "unigram", "bpe", "word" or "char".
     normalization: How SentencePiece normalises text. None for a rule that seq2seq does not use.
-    symbols: The symbols of the user (`tokenizer.symbols`).
+    symbols: The strings of `tokenizer.symbols`.
     case_marked: Whether the model expects text whose capitals are marks (`tokenizer.case`).
     segmentation: How text is split into symbols or grapheme clusters. None for a model that
-    SentencePiece has learned.
+        SentencePiece has learned.
     """
 
     kind: str
@@ -48,14 +48,14 @@ class VocabularySettings:
 
     @property
     def separator(self) -> str | None:
-        """The string between two symbols. None for other kinds of tokens."""
+        """The string between two symbols, or None for other kinds of tokens."""
         return None if self.segmentation is None else self.segmentation.separator
 
 
 def read_settings(model: bytes) -> VocabularySettings:
     """Return the settings of a SentencePiece model, given the bytes of a valid model file.
 
-    Raises UserError if its field of our own is damaged.
+    Raises UserError if the field that seq2seq adds to the model is damaged.
     """
     kind, rule, has_prefix, collapses = 1, "", True, True  # the defaults of the format
     defined, segmentation = [], None
@@ -103,8 +103,10 @@ def write_vocabulary(
 ) -> bytes:
     """Return a SentencePiece model that lists the special tokens, the symbols and the units.
 
-    units: The symbols or grapheme clusters of the text, by id. symbols: The symbols of the user.
-    SentencePiece itself would not split text into these units; `ListedUnits` does.
+    SentencePiece itself would not split text into these units. `ListedUnits` splits the text.
+
+    units: The symbols or grapheme clusters of the text, by id.
+    symbols: The strings of `tokenizer.symbols`.
     """
     pieces = list(SPECIAL_TOKENS.items())
     pieces += [(segmentation.piece_of(symbol), _USER_DEFINED) for symbol in symbols]
@@ -152,7 +154,7 @@ def _as_text(value: int | bytes | None) -> str:
 def _fields(message: bytes) -> Iterator[tuple[int, int | bytes]]:
     """Yield the number and the value of each field of a protocol buffer message.
 
-    Stop at the first field that cannot be read.
+    Stop before the first field that cannot be read.
     """
     at = 0
     while at < len(message):
@@ -172,7 +174,7 @@ def _fields(message: bytes) -> Iterator[tuple[int, int | bytes]]:
 
 
 def _varint(message: bytes, at: int) -> tuple[int, int]:
-    """Return the integer that begins at a position, and the position behind it."""
+    """Return the variable-length integer that begins at `at`, and the position after its end."""
     value = shift = 0
     while at < len(message):
         byte = message[at]

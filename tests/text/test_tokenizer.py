@@ -225,7 +225,7 @@ def test_no_text(kind: str, lines: list[str]) -> None:
 @KIND
 def test_no_line_that_is_short_enough(kind: str) -> None:
     assert complaint(["ab " * 30_000], kind=kind) == (
-        "corpus.txt: every line is longer than 65,536 bytes; split it into shorter lines"
+        "corpus.txt: every line is longer than 65,536 bytes; split the lines into shorter ones"
     )
 
 
