@@ -59,7 +59,9 @@ def bleu_by_length(
     Every line is in exactly one bucket. Returns the buckets sorted by length, without empty ones.
 
     edges: The maximum source length of each bucket, in words. A last bucket holds all longer lines.
-    lowercase, tokens, more_references: The arguments of `corpus_bleu` with the same names.
+    lowercase: Whether BLEU ignores case.
+    tokens: The tokenizer of sacreBLEU, such as "13a" or "zh".
+    more_references: Lists of further references, as in `corpus_bleu`.
 
     Raises UserError if the numbers of lines differ, if there are no lines, if the edges do not
     increase, or if an edge is below 1.

@@ -39,9 +39,9 @@ def scores_with_shuffled_sources(
 
 
 def perplexity_scores(title: str, perplexity: Perplexity, how: str = "") -> list[Score]:
-    """Return the perplexity as a score. If there are unknown tokens, also score without them.
+    """Return the perplexity and, if there are unknown tokens, the perplexity without them.
 
-    The signature says how many tokens are unknown.
+    The signature of each score says how many tokens count and which share is unknown.
 
     title: The name of the score.
     how: Text to add at the end of the signatures.

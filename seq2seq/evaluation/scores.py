@@ -77,7 +77,8 @@ def corpus_bleu(
 ) -> float:
     """Return the corpus BLEU of hypotheses, from 0 to 100, without effective order.
 
-    hypotheses, references: Detokenized lines, one reference for each hypothesis.
+    hypotheses: Detokenized translations, one per line of the source.
+    references: Detokenized references, one for each hypothesis.
     lowercase: Whether the score ignores case.
     tokens: The tokenizer of sacreBLEU, such as "13a" or "zh".
     more_references: Lists of further references, each with one line for each hypothesis. An empty
@@ -150,8 +151,7 @@ def exact_match(
 def can_judge(references: Sequence[str], *, tokens: str = "13a") -> bool:
     """Return whether any reference has four tokens. Otherwise BLEU cannot match any 4-gram.
 
-    tokens: The tokenizer of sacreBLEU.
-    Raises UserError if the tokenizer is not installed.
+    tokens: The tokenizer of sacreBLEU. Raises UserError if it is not installed.
     """
     tokenize = _bleu(False, tokens, force=True).tokenizer
     return any(len(tokenize(reference).split()) >= _NGRAM for reference in references)

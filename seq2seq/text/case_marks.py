@@ -167,10 +167,10 @@ def _mark_of(word: str) -> str | None:
 
 
 def _plan_marks(words: list[_Word], text: str, last: int) -> tuple[dict[int, str], set[int]]:
-    """Return the marks by the start of their word, and the positions where a part in capitals ends.
+    """Return a dictionary from word starts to marks, and the positions where a ⇑ part ends.
 
     words: The words of `text` that are not in lower case, in order.
-    last: The position of the last word of the text. A part in capitals that ends there needs no ⇓.
+    last: The position of the last word of the text. A ⇑ part that ends there needs no ⇓.
     """
     before = {word.start: word.mark for word in words if word.mark}
     after = set()

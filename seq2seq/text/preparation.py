@@ -160,9 +160,7 @@ def _stamped_digest(stamp: Path) -> str | None:
 def _prepare(
     config: Config, folder: Path, threads: int, memory: MemoryData | None, start: ModelCodec | None
 ) -> tuple[Codec, dict[str, int]]:
-    """Prepare the data in `folder`. Return the codec and the numbers of examples by what happened.
-
-    The numbers are those of the examples that were read, kept and dropped.
+    """Prepare the data in `folder`. Return the codec and how many examples were read and dropped.
 
     start: The codec to use; None to learn one.
     """

@@ -97,7 +97,7 @@ class ListedUnits:
         return starts
 
     def join(self, ids: Sequence[int]) -> str:
-        """Return the text of ids, without special tokens. An unknown unit becomes "⁇".
+        """Return the text that ids stand for, without special tokens. <unk> becomes "⁇".
 
         Raises IndexError for an id that is not in the vocabulary.
         """

@@ -50,8 +50,8 @@ class TextStatistics:
     def measure(cls, lengths: np.ndarray, sources: Iterable[str]) -> TextStatistics:
         """Return the statistics of training pairs.
 
-        The length ratio is twice the mean ratio of target to source length, but at least 1. The
-        margin is the smallest with which 99.9 % of the pairs are within the limit, plus 10 tokens.
+        The length ratio is twice the number of target tokens divided by the number of source
+        tokens, but at least 1. The length margin is 10 tokens larger than 99.9 % of the pairs need.
 
         lengths: [n, 2], the numbers of tokens of source and target, without EOS.
         sources: the source lines, or a sample of them.
