@@ -44,7 +44,7 @@ def tokenizer_group() -> None:
     type=click.Choice(["code point", "grapheme"]),
     default="code point",
     show_default=True,
-    help="With --kind char: what a character is, a Unicode code point or a grapheme cluster (a "
+    help="With --kind char: the unit of text, a Unicode code point or a grapheme cluster (a "
     "letter together with its combining marks).",
 )
 @click.option(
