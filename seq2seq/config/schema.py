@@ -303,7 +303,8 @@ class SideConfig(Section):
     )
     unit: CharacterUnit | None = Field(
         None,
-        description="With `char`: the unit of this side. The values are those of `tokenizer.unit`.",
+        description='With `kind = "char"`: the unit of text on this side. The key `tokenizer.unit` '
+        "explains the values.",
         examples=["code point"],
         json_schema_extra=_TEXT_TO_TEXT,
     )

@@ -30,7 +30,7 @@ class Classifier(Labeller):
 
         Reads at most 2048 texts ahead, so memory does not grow with the input.
 
-        first: the number of the first text in the notes.
+        first: the number of the first text, from which warnings count the texts.
 
         Raises the same errors as `classify`.
         """

@@ -62,11 +62,10 @@ class Encoded:
 
 
 class ContextGraph(ABC):
-    """The base class of all contexts in a graph.
+    """The base class of the contexts (attention, fixed vector) in an ONNX graph.
 
-    readers: the weight [W, C] of each layer that reads the context vector c.
-    constant: the part of the readers' products that is the same for every source, [F].
-
+    readers: the weights of each layer that reads the context vector c, [outputs, size of c].
+    constant: the part of these layers' outputs that is the same for every source, [outputs].
     """
 
     has_weights = False

@@ -24,7 +24,7 @@ def learn_lexical_table(pairs: Iterable[Pair], sizes: tuple[int, int], best: int
     pairs: the token ids of source and target. At most 100,000 pairs are read.
     sizes: the sizes of the source vocabulary and of the target vocabulary.
 
-    If a source token occurs with fewer target tokens, its row ends with -1.
+    If a source token occurs with fewer than `best` target tokens, the rest of its row is -1.
     """
     links_of = ((len(source) * len(target), source, target) for source, target in pairs)
     kept = [pair for count, *pair in islice(links_of, _PAIRS) if 0 < count <= _LONGEST**2]

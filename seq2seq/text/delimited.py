@@ -25,7 +25,7 @@ _MOST_LINES = 50  # largest number of lines in one value, while the quoting is n
 
 
 def column_names(columns: Columns, location: str) -> tuple[str, str]:
-    """Return the columns, which must be names. Raises UserError for a column number."""
+    """Return the columns if all are names. Raises UserError for a column number."""
     source, target = columns
     if isinstance(source, str) and isinstance(target, str):
         return source, target
