@@ -55,9 +55,9 @@ class UpdateResult:
             return
         named = ", ".join(map(str, self.rows[:5] + 1)) + (", ..." if len(self.rows) > 5 else "")
         raise UserError(
-            f"update {self.number}: the loss ({nll:g}) or the gradient norm ({norm:g}) is not finite "
-            f"on the batch of training {self.unit} {named}. No weight was changed. Resume from the "
-            "last checkpoint (--resume) with a smaller training.learning_rate."
+            f"update {self.number}: the loss ({nll:g}) or the gradient norm ({norm:g}) is not "
+            f"finite on the batch of training {self.unit} {named}. No weight was changed. Resume "
+            "from the last checkpoint (--resume) with a smaller training.learning_rate."
         )
 
 
