@@ -27,9 +27,9 @@ _log = logging.getLogger(__name__)
 @click.option(
     "--shortlist",
     is_flag=True,
-    help="Learn from the training pairs how each source subword can be translated, and choose "
-    "only among these target subwords and frequent ones. This is faster, but changes some "
-    "translations a little.",
+    help="Let the model write only frequent subwords and likely translations of the source "
+    "subwords. The training pairs, which must be readable, show which translations are likely. "
+    "Translation is faster, and some translations change a little.",
 )
 def export_command(model: Path, output: Path, precision: Any, shortlist: bool) -> None:
     """Write MODEL as an export: ONNX graphs that run without PyTorch.

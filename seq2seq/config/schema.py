@@ -487,8 +487,8 @@ class TokenizerConfig(Section):
         for symbol in self.symbols:
             if not symbol or re.search(r"\s|▁", symbol) or symbol in _RESERVED:
                 raise ValueError(
-                    f"symbols: {symbol!r} cannot be a symbol; use a string without white space or "
-                    "'▁' that is not a special token such as '<unk>'"
+                    f"symbols: {symbol!r} cannot be a symbol; use a string without white space and "
+                    "without '▁'. Special tokens such as '<unk>' are not possible either"
                 )
         if repeated := [name for name in self.symbols if self.symbols.count(name) > 1]:
             raise ValueError(f"symbols: {repeated[0]!r} occurs twice; name each symbol once")

@@ -72,7 +72,7 @@ def remove_marks(text: str) -> tuple[str, list[Mark]]:
 
 
 def _groups(text: str) -> list[tuple[int, int]]:
-    """Return the start and the end of each group of marks in a text.
+    """Return the start and the end of each group of protected marks (tags, placeholders) in a text.
 
     Marks that are separated by white space alone form one group.
     """

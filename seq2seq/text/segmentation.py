@@ -86,7 +86,7 @@ class ListedUnits:
         return [unit for i, part in enumerate(parts) for unit in ([part] if i % 2 else split(part))]
 
     def starts(self, text: str) -> list[int]:
-        """Return the position in the text where each unit of `split` starts."""
+        """Return the positions in the text at which the units that `split` returns start."""
         units, at, starts = self.split(text), 0, []
         for unit in units:
             if self._separator:
