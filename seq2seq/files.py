@@ -127,6 +127,28 @@ def finish_interrupted_swap(folder: Path) -> None:
             old.replace(path)
 
 
+@contextmanager
+def locked_folder(folder: Path, problem: str) -> Iterator[None]:
+    """Create a folder if it is missing, and hold a lock on the folder while the block runs.
+
+    If the file system does not support locks, the folder is used without a lock. Raises UserError
+    with the text `problem` if another process holds the lock.
+    """
+    import fcntl  # not on Windows
+
+    folder.mkdir(parents=True, exist_ok=True)
+    held = os.open(folder, os.O_RDONLY)
+    try:
+        with suppress(OSError):
+            try:
+                fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise UserError(f"{folder}: {problem}") from None
+        yield
+    finally:
+        os.close(held)
+
+
 def write_atomically(path: Path, content: bytes) -> None:
     """Write `content` to a file. The file keeps its old content until the write is complete.
 

@@ -10,6 +10,7 @@ from glob import escape
 from pathlib import Path
 
 from seq2seq.errors import UserError
+from seq2seq.files import locked_folder
 from seq2seq.text.tables import table_format
 
 RECEIPTS = "_receipts"  # readers such as pyarrow and Spark skip names that start with _
@@ -107,20 +108,9 @@ def output_folder(folder: Path) -> Iterator[None]:
 
     Raises UserError if another process translates into the folder.
     """
-    import fcntl
-
-    folder.mkdir(parents=True, exist_ok=True)
-    held = os.open(folder, os.O_RDONLY)
-    try:
-        try:
-            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise UserError(
-                f"{folder}: another process translates into this folder; wait until it ends, or "
-                "choose another output folder"
-            ) from None
-        except OSError:  # some network file systems have no locks
-            pass
+    problem = (
+        "another process translates into this folder; wait until it ends, or choose another output "
+        "folder"
+    )
+    with locked_folder(folder, problem):
         yield
-    finally:
-        os.close(held)

@@ -14,7 +14,7 @@ from seq2seq.decoding.distinct import Found, find_distinct
 from seq2seq.decoding.engine import Engine
 from seq2seq.decoding.greedy import greedy_search
 from seq2seq.decoding.line_encoder import LineEncoder
-from seq2seq.decoding.micro_batches import batches_by_length
+from seq2seq.decoding.micro_batches import rows_by_length
 from seq2seq.decoding.options import BeamOptions, GreedyOptions, PlainSearch, SamplingOptions
 from seq2seq.decoding.phrases import cut_at_stop
 from seq2seq.decoding.required import guided_search
@@ -105,15 +105,14 @@ class LineSearch:
     def _batches(self, lines: Sequence[SourceLine]) -> Iterator[_Batch]:
         model = self.model
         work = [(line, part) for line in lines for part in range(len(line.parts))]
-        work.sort(key=lambda item: len(item[0].parts[item[1]]))  # stable
         sizes = [len(line.parts[part]) + 1 for line, part in work]
-        for now in batches_by_length(
+        for rows in rows_by_length(
             sizes,
             most=model.batch_size,
             longest=model.max_tokens,
             alike=model.needs_equal_lengths,
         ):
-            yield work[now]
+            yield [work[row] for row in rows]
 
     def _complete(self, found: Found, batch: _Batch, state: Any) -> Found:
         """Return n-best lists of distinct texts. Parts with too few texts are searched again.

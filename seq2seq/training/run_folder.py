@@ -7,10 +7,8 @@ origin.json.
 
 from __future__ import annotations
 
-import fcntl
 import json
 import logging
-import os
 import re
 import shutil
 import tomllib
@@ -24,7 +22,13 @@ from seq2seq.config import toml
 from seq2seq.config.schema import Config
 from seq2seq.errors import UserError
 from seq2seq.evaluation.provenance import current_commit, describe_hardware
-from seq2seq.files import append_line, atomic_file, finish_interrupted_swap, read_jsonl
+from seq2seq.files import (
+    append_line,
+    atomic_file,
+    finish_interrupted_swap,
+    locked_folder,
+    read_jsonl,
+)
 from seq2seq.training.start import ORIGIN_FILE, Origin
 
 if TYPE_CHECKING:
@@ -51,24 +55,16 @@ def lock_folder(folder: Path) -> Iterator[None]:
     Raise UserError if another process holds the lock. If the file system does not support locks,
     the folder is used without a lock.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    held = os.open(folder, os.O_RDONLY)
-    try:
-        with suppress(OSError):
-            try:
-                fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise UserError(
-                    f"{folder}: another process is training in this folder; wait until the process "
-                    "ends, or choose another folder with --out"
-                ) from None
+    problem = (
+        "another process is training in this folder; wait until the process ends, or choose "
+        "another folder with --out"
+    )
+    with locked_folder(folder, problem):
         try:
             yield
         finally:  # only with the lock, because another process may have just created the folder
             with suppress(OSError):
                 folder.rmdir()
-    finally:
-        os.close(held)
 
 
 class RunFolder:
