@@ -158,7 +158,8 @@ class DataConfig(Section):
     )
     test: str | list[str] | None = Field(
         None,
-        description="Path of the test set. Only `seq2seq evaluate` reads the test set.",
+        description="Path of the test set. Only `seq2seq evaluate` scores it. Training warns "
+        "if the training set contains examples of the test set.",
     )
     source_column: str | int | None = Field(
         None,
