@@ -89,7 +89,7 @@ _NO_TEXT_MODEL: dict[str, tuple[object, ...]] = {
 }
 _ENCODED: dict[str, tuple[object, ...]] = {"encoder.kind": ("recurrent",)}
 _TEXT_METRICS = ("bleu", "chrf", "ter", "exact-match", "wer", "ser", "loss", "perplexity")
-_CONTEXTS = ("fixed", "additive", "dot", "general", "cosine", "multi-head")
+_CONTEXTS = ("fixed", "additive", "dot", "general", "cosine", "multi-head", "monotonic")
 
 TRANSLATION = Task(
     name="translation",

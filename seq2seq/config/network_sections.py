@@ -91,13 +91,21 @@ class ContextConfig(Section):
     is the same at every step of the decoder. Attention computes a new c at every step."""
 
     kind: Literal[
-        "fixed", "same-position", "additive", "dot", "general", "cosine", "multi-head"
+        "fixed",
+        "same-position",
+        "additive",
+        "dot",
+        "general",
+        "cosine",
+        "multi-head",
+        "monotonic",
     ] = Field(
         "cosine",
         description="How the context vector is computed. `fixed`: one summary of the source. "
         "`same-position` (only for the task `aligned`): the encoder state at the "
-        "position of the target token. All other values: attention with the score "
-        "function of this name.",
+        "position of the target token. `monotonic`: hard monotonic attention, which writes each "
+        "token from one source position and never moves back. All other values: attention with "
+        "the score function of this name.",
     )
     placement: Literal["parallel", "classic"] = Field(
         "parallel",
@@ -144,6 +152,10 @@ class ContextConfig(Section):
             raise ValueError(
                 f"placement 'classic' needs attention, but kind {self.kind!r} has none; leave out "
                 "placement"
+            )
+        if self.kind == "monotonic" and self.placement == "classic":
+            raise ValueError(
+                "placement 'classic' does not work with kind 'monotonic'; leave it out"
             )
         return self
 

@@ -16,7 +16,7 @@ from seq2seq import runtime
 from seq2seq.models.language_model import LanguageModelNetwork
 from seq2seq.models.network import Network
 from seq2seq.models.translation import TranslationNetwork
-from seq2seq.nn.decoder import DecoderState
+from seq2seq.nn.decoder_state import DecoderState
 from seq2seq.text.batching import pad_sequences
 from seq2seq.text.codec import Codec
 
@@ -104,7 +104,7 @@ class TorchEngine:
 
     def _mean_weights(self, state: EnsembleState, inputs: Tensor) -> Tensor:
         members = [
-            network.decoder.read(member, inputs)[1]
+            network.decoder.attend(member, inputs)
             for network, member in zip(self.networks, state.members, strict=True)
         ]
         present = [weights for weights in members if weights is not None]

@@ -43,7 +43,6 @@ def _one(model: Model, source: np.ndarray, target: np.ndarray) -> np.ndarray:
             state = network.start(tokens, lengths)
         else:
             state = network.decoder.start_without_source(1)
-        readouts, _, _ = network.decoder.read(state, inputs)
-        logits = network.output(readouts)[0]
+        logits = network.decoder.predict(state, inputs)[0][0]
     log_p: np.ndarray = logits.float().log_softmax(dim=-1).numpy()
     return log_p

@@ -15,6 +15,7 @@ from seq2seq.nn.attention import (
 from seq2seq.nn.context import AlignedContext, Context, FixedContext
 from seq2seq.nn.decoder import Decoder
 from seq2seq.nn.encoder import Encoder
+from seq2seq.nn.monotonic import MonotonicAttention, MonotonicDecoder
 
 
 def build_embedding(vocabulary: int, size: int, pad: int) -> nn.Embedding:
@@ -60,7 +61,8 @@ def build_decoder(config: Config, vectors: nn.Embedding, fed: Context) -> Decode
     fed: The context that passes information about the source to the decoder.
     """
     settings = config.decoder
-    return Decoder(
+    kind = MonotonicDecoder if isinstance(fed, MonotonicAttention) else Decoder
+    return kind(
         vectors,
         fed,
         cell=settings.cell,
@@ -86,6 +88,8 @@ def build_context(config: Config) -> Context:
             return FixedContext(settings.size)
         case "same-position":
             return AlignedContext(state, settings.size)
+        case "monotonic":
+            return MonotonicAttention(state, value, query, settings.size)
         case "additive":
             return AdditiveAttention(state, value, query, settings.size)
         case "dot":

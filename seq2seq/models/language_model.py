@@ -11,7 +11,7 @@ from seq2seq.config.schema import Config
 from seq2seq.models import factory
 from seq2seq.models.network import HiddenState, Network
 from seq2seq.nn.context import NoContext
-from seq2seq.nn.decoder import DecoderState
+from seq2seq.nn.decoder_state import DecoderState
 from seq2seq.text.batching import Batch
 
 

@@ -6,6 +6,7 @@ a single label or vector (1 vs N).
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 from torch.profiler import record_function
 
@@ -13,7 +14,7 @@ from seq2seq.config.schema import Config
 from seq2seq.models import factory
 from seq2seq.models.network import Network
 from seq2seq.nn.conditioning import LabelEncoder, VectorEncoder
-from seq2seq.nn.decoder import DecoderState
+from seq2seq.nn.decoder_state import DecoderState
 from seq2seq.nn.encoder import Encoder
 from seq2seq.text.batching import Batch
 from seq2seq.text.labels import VectorFormat
@@ -52,6 +53,20 @@ class TranslationNetwork(Network):
     def output(self) -> nn.Linear:
         """The decoder's output layer, which maps a readout to V logits."""
         return self.decoder.output
+
+    @property
+    def is_mixture(self) -> bool:
+        """Whether the decoder is a mixture, which has no single readout for a prediction."""
+        return self.decoder.is_mixture
+
+    def log_probabilities(self, batch: Batch) -> Tensor:
+        """Return the log-probabilities of a mixture under teacher forcing, [B, T, V]."""
+        with record_function("encoder"):
+            memory = self.encoder(batch.source, batch.lengths)
+        with record_function("decoder"):
+            # Word dropout changes the inputs, but not the outputs.
+            written = torch.cat([batch.inputs[:, :1], batch.outputs[:, :-1]], dim=1)
+            return self.decoder.predict(self.decoder.start(memory), batch.inputs, written)[0]
 
     def readouts(self, batch: Batch, hidden: object = None) -> tuple[Tensor, None]:
         """Return the decoder's readouts, [B, T, E], and None instead of a state.
