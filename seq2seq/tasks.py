@@ -87,6 +87,7 @@ _NO_TEXT_MODEL: dict[str, tuple[object, ...]] = {
     "decoder.bidirectional": (False,),
     "decoder.weight_dropout": (0.0,),
 }
+_NO_COPYING: dict[str, tuple[object, ...]] = {"decoder.copying": (False,)}
 _ENCODED: dict[str, tuple[object, ...]] = {"encoder.kind": ("recurrent",)}
 _TEXT_METRICS = ("bleu", "chrf", "ter", "exact-match", "wer", "ser", "loss", "perplexity")
 _CONTEXTS = ("fixed", "additive", "dot", "general", "cosine", "multi-head", "monotonic")
@@ -119,6 +120,7 @@ ALIGNED = Task(
     same_length=True,
     defaults={"context": {"kind": "same-position"}},
     allowed={
+        **_NO_COPYING,
         **_ENCODED,
         **_NO_TEXT_MODEL,
         "context.kind": ("same-position",),
@@ -141,6 +143,7 @@ LANGUAGE_MODEL = Task(
         "validation": {"metric": "loss"},
     },
     allowed={
+        **_NO_COPYING,
         **_ENCODED,
         **_ONE_VOCABULARY,
         "data.source": ("",),
@@ -208,6 +211,7 @@ GENERATION = Task(
         "validation": {"metric": "loss"},
     },
     allowed={
+        **_NO_COPYING,
         **_ONE_VOCABULARY,
         **_NO_TEXT_MODEL,
         "encoder.kind": ("label", "vector"),

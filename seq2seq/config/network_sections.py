@@ -213,6 +213,12 @@ class DecoderConfig(Section):
         "weights. `all`: source and target also share their embeddings, which needs "
         "`tokenizer.joint = true` and equal embedding sizes. `none`: no weights are tied.",
     )
+    copying: bool = Field(
+        False,
+        description="Let the decoder copy tokens from the source (pointer-generator). It can then "
+        "write symbols and words that the training data does not contain. Needs attention.",
+        json_schema_extra=WITH_ATTENTION,
+    )
     bidirectional: bool = Field(
         False,
         description="Language model: read the text in both directions. A bidirectional model sees "

@@ -17,6 +17,7 @@ from seq2seq.models.tagger import TaggerNetwork
 from seq2seq.nn.encoder import token_mask
 from seq2seq.text.batching import Batch, pad_sequences
 from seq2seq.text.codec import Codec
+from seq2seq.text.open_vocabulary import close_ids
 
 Pool = Literal["summary", "mean"]
 
@@ -55,6 +56,7 @@ def embed_texts(
     sizes = [len(tokens) + 1 for tokens in ids]
     for batch in rows_by_length(sizes, most=batch_size, longest=max_tokens):
         rows = [np.asarray(ids[i][: -1 if words else None], np.int64) for i in batch]
+        rows = [close_ids(row, codec.source) for row in rows]
         tokens, lengths = pad_sequences(rows, codec.source.pad, codec.source.eos)
         with torch.inference_mode(), runtime.autocast(device, dtype):
             pooled = _pooled(network, tokens.to(device), lengths.to(device), pooling)

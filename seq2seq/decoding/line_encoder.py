@@ -135,8 +135,8 @@ class LineEncoder:
         line.notes = self._notes(draft, line, longest)
         if self.codec.task.source != "condition":
             for sentence, ids in zip(draft.sentences, encoded, strict=True):
-                text = draft.prefix + sentence
-                line.notes += unknown_tokens_note(number, text, ids, self.codec.source)
+                text, closed = draft.prefix + sentence, self.codec.close_source(ids)
+                line.notes += unknown_tokens_note(number, text, closed, self.codec.source)
         return line
 
     def _parts(self, ids: list[int], prefix: int) -> tuple[list[np.ndarray], list[str]]:
@@ -148,7 +148,8 @@ class LineEncoder:
             return [np.asarray(ids, np.int64)], []
         room = max(1, self.max_tokens - prefix)
         body = ids[prefix:]
-        parts, joints = split_line(body, self.codec.source.pieces(body), room, spaced=self.spaced)
+        pieces = self.codec.source.pieces(self.codec.close_source(body))
+        parts, joints = split_line(body, pieces, room, spaced=self.spaced)
         if (separator := self.codec.target.settings.separator) is not None:
             joints = [separator] * len(joints)
         start = np.asarray(ids[:prefix], np.int64)

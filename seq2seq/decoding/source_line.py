@@ -21,6 +21,7 @@ from seq2seq.decoding.results import LineResult, Note, Translation
 from seq2seq.decoding.segments import Segment
 from seq2seq.decoding.stepping import Hypothesis
 from seq2seq.text.codec import Codec
+from seq2seq.text.tokenizer import Tokenizer
 from seq2seq.text.units import word_indices
 
 UNKNOWN_TEXT = "⁇"  # SentencePiece also decodes <unk> to this
@@ -132,7 +133,10 @@ class SourceLine:
         finish: Finish,
         align: bool,
     ) -> Translation:
-        decoded = codec.target.decode([hypothesis.tokens for hypothesis in chosen])
+        decoded = [
+            self.writer(codec, part, one.tokens).decode([one.tokens])[0]
+            for part, one in enumerate(chosen)
+        ]
         texts = [cut_at_stop(text, finish.stop) for text in decoded]
         text = "".join(map("".join, zip(texts, [*self.joints, ""], strict=True)))
         if not text.strip():  # e.g. only spaces: the output line must not be blank
@@ -147,11 +151,15 @@ class SourceLine:
             alignment,
         )
 
+    def writer(self, codec: Codec, part: int, written: Sequence[int]) -> Tokenizer:
+        """Return a tokenizer that decodes `written`, the token ids of a translation of a part."""
+        return codec.writer(self.segments[part].text, self.parts[part].tolist(), written)
+
     def _starts(self, chosen: list[Hypothesis], codec: Codec, texts: list[str]) -> list[list[int]]:
         """Return where each token of each part starts in the text of the line, in characters."""
         starts, before = [], 0
         for number, hypothesis in enumerate(chosen):
-            inside = codec.target.piece_starts(hypothesis.tokens)
+            inside = self.writer(codec, number, hypothesis.tokens).piece_starts(hypothesis.tokens)
             starts.append([before + min(start, len(texts[number])) for start in inside])
             before += len(texts[number]) + len([*self.joints, ""][number])
         return starts
@@ -230,9 +238,10 @@ class SourceLine:
                 every = segment.piece_words(codec)
                 prefix, words = every[: segment.prefix], iter(every[segment.prefix :])
             of_part = [*prefix, *islice(words, len(ids) - segment.prefix)]
-            left = AlignmentSide(source.pieces(ids.tolist()), of_part)
+            left = AlignmentSide(source.pieces(codec.close_source(ids.tolist())), of_part)
             starts = word_indices(text, all_starts[number])
-            right = AlignmentSide(target.pieces(hypothesis.tokens), starts)
+            writer = self.writer(codec, number, hypothesis.tokens)
+            right = AlignmentSide(writer.pieces(hypothesis.tokens), starts)
             if hypothesis.finished:
                 right = right.with_end(ends[1])
             weights = self.attention[number, 0]

@@ -19,6 +19,7 @@ from seq2seq.models.translation import TranslationNetwork
 from seq2seq.nn.decoder_state import DecoderState
 from seq2seq.text.batching import pad_sequences
 from seq2seq.text.codec import Codec
+from seq2seq.text.open_vocabulary import close_ids
 
 _PAIRS = 1 << 16  # pairs (target token, source token) that attention scores at once
 
@@ -55,20 +56,25 @@ class TorchEngine:
             cast(TranslationNetwork | LanguageModelNetwork, network.ready(self.device))
             for network in networks
         ]
-        self._source, self._target = codec.source, codec.target
+        self._source, self._target, self._codec = codec.source, codec.target, codec
 
     def start(self, sources: Sequence[np.ndarray]) -> EnsembleState:
         """Return the state of a search before the first token (see `Engine.start`)."""
         tokens, lengths = pad_sequences(list(sources), self._source.pad, self._source.eos)
-        tokens, lengths = tokens.to(self.device), lengths.to(self.device)
+        inputs = [tokens.to(self.device), lengths.to(self.device)]
+        if self._codec.copies:
+            known = close_ids(tokens.numpy(), self._source)
+            copied = self._codec.copy_table.copied(tokens.numpy())
+            inputs = [torch.from_numpy(known).to(self.device), inputs[1]]
+            inputs.append(torch.from_numpy(copied).to(self.device))
         with self._running():
-            return EnsembleState([network.start(tokens, lengths) for network in self.networks])
+            return EnsembleState([network.start(*inputs) for network in self.networks])
 
     def step(
         self, state: EnsembleState, tokens: np.ndarray
     ) -> tuple[TensorLogProbabilities, EnsembleState]:
         """Return the log-probabilities of the next token and the next state (see `Engine.step`)."""
-        last = torch.from_numpy(tokens).to(self.device)
+        last = torch.from_numpy(close_ids(tokens, self._target)).to(self.device)
         rows, members = [], []
         with self._running():
             for network, member in zip(self.networks, state.members, strict=True):
@@ -93,7 +99,8 @@ class TorchEngine:
         size = max(1, _PAIRS // (source_size * max(map(len, targets))))  # rows in a batch
         for start in range(0, len(targets), size):
             ids = [np.asarray(row, np.int64) for row in targets[start : start + size]]
-            inputs, _ = pad_sequences(ids, self._target.pad, self._target.eos)
+            closed = [close_ids(row, self._target) for row in ids]
+            inputs, _ = pad_sequences(closed, self._target.pad, self._target.eos)
             rows = self.select(state, np.arange(start, start + len(ids)))
             with self._running():
                 mean = self._mean_weights(rows, inputs[:, :-1].to(self.device))  # [B, T, S]

@@ -33,6 +33,7 @@ from seq2seq.errors import UserError
 from seq2seq.export.artifact import NO_VECTORS
 from seq2seq.export.onnx_engine import OnnxEngine
 from seq2seq.progress import Advance
+from seq2seq.text.example import Example
 
 if TYPE_CHECKING:
     from seq2seq.decoding.embedding import Pool
@@ -191,9 +192,11 @@ class Translator(SearchModel):
             )
         engine = self.scoring_engine
         scored: dict[int, Translation] = {}
-        encoded, written = self.codec.source_ids(sources), self.codec.target.encode(targets)
+        columns = self.codec.encode(list(map(Example, sources, targets)))
+        encoded, written = columns["source"], columns["target"]
         if self.task.source != "condition":
-            log_unknown_tokens(sources, encoded, self.codec.source, "source line")
+            closed = list(map(self.codec.close_source, encoded))
+            log_unknown_tokens(sources, closed, self.codec.source, "source line")
         log_unknown_tokens(targets, written, self.codec.target, "target line")
         end = [] if self.task.same_length else [self.specials.eos]
         wanted = [[*ids, *end] for ids in written]

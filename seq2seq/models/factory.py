@@ -13,6 +13,7 @@ from seq2seq.nn.attention import (
     MultiHeadAttention,
 )
 from seq2seq.nn.context import AlignedContext, Context, FixedContext
+from seq2seq.nn.copying import CopyingDecoder
 from seq2seq.nn.decoder import Decoder
 from seq2seq.nn.encoder import Encoder
 from seq2seq.nn.monotonic import MonotonicAttention, MonotonicDecoder
@@ -61,7 +62,9 @@ def build_decoder(config: Config, vectors: nn.Embedding, fed: Context) -> Decode
     fed: The context that passes information about the source to the decoder.
     """
     settings = config.decoder
-    kind = MonotonicDecoder if isinstance(fed, MonotonicAttention) else Decoder
+    kind = CopyingDecoder if settings.copying else Decoder
+    if isinstance(fed, MonotonicAttention):
+        kind = MonotonicDecoder
     return kind(
         vectors,
         fed,

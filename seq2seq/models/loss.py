@@ -91,7 +91,9 @@ def duplicate_batch(batch: Batch) -> Batch:
         torch.cat([part, part])
         for part in (batch.source, batch.lengths, batch.inputs, batch.outputs)
     )
-    return replace(batch, source=source, lengths=lengths, inputs=inputs, outputs=outputs)
+    copied = None if batch.copied is None else torch.cat([batch.copied, batch.copied])
+    both = replace(batch, source=source, lengths=lengths, inputs=inputs, outputs=outputs)
+    return replace(both, copied=copied)
 
 
 def apply_word_dropout(batch: Batch, rate: float, keep: int, unk: tuple[int | None, int]) -> Batch:

@@ -14,8 +14,9 @@ from seq2seq.config.schema import Config
 from seq2seq.models import factory
 from seq2seq.models.network import Network
 from seq2seq.nn.conditioning import LabelEncoder, VectorEncoder
+from seq2seq.nn.copying import CopyingDecoder
 from seq2seq.nn.decoder_state import DecoderState
-from seq2seq.nn.encoder import Encoder
+from seq2seq.nn.encoder import Encoder, Memory
 from seq2seq.text.batching import Batch
 from seq2seq.text.labels import VectorFormat
 
@@ -66,7 +67,8 @@ class TranslationNetwork(Network):
         with record_function("decoder"):
             # Word dropout changes the inputs, but not the outputs.
             written = torch.cat([batch.inputs[:, :1], batch.outputs[:, :-1]], dim=1)
-            return self.decoder.predict(self.decoder.start(memory), batch.inputs, written)[0]
+            state = self._state(memory, batch.copied)
+            return self.decoder.predict(state, batch.inputs, written)[0]
 
     def readouts(self, batch: Batch, hidden: object = None) -> tuple[Tensor, None]:
         """Return the decoder's readouts, [B, T, E], and None instead of a state.
@@ -79,14 +81,22 @@ class TranslationNetwork(Network):
             r, _, _ = self.decoder.read(self.decoder.start(memory), batch.inputs)  # [B, T, E]
         return r, None
 
-    def start(self, source: Tensor, lengths: Tensor) -> DecoderState:
+    def start(self, source: Tensor, lengths: Tensor, copied: Tensor | None = None) -> DecoderState:
         """Encode the sources and return the decoder's state before the first token.
 
         The state has one row per source.
         source: The token ids, [B, S] int64.
         lengths: The number of tokens in each source, [B] int64.
+        copied: For a model that copies, the target id of each source token, [B, S] int64.
         """
-        return self.decoder.start(self.encoder(source, lengths))
+        return self._state(self.encoder(source, lengths), copied)
+
+    def _state(self, memory: Memory, copied: Tensor | None) -> DecoderState:
+        state = self.decoder.start(memory)
+        if isinstance(self.decoder, CopyingDecoder):
+            assert copied is not None
+            state = self.decoder.with_source(state, copied)
+        return state
 
     def forward(self, source: Tensor, lengths: Tensor, target: Tensor) -> Tensor:
         """Return the logits under teacher forcing, [B, T, V].

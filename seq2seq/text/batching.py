@@ -16,6 +16,7 @@ from torch import Tensor
 
 from seq2seq.text.codec import Codec
 from seq2seq.text.dataset import Dataset
+from seq2seq.text.open_vocabulary import close_ids
 
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
@@ -33,6 +34,8 @@ class Batch:
     inputs [B, T]: the decoder inputs for teacher forcing. They start with BOS.
     outputs [B, T]: the target ids with EOS at the end: the inputs shifted left by one step.
     target_index [n]: the positions in the flattened outputs [B * T] that count in the loss.
+    copied [B, S]: for a model that copies, the target id that each source token becomes when it is
+        copied (see `CopyTable.copied`). `source` and `inputs` then hold <unk> for unknown tokens.
     continues: True if each row continues the text of the same row in the previous batch.
     """
 
@@ -43,11 +46,14 @@ class Batch:
     outputs: Tensor
     target_index: Tensor
     continues: bool = False
+    copied: Tensor | None = None
 
     def to(self, device: torch.device) -> Batch:
         """Return the batch on a device. A copy to a GPU may still be running on return."""
         names = ("source", "lengths", "inputs", "outputs", "target_index")
         parts: dict[str, Tensor] = {name: getattr(self, name) for name in names}
+        if self.copied is not None:
+            parts["copied"] = self.copied
         if device.type == "cuda":  # only a copy from pinned memory is asynchronous
             parts = {name: part.pin_memory() for name, part in parts.items()}
         moved = {name: part.to(device, non_blocking=True) for name, part in parts.items()}
@@ -119,7 +125,13 @@ def collate_examples(dataset: Dataset, rows: np.ndarray, codec: Codec) -> Batch:
     outputs, target_lengths = pad_sequences(target, pad, eos)
     inputs = outputs.masked_fill(outputs == eos, pad).roll(1, dims=1)
     inputs[:, 0] = bos
-    return Batch(rows, tokens, lengths, inputs, outputs, _target_index(outputs, target_lengths))
+    index = _target_index(outputs, target_lengths)
+    if not codec.copies:
+        return Batch(rows, tokens, lengths, inputs, outputs, index)
+    copied = torch.from_numpy(codec.copy_table.copied(tokens.numpy()))
+    tokens = torch.from_numpy(close_ids(tokens.numpy(), codec.source))
+    inputs = torch.from_numpy(close_ids(inputs.numpy(), codec.target))
+    return Batch(rows, tokens, lengths, inputs, outputs, index, copied=copied)
 
 
 def _collate_labelled(dataset: Dataset, rows: np.ndarray, codec: Codec) -> Batch:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
+
+import numpy as np
 
 from seq2seq.config.schema import Config
 from seq2seq.config.section import SIDES
@@ -14,6 +17,7 @@ from seq2seq.tasks import TRANSLATION, Task
 from seq2seq.text.example import Example
 from seq2seq.text.labels import LabelSet, VectorFormat
 from seq2seq.text.normalization import text_sides
+from seq2seq.text.open_vocabulary import CopyTable, OpenIds, close_ids, encode_open
 from seq2seq.text.statistics import TextStatistics
 from seq2seq.text.tokenizer import Tokenizer
 
@@ -35,6 +39,8 @@ class Codec:
     labels: the encoder of labels or vectors; None for a task without labels and vectors.
     statistics: statistics of the training text, which do not affect the equality of codecs. None
         for tasks with labels or without a source, and for model folders of earlier versions.
+    copies: whether the model copies tokens from the source (`decoder.copying`). Tokens that a
+        vocabulary lacks then get ids of their own, as `seq2seq.text.open_vocabulary` explains.
     """
 
     source: Tokenizer
@@ -42,6 +48,12 @@ class Codec:
     task: Task = TRANSLATION
     labels: LabelSet | VectorFormat | None = None
     statistics: TextStatistics | None = field(default=None, compare=False)
+    copies: bool = field(default=False, compare=False)
+
+    @cached_property
+    def copy_table(self) -> CopyTable:
+        """The tokens that the model can copy from a source to a target."""
+        return CopyTable(self.source, self.target)
 
     def encode(self, examples: Sequence[Example], threads: int = 1) -> dict[str, Ids]:
         """Encode the examples. Return the ids of each example in columns "source" and "target".
@@ -49,6 +61,12 @@ class Codec:
         Text becomes the ids of its most likely subwords, and labels become their numbers.
         Raises UserError for an unknown label or a wrong number of labels.
         """
+        if self.copies:
+            sources = encode_open(self.source, [example.source for example in examples])
+            targets = encode_open(self.target, [example.target for example in examples])
+            pairs = zip(sources, targets, strict=True)
+            written = [self.copy_table.target_ids(*pair) for pair in pairs]
+            return {"source": [source.ids for source in sources], "target": written}
         return self._ids(lambda tokenizer, lines: tokenizer.encode(lines, threads), examples)
 
     def sample(self, examples: Sequence[Example], strength: float) -> dict[str, Ids]:
@@ -60,7 +78,27 @@ class Codec:
 
     def source_ids(self, sources: Sequence[str]) -> Ids:
         """Encode sources without targets, for inference. Return the ids of each source."""
+        if self.copies:
+            return [source.ids for source in encode_open(self.source, sources)]
         return self._source_ids(lambda tokenizer, lines: tokenizer.encode(lines), sources)
+
+    def close_source(self, ids: Sequence[int]) -> list[int]:
+        """Return the ids of a source, with <unk> for each token that the vocabulary lacks."""
+        if not self.copies:
+            return list(ids)
+        return [int(i) for i in close_ids(np.asarray(ids, np.int64), self.source)]
+
+    def writer(self, source: str, ids: Sequence[int], written: Sequence[int]) -> Tokenizer:
+        """Return a tokenizer that decodes a target. It also decodes tokens copied from the source.
+
+        source: The text of the source.
+        ids: The ids of the source, or of a part of it.
+        written: The ids of the target.
+        """
+        if max(written, default=0) < len(self.target):
+            return self.target
+        (opened,) = encode_open(self.source, [source])
+        return self.copy_table.writer(OpenIds(list(ids), opened.unknown))
 
     def _ids(self, pieces: _Encode, examples: Sequence[Example]) -> dict[str, Ids]:
         if not self.task.has_target_text:
@@ -133,7 +171,8 @@ class Codec:
         statistics, path = None, folder / _STATISTICS
         if path.exists():  # folders of earlier versions have none
             statistics = TextStatistics.from_bytes(_read(path), str(path))
-        return cls(*for_both_sides(tokenizers, config), config.task, labels, statistics)
+        both, copies = for_both_sides(tokenizers, config), config.decoder.copying
+        return cls(*both, config.task, labels, statistics, copies)
 
     def _words(self, encode: Callable[[Sequence[str]], Ids], lines: Sequence[str]) -> Ids:
         """Encode each word separately, followed by EOS, so that no subword spans two words."""

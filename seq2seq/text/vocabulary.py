@@ -36,7 +36,8 @@ def learn_codec(config: Config, text: Dataset) -> Codec:
         tokenizers = [
             _learn(config, text, [side], f"the training text in {names[side]}") for side in sides
         ]
-    return Codec(*for_both_sides(tokenizers, config), config.task, _collect_labels(config, text))
+    both, labels = for_both_sides(tokenizers, config), _collect_labels(config, text)
+    return Codec(*both, config.task, labels, copies=config.decoder.copying)
 
 
 def _learn(config: Config, text: Dataset, sides: list[Side], name: str) -> Tokenizer:
