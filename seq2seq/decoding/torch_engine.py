@@ -17,7 +17,7 @@ from seq2seq.models.language_model import LanguageModelNetwork
 from seq2seq.models.network import Network
 from seq2seq.models.translation import TranslationNetwork
 from seq2seq.nn.decoder_state import DecoderState
-from seq2seq.text.batching import pad_sequences
+from seq2seq.text.batching import pad_sequences, pad_sources
 from seq2seq.text.codec import Codec
 from seq2seq.text.open_vocabulary import close_ids
 
@@ -56,19 +56,15 @@ class TorchEngine:
             cast(TranslationNetwork | LanguageModelNetwork, network.ready(self.device))
             for network in networks
         ]
-        self._source, self._target, self._codec = codec.source, codec.target, codec
+        self._codec, self._target = codec, codec.target
 
     def start(self, sources: Sequence[np.ndarray]) -> EnsembleState:
         """Return the state of a search before the first token (see `Engine.start`)."""
-        tokens, lengths = pad_sequences(list(sources), self._source.pad, self._source.eos)
-        inputs = [tokens.to(self.device), lengths.to(self.device)]
-        if self._codec.copies:
-            known = close_ids(tokens.numpy(), self._source)
-            copied = self._codec.copy_table.copied(tokens.numpy())
-            inputs = [torch.from_numpy(known).to(self.device), inputs[1]]
-            inputs.append(torch.from_numpy(copied).to(self.device))
+        tokens, lengths, copied = pad_sources(list(sources), self._codec)
+        tokens, lengths = tokens.to(self.device), lengths.to(self.device)
+        copied = None if copied is None else copied.to(self.device)
         with self._running():
-            return EnsembleState([network.start(*inputs) for network in self.networks])
+            return EnsembleState([one.start(tokens, lengths, copied) for one in self.networks])
 
     def step(
         self, state: EnsembleState, tokens: np.ndarray

@@ -15,6 +15,7 @@ from seq2seq.export.artifact import Export
 from seq2seq.export.sessions import Session
 from seq2seq.export.shortlist import Shortlist
 from seq2seq.export.token_tables import TokenTables
+from seq2seq.text.open_vocabulary import close_ids
 
 _PREFIX = "next."
 
@@ -107,6 +108,10 @@ class ExportedModel:
             sizes = len(export.codec.source), len(export.codec.target)
             self.shortlist = Shortlist.load(export.folder, sizes)
         self._masked = "mask" in self._step.inputs
+        self._copies = "copied" in self._step.inputs
+        # The axis of the source's length in each array of the state, or None.
+        shapes = (self._step.shape(name) for name in export.rows)
+        self._row_axes = [shape.index("S") if "S" in shape else None for shape in shapes]
 
     def start(self, sources: Sequence[np.ndarray]) -> MemberState:
         """Return the state before the first token, with one row for each source."""
@@ -127,6 +132,9 @@ class ExportedModel:
         assert self._encode is not None
         tokens = np.full((len(sources), len(sources[0]) + 1), self.eos, np.int64)
         tokens[:, :-1] = np.stack(sources)
+        if self._copies:
+            copied = self.export.codec.copy_table.copied(tokens)
+            tokens = close_ids(tokens, self.export.codec.source)
         memory_names = list(self.export.memory)
         self._encode_tables.require(tokens)
         outputs = self._encode.run(
@@ -136,6 +144,8 @@ class ExportedModel:
         memory = dict(zip(memory_names, outputs[count:], strict=True))
         if self._masked:
             memory["mask"] = np.zeros(tokens.shape, np.float32)
+        if self._copies:
+            memory["copied"] = copied
         return MemberState(outputs[:count], memory)
 
     def _merge(self, parts: list[MemberState], order: np.ndarray, size: int) -> MemberState:
@@ -144,13 +154,16 @@ class ExportedModel:
         order: the place of each source in the merged state.
         size: the length of the longest source.
         """
-        rows = [
-            np.concatenate(pieces)[order] for pieces in zip(*(p.rows for p in parts), strict=True)
-        ]
+        rows = []
+        for axis, *pieces in zip(self._row_axes, *(part.rows for part in parts), strict=True):
+            whole = [_pad(piece, axis, size, -np.inf) for piece in pieces] if axis else pieces
+            rows.append(np.concatenate(whole)[order])
         memory = {}
         axes: dict[str, int | None] = dict(self.export.memory)
         if self._masked:
             axes["mask"] = 1
+        if self._copies:
+            axes["copied"] = 1
         for name, axis in axes.items():
             pieces = [part.memory[name] for part in parts]
             if axis is not None:
@@ -170,6 +183,7 @@ class ExportedModel:
         log-probabilities have one column for each candidate. If `attention` is true, the attention
         weights [B, K, S] are returned instead of the log-probabilities.
         """
+        tokens = close_ids(tokens, self.export.codec.target)
         self._step_tables.require(tokens)
         feeds: dict[str, Any] = {"tokens": tokens, **self._step_tables.arrays}
         feeds.update(zip(self.export.rows, state.rows, strict=True))

@@ -46,9 +46,9 @@ class LanguageModelNetwork(Network):
             r, _, after = self.decoder.read(state, batch.inputs)  # [B, T, E]
         return r, after.recurrent
 
-    def start(self, source: Tensor, lengths: Tensor) -> DecoderState:
+    def start(self, source: Tensor, lengths: Tensor, copied: Tensor | None = None) -> DecoderState:
         """Return the state before the first token, with one row for each row of `source`.
 
-        The contents of `source` and `lengths` are ignored.
+        The contents of `source` and the other arguments are ignored.
         """
         return self.decoder.start_without_source(len(source))

@@ -16,7 +16,6 @@ from torch import Tensor
 
 from seq2seq.text.codec import Codec
 from seq2seq.text.dataset import Dataset
-from seq2seq.text.open_vocabulary import close_ids
 
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
@@ -120,17 +119,13 @@ def collate_examples(dataset: Dataset, rows: np.ndarray, codec: Codec) -> Batch:
         return _collate_labelled(dataset, rows, codec)
     source = [dataset.ids(row, "source") for row in rows.tolist()]
     target = [dataset.ids(row, "target") for row in rows.tolist()]
-    tokens, lengths = pad_sequences(source, codec.source.pad, codec.source.eos)
+    tokens, lengths, copied = pad_sources(source, codec)
     pad, bos, eos = codec.target.pad, codec.target.bos, codec.target.eos
     outputs, target_lengths = pad_sequences(target, pad, eos)
     inputs = outputs.masked_fill(outputs == eos, pad).roll(1, dims=1)
     inputs[:, 0] = bos
+    inputs.masked_fill_(inputs >= len(codec.target), codec.target.unk)
     index = _target_index(outputs, target_lengths)
-    if not codec.copies:
-        return Batch(rows, tokens, lengths, inputs, outputs, index)
-    copied = torch.from_numpy(codec.copy_table.copied(tokens.numpy()))
-    tokens = torch.from_numpy(close_ids(tokens.numpy(), codec.source))
-    inputs = torch.from_numpy(close_ids(inputs.numpy(), codec.target))
     return Batch(rows, tokens, lengths, inputs, outputs, index, copied=copied)
 
 
@@ -171,6 +166,18 @@ def prefetch(make: Callable[[_Item], _Result], items: Iterable[_Item]) -> Iterat
             current = following
         if current is not None:
             yield current.result()
+
+
+def pad_sources(sequences: list[np.ndarray], codec: Codec) -> tuple[Tensor, Tensor, Tensor | None]:
+    """Return padded sources and their lengths, like `pad_sequences`, and what the model copies.
+
+    The third tensor is the field `copied` of a batch, or None for a model that does not copy.
+    """
+    tokens, lengths = pad_sequences(sequences, codec.source.pad, codec.source.eos)
+    if not codec.copies:
+        return tokens, lengths, None
+    copied = torch.from_numpy(codec.copy_table.copied(tokens.numpy()))
+    return tokens.masked_fill(tokens >= len(codec.source), codec.source.unk), lengths, copied
 
 
 def pad_sequences(sequences: list[np.ndarray], pad: int, eos: int) -> tuple[Tensor, Tensor]:

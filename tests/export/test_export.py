@@ -43,7 +43,8 @@ def random_model(**sections: object) -> Model:
         values[name] = both
     config = toml.parse_config(values, "here")
     tokenizer = train_tokenizer(["the red cat runs here", "a dog sleeps"], config.tokenizer)
-    model = folder.build_model(config, Codec(tokenizer, tokenizer, config.task))
+    codec = Codec(tokenizer, tokenizer, config.task, copies=config.decoder.copying)
+    model = folder.build_model(config, codec)
     for weight in model.network.parameters():
         if weight.ndim == 1:
             weight.data += 0.3 * torch.randn_like(weight)
@@ -73,6 +74,10 @@ CONFIGURATIONS = {
     "one way": {"encoder": {"bidirectional": False}, "context": {"pooling": "last"}},
     "aligned": {"task": "aligned", "context": {"kind": "same-position"}},
     "tied": {"decoder": {"tied": "all"}},
+    "monotonic": {"context": {"kind": "monotonic"}},
+    "monotonic lstm": {**cells("lstm", 2, norm=True), "context": {"kind": "monotonic"}},
+    "copying": {"context": {"kind": "additive"}, "decoder": {"copying": True}},
+    "copying heads": {"context": {"kind": "multi-head"}, "decoder": {"copying": True}},
 }
 
 
@@ -130,7 +135,9 @@ def test_int8_is_the_same_to_the_bit_in_every_batch(kind, beam, exported, toy):
     assert translate(lines[::-1], 64) == expected[::-1]
 
 
-@pytest.mark.parametrize("name", ["fixed", "additive classic", "heads", "lstm norm", "aligned"])
+@pytest.mark.parametrize(
+    "name", ["fixed", "additive classic", "heads", "lstm norm", "aligned", "monotonic", "copying"]
+)
 def test_int8_steps_do_not_depend_on_other_rows(name: str, tmp_path: Path) -> None:
     export_model(random_model(**CONFIGURATIONS[name]), tmp_path / "e", "int8")
     engine = OnnxEngine([load_export(tmp_path / "e")])
