@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from seq2seq.text.units import SPACE
+
 
 class ExtendedProcessor:
     """A processor that decodes id V + k as `added[k]`. All other methods are SentencePiece's."""
@@ -23,12 +25,20 @@ class ExtendedProcessor:
         return piece
 
     def DecodeIds(self, ids: Sequence[int]) -> str:  # noqa: N802
-        text: str = self._processor.DecodePieces([self.IdToPiece(number) for number in ids])
+        text: str = self._processor.DecodePieces(self._spelled(ids))
         return text
 
     def DecodeIdsAsImmutableProto(self, ids: Sequence[int]) -> Any:  # noqa: N802
+        return self._processor.DecodePiecesAsImmutableProto(self._spelled(ids))
+
+    def _spelled(self, ids: Sequence[int]) -> list[str]:
+        """Return the pieces of ids. SentencePiece writes an unknown piece without changes."""
         pieces = [self.IdToPiece(number) for number in ids]
-        return self._processor.DecodePiecesAsImmutableProto(pieces)
+        for place, number in enumerate(ids):
+            if number >= self._size:
+                text = pieces[place].replace(SPACE, " ")
+                pieces[place] = text if place else text.removeprefix(" ")
+        return pieces
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._processor, name)
