@@ -146,7 +146,7 @@ def test_a_line_depends_on_itself_alone_and_exports_agree(kind, options, tmp_pat
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_scores_and_alignments_are_those_of_the_search(kind: str, tmp_path: Path) -> None:
-    model = random_model(kind)
+    model = random_model(kind, target="symbols")
     export_model(model, tmp_path / "export", "fp32")
     both = [seq2seq.Translator.from_models([model]), seq2seq.Translator.load(tmp_path / "export")]
     sources = ["abc", "bжa", "ñжñ"]
