@@ -102,10 +102,8 @@ class ContextConfig(Section):
     ] = Field(
         "cosine",
         description="How the context vector is computed. `fixed`: one summary of the source. "
-        "`same-position` (only for the task `aligned`): the encoder state at the "
-        "position of the target token. `monotonic`: hard monotonic attention, which writes each "
-        "token from one source position and never moves back. All other values: attention with "
-        "the score function of this name.",
+        "`same-position` (only for the task `aligned`): the encoder state at the position of the "
+        "target token. Other values: attention. `monotonic` attention only moves forward.",
     )
     placement: Literal["parallel", "classic"] = Field(
         "parallel",
