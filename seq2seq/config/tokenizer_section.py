@@ -177,13 +177,13 @@ class TokenizerConfig(Section):
 
     @property
     def coverage(self) -> float:
-        """The value of `character_coverage`, or its default for this kind."""
+        """The value of `character_coverage`, by default the one for this kind of tokens."""
         if self.character_coverage is not None:
             return self.character_coverage
         return 0.9995 if self.has_subwords else 1.0
 
     def of(self, side: Side) -> TokenizerConfig:
-        """Return the tokenizer settings of one side: its own settings, and else the common ones."""
+        """Return the tokenizer settings of one side, which override the common settings."""
         changes = getattr(self, side).model_dump(exclude_none=True)
         changes["normalization"] = self.normalization_of(side)
         return self.model_copy(update=changes)
@@ -262,8 +262,8 @@ def _check_units_of(
 ) -> None:
     """Raise ValueError for a separator or unit that is invalid or does not fit the kinds of tokens.
 
-    place: The prefix of the key in messages, such as "source.".
-    kinds: The kinds of tokens of the sides that use the section.
+    place: The section in messages, such as "source." for `[tokenizer.source]`.
+    kinds: The kinds of tokens that the section configures.
     """
     separator = section.separator
     if separator is not None and (not separator or re.search(r"[\t\n\r▁]", separator)):

@@ -21,7 +21,7 @@ class AlignmentSide:
     words: Sequence[int | None]
 
     def with_end(self, end: list[str]) -> AlignmentSide:
-        """Return a copy of this side with the pieces `end` appended. `end` belongs to no word."""
+        """Return a copy of this side with further pieces at the end, which belong to no word."""
         return AlignmentSide([*self.pieces, *end], [*self.words, *[None for _ in end]])
 
 
@@ -74,9 +74,10 @@ EMPTY_ALIGNMENT = Alignment(
 
 
 def join_alignments(parts: Sequence[Alignment]) -> Alignment:
-    """Join the alignments of the parts of one line into the alignment of the whole line.
+    """Return the alignment of a line that was translated in several parts.
 
-    The word numbers in `parts` must be counted from the beginning of the line, not of the part.
+    parts: the alignment of each part. Its word numbers must be counted from the beginning of the
+        line, not of the part.
     """
     if not parts:
         return EMPTY_ALIGNMENT

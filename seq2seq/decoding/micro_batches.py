@@ -1,4 +1,4 @@
-"""Group lines into windows in order of arrival, and texts of similar length into batches."""
+"""Group incoming lines into lists of limited size, and texts of similar length into batches."""
 
 from __future__ import annotations
 

@@ -115,7 +115,10 @@ class ForbiddenPhrases:
         self._banned: dict[str, np.ndarray] = {}
 
     def advance(self, state: str, token: int) -> str:
-        """Return the state after one more token. The state of an empty text is ""."""
+        """Return the state of a text after one more token. The state of an empty text is "".
+
+        The state is the end of the text, as far as a forbidden phrase may begin in it.
+        """
         text = state + self._surfaces[token]
         for size in range(min(self._longest, len(text)), 0, -1):
             if any(phrase.startswith(text[-size:]) for phrase in self._phrases):
@@ -124,7 +127,10 @@ class ForbiddenPhrases:
         return _character_class(text[-1:])
 
     def banned(self, state: str) -> np.ndarray:
-        """Return the tokens that would complete a phrase, [n] int64. Cached by state."""
+        """Return the tokens that would complete a forbidden phrase, [n] int64.
+
+        state: the state of the text so far, from `advance`.
+        """
         if state not in self._banned:
             added = enumerate(self._surfaces)
             tokens = [i for i, text in added if text and self._search(state + text)]

@@ -41,8 +41,8 @@ class Note:
     - "unknown tokens": the vocabulary lacks some tokens of the line.
     - "sentences": the line looks like several sentences, unlike the training text.
     - "cut": the best translation was cut at the maximum length.
-    - "constraint": the best translation breaks a constraint of the search, or lost or repeated a
-      mark.
+    - "constraint": the best translation breaks a constraint of the search. Or it lost or repeated a
+      protected text, such as a placeholder.
     """
 
     line: int

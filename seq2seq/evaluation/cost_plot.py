@@ -179,8 +179,7 @@ def _set_apart(
     """Move each label to a free position beside its point.
 
     A free position is above the bottom of the axes and overlaps neither a point, nor the line, nor
-    an earlier label. If no position is free, the label
-    gets the last position in `_PLACES`.
+    an earlier label. If no position is free, the label gets the last position in `_PLACES`.
 
     points: [N, 2], the points in pixels.
     line: [M, 2], the corners of the line in pixels.

@@ -22,7 +22,10 @@ from seq2seq.export.graph import GraphBuilder, to_array
 
 @dataclass(frozen=True)
 class CellWeights:
-    """The weights of one recurrent layer in one direction, divided into pieces.
+    """The weights of one recurrent layer in one direction.
+
+    The gates are divided into pieces, that is, groups of gates with the same activation function. W
+    is the number of gate values in a piece.
 
     kind: "RNN_TANH", "RNN_RELU", "LSTM" or "GRU".
     size: H, the number of hidden units.
@@ -79,13 +82,13 @@ class CellWeights:
 
     @property
     def widths(self) -> list[int]:
-        """The number of gate values W of each piece."""
+        """W, the number of gate values, for each group of gates."""
         return [len(piece) for piece in self.of_input]
 
     def step(self, graph: GraphBuilder, gates: Sequence[str], state: Sequence[str]) -> list[str]:
         """Add one step of the cell to the graph, and return the names of the next state.
 
-        gates: the product of the input for each piece, [N, W].
+        gates: the product of weight and input for each group of gates, [N, W].
         state: the arrays of the state, [N, H] each.
         """
         h = state[0]
@@ -115,7 +118,8 @@ def run_layer(
     """Add a layer that reads whole texts, and return the states h of each cell, [S, B, H].
 
     cells: the forward cell, and for a bidirectional layer also the backward cell.
-    gates: the product of the input for each piece of each cell, [S, B, W].
+    gates: for each cell and each of its groups of gates, the product of weight and input, [S, B,
+        W].
     zeros: the state before the first step, [B, H].
 
     The states of both cells are in the order of the text.

@@ -33,7 +33,8 @@ class LayerWeights:
     """The weights of one layer of the decoder.
 
     cell: the weights for the input without the context vector c.
-    of_context: the weight of each piece for c, [W, C]. Empty if the layer does not receive c.
+    of_context: the weight for c of each group of gates, [W, C]. Empty if the layer does not receive
+        c.
     """
 
     cell: CellWeights
@@ -227,7 +228,7 @@ class DecoderGraph:
     def candidates(self, precision: GraphPrecision) -> onnx.ModelProto:
         """Return the graph `candidates`, which selects the output layer's columns of given tokens.
 
-        The input `ids` [G, n] int64 holds token ids, or -1 for no token. The bias of no token is
+        The input `ids` [G, n] int64 holds token ids. An id of -1 stands for no token. Its bias is
         -inf.
         """
         graph = GraphBuilder(precision)

@@ -161,7 +161,10 @@ class TextRules:
         return "".join(parts)
 
     def _with_offsets(self, text: str) -> tuple[str, list[int]]:
-        """Apply NMT NFKC outside the symbols. Return the text and the origins of its characters."""
+        """Apply NMT NFKC outside the symbols, which are not changed.
+
+        Return the new text, and for each of its characters the index of the original character.
+        """
         pieces: list[str] = []
         origins: list[int] = []
         at = 0

@@ -81,7 +81,7 @@ def _installed(*packages: str) -> bool:
 
 
 def _cut(text: str) -> str:
-    """Return a hint, for a message, if spaces already split the text into words; otherwise ""."""
+    """Return a hint for a message if spaces seem to split the text into words already, or ""."""
     words = text.split()
     if len(words) < 3 * (text.count("\n") + 1) or len(_LETTER.findall(text)) > _WORD * len(words):
         return ""

@@ -65,7 +65,7 @@ class UnitSplitter:
         return [number - 1 for number in accumulate(begins)]
 
     def _kept(self, words: list[str]) -> list[str]:
-        """Return the words without empty ones, unless the vocabulary has a piece for a space."""
+        """Return the words, without empty words if the vocabulary has no token for a space."""
         return words if "" in self.ids else [word for word in words if word]
 
 
@@ -76,7 +76,7 @@ def words_between(text: str, symbols: Sequence[str]) -> str:
 
 
 def unit_starts(units: Sequence[str], added: int) -> list[int]:
-    """Return the position in the text where each unit starts.
+    """Return the position in the text where each word or character (unit) starts.
 
     added: The number of characters that SentencePiece has put before the text.
     """
@@ -85,7 +85,7 @@ def unit_starts(units: Sequence[str], added: int) -> list[int]:
 
 
 def word_indices(text: str, starts: Sequence[int]) -> list[int]:
-    """Return the index, from 0, of the word in `text` that each piece belongs to.
+    """Return the index, from 0, of the word in `text` that each subword piece belongs to.
 
     starts: The character position where each piece starts. A piece that starts with whitespace
         belongs to the next word. A piece after the last word belongs to the last word.

@@ -31,7 +31,7 @@ class Interrupted(Exception):  # noqa: N818 - not an error
 class SignalWatch:
     """The signals that have arrived so far.
 
-    caught: their numbers.
+    caught: the numbers of these signals.
     training: whether the run is in training, so that it has to be saved before it stops.
     """
 
