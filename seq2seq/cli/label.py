@@ -189,8 +189,7 @@ def _json(value: object) -> bytes:
 
 
 def _rows(labeller: Labeller, labelling: Labelling) -> list[dict[str, object]]:
-    """Return a dictionary for each predicted label: the label and the probabilities of all labels.
-    """
+    """Return one dictionary per predicted label, with the probabilities of all labels."""
     return [
         {
             "label": label,

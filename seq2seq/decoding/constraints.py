@@ -97,7 +97,7 @@ class Constraints:
 
         whole_words: whether forbidden and required phrases match whole words only.
 
-        Raises UserError if the vocabulary lacks a part of a text, or if two options contradict each
+        Raises UserError if the vocabulary cannot write a phrase, or if two options contradict each
         other.
         """
         self.options, self.tokenizer, self.specials = options, tokenizer, specials

@@ -66,9 +66,10 @@ def cut_at_stop(text: str, stops: Sequence[str]) -> str:
 
 
 def until_stop(pieces: Iterable[str], stops: Sequence[str]) -> Iterator[str]:
-    """Yield the pieces of a text up to the first stop string in it.
+    """Yield the pieces of a generated text up to the first stop string in it.
 
-    The end of a text that may be the start of a stop string is held back until more text follows.
+    If the end of the text may be the start of a stop string, it is held back until more text
+    follows.
     """
     waiting = ""
     for piece in pieces:

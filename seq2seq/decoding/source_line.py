@@ -82,7 +82,9 @@ class SourceLine:
         return f"{part} {self.text}" if part else self.text
 
     def result(self, codec: Codec, finish: Finish, *, align: bool) -> LineResult:
-        """Return the translations of the whole line, best first. All parts must be finished.
+        """Return the translations of the whole line, best first.
+
+        The search must have finished all parts of the line.
 
         align: whether to add the alignment to the best translation.
         """

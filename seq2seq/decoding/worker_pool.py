@@ -1,7 +1,7 @@
-"""Worker processes that translate parts of the input at the same time.
+"""Worker processes that translate different lines of the input at the same time.
 
-Each worker has a thread in the parent process. The thread takes the next window of lines, sends it
-to the worker and waits for the results. The results are returned in the order of the input. If a
+Each worker has a thread in the parent process. The thread takes the next list of lines, sends it to
+the worker and waits for the results. The results are returned in the order of the input. If a
 worker dies, its thread starts a new worker and sends the same lines again.
 """
 
@@ -57,7 +57,7 @@ class WorkerPool:
         advance: Advance | None = None,
         source: SourceOptions | None = None,
     ) -> Iterator[LineResult]:
-        """Yield the result for each line of each window, in order.
+        """Yield the result for each line, in order.
 
         The arguments are those of `Translator.translate_windows`. Raises the errors that this
         method raises in a worker. Also raises WorkersDiedError.

@@ -83,7 +83,7 @@ class ContextGraph(ABC):
 
     @abstractmethod
     def memory(self) -> list[TensorType]:
-        """Return the types of the arrays that each step reads. They have one row per source."""
+        """Return the types of the arrays, with one row per source, that a decoder step reads."""
 
     @abstractmethod
     def read(

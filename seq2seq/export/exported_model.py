@@ -162,9 +162,9 @@ class ExportedModel:
     def step(
         self, state: MemberState, tokens: np.ndarray, *, attention: bool = False
     ) -> tuple[np.ndarray, MemberState]:
-        """Extend each row by one token.
+        """Extend each hypothesis of the search by one token.
 
-        tokens: the last token of each row, [N] int64.
+        tokens: the last token of each of the N hypotheses, [N] int64.
 
         Returns the log-probabilities [N, V] float32 and the next state. With a shortlist, the
         log-probabilities have one column for each candidate. If `attention` is true, the attention

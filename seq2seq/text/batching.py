@@ -27,7 +27,8 @@ _POOL = 1 << 17  # examples that are sorted by length together
 class Batch:
     """A batch of right-padded token ids. All tensors are int64.
 
-    examples [B]: the row number of each example, or the start of each window in the text.
+    examples [B]: the row number of each example. For a language model, the position in the text at
+        which each row of the batch starts.
     source [B, S]: the source ids of each example, with EOS at the end.
     lengths [B]: the length of each source, in tokens, including EOS.
     inputs [B, T]: the decoder inputs for teacher forcing. They start with BOS.

@@ -145,7 +145,7 @@ class Codec:
 
 
 def load_tokenizer(model: bytes, settings: TokenizerConfig) -> Tokenizer:
-    """Return the tokenizer that uses a SentencePiece model and the settings of one side.
+    """Return the tokenizer that uses a SentencePiece model and the settings of source or target.
 
     Raises UserError if `model` is not a valid model.
     """

@@ -60,7 +60,7 @@ class UnitSplitter:
         return units
 
     def word_numbers(self, units: Sequence[str]) -> list[int]:
-        """Return the index, from 0, of the word that each unit of a line belongs to."""
+        """Return, for each unit (word or character) of a line, the index of its word, from 0."""
         begins = [self._words or unit == SPACE for unit in units]
         return [number - 1 for number in accumulate(begins)]
 
@@ -85,10 +85,10 @@ def unit_starts(units: Sequence[str], added: int) -> list[int]:
 
 
 def word_indices(text: str, starts: Sequence[int]) -> list[int]:
-    """Return the index, from 0, of the word in `text` that each subword piece belongs to.
+    """Return the index, from 0, of the word in `text` that each subword belongs to.
 
-    starts: The character position where each piece starts. A piece that starts with whitespace
-        belongs to the next word. A piece after the last word belongs to the last word.
+    starts: The character position where each subword starts. A subword that starts with whitespace
+        belongs to the next word. A subword after the last word belongs to the last word.
     """
     number, numbers, before = -1, [], " "
     for character in text:
