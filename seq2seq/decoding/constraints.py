@@ -174,7 +174,7 @@ class Constraints:
             values[eos] = max(end, _DEAD_END) + _DEAD_END
 
     def violations(self, text: str) -> list[str]:
-        """Return one phrase of a message for each constraint that a text breaks."""
+        """Return a description, for a message, of each constraint that a text breaks."""
         missing = [
             f"the required phrase {phrase!r} is missing"
             for phrase in self.options.require

@@ -165,7 +165,7 @@ class Labeller(LoadableModel):
 
 
 def logged_labels(labellings: Iterable[Labelling]) -> Iterator[list[str]]:
-    """Yield the labels of each text, and log the notes on it as warnings."""
+    """Yield the labels of each text. Log notes, such as unknown tokens, as warnings."""
     with NoteLog() as log:
         for labelling in labellings:
             log.add(labelling.notes)

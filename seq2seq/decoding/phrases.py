@@ -1,4 +1,4 @@
-"""Phrases in a text, and the tokens that would complete a forbidden phrase."""
+"""Find phrases in a text, and find the tokens that would complete a forbidden phrase."""
 
 from __future__ import annotations
 

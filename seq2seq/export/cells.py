@@ -1,10 +1,11 @@
 """Recurrent layers as ONNX nodes: one step of a cell, and a loop over a whole text.
 
-The gates of a cell are divided into pieces. The gates of a piece share an activation function:
+The gates of a cell are divided into groups, called pieces. The gates of a piece share an activation
+function. The candidate is the new value before gating.
 
-- RNN: one piece, the only sum
-- GRU: the reset and update gates, then the candidate
-- LSTM: the three gates, then the candidate
+- RNN: one piece, the new state
+- GRU: two pieces: the reset and update gates, and the candidate
+- LSTM: two pieces: the three gates, and the candidate
 
 The equations are those of torch.nn.RNN, LSTM and GRU.
 """

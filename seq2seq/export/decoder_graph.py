@@ -45,7 +45,7 @@ class DecoderGraph:
     """The parts of a decoder, ready to be added to the graphs `encode` and `step`.
 
     context: the context, or None for a language model.
-    states: the arrays of the recurrent state, one for each layer and part.
+    states: the arrays of the recurrent state: one for each layer, or two for each LSTM layer.
     """
 
     def __init__(self, decoder: Any, kind: str, ranges: Ranges) -> None:
@@ -148,7 +148,7 @@ class DecoderGraph:
         return np.split(self.context.constant, np.cumsum(self.context.widths)[:-1])
 
     def _spread(self, graph: GraphBuilder, x: str, share: str) -> str:
-        """Add the product of a context to x [N, W].
+        """Return x [N, W] plus the product of the context vector and a weight.
 
         share: the product, [N, W], or [B, 1, W] if all rows of a source have the same context.
         """

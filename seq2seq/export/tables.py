@@ -17,7 +17,7 @@ from seq2seq.export.graph import GraphBuilder, GraphPrecision, TensorType, quant
 
 @dataclass
 class Tables:
-    """Collects the tables of all graphs of one model.
+    """The tables (products of embeddings and weights) that the graphs of one model look up.
 
     precision: the precision of the stored embeddings.
     """

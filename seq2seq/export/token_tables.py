@@ -14,7 +14,7 @@ from seq2seq.export.sessions import Session
 
 
 class TokenTables:
-    """The tables that one graph reads.
+    """The tables (products of embeddings and weights) that one graph reads.
 
     arrays: the tables by name, [V, W] float32.
     """

@@ -87,7 +87,7 @@ def plan_batches(lengths: np.ndarray, *, budget: int, seed: int, epoch: int) -> 
 
 
 def _cut(rows: np.ndarray, sizes: np.ndarray, budget: int) -> list[np.ndarray]:
-    """Split sorted rows into batches that are as large as the budget allows.
+    """Split rows, sorted by length, into batches that are as large as the budget allows.
 
     Then reduce the number of rows in each batch by less than an eighth, so that only a few
     different numbers of rows occur. A batch of 64 or more rows gets a multiple of 8 (see

@@ -187,7 +187,7 @@ def _plan_marks(words: list[_Word], text: str, last: int) -> tuple[dict[int, str
 
 
 def _spans(words: list[_Word], text: str) -> list[list[_Word]]:
-    """Return each series of two or more capital words that no lower-case word interrupts."""
+    """Return each series of two or more words in capitals that no lower-case word interrupts."""
     series: list[list[_Word]] = [[]]
     for word in words:
         in_capitals = word.mark == UPPER or (word.mark is not None and word.is_letter)
@@ -204,10 +204,11 @@ _CASED = re.compile(_LETTERS)
 
 
 def _trimmed(span: list[_Word], text: str) -> list[_Word]:
-    """Return the span without single letters at its ends, such as the "I" of "the USA I saw".
+    """Return a series of words in capitals without single letters at its ends.
 
-    A letter is kept if it is the first or last word of the text, or if no space separates it from
-    the span. If the span consists only of single letters, return an empty list.
+    An example is the "I" of "the USA I saw". A letter is kept if it is the first or last word of
+    the text, or if no space separates it from the series. If the series consists only of single
+    letters, return an empty list.
     """
     if all(word.is_letter for word in span):
         return []

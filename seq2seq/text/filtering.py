@@ -57,9 +57,8 @@ def length_problem(
     Args:
         source_length: The length of the source in subwords.
         target_length: The length of the target in subwords.
-        max_tokens: The maximum length of each side, in subwords.
-        max_ratio: The maximum ratio of the longer side's length to the shorter side's length. 0
-            means no limit.
+        max_tokens: The maximum length of the source and of the target, in subwords.
+        max_ratio: The maximum ratio of the larger length to the smaller length. 0 means no limit.
     """
     shorter, longer = sorted((source_length, target_length))
     if longer > max_tokens:

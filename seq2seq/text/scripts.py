@@ -47,7 +47,7 @@ def choose_bleu_tokenizer(
     installed.
 
     lines: The text. The first 2,000 lines are read.
-    language: The name of the target side, which may be a language code.
+    language: The name of the target in the configuration, which may be a language code.
     wanted: The tokenizer of sacreBLEU to use, or "auto" to choose one.
     """
     if wanted != "auto":

@@ -43,7 +43,10 @@ class Segmentation:
         return clusters
 
     def piece_of(self, unit: str) -> str:
-        """Return how the vocabulary writes a unit. A symbol has the separator before it."""
+        """Return how the vocabulary writes a symbol or grapheme cluster.
+
+        A symbol is written with the separator before it.
+        """
         return ((self.separator or "") + unit).replace(" ", _SPACE)
 
     def unit_of(self, piece: str) -> str:
@@ -67,7 +70,7 @@ class ListedUnits:
     ) -> None:
         """Create a splitter.
 
-        pieces: All pieces of the vocabulary, by id. The first four are special.
+        pieces: All entries of the vocabulary, by id. The first four are special tokens.
         symbols: The strings of `tokenizer.symbols`, which are never split.
         """
         self._segmentation, self._separator = segmentation, segmentation.separator or ""
@@ -86,7 +89,7 @@ class ListedUnits:
         return [unit for i, part in enumerate(parts) for unit in ([part] if i % 2 else split(part))]
 
     def starts(self, text: str) -> list[int]:
-        """Return the positions in the text at which the units that `split` returns start."""
+        """Return where the symbols or grapheme clusters that `split` returns start in the text."""
         units, at, starts = self.split(text), 0, []
         for unit in units:
             if self._separator:

@@ -27,7 +27,7 @@ class UnitSplitter:
     ) -> None:
         """Create a splitter.
 
-        pieces: All pieces of the vocabulary, by id. The first four are special.
+        pieces: All entries of the vocabulary, by id. The first four are special tokens.
         symbols: The strings of `tokenizer.symbols`, which are never split.
         normalize: The function with which SentencePiece normalises text and writes spaces as "▁".
         words: Split into words instead of characters.
