@@ -110,7 +110,7 @@ class Labeller(LoadableModel):
         """Yield the labels and their probabilities for each text, in order.
 
         texts: the texts. A tagger expects single spaces between the words of a text.
-        first: the number of the first text, from which warnings count the texts.
+        first: the number of the first text. Warnings count the texts from this number.
         """
         for window in windows(texts, _WINDOW):
             yield from self._window(window, first)

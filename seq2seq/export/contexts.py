@@ -128,7 +128,7 @@ class AttentionGraph(ContextGraph):
 
     kind: the kind of attention, as in the configuration.
     query_size: H, the size of the decoder's query.
-    query_bound, value_bound: the largest possible |query| and |V m + b|.
+    query_bound, value_bound: the largest absolute numbers in a query and in a projected value.
     """
 
     has_weights = True
@@ -189,7 +189,7 @@ class AttentionGraph(ContextGraph):
         return graph.op("Transpose", graph.reshape(x, 0, 0, self.heads, -1), perm=perm)
 
     def _keys(self, graph: GraphBuilder, encoded: Encoded) -> str:
-        """Return the keys [S, B, A], scaled so that the query needs no scaling."""
+        """Return the keys, multiplied by the scale of the attention scores, [S, B, A]."""
         if self.kind == "dot":
             return encoded.restore(graph, encoded.states, self._key_size())
         weight, bias = to_array(self.module.key.weight), None
