@@ -24,7 +24,7 @@ _SHOWN = 10  # notes of a shard to report
 
 @dataclass(frozen=True, kw_only=True)
 class BulkOptions:
-    """How to translate each shard.
+    """The options of a bulk translation, which are the same for all files.
 
     folders: a model folder or an export, or several for an ensemble, as absolute paths.
     column: the column of a Parquet file to read.
@@ -46,13 +46,13 @@ class BulkOptions:
 
 @dataclass(frozen=True)
 class ShardResult:
-    """What a worker reports about a shard.
+    """The report of a worker on one shard, that is, one input file.
 
     lines: the number of texts, or 0 if the shard was already finished or failed.
     stale: why an older output was replaced, or "" if there was none.
     done_before: whether the shard was already finished.
-    notes: the first notes on single lines.
-    more_notes: the number of further notes, which only the receipt contains.
+    notes: the first messages about single lines of the shard.
+    more_notes: the number of further messages, which only the receipt file of the shard contains.
     error: why the shard could not be translated, or "" if it was translated.
     """
 

@@ -92,10 +92,10 @@ def _write_jsonl(sink: IO[bytes], windows: Iterator[np.ndarray]) -> None:
 
 
 def _write_npy(sink: IO[bytes], windows: Iterator[np.ndarray], size: int) -> None:
-    """Write the vectors as a .npy file of float32. Only one window of vectors is in memory.
+    """Write the vectors as a .npy file of float32, without keeping all of them in memory.
 
-    The header contains the number of lines. This number is known only at the end, so the header is
-    then written again.
+    The header contains the number of vectors, which is known only at the end. The header is
+    therefore written twice: first as a placeholder, and again at the end.
     """
     sink.write(_npy_header(0, size))
     rows = 0

@@ -175,7 +175,7 @@ def _tag_conllu(
 
 
 def _machine(model: str, threads: int, **options: Any) -> dict[str, Any]:
-    """Set the number of threads. Return the remaining options as arguments of `load`."""
+    """Set the number of threads. Return the other options unchanged, as arguments of `load`."""
     set_up_machine(model, threads)
     return options
 
@@ -189,7 +189,7 @@ def _json(value: object) -> bytes:
 
 
 def _rows(labeller: Labeller, labelling: Labelling) -> list[dict[str, object]]:
-    """Return one dictionary for each label: the label and the probabilities of all labels."""
+    """Return one dictionary per predicted label, with the probabilities of all labels."""
     return [
         {
             "label": label,

@@ -110,7 +110,7 @@ class Labeller(LoadableModel):
         """Yield the labels and their probabilities for each text, in order.
 
         texts: the texts. A tagger expects single spaces between the words of a text.
-        first: the number of the first text, from which warnings count the texts.
+        first: the number of the first text. Warnings count the texts from this number.
         """
         for window in windows(texts, _WINDOW):
             yield from self._window(window, first)
@@ -165,7 +165,7 @@ class Labeller(LoadableModel):
 
 
 def logged_labels(labellings: Iterable[Labelling]) -> Iterator[list[str]]:
-    """Yield the labels of each text, and log the notes on it as warnings."""
+    """Yield the labels of each text. Log notes, such as unknown tokens, as warnings."""
     with NoteLog() as log:
         for labelling in labellings:
             log.add(labelling.notes)
