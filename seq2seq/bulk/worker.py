@@ -11,14 +11,13 @@ from seq2seq.bulk.formats import translate_parquet, translate_text
 from seq2seq.bulk.receipts import model_digest, why_unfinished, write_receipt
 from seq2seq.bulk.shards import Shard
 from seq2seq.decoding.machine import use_threads
-from seq2seq.decoding.micro_batches import windows
+from seq2seq.decoding.micro_batches import LINES_AHEAD, windows
 from seq2seq.decoding.options import AnySearch
 from seq2seq.decoding.source_options import SourceOptions
 from seq2seq.decoding.translator import Translator
 from seq2seq.errors import UserError
 from seq2seq.files import atomic_file, sha256_of
 
-_WINDOW = 2048  # lines to read ahead, so that batches hold lines of similar length
 _SHOWN = 10  # notes of a shard to report
 
 
@@ -113,7 +112,7 @@ class ShardTranslator:
 
         def translate(texts: Iterable[str]) -> Iterator[str]:
             results = self.translator.translate_windows(
-                windows(texts, _WINDOW), self.options.search, source=self.options.source
+                windows(texts, LINES_AHEAD), self.options.search, source=self.options.source
             )
             for result in results:
                 notes.extend(note.text for note in result.notes)

@@ -14,9 +14,9 @@ import numpy as np
 from seq2seq.cli import line_io
 from seq2seq.cli.machine import set_up_machine
 from seq2seq.cli.options import output_option, with_model_options
+from seq2seq.decoding.micro_batches import LINES_AHEAD
 from seq2seq.errors import UserError
 
-_WINDOW = 2048  # lines to read ahead, so that batches hold lines of similar length
 _HEADER = 128  # bytes of the header of a .npy file
 
 
@@ -74,7 +74,7 @@ def embed_command(
 
         def vectors() -> Iterator[np.ndarray]:
             with line_io.show_line_progress("embedding", source, sink) as advance:
-                for window in line_io.read_windows(source, _WINDOW):
+                for window in line_io.read_windows(source, LINES_AHEAD):
                     yield embedder.embed(window, pooling)
                     advance(len(window))
 

@@ -9,6 +9,10 @@ from typing import TypeVar
 
 Item = TypeVar("Item")
 
+# Number of lines to read ahead: enough that many lines of a batch have the same length.
+LINES_AHEAD = 2048
+LINES_AHEAD_PER_JOB = 1024  # the same, for each of several processes
+
 
 def windows(items: Iterable[Item], size: int, *, first: int | None = None) -> Iterator[list[Item]]:
     """Yield lists of `size` items. The last list may be shorter.
