@@ -101,7 +101,7 @@ def apply_word_dropout(batch: Batch, rate: float, keep: int, unk: tuple[int | No
 
     Papers: Gal and Ghahramani 2016; Bowman et al. 2016.
     keep: The largest id of a special token. Special tokens are never replaced.
-    unk: The ids of <unk> in the source and in the decoder input. None leaves a side unchanged.
+    unk: The ids of <unk> in the source and in the decoder input. None means no replacement there.
     """
     if rate == 0:
         return batch
