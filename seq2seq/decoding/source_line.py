@@ -135,11 +135,10 @@ class SourceLine:
         finish: Finish,
         align: bool,
     ) -> Translation:
-        decoded = [
-            self.writer(codec, part, one.tokens).decode([one.tokens])[0]
+        texts = [
+            cut_at_stop(self.writer(codec, part, one.tokens).decode([one.tokens])[0], finish.stop)
             for part, one in enumerate(chosen)
         ]
-        texts = [cut_at_stop(text, finish.stop) for text in decoded]
         text = "".join(map("".join, zip(texts, [*self.joints, ""], strict=True)))
         if not text.strip():  # e.g. only spaces: the output line must not be blank
             text = UNKNOWN_TEXT
@@ -241,9 +240,8 @@ class SourceLine:
                 prefix, words = every[: segment.prefix], iter(every[segment.prefix :])
             of_part = [*prefix, *islice(words, len(ids) - segment.prefix)]
             left = AlignmentSide(source.pieces(codec.close_source(ids.tolist())), of_part)
-            starts = word_indices(text, all_starts[number])
-            writer = self.writer(codec, number, hypothesis.tokens)
-            right = AlignmentSide(writer.pieces(hypothesis.tokens), starts)
+            written = self.writer(codec, number, hypothesis.tokens).pieces(hypothesis.tokens)
+            right = AlignmentSide(written, word_indices(text, all_starts[number]))
             if hypothesis.finished:
                 right = right.with_end(ends[1])
             weights = self.attention[number, 0]

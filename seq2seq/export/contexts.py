@@ -70,8 +70,7 @@ class ContextGraph(ABC):
     is_fed: whether recurrent layers read the context vector.
     """
 
-    has_weights = False
-    is_fed = True
+    has_weights, is_fed = False, True
 
     def __init__(self, module: Any, readers: list[np.ndarray]) -> None:
         self.module = module
