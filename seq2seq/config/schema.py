@@ -156,10 +156,10 @@ class Config(Section):
                 f"context.kind = 'dot' needs decoder.hidden = {encoder.state_size}, the size of an "
                 "encoder state"
             )
-        if decoder.copying and (self.context.kind == "monotonic" or not self.context.is_attention):
+        if decoder.copying and not self.context.is_attention:
             yield (
                 f"decoder.copying does not work with context.kind = {self.context.kind!r}: use "
-                "another kind of attention, such as 'additive'"
+                "attention, such as 'additive'"
             )
         if self.tokenizer.sampling and not any(
             self.tokenizer.of(side).has_subwords for side in SIDES

@@ -70,11 +70,11 @@ class TorchEngine:
         self, state: EnsembleState, tokens: np.ndarray
     ) -> tuple[TensorLogProbabilities, EnsembleState]:
         """Return the log-probabilities of the next token and the next state (see `Engine.step`)."""
-        last = torch.from_numpy(close_ids(tokens, self._target)).to(self.device)
+        last, written = self._tokens(tokens)
         rows, members = [], []
         with self._running():
             for network, member in zip(self.networks, state.members, strict=True):
-                values, following = network.decoder.step(member, last)  # [N, V]
+                values, following = network.decoder.step(member, last, written)  # [N, V]
                 rows.append(values)
                 members.append(following)
             log_p = rows[0]
@@ -95,19 +95,24 @@ class TorchEngine:
         size = max(1, _PAIRS // (source_size * max(map(len, targets))))  # rows in a batch
         for start in range(0, len(targets), size):
             ids = [np.asarray(row, np.int64) for row in targets[start : start + size]]
-            closed = [close_ids(row, self._target) for row in ids]
-            inputs, _ = pad_sequences(closed, self._target.pad, self._target.eos)
+            inputs, _ = pad_sequences(ids, self._target.pad, self._target.eos)
             rows = self.select(state, np.arange(start, start + len(ids)))
             with self._running():
-                mean = self._mean_weights(rows, inputs[:, :-1].to(self.device))  # [B, T, S]
+                mean = self._mean_weights(rows, inputs[:, :-1].numpy())  # [B, T, S]
             weights += [
                 row[: len(target)] for row, target in zip(mean.cpu().numpy(), ids, strict=True)
             ]
         return weights
 
-    def _mean_weights(self, state: EnsembleState, inputs: Tensor) -> Tensor:
+    def _tokens(self, tokens: np.ndarray) -> tuple[Tensor, Tensor]:
+        """Return the ids that the networks read, with <unk> for copied tokens, and all ids."""
+        closed = torch.from_numpy(close_ids(tokens, self._target))
+        return closed.to(self.device), torch.from_numpy(tokens).to(self.device)
+
+    def _mean_weights(self, state: EnsembleState, inputs: np.ndarray) -> Tensor:
+        read, written = self._tokens(inputs)
         members = [
-            network.decoder.attend(member, inputs)
+            network.decoder.attend(member, read, written)
             for network, member in zip(self.networks, state.members, strict=True)
         ]
         present = [weights for weights in members if weights is not None]

@@ -109,9 +109,10 @@ class ExportedModel:
             self.shortlist = Shortlist.load(export.folder, sizes)
         self._masked = "mask" in self._step.inputs
         self._copies = "copied" in self._step.inputs
-        # The axis of the source's length in each array of the state, or None.
+        self._reads_written = "written" in self._step.inputs
+        # The axes of each array of the state that grow with the length of the source.
         shapes = (self._step.shape(name) for name in export.rows)
-        self._row_axes = [shape.index("S") if "S" in shape else None for shape in shapes]
+        self._row_axes = [[i for i, size in enumerate(one) if "S" in str(size)] for one in shapes]
 
     def start(self, sources: Sequence[np.ndarray]) -> MemberState:
         """Return the state before the first token, with one row for each source."""
@@ -155,9 +156,11 @@ class ExportedModel:
         size: the length of the longest source.
         """
         rows = []
-        for axis, *pieces in zip(self._row_axes, *(part.rows for part in parts), strict=True):
-            whole = [_pad(piece, axis, size, -np.inf) for piece in pieces] if axis else pieces
-            rows.append(np.concatenate(whole)[order])
+        for growing, *pieces in zip(self._row_axes, *(part.rows for part in parts), strict=True):
+            for axis in growing:
+                width = max(piece.shape[axis] for piece in pieces)
+                pieces = [_pad(piece, axis, width, -np.inf) for piece in pieces]
+            rows.append(np.concatenate(pieces)[order])
         memory = {}
         axes: dict[str, int | None] = dict(self.export.memory)
         if self._masked:
@@ -183,9 +186,11 @@ class ExportedModel:
         log-probabilities have one column for each candidate. If `attention` is true, the attention
         weights [B, K, S] are returned instead of the log-probabilities.
         """
-        tokens = close_ids(tokens, self.export.codec.target)
-        self._step_tables.require(tokens)
-        feeds: dict[str, Any] = {"tokens": tokens, **self._step_tables.arrays}
+        closed = close_ids(tokens, self.export.codec.target)
+        self._step_tables.require(closed)
+        feeds: dict[str, Any] = {"tokens": closed, **self._step_tables.arrays}
+        if self._reads_written:
+            feeds["written"] = tokens
         feeds.update(zip(self.export.rows, state.rows, strict=True))
         for name, part in state.memory.items():
             feeds[name] = part

@@ -19,6 +19,7 @@ from seq2seq.export.ranges import Ranges
 from seq2seq.export.tables import Tables
 
 _COPIED = TensorType("copied", np.int64, ("B", "S"))
+_WRITTEN = TensorType("written", np.int64, ("N",))
 _TINY = float(np.finfo(np.float32).tiny)
 _IMPOSSIBLE = -1e9  # logarithm of a probability that is 0
 
@@ -38,24 +39,34 @@ class CopyingDecoderGraph(DecoderGraph):
         weights: the attention weights, [B, K, S].
         """
         assert weights is not None
-        gate, output = (
-            graph.product(readout, *weight_and_bias(module), bound=self._output_bound)
-            for module in (self.decoder.gate, self.decoder.output)
-        )
-        g = graph.op("Sigmoid", gate)  # [N, 1]
-        p = graph.op("Mul", graph.op("Softmax", output, axis=-1), g)  # [N, V]
         copied = graph.op("Unsqueeze", "copied", graph.ids(1))
         copied = graph.op("Expand", copied, graph.op("Shape", weights))  # [B, K, S]
         length = graph.op("Shape", "copied", start=1, end=2)
         shape = graph.op("Concat", graph.ids(-1), length, axis=0)
         copied, weights = (graph.op("Reshape", x, shape) for x in (copied, weights))  # [N, S]
-        share = graph.op("Mul", weights, graph.op("Sub", graph.constant(np.float32(1)), g))
         nothing = graph.op("Mul", weights, graph.constant(np.float32(0)))
-        p = graph.op("Concat", p, nothing, axis=1)
-        p = graph.op("ScatterElements", p, copied, share, axis=1, reduction="add")
-        return graph.op(
-            "ReduceLogSum", graph.op("Unsqueeze", p, graph.ids(1)), axes=[1], keepdims=0
-        )
+        return _copy_mixture(graph, self.decoder, readout, copied, weights, nothing)
+
+
+def _copy_mixture(
+    graph: GraphBuilder, decoder: Any, readout: str, copied: str, weights: str, nothing: str
+) -> str:
+    """Return the logarithm of what `copy_mixture` returns, [R, V + S].
+
+    readout: [R, E], from -1 to 1.
+    copied, weights: [R, I].
+    nothing: zeros, [R, S].
+    """
+    gate, output = (
+        graph.product(readout, *weight_and_bias(module), bound=1.0)
+        for module in (decoder.gate, decoder.output)
+    )
+    g = graph.op("Sigmoid", gate)  # [R, 1]
+    p = graph.op("Mul", graph.op("Softmax", output, axis=-1), g)  # [R, V]
+    share = graph.op("Mul", weights, graph.op("Sub", graph.constant(np.float32(1)), g))
+    p = graph.op("Concat", p, nothing, axis=1)
+    p = graph.op("ScatterElements", p, copied, share, axis=1, reduction="add")
+    return graph.op("ReduceLogSum", graph.op("Unsqueeze", p, graph.ids(1)), axes=[1], keepdims=0)
 
 
 class MonotonicAttentionGraph(AttentionGraph):
@@ -85,7 +96,10 @@ class MonotonicDecoderGraph(DecoderGraph):
     def __init__(self, decoder: Any, kind: str, ranges: Ranges) -> None:
         super().__init__(decoder, kind, ranges)
         self.size = int(decoder.output.out_features)
-        self.states.append(TensorType("state.joint", np.float32, ("N", self.size, "S")))
+        if decoder.gate is not None:
+            self.added = [_COPIED, _WRITTEN]
+            self.columns = "V + S"
+        self.states.append(TensorType("state.joint", np.float32, ("N", self.columns, "S")))
 
     def _context(self, kind: str) -> ContextGraph:
         module, C = self.decoder.context, self.decoder.context.size
@@ -102,6 +116,8 @@ class MonotonicDecoderGraph(DecoderGraph):
         """Return the state before the first step. The alignment is at the first position."""
         S, B = graph.split(encoded.lead, [1, 1], axis=0)
         V, one = graph.ids(self.size), graph.ids(1)
+        if self.added:
+            V = graph.op("Add", V, S)
         rest = graph.op("Concat", B, V, graph.op("Sub", S, one), axis=0)
         first = graph.op("Concat", B, V, one, axis=0)
         parts = [
@@ -116,7 +132,7 @@ class MonotonicDecoderGraph(DecoderGraph):
         """Add one step. Return log-probabilities [N, V], the state and the weights [B, K, S]."""
         hidden, after, _ = super().step(graph, tables, tokens, memory)
         moves = self.context.transitions(graph, hidden, memory)  # [N, S, S]
-        place = graph.op("Unsqueeze", tokens, graph.ids(1))
+        place = graph.op("Unsqueeze", "written" if self.added else tokens, graph.ids(1))
         before = graph.op("GatherND", "state.joint", place, batch_dims=1)  # [N, S]
         before = graph.op("Unsqueeze", graph.op("Softmax", before, axis=-1), graph.ids(2))
         prior = graph.op(
@@ -124,7 +140,9 @@ class MonotonicDecoderGraph(DecoderGraph):
         )  # [N, S]
         emission = self._emission(graph, tables, tokens, hidden, memory["values"])  # [N, S, V]
         joint = graph.op("Add", emission, graph.op("Unsqueeze", prior, graph.ids(2)))
-        p = graph.op("Max", graph.op("Exp", joint), graph.constant(np.float32(_TINY)))
+        p = graph.op("Exp", joint)
+        if not self.added:  # otherwise, some ids stand for no token
+            p = graph.op("Max", p, graph.constant(np.float32(_TINY)))
         log_p = graph.op("ReduceLogSum", p, axes=[1], keepdims=0)
         batch = graph.op("Shape", memory["values"], start=0, end=2)
         B, S = graph.split(batch, [1, 1], axis=0)
@@ -143,10 +161,28 @@ class MonotonicDecoderGraph(DecoderGraph):
         known = graph.op("Reshape", known, shape)  # [B, K, 1, E]
         values = graph.op("Unsqueeze", values, graph.ids(1))  # [B, 1, S, E]
         r = graph.reshape(graph.op("Tanh", graph.op("Add", known, values)), -1, E)
+        if self.added:
+            return self._copy_emission(graph, r, known, S)
         logits = graph.product(r, *weight_and_bias(self.decoder.output), bound=1.0)
         emission = graph.op("LogSoftmax", logits, axis=-1)  # [N · S, V]
         rows = graph.op("Concat", graph.ids(-1), S, graph.ids(self.size), axis=0)
         return graph.op("Reshape", emission, rows)
+
+    def _copy_emission(self, graph: GraphBuilder, r: str, known: str, S: str) -> str:
+        """Return the log-probability of each token at each position, [N, S, V + S].
+
+        r: the readouts, [N · S, E].
+        known: an array [B, K, 1, E].
+        """
+        copied = graph.op("Unsqueeze", "copied", graph.ids(1))
+        rows = graph.op("Concat", graph.op("Shape", known, start=0, end=2), S, axis=0)
+        copied = graph.reshape(graph.op("Expand", copied, rows), -1, 1)  # [N · S, 1]
+        one = graph.constant(np.float32(1))
+        shape = graph.op("Concat", graph.op("Shape", copied, start=0, end=1), S, axis=0)
+        nothing = graph.op("Expand", graph.constant(np.float32(0)), shape)
+        emission = _copy_mixture(graph, self.decoder, r, copied, one, nothing)
+        width = graph.op("Add", graph.ids(self.size), S)
+        return graph.op("Reshape", emission, graph.op("Concat", graph.ids(-1), S, width, axis=0))
 
     def _readout(
         self, graph: GraphBuilder, tables: Tables, tokens: str, hidden: str, *_: Any

@@ -38,11 +38,12 @@ def _one(model: Model, source: np.ndarray, target: np.ndarray) -> np.ndarray:
         readouts, _ = network.readouts(Batch(none.numpy(), tokens, lengths, none, none, none), None)
         logits = network.output(readouts).reshape(-1, network.output.out_features)
     else:
-        inputs = torch.from_numpy(close_ids(np.array([[codec.target.bos, *target]]), codec.target))
+        written = np.array([[codec.target.bos, *target]])
+        inputs = torch.from_numpy(close_ids(written, codec.target))
         if model.config.task.has_source:
             state = network.start(*pad_sources([source], codec))
         else:
             state = network.decoder.start_without_source(1)
-        logits = network.decoder.predict(state, inputs)[0][0]
+        logits = network.decoder.predict(state, inputs, torch.from_numpy(written))[0][0]
     log_p: np.ndarray = logits.float().log_softmax(dim=-1).numpy()
     return log_p

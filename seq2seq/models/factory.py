@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 from torch import nn
 
 from seq2seq.config.schema import Config
@@ -62,9 +65,9 @@ def build_decoder(config: Config, vectors: nn.Embedding, fed: Context) -> Decode
     fed: The context that passes information about the source to the decoder.
     """
     settings = config.decoder
-    kind = CopyingDecoder if settings.copying else Decoder
+    kind: Callable[..., Decoder] = CopyingDecoder if settings.copying else Decoder
     if isinstance(fed, MonotonicAttention):
-        kind = MonotonicDecoder
+        kind = partial(MonotonicDecoder, copying=settings.copying)
     return kind(
         vectors,
         fed,

@@ -6,6 +6,8 @@ label or vector.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor, nn
 from torch.profiler import record_function
@@ -14,7 +16,6 @@ from seq2seq.config.schema import Config
 from seq2seq.models import factory
 from seq2seq.models.network import Network
 from seq2seq.nn.conditioning import LabelEncoder, VectorEncoder
-from seq2seq.nn.copying import CopyingDecoder
 from seq2seq.nn.decoder_state import DecoderState
 from seq2seq.nn.encoder import Encoder, Memory
 from seq2seq.text.batching import Batch
@@ -93,10 +94,7 @@ class TranslationNetwork(Network):
 
     def _state(self, memory: Memory, copied: Tensor | None) -> DecoderState:
         state = self.decoder.start(memory)
-        if isinstance(self.decoder, CopyingDecoder):
-            assert copied is not None
-            state = self.decoder.with_source(state, copied)
-        return state
+        return state if copied is None else replace(state, prepared=(*state.prepared, copied))
 
     def forward(self, source: Tensor, lengths: Tensor, target: Tensor) -> Tensor:
         """Return the logits under teacher forcing, [B, T, V].

@@ -189,8 +189,8 @@ class Decoder(nn.Module):
         Args:
             state: The state before the first of these tokens.
             tokens: The token ids, [N, T] int64. The first token of a target is BOS.
-            written: The same token ids without word dropout; None if they are the same. Only
-                `MonotonicDecoder` needs them.
+            written: The ids before word dropout, and before <unk> replaced copied tokens; None if
+                they are the same. Only `MonotonicDecoder` needs them.
 
         Returns a tuple:
         - the log-probabilities of the next token, [N, T, V] in float32 or float64
@@ -201,7 +201,9 @@ class Decoder(nn.Module):
         logits = self.output(r)
         return logits.log_softmax(dim=-1, dtype=softmax_dtype(logits)), weights, after
 
-    def attend(self, state: DecoderState, tokens: Tensor) -> Tensor | None:
+    def attend(
+        self, state: DecoderState, tokens: Tensor, written: Tensor | None = None
+    ) -> Tensor | None:
         """Return the attention weights that `predict` returns, without the log-probabilities."""
         return self.read(state, tokens)[1]
 
@@ -215,12 +217,15 @@ class Decoder(nn.Module):
         logits: Tensor = self.output(self.read(self.start(memory), target)[0])
         return logits
 
-    def step(self, state: DecoderState, tokens: Tensor) -> tuple[Tensor, DecoderState]:
+    def step(
+        self, state: DecoderState, tokens: Tensor, written: Tensor | None = None
+    ) -> tuple[Tensor, DecoderState]:
         """Read one token per row and predict the next token.
 
         Args:
             state: The state of N rows.
             tokens: The latest token of each row, [N] int64.
+            written: As in `predict`, [N] int64.
 
         Returns:
             The log-probabilities of the next token, [N, V] in float32 or float64, and the new

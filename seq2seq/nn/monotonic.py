@@ -23,11 +23,12 @@ from itertools import pairwise
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from seq2seq.errors import UserError
 from seq2seq.nn.attention import AdditiveAttention
+from seq2seq.nn.copying import copy_mixture, log_of_positive
 from seq2seq.nn.decoder import Decoder
 from seq2seq.nn.decoder_state import DecoderState
 from seq2seq.nn.encoder import Memory
@@ -65,7 +66,9 @@ class MonotonicDecoder(Decoder):
     """A decoder with hard monotonic attention. The module's docstring gives the equations.
 
     The readout of position i is r_ti = tanh(W [h_t ; y_{t-1} ; v_i] + b), where v_i is the value of
-    this position. The probability p(y_t | a_t = i) is softmax(O r_ti + o).
+    this position. The probability p(y_t | a_t = i) is softmax(O r_ti + o). With copying, it is
+    g_ti softmax(O r_ti + o) + (1 - g_ti) [y_t = x_i] with g_ti = sigmoid(w · r_ti + b), and the ids
+    and the prepared data are those of `CopyingDecoder`.
 
     Raises UserError for a large vocabulary, because every pair of a source and a target token has
     V logits.
@@ -74,8 +77,9 @@ class MonotonicDecoder(Decoder):
     is_mixture = True
     context: MonotonicAttention
 
-    def __init__(self, *args: Any, **options: Any) -> None:
+    def __init__(self, *args: Any, copying: bool = False, **options: Any) -> None:
         super().__init__(*args, **options)
+        self.gate = nn.Linear(self.output.in_features, 1) if copying else None
         if (size := self.output.out_features) > LARGEST_VOCABULARY:
             raise UserError(
                 f"context.kind = 'monotonic' is too slow for {size:,} target tokens: use at most "
@@ -115,9 +119,12 @@ class MonotonicDecoder(Decoder):
         log_p, weights, joint = (torch.cat(part) for part in zip(*parts, strict=True))
         return log_p, weights, replace(state, recurrent=recurrent, joint=joint)
 
-    def step(self, state: DecoderState, tokens: Tensor) -> tuple[Tensor, DecoderState]:
+    def step(
+        self, state: DecoderState, tokens: Tensor, written: Tensor | None = None
+    ) -> tuple[Tensor, DecoderState]:
         """Read one token per row and predict the next token, as `Decoder.step` explains."""
-        log_p, _, after = self.predict(state, tokens.unsqueeze(1))
+        known = tokens if written is None else written
+        log_p, _, after = self.predict(state, tokens.unsqueeze(1), known.unsqueeze(1))
         return log_p.squeeze(1), after
 
     def read(
@@ -126,9 +133,9 @@ class MonotonicDecoder(Decoder):
         """Raise NotImplementedError, because a step has a readout for every position."""
         raise NotImplementedError
 
-    def attend(self, state: DecoderState, tokens: Tensor) -> Tensor:
+    def attend(self, state: DecoderState, tokens: Tensor, written: Tensor | None = None) -> Tensor:
         """Return the attention weights π_t, [N, T, S]."""
-        return self.predict(state, tokens)[1]
+        return self.predict(state, tokens, written)[1]
 
     def _pieces(self, state: DecoderState, known: Tensor) -> Iterator[tuple[slice, slice]]:
         """Yield slices of the sources and of their rows whose readouts and logits fit in memory."""
@@ -148,6 +155,7 @@ class MonotonicDecoder(Decoder):
         keys: Tensor,
         values: Tensor,
         mask: Tensor,
+        copied: Tensor | None = None,
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Return the log-probabilities [N, T, V], the weights π [N, T, S] and the new joint.
 
@@ -156,8 +164,7 @@ class MonotonicDecoder(Decoder):
         N, T, E = known.shape
         values = values.repeat_interleave(N // len(values), dim=0).unsqueeze(1)  # [N, 1, S, E]
         r = torch.tanh(known.unsqueeze(2) + values)  # [N, T, S, E]
-        logits = self.output(self.dropout(r.view(N, -1, E))).view(*r.shape[:3], -1)
-        emission = logits.log_softmax(dim=-1, dtype=softmax_dtype(logits))  # [N, T, S, V]
+        emission = self._emission(self.dropout(r.view(N, -1, E)).view(r.shape), copied)
         moves = self.context.transitions(query, keys, mask)  # [N, T, S, S]
         if joint is None:  # before the first step, the alignment is at the first position
             position = torch.full_like(moves[:, 0, 0], _IMPOSSIBLE)
@@ -173,4 +180,28 @@ class MonotonicDecoder(Decoder):
                 position = (prior[t] + of_token[:, t]).log_softmax(dim=1)
         log_weights = torch.stack(prior, dim=1)
         both = log_weights.unsqueeze(3) + emission  # [N, T, S, V]
-        return both.logsumexp(dim=2), log_weights.exp(), both[:, -1].transpose(1, 2)
+        log_p = both.logsumexp(dim=2)
+        if copied is not None:
+            log_p = log_p.masked_fill(self._missing(copied, N), float("-inf"))
+        return log_p, log_weights.exp(), both[:, -1].transpose(1, 2)
+
+    def _emission(self, r: Tensor, copied: Tensor | None) -> Tensor:
+        """Return the log-probability of each token at each position, [N, T, S, V] or V + S.
+
+        r: The readouts, [N, T, S, E].
+        """
+        logits = self.output(r)
+        if self.gate is None or copied is None:
+            log_p: Tensor = logits.log_softmax(dim=-1, dtype=softmax_dtype(logits))
+            return log_p
+        (N, T, S), sources = r.shape[:3], len(copied)
+        ids = copied.repeat_interleave(N // sources, dim=0)[:, None, :, None].expand(N, T, S, 1)
+        return log_of_positive(copy_mixture(logits, self.gate(r), ids, 1.0, S))
+
+    def _missing(self, copied: Tensor, rows: int) -> Tensor:
+        """Return which ids from V to V + S - 1 stand for no token, [N, 1, V + S] bool."""
+        V, S = self.output.out_features, copied.shape[1]
+        missing = torch.ones(len(copied), V + S, dtype=torch.bool, device=copied.device)
+        missing[:, :V] = False
+        missing.scatter_(1, copied, False)
+        return missing.repeat_interleave(rows // len(copied), dim=0).unsqueeze(1)

@@ -34,6 +34,7 @@ from seq2seq.training.run_training import train_model
 KINDS = {
     "monotonic": {"context": {"kind": "monotonic"}},
     "copying": {"context": {"kind": "additive"}, "decoder": {"copying": True}},
+    "both": {"context": {"kind": "monotonic"}, "decoder": {"copying": True}},
 }
 LINES = ["abc", "ca", "bжa", "ñжñ", "", "a b", "cabbagecabb", "жжж"]
 
@@ -267,7 +268,6 @@ def test_what_does_not_work_is_one_clear_line(copying: Path, shell, tmp_path: Pa
         seq2seq.Translator.from_models([random_model("copying"), random_model("monotonic")])
     for settings, message in (
         ({"context": {"kind": "fixed"}, "decoder": {"copying": True}}, "decoder.copying does not"),
-        ({"context": {"kind": "monotonic"}, "decoder": {"copying": True}}, "decoder.copying does"),
         ({"context": {"kind": "monotonic", "placement": "classic"}}, "placement 'classic' does"),
         ({"task": "aligned", "decoder": {"copying": True}}, "does not allow decoder.copying"),
     ):

@@ -76,6 +76,7 @@ CONFIGURATIONS = {
     "tied": {"decoder": {"tied": "all"}},
     "monotonic": {"context": {"kind": "monotonic"}},
     "monotonic lstm": {**cells("lstm", 2, norm=True), "context": {"kind": "monotonic"}},
+    "monotonic copying": {"context": {"kind": "monotonic"}, "decoder": {"copying": True}},
     "copying": {"context": {"kind": "additive"}, "decoder": {"copying": True}},
     "copying heads": {"context": {"kind": "multi-head"}, "decoder": {"copying": True}},
 }
@@ -136,7 +137,17 @@ def test_int8_is_the_same_to_the_bit_in_every_batch(kind, beam, exported, toy):
 
 
 @pytest.mark.parametrize(
-    "name", ["fixed", "additive classic", "heads", "lstm norm", "aligned", "monotonic", "copying"]
+    "name",
+    [
+        "fixed",
+        "additive classic",
+        "heads",
+        "lstm norm",
+        "aligned",
+        "monotonic",
+        "monotonic copying",
+        "copying",
+    ],
 )
 def test_int8_steps_do_not_depend_on_other_rows(name: str, tmp_path: Path) -> None:
     export_model(random_model(**CONFIGURATIONS[name]), tmp_path / "e", "int8")
