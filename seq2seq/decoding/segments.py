@@ -41,9 +41,13 @@ class Segment:
 
 
 def split_line(
-    ids: list[int], pieces: list[str], longest: int, *, spaced: tuple[bool, bool] = (True, True)
+    ids: list[int] | np.ndarray,
+    pieces: list[str],
+    longest: int,
+    *,
+    spaced: tuple[bool, bool] = (True, True),
 ) -> tuple[list[np.ndarray], list[str]]:
-    """Split the token ids of a line into parts of at most `longest` tokens.
+    """Split the token ids of a line, or its encoded source, into parts of at most `longest` tokens.
 
     A part ends after its last complete sentence, if a sentence ends in the second half of the part.
     Otherwise, it ends after the last complete word in this half. If no word ends there, it ends

@@ -232,9 +232,8 @@ def _pieces(rows: int, columns: int, size: int, unit: int) -> list[slice]:
 
 
 def apply_word_dropout(batch: Batch, rate: float, keep: int, unk: tuple[int | None, int]) -> Batch:
-    """Replace each input token by <unk> with probability `rate`. The target tokens stay.
-
-    Papers: Gal and Ghahramani 2016; Bowman et al. 2016.
+    """Replace each input token by <unk> with probability `rate`. The target tokens stay (Gal and
+    Ghahramani 2016; Bowman et al. 2016).
     keep: The largest id of a special token. Special tokens are never replaced.
     unk: The ids of <unk> in the source and in the decoder input. None leaves a side unchanged.
     """
@@ -245,6 +244,7 @@ def apply_word_dropout(batch: Batch, rate: float, keep: int, unk: tuple[int | No
         if unknown is None:
             return tokens
         hit = (torch.rand(tokens.shape, device=tokens.device) < rate) & (tokens > keep)
+        hit[..., 1:] &= tokens.dim() == 2  # features follow the token
         return tokens.masked_fill(hit, unknown)
 
     return replace(batch, source=blank(batch.source, unk[0]), inputs=blank(batch.inputs, unk[1]))

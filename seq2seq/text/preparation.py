@@ -22,6 +22,7 @@ from seq2seq.text.codec import Codec
 from seq2seq.text.data_digest import data_digest
 from seq2seq.text.dataset import Dataset, EncodedChunk, chunk_examples, encode_examples
 from seq2seq.text.example import Example
+from seq2seq.text.feature_checks import check_features, report_unknown_features
 from seq2seq.text.memory import MemoryData
 from seq2seq.text.statistics import TextStatistics
 from seq2seq.text.text_changes import NormalizationCount, add_capitals, report_unknown_tokens
@@ -167,13 +168,17 @@ def _prepare(
     data = config.data
     counts: Counter[str] = Counter()
     valid_sets = {
-        name: list(corpus.read_examples(part, "valid", memory))
+        name: list(
+            check_features(
+                corpus.read_examples(part, "valid", memory), config, _title(name), memory
+            )
+        )
         for name, part in corpus.validation_sets(config, memory).items()
     }
     held_out: dict[str, set[bytes]] = {}
     normalized, checked = NormalizationCount(config), TextCheck(config)
     train = track(corpus.read_examples(data, "train", memory), "reading the corpus")
-    train = normalized.count(checked.check(train))
+    train = normalized.count(checked.check(check_features(train, config, "train", memory)))
     if data.source:  # the text of a language model keeps all its lines
         held_out = filtering.held_out_digests(config, chain(*valid_sets.values()), memory)
         train = filtering.check_training_labels(train, config)
@@ -209,6 +214,7 @@ def _prepare(
     for position, (name, valid) in enumerate(valid_sets.items()):
         if codec.labels is not None:
             filtering.check_known_labels(valid, codec, _title(name))
+        report_unknown_features(valid, codec, _title(name))
         file = _valid_file(name) if position else _VALID
         Dataset.write(folder / file, encode_examples(valid, codec, threads))
     name = "training pairs" if data.source else "training text"

@@ -1,0 +1,200 @@
+"""The features of a source, such as `N;ABL(PL)`, as numbers.
+
+A source with features is a line `SOURCE<TAB>FEATURES`. Encoded, it is an array [S, 1 + K] of int64.
+Column 0 holds the tokens, and the other columns hold the features of each token. Number 0 stands
+for no feature. A source without features is an array of tokens, [S].
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
+
+import numpy as np
+
+from seq2seq.config.features_section import FeaturesConfig
+from seq2seq.errors import UserError
+
+MOST_FEATURES = 100_000
+
+
+@lru_cache(maxsize=1 << 16)
+def flatten_features(text: str, separator: str) -> tuple[str, ...]:
+    """Return the features in a text, nested ones in the form "feature(nested feature)".
+
+    "N;ABL(PL;PSS(2,PL))" becomes N, ABL, ABL(PL), ABL(PSS), ABL(PSS(2)) and ABL(PSS(PL)). If the
+    brackets of the text are not balanced, they have no meaning.
+    """
+    if not _is_balanced(text):
+        return tuple(name for part in text.split(separator) if (name := part.strip()))
+    features: list[str] = []
+    path = [""]
+    for part in re.split(f"({re.escape(separator)}|[(),])", text):
+        nested = len(path) > 1
+        if part == "(":
+            path[-1] = path[-1].strip()
+            path.append("")
+        elif part not in (separator, ")") and not (part == "," and nested):
+            path[-1] += part
+            continue
+        closed = path[:-1] if part == "(" else path
+        if name := closed[-1].strip():
+            features.append("(".join([*closed[:-1], name]) + ")" * (len(closed) - 1))
+        if part == ")":
+            path.pop()
+        if part != "(":
+            path[-1] = ""
+    if name := path[-1].strip():
+        features.append(name)
+    return tuple(features)
+
+
+def _is_balanced(text: str) -> bool:
+    depth = 0
+    for character in text:
+        depth += (character == "(") - (character == ")")
+        if depth < 0:
+            return False
+    return depth == 0
+
+
+class FeatureSet:
+    """The features of the training data in alphabetical order, numbered from 1."""
+
+    def __init__(self, names: Iterable[str], settings: FeaturesConfig) -> None:
+        """Create the set. Raises UserError for no features, and for too many features."""
+        self.names = sorted(set(names))
+        self.separator, self.per_word = settings.separator, settings.per == "word"
+        self._numbers = {name: number for number, name in enumerate(self.names, start=1)}
+        self._encoded: dict[str, tuple[int, ...]] = {}
+        if not self.names:
+            raise UserError("there are no features in the training data; leave out data.features")
+        if len(self.names) > MOST_FEATURES:
+            raise UserError(
+                f"there are {len(self.names):,} different features, more than {MOST_FEATURES:,}; "
+                "check data.features and features.separator"
+            )
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, FeatureSet) and self._key == other._key
+
+    def __hash__(self) -> int:
+        return hash(self._key)
+
+    @property
+    def _key(self) -> tuple[object, ...]:
+        return tuple(self.names), self.separator, self.per_word
+
+    def unknown(self, text: str) -> list[str]:
+        """Return the features in a text that the training data does not contain."""
+        names = features_in(text, self.separator, per_word=self.per_word)
+        return [name for name in dict.fromkeys(names) if name not in self._numbers]
+
+    def rows(self, text: str, words: Sequence[int], length: int) -> np.ndarray:
+        """Return the features of each source token, [length, K] int64, filled up with zeros.
+
+        Features that the training data does not contain are left out.
+
+        text: the features of the source.
+        words: the number of the word that each token belongs to, counted from 0. Only features of
+            words use it.
+        length: the number of tokens.
+        """
+        if not self.per_word:
+            return np.tile(np.array(self._numbers_in(text), np.int64), (length, 1))
+        of_words = [self._numbers_in(word) for word in text.split()]
+        table = np.zeros((len(of_words) + 1, max(map(len, of_words), default=0)), np.int64)
+        for row, numbers in zip(table, of_words, strict=False):
+            row[: len(numbers)] = numbers
+        last = len(of_words)  # a row of zeros, for words without features
+        return table[[word if 0 <= word < last else last for word in words]]
+
+    def _numbers_in(self, text: str) -> tuple[int, ...]:
+        """Return the sorted numbers of the features in the text, so that order has no effect."""
+        known = self._encoded.get(text)
+        if known is None:
+            names = flatten_features(text, self.separator)
+            known = tuple(sorted({self._numbers[name] for name in names if name in self._numbers}))
+            if len(self._encoded) < MOST_FEATURES:
+                self._encoded[text] = known
+        return known
+
+    def to_bytes(self) -> bytes:
+        """Return the content of a file with one feature per line, in UTF-8."""
+        return "".join(f"{name}\n" for name in self.names).encode()
+
+    @classmethod
+    def from_bytes(cls, content: bytes, settings: FeaturesConfig) -> FeatureSet:
+        """Read the file content that `to_bytes` returned. Raises UserError if it is damaged."""
+        features = cls(content.decode("utf-8", "replace").split("\n")[:-1], settings)
+        if features.to_bytes() != content:
+            raise UserError("not a sorted list of different features; copy the file again")
+        return features
+
+
+def features_in(text: str, separator: str, *, per_word: bool) -> Iterator[str]:
+    """Yield all features in a text. With `per_word`, spaces separate the features of words."""
+    for part in text.split() if per_word else [text]:
+        yield from flatten_features(part, separator)
+
+
+def join_columns(tokens: np.ndarray, features: np.ndarray) -> np.ndarray:
+    """Return an encoded source, [S, 1 + K] int64.
+
+    tokens: the token ids, [S].
+    features: the features of each token, [S, K] or [S · K].
+    """
+    if not len(tokens):
+        return tokens.astype(np.int64)
+    return np.column_stack([tokens, features.reshape(len(tokens), -1)]).astype(np.int64)
+
+
+def tokens_of(source: np.ndarray) -> np.ndarray:
+    """Return the tokens of an encoded source, [S]."""
+    return source if source.ndim == 1 else source[:, 0]
+
+
+def read_source(line: str, features: FeatureSet | None, place: str) -> tuple[str, str]:
+    """Return the source and the features of an input line.
+
+    line: `SOURCE<TAB>FEATURES`, or only the source for a model without features. A blank line has
+        a blank source and no features.
+    features: The features of the model. None for a model without features.
+    place: What an error message calls the line, such as "line 3".
+    Raises UserError unless the line has exactly one tab, and for features of a wrong number of
+    words.
+    """
+    if features is None or not line.strip():
+        return line, ""
+    source, *others = line.split("\t")
+    if len(others) != 1:
+        raise UserError(
+            f"{place}: the model reads a source and its features with a tab between them, but this "
+            f"line has {len(others) or 'no'} tabs"
+        )
+    if features.per_word and (problem := count_problem(source, others[0])):
+        raise UserError(f"{place}: {problem}")
+    return source, others[0]
+
+
+def write_source(source: str, features: Sequence[str]) -> str:
+    """Return the input line of a source with features. A tab in the source becomes a space.
+
+    features: The text of the features. Empty for a model without features.
+    """
+    return "\t".join([source.replace("\t", " "), *features]) if features else source
+
+
+def count_problem(source: str, features: str) -> str:
+    """Return what is wrong if the numbers of words and of their features differ, and else ""."""
+    words, items = len(source.split()), len(features.split())
+    if words == items:
+        return ""
+    return (
+        f"the source has {words} words, but the features are those of {items} words; put a space "
+        "between the features of two words, and no space elsewhere"
+    )
