@@ -13,7 +13,7 @@ from seq2seq.decoding.segments import Segment, split_line
 from seq2seq.decoding.source_line import UNKNOWN_TEXT, SourceLine
 from seq2seq.decoding.source_options import SourceOptions
 from seq2seq.text.codec import Codec
-from seq2seq.text.features import read_source, tokens_of
+from seq2seq.text.features import read_source, settings_of, tokens_of
 from seq2seq.text.sentences import split_sentences
 from seq2seq.text.statistics import TextStatistics
 
@@ -49,7 +49,7 @@ def encode_sources(
     Raises UserError for a line without features if the model reads features.
     """
     read = [
-        read_source(line, codec.features, f"{place} {number}")
+        read_source(line, settings_of(codec.features), f"{place} {number}")
         for number, line in enumerate(lines, start=1)
     ]
     ids = codec.source_ids([text for text, _ in read])
@@ -119,7 +119,7 @@ class LineEncoder:
         draft = _Draft(number, text)
         if not text.strip():
             return _Draft(number, "")
-        text, draft.features = read_source(text, self.codec.features, f"line {number}")
+        text, draft.features = read_source(text, settings_of(self.codec.features), f"line {number}")
         draft.text = text
         if not text.strip():  # a line with features but without a source
             draft.sentences = [text]
@@ -145,7 +145,8 @@ class LineEncoder:
         features = self.codec.features
         if features is None or not features.per_word or draft.own:
             return draft.features
-        return " ".join([*[features.separator] * len(draft.prefix.split()), draft.features])
+        nothing = features.settings.separator
+        return " ".join([*[nothing] * len(draft.prefix.split()), draft.features])
 
     def _line(self, draft: _Draft, encoded: list[np.ndarray], prefix: int) -> SourceLine:
         """Return the encoded line of a draft.

@@ -54,7 +54,7 @@ class SourceLine:
     number: the number of the line in the input, counted from 1.
     text: the source. If it has no parts, the text is also its translation.
     features: the features of the source.
-    parts: the encoded sources to translate, [length, ...] int64 each. A line that is split has several.
+    parts: the encoded sources to translate (see `text.features`). A line that is split has several.
     joints: the text to insert between the translations of two neighbouring parts.
     segments: the segment of each part. Neighbouring parts may share a segment.
     marks: the marks that were taken out of the line, and for each of them the number of source

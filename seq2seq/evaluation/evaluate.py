@@ -31,7 +31,7 @@ from seq2seq.evaluation.symbol_scores import scored_by_text
 from seq2seq.models.perplexity_value import Perplexity
 from seq2seq.progress import show_progress
 from seq2seq.text.example import Example
-from seq2seq.text.features import write_source
+from seq2seq.text.features import encoded_sources, write_source
 from seq2seq.text.scripts import choose_bleu_tokenizer
 
 if TYPE_CHECKING:  # an exported model is scored without PyTorch
@@ -122,8 +122,8 @@ def evaluate_export(
 
     def measure(column: list[Example]) -> Perplexity:
         ids = codec.encode(column)
-        engine = translator.scoring_engine
-        return measure_targets(engine, ids["source"], ids["target"], tokenizer=codec.target)
+        engine, sources = translator.scoring_engine, encoded_sources(ids)
+        return measure_targets(engine, sources, ids["target"], tokenizer=codec.target)
 
     return _timed(lambda: scores_with_shuffled_sources(measure, examples))
 

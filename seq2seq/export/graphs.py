@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from seq2seq.models.folder import Model
 
 _TOKENS = TensorType("tokens", np.int64, ("B", "S"))
+_FEATURES = TensorType("features", np.int64, ("B", "S", "K"))
 _LAST = TensorType("tokens", np.int64, ("N",))
 _MASK = TensorType("mask", np.float32, ("B", "S"))
 
@@ -90,7 +91,8 @@ def _encode_graph(
     for name, value in context.prepare(graph, encoded).items():
         graph.rename(value, name)
     states = [TensorType(state.name, np.float32, ("B", state.shape[1])) for state in decoder.states]
-    return graph.model("encode", [_TOKENS, *tables.inputs[before:]], [*states, *context.memory()])
+    inputs = [_TOKENS] if model.codec.features is None else [_TOKENS, _FEATURES]
+    return graph.model("encode", [*inputs, *tables.inputs[before:]], [*states, *context.memory()])
 
 
 def _encode(

@@ -165,10 +165,7 @@ class Codec:
             )
         features, path = None, folder / _FEATURES
         if config.data.features is not None:
-            try:
-                features = FeatureSet.from_bytes(_read(path), config.features)
-            except UserError as error:
-                raise UserError(f"{path}: {error}") from None
+            features = FeatureSet.from_bytes(_read(path), config.features, str(path))
         statistics, path = None, folder / _STATISTICS
         if path.exists():  # folders of earlier versions have none
             statistics = TextStatistics.from_bytes(_read(path), str(path))

@@ -8,7 +8,7 @@ for no feature. A source without features is an array of tokens, [S].
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -64,8 +64,7 @@ class FeatureSet:
 
     def __init__(self, names: Iterable[str], settings: FeaturesConfig) -> None:
         """Create the set. Raises UserError for no features, and for too many features."""
-        self.names = sorted(set(names))
-        self.separator, self.per_word = settings.separator, settings.per == "word"
+        self.names, self.settings = sorted(set(names)), settings
         self._numbers = {name: number for number, name in enumerate(self.names, start=1)}
         self._encoded: dict[str, tuple[int, ...]] = {}
         if not self.names:
@@ -87,11 +86,16 @@ class FeatureSet:
 
     @property
     def _key(self) -> tuple[object, ...]:
-        return tuple(self.names), self.separator, self.per_word
+        return tuple(self.names), self.settings.separator, self.settings.per
+
+    @property
+    def per_word(self) -> bool:
+        """Whether each word of a source has its own features."""
+        return self.settings.per == "word"
 
     def unknown(self, text: str) -> list[str]:
         """Return the features in a text that the training data does not contain."""
-        names = features_in(text, self.separator, per_word=self.per_word)
+        names = features_in(text, self.settings)
         return [name for name in dict.fromkeys(names) if name not in self._numbers]
 
     def rows(self, text: str, words: Sequence[int], length: int) -> np.ndarray:
@@ -117,7 +121,7 @@ class FeatureSet:
         """Return the sorted numbers of the features in the text, so that order has no effect."""
         known = self._encoded.get(text)
         if known is None:
-            names = flatten_features(text, self.separator)
+            names = flatten_features(text, self.settings.separator)
             known = tuple(sorted({self._numbers[name] for name in names if name in self._numbers}))
             if len(self._encoded) < MOST_FEATURES:
                 self._encoded[text] = known
@@ -128,18 +132,26 @@ class FeatureSet:
         return "".join(f"{name}\n" for name in self.names).encode()
 
     @classmethod
-    def from_bytes(cls, content: bytes, settings: FeaturesConfig) -> FeatureSet:
-        """Read the file content that `to_bytes` returned. Raises UserError if it is damaged."""
-        features = cls(content.decode("utf-8", "replace").split("\n")[:-1], settings)
-        if features.to_bytes() != content:
-            raise UserError("not a sorted list of different features; copy the file again")
-        return features
+    def from_bytes(cls, content: bytes, settings: FeaturesConfig, name: str) -> FeatureSet:
+        """Read the file content that `to_bytes` returned. Raises UserError if it is damaged.
+
+        name: the name of the file in messages.
+        """
+        names = content.decode("utf-8", "replace").split("\n")[:-1]
+        if not 0 < len(names) <= MOST_FEATURES or (read := cls(names, settings)).names != names:
+            raise UserError(f"{name}: not a sorted list of different features; copy the file again")
+        return read
 
 
-def features_in(text: str, separator: str, *, per_word: bool) -> Iterator[str]:
-    """Yield all features in a text. With `per_word`, spaces separate the features of words."""
-    for part in text.split() if per_word else [text]:
-        yield from flatten_features(part, separator)
+def settings_of(features: FeatureSet | None) -> FeaturesConfig | None:
+    """Return how the features of a model are written. None for a model without features."""
+    return None if features is None else features.settings
+
+
+def features_in(text: str, settings: FeaturesConfig) -> Iterator[str]:
+    """Yield all features in a text. Those of different words have spaces between them."""
+    for part in text.split() if settings.per == "word" else [text]:
+        yield from flatten_features(part, settings.separator)
 
 
 def join_columns(tokens: np.ndarray, features: np.ndarray) -> np.ndarray:
@@ -153,22 +165,34 @@ def join_columns(tokens: np.ndarray, features: np.ndarray) -> np.ndarray:
     return np.column_stack([tokens, features.reshape(len(tokens), -1)]).astype(np.int64)
 
 
+def encoded_sources(columns: Mapping[str, Sequence[Sequence[int]]]) -> list[np.ndarray]:
+    """Return the encoded source of each example.
+
+    columns: The ids of the examples by column, as `Codec.encode` returns them.
+    """
+    sources = [np.asarray(ids, np.int64) for ids in columns["source"]]
+    if "features" not in columns:
+        return sources
+    rows = [np.asarray(ids, np.int64) for ids in columns["features"]]
+    return list(map(join_columns, sources, rows))
+
+
 def tokens_of(source: np.ndarray) -> np.ndarray:
     """Return the tokens of an encoded source, [S]."""
     return source if source.ndim == 1 else source[:, 0]
 
 
-def read_source(line: str, features: FeatureSet | None, place: str) -> tuple[str, str]:
+def read_source(line: str, settings: FeaturesConfig | None, place: str) -> tuple[str, str]:
     """Return the source and the features of an input line.
 
     line: `SOURCE<TAB>FEATURES`, or only the source for a model without features. A blank line has
         a blank source and no features.
-    features: The features of the model. None for a model without features.
+    settings: How features are written. None for a model without features.
     place: What an error message calls the line, such as "line 3".
     Raises UserError unless the line has exactly one tab, and for features of a wrong number of
     words.
     """
-    if features is None or not line.strip():
+    if settings is None or not line.strip():
         return line, ""
     source, *others = line.split("\t")
     if len(others) != 1:
@@ -176,7 +200,7 @@ def read_source(line: str, features: FeatureSet | None, place: str) -> tuple[str
             f"{place}: the model reads a source and its features with a tab between them, but this "
             f"line has {len(others) or 'no'} tabs"
         )
-    if features.per_word and (problem := count_problem(source, others[0])):
+    if settings.per == "word" and (problem := count_problem(source, others[0])):
         raise UserError(f"{place}: {problem}")
     return source, others[0]
 

@@ -132,9 +132,10 @@ def _examples(rows: Any, config: Config, split: str) -> Iterator[Example]:
                 "tuple"
             )
         else:
-            names = [*map(str, columns), *([features.target] if features else [])]
+            side_names = [*columns, *([features.target] if features else [])]
             source, target, *more = (
-                require_line(value, name, where) for value, name in zip(row, names, strict=True)
+                require_line(value, str(name), where)
+                for value, name in zip(row, side_names, strict=True)
             )
             yield Example(source, target, tuple(more))
 

@@ -45,12 +45,11 @@ def _collect_features(config: Config, text: Dataset) -> FeatureSet | None:
     """Return the features in the training text, or None for a model without features."""
     if config.data.features is None:
         return None
-    separator, per_word = config.features.separator, config.features.per == "word"
     names = {
         name
         for example in text.examples()
         for part in example.features
-        for name in features_in(part, separator, per_word=per_word)
+        for name in features_in(part, config.features)
     }
     return FeatureSet(names, config.features)
 
