@@ -177,8 +177,9 @@ def pad_sequences(sequences: list[np.ndarray], pad: int, eos: int) -> tuple[Tens
         padded = np.zeros((len(sequences), lengths.max(), columns), np.int64)
         padded[:, :, 0] = pad
         for row, ids in zip(padded, sequences, strict=True):
-            row[: len(ids), : ids.shape[-1] if ids.ndim == 2 else 1] = ids.reshape(len(ids), -1)
-            row[len(ids), 0] = eos
+            both = ids if ids.ndim == 2 else ids[:, None]
+            row[: len(both), : both.shape[1]] = both
+            row[len(both), 0] = eos
         return torch.from_numpy(padded), torch.from_numpy(lengths)
     tokens = np.full((len(sequences), lengths.max()), pad, np.int64)
     tokens[np.arange(tokens.shape[1]) < lengths[:, None] - 1] = np.concatenate(sequences)

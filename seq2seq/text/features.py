@@ -138,7 +138,8 @@ class FeatureSet:
         name: the name of the file in messages.
         """
         names = content.decode("utf-8", "replace").split("\n")[:-1]
-        if not 0 < len(names) <= MOST_FEATURES or (read := cls(names, settings)).names != names:
+        read = cls(names, settings) if 0 < len(names) <= MOST_FEATURES else None
+        if read is None or read.to_bytes() != content:
             raise UserError(f"{name}: not a sorted list of different features; copy the file again")
         return read
 
