@@ -6,6 +6,8 @@ rows that are written. An export therefore opens at once, and a small text needs
 
 from __future__ import annotations
 
+import mmap
+
 import numpy as np
 
 from seq2seq.export.sessions import Session
@@ -27,7 +29,7 @@ class TokenTables:
         self._prepare = prepare
         self._names = [name for name in prepare.outputs if name in graph.inputs]
         self.arrays = {
-            name: np.zeros((size, graph.shape(name)[1]), np.float32) for name in self._names
+            name: _untouched_zeros(size, graph.shape(name)[1]) for name in self._names
         }
         self._known = np.zeros(size if self._names else 0, bool)
 
@@ -49,3 +51,12 @@ class TokenTables:
         ):
             self.arrays[name][ids] = rows
         self._known[ids] = True
+
+
+def _untouched_zeros(rows: int, columns: int) -> np.ndarray:
+    """Return zeros, [rows, columns] float32. A page takes memory only once a row in it is written.
+
+    `np.zeros` takes memory for all pages if the C library is set to keep freed memory.
+    """
+    pages = mmap.mmap(-1, max(1, rows * columns * 4))
+    return np.frombuffer(pages, np.float32, rows * columns).reshape(rows, columns)
