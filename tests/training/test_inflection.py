@@ -272,3 +272,52 @@ def test_a_run_can_start_from_a_model_with_features(learned, folder, tmp_path, n
         seq2seq.train(toml, settings=given, start_from=learned, out=tmp_path / "run")
     made = load_model(tmp_path / "run" / "model")
     assert made.codec.features == load_model(learned).codec.features
+
+
+@pytest.fixture(scope="module")
+def of_words(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model that reads the part of speech of each word, after two updates."""
+    folder = tmp_path_factory.mktemp("words")
+    rows = [("the red cat", "le chat rouge", "D A N"), ("a dog", "un chien", "D N")] * 20
+    values = load_config_values(folder)
+    with mock.patch.object(trainer, "plot_curves"):
+        seq2seq.train(values, train=rows, valid=rows[:4], out=folder / "run")
+    return folder / "run" / "model"
+
+
+def load_config_values(folder: Path) -> dict[str, object]:
+    (folder / "c.toml").write_text(_CONFIG, encoding="utf-8")
+    settings = [*_TINY, "training.updates=2", "data.max_tokens=12"]
+    values = load_config(folder / "c.toml", settings).model_dump()
+    data = {"source": "en", "target": "fr", "features": "pos", "max_tokens": 12}
+    return {**values, "data": data, "features": {"per": "word", "separator": "|"}}
+
+
+def test_features_of_words_follow_their_words(of_words: Path, tmp_path: Path, shell) -> None:
+    """Also in the parts of a line that is split, and behind a prefix."""
+    loaded = seq2seq.Translator.load(of_words)
+    line = "the red cat the red cat the red cat\tD A N N A D D|A A N"
+    plain = "the red cat the red cat the red cat\tD D D D D D D D D"
+    (result,) = loaded.stream([line])
+    assert [note.kind for note in result.notes][:1] == ["split"]
+    (other,) = loaded.stream([plain])
+    assert other.best.score != result.best.score
+    for size in (1, 5):
+        again = seq2seq.Translator.load(of_words, batch_size=size)
+        found = [one.best for one in again.stream([plain, line, "a dog\tD N"])]
+        assert [one.score for one in found[:2]] == pytest.approx(
+            [other.best.score, result.best.score], abs=1e-4
+        )
+    export_model(load_model(of_words), tmp_path / "export", "fp32")
+    exported = seq2seq.Translator.load(tmp_path / "export")
+    assert exported.translate([line, plain]) == loaded.translate([line, plain])
+    assert exported.translate(["dog\tN"], source_prefix="a") == loaded.translate(["a dog\t| N"])
+    said = shell("translate", of_words, stdin=b"a dog\tD N V\n")
+    assert said.code == 2
+    assert "line 1: the source has 2 words, but the features are those of 3 words" in said.err
+    for option in ("--protect", "--split-sentences"):
+        said = shell("translate", of_words, option, stdin=b"a dog\tD N\n")
+        assert said.code == 2
+        assert (
+            f"{option} does not work with a model that reads the features of each word" in said.err
+        )
