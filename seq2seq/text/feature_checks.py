@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from seq2seq.config.schema import Config
 from seq2seq.errors import UserError
 from seq2seq.text.codec import Codec
+from seq2seq.text.corpus import read_examples, validation_sets
 from seq2seq.text.example import Example
 from seq2seq.text.features import count_problem
 from seq2seq.text.memory import MemoryData
@@ -35,6 +36,21 @@ def check_features(
                 place = locate_example(config.data, "source", number, memory)
             raise UserError(f"{place}: {problem}")
         yield example
+
+
+def valid_title(name: str) -> str:
+    """Return the name of a validation set in messages, such as "valid.news"."""
+    return f"valid.{name}" if name else "valid"
+
+
+def read_valid_sets(config: Config, memory: MemoryData | None) -> dict[str, list[Example]]:
+    """Return the examples of each validation set, by name. Raises UserError for wrong features."""
+    return {
+        name: list(
+            check_features(read_examples(part, "valid", memory), config, valid_title(name), memory)
+        )
+        for name, part in validation_sets(config, memory).items()
+    }
 
 
 def report_unknown_features(examples: Iterable[Example], codec: Codec, name: str) -> None:

@@ -104,7 +104,7 @@ def test_a_file_of_features_is_read_back_and_damage_is_found() -> None:
     content = features.to_bytes()
     assert FeatureSet.from_bytes(content, LINE, "f") == features
     for damaged in (b"", b"b\na\n", b"a\na\n", content[:-1], b"\n" * 100_001):
-        with pytest.raises(UserError, match="^f: "):
+        with pytest.raises(UserError, match=r"^f: "):
             FeatureSet.from_bytes(damaged, LINE, "f")
 
 
@@ -135,7 +135,7 @@ def test_a_line_is_read_back() -> None:
 def test_words_without_features_are_counted() -> None:
     assert count_problem("the  cat", "DET N") == ""
     assert "2 words, but the features are those of 3 words" in count_problem("the cat", "D N V")
-    with pytest.raises(UserError, match="^line 2: the source has 1 words"):
+    with pytest.raises(UserError, match=r"^line 2: the source has 1 words"):
         read_source("cat\tD N", WORD, "line 2")
 
 

@@ -266,7 +266,7 @@ def test_a_run_can_start_from_a_model_with_features(learned, folder, tmp_path, n
     for features in ([], ["data.features=2"]):
         given = [*plain, *settings, *features]
         if not features:
-            with pytest.raises(seq2seq.UserError, match="it reads features; set data.features"):
+            with pytest.raises(seq2seq.UserError, match=r"it reads features; set data\.features"):
                 seq2seq.train(toml, settings=given, start_from=learned, out=tmp_path / "bad")
             continue
         seq2seq.train(toml, settings=given, start_from=learned, out=tmp_path / "run")
