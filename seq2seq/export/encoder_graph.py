@@ -1,6 +1,7 @@
 """The encoder as ONNX nodes: a recurrent stack over the source, and the pooling of its states.
 
-Letters: B sources of one length, S their length, E embedding, D encoder state, C context.
+Letters: B sources of one length, S their length, E embedding, D encoder state, C context, f the
+largest number of features of a token.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ class EmbeddedFeatures:
     """Looks up products of the features' embeddings.
 
     vectors: the embeddings, [features + 1, E]. Row 0 is zero.
-    ids: the name of the feature numbers, [K, S, B] int64, or [K, 1, B] if all tokens have the same.
+    ids: the name of the feature numbers, [f, S, B] int64, or [f, 1, B] if all tokens have the same.
     bound: the largest absolute value in the sum of the scaled embeddings of token and features.
     """
 
@@ -32,7 +33,7 @@ class EmbeddedFeatures:
     bound: float
 
     def add_to(self, graph: GraphBuilder, x: str, table: str) -> str:
-        """Add K rows of a table [T, W] to x [S, B, W].
+        """Add the rows of the features in a table [T, W] to x [S, B, W].
 
         The rows are added one after the other, so that rows of zeros change no bit of the sum.
         """
@@ -138,7 +139,7 @@ def encode_text(
 
     tokens: the name of the token ids, [B, S] int64. Each row ends with EOS.
 
-    If the encoder reads features, they are the input `features` of the graph, [B, S, K] int64.
+    If the encoder reads features, they are the input `features` of the graph, [B, S, f] int64.
     """
     tokens = graph.op("Transpose", tokens, perm=[1, 0])
     lead = graph.op("Shape", tokens)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from seq2seq.models.folder import Model
 
 _TOKENS = TensorType("tokens", np.int64, ("B", "S"))
-_FEATURES = TensorType("features", np.int64, ("B", "S", "K"))
+_FEATURES = TensorType("features", np.int64, ("B", "S", "f"))
 _LAST = TensorType("tokens", np.int64, ("N",))
 _MASK = TensorType("mask", np.float32, ("B", "S"))
 
