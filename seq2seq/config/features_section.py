@@ -11,9 +11,8 @@ from seq2seq.config.section import TEXT_TO_TEXT, Section
 
 class FeaturesConfig(Section):
     """The features of the source, which `data.features` names. Examples are the grammatical
-    features of the form to write, the part of speech of each word, and a language tag. The
-    embedding of each feature is added to the embeddings of the source tokens. The order of the
-    features does not matter."""
+    features of the form to write, the part of speech of each word, and a language tag. Each
+    feature has its own embedding. The order of the features does not matter."""
 
     separator: str = Field(
         ";",
@@ -23,8 +22,9 @@ class FeaturesConfig(Section):
     )
     per: Literal["line", "word"] = Field(
         "line",
-        description="What the features describe. `line`: the whole source. `word`: each word of "
-        "the source; the column then has an item for each word, with spaces between the items.",
+        description="What the features describe. `line`: the whole source. The encoder reads them "
+        "as further tokens in front of it. `word`: each word, with spaces between the features of "
+        "two words. Their embeddings are added to those of the word's tokens.",
         json_schema_extra=TEXT_TO_TEXT,
     )
 

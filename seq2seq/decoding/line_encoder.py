@@ -160,9 +160,11 @@ class LineEncoder:
         line = SourceLine(number, draft.text, draft.features)
         words, joint = len(draft.text[: draft.own].split()), ""
         own, of_prefix = words, len(draft.prefix.split())
-        longest = 0
+        known = self.codec.features
+        longest, features = 0, len(known.in_front(draft.features)) if known else 0
+        prefix += features
         for at, (sentence, ids) in enumerate(zip(draft.sentences, encoded, strict=True)):
-            segment = Segment(draft.prefix + sentence, prefix, words, own, of_prefix)
+            segment = Segment(draft.prefix + sentence, prefix, words, own, of_prefix, features)
             words += len(sentence.split())
             if len(ids) > prefix:
                 parts, joints = self._parts(ids, prefix)
@@ -184,7 +186,7 @@ class LineEncoder:
         if self.codec.task.source != "condition":
             for sentence, ids in zip(draft.sentences, encoded, strict=True):
                 text = draft.prefix + sentence
-                tokens = tokens_of(ids).tolist()
+                tokens = tokens_of(ids)[features:].tolist()
                 line.notes += unknown_tokens_note(number, text, tokens, self.codec.source)
         line.notes += unknown_features_note(number, draft.features, self.codec.features)
         return line

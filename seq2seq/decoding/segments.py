@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from seq2seq.text.codec import Codec
+from seq2seq.text.features import tokens_of
 
 
 @dataclass(frozen=True)
@@ -14,10 +15,12 @@ class Segment:
     """A text that is encoded as a whole: the whole line, or one sentence of the line.
 
     text: the text, including the prefix of the line.
-    prefix: the number of tokens of the prefix, which each part of the segment repeats.
+    prefix: the number of tokens of the prefix, which each part of the segment repeats. The features
+        of the line are a part of the prefix.
     words: the number of the segment's first word within the line, counted from 0.
     own_prefix: the number of words of the prefix that the line itself contains, at its start.
     prefix_words: the number of words of the prefix.
+    features: the number of features in front of the tokens.
     """
 
     text: str
@@ -25,19 +28,28 @@ class Segment:
     words: int = 0
     own_prefix: int = 0
     prefix_words: int = 0
+    features: int = 0
 
     def piece_words(self, codec: Codec) -> list[int | None]:
         """Return the number of the word that each token belongs to, counted over the line.
 
-        A token of a prefix that was added to the line has None.
+        A token of a prefix that was added to the line has None, and so has a feature.
         """
-        numbers: list[int | None] = []
+        numbers: list[int | None] = [None] * self.features
         for word in codec.source.piece_words(self.text):
             if word >= self.prefix_words:
                 numbers.append(self.words + word - self.prefix_words)
             else:
                 numbers.append(word if word < self.own_prefix else None)
         return numbers
+
+
+def source_pieces(source: np.ndarray, codec: Codec) -> list[str]:
+    """Return the features in front of an encoded source, and its subword pieces."""
+    size, names = len(codec.source), codec.features.names if codec.features else []
+    ids = tokens_of(source).tolist()
+    front = [names[number - size] for number in ids if number >= size]
+    return front + codec.source.pieces(ids[len(front) :])
 
 
 def split_line(

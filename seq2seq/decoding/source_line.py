@@ -18,10 +18,10 @@ from seq2seq.decoding.alignment import (
 from seq2seq.decoding.phrases import cut_at_stop
 from seq2seq.decoding.protection import Mark, count_differences, even_weights, place_marks
 from seq2seq.decoding.results import LineResult, Note, Translation
-from seq2seq.decoding.segments import Segment
+from seq2seq.decoding.segments import Segment, source_pieces
 from seq2seq.decoding.stepping import Hypothesis
 from seq2seq.text.codec import Codec
-from seq2seq.text.features import tokens_of, write_source
+from seq2seq.text.features import write_source
 from seq2seq.text.units import word_indices
 
 UNKNOWN_TEXT = "⁇"  # SentencePiece also decodes <unk> to this
@@ -234,7 +234,7 @@ class SourceLine:
                 every = segment.piece_words(codec)
                 prefix, words = every[: segment.prefix], iter(every[segment.prefix :])
             of_part = [*prefix, *islice(words, len(ids) - segment.prefix)]
-            left = AlignmentSide(source.pieces(tokens_of(ids).tolist()), of_part)
+            left = AlignmentSide(source_pieces(ids, codec), of_part)
             starts = word_indices(text, all_starts[number])
             right = AlignmentSide(target.pieces(hypothesis.tokens), starts)
             if hypothesis.finished:

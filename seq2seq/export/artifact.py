@@ -57,8 +57,8 @@ class Export:
         """The size of the largest vocabulary: of source, target, labels or features."""
         labels = self.codec.labels
         classes = len(labels) if isinstance(labels, LabelSet) else 0
-        features = 1 + len(self.codec.features or ())
-        return max(len(self.codec.source), len(self.codec.target), classes, features)
+        source = len(self.codec.source) + len(self.codec.features or ())
+        return max(source, len(self.codec.target), classes)
 
     def graph(self, name: str) -> Path:
         """Return the path of a graph."""

@@ -21,10 +21,10 @@ from seq2seq.export.tables import Tables
 
 @dataclass(frozen=True)
 class EmbeddedFeatures:
-    """Looks up products of the features' embeddings.
+    """Looks up products of the embeddings of the words' features.
 
     vectors: the embeddings, [features + 1, E]. Row 0 is zero.
-    ids: the name of the feature numbers, [f, S, B] int64, or [f, 1, B] if all tokens have the same.
+    ids: the name of the feature numbers, [f, S, B] int64.
     bound: the largest absolute value in the sum of the scaled embeddings of token and features.
     """
 
@@ -48,10 +48,10 @@ class EmbeddedFeatures:
 class EmbeddedSource:
     """Looks up products of the source's embeddings.
 
-    vectors: the embeddings, [V, E].
+    vectors: the embeddings, [V, E]. Those of features that stand in front of the tokens follow.
     tokens: the name of the token ids, [S, B] int64.
     scale: the factor that the embeddings are multiplied by.
-    features: the features whose embeddings are added; None for a model without features.
+    features: the features of the words, whose embeddings are added; None if there are none.
     """
 
     graph: GraphBuilder
@@ -139,12 +139,17 @@ def encode_text(
 
     tokens: the name of the token ids, [B, S] int64. Each row ends with EOS.
 
-    If the encoder reads features, they are the input `features` of the graph, [B, S, f] int64.
+    If words have features, they are the input `features` of the graph, [B, S, f] int64.
     """
     tokens = graph.op("Transpose", tokens, perm=[1, 0])
     lead = graph.op("Shape", tokens)
-    vectors = to_array(encoder.embedding.weight)
-    features = _features(graph, encoder, ranges) if encoder.features is not None else None
+    vectors, features = to_array(encoder.embedding.weight), None
+    if encoder.features is not None and encoder.features_per_word:
+        ids = graph.op("Transpose", "features", perm=[2, 1, 0])
+        bound = ranges[encoder.embedding_dropout]
+        features = EmbeddedFeatures(to_array(encoder.features.weight), ids, bound)
+    elif encoder.features is not None:
+        vectors = np.concatenate([vectors, to_array(encoder.features.weight)])
     embedded = EmbeddedSource(graph, tables, vectors, tokens, vectors.shape[1] ** 0.5, features)
     states = run_stack(graph, encoder.stack, embedded, lead, ranges)
     bound = ranges.of_stack(encoder.stack)[-1]
@@ -152,15 +157,6 @@ def encode_text(
     before = Encoded(states, bound, "", lead, values)
     summary = _pool(graph, encoder.pooling, before, encoder.stack.output_size)
     return Encoded(states, bound, summary, lead, values)
-
-
-def _features(graph: GraphBuilder, encoder: Any, ranges: Ranges) -> EmbeddedFeatures:
-    ids = "features"
-    if not encoder.features_per_word:
-        ids = graph.op("Slice", ids, graph.ids(0), graph.ids(1), graph.ids(1))
-    ids = graph.op("Transpose", ids, perm=[2, 1, 0])
-    bound = ranges[encoder.embedding_dropout]
-    return EmbeddedFeatures(to_array(encoder.features.weight), ids, bound)
 
 
 def _pool(graph: GraphBuilder, pooling: Any, encoded: Encoded, size: int) -> str:

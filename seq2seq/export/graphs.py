@@ -91,7 +91,8 @@ def _encode_graph(
     for name, value in context.prepare(graph, encoded).items():
         graph.rename(value, name)
     states = [TensorType(state.name, np.float32, ("B", state.shape[1])) for state in decoder.states]
-    inputs = [_TOKENS] if model.codec.features is None else [_TOKENS, _FEATURES]
+    features = model.codec.features
+    inputs = [_TOKENS, _FEATURES] if features is not None and features.per_word else [_TOKENS]
     return graph.model("encode", [*inputs, *tables.inputs[before:]], [*states, *context.memory()])
 
 

@@ -56,11 +56,13 @@ def _random_ids(model: Model) -> tuple[list[np.ndarray], Ids]:
         return encoded, targets
     random = np.random.default_rng(_SEED)
 
-    def row(length: int) -> np.ndarray:
-        few = random.integers(1, len(features) + 1, size=(length if features.per_word else 1, 3))
-        return np.broadcast_to(few, (length, 3))
+    def with_features(ids: np.ndarray) -> np.ndarray:
+        numbers = random.integers(0, len(features), size=(len(ids), 3))
+        if features.per_word:
+            return join_columns(ids, numbers + 1)
+        return np.concatenate([np.unique(numbers[0]) + len(model.codec.source), ids])
 
-    return [join_columns(ids, row(len(ids))) for ids in encoded], targets
+    return list(map(with_features, encoded)), targets
 
 
 def _random_tokens(model: Model) -> tuple[Ids, Ids]:

@@ -28,8 +28,8 @@ class Batch:
     """A batch of right-padded token ids. All tensors are int64.
 
     examples [B]: the row number of each example, or the start of each window in the text.
-    source [B, S]: the source ids of each example, with EOS at the end. With features, the source
-        is [B, S, 1 + K]: the ids, and the features of each token.
+    source [B, S]: the source ids of each example, with EOS at the end. If words have features, the
+        source is [B, S, 1 + K]: the ids, and the features of each token.
     lengths [B]: the length of each source, in tokens, including EOS.
     inputs [B, T]: the decoder inputs for teacher forcing. They start with BOS.
     outputs [B, T]: the target ids with EOS at the end: the inputs shifted left by one step.

@@ -14,7 +14,7 @@ from seq2seq.config.tokenizer_section import TokenizerConfig
 from seq2seq.errors import UserError
 from seq2seq.tasks import TRANSLATION, Task
 from seq2seq.text.example import Example
-from seq2seq.text.features import FeatureSet, join_columns
+from seq2seq.text.features import FeatureSet
 from seq2seq.text.labels import LabelSet, VectorFormat
 from seq2seq.text.normalization import text_sides
 from seq2seq.text.statistics import TextStatistics
@@ -52,8 +52,8 @@ class Codec:
     def encode(self, examples: Sequence[Example], threads: int = 1) -> dict[str, Ids]:
         """Encode the examples. Return the ids of each example in columns "source" and "target".
 
-        Text becomes the ids of its most likely subwords, and labels become their numbers. With
-        features, the column "features" holds the features of each token, [S · K].
+        Text becomes the ids of its most likely subwords, and labels become their numbers. If words
+        have features, the column "features" holds the features of each token, [S · K].
         Raises UserError for an unknown label or a wrong number of labels.
         """
         return self._ids(lambda tokenizer, lines: tokenizer.encode(lines, threads), examples)
@@ -80,28 +80,25 @@ class Codec:
         columns = {"source": source, "target": pieces(self.target, targets)}
         if self.features is None:
             return columns
-        rows = [
-            self._feature_rows(example.source, ids, "".join(example.features)).ravel().tolist()
+        encoded = [
+            self.encode_source(example.source, ids, "".join(example.features))
             for example, ids in zip(examples, source, strict=True)
         ]
-        return {**columns, "features": rows}
+        if self.features.per_word:
+            return {**columns, "features": [rows[:, 1:].ravel().tolist() for rows in encoded]}
+        return {**columns, "source": [ids.tolist() for ids in encoded]}
 
     def encode_source(self, text: str, ids: Sequence[int], features: str = "") -> np.ndarray:
-        """Return an encoded source: tokens [S] int64, or tokens and features [S, 1 + K] int64.
+        """Return an encoded source (see `text.features`), [S] or [S, 1 + K] int64.
 
         text: the source.
-        ids: the tokens of the source.
+        ids: the tokens of the source. If there are none, the features are left out, too.
         features: the features of the source. A model without features ignores them.
         """
         tokens = np.asarray(ids, np.int64)
         if self.features is None:
             return tokens
-        return join_columns(tokens, self._feature_rows(text, ids, features))
-
-    def _feature_rows(self, text: str, ids: Sequence[int], features: str) -> np.ndarray:
-        assert self.features is not None
-        words = self.source.piece_words(text) if self.features.per_word else []
-        return self.features.rows(features, words, len(ids))
+        return self.features.join(tokens, text, features, self.source)
 
     def _source_ids(self, pieces: _Encode, sources: Sequence[str]) -> Ids:
         if self.task.source == "condition":

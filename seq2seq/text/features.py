@@ -1,8 +1,12 @@
 """The features of a source, such as `N;ABL(PL)`, as numbers.
 
-A source with features is a line `SOURCE<TAB>FEATURES`. Encoded, it is an array [S, 1 + K] of int64.
-Column 0 holds the tokens, and the other columns hold the features of each token. Number 0 stands
-for no feature. A source without features is an array of tokens, [S].
+A source with features is a line `SOURCE<TAB>FEATURES`. An encoded source is an array of int64:
+
+- Without features, it holds the tokens, [S].
+- If the features describe the whole source, they stand in front of the tokens, as further ids that
+  follow the ids of the vocabulary. The array is [S], with S features and tokens.
+- If each word has features, the array is [S, 1 + K]. Column 0 holds the tokens, and the other
+  columns hold the features of each token, numbered from 1. Number 0 stands for no feature.
 """
 
 from __future__ import annotations
@@ -15,6 +19,7 @@ import numpy as np
 
 from seq2seq.config.features_section import FeaturesConfig
 from seq2seq.errors import UserError
+from seq2seq.text.tokenizer import Tokenizer
 
 MOST_FEATURES = 100_000
 
@@ -60,12 +65,12 @@ def _is_balanced(text: str) -> bool:
 
 
 class FeatureSet:
-    """The features of the training data in alphabetical order, numbered from 1."""
+    """The features of the training data, in alphabetical order."""
 
     def __init__(self, names: Iterable[str], settings: FeaturesConfig) -> None:
         """Create the set. Raises UserError for no features, and for too many features."""
         self.names, self.settings = sorted(set(names)), settings
-        self._numbers = {name: number for number, name in enumerate(self.names, start=1)}
+        self._numbers = {name: number for number, name in enumerate(self.names)}
         self._encoded: dict[str, tuple[int, ...]] = {}
         if not self.names:
             raise UserError("there are no features in the training data; leave out data.features")
@@ -98,27 +103,46 @@ class FeatureSet:
         names = features_in(text, self.settings)
         return [name for name in dict.fromkeys(names) if name not in self._numbers]
 
-    def rows(self, text: str, words: Sequence[int], length: int) -> np.ndarray:
-        """Return the features of each source token, [length, K] int64, filled up with zeros.
+    def join(
+        self, tokens: np.ndarray, source: str, features: str, tokenizer: Tokenizer
+    ) -> np.ndarray:
+        """Return an encoded source with features. If there are no tokens, there are no features.
+
+        tokens: the tokens of the source, [S].
+        features: the features of the source.
+        tokenizer: the tokenizer of the source.
+        """
+        if self.per_word:
+            words = tokenizer.piece_words(source) if len(tokens) else []
+            return join_columns(tokens, self.rows(features, words))
+        front = np.array(self.in_front(features) if len(tokens) else (), np.int64)
+        return np.concatenate([front + len(tokenizer), tokens])
+
+    def in_front(self, text: str) -> tuple[int, ...]:
+        """Return the numbers of the features that stand in front of the tokens, counted from 0."""
+        return () if self.per_word else self.numbers(text)
+
+    def rows(self, text: str, words: Sequence[int]) -> np.ndarray:
+        """Return the features of each token, [S, K] int64, numbered from 1 and filled up with 0.
 
         Features that the training data does not contain are left out.
 
-        text: the features of the source.
-        words: the number of the word that each token belongs to, counted from 0. Only features of
-            words use it.
-        length: the number of tokens.
+        text: the features of the words, with spaces between them.
+        words: the number of the word that each token belongs to, counted from 0.
         """
-        if not self.per_word:
-            return np.tile(np.array(self._numbers_in(text), np.int64), (length, 1))
-        of_words = [self._numbers_in(word) for word in text.split()]
+        of_words = [self.numbers(word) for word in text.split()]
         table = np.zeros((len(of_words) + 1, max(map(len, of_words), default=0)), np.int64)
         for row, numbers in zip(table, of_words, strict=False):
-            row[: len(numbers)] = numbers
+            row[: len(numbers)] = np.array(numbers) + 1
         last = len(of_words)  # a row of zeros, for words without features
         return table[[word if 0 <= word < last else last for word in words]]
 
-    def _numbers_in(self, text: str) -> tuple[int, ...]:
-        """Return the sorted numbers of the features in the text, so that order has no effect."""
+    def numbers(self, text: str) -> tuple[int, ...]:
+        """Return the numbers of the features in a text, counted from 0.
+
+        The numbers are sorted, so that the order of the features has no effect. Features that the
+        training data does not contain are left out.
+        """
         known = self._encoded.get(text)
         if known is None:
             names = flatten_features(text, self.settings.separator)
@@ -156,13 +180,13 @@ def features_in(text: str, settings: FeaturesConfig) -> Iterator[str]:
 
 
 def join_columns(tokens: np.ndarray, features: np.ndarray) -> np.ndarray:
-    """Return an encoded source, [S, 1 + K] int64.
+    """Return the encoded source of words with features, [S, 1 + K] int64.
 
     tokens: the token ids, [S].
     features: the features of each token, [S, K] or [S · K].
     """
     if not len(tokens):
-        return tokens.astype(np.int64)
+        return np.zeros((0, 1), np.int64)
     return np.column_stack([tokens, features.reshape(len(tokens), -1)]).astype(np.int64)
 
 
@@ -179,7 +203,7 @@ def encoded_sources(columns: Mapping[str, Sequence[Sequence[int]]]) -> list[np.n
 
 
 def tokens_of(source: np.ndarray) -> np.ndarray:
-    """Return the tokens of an encoded source, [S]."""
+    """Return the tokens of an encoded source, [S]. They include features of the whole source."""
     return source if source.ndim == 1 else source[:, 0]
 
 

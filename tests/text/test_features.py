@@ -87,14 +87,13 @@ def test_any_text_has_features_without_white_space_around(text: str, separator: 
 @given(st.permutations(["V", "PRS", "NOM(1,SG)", "XX"]))
 def test_the_order_of_features_changes_nothing(order: list[str]) -> None:
     features = FeatureSet(["V", "PRS", "NOM", "NOM(1)", "NOM(SG)"], LINE)
-    rows = features.rows(";".join([*order, "V"]), [], 2)
-    assert rows.tolist() == [[1, 2, 3, 4, 5]] * 2  # NOM, NOM(1), NOM(SG), PRS, V
+    assert features.numbers(";".join([*order, "V"])) == (0, 1, 2, 3, 4)
     assert features.unknown(";".join(order)) == ["XX"]
 
 
 def test_each_word_has_its_own_features() -> None:
     features = FeatureSet(["DET", "N", "Pl"], WORD)
-    rows = features.rows("DET Pl|N X", [0, 1, 1, 2, 3], 5)
+    rows = features.rows("DET Pl|N X", [0, 1, 1, 2, 3])
     assert rows.tolist() == [[1, 0], [2, 3], [2, 3], [0, 0], [0, 0]]
     assert features.unknown("DET Pl|N X") == ["X"]
 
@@ -146,6 +145,16 @@ def test_padding_has_no_features() -> None:
         [[9, 0, 0], [0, 0, 0], [0, 0, 0]],
     ]
     assert lengths.tolist() == [3, 1]
+
+
+def test_features_stand_in_front_of_the_tokens(parallel: Path) -> None:
+    (parallel / "train.pos").write_text("N;PL\nV\nPL;N\n", encoding="utf-8")
+    made = prepare_data(_config(parallel, "data.drop_duplicates=false"), parallel / "data")
+    size = len(made.codec.source)
+    assert [made.train.ids(row, "source")[:2].tolist() for row in (0, 2)] == [[size, size + 1]] * 2
+    assert made.train.ids(1, "source")[0] == size + 2
+    assert made.train.lengths[:, 0].tolist() == [2 + 9, 1 + 15, 2 + 9]
+    assert list(made.codec.encode_source("", [], "N")) == []
 
 
 def _config(folder: Path, *settings: str):
