@@ -101,6 +101,7 @@ TRANSLATION = Task(
     commands=("translate", "score", "embed", "evaluate"),
     example='echo "..." | seq2seq translate FOLDER',
     pipeline_tag="translation",
+    sections=("features", "encoder", "context", "decoder"),
     allowed={
         **_ENCODED,
         **_NO_TEXT_MODEL,
@@ -118,6 +119,7 @@ ALIGNED = Task(
     example='echo "..." | seq2seq translate FOLDER',
     pipeline_tag="text-generation",
     same_length=True,
+    sections=("features", "encoder", "context", "decoder"),
     defaults={"context": {"kind": "same-position"}},
     allowed={
         **_NO_COPYING,

@@ -15,6 +15,7 @@ from seq2seq.export.artifact import Export
 from seq2seq.export.sessions import Session
 from seq2seq.export.shortlist import Shortlist
 from seq2seq.export.token_tables import TokenTables
+from seq2seq.text.features import tokens_of
 from seq2seq.text.open_vocabulary import close_ids
 
 _PREFIX = "next."
@@ -132,14 +133,18 @@ class ExportedModel:
     def _encode_alike(self, sources: Sequence[np.ndarray]) -> MemberState:
         assert self._encode is not None
         tokens = np.full((len(sources), len(sources[0]) + 1), self.eos, np.int64)
-        tokens[:, :-1] = np.stack(sources)
+        tokens[:, :-1] = np.stack([tokens_of(source) for source in sources])
         if self._copies:
             copied = self.export.codec.copy_table.copied(tokens)
-            tokens = close_ids(tokens, self.export.codec.source)
+            tokens = close_ids(tokens, *self.export.codec.open_source)
+        feeds = {"tokens": tokens}
+        if "features" in self._encode.inputs:
+            feeds["features"] = _stack_features(sources)
         memory_names = list(self.export.memory)
-        self._encode_tables.require(tokens)
+        for ids in feeds.values():
+            self._encode_tables.require(ids)
         outputs = self._encode.run(
-            {"tokens": tokens, **self._encode_tables.arrays}, self.export.rows + memory_names
+            {**feeds, **self._encode_tables.arrays}, self.export.rows + memory_names
         )
         count = len(self.export.rows)
         memory = dict(zip(memory_names, outputs[count:], strict=True))
@@ -186,7 +191,8 @@ class ExportedModel:
         log-probabilities have one column for each candidate. If `attention` is true, the attention
         weights [B, K, S] are returned instead of the log-probabilities.
         """
-        closed = close_ids(tokens, self.export.codec.target)
+        target = self.export.codec.target
+        closed = close_ids(tokens, len(target), target.unk)
         self._step_tables.require(closed)
         feeds: dict[str, Any] = {"tokens": closed, **self._step_tables.arrays}
         if self._reads_written:
@@ -215,6 +221,16 @@ class ExportedModel:
     def attends(self) -> bool:
         """Whether the model has attention."""
         return self._masked
+
+
+def _stack_features(sources: Sequence[np.ndarray]) -> np.ndarray:
+    """Return the features of sources of one length, [B, S + 1, K] int64. EOS has no features."""
+    most = max(source.shape[1] if source.ndim == 2 else 1 for source in sources)
+    features = np.zeros((len(sources), len(sources[0]) + 1, max(1, most - 1)), np.int64)
+    for row, source in zip(features, sources, strict=True):
+        if source.ndim == 2:
+            row[:-1, : source.shape[1] - 1] = source[:, 1:]
+    return features
 
 
 def _pad(array: np.ndarray, axis: int, size: int, fill: float) -> np.ndarray:

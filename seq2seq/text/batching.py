@@ -29,7 +29,8 @@ class Batch:
 
     examples [B]: the row number of each example. For a language model, the position in the text at
         which each row of the batch starts.
-    source [B, S]: the source ids of each example, with EOS at the end.
+    source [B, S]: the source ids of each example, with EOS at the end. If words have features, the
+        source is [B, S, 1 + K]: the ids, and the features of each token.
     lengths [B]: the length of each source, in tokens, including EOS.
     inputs [B, T]: the decoder inputs for teacher forcing. They start with BOS.
     outputs [B, T]: the target ids with EOS at the end: the inputs shifted left by one step.
@@ -118,7 +119,7 @@ def collate_examples(dataset: Dataset, rows: np.ndarray, codec: Codec) -> Batch:
     """Return the padded batch of the examples with the row numbers `rows`."""
     if not codec.task.has_target_text:
         return _collate_labelled(dataset, rows, codec)
-    source = [dataset.ids(row, "source") for row in rows.tolist()]
+    source = [dataset.source(row) for row in rows.tolist()]
     target = [dataset.ids(row, "target") for row in rows.tolist()]
     tokens, lengths, copied = pad_sources(source, codec)
     pad, bos, eos = codec.target.pad, codec.target.bos, codec.target.eos
@@ -177,18 +178,31 @@ def pad_sources(sequences: list[np.ndarray], codec: Codec) -> tuple[Tensor, Tens
     tokens, lengths = pad_sequences(sequences, codec.source.pad, codec.source.eos)
     if not codec.copies:
         return tokens, lengths, None
-    copied = torch.from_numpy(codec.copy_table.copied(tokens.numpy()))
-    return tokens.masked_fill(tokens >= len(codec.source), codec.source.unk), lengths, copied
+    ids, (size, unk) = tokens if tokens.dim() == 2 else tokens[:, :, 0], codec.open_source
+    copied = torch.from_numpy(codec.copy_table.copied(ids.numpy()))
+    ids.masked_fill_(ids >= size, unk)
+    return tokens, lengths, copied
 
 
 def pad_sequences(sequences: list[np.ndarray], pad: int, eos: int) -> tuple[Tensor, Tensor]:
     """Append EOS to each sequence and pad all sequences to the same length.
 
+    sequences: The ids of each sequence, [S], or the ids and features, [S, 1 + K]. EOS and padding
+        have no features, and number 0 stands for no feature.
+
     Returns:
-        tokens: The padded ids, [B, S] int64.
+        tokens: The padded ids, [B, S] int64, or with features [B, S, 1 + K] int64.
         lengths: The length of each sequence, including EOS, [B] int64.
     """
     lengths = np.array([len(ids) + 1 for ids in sequences], np.int64)
+    if (columns := max((ids.shape[1] for ids in sequences if ids.ndim == 2), default=0)) > 0:
+        padded = np.zeros((len(sequences), lengths.max(), columns), np.int64)
+        padded[:, :, 0] = pad
+        for row, ids in zip(padded, sequences, strict=True):
+            both = ids if ids.ndim == 2 else ids[:, None]
+            row[: len(both), : both.shape[1]] = both
+            row[len(both), 0] = eos
+        return torch.from_numpy(padded), torch.from_numpy(lengths)
     tokens = np.full((len(sequences), lengths.max()), pad, np.int64)
     tokens[np.arange(tokens.shape[1]) < lengths[:, None] - 1] = np.concatenate(sequences)
     tokens[np.arange(len(tokens)), lengths - 1] = eos

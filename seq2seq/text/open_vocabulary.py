@@ -3,7 +3,9 @@
 An id of at least V, the size of the vocabulary, stands for a token that the vocabulary lacks. Such
 an id has a meaning only for one pair of source and target:
 
-- In a source, the id V + k stands for the k-th distinct unknown token of this source.
+- In a source, the id V + F + k stands for the k-th distinct unknown token of this source. F is the
+  number of features, whose ids follow those of the vocabulary (see `seq2seq.text.features`). It is
+  0 if no features stand in front of the source.
 - In a target, the id V + j stands for the token at position j of the source.
 """
 
@@ -20,37 +22,47 @@ from seq2seq.text.units import SPACE
 
 @dataclass(frozen=True)
 class OpenIds:
-    """The ids of a text. Id V + k stands for the unknown token `unknown[k]`."""
+    """The ids of a text. The k-th id after those of the vocabulary stands for `unknown[k]`."""
 
     ids: list[int]
     unknown: list[str]
 
 
-def encode_open(tokenizer: Tokenizer, lines: Sequence[str]) -> list[OpenIds]:
-    """Encode lines like `Tokenizer.encode`, but give each distinct unknown token an own id."""
-    rows = []
+def encode_open(tokenizer: Tokenizer, lines: Sequence[str], start: int) -> list[OpenIds]:
+    """Encode lines like `Tokenizer.encode`, but give each distinct unknown token an own id.
+
+    start: The id of the first unknown token of a line.
+    """
+    rows, unk = [], tokenizer.unk
     for line, ids in zip(lines, tokenizer.encode(lines), strict=True):
         numbers: dict[str, int] = {}
-        if tokenizer.unk in ids:
+        if unk in ids:
             unknown = iter(tokenizer.unknown_tokens(line, spelled=True))
-            size, unk = len(tokenizer), tokenizer.unk
             ids = [
-                size + numbers.setdefault(next(unknown), len(numbers)) if i == unk else i
+                start + numbers.setdefault(next(unknown), len(numbers)) if i == unk else i
                 for i in ids
             ]
         rows.append(OpenIds(ids, list(numbers)))
     return rows
 
 
-def close_ids(ids: np.ndarray, tokenizer: Tokenizer) -> np.ndarray:
-    """Return ids of any shape, with <unk> for each token that the vocabulary lacks."""
-    return np.where(ids < len(tokenizer), ids, tokenizer.unk)
+def close_ids(ids: np.ndarray, size: int, unk: int) -> np.ndarray:
+    """Return ids of any shape, with the id `unk` for each token that the vocabulary lacks.
+
+    size: The number of tokens in the vocabulary, and of features in front of the source.
+    """
+    return np.where(ids < size, ids, unk)
 
 
 class CopyTable:
     """The tokens that a model can copy from a source to a target."""
 
-    def __init__(self, source: Tokenizer, target: Tokenizer) -> None:
+    def __init__(self, source: Tokenizer, target: Tokenizer, features: int = 0) -> None:
+        """Compare two vocabularies.
+
+        features: The number of features in front of the source. Copying one writes <pad>, which no
+            target contains.
+        """
         self._source, self._target = source, target
         self._names = _names(source)
         numbers = {name: number for number, name in enumerate(_names(target))}
@@ -58,7 +70,8 @@ class CopyTable:
         for special in ("pad", "bos", "eos"):
             copied[getattr(source, special)] = getattr(target, special)
         copied[source.unk] = -1
-        self._ids = np.array(copied, np.int64)
+        self._names += ["\n"] * features  # no token has this name
+        self._ids = np.array(copied + [target.pad] * features, np.int64)
 
     def copied(self, source: np.ndarray) -> np.ndarray:
         """Return the target id of each source token, [B, S] int64.
@@ -66,7 +79,7 @@ class CopyTable:
         If the target vocabulary lacks a token, its id is V + j, where j is the first position of
         this token in its row.
 
-        source: The ids of `encode_open` with EOS and padding, [B, S] int64.
+        source: The ids of features and of `encode_open`, with EOS and padding, [B, S] int64.
         """
         known = source < len(self._ids)
         ids = self._ids[np.where(known, source, self._source.unk)]

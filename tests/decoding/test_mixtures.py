@@ -24,9 +24,10 @@ from seq2seq.models import folder
 from seq2seq.models.folder import Model, load_model
 from seq2seq.models.loss import cross_entropy
 from seq2seq.text.batching import collate_examples
-from seq2seq.text.codec import Codec, for_both_sides
+from seq2seq.text.codec import Codec
 from seq2seq.text.dataset import Dataset, encode_examples
 from seq2seq.text.example import Example
+from seq2seq.text.sides import for_both_sides
 from seq2seq.text.tokenizer import train_tokenizer
 from seq2seq.training import trainer
 from seq2seq.training.run_training import train_model

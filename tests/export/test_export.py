@@ -20,7 +20,9 @@ from seq2seq.export.onnx_engine import OnnxEngine
 from seq2seq.export.writer import export_model
 from seq2seq.models import folder
 from seq2seq.models.folder import Model, load_model
-from seq2seq.text.codec import Codec, for_both_sides
+from seq2seq.text.codec import Codec
+from seq2seq.text.features import FeatureSet
+from seq2seq.text.sides import for_both_sides
 from seq2seq.text.tokenizer import train_tokenizer
 
 LINES = ["the red cat runs here", "a dog sleeps", "the cat", "here", "a red dog runs", "sleeps a"]
@@ -43,7 +45,11 @@ def random_model(**sections: object) -> Model:
         values[name] = both
     config = toml.parse_config(values, "here")
     tokenizer = train_tokenizer(["the red cat runs here", "a dog sleeps"], config.tokenizer)
-    codec = Codec(tokenizer, tokenizer, config.task, copies=config.decoder.copying)
+    features = None
+    if config.data.features is not None:
+        features = FeatureSet(["N", "V", "V(PL)", "V(SG)"], config.features)
+    copies = config.decoder.copying
+    codec = Codec(tokenizer, tokenizer, config.task, features=features, copies=copies)
     model = folder.build_model(config, codec)
     for weight in model.network.parameters():
         if weight.ndim == 1:
@@ -79,6 +85,22 @@ CONFIGURATIONS = {
     "monotonic copying": {"context": {"kind": "monotonic"}, "decoder": {"copying": True}},
     "copying": {"context": {"kind": "additive"}, "decoder": {"copying": True}},
     "copying heads": {"context": {"kind": "multi-head"}, "decoder": {"copying": True}},
+    "copying features": {
+        "data": {"features": "f"},
+        "context": {"kind": "monotonic"},
+        "decoder": {"copying": True},
+    },
+    "features": {"data": {"features": "f"}, "context": {"kind": "additive"}},
+    "features of words": {
+        "data": {"features": "f"},
+        "features": {"per": "word"},
+        "context": {"kind": "fixed", "pooling": "mean"},
+    },
+    "features aligned": {
+        "task": "aligned",
+        "data": {"features": "f"},
+        "context": {"kind": "same-position"},
+    },
 }
 
 
