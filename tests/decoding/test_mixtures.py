@@ -27,6 +27,7 @@ from seq2seq.text.batching import collate_examples
 from seq2seq.text.codec import Codec
 from seq2seq.text.dataset import Dataset, encode_examples
 from seq2seq.text.example import Example
+from seq2seq.text.features import FeatureSet
 from seq2seq.text.sides import for_both_sides
 from seq2seq.text.tokenizer import train_tokenizer
 from seq2seq.training import trainer
@@ -41,9 +42,16 @@ LINES = ["abc", "ca", "bжa", "ñжñ", "", "a b", "cabbagecabb", "жжж"]
 
 
 def random_model(
-    kind: str, letters: str = "abc eg", source: str = "char", target: str = "char"
+    kind: str,
+    letters: str = "abc eg",
+    source: str = "char",
+    target: str = "char",
+    features: str | None = None,
 ) -> Model:
-    """A model with random weights and a vocabulary for each side."""
+    """A model with random weights and a vocabulary for each side.
+
+    features: what the features N and PL describe, "line" or "word".
+    """
     sections = KINDS[kind]
     values = {
         "data": {"train": "nowhere", "source": "x", "target": "y", "max_tokens": 8},
@@ -59,6 +67,9 @@ def random_model(
         "decoder": {"embedding": 8, "hidden": 8, **sections.get("decoder", {})},
         "training": {"epochs": 1},
     }
+    if features:
+        values["data"]["features"] = "f"
+        values["features"] = {"per": features}
     config = toml.parse_config(values, "here")
     text = {"char": letters, "symbols": " ".join(letters)}
     tokenizers = [
@@ -67,7 +78,8 @@ def random_model(
     ]
     both = for_both_sides(tokenizers, config)
     torch.manual_seed(1)
-    codec = Codec(*both, config.task, copies=config.decoder.copying)
+    names = FeatureSet(["N", "PL"], config.features) if features else None
+    codec = Codec(*both, config.task, features=names, copies=config.decoder.copying)
     model = folder.build_model(config, codec)
     for weight in model.network.parameters():
         weight.data.mul_(2)
@@ -188,11 +200,43 @@ def test_unknown_tokens_get_ids_and_their_text_back(source: str, target: str) ->
     assert codec.source_ids([texts[source]]) == [ids]
     copied = codec.copy_table.copied(np.array([ids]))[0]
     assert {i for i in written if i >= len(codec.target)} <= set(copied.tolist())
-    writer = codec.writer(texts[source], ids, written)
+    writer = codec.writer(texts[source], np.array(ids), written)
     assert writer.decode([written]) == [texts[target]]
     assert len(writer.piece_starts(written)) == len(written)
     # A token that the source lacks stays unknown.
     assert codec.encode([Example("a", texts[target])])["target"][0].count(codec.target.unk) > 0
+
+
+@pytest.mark.parametrize("kind", ["copying", "both"])
+@pytest.mark.parametrize("per", ["line", "word"])
+def test_features_and_copied_tokens_have_different_ids(kind: str, per: str, tmp_path) -> None:
+    model = random_model(kind, target="symbols", features=per)
+    codec, V = model.codec, len(model.codec.target)
+    columns = codec.encode([Example("aжb", "ж b", ("N;PL",))])
+    (ids,), (written,) = columns["source"], columns["target"]
+    front = 2 if per == "line" else 0
+    at = ids.index(len(codec.source) + front)
+    assert written == [V + at, codec.target.encode(["b"])[0][0]]
+    copied = codec.copy_table.copied(np.array([ids]))[0].tolist()
+    assert copied[:front] == [codec.target.pad] * front
+    assert copied[at] == V + at
+    assert codec.close_source(ids)[at] == codec.source.unk
+    assert codec.writer("aжb", np.array(ids), written).decode([written]) == ["ж b"]
+    export_model(model, tmp_path / "export", "fp32")
+    lines = ["aжb\tN;PL", "ñ\tN", "ca\tPL", "жbжbжbжbжb\tN"]
+    results = []
+    for translator in (
+        seq2seq.Translator.from_models([model], batch_size=1),
+        seq2seq.Translator.from_models([model]),
+        seq2seq.Translator.load(tmp_path / "export"),
+    ):
+        found = [row.best for row in translator.stream(lines)]
+        results.append([(one.text, pytest.approx(one.score, abs=1e-4)) for one in found])
+        scored = translator.score(lines[:1], ["ж b"])
+        results[-1].append(("score", pytest.approx(scored[0].score, abs=1e-4)))
+    expected = [(text, near.expected) for text, near in results[0]]
+    assert results[1] == expected
+    assert results[2] == expected
 
 
 @pytest.fixture(scope="module")
