@@ -160,6 +160,11 @@ class Config(Section):
                 f"context.kind = 'dot' needs decoder.hidden = {encoder.state_size}, the size of an "
                 "encoder state"
             )
+        if decoder.copying and not self.context.is_attention:
+            yield (
+                f"decoder.copying does not work with context.kind = {self.context.kind!r}: use "
+                "attention, such as 'additive'"
+            )
         if self.features.per == "word" and self.tokenizer.sampling and self.data.features:
             yield "features.per = 'word' needs tokenizer.sampling = 0: leave out one of them"
         if self.tokenizer.sampling and not any(

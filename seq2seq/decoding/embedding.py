@@ -16,7 +16,7 @@ from seq2seq.errors import UserError
 from seq2seq.models.network import Network
 from seq2seq.models.tagger import TaggerNetwork
 from seq2seq.nn.encoder import token_mask
-from seq2seq.text.batching import Batch, pad_sequences
+from seq2seq.text.batching import Batch, pad_sources
 from seq2seq.text.codec import Codec
 
 Pool = Literal["summary", "mean"]
@@ -56,7 +56,7 @@ def embed_texts(
     sizes = [len(tokens) + 1 for tokens in ids]
     for batch in rows_by_length(sizes, most=batch_size, longest=max_tokens):
         rows = [ids[i][: -1 if words else None] for i in batch]
-        tokens, lengths = pad_sequences(rows, codec.source.pad, codec.source.eos)
+        tokens, lengths, _ = pad_sources(rows, codec)
         with torch.inference_mode(), runtime.autocast(device, dtype):
             pooled = _pooled(network, tokens.to(device), lengths.to(device), pooling)
         vectors[[present[i] for i in batch]] = pooled.float().cpu().numpy()

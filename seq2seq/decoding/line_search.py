@@ -126,9 +126,11 @@ class LineSearch:
         if not isinstance(self.options, BeamOptions) or self.options.n_best == 1:
             return found
 
-        def read(ranked: Sequence[Hypothesis]) -> list[str]:
-            texts = self.model.codec.target.decode([hypothesis.tokens for hypothesis in ranked])
-            return [cut_at_stop(text, self.options.stop) for text in texts]
+        def read(row: int, ranked: Sequence[Hypothesis]) -> list[str]:
+            line, part = batch[row]
+            paths = [hypothesis.tokens for hypothesis in ranked]
+            writer = line.writer(self.model.codec, part, [id for path in paths for id in path])
+            return [cut_at_stop(text, self.options.stop) for text in writer.decode(paths)]
 
         def again(rows: list[int], size: int, wider: int) -> Found:
             chosen = self.engine.select(state, np.array(rows, np.int64))

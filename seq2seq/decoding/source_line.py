@@ -22,6 +22,7 @@ from seq2seq.decoding.segments import Segment, source_pieces
 from seq2seq.decoding.stepping import Hypothesis
 from seq2seq.text.codec import Codec
 from seq2seq.text.features import write_source
+from seq2seq.text.tokenizer import Tokenizer
 from seq2seq.text.units import word_indices
 
 UNKNOWN_TEXT = "⁇"  # SentencePiece also decodes <unk> to this
@@ -139,8 +140,10 @@ class SourceLine:
         finish: Finish,
         align: bool,
     ) -> Translation:
-        decoded = codec.target.decode([hypothesis.tokens for hypothesis in chosen])
-        texts = [cut_at_stop(text, finish.stop) for text in decoded]
+        texts = [
+            cut_at_stop(self.writer(codec, part, one.tokens).decode([one.tokens])[0], finish.stop)
+            for part, one in enumerate(chosen)
+        ]
         text = "".join(map("".join, zip(texts, [*self.joints, ""], strict=True)))
         if not text.strip():  # e.g. only spaces: the output line must not be blank
             text = UNKNOWN_TEXT
@@ -154,11 +157,15 @@ class SourceLine:
             alignment,
         )
 
+    def writer(self, codec: Codec, part: int, written: Sequence[int]) -> Tokenizer:
+        """Return a tokenizer that decodes `written`, the token ids of a translation of a part."""
+        return codec.writer(self.segments[part].text, self.parts[part], written)
+
     def _starts(self, chosen: list[Hypothesis], codec: Codec, texts: list[str]) -> list[list[int]]:
         """Return where each token of each part starts in the text of the line, in characters."""
         starts, before = [], 0
         for number, hypothesis in enumerate(chosen):
-            inside = codec.target.piece_starts(hypothesis.tokens)
+            inside = self.writer(codec, number, hypothesis.tokens).piece_starts(hypothesis.tokens)
             starts.append([before + min(start, len(texts[number])) for start in inside])
             before += len(texts[number]) + len([*self.joints, ""][number])
         return starts
@@ -226,10 +233,8 @@ class SourceLine:
         texts: the translation of each part.
         text: the translation of the whole line.
         """
-        source, target = codec.source, codec.target
-        ends = (source.pieces([source.eos]), target.pieces([target.eos]))
-        all_starts = self._starts(chosen, codec, texts)
-        parts = []
+        ends = [side.pieces([side.eos]) for side in (codec.source, codec.target)]
+        all_starts, parts = self._starts(chosen, codec, texts), []
         segment: Segment | None = None
         for number, (ids, hypothesis) in enumerate(zip(self.parts, chosen, strict=True)):
             if self.segments[number] is not segment:
@@ -238,10 +243,8 @@ class SourceLine:
                 prefix, words = every[: segment.prefix], iter(every[segment.prefix :])
             of_part = [*prefix, *islice(words, len(ids) - segment.prefix)]
             left = AlignmentSide(source_pieces(ids, codec), of_part)
-            starts = word_indices(text, all_starts[number])
-            right = AlignmentSide(target.pieces(hypothesis.tokens), starts)
-            if hypothesis.finished:
-                right = right.with_end(ends[1])
-            weights = self.attention[number, 0]
-            parts.append(Alignment(left.with_end(ends[0]), right, weights))
+            written = self.writer(codec, number, hypothesis.tokens).pieces(hypothesis.tokens)
+            right = AlignmentSide(written, word_indices(text, all_starts[number]))
+            right = right.with_end(ends[1]) if hypothesis.finished else right
+            parts.append(Alignment(left.with_end(ends[0]), right, self.attention[number, 0]))
         return join_alignments(parts)

@@ -18,6 +18,7 @@ from seq2seq.text.dataset import Dataset
 from seq2seq.text.example import Example
 from seq2seq.text.memory import MemoryData
 from seq2seq.text.normalization import normalize_text, symbol_pattern, text_sides
+from seq2seq.text.open_vocabulary import close_ids
 
 _log = logging.getLogger(__name__)
 
@@ -148,9 +149,8 @@ def report_unknown_tokens(dataset: Dataset, codec: Codec, config: Config, name: 
     name: the name of the data set in the message.
     """
     for side in text_sides(config):
-        tokenizer = codec.source if side == "source" else codec.target
         columns = [values for _, values in dataset.columns(side)]
-        unknown = sum(int(np.count_nonzero(values == tokenizer.unk)) for values in columns)
+        unknown = sum(int(np.count_nonzero(_unknown(codec, side, part))) for part in columns)
         if not unknown:
             continue
         total = sum(map(len, columns))
@@ -166,6 +166,13 @@ def report_unknown_tokens(dataset: Dataset, codec: Codec, config: Config, name: 
         )
 
 
+def _unknown(codec: Codec, side: Side, ids: np.ndarray) -> np.ndarray:
+    """Return which ids stand for <unk>. In a target, higher ids stand for copied tokens."""
+    unknown = codec.target.unk if side == "target" else codec.source.unk
+    same: np.ndarray = (close_ids(ids, *codec.open_source) if side == "source" else ids) == unknown
+    return same
+
+
 def _unknown_examples(dataset: Dataset, codec: Codec, side: Side) -> list[str]:
     """Return some tokens that are not in the vocabulary.
 
@@ -175,7 +182,7 @@ def _unknown_examples(dataset: Dataset, codec: Codec, side: Side) -> list[str]:
     names: dict[str, None] = {}
     searched = 0
     for row, example in enumerate(dataset.examples()):
-        if tokenizer.unk not in dataset.ids(row, side):
+        if not _unknown(codec, side, dataset.ids(row, side)).any():
             continue
         names |= dict.fromkeys(tokenizer.unknown_tokens(getattr(example, side)))
         searched += 1
