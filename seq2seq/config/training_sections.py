@@ -68,9 +68,9 @@ class TrainingConfig(Section):
     schedule: Literal["inverse-sqrt", "cosine", "plateau", "constant"] = Field(
         "inverse-sqrt",
         description="Learning rate after warm-up. `inverse-sqrt`: falls as 1 / sqrt(updates). "
-        "`cosine`: falls to 0 at the end, by time if `minutes` is the only limit. "
-        "`plateau`: falls when the validation result stops improving. `constant`: does "
-        "not change.",
+        "`cosine`: falls along a cosine curve to 0 at the last update, or at the last minute if "
+        "`minutes` is the only limit. `plateau`: falls when the validation result stops "
+        "improving. `constant`: does not change.",
     )
     warmup: int = Field(
         400,
@@ -108,7 +108,7 @@ class TrainingConfig(Section):
         None,
         description="Weights of the labels in the loss, for labels of unequal frequency. "
         "`balanced`: by the inverse of the frequency, so that all labels count the same in total. "
-        "A table such as `{ spam = 5.0 }`: these weights, and 1 for other labels.",
+        "A table such as `{ spam = 5.0 }` sets single weights. All other labels have the weight 1.",
         examples=["balanced"],
         json_schema_extra=WITH_LABELS,
     )
@@ -178,7 +178,8 @@ class TrainingConfig(Section):
     tensorboard: bool = Field(
         False,
         description="Also write the rows of `metrics.jsonl` as TensorBoard scalars, to the folder "
-        "`tensorboard` of the run. It needs `pip install 'seq2seq-rnn[tensorboard]'`.",
+        "`tensorboard` of the run. To install TensorBoard, run `pip install "
+        "'seq2seq-rnn[tensorboard]'`.",
     )
 
     @field_validator("class_weights", mode="before")
@@ -217,7 +218,8 @@ class ValidationConfig(Section):
         "bleu",
         description="Metric that decides which weights are best: `bleu`, `chrf`, `ter`, "
         "`accuracy`, `exact-match`, `wer` (lines with an error), `ser` (errors per 100 symbols), "
-        "`loss` or `perplexity`. Targets of `symbols`: `wer`. Ties: lower loss wins.",
+        "`loss` or `perplexity`. The default for `symbols` is `wer`. If two scores are equal, the "
+        "lower loss is better.",
     )
     set: str = Field(
         "",

@@ -56,8 +56,8 @@ def _with_further(data: DataConfig, examples: Iterator[Example], split: Split) -
     value = getattr(data, split)
     if isinstance(value, list):
         raise UserError(
-            f"data.references: data.{split} is a list of two files, so its further references have "
-            "no names; use the prefix of parallel files or a table"
+            f"data.references: data.{split} is a list of two files and cannot have further "
+            "references; name the common prefix of parallel files, or a table"
         )
     others = [_read_pairs(side, split) for side in reference_sides(data)]
     return with_references(examples, others)

@@ -119,7 +119,10 @@ class Trainer:
         """
         counters = self.state.counters
         if counters.plan_name not in ("", self.planner.plan_name):
-            _log.info("the plan of the batches has changed, so the current epoch starts again")
+            _log.info(
+                "the batches are planned in another way than in the checkpoint, so the "
+                "current epoch starts again"
+            )
             counters.position, self.state.hidden = 0, None
         if counters.threads != threads:
             _log.info("using %d threads, as when the run was started", counters.threads)
