@@ -237,8 +237,7 @@ def with_source_options(command: Callable[..., Any]) -> Callable[..., Any]:
             multiple=True,
             metavar="TEXT",
             help="Put TEXT, such as <2de>, before each line and each part of a split line. With "
-            "several TEXTs, lines stay as they are, and each part of a split line gets the TEXT "
-            "with which the line starts.",
+            "several TEXTs, each part of a split line gets the TEXT with which the line starts.",
         ),
         click.option(
             "--split-sentences",

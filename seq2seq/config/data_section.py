@@ -91,24 +91,22 @@ class DataConfig(Section):
     )
     quoting: Literal["auto", "none", "csv"] = Field(
         "auto",
-        description="Meaning of quotation marks in TSV and CSV files. With `csv`, quotation marks "
-        "enclose values, as RFC 4180 defines. With `none`, they are part of the text. `auto` "
-        "means `csv` for CSV files and for TSV files in which all quotation marks follow RFC 4180.",
+        description="Quotation marks in TSV and CSV files. `csv`: they enclose values, as RFC "
+        "4180 defines. `none`: they are part of the text. `auto` means `csv` for CSV files and "
+        "for TSV files in which all quotation marks follow RFC 4180.",
     )
     references: list[str | int] = Field(
         [],
         description="Further references of the validation and test sets, besides `target`: the "
-        "file endings of their text files, or the names of their columns in a table. BLEU and the "
-        "other scores of translations use all references. The training set has no further "
-        "references.",
+        "file endings of their text files, or the names of their columns in a table. All scores "
+        "of translations use them. The training set has no further references.",
         json_schema_extra=TEXT_TO_TEXT,
     )
     alternatives: str = Field(
         "",
         description="String that separates several correct targets in one line, such as `;`. In "
-        "the training set, each of these targets becomes a pair of its own. In validation and "
-        "test sets, the targets become several references. If this key is empty, each line is one "
-        "target.",
+        "the training set, each target becomes a pair of its own. In validation and test sets, "
+        "the targets become several references. If empty, each line is one target.",
         examples=[";"],
         json_schema_extra=TEXT_TO_TEXT,
     )

@@ -96,8 +96,8 @@ class ContextConfig(Section):
     ] = Field(
         "cosine",
         description="How the context vector is computed. `fixed`: as one summary of the source. "
-        "`same-position` (only for the task `aligned`): as the encoder state at the position of "
-        "the target token. Every other value selects attention and names its score function.",
+        "`same-position` (only for the task `aligned`): as the encoder state at the target "
+        "token's position. Every other value selects attention and names its score function.",
     )
     placement: Literal["parallel", "classic"] = Field(
         "parallel",

@@ -132,7 +132,7 @@ class TokenizerConfig(Section):
         "plain",
         description="How capital letters are encoded. `plain`: unchanged. `marked`: as lower-case "
         "text with tokens that mark the capitals, so `THE BAKER` has the same translation as `the "
-        "baker`, but in capitals. `marked` needs the kind `unigram`, `bpe` or `char`.",
+        "baker`, in capitals. `marked` needs the kind `unigram`, `bpe` or `char`.",
     )
     capitals: float = Field(
         0.1,

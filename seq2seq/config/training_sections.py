@@ -68,9 +68,8 @@ class TrainingConfig(Section):
     schedule: Literal["inverse-sqrt", "cosine", "plateau", "constant"] = Field(
         "inverse-sqrt",
         description="Learning rate after warm-up. `inverse-sqrt`: falls as 1 / sqrt(updates). "
-        "`cosine`: falls along a cosine curve to 0 at the last update, or at the last minute if "
-        "`minutes` is the only limit. `plateau`: falls when the validation result stops "
-        "improving. `constant`: does not change.",
+        "`cosine`: falls along a cosine curve to 0 at the last update (or minute). `plateau`: "
+        "falls when the validation result stops improving. `constant`: does not change.",
     )
     warmup: int = Field(
         400,
@@ -108,7 +107,7 @@ class TrainingConfig(Section):
         None,
         description="Weights of the labels in the loss, for labels of unequal frequency. "
         "`balanced`: by the inverse of the frequency, so that all labels count the same in total. "
-        "A table such as `{ spam = 5.0 }` sets single weights. All other labels have the weight 1.",
+        "A table such as `{ spam = 5.0 }` sets single weights; all others are 1.",
         examples=["balanced"],
         json_schema_extra=WITH_LABELS,
     )
@@ -216,10 +215,9 @@ class ValidationConfig(Section):
         "bleu", "chrf", "ter", "accuracy", "exact-match", "wer", "ser", "loss", "perplexity"
     ] = Field(
         "bleu",
-        description="Metric that decides which weights are best: `bleu`, `chrf`, `ter`, "
-        "`accuracy`, `exact-match`, `wer` (lines with an error), `ser` (errors per 100 symbols), "
-        "`loss` or `perplexity`. The default for `symbols` is `wer`. If two scores are equal, the "
-        "lower loss is better.",
+        description="Metric for the best weights: `bleu`, `chrf`, `ter`, `accuracy`, "
+        "`exact-match`, `wer` (lines with an error), `ser` (errors per 100 symbols), `loss` or "
+        "`perplexity`. Default for `symbols`: `wer`. If two scores are equal, the lower loss wins.",
     )
     set: str = Field(
         "",
