@@ -190,7 +190,9 @@ class _Dispatcher:
         deaths = self.deaths[shard.name] = self.deaths.get(shard.name, 0) + 1
         if deaths < _TRIES:
             _log.warning(
-                "a worker died (%s): %s is translated again from its start", reason, shard.name
+                "a worker died (%s): the file %s is translated again from its start",
+                reason,
+                shard.name,
             )
             self.waiting.appendleft(shard)
         else:

@@ -49,7 +49,7 @@ from seq2seq.cli.options import (
     "--new-column",
     default="translated",
     show_default=True,
-    help="Name of the new column in which a Parquet file receives the translations.",
+    help="Name of the new column for the translations in a Parquet file.",
 )
 @with_source_options
 @with_search_options

@@ -60,8 +60,8 @@ BLEU_TOKENIZERS = ("auto", "13a", "intl", "zh", "char", "ja-mecab", "ko-mecab", 
 @click.option(
     "--record",
     type=click.Path(path_type=Path),
-    help="Also append the scores to this file, a results.jsonl. The git repository must have no "
-    "uncommitted changes.",
+    help="Also append the scores to this JSONL file, usually results.jsonl. The git repository "
+    "must have no uncommitted changes.",
 )
 @click.option(
     "--command",
@@ -171,13 +171,13 @@ def _refuse_unused(
     for option, wanted in (("-o", output), ("--plot", plot)):
         if wanted is not None and not writes:
             raise UserError(
-                f"{option} {wanted}: {model} is scored by perplexity and writes no text; leave "
-                f"out {option}"
+                f"{option} {wanted}: {model} is scored by perplexity, so there is no text and no "
+                f"plot to write; leave out {option}"
             )
     if plot is not None and not scored_by_text(config):
         raise UserError(
-            f"--plot {plot}: {model} is scored by the errors in its symbols, for which there is "
-            "no plot; leave out --plot"
+            f"--plot {plot}: {model} is scored by symbol errors, for which there is no plot; "
+            "leave out --plot"
         )
     searches = config.task.report == "translation scores"
     if not searches and tokenize is not None:

@@ -114,7 +114,7 @@ def with_text_constraints(command: Callable[..., Any]) -> Callable[..., Any]:
             "--forbid",
             multiple=True,
             metavar="PHRASE",
-            help="Never write PHRASE. Only whole words match PHRASE. May be repeated.",
+            help="Never write PHRASE as whole words. May be repeated.",
         ),
     ):
         command = option(command)
@@ -236,8 +236,8 @@ def with_source_options(command: Callable[..., Any]) -> Callable[..., Any]:
             "--source-prefix",
             multiple=True,
             metavar="TEXT",
-            help="Put TEXT, such as <2de>, before each line and each part of a split line. With "
-            "several TEXTs, each part of a split line gets the TEXT with which the line starts.",
+            help="Put TEXT, such as <2de>, before each line and each part of a split line. If "
+            "repeated, each part of a split line gets the TEXT with which the line starts.",
         ),
         click.option(
             "--split-sentences",

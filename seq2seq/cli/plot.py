@@ -83,8 +83,9 @@ def attention(alignments: Path, line: int, output: Path) -> None:
     "--name",
     "named",
     multiple=True,
-    help="Also write the name of this variant beside its point. The plot always names a variant "
-    "whose score is above that of every cheaper variant. Repeat the option for several variants.",
+    help="Also write the name of this variant beside its point. Without this option, only "
+    "variants that score above every cheaper variant are named. Repeat the option for several "
+    "variants.",
 )
 @click.option(
     "--lowest",

@@ -68,8 +68,8 @@ class TrainingConfig(Section):
     schedule: Literal["inverse-sqrt", "cosine", "plateau", "constant"] = Field(
         "inverse-sqrt",
         description="Learning rate after warm-up. `inverse-sqrt`: falls as 1 / sqrt(updates). "
-        "`cosine`: falls along a cosine curve to 0 at the last update (or minute). `plateau`: "
-        "falls when the validation result stops improving. `constant`: does not change.",
+        "`cosine`: falls along a cosine curve to 0 at the end of training. `plateau`: falls when "
+        "the validation result stops improving. `constant`: does not change.",
     )
     warmup: int = Field(
         400,
@@ -107,7 +107,7 @@ class TrainingConfig(Section):
         None,
         description="Weights of the labels in the loss, for labels of unequal frequency. "
         "`balanced`: by the inverse of the frequency, so that all labels count the same in total. "
-        "A table such as `{ spam = 5.0 }` sets single weights; all others are 1.",
+        "A table such as `{ spam = 5.0 }`: weights of some labels; all others are 1.",
         examples=["balanced"],
         json_schema_extra=WITH_LABELS,
     )
@@ -227,9 +227,9 @@ class ValidationConfig(Section):
     )
     tokenize: Literal["auto", "13a", "intl", "zh", "char", "ja-mecab", "ko-mecab", "none"] = Field(
         "auto",
-        description="Tokenizer of sacreBLEU for BLEU. `auto` follows the script of the references: "
-        "`13a` for text with spaces between words, `zh` for Chinese, `ja-mecab` or `char` for "
-        "Japanese. `none` splits at spaces only, for tokenized text.",
+        description="Tokenizer of sacreBLEU for BLEU. `auto` chooses by the script of the "
+        "references: `13a` for text with spaces between words, `zh` for Chinese, `ja-mecab` or "
+        "`char` for Japanese. `none` splits at spaces only, for tokenized text.",
         json_schema_extra=TEXT_TO_TEXT,
     )
     beam: int = Field(

@@ -218,8 +218,8 @@ def _require_tabs(path: Path, key: str) -> Path:
     """Return `path`. Raises UserError, which names `key`, if the file's first line has no tab."""
     if not _has_tabs(path):
         raise UserError(
-            f"{key}: {path} is not a table, because its first line has no tab; name a table, or "
-            "the common beginning of two parallel files"
+            f"{key}: {path} is not a table, because its first line has no tab; use a table, or "
+            "the common prefix of two parallel files"
         )
     return path
 

@@ -105,7 +105,8 @@ class Trainer:
                 _log.info("starting from the weights of %s", self.context.start.origin.name)
         if follows_clock(self.settings):
             _log.info(
-                "the learning rate depends on the elapsed time, so no two runs are bit-identical"
+                "the learning rate depends on the elapsed time, so two runs never give exactly "
+                "the same weights"
             )
         counters = self.state.counters
         counters.ranks, counters.plan_name = ranks.world_size, self.planner.plan_name

@@ -513,7 +513,7 @@ def test_a_text_is_written(shell, speaking, toy):
         (["generate", "--top-p", "0"], "top-p must be above 0 and at most 1"),
         (["generate", "--length", "0", "--temperature", "0"], "maximum length 0 is below"),
         (["perplexity"], "stdin: no tokens"),
-        (["evaluate", "-o", "x"], "is scored by perplexity and writes no text"),
+        (["evaluate", "-o", "x"], "is scored by perplexity, so there is no text and no plot"),
         (["evaluate", "--plot", "x.png"], "--plot x.png: "),
         (["evaluate", "--beam", "3"], "is evaluated without a search"),
         (["generate", "--number", "3"], "--number: "),

@@ -94,8 +94,8 @@ def test_another_task_is_refused(speaking, new, shell, tmp_path):
     assert said.code == 2
     assert said.err == (
         f"error: cannot start from the model {speaking / 'model'}: its task is 'language-model', "
-        f"but the task of {config} is 'translation'. Choose a model of this task, or train without "
-        "--from\n"
+        f"but the task of {config} is 'translation'. Choose a model of the task "
+        "'translation', or train without --from\n"
     )
 
 
