@@ -143,8 +143,8 @@ class ContextConfig(Section):
             )
         if not self.is_attention and self.placement == "classic":
             raise ValueError(
-                f"placement = 'classic' needs attention, but kind {self.kind!r} has none; leave out "
-                "placement"
+                f"placement = 'classic' needs attention, but kind {self.kind!r} has none; leave "
+                "out placement"
             )
         return self
 
