@@ -14,7 +14,7 @@ from seq2seq.export.sessions import Session
 
 
 class TokenTables:
-    """The tables that one graph reads.
+    """The tables (products of embeddings and weights) that one graph reads.
 
     arrays: the tables by name, [V, W] float32.
     """
@@ -28,13 +28,11 @@ class TokenTables:
         """
         self._prepare = prepare
         self._names = [name for name in prepare.outputs if name in graph.inputs]
-        self.arrays = {
-            name: _untouched_zeros(size, graph.shape(name)[1]) for name in self._names
-        }
+        self.arrays = {name: _untouched_zeros(size, graph.shape(name)[1]) for name in self._names}
         self._known = np.zeros(size if self._names else 0, bool)
 
     def require(self, tokens: np.ndarray) -> None:
-        """Compute the rows of all tokens that have no rows yet.
+        """Compute the table rows of the given tokens, except for rows that exist already.
 
         tokens: token ids of any shape, int64. Numbers outside the vocabulary, such as the
             components of a vector, are ignored.

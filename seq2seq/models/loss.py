@@ -222,7 +222,7 @@ def _add_r_drop(logits: Tensor, p: Tensor, weight: float) -> Tensor:
 
 
 def _pieces(rows: int, columns: int, size: int, unit: int) -> list[slice]:
-    """Split rows into pieces of about `size` logits and a multiple of `unit` rows each."""
+    """Split rows into slices of about `size` logits. Each slice has a multiple of `unit` rows."""
     units = rows // unit
     count = min(max(1, round(rows * columns / size)), max(1, units))
     return [
@@ -236,7 +236,7 @@ def apply_word_dropout(batch: Batch, rate: float, keep: int, unk: tuple[int | No
 
     Papers: Gal and Ghahramani 2016; Bowman et al. 2016.
     keep: The largest id of a special token. Special tokens are never replaced.
-    unk: The ids of <unk> in the source and in the decoder input. None leaves a side unchanged.
+    unk: The ids of <unk> in the source and in the decoder input. None means no replacement there.
     """
     if rate == 0:
         return batch

@@ -16,7 +16,8 @@ class Example(NamedTuple):
     source: the source text. A generator has a label or a vector instead. Empty for a language
         model.
     target: the target text, or the labels of the source with spaces between them.
-    features: one text per source feature: one value per source token, with spaces between them.
+    features: for each source feature, a text that holds one value per source token, with spaces
+        between the values.
     references: additional reference translations besides the target.
     """
 

@@ -11,7 +11,7 @@ from seq2seq.text.example import Example
 
 
 def reference_sides(data: DataConfig) -> list[DataConfig]:
-    """Return a `[data]` section for each further reference, with this reference as the target."""
+    """Return one `[data]` section for each entry of `data.references`, which becomes the target."""
     return [
         data.model_copy(update={"target": str(name), "target_column": name, "references": []})
         for name in data.references
