@@ -38,7 +38,7 @@ class DataConfig(Section):
     """This section names the data sets and sets the rules that decide which training examples are
     used.
 
-    `train`, `valid` and `test` each name a data set. For two parallel files, give either a list of
+    The keys `train`, `valid` and `test` name data sets. For two parallel files, give a list of
     both files, source first, or their common prefix. With `source = "de"`, the prefix
     `"corpus/train"` stands for the source file `corpus/train.de` or `corpus/train.de.gz`. A data
     set can also be one table: a `.tsv`, `.csv`, `.jsonl`, `.conllu`, `.tmx` or `.parquet` file, or

@@ -10,8 +10,8 @@ from seq2seq.config.section import FROM_A_CONDITION, FROM_TEXT, WITH_ATTENTION, 
 
 
 class EncoderConfig(Section):
-    """The encoder, which reads the source. If the source is a text, the encoder is a recurrent
-    network. If the source is a label or a vector of numbers, the encoder is an embedding."""
+    """The encoder reads the source. If the source is a text, the encoder is a recurrent network. If
+    the source is a label or a vector of numbers, the encoder is an embedding."""
 
     kind: Literal["recurrent", "label", "vector"] = Field(
         "recurrent",
@@ -87,8 +87,8 @@ class EncoderConfig(Section):
 
 
 class ContextConfig(Section):
-    """The context vector c, which carries the source to the decoder or to the classifier. A fixed
-    context vector is the same at every step of the decoder. Attention computes a new context vector
+    """The context vector c carries the source to the decoder or to the classifier. A fixed context
+    vector is the same at every step of the decoder. Attention computes a new context vector
     at every step."""
 
     kind: Literal[
@@ -150,8 +150,8 @@ class ContextConfig(Section):
 
 
 class DecoderConfig(Section):
-    """The decoder, which writes the target token by token. A language model has only a decoder and
-    no encoder."""
+    """The decoder writes the target token by token. A language model has only a decoder and no
+    encoder."""
 
     cell: Cell = Field(
         "gru",

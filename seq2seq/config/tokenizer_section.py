@@ -17,7 +17,7 @@ _RESERVED = ("<pad>", "<unk>", "<s>", "</s>")  # the special tokens
 
 
 class SideConfig(Section):
-    """Tokenizer settings for the source alone or for the target alone. A setting in
+    """This section sets the tokenizer of the source alone or of the target alone. A setting in
     `[tokenizer.source]` or `[tokenizer.target]` replaces the setting of the same name in
     `[tokenizer]`. If source and target have different kinds of tokens, they have separate
     vocabularies."""

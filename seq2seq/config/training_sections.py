@@ -19,9 +19,9 @@ _Beta = Annotated[float, Field(ge=0, lt=1)]
 
 
 class TrainingConfig(Section):
-    """Training: batches, optimiser, regularisation and limits. Set at least one of the limits
-    `epochs`, `updates` and `minutes`. Training stops as soon as it reaches one of these limits, or
-    after `patience` validations without improvement."""
+    """This section sets the batches, the optimiser, the regularisation and the limits of training.
+    Set at least one of the limits `epochs`, `updates` and `minutes`. Training stops as soon as it
+    reaches one of these limits, or after `patience` validations without improvement."""
 
     batch_tokens: int = Field(
         1536,
@@ -202,8 +202,8 @@ class TrainingConfig(Section):
 
 
 class ValidationConfig(Section):
-    """Validation: how often the model is scored on the validation set, and by which metric. The
-    weights with the best score become the final model."""
+    """This section sets how often the model is scored on the validation set, and by which metric.
+    The weights with the best score become the final model."""
 
     every: int = Field(
         0,
