@@ -100,6 +100,7 @@ TRANSLATION = Task(
     commands=("translate", "score", "embed", "evaluate"),
     example='echo "..." | seq2seq translate FOLDER',
     pipeline_tag="translation",
+    sections=("features", "encoder", "context", "decoder"),
     allowed={
         **_ENCODED,
         **_NO_TEXT_MODEL,
@@ -117,6 +118,7 @@ ALIGNED = Task(
     example='echo "..." | seq2seq translate FOLDER',
     pipeline_tag="text-generation",
     same_length=True,
+    sections=("features", "encoder", "context", "decoder"),
     defaults={"context": {"kind": "same-position"}},
     allowed={
         **_ENCODED,

@@ -94,7 +94,8 @@ def translate_command(
     MODEL is a model folder, or several folders A,B,C that translate as an ensemble. Each input line
     gives one output line, in the same order. The command writes a translation as soon as all
     earlier lines are translated. If INPUT is a table, such as a .tsv or .csv file, the command
-    reads its source column.
+    reads its source column. If the model reads features, a line is a source, a tab and its
+    features.
     """
     from seq2seq.decoding.options import search_options
     from seq2seq.decoding.results import NoteLog
@@ -183,7 +184,8 @@ def score_command(
     """Write the log-probability (in nats) of each line of TARGET, given the same line of SOURCE.
 
     `seq2seq translate --scores` gives a translation the same score if its --length-penalty is the
-    same. The scores differ only for very long source lines: `seq2seq translate` splits such a line
+    same. If the model reads features, a line of SOURCE is a source, a tab and its features. The
+    scores differ only for very long source lines: `seq2seq translate` splits such a line
     into parts, but this command does not.
     """
     from seq2seq.decoding.options import GreedyOptions

@@ -89,6 +89,14 @@ class DataConfig(Section):
         "differs from `target`. Write the value in the same way as `source_column`.",
         examples=[2],
     )
+    features: str | int | None = Field(
+        None,
+        description="Column of the features of the source in a table, or the ending of their text "
+        "files. Write the value in the same way as `source_column`. The section `[features]` "
+        "explains features. Without this key, the model reads no features.",
+        examples=[2],
+        json_schema_extra=TEXT_TO_TEXT,
+    )
     quoting: Literal["auto", "none", "csv"] = Field(
         "auto",
         description="Quotation marks in TSV and CSV files. `csv`: they enclose values, as RFC "

@@ -10,11 +10,14 @@ from itertools import count
 from typing import Literal
 
 from seq2seq.decoding.alignment import Alignment
+from seq2seq.text.features import FeatureSet
 from seq2seq.text.tokenizer import Tokenizer
 
 _log = logging.getLogger(__name__)
 
-NoteKind = Literal["split", "no tokens", "unknown tokens", "sentences", "cut", "constraint"]
+NoteKind = Literal[
+    "split", "no tokens", "unknown tokens", "unknown features", "sentences", "cut", "constraint"
+]
 
 _SHOWN = 10  # notes of each kind to report one by one
 _RANGES = 1000  # ranges of further lines to name in a summary
@@ -22,10 +25,11 @@ _SUMMARIES: dict[NoteKind, str] = {
     "split": "{:,} more lines are too long and were translated in parts",
     "no tokens": "{:,} more lines have no tokens",
     "unknown tokens": "{:,} more lines have unknown tokens",
+    "unknown features": "{:,} more lines have unknown features",
     "sentences": "{:,} more lines look like several sentences",
     "cut": "{:,} more translations were cut at the maximum length",
 }
-_NAMED = 5  # unknown tokens of a line to name
+_NAMED = 5  # unknown tokens or features of a line to name
 
 
 @dataclass(frozen=True)
@@ -39,6 +43,7 @@ class Note:
     - "split": the line was too long and was translated in parts.
     - "no tokens": the tokenizer found no tokens in the line.
     - "unknown tokens": the vocabulary lacks some tokens of the line.
+    - "unknown features": the training data does not contain some features of the line.
     - "sentences": the line looks like several sentences, unlike the training text.
     - "cut": the best translation was cut at the maximum length.
     - "constraint": the best translation breaks a constraint of the search. Or it lost or repeated a
@@ -61,6 +66,24 @@ def unknown_tokens_note(
     place: the word for the line in the note.
     """
     return _note_unknown(line, [text], ids, tokenizer, place) if tokenizer.unk in ids else []
+
+
+def unknown_features_note(
+    line: int, text: str, features: FeatureSet | None, *, place: str = "line"
+) -> list[Note]:
+    """Return a note on the unknown features of a line, or an empty list if there are none.
+
+    line: the number of the line.
+    text: the features of the line.
+    features: the features of the model; None for a model without features.
+    place: what the note calls the line.
+    """
+    unknown = [] if features is None else features.unknown(text)
+    if not unknown:
+        return []
+    named = ", ".join(map(repr, unknown[:_NAMED])) + (", ..." if len(unknown) > _NAMED else "")
+    message = f"{place} {line}: unknown features, which are left out: {named}"
+    return [Note(line, "unknown features", message)]
 
 
 def unknown_words_note(

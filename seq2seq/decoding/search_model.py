@@ -159,6 +159,13 @@ class SearchModel:
             raise UserError(
                 "alignments do not work with protected marks (--protect): use one or the other"
             )
+        if self.codec.features is not None and self.codec.features.per_word:
+            for option in ("protect", "split_sentences"):
+                if getattr(source, option):
+                    raise UserError(
+                        f"--{option.replace('_', '-')} does not work with a model that reads the "
+                        "features of each word: leave out this option"
+                    )
         if self.task.same_length and plain.is_constrained:
             raise UserError(
                 f"constraints such as required phrases do not work with a model of the task "

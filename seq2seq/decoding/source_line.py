@@ -18,9 +18,10 @@ from seq2seq.decoding.alignment import (
 from seq2seq.decoding.phrases import cut_at_stop
 from seq2seq.decoding.protection import Mark, count_differences, even_weights, place_marks
 from seq2seq.decoding.results import LineResult, Note, Translation
-from seq2seq.decoding.segments import Segment
+from seq2seq.decoding.segments import Segment, source_pieces
 from seq2seq.decoding.stepping import Hypothesis
 from seq2seq.text.codec import Codec
+from seq2seq.text.features import write_source
 from seq2seq.text.units import word_indices
 
 UNKNOWN_TEXT = "⁇"  # SentencePiece also decodes <unk> to this
@@ -51,8 +52,10 @@ class SourceLine:
     """One source line and the search results that are known so far.
 
     number: the number of the line in the input, counted from 1.
-    text: the line. If it has no parts, the text is also its translation.
-    parts: the token ids to translate, [length] int64 each. A line that is split has several parts.
+    text: the source. If it has no parts, the text is also its translation.
+    features: the features of the source.
+    parts: the encoded sources to translate (see `seq2seq.text.features`). A line that is split has
+        several.
     joints: the text to insert between the translations of two neighbouring parts.
     segments: the segment of each part. Neighbouring parts may share a segment.
     marks: the marks, such as placeholders, that were taken out of the line. For each mark, the
@@ -64,6 +67,7 @@ class SourceLine:
 
     number: int
     text: str
+    features: str = ""
     parts: list[np.ndarray] = field(default_factory=list)
     joints: list[str] = field(default_factory=list)
     segments: list[Segment] = field(default_factory=list)
@@ -79,7 +83,8 @@ class SourceLine:
 
     def key(self, part: int) -> str:
         """Return a text that identifies a part of the line, to derive the seeds of its samples."""
-        return f"{part} {self.text}" if part else self.text
+        text = write_source(self.text, [self.features] if self.features else [])
+        return f"{part} {text}" if part else text
 
     def result(self, codec: Codec, finish: Finish, *, align: bool) -> LineResult:
         """Return the translations of the whole line, best first.
@@ -232,7 +237,7 @@ class SourceLine:
                 every = segment.piece_words(codec)
                 prefix, words = every[: segment.prefix], iter(every[segment.prefix :])
             of_part = [*prefix, *islice(words, len(ids) - segment.prefix)]
-            left = AlignmentSide(source.pieces(ids.tolist()), of_part)
+            left = AlignmentSide(source_pieces(ids, codec), of_part)
             starts = word_indices(text, all_starts[number])
             right = AlignmentSide(target.pieces(hypothesis.tokens), starts)
             if hypothesis.finished:

@@ -13,6 +13,7 @@ import numpy as np
 from seq2seq.decoding.arguments import each_text
 from seq2seq.decoding.choice import choose_search, require_search
 from seq2seq.decoding.constraint_options import ConstraintValues
+from seq2seq.decoding.line_encoder import encode_sources
 from seq2seq.decoding.line_search import LineSearch
 from seq2seq.decoding.micro_batches import windows
 from seq2seq.decoding.minimum_risk import rerank
@@ -192,20 +193,21 @@ class Translator(SearchModel):
             )
         engine = self.scoring_engine
         scored: dict[int, Translation] = {}
-        encoded, written = self.codec.source_ids(sources), self.codec.target.encode(targets)
-        if self.task.source != "condition":
-            log_unknown_tokens(sources, encoded, self.codec.source, "source line")
+        encoded, notes = encode_sources(sources, self.codec, "source line")
+        with NoteLog() as log:
+            log.add(notes)
+        written = self.codec.target.encode(targets)
         log_unknown_tokens(targets, written, self.codec.target, "target line")
         end = [] if self.task.same_length else [self.specials.eos]
         wanted = [[*ids, *end] for ids in written]
         order = sorted(range(len(sources)), key=lambda i: (len(wanted[i]), len(encoded[i])))
         for start in range(0, len(order), self.batch_size):
             rows = order[start : start + self.batch_size]
-            state = engine.start([np.asarray(encoded[i], np.int64) for i in rows])
+            state = engine.start([encoded[i] for i in rows])
             totals = force(engine, state, [wanted[i] for i in rows], self.specials.bos)
             for i, total in zip(rows, totals, strict=True):
                 certain = UNKNOWN_TEXT if sources[i].strip() else ""
-                if not encoded[i] and targets[i].strip() == certain:
+                if not len(encoded[i]) and targets[i].strip() == certain:
                     total = 0.0  # no model is asked to translate a line without tokens
                 length = max(1, len(wanted[i]))
                 scored[i] = Translation(targets[i], total, total / length**length_penalty)

@@ -54,10 +54,11 @@ class Export:
 
     @property
     def table_size(self) -> int:
-        """The size of the largest vocabulary: of the source, of the target, or of the labels."""
+        """The size of the largest vocabulary: of source, target, labels or features."""
         labels = self.codec.labels
         classes = len(labels) if isinstance(labels, LabelSet) else 0
-        return max(len(self.codec.source), len(self.codec.target), classes)
+        source = len(self.codec.source) + len(self.codec.features or ())
+        return max(source, len(self.codec.target), classes)
 
     def graph(self, name: str) -> Path:
         """Return the path of the ONNX graph with this name."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -53,7 +53,7 @@ class Difference:
             )
 
 
-def measure_ranges(model: Model, sources: Ids, targets: Ids) -> Ranges:
+def measure_ranges(model: Model, sources: Sequence[np.ndarray], targets: Ids) -> Ranges:
     """Measure the largest inputs of int8 products on examples, where no bound is known."""
     ranges = Ranges()
     with ranges.watch(_unbounded(model.network)):
@@ -65,17 +65,21 @@ def _unbounded(network: Any) -> Iterator[Any]:
     for name, module in network.named_modules():
         normalises = type(module).__name__ == "LayerNorm" and ".norms." in f".{name}"
         recurs = type(module).__name__ == "RecurrentLayer"
-        if normalises or recurs or name.endswith("context.value"):
+        if normalises or recurs or name.endswith(("context.value", "encoder.embedding_dropout")):
             yield module
 
 
-def compare(model: Model, export: Export, sources: Ids, targets: Ids) -> Difference:
+def compare(
+    model: Model, export: Export, sources: Sequence[np.ndarray], targets: Ids
+) -> Difference:
     """Compare the predictions of a model and its export for these examples."""
     expected = np.concatenate(reference_log_probabilities(model, sources, targets))
     if model.config.task.has_target_text:
         actual = _force(OnnxEngine([export]).over_whole_vocabulary(), model, sources, targets)
     else:
-        actual = np.concatenate(LabelEngine(export).log_probabilities(sources))
+        actual = np.concatenate(
+            LabelEngine(export).log_probabilities([source.tolist() for source in sources])
+        )
     p = np.exp(expected.astype(np.float64))
     counted = expected > _COUNTED
     return Difference(
@@ -86,9 +90,11 @@ def compare(model: Model, export: Export, sources: Ids, targets: Ids) -> Differe
     )
 
 
-def _force(engine: OnnxEngine, model: Model, sources: Ids, targets: Ids) -> np.ndarray:
+def _force(
+    engine: OnnxEngine, model: Model, sources: Sequence[np.ndarray], targets: Ids
+) -> np.ndarray:
     """Return the log-probabilities of an export under teacher forcing, [predictions, V]."""
-    state = engine.start([np.asarray(source, np.int64) for source in sources])
+    state = engine.start(sources)
     bos, longest = model.codec.target.bos, max(map(len, targets))
     inputs = np.full((len(targets), longest + 1), bos, np.int64)
     for row, target in enumerate(targets):

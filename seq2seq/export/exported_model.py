@@ -15,6 +15,7 @@ from seq2seq.export.artifact import Export
 from seq2seq.export.sessions import Session
 from seq2seq.export.shortlist import Shortlist
 from seq2seq.export.token_tables import TokenTables
+from seq2seq.text.features import tokens_of
 
 _PREFIX = "next."
 
@@ -126,11 +127,15 @@ class ExportedModel:
     def _encode_alike(self, sources: Sequence[np.ndarray]) -> MemberState:
         assert self._encode is not None
         tokens = np.full((len(sources), len(sources[0]) + 1), self.eos, np.int64)
-        tokens[:, :-1] = np.stack(sources)
+        tokens[:, :-1] = np.stack([tokens_of(source) for source in sources])
+        feeds = {"tokens": tokens}
+        if "features" in self._encode.inputs:
+            feeds["features"] = _stack_features(sources)
         memory_names = list(self.export.memory)
-        self._encode_tables.require(tokens)
+        for ids in feeds.values():
+            self._encode_tables.require(ids)
         outputs = self._encode.run(
-            {"tokens": tokens, **self._encode_tables.arrays}, self.export.rows + memory_names
+            {**feeds, **self._encode_tables.arrays}, self.export.rows + memory_names
         )
         count = len(self.export.rows)
         memory = dict(zip(memory_names, outputs[count:], strict=True))
@@ -196,6 +201,16 @@ class ExportedModel:
     def attends(self) -> bool:
         """Whether the model has attention."""
         return self._masked
+
+
+def _stack_features(sources: Sequence[np.ndarray]) -> np.ndarray:
+    """Return the features of sources of one length, [B, S + 1, K] int64. EOS has no features."""
+    most = max(source.shape[1] if source.ndim == 2 else 1 for source in sources)
+    features = np.zeros((len(sources), len(sources[0]) + 1, max(1, most - 1)), np.int64)
+    for row, source in zip(features, sources, strict=True):
+        if source.ndim == 2:
+            row[:-1, : source.shape[1] - 1] = source[:, 1:]
+    return features
 
 
 def _pad(array: np.ndarray, axis: int, size: int, fill: float) -> np.ndarray:

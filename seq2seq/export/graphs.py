@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from seq2seq.models.folder import Model
 
 _TOKENS = TensorType("tokens", np.int64, ("B", "S"))
+_FEATURES = TensorType("features", np.int64, ("B", "S", "f"))
 _LAST = TensorType("tokens", np.int64, ("N",))
 _MASK = TensorType("mask", np.float32, ("B", "S"))
 
@@ -90,7 +91,9 @@ def _encode_graph(
     for name, value in context.prepare(graph, encoded).items():
         graph.rename(value, name)
     states = [TensorType(state.name, np.float32, ("B", state.shape[1])) for state in decoder.states]
-    return graph.model("encode", [_TOKENS, *tables.inputs[before:]], [*states, *context.memory()])
+    features = model.codec.features
+    inputs = [_TOKENS, _FEATURES] if features is not None and features.per_word else [_TOKENS]
+    return graph.model("encode", [*inputs, *tables.inputs[before:]], [*states, *context.memory()])
 
 
 def _encode(

@@ -17,6 +17,7 @@ from seq2seq.export.array_log_probabilities import ArrayLogProbabilities
 from seq2seq.export.artifact import Export
 from seq2seq.export.candidates import CandidateLogProbabilities
 from seq2seq.export.exported_model import ExportedModel, MemberState
+from seq2seq.text.features import tokens_of
 
 
 class OnnxEngine:
@@ -82,7 +83,7 @@ class OnnxEngine:
             others = np.flatnonzero(self._column < 0)
             ids = (others if len(others) else np.array([-1]))[None]
         else:
-            ids = self.members[0].shortlist.rare(sources)
+            ids = self.members[0].shortlist.rare([tokens_of(source) for source in sources])
         return [
             replace(state, candidates=member.choose(ids))
             for member, state in zip(self.members, states, strict=True)

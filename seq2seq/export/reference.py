@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,13 +16,17 @@ if TYPE_CHECKING:
 
 
 @torch.inference_mode()
-def reference_log_probabilities(model: Model, sources: Ids, targets: Ids) -> list[np.ndarray]:
+def reference_log_probabilities(
+    model: Model, sources: Sequence[np.ndarray], targets: Ids
+) -> list[np.ndarray]:
     """Return the log-probabilities of each example under teacher forcing.
+
+    sources: the encoded sources.
 
     The array of an example is [T + 1, V], or [W, labels] for a classifier (W = 1) or a tagger.
     """
     return [
-        _one(model, np.asarray(source, np.int64), np.asarray(target, np.int64))
+        _one(model, source, np.asarray(target, np.int64))
         for source, target in zip(sources, targets, strict=True)
     ]
 

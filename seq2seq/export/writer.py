@@ -29,6 +29,7 @@ def _vocabulary(model: Model) -> dict[str, object]:
     return {
         "source": len(source),
         "target": len(target),
+        "features": len(model.codec.features or ()),
         "source_eos": source.eos,
         "bos": target.bos,
         "eos": target.eos,

@@ -30,10 +30,11 @@ def build_embedding(vocabulary: int, size: int, pad: int) -> nn.Embedding:
     return vectors
 
 
-def build_encoder(config: Config, vectors: nn.Embedding) -> Encoder:
+def build_encoder(config: Config, vectors: nn.Embedding, features: int = 0) -> Encoder:
     """Return the recurrent encoder that a configuration describes.
 
     vectors: The embeddings of the source tokens, [V, E].
+    features: The number of different features of the source.
     """
     settings, context = config.encoder, config.context
     return Encoder(
@@ -49,6 +50,8 @@ def build_encoder(config: Config, vectors: nn.Embedding) -> Encoder:
         pooling=context.pooling,
         heads=context.heads,
         context_size=context.size,
+        features=features,
+        features_per_word=config.features.per == "word",
         shortcut=context.shortcut,
     )
 

@@ -229,22 +229,3 @@ def _pieces(rows: int, columns: int, size: int, unit: int) -> list[slice]:
         slice(first * unit, last * unit)
         for first, last in pairwise(units * i // count for i in range(count + 1))
     ]
-
-
-def apply_word_dropout(batch: Batch, rate: float, keep: int, unk: tuple[int | None, int]) -> Batch:
-    """Replace each input token by <unk> with probability `rate`. The target tokens stay.
-
-    Papers: Gal and Ghahramani 2016; Bowman et al. 2016.
-    keep: The largest id of a special token. Special tokens are never replaced.
-    unk: The ids of <unk> in the source and in the decoder input. None means no replacement there.
-    """
-    if rate == 0:
-        return batch
-
-    def blank(tokens: Tensor, unknown: int | None) -> Tensor:
-        if unknown is None:
-            return tokens
-        hit = (torch.rand(tokens.shape, device=tokens.device) < rate) & (tokens > keep)
-        return tokens.masked_fill(hit, unknown)
-
-    return replace(batch, source=blank(batch.source, unk[0]), inputs=blank(batch.inputs, unk[1]))

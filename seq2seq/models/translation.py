@@ -27,9 +27,12 @@ class TranslationNetwork(Network):
         source_size: Size of the source vocabulary, or the number of labels.
         target_size: V, the size of the target vocabulary.
         pad: Id of the padding token. Its embedding starts as zero.
+        features: Number of different features of the source.
     """
 
-    def __init__(self, config: Config, source_size: int, target_size: int, pad: int) -> None:
+    def __init__(
+        self, config: Config, source_size: int, target_size: int, pad: int, features: int = 0
+    ) -> None:
         super().__init__()
         target = factory.build_embedding(target_size, config.decoder.embedding, pad)
         self.encoder: Encoder | LabelEncoder | VectorEncoder
@@ -39,7 +42,7 @@ class TranslationNetwork(Network):
                 source = target
                 if config.decoder.tied != "all":
                     source = factory.build_embedding(source_size, settings.embedding, pad)
-                self.encoder = factory.build_encoder(config, source)
+                self.encoder = factory.build_encoder(config, source, features)
             case "label":
                 self.encoder = LabelEncoder(source_size, settings.embedding, size)
             case "vector":
@@ -68,7 +71,7 @@ class TranslationNetwork(Network):
         """Encode the sources and return the decoder's state before the first token.
 
         The state has one row per source.
-        source: The token ids, [B, S] int64.
+        source: The token ids, [B, S] int64, or with features [B, S, 1 + K].
         lengths: The number of tokens in each source, [B] int64.
         """
         return self.decoder.start(self.encoder(source, lengths))

@@ -29,7 +29,8 @@ class Batch:
 
     examples [B]: the row number of each example. For a language model, the position in the text at
         which each row of the batch starts.
-    source [B, S]: the source ids of each example, with EOS at the end.
+    source [B, S]: the source ids of each example, with EOS at the end. If words have features, the
+        source is [B, S, 1 + K]: the ids, and the features of each token.
     lengths [B]: the length of each source, in tokens, including EOS.
     inputs [B, T]: the decoder inputs for teacher forcing. They start with BOS.
     outputs [B, T]: the target ids with EOS at the end: the inputs shifted left by one step.
@@ -113,7 +114,7 @@ def collate_examples(dataset: Dataset, rows: np.ndarray, codec: Codec) -> Batch:
     """Return the padded batch of the examples with the row numbers `rows`."""
     if not codec.task.has_target_text:
         return _collate_labelled(dataset, rows, codec)
-    source = [dataset.ids(row, "source") for row in rows.tolist()]
+    source = [dataset.source(row) for row in rows.tolist()]
     target = [dataset.ids(row, "target") for row in rows.tolist()]
     tokens, lengths = pad_sequences(source, codec.source.pad, codec.source.eos)
     pad, bos, eos = codec.target.pad, codec.target.bos, codec.target.eos
@@ -165,11 +166,22 @@ def prefetch(make: Callable[[_Item], _Result], items: Iterable[_Item]) -> Iterat
 def pad_sequences(sequences: list[np.ndarray], pad: int, eos: int) -> tuple[Tensor, Tensor]:
     """Append EOS to each sequence and pad all sequences to the same length.
 
+    sequences: The ids of each sequence, [S], or the ids and features, [S, 1 + K]. EOS and padding
+        have no features, and number 0 stands for no feature.
+
     Returns:
-        tokens: The padded ids, [B, S] int64.
+        tokens: The padded ids, [B, S] int64, or with features [B, S, 1 + K] int64.
         lengths: The length of each sequence, including EOS, [B] int64.
     """
     lengths = np.array([len(ids) + 1 for ids in sequences], np.int64)
+    if (columns := max((ids.shape[1] for ids in sequences if ids.ndim == 2), default=0)) > 0:
+        padded = np.zeros((len(sequences), lengths.max(), columns), np.int64)
+        padded[:, :, 0] = pad
+        for row, ids in zip(padded, sequences, strict=True):
+            both = ids if ids.ndim == 2 else ids[:, None]
+            row[: len(both), : both.shape[1]] = both
+            row[len(both), 0] = eos
+        return torch.from_numpy(padded), torch.from_numpy(lengths)
     tokens = np.full((len(sequences), lengths.max()), pad, np.int64)
     tokens[np.arange(tokens.shape[1]) < lengths[:, None] - 1] = np.concatenate(sequences)
     tokens[np.arange(len(tokens)), lengths - 1] = eos

@@ -6,12 +6,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
+
 from seq2seq.config.schema import Config
 from seq2seq.config.section import SIDES
 from seq2seq.config.tokenizer_section import TokenizerConfig
 from seq2seq.errors import UserError
 from seq2seq.tasks import TRANSLATION, Task
 from seq2seq.text.example import Example
+from seq2seq.text.features import FeatureSet
 from seq2seq.text.labels import LabelSet, VectorFormat
 from seq2seq.text.normalization import text_sides
 from seq2seq.text.statistics import TextStatistics
@@ -21,6 +24,7 @@ Ids = list[list[int]]
 _Encode = Callable[[Tokenizer, Sequence[str]], Ids]
 
 _LABELS = "labels.txt"
+_FEATURES = "features.txt"
 _STATISTICS = "statistics.json"
 
 
@@ -33,6 +37,7 @@ class Codec:
         `source`. It is then the same object unless source and target differ in their normalisation.
     task: the task, which decides whether source and target hold text, labels or a vector.
     labels: the encoder of labels or vectors; None for a task without labels and vectors.
+    features: the features of the sources; None for a model without features.
     statistics: statistics of the training text, which do not affect the equality of codecs. None
         for tasks with labels or without a source, and for model folders of earlier versions.
     """
@@ -41,12 +46,14 @@ class Codec:
     target: Tokenizer
     task: Task = TRANSLATION
     labels: LabelSet | VectorFormat | None = None
+    features: FeatureSet | None = None
     statistics: TextStatistics | None = field(default=None, compare=False)
 
     def encode(self, examples: Sequence[Example], threads: int = 1) -> dict[str, Ids]:
         """Encode the examples. Return the ids of each example in columns "source" and "target".
 
-        Text becomes the ids of its most likely subwords, and labels become their numbers.
+        Text becomes the ids of its most likely subwords, and labels become their numbers. If words
+        have features, the column "features" holds the features of each token, [S · K].
         Raises UserError for an unknown label or a wrong number of labels.
         """
         return self._ids(lambda tokenizer, lines: tokenizer.encode(lines, threads), examples)
@@ -68,9 +75,30 @@ class Codec:
                 check_label_count(self.task, example)
         targets = [example.target for example in examples]
         source = self._source_ids(pieces, [example.source for example in examples])
-        if self.task.has_target_text:
-            return {"source": source, "target": pieces(self.target, targets)}
-        return {"source": source, "target": self.require_labels().encode(targets)}
+        if not self.task.has_target_text:
+            return {"source": source, "target": self.require_labels().encode(targets)}
+        columns = {"source": source, "target": pieces(self.target, targets)}
+        if self.features is None:
+            return columns
+        encoded = [
+            self.encode_source(example.source, ids, "".join(example.features))
+            for example, ids in zip(examples, source, strict=True)
+        ]
+        if self.features.per_word:
+            return {**columns, "features": [rows[:, 1:].ravel().tolist() for rows in encoded]}
+        return {**columns, "source": [ids.tolist() for ids in encoded]}
+
+    def encode_source(self, text: str, ids: Sequence[int], features: str = "") -> np.ndarray:
+        """Return an encoded source (see `text.features`), [S] or [S, 1 + K] int64.
+
+        text: the source.
+        ids: the tokens of the source. If there are none, the features are left out, too.
+        features: the features of the source. A model without features ignores them.
+        """
+        tokens = np.asarray(ids, np.int64)
+        if self.features is None:
+            return tokens
+        return self.features.join(tokens, text, features, self.source)
 
     def _source_ids(self, pieces: _Encode, sources: Sequence[str]) -> Ids:
         if self.task.source == "condition":
@@ -102,6 +130,8 @@ class Codec:
             }
         if isinstance(self.labels, LabelSet):
             files[_LABELS] = self.labels.to_bytes()
+        if self.features is not None:
+            files[_FEATURES] = self.features.to_bytes()
         if self.statistics is not None:
             files[_STATISTICS] = self.statistics.to_bytes()
         return files
@@ -130,10 +160,14 @@ class Codec:
                 if config.encoder.kind == "vector"
                 else LabelSet.from_bytes(_read(folder / _LABELS))
             )
+        features, path = None, folder / _FEATURES
+        if config.data.features is not None:
+            features = FeatureSet.from_bytes(_read(path), config.features, str(path))
         statistics, path = None, folder / _STATISTICS
         if path.exists():  # folders of earlier versions have none
             statistics = TextStatistics.from_bytes(_read(path), str(path))
-        return cls(*for_both_sides(tokenizers, config), config.task, labels, statistics)
+        both = for_both_sides(tokenizers, config)
+        return cls(*both, config.task, labels, features, statistics)
 
     def _words(self, encode: Callable[[Sequence[str]], Ids], lines: Sequence[str]) -> Ids:
         """Encode each word separately, followed by EOS, so that no subword spans two words."""

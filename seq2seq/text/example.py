@@ -16,8 +16,7 @@ class Example(NamedTuple):
     source: the source text. A generator has a label or a vector instead. Empty for a language
         model.
     target: the target text, or the labels of the source with spaces between them.
-    features: for each source feature, a text that holds one value per source token, with spaces
-        between the values.
+    features: the text of the features of the source, or nothing if there are no features.
     references: additional reference translations besides the target.
     """
 

@@ -13,6 +13,7 @@ from seq2seq.config.tokenizer_section import Normalization
 from seq2seq.errors import UserError
 from seq2seq.text.codec import Codec, for_both_sides, label_column
 from seq2seq.text.dataset import Dataset
+from seq2seq.text.features import FeatureSet, features_in
 from seq2seq.text.labels import LabelSet, VectorFormat
 from seq2seq.text.normalization import learned_normalization, normalize_text, text_sides
 from seq2seq.text.segmentation import chosen_segmentation
@@ -37,7 +38,21 @@ def learn_codec(config: Config, text: Dataset) -> Codec:
         tokenizers = [
             _learn(config, text, [side], f"the training text in {names[side]}") for side in sides
         ]
-    return Codec(*for_both_sides(tokenizers, config), config.task, _collect_labels(config, text))
+    both = for_both_sides(tokenizers, config)
+    return Codec(*both, config.task, _collect_labels(config, text), _collect_features(config, text))
+
+
+def _collect_features(config: Config, text: Dataset) -> FeatureSet | None:
+    """Return the features in the training text, or None for a model without features."""
+    if config.data.features is None:
+        return None
+    names = {
+        name
+        for example in text.examples()
+        for part in example.features
+        for name in features_in(part, config.features)
+    }
+    return FeatureSet(names, config.features)
 
 
 def _learn(config: Config, text: Dataset, sides: list[Side], name: str) -> Tokenizer:

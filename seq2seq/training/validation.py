@@ -40,6 +40,7 @@ from seq2seq.models.perplexity_value import Perplexity
 from seq2seq.text import bptt
 from seq2seq.text.dataset import Dataset
 from seq2seq.text.example import Example, further_references
+from seq2seq.text.features import write_source
 from seq2seq.text.scripts import choose_bleu_tokenizer
 from seq2seq.training.callbacks import ValidationScores
 from seq2seq.training.context import TrainingContext
@@ -179,7 +180,7 @@ def validate(
     search = GreedyOptions() if settings.beam == 1 else BeamOptions(beam=settings.beam)
     texts: list[str] = []
     kinds: Counter[NoteKind] = Counter()
-    sources = [example.source for example in scorer.examples]
+    sources = [write_source(example.source, example.features) for example in scorer.examples]
     for result in translator.stream(ranks.shard(sources), search):
         kinds.update({note.kind for note in result.notes})
         texts.append(result.best.text)

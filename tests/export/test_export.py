@@ -21,6 +21,7 @@ from seq2seq.export.writer import export_model
 from seq2seq.models import folder
 from seq2seq.models.folder import Model, load_model
 from seq2seq.text.codec import Codec, for_both_sides
+from seq2seq.text.features import FeatureSet
 from seq2seq.text.tokenizer import train_tokenizer
 
 LINES = ["the red cat runs here", "a dog sleeps", "the cat", "here", "a red dog runs", "sleeps a"]
@@ -43,7 +44,11 @@ def random_model(**sections: object) -> Model:
         values[name] = both
     config = toml.parse_config(values, "here")
     tokenizer = train_tokenizer(["the red cat runs here", "a dog sleeps"], config.tokenizer)
-    model = folder.build_model(config, Codec(tokenizer, tokenizer, config.task))
+    features = None
+    if config.data.features is not None:
+        features = FeatureSet(["N", "V", "V(PL)", "V(SG)"], config.features)
+    codec = Codec(tokenizer, tokenizer, config.task, features=features)
+    model = folder.build_model(config, codec)
     for weight in model.network.parameters():
         if weight.ndim == 1:
             weight.data += 0.3 * torch.randn_like(weight)
@@ -73,6 +78,17 @@ CONFIGURATIONS = {
     "one way": {"encoder": {"bidirectional": False}, "context": {"pooling": "last"}},
     "aligned": {"task": "aligned", "context": {"kind": "same-position"}},
     "tied": {"decoder": {"tied": "all"}},
+    "features": {"data": {"features": "f"}, "context": {"kind": "additive"}},
+    "features of words": {
+        "data": {"features": "f"},
+        "features": {"per": "word"},
+        "context": {"kind": "fixed", "pooling": "mean"},
+    },
+    "features aligned": {
+        "task": "aligned",
+        "data": {"features": "f"},
+        "context": {"kind": "same-position"},
+    },
 }
 
 

@@ -7,7 +7,8 @@ import torch.nn.functional as F
 
 from seq2seq.models import loss
 from seq2seq.models.folder import load_model
-from seq2seq.models.loss import apply_word_dropout, cross_entropy
+from seq2seq.models.loss import cross_entropy
+from seq2seq.models.word_dropout import apply_word_dropout
 from seq2seq.text.batching import Batch, pad_sequences
 
 
