@@ -10,8 +10,8 @@ from seq2seq.config.section import FROM_A_CONDITION, FROM_TEXT, WITH_ATTENTION, 
 
 
 class EncoderConfig(Section):
-    """The encoder, which reads the source. For a text, the encoder is a recurrent network. For a
-    label or a vector of numbers, the encoder is an embedding."""
+    """The encoder reads the source. If the source is a text, the encoder is a recurrent network. If
+    the source is a label or a vector of numbers, the encoder is an embedding."""
 
     kind: Literal["recurrent", "label", "vector"] = Field(
         "recurrent",
@@ -87,8 +87,9 @@ class EncoderConfig(Section):
 
 
 class ContextConfig(Section):
-    """The context vector c, which carries the source to the decoder or to the classifier. A fixed c
-    is the same at every step of the decoder. Attention computes a new c at every step."""
+    """The context vector c carries the source to the decoder or to the classifier. A fixed context
+    vector is the same at every step of the decoder. Attention computes a new context vector
+    at every step."""
 
     kind: Literal[
         "fixed",
@@ -101,9 +102,9 @@ class ContextConfig(Section):
         "monotonic",
     ] = Field(
         "cosine",
-        description="How the context vector is computed. `fixed`: one summary of the source. "
-        "`same-position` (only for the task `aligned`): the encoder state at the position of the "
-        "target token. Other values: attention. `monotonic` attention only moves forward.",
+        description="How the context vector is computed. `fixed`: as one summary of the source. "
+        "`same-position` (only for the task `aligned`): as the encoder state at the target "
+        "token's position. Every other value selects attention; `monotonic` only moves forward.",
     )
     placement: Literal["parallel", "classic"] = Field(
         "parallel",
@@ -144,12 +145,13 @@ class ContextConfig(Section):
     def _heads_fit(self) -> ContextConfig:
         if self.kind == "multi-head" and self.size % self.heads:
             raise ValueError(
-                f"size ({self.size}) must be a multiple of heads ({self.heads}); change one of them"
+                f"the key size ({self.size}) must be a multiple of the key heads ({self.heads}); "
+                "change one of them"
             )
         if not self.is_attention and self.placement == "classic":
             raise ValueError(
-                f"placement 'classic' needs attention, but kind {self.kind!r} has none; leave out "
-                "placement"
+                f"placement = 'classic' needs attention, but kind {self.kind!r} has none; leave "
+                "out placement"
             )
         if self.kind == "monotonic" and self.placement == "classic":
             raise ValueError(
@@ -159,8 +161,8 @@ class ContextConfig(Section):
 
 
 class DecoderConfig(Section):
-    """The decoder, which writes the target token by token. A language model has only a decoder and
-    no encoder."""
+    """The decoder writes the target token by token. A language model has only a decoder and no
+    encoder."""
 
     cell: Cell = Field(
         "gru",

@@ -45,7 +45,7 @@ def _as_task(value: object) -> object:
 
 
 class Config(Section):
-    """A complete configuration. It consists of the top-level keys and of one section for each part
+    """A complete configuration. A configuration has top-level keys and one section for each part
     of the model and of the training."""
 
     task: Annotated[

@@ -117,7 +117,10 @@ class OnnxEngine:
     ) -> list[np.ndarray]:
         """Return the attention weights, averaged over the ensemble (see `Engine.weights`)."""
         if not all(member.attends for member in self.members):
-            raise ValueError("a fixed context vector has no attention weights")
+            raise ValueError(
+                "a network with a fixed context vector has no attention weights; use "
+                "a model with attention"
+            )
         longest = max(map(len, targets))
         inputs = np.zeros((longest, len(targets)), np.int64)
         for row, ids in enumerate(targets):

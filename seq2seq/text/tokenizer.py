@@ -61,7 +61,7 @@ class Tokenizer:
         self.bos: int = self._processor.bos_id()
         self.eos: int = self._processor.eos_id()
         if min(self.pad, self.unk, self.bos, self.eos) < 0:
-            raise UserError("the model lacks one of <pad>, <unk>, <s>, </s>; train a new model")
+            raise UserError("the tokenizer lacks <pad>, <unk>, <s> or </s>; train a new tokenizer")
         self.settings = read_settings(model)
         self.kind = kind or self.settings.kind
         self._set_rules(lowercase, normalization)

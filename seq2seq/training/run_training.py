@@ -184,6 +184,6 @@ def _check_data(prepared: PreparedData, config: Config, ranks: Ranks) -> None:
         raise UserError("data.valid: the validation data contains no text; add text to the file")
     if config.data.source and len(prepared.train) < ranks.world_size:
         raise UserError(
-            f"{len(prepared.train)} training pairs cannot be split over "
-            f"{ranks.world_size} ranks; start fewer ranks"
+            f"{len(prepared.train)} training pairs cannot be split over {ranks.world_size} ranks "
+            "(processes); start fewer ranks"
         )

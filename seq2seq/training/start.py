@@ -105,8 +105,8 @@ class Start:
         new_sides = (config.data.source, config.data.target)
         if old_sides != new_sides and old_sides == new_sides[::-1]:
             _log.warning(
-                "the model %s was trained from %s to %s, but this configuration trains from %s "
-                "to %s",
+                "the model %s translates from %s to %s, but this configuration trains from %s to "
+                "%s",
                 self.name,
                 *old_sides,
                 *new_sides,
@@ -144,9 +144,10 @@ def open_start(model: str | Path | None, run: Path, *, resume: bool) -> Start | 
             raise UserError(f"{run} did not start from a model; resume it without --from")
         if record.weights != origin.weights:
             raise UserError(
-                f"{run} started from the model {record.name} with other weights (SHA-256 "
-                f"{record.weights[:12]}…, not {origin.weights[:12]}…); resume it without --from, "
-                "or start another run with --out"
+                f"{run} started from the model {record.name} with the weights SHA-256 "
+                f"{record.weights[:12]}…, but the model of --from has the weights "
+                f"{origin.weights[:12]}…; resume the run without --from, or start another run "
+                "with --out"
             )
     return Start(origin, loaded.config, loaded, Path(model))
 
