@@ -162,6 +162,11 @@ class Config(Section):
             )
         if self.features.per == "word" and self.tokenizer.sampling and self.data.features:
             yield "features.per = 'word' needs tokenizer.sampling = 0: leave out one of them"
+        if decoder.copying and not self.context.is_attention:
+            yield (
+                f"decoder.copying does not work with context.kind = {self.context.kind!r}: use "
+                "attention, such as 'additive'"
+            )
         if self.tokenizer.sampling and not any(
             self.tokenizer.of(side).has_subwords for side in SIDES
         ):

@@ -55,7 +55,7 @@ def embed_texts(
     network = network.ready(device)
     sizes = [len(tokens) + 1 for tokens in ids]
     for batch in rows_by_length(sizes, most=batch_size, longest=max_tokens):
-        rows = [ids[i][: -1 if words else None] for i in batch]
+        rows = [codec.close_source(ids[i][: -1 if words else None]) for i in batch]
         tokens, lengths = pad_sequences(rows, codec.source.pad, codec.source.eos)
         with torch.inference_mode(), runtime.autocast(device, dtype):
             pooled = _pooled(network, tokens.to(device), lengths.to(device), pooling)

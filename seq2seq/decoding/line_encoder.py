@@ -190,7 +190,7 @@ class LineEncoder:
         if self.codec.task.source != "condition":
             for sentence, ids in zip(draft.sentences, encoded, strict=True):
                 text = draft.prefix + sentence
-                tokens = tokens_of(ids)[features:].tolist()
+                tokens = self.codec.close_source(tokens_of(ids)[features:]).tolist()
                 line.notes += unknown_tokens_note(number, text, tokens, self.codec.source)
         line.notes += unknown_features_note(number, draft.features, self.codec.features)
         return line
@@ -208,7 +208,7 @@ class LineEncoder:
             return [ids], []
         room = max(1, self.max_tokens - prefix)
         body = ids[prefix:]
-        pieces = self.codec.source.pieces(tokens_of(body).tolist())
+        pieces = self.codec.source.pieces(self.codec.close_source(tokens_of(body)).tolist())
         parts, joints = split_line(body, pieces, room, spaced=self.spaced)
         if (separator := self.codec.target.settings.separator) is not None:
             joints = [separator] * len(joints)

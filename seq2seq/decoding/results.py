@@ -33,6 +33,26 @@ _NAMED = 5  # unknown tokens or features of a line to name
 
 
 @dataclass(frozen=True)
+class Finish:
+    """The settings that turn the hypotheses of a line into its results.
+
+    n_best: the largest number of translations.
+    distinct: whether repeated texts are left out.
+    stop: the strings at which a text ends.
+    spaced: whether the target language puts spaces between words.
+    same_length: whether the model cuts every hypothesis at the length of its source.
+    check: a function that returns one phrase of a message for each constraint that a text breaks.
+    """
+
+    n_best: int = 1
+    distinct: bool = True
+    stop: Sequence[str] = ()
+    spaced: bool = True
+    same_length: bool = False
+    check: Callable[[str], list[str]] = lambda text: []
+
+
+@dataclass(frozen=True)
 class Note:
     """A note for the user about one input line.
 

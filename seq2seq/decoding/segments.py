@@ -49,7 +49,7 @@ class Segment:
 def source_pieces(source: np.ndarray, codec: Codec) -> list[str]:
     """Return the features in front of an encoded source, and its subword pieces."""
     size, names = len(codec.source), codec.features.names if codec.features else []
-    ids = tokens_of(source).tolist()
+    ids = codec.close_source(tokens_of(source)).tolist()
     front = [names[number - size] for number in ids if number >= size]
     return front + codec.source.pieces(ids[len(front) :])
 

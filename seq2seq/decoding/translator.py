@@ -196,7 +196,7 @@ class Translator(SearchModel):
         encoded, notes = encode_sources(sources, self.codec, "source line")
         with NoteLog() as log:
             log.add(notes)
-        written = self.codec.target.encode(targets)
+        written = self.codec.target_ids(targets, sources, encoded)
         log_unknown_tokens(targets, written, self.codec.target, "target line")
         end = [] if self.task.same_length else [self.specials.eos]
         wanted = [[*ids, *end] for ids in written]

@@ -23,6 +23,8 @@ _LARGEST_DIFFERENCE = 1e-3  # nats, fp32
 _LARGEST_DIVERGENCE = 0.1  # nats a token, int8
 _COUNTED = -15.0  # of less likely tokens, rounding moves the logarithm and nothing else
 
+_LEAST = -200.0  # stands for -inf, which cannot be subtracted
+
 
 @dataclass(frozen=True)
 class Difference:
@@ -73,13 +75,16 @@ def compare(
     model: Model, export: Export, sources: Sequence[np.ndarray], targets: Ids
 ) -> Difference:
     """Compare the predictions of a model and its export for these examples."""
-    expected = np.concatenate(reference_log_probabilities(model, sources, targets))
+    rows = reference_log_probabilities(model, sources, targets)
+    width = max(row.shape[1] for row in rows)  # a model that copies has V + S columns
+    expected = np.concatenate([_pad(row, width) for row in rows])
     if model.config.task.has_target_text:
         actual = _force(OnnxEngine([export]).over_whole_vocabulary(), model, sources, targets)
     else:
         actual = np.concatenate(
             LabelEngine(export).log_probabilities([source.tolist() for source in sources])
         )
+    expected, actual = (values.clip(min=_LEAST) for values in (expected, actual))
     p = np.exp(expected.astype(np.float64))
     counted = expected > _COUNTED
     return Difference(
@@ -88,6 +93,11 @@ def compare(
         float((expected.argmax(axis=1) == actual.argmax(axis=1)).mean()),
         len(expected),
     )
+
+
+def _pad(values: np.ndarray, width: int) -> np.ndarray:
+    added = ((0, 0), (0, width - values.shape[1]))
+    return np.pad(values, added, constant_values=_LEAST)
 
 
 def _force(

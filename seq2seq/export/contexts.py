@@ -67,9 +67,10 @@ class ContextGraph(ABC):
 
     readers: the weights of each layer that reads the context vector c, [outputs, size of c].
     constant: the part of these layers' outputs that is the same for every source, [outputs].
+    is_fed: whether recurrent layers read the context vector.
     """
 
-    has_weights = False
+    has_weights, is_fed = False, True
 
     def __init__(self, module: Any, readers: list[np.ndarray]) -> None:
         self.module = module

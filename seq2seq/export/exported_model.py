@@ -108,6 +108,11 @@ class ExportedModel:
             sizes = len(export.codec.source), len(export.codec.target)
             self.shortlist = Shortlist.load(export.folder, sizes)
         self._masked = "mask" in self._step.inputs
+        self._copies = "copied" in self._step.inputs
+        self._reads_written = "written" in self._step.inputs
+        # The axes of each array of the state that grow with the length of the source.
+        shapes = (self._step.shape(name) for name in export.rows)
+        self._row_axes = [[i for i, size in enumerate(one) if "S" in str(size)] for one in shapes]
 
     def start(self, sources: Sequence[np.ndarray]) -> MemberState:
         """Return the state before the first token, with one row for each source."""
@@ -128,7 +133,9 @@ class ExportedModel:
         assert self._encode is not None
         tokens = np.full((len(sources), len(sources[0]) + 1), self.eos, np.int64)
         tokens[:, :-1] = np.stack([tokens_of(source) for source in sources])
-        feeds = {"tokens": tokens}
+        if self._copies:
+            copied = self.export.codec.copy_table.copied(tokens)
+        feeds = {"tokens": self.export.codec.close_source(tokens)}
         if "features" in self._encode.inputs:
             feeds["features"] = _stack_features(sources)
         memory_names = list(self.export.memory)
@@ -141,6 +148,8 @@ class ExportedModel:
         memory = dict(zip(memory_names, outputs[count:], strict=True))
         if self._masked:
             memory["mask"] = np.zeros(tokens.shape, np.float32)
+        if self._copies:
+            memory["copied"] = copied
         return MemberState(outputs[:count], memory)
 
     def _merge(self, parts: list[MemberState], order: np.ndarray, size: int) -> MemberState:
@@ -149,13 +158,18 @@ class ExportedModel:
         order: the position of each source in the merged state.
         size: the length of the longest source.
         """
-        rows = [
-            np.concatenate(pieces)[order] for pieces in zip(*(p.rows for p in parts), strict=True)
-        ]
+        rows = []
+        for growing, *pieces in zip(self._row_axes, *(part.rows for part in parts), strict=True):
+            for axis in growing:
+                width = max(piece.shape[axis] for piece in pieces)
+                pieces = [_pad(piece, axis, width, -np.inf) for piece in pieces]
+            rows.append(np.concatenate(pieces)[order])
         memory = {}
         axes: dict[str, int | None] = dict(self.export.memory)
         if self._masked:
             axes["mask"] = 1
+        if self._copies:
+            axes["copied"] = 1
         for name, axis in axes.items():
             pieces = [part.memory[name] for part in parts]
             if axis is not None:
@@ -175,8 +189,11 @@ class ExportedModel:
         log-probabilities have one column for each candidate. If `attention` is true, the attention
         weights [B, K, S] are returned instead of the log-probabilities.
         """
-        self._step_tables.require(tokens)
-        feeds: dict[str, Any] = {"tokens": tokens, **self._step_tables.arrays}
+        closed = self.export.codec.close_target(tokens)
+        self._step_tables.require(closed)
+        feeds: dict[str, Any] = {"tokens": closed, **self._step_tables.arrays}
+        if self._reads_written:
+            feeds["written"] = tokens
         feeds.update(zip(self.export.rows, state.rows, strict=True))
         for name, part in state.memory.items():
             feeds[name] = part

@@ -213,6 +213,11 @@ def to_array(tensor: Any) -> np.ndarray:
     return array
 
 
+def weight_and_bias(module: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Return the weight and the bias of a torch.nn.Linear as float32 arrays."""
+    return to_array(module.weight), to_array(module.bias)
+
+
 def quantized_parts(
     weight: np.ndarray, bias: np.ndarray | None, step: float
 ) -> dict[str, np.ndarray]:

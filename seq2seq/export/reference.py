@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from seq2seq.text.batching import Batch, pad_sequences
+from seq2seq.text.batching import Batch, pad_sequences, pad_sources
 
 if TYPE_CHECKING:
     from seq2seq.models.folder import Model
@@ -42,13 +42,12 @@ def _one(model: Model, source: np.ndarray, target: np.ndarray) -> np.ndarray:
         readouts, _ = network.readouts(Batch(none.numpy(), tokens, lengths, none, none, none), None)
         logits = network.output(readouts).reshape(-1, network.output.out_features)
     else:
-        inputs = torch.tensor([[codec.target.bos, *target]])
+        written = np.array([[codec.target.bos, *target]])
+        inputs = torch.from_numpy(codec.close_target(written))
         if model.config.task.has_source:
-            tokens, lengths = pad_sequences([source], codec.source.pad, codec.source.eos)
-            state = network.start(tokens, lengths)
+            state = network.start(*pad_sources([source], codec))
         else:
             state = network.decoder.start_without_source(1)
-        readouts, _, _ = network.decoder.read(state, inputs)
-        logits = network.output(readouts)[0]
+        logits = network.decoder.predict(state, inputs, torch.from_numpy(written))[0][0]
     log_p: np.ndarray = logits.float().log_softmax(dim=-1).numpy()
     return log_p

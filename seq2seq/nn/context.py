@@ -28,6 +28,8 @@ class Context(nn.Module):
 
     Attributes:
         size: C, the size of a context vector.
+        fed_size: Size of the context vector that the recurrent layers receive: C, or 0 if they
+            receive none.
         query_independent: True if c does not depend on the query.
     """
 
@@ -36,7 +38,7 @@ class Context(nn.Module):
     def __init__(self, size: int) -> None:
         """Store `size`, the size C of a context vector."""
         super().__init__()
-        self.size = size
+        self.size = self.fed_size = size
 
     def advance(self, prepared: PreparedContext, steps: int) -> PreparedContext:
         """Return the prepared data for the decoder steps that come after the next `steps` steps.

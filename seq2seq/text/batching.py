@@ -35,6 +35,8 @@ class Batch:
     inputs [B, T]: the decoder inputs for teacher forcing. They start with BOS.
     outputs [B, T]: the target ids with EOS at the end: the inputs shifted left by one step.
     target_index [n]: the positions in the flattened outputs [B * T] that count in the loss.
+    copied [B, S]: for a model that copies, the target id that each source token becomes when it is
+        copied (see `CopyTable.copied`). `source` and `inputs` then hold <unk> for unknown tokens.
     continues: True if each row continues the text of the same row in the previous batch.
     """
 
@@ -45,11 +47,14 @@ class Batch:
     outputs: Tensor
     target_index: Tensor
     continues: bool = False
+    copied: Tensor | None = None
 
     def to(self, device: torch.device) -> Batch:
         """Return the batch on a device. A copy to a GPU may still be running on return."""
         names = ("source", "lengths", "inputs", "outputs", "target_index")
         parts: dict[str, Tensor] = {name: getattr(self, name) for name in names}
+        if self.copied is not None:
+            parts["copied"] = self.copied
         if device.type == "cuda":  # only a copy from pinned memory is asynchronous
             parts = {name: part.pin_memory() for name, part in parts.items()}
         moved = {name: part.to(device, non_blocking=True) for name, part in parts.items()}
@@ -116,12 +121,14 @@ def collate_examples(dataset: Dataset, rows: np.ndarray, codec: Codec) -> Batch:
         return _collate_labelled(dataset, rows, codec)
     source = [dataset.source(row) for row in rows.tolist()]
     target = [dataset.ids(row, "target") for row in rows.tolist()]
-    tokens, lengths = pad_sequences(source, codec.source.pad, codec.source.eos)
+    tokens, lengths, copied = pad_sources(source, codec)
     pad, bos, eos = codec.target.pad, codec.target.bos, codec.target.eos
     outputs, target_lengths = pad_sequences(target, pad, eos)
     inputs = outputs.masked_fill(outputs == eos, pad).roll(1, dims=1)
     inputs[:, 0] = bos
-    return Batch(rows, tokens, lengths, inputs, outputs, _target_index(outputs, target_lengths))
+    inputs.masked_fill_(inputs >= len(codec.target), codec.target.unk)
+    index = _target_index(outputs, target_lengths)
+    return Batch(rows, tokens, lengths, inputs, outputs, index, copied=copied)
 
 
 def _collate_labelled(dataset: Dataset, rows: np.ndarray, codec: Codec) -> Batch:
@@ -161,6 +168,20 @@ def prefetch(make: Callable[[_Item], _Result], items: Iterable[_Item]) -> Iterat
             current = following
         if current is not None:
             yield current.result()
+
+
+def pad_sources(sequences: list[np.ndarray], codec: Codec) -> tuple[Tensor, Tensor, Tensor | None]:
+    """Return padded sources and their lengths, like `pad_sequences`, and what the model copies.
+
+    The third tensor is the field `copied` of a batch, or None for a model that does not copy.
+    """
+    tokens, lengths = pad_sequences(sequences, codec.source.pad, codec.source.eos)
+    if not codec.copies:
+        return tokens, lengths, None
+    ids = tokens if tokens.ndim == 2 else tokens[:, :, 0]
+    copied = torch.from_numpy(codec.copy_table.copied(ids.numpy()))
+    ids.copy_(torch.from_numpy(codec.close_source(ids.numpy())))
+    return tokens, lengths, copied
 
 
 def pad_sequences(sequences: list[np.ndarray], pad: int, eos: int) -> tuple[Tensor, Tensor]:

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
 from seq2seq.config.schema import Config
-from seq2seq.config.section import SIDES
-from seq2seq.config.tokenizer_section import TokenizerConfig
 from seq2seq.errors import UserError
 from seq2seq.tasks import TRANSLATION, Task
 from seq2seq.text.example import Example
-from seq2seq.text.features import FeatureSet
-from seq2seq.text.labels import LabelSet, VectorFormat
-from seq2seq.text.normalization import text_sides
+from seq2seq.text.features import FeatureSet, tokens_of
+from seq2seq.text.labels import LabelSet, VectorFormat, check_label_count
+from seq2seq.text.open_vocabulary import CopyTable
+from seq2seq.text.side_tokenizers import load_tokenizers
 from seq2seq.text.statistics import TextStatistics
 from seq2seq.text.tokenizer import Tokenizer
 
@@ -40,6 +40,8 @@ class Codec:
     features: the features of the sources; None for a model without features.
     statistics: statistics of the training text, which do not affect the equality of codecs. None
         for tasks with labels or without a source, and for model folders of earlier versions.
+    copies: whether the model copies tokens from the source (`decoder.copying`). Tokens that a
+        vocabulary lacks then get ids of their own, as `seq2seq.text.open_vocabulary` explains.
     """
 
     source: Tokenizer
@@ -48,6 +50,19 @@ class Codec:
     labels: LabelSet | VectorFormat | None = None
     features: FeatureSet | None = None
     statistics: TextStatistics | None = field(default=None, compare=False)
+    copies: bool = field(default=False, compare=False)
+
+    @cached_property
+    def copy_table(self) -> CopyTable:
+        """The tokens that the model can copy from a source to a target."""
+        return CopyTable(self.source, self.target, self.source_size)
+
+    @property
+    def source_size(self) -> int:
+        """Number of different ids in a source: its vocabulary, then the features of whole lines."""
+        if self.features is None or self.features.per_word:
+            return len(self.source)
+        return len(self.source) + len(self.features)
 
     def encode(self, examples: Sequence[Example], threads: int = 1) -> dict[str, Ids]:
         """Encode the examples. Return the ids of each example in columns "source" and "target".
@@ -56,7 +71,13 @@ class Codec:
         have features, the column "features" holds the features of each token, [S · K].
         Raises UserError for an unknown label or a wrong number of labels.
         """
-        return self._ids(lambda tokenizer, lines: tokenizer.encode(lines, threads), examples)
+        columns = self._ids(lambda tokenizer, lines: tokenizer.encode(lines, threads), examples)
+        if self.copies:
+            sources = [example.source for example in examples]
+            encoded = [np.asarray(ids, np.int64) for ids in columns["source"]]
+            targets = [example.target for example in examples]
+            columns["target"] = self.target_ids(targets, sources, encoded)
+        return columns
 
     def sample(self, examples: Sequence[Example], strength: float) -> dict[str, Ids]:
         """Encode the examples with randomly sampled subwords (see `Tokenizer.sample`).
@@ -68,6 +89,37 @@ class Codec:
     def source_ids(self, sources: Sequence[str]) -> Ids:
         """Encode sources without targets, for inference. Return the ids of each source."""
         return self._source_ids(lambda tokenizer, lines: tokenizer.encode(lines), sources)
+
+    def target_ids(
+        self, targets: Sequence[str], sources: Sequence[str], encoded: Sequence[np.ndarray]
+    ) -> Ids:
+        """Encode targets whose sources are known. A model that copies needs the sources.
+
+        encoded: the encoded source of each target.
+        """
+        if not self.copies:
+            return self.target.encode(targets)
+        tokens = [tokens_of(ids).tolist() for ids in encoded]
+        return self.copy_table.encode_targets(targets, sources, tokens)
+
+    def close_source(self, ids: np.ndarray) -> np.ndarray:
+        """Return the ids of sources, with <unk> for each token that the vocabulary lacks."""
+        return self.copy_table.close_source(ids) if self.copies else ids
+
+    def close_target(self, ids: np.ndarray) -> np.ndarray:
+        """Return the ids of targets, with <unk> for each token that the vocabulary lacks."""
+        return self.copy_table.close_target(ids) if self.copies else ids
+
+    def writer(self, source: str, ids: Sequence[int], written: Sequence[int]) -> Tokenizer:
+        """Return a tokenizer that decodes a target. It also decodes tokens copied from the source.
+
+        source: The text of the source.
+        ids: The ids of the source, or of a part of it.
+        written: The ids of the target.
+        """
+        if max(written, default=0) < len(self.target):
+            return self.target
+        return self.copy_table.writer(source, ids)
 
     def _ids(self, pieces: _Encode, examples: Sequence[Example]) -> dict[str, Ids]:
         if not self.task.has_target_text:
@@ -108,6 +160,8 @@ class Codec:
             return self.require_labels().encode(sources)
         if self.task.labels_each_word:
             return self._words(lambda words: pieces(self.source, words), sources)
+        if self.copies:
+            return self.copy_table.encode_sources(sources)
         return pieces(self.source, sources)
 
     def require_labels(self) -> LabelSet | VectorFormat:
@@ -144,15 +198,7 @@ class Codec:
     @classmethod
     def load(cls, folder: Path, config: Config) -> Codec:
         """Read the codec that `save` wrote. Raises UserError for a missing or damaged file."""
-        names = {"tokenizer.model": text_sides(config)[0]}
-        if not config.tokenizer.joint:
-            names = {f"tokenizer.{side}.model": side for side in SIDES}
-        tokenizers = []
-        for path, side in ((folder / name, side) for name, side in names.items()):
-            try:
-                tokenizers.append(load_tokenizer(_read(path), config.tokenizer.of(side)))
-            except UserError as error:
-                raise UserError(f"{path}: {error}") from None
+        both = load_tokenizers(folder, config, _read)
         labels: LabelSet | VectorFormat | None = None
         if config.task.label_side is not None:
             labels = (
@@ -166,8 +212,8 @@ class Codec:
         statistics, path = None, folder / _STATISTICS
         if path.exists():  # folders of earlier versions have none
             statistics = TextStatistics.from_bytes(_read(path), str(path))
-        both = for_both_sides(tokenizers, config)
-        return cls(*both, config.task, labels, features, statistics)
+        copies = config.decoder.copying
+        return cls(*both, config.task, labels, features, statistics, copies)
 
     def _words(self, encode: Callable[[Sequence[str]], Ids], lines: Sequence[str]) -> Ids:
         """Encode each word separately, followed by EOS, so that no subword spans two words."""
@@ -176,60 +222,6 @@ class Codec:
             pieces = encode(line.split(" "))
             rows.append([i for word in pieces for i in (*word, self.source.eos)])
         return rows
-
-
-def load_tokenizer(model: bytes, settings: TokenizerConfig) -> Tokenizer:
-    """Return the tokenizer that uses a SentencePiece model and the settings of source or target.
-
-    Raises UserError if `model` is not a valid model.
-    """
-    return Tokenizer(model, lowercase=settings.lowercase, kind=settings.kind)
-
-
-def for_both_sides(tokenizers: Sequence[Tokenizer], config: Config) -> tuple[Tokenizer, Tokenizer]:
-    """Return the tokenizers of source and target, with the normalisation of each side.
-
-    A side without text gets the tokenizer of the other side.
-
-    tokenizers: The one tokenizer of a joint vocabulary, or the tokenizers of source and target.
-    """
-    settings, sides = config.tokenizer, text_sides(config)
-    source, target = (
-        tokenizer.with_normalization(settings.normalization_of(side if side in sides else sides[0]))
-        for tokenizer, side in ((tokenizers[0], SIDES[0]), (tokenizers[-1], SIDES[1]))
-    )
-    if tokenizers[0] is tokenizers[-1] and source == target:
-        return source, source
-    return source, target
-
-
-def label_column(task: Task) -> str | None:
-    """Return the column that holds labels or vectors, "source" or "target".
-
-    Return None for a task without labels and vectors.
-    """
-    return None if task.label_side is None else ("source", "target")[task.label_side]
-
-
-def check_label_count(task: Task, example: Example) -> None:
-    """Check that an example has the right number of labels: one per text, or one per word.
-
-    Do nothing for a task without labels. Raises UserError for a wrong number of labels.
-    """
-    column = label_column(task)
-    if column is None:
-        return
-    line, text = example.source, example.target
-    if column == "target":
-        line, text = text, line
-    expected = len(text.split(" ")) if task.labels_each_word else 1
-    if len(line.split(" ")) != expected:
-        number = f"{expected} label{'s' * (expected > 1)}"
-        place = f" for {text[:60]!r}" if text else ""
-        raise UserError(
-            f"expected {number}{place}, but found {line!r}; separate labels by a single space, and "
-            "use no space inside a label"
-        )
 
 
 def _read(path: Path) -> bytes:

@@ -35,6 +35,8 @@ def data_digest(config: Config, memory: MemoryData | None, codec_digest: str = "
     same = {"sampling": 0.0, "model": None}  # sha256 stands for the content of the model
     settings = config.tokenizer.model_copy(update=same)
     hashed.update(settings.model_dump_json(exclude=_later_keys(settings)).encode())
+    if config.decoder.copying:  # unknown tokens then have other ids
+        hashed.update(b"copying")
     hashed.update(codec_digest.encode())
     for split in ("train", "valid", "test"):
         if memory is not None and split in memory:

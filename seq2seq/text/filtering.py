@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from seq2seq.config.schema import Config
 from seq2seq.errors import UserError
 from seq2seq.text import corpus
-from seq2seq.text.codec import Codec, check_label_count, label_column
+from seq2seq.text.codec import Codec
 from seq2seq.text.dataset import EncodedChunk
 from seq2seq.text.example import Example, example_digest
-from seq2seq.text.labels import LabelSet, VectorFormat
+from seq2seq.text.labels import LabelSet, VectorFormat, check_label_count, label_column
 from seq2seq.text.memory import MemoryData
 
 _log = logging.getLogger(__name__)

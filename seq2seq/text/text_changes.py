@@ -148,9 +148,8 @@ def report_unknown_tokens(dataset: Dataset, codec: Codec, config: Config, name: 
     name: the name of the data set in the message.
     """
     for side in text_sides(config):
-        tokenizer = codec.source if side == "source" else codec.target
         columns = [values for _, values in dataset.columns(side)]
-        unknown = sum(int(np.count_nonzero(values == tokenizer.unk)) for values in columns)
+        unknown = sum(int(np.count_nonzero(_unknown(codec, side, part))) for part in columns)
         if not unknown:
             continue
         total = sum(map(len, columns))
@@ -166,6 +165,13 @@ def report_unknown_tokens(dataset: Dataset, codec: Codec, config: Config, name: 
         )
 
 
+def _unknown(codec: Codec, side: Side, ids: np.ndarray) -> np.ndarray:
+    """Return which ids stand for <unk>. In a target, higher ids stand for copied tokens."""
+    unknown = codec.target.unk if side == "target" else codec.source.unk
+    same: np.ndarray = (codec.close_source(ids) if side == "source" else ids) == unknown
+    return same
+
+
 def _unknown_examples(dataset: Dataset, codec: Codec, side: Side) -> list[str]:
     """Return some tokens that are not in the vocabulary.
 
@@ -175,7 +181,7 @@ def _unknown_examples(dataset: Dataset, codec: Codec, side: Side) -> list[str]:
     names: dict[str, None] = {}
     searched = 0
     for row, example in enumerate(dataset.examples()):
-        if tokenizer.unk not in dataset.ids(row, side):
+        if not _unknown(codec, side, dataset.ids(row, side)).any():
             continue
         names |= dict.fromkeys(tokenizer.unknown_tokens(getattr(example, side)))
         searched += 1

@@ -11,12 +11,13 @@ from seq2seq.config.schema import Config
 from seq2seq.config.section import Side
 from seq2seq.config.tokenizer_section import Normalization
 from seq2seq.errors import UserError
-from seq2seq.text.codec import Codec, for_both_sides, label_column
+from seq2seq.text.codec import Codec
 from seq2seq.text.dataset import Dataset
 from seq2seq.text.features import FeatureSet, features_in
-from seq2seq.text.labels import LabelSet, VectorFormat
+from seq2seq.text.labels import LabelSet, VectorFormat, label_column
 from seq2seq.text.normalization import learned_normalization, normalize_text, text_sides
 from seq2seq.text.segmentation import chosen_segmentation
+from seq2seq.text.side_tokenizers import for_both_sides
 from seq2seq.text.tokenizer import Tokenizer, train_tokenizer
 
 
@@ -38,8 +39,9 @@ def learn_codec(config: Config, text: Dataset) -> Codec:
         tokenizers = [
             _learn(config, text, [side], f"the training text in {names[side]}") for side in sides
         ]
-    both = for_both_sides(tokenizers, config)
-    return Codec(*both, config.task, _collect_labels(config, text), _collect_features(config, text))
+    both, labels = for_both_sides(tokenizers, config), _collect_labels(config, text)
+    features = _collect_features(config, text)
+    return Codec(*both, config.task, labels, features, copies=config.decoder.copying)
 
 
 def _collect_features(config: Config, text: Dataset) -> FeatureSet | None:
