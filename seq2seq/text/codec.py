@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from seq2seq.checked_files import TABLE_BYTES, read_bounded
 from seq2seq.config.schema import Config
 from seq2seq.config.section import SIDES
 from seq2seq.config.tokenizer_section import TokenizerConfig
@@ -119,8 +120,9 @@ class Codec:
             names = {f"tokenizer.{side}.model": side for side in SIDES}
         tokenizers = []
         for path, side in ((folder / name, side) for name, side in names.items()):
+            content = _read(path)
             try:
-                tokenizers.append(load_tokenizer(_read(path), config.tokenizer.of(side)))
+                tokenizers.append(load_tokenizer(content, config.tokenizer.of(side)))
             except UserError as error:
                 raise UserError(f"{path}: {error}") from None
         labels: LabelSet | VectorFormat | None = None
@@ -142,6 +144,13 @@ class Codec:
             pieces = encode(line.split(" "))
             rows.append([i for word in pieces for i in (*word, self.source.eos)])
         return rows
+
+
+def codec_files(folder: Path) -> set[str]:
+    """Return the names of the files in a model folder that `Codec.load` may read."""
+    names = [_LABELS, _STATISTICS, "tokenizer.model"]
+    names += [f"tokenizer.{side}.model" for side in SIDES]
+    return {name for name in names if (folder / name).exists()}
 
 
 def load_tokenizer(model: bytes, settings: TokenizerConfig) -> Tokenizer:
@@ -200,7 +209,7 @@ def check_label_count(task: Task, example: Example) -> None:
 
 def _read(path: Path) -> bytes:
     try:
-        return path.read_bytes()
+        return read_bounded(path, TABLE_BYTES)
     except FileNotFoundError:
         raise UserError(
             f"{path} is missing: the model folder is not complete; copy the folder again"

@@ -46,6 +46,7 @@ class Tokenizer:
         Raises UserError if `model` is not a valid model.
         """
         self.model = model
+        self.settings = read_settings(model)
         self._processor = sentencepiece.SentencePieceProcessor()
         try:
             self._processor.LoadFromSerializedProto(model)
@@ -59,7 +60,6 @@ class Tokenizer:
         self.eos: int = self._processor.eos_id()
         if min(self.pad, self.unk, self.bos, self.eos) < 0:
             raise UserError("the model lacks one of <pad>, <unk>, <s>, </s>; train a new model")
-        self.settings = read_settings(model)
         self.kind = kind or self.settings.kind
         self._set_rules(lowercase, normalization)
 

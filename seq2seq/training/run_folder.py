@@ -191,11 +191,9 @@ def _refuse_another(config: Config, written: Path) -> None:
     written: the path of the run's config.toml.
     """
     try:
-        old = tomllib.loads(written.read_text(encoding="utf-8"))
-    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UserError(f"{written}: cannot be read as TOML: {error}; fix the file") from None
-    # An older version of the program may have written older keys.
-    parsed = toml.parse_config(old, str(written), needs_files=False)
+        parsed = toml.read_config(written)
+    except OSError as error:
+        raise UserError(f"{written}: cannot be read ({error.strerror or error})") from None
     old = tomllib.loads(toml.dump_config(parsed))
     new = tomllib.loads(toml.dump_config(config))
     sections = ("task", "seed", "data", "tokenizer", "encoder", "context", "decoder")

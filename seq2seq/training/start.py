@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -165,10 +164,9 @@ def _read_origin(run: Path) -> Origin | None:
 
 def _read_config(path: Path) -> Config:
     try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: cannot be read as TOML: {error}") from None
-    return toml.parse_config(values, str(path), needs_files=False)
+        return toml.read_config(path)
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror or error})") from None
 
 
 def _name_model(folder: Path) -> str:

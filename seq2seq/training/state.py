@@ -13,8 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from seq2seq.errors import UserError
-from seq2seq.models.folder import load_weights, save_weights
 from seq2seq.models.network import HiddenState
+from seq2seq.models.weights import load_weights, save_weights
 from seq2seq.training.callbacks import TrainingRow
 from seq2seq.training.distributed import Ranks
 
