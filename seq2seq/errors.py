@@ -1,8 +1,9 @@
-"""The exception `UserError` for mistakes of the user, and spelling hints for error messages."""
+"""Exceptions for mistakes of the user and for too little memory, and hints for error messages."""
 
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -17,6 +18,27 @@ class UserError(Exception):
     def _render_traceback_(self) -> list[str]:
         """Return the lines that IPython shows instead of a traceback: only the message."""
         return [f"UserError: {self}"]
+
+
+class OutOfMemoryError(UserError):
+    """A computation needs more memory than this process can get."""
+
+
+# How PyTorch, oneDNN, ONNX Runtime and C++ describe this problem in exceptions of general types.
+_OUT_OF_MEMORY = re.compile(
+    r"DefaultCPUAllocator|out of memory|bad.?alloc|Failed to allocate memory|allocate memory|"
+    r"Unable to allocate|could not create a (memory|primitive)",
+    re.IGNORECASE,
+)
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Return whether an exception of Python, PyTorch or ONNX Runtime means too little memory."""
+    return isinstance(error, MemoryError | OutOfMemoryError) or (
+        isinstance(error, Exception)
+        and not isinstance(error, UserError)
+        and _OUT_OF_MEMORY.search(str(error)) is not None
+    )
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

@@ -177,7 +177,7 @@ def _are_states(rows: object, memory: object) -> bool:
     if not isinstance(rows, list) or not isinstance(memory, dict):
         return False
     names = all(type(name) is str for name in rows)
-    return names and all(axis is None or axis in (1, 2) for axis in memory.values())
+    return names and all(axis is None or type(axis) is int for axis in memory.values())
 
 
 def _graph_files(manifest: dict[str, Any]) -> set[str]:

@@ -11,10 +11,12 @@ from typing import Any
 
 import numpy as np
 
+from seq2seq.errors import UserError
 from seq2seq.export.artifact import Export
 from seq2seq.export.sessions import Session
 from seq2seq.export.shortlist import Shortlist
 from seq2seq.export.token_tables import TokenTables
+from seq2seq.text.labels import VectorFormat
 
 _PREFIX = "next."
 
@@ -107,12 +109,40 @@ class ExportedModel:
             sizes = len(export.codec.source), len(export.codec.target)
             self.shortlist = Shortlist.load(export.folder, sizes)
         self._masked = "mask" in self._step.inputs
+        self._try_out()
+
+    def _try_out(self) -> None:
+        """Run every graph once. Raise UserError if the results do not fit the vocabulary."""
+        codec, folder = self.export.codec, self.export.folder
+        length = len(codec.labels) if isinstance(codec.labels, VectorFormat) else 1
+        try:
+            state = self.start([np.zeros(length, np.int64)])
+            if self.export.has_shortlist:
+                state = replace(state, candidates=self.choose(np.full((1, 1), -1)))
+            log_p, after = self.step(state, np.array([codec.target.bos]))
+        except (ValueError, TypeError, IndexError, KeyError, AttributeError, MemoryError) as error:
+            raise UserError(
+                f"{folder}: the graphs do not fit together ({error}); export the model again"
+            ) from None
+        columns = len(codec.target)
+        if self.export.has_shortlist:
+            columns = len(self.shortlist.frequent) + 1
+        same = [row.shape for row in after.rows] == [row.shape for row in state.rows]
+        if not same or log_p.shape != (1, columns):
+            raise UserError(
+                f"{folder}: the graphs do not fit the vocabulary of {len(codec.target)} tokens; "
+                "export the model again"
+            )
+        if np.isnan(log_p).any() or not all(np.isfinite(row).all() for row in after.rows):
+            raise UserError(
+                f"{folder}: the graphs compute NaN or infinite numbers; export another model"
+            )
 
     def start(self, sources: Sequence[np.ndarray]) -> MemberState:
         """Return the state before the first token, with one row for each source."""
         if self._encode is None:
             rows = [
-                np.zeros((len(sources), self._step.shape(name)[1]), np.float32)
+                np.zeros((len(sources), self._step.width(name)), np.float32)
                 for name in self.export.rows
             ]
             return MemberState(rows, {})

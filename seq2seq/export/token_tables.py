@@ -27,7 +27,7 @@ class TokenTables:
         self._prepare = prepare
         self._names = [name for name in prepare.outputs if name in graph.inputs]
         self.arrays = {
-            name: np.zeros((size, graph.shape(name)[1]), np.float32) for name in self._names
+            name: np.zeros((size, graph.width(name)), np.float32) for name in self._names
         }
         self._known = np.zeros(size if self._names else 0, bool)
 

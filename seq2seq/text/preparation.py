@@ -153,8 +153,10 @@ def _stamped_digest(stamp: Path) -> str | None:
     """
     if not all((stamp.parent / name).is_file() for name in (_TRAIN, _VALID)):
         return None
-    digest: str = json.loads(stamp.read_text(encoding="utf-8"))["digest"]
-    return digest
+    try:
+        return str(json.loads(stamp.read_text(encoding="utf-8"))["digest"])
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return None  # a damaged file says nothing about the data
 
 
 def _prepare(

@@ -157,8 +157,11 @@ def _read_origin(run: Path) -> Origin | None:
     if not path.exists():
         return None
     try:
-        return Origin(**json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError) as error:
+        origin = Origin(**json.loads(path.read_text(encoding="utf-8")))
+        if not all(type(value) is str for value in asdict(origin).values()):
+            raise TypeError("the values must be strings")
+        return origin
+    except (OSError, ValueError, TypeError, RecursionError) as error:
         raise UserError(f"{path}: cannot be read ({error}); start another run with --out") from None
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from pydantic import TypeAdapter, ValidationError
 from torch import Tensor, nn
 
 from seq2seq.errors import UserError
@@ -21,7 +22,16 @@ from seq2seq.training.distributed import Ranks
 _COUNTERS, _OPTIMIZER, _HIDDEN = "counters.json", "optimizer.pt", "hidden.pt"
 _WEIGHTS, _EMA = "weights.safetensors", "ema.safetensors"
 # The exceptions that reading a truncated, changed or foreign file raises.
-_BROKEN = (OSError, ValueError, KeyError, TypeError, EOFError, RuntimeError, pickle.UnpicklingError)
+_BROKEN = (
+    OSError,
+    ValueError,
+    RecursionError,
+    KeyError,
+    TypeError,
+    EOFError,
+    RuntimeError,
+    pickle.UnpicklingError,
+)
 
 
 @dataclass
@@ -165,7 +175,11 @@ def _read_counters(path: Path) -> Counters:
     values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     if set(values) != {item.name for item in fields(Counters)}:
         raise ValueError(f"another version of seq2seq wrote {path.name}")
-    return Counters(**values)
+    try:
+        return TypeAdapter(Counters).validate_python(values, strict=True)
+    except ValidationError as error:
+        key, message = error.errors()[0]["loc"][0], error.errors()[0]["msg"]
+        raise ValueError(f"{path.name}: {key}: {message}") from None
 
 
 def _read_hidden(path: Path) -> HiddenState | None:
