@@ -53,3 +53,11 @@ def closed_folder(folder: str | Path, error: OSError) -> UserError:
         f"{folder}: the folder cannot be opened ({error.strerror}); ask its owner for the "
         "permission to read and enter it"
     )
+
+
+def file_error(verb: str, path: Path, error: OSError) -> UserError:
+    """Return the error for a file that cannot be used. verb: "read" or "written"."""
+    reason = error.strerror or str(error)
+    return UserError(
+        f"{path}: cannot be {verb} ({reason}); check the path, the permissions and the disk space"
+    )

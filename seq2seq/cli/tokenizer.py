@@ -136,7 +136,9 @@ def encode(
         line_io.show_line_progress("encoding", source, sink) as advance,
     ):
         for window in line_io.read_windows(source, _WINDOW):
-            for row in loaded.encode(window):
+            for text, row in zip(window, loaded.encode(window), strict=True):
+                if not row and text.strip():  # the normalisation removes the whole text
+                    row = [loaded.unk]
                 line = " ".join(map(str, row) if ids else loaded.pieces(row))
                 sink.write(line.encode("utf-8", "replace") + b"\n")
             sink.flush()

@@ -19,7 +19,7 @@ from seq2seq.config import toml
 from seq2seq.config.schema import Config
 from seq2seq.errors import UserError, closed_folder
 from seq2seq.export.sessions import has_fast_int8
-from seq2seq.files import sha256_of
+from seq2seq.files import sha256_of, write_new
 from seq2seq.tasks import Task
 from seq2seq.text.codec import Codec, codec_files
 from seq2seq.text.labels import LabelSet
@@ -76,7 +76,7 @@ def write_export_manifest(folder: Path, contents: dict[str, Any]) -> None:
     """Write the manifest, with the checksum of every file of the folder."""
     sums = {path.name: sha256_of(path) for path in sorted(folder.iterdir())}
     text = seal_manifest({"format": EXPORT_FORMAT, **contents, "sha256": sums})
-    (folder / MANIFEST_NAME).write_text(text, encoding="utf-8")
+    write_new(folder / MANIFEST_NAME, text.encode())
 
 
 def open_exports(

@@ -23,7 +23,7 @@ from seq2seq.config.data_paths import are_names_of, find_data, name_data, name_v
 from seq2seq.config.data_section import DataConfig
 from seq2seq.config.schema import Config
 from seq2seq.errors import UserError, closed_folder
-from seq2seq.files import atomic_folder
+from seq2seq.files import atomic_folder, write_new
 from seq2seq.models.classifier import ClassifierNetwork
 from seq2seq.models.language_model import LanguageModelNetwork
 from seq2seq.models.manifest import Manifest, read_manifest, write_manifest
@@ -79,10 +79,10 @@ def save_model(folder: Path, model: Model, card: str) -> None:
     names = {"data": name_data(config.data), "tokenizer": name_vocabulary(config.tokenizer)}
     named = config.model_copy(update=names)
     with atomic_folder(folder) as aside:
-        (aside / _CONFIG).write_text(toml.dump_config(named), encoding="utf-8")
+        write_new(aside / _CONFIG, toml.dump_config(named).encode())
         model.codec.save(aside)
         save_weights(aside / WEIGHTS_FILE, model.network)
-        (aside / _CARD).write_text(card, encoding="utf-8")
+        write_new(aside / _CARD, card.encode())
         write_manifest(aside)
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from seq2seq.checked_files import check_file, check_sums, file_size, open_manifest, seal_manifest
 from seq2seq.errors import UserError
-from seq2seq.files import sha256_of
+from seq2seq.files import sha256_of, write_new
 
 FORMAT = 4
 _OLDEST = 3
@@ -57,7 +57,7 @@ def write_manifest(folder: Path) -> None:
     """Write the manifest of a model folder, with the checksums of all its files."""
     sums = {path.name: sha256_of(path) for path in sorted(folder.iterdir()) if path.name != _NAME}
     text = seal_manifest({"format": FORMAT, "sha256": sums})
-    (folder / _NAME).write_text(text, encoding="utf-8")
+    write_new(folder / _NAME, text.encode())
 
 
 def read_manifest(folder: Path) -> Manifest:

@@ -11,6 +11,7 @@ from seq2seq.config.schema import Config
 from seq2seq.config.section import SIDES
 from seq2seq.config.tokenizer_section import TokenizerConfig
 from seq2seq.errors import UserError
+from seq2seq.files import write_new
 from seq2seq.tasks import TRANSLATION, Task
 from seq2seq.text.example import Example
 from seq2seq.text.labels import LabelSet, VectorFormat
@@ -110,7 +111,7 @@ class Codec:
     def save(self, folder: Path) -> None:
         """Write the codec's files into an existing folder."""
         for name, content in self.files().items():
-            (folder / name).write_bytes(content)
+            write_new(folder / name, content)
 
     @classmethod
     def load(cls, folder: Path, config: Config) -> Codec:

@@ -15,7 +15,7 @@ import numpy as np
 
 from seq2seq.config.schema import Config
 from seq2seq.errors import UserError
-from seq2seq.files import atomic_folder
+from seq2seq.files import atomic_folder, write_new
 from seq2seq.progress import show_progress, track
 from seq2seq.text import corpus, filtering
 from seq2seq.text.codec import Codec
@@ -125,7 +125,7 @@ def prepare_data(
         with atomic_folder(folder) as temporary:
             learned, counts = _prepare(config, temporary, threads, memory, start)
             text = json.dumps({"digest": digest, "counts": counts}, indent=2) + "\n"
-            (temporary / stamp.name).write_text(text, encoding="utf-8")
+            write_new(temporary / stamp.name, text.encode())
     _, *others = corpus.validation_sets(config, memory)
     return PreparedData(
         folder,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import math
 import pickle
@@ -14,6 +15,7 @@ from pydantic import TypeAdapter, ValidationError
 from torch import Tensor, nn
 
 from seq2seq.errors import UserError
+from seq2seq.files import name_in_errors, write_new
 from seq2seq.models.network import HiddenState
 from seq2seq.models.weights import load_weights, save_weights
 from seq2seq.training.callbacks import TrainingRow
@@ -110,16 +112,16 @@ class TrainState:
     def save(self, folder: Path) -> None:
         """Write the state into an existing folder.
 
-        Raise OSError or RuntimeError if writing fails. torch raises RuntimeError on a full disk.
+        Raise OSError or RuntimeError if writing fails. The OSError names the file.
         """
         save_weights(folder / _WEIGHTS, self.network)
         if self.ema is not None:
             save_weights(folder / _EMA, self.ema)
-        torch.save(self.optimizer.state_dict(), folder / _OPTIMIZER)
+        _save_tensors(folder / _OPTIMIZER, self.optimizer.state_dict())
         if self.hidden is not None:
-            torch.save(self.hidden, folder / _HIDDEN)
+            _save_tensors(folder / _HIDDEN, self.hidden)
         text = json.dumps(asdict(self.counters), indent=2) + "\n"
-        (folder / _COUNTERS).write_text(text, encoding="utf-8")
+        write_new(folder / _COUNTERS, text.encode())
 
     def load(self, folder: Path) -> None:
         """Read the state from a folder that `save` wrote. The optimizer keeps its own settings.
@@ -163,6 +165,16 @@ class TrainState:
         if not ranks.is_first:
             for part, state in zip(parts, states, strict=True):
                 part.load_state_dict(state)
+
+
+def _save_tensors(path: Path, value: Any) -> None:
+    """Write a value with torch.save. Raise OSError if the file cannot be written."""
+    with name_in_errors(path):
+        try:
+            with path.open("wb") as file:  # torch's own writer does not say why it fails
+                torch.save(value, file)
+        except RuntimeError as error:
+            raise OSError(errno.EIO, " ".join(str(error).split())[:200]) from None
 
 
 def _read_counters(path: Path) -> Counters:
