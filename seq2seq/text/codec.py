@@ -131,7 +131,7 @@ class Codec:
             labels = (
                 VectorFormat(config.encoder.vector_size)
                 if config.encoder.kind == "vector"
-                else LabelSet.from_bytes(_read(folder / _LABELS))
+                else _read_labels(folder / _LABELS)
             )
         statistics, path = None, folder / _STATISTICS
         if path.exists():  # folders of earlier versions have none
@@ -206,6 +206,14 @@ def check_label_count(task: Task, example: Example) -> None:
             f"expected {number}{place}, but found {line!r}; separate labels by a single space, and "
             "use no space inside a label"
         )
+
+
+def _read_labels(path: Path) -> LabelSet:
+    content = _read(path)
+    try:
+        return LabelSet.from_bytes(content)
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from None
 
 
 def _read(path: Path) -> bytes:

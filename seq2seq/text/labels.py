@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
+from seq2seq.config.tokenizer_section import LARGEST_VOCABULARY
 from seq2seq.errors import UserError, did_you_mean
 
 
@@ -55,7 +56,12 @@ class LabelSet:
 
     @classmethod
     def from_bytes(cls, text: bytes) -> LabelSet:
-        """Read the labels from the file content that `to_bytes` returned."""
+        """Read the labels from the file content that `to_bytes` returned.
+
+        Raises UserError if there are more than 500,000 labels, or fewer than two.
+        """
+        if (count := text.count(b"\n")) > LARGEST_VOCABULARY:
+            raise UserError(f"{count:,} labels are too many: at most {LARGEST_VOCABULARY:,} fit")
         return cls(text.decode("utf-8", "replace").split("\n")[:-1])
 
 

@@ -137,8 +137,8 @@ def _display(ranks: Ranks) -> Iterator[ProgressDisplay]:
     with (
         ProgressDisplay(quiet=not ranks.is_first) as display,
         runtime.explain_out_of_memory(
-            "set a smaller training.batch_tokens and a larger training.accumulate, and continue the "
-            "run with --resume"
+            "set a smaller training.batch_tokens and a larger training.accumulate, and continue "
+            "the run with --resume"
         ),
     ):
         yield display

@@ -188,7 +188,7 @@ def _read_counters(path: Path) -> Counters:
     if set(values) != {item.name for item in fields(Counters)}:
         raise ValueError(f"another version of seq2seq wrote {path.name}")
     try:
-        return TypeAdapter(Counters).validate_python(values, strict=True)
+        return TypeAdapter(Counters).validate_json(json.dumps(values), strict=True)
     except ValidationError as error:
         key, message = error.errors()[0]["loc"][0], error.errors()[0]["msg"]
         raise ValueError(f"{path.name}: {key}: {message}") from None
