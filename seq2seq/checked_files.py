@@ -90,18 +90,21 @@ def check_sums(sums: object) -> dict[str, str]:
     return sums
 
 
-def check_file(path: Path, sums: Mapping[str, str], advice: str) -> None:
+def check_file(path: Path, sums: Mapping[str, str], most: int, advice: str) -> None:
     """Check that a file of a folder is complete and undamaged.
 
     sums: The checksums of the folder's manifest, by file name.
+    most: The largest size of the file, in bytes.
     advice: What the user can do about a damaged file, as the end of the message.
 
-    Raises UserError if the file is missing, is not a regular file, or does not match its checksum.
-    Raises OSError if it cannot be read.
+    Raises UserError if the file is missing, is too large, is not a regular file, or does not match
+    its checksum. Raises OSError if it cannot be read.
     """
     try:
-        file_size(path)
+        size = file_size(path)
     except FileNotFoundError:
         raise UserError(f"{path} is missing: the folder is not complete; {advice}") from None
+    if size > most:
+        raise UserError(f"{path}: the file is larger than {most:,} bytes; {advice}")
     if sha256_of(path) != sums.get(path.name):
         raise UserError(f"{path}: the file does not match its checksum; {advice}")

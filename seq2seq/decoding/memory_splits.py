@@ -9,13 +9,13 @@ from typing import Generic, TypeVar
 from seq2seq.errors import OutOfMemoryError
 
 _log = logging.getLogger(__name__)
-Row = TypeVar("Row")
+_Row = TypeVar("_Row")
 
 
-class MemorySplits(Generic[Row]):
+class MemorySplits(Generic[_Row]):
     """Runs batches whose results do not depend on the size of the batch."""
 
-    def __init__(self, describe: Callable[[Row], str]) -> None:
+    def __init__(self, describe: Callable[[_Row], str]) -> None:
         """Prepare to run batches.
 
         describe: Returns a description of a row, as the beginning of an error message.
@@ -23,7 +23,7 @@ class MemorySplits(Generic[Row]):
         self._describe = describe
         self._has_warned = False
 
-    def run(self, rows: Sequence[Row], work: Callable[[Sequence[Row]], None]) -> None:
+    def run(self, rows: Sequence[_Row], work: Callable[[Sequence[_Row]], None]) -> None:
         """Call `work` with a batch. If there is too little memory, call it with both halves.
 
         The first time that a batch is divided, a warning says so. Raises OutOfMemoryError if a

@@ -29,6 +29,7 @@ _log = logging.getLogger(__name__)
 EXPORT_FORMAT = 2
 MANIFEST_NAME = "export.json"
 CONFIG_NAME = "config.toml"
+_GRAPH_BYTES = 1 << 31  # ONNX Runtime reads no larger file
 _KEYS = ("format", "precision", "rows", "memory", "shortlist", "vocabulary", "sha256")
 NO_VECTORS = "an export gives no encoder vectors: use the model folder that it was made from"
 
@@ -205,6 +206,7 @@ def _check(folder: Path, names: Iterable[str], manifest: dict[str, Any]) -> None
             check_file(
                 folder / name,
                 manifest["sha256"],
+                _GRAPH_BYTES,
                 "copy the export again, or export the model again",
             )
         except OSError as error:

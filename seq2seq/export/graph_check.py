@@ -51,12 +51,9 @@ def check_graph(path: Path) -> None:
     try:
         if not file_size(path):
             raise ValueError("the file is empty")
-        with (
-            path.open("rb") as file,
-            mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data,
-            memoryview(data) as message,
-        ):
-            _check_model(message)
+        with path.open("rb") as file:
+            data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        _check_model(memoryview(data))
     except FileNotFoundError:
         raise UserError(f"{path} is missing: export the model again") from None
     except OSError as error:

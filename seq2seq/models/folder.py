@@ -148,7 +148,7 @@ def load_model(folder: Path, tasks: Sequence[Task] = (), *, locate_data: bool = 
         codec = _load_codec(folder, config, manifest)
         with torch.device("meta"):  # a network without memory for its weights
             check_weights(folder / WEIGHTS_FILE, build_model(config, codec).network)
-        manifest.check(folder, [WEIGHTS_FILE])
+        manifest.check(folder, [WEIGHTS_FILE], (folder / WEIGHTS_FILE).stat().st_size)
         model = build_model(config, codec)
         load_weights(folder / WEIGHTS_FILE, model.network)
     if not manifest.has_checksums:

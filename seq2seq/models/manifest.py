@@ -12,7 +12,14 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
-from seq2seq.checked_files import check_file, check_sums, file_size, open_manifest, seal_manifest
+from seq2seq.checked_files import (
+    TABLE_BYTES,
+    check_file,
+    check_sums,
+    file_size,
+    open_manifest,
+    seal_manifest,
+)
 from seq2seq.errors import UserError
 from seq2seq.files import sha256_of, write_new
 
@@ -38,14 +45,18 @@ class Manifest:
         """Whether the manifest lists checksums. Folders of format 3 have none."""
         return self.format > _OLDEST
 
-    def check(self, folder: Path, names: Collection[str]) -> None:
-        """Raise UserError if one of the named files is missing or does not match its checksum."""
+    def check(self, folder: Path, names: Collection[str], most: int = TABLE_BYTES) -> None:
+        """Raise UserError if one of the named files is missing or does not match its checksum.
+
+        most: The largest size of these files, in bytes.
+        """
         for name in sorted(names):
             path = folder / name
             if self.has_checksums:
                 check_file(
                     path,
                     self.sha256,
+                    most,
                     f"copy the folder again, or delete {folder / _NAME} if you changed the file "
                     "yourself",
                 )

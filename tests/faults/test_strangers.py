@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import re
 import shutil
 import struct
 from collections.abc import Callable
@@ -305,12 +306,11 @@ def manifest(**changes: object) -> Callable[[Path], None]:
 
 
 def array_header(folder: Path) -> None:
-    content = (folder / "shortlist.npy").read_bytes()
-    shape = b"(1000000000000, 9)"
-    start = content.index(b"'shape': ") + 9
-    end = content.index(b")", start) + 1
-    padded = shape + b", }".ljust(content.index(b"\n") - end - len(shape) + (end - start), b" ")
-    (folder / "shortlist.npy").write_bytes(content[:start] + padded[: len(content) - start])
+    path = folder / "shortlist.npy"
+    content = path.read_bytes()
+    end = content.index(b"\n")
+    shape = re.sub(rb"'shape': \(\d+,", b"'shape': (10000000000,", content[10:end])
+    path.write_bytes(content[:10] + shape.rstrip().ljust(end - 10) + content[end:])
 
 
 EXPORT: dict[str, Callable[[Path], None]] = {
