@@ -16,8 +16,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
-
 from seq2seq.config import toml
 from seq2seq.config.data_paths import are_names_of, find_data, name_data, name_vocabulary
 from seq2seq.config.data_section import DataConfig
@@ -30,7 +28,7 @@ from seq2seq.models.manifest import Manifest, read_manifest, write_manifest
 from seq2seq.models.network import Network
 from seq2seq.models.tagger import TaggerNetwork
 from seq2seq.models.translation import TranslationNetwork
-from seq2seq.models.weights import check_weights, load_weights, save_weights
+from seq2seq.models.weights import check_weights, load_weights, save_weights, shapes_only
 from seq2seq.tasks import Task
 from seq2seq.text.codec import Codec, codec_files
 
@@ -146,7 +144,7 @@ def load_model(folder: Path, tasks: Sequence[Task] = (), *, locate_data: bool = 
         if locate_data:
             config = config.model_copy(update={"data": find_model_data(folder, config)})
         codec = _load_codec(folder, config, manifest)
-        with torch.device("meta"):  # a network without memory for its weights
+        with shapes_only():
             check_weights(folder / WEIGHTS_FILE, build_model(config, codec).network)
         manifest.check(folder, [WEIGHTS_FILE], (folder / WEIGHTS_FILE).stat().st_size)
         model = build_model(config, codec)

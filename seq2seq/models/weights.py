@@ -9,12 +9,15 @@ from __future__ import annotations
 import errno
 import json
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import safetensors.torch
 import torch
 from safetensors import SafetensorError, safe_open
+from torch.overrides import TorchFunctionMode
 
 from seq2seq.checked_files import file_size
 from seq2seq.errors import UserError
@@ -69,7 +72,7 @@ def load_weights(path: Path, network: torch.nn.Module) -> None:
 def check_weights(path: Path, network: torch.nn.Module) -> None:
     """Check that the header of a safetensors file fits the weights of a network.
 
-    The network may be on the device "meta", which needs no memory. Raises UserError and OSError as
+    The network may come from `shapes_only`. Raises UserError and OSError as
     `load_weights` does.
     """
     header = _read_header(path, network)
@@ -137,3 +140,26 @@ def _unfit(path: Path, problem: str) -> UserError:
     return UserError(
         f"{path}: the weights do not fit config.toml ({problem[:200]}); copy the folder again"
     )
+
+
+class _WithoutValues(TorchFunctionMode):
+    """Leaves out everything that sets the values of a tensor.
+
+    PyTorch sets values on the device "meta" in Python, and importing that code takes two seconds.
+    """
+
+    def __torch_function__(
+        self, function: Any, types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
+        """Call a function of PyTorch, unless its name says that it changes a tensor in place."""
+        named = kwargs or {}
+        if function.__name__.endswith("_") and not function.__name__.startswith("_"):
+            return args[0] if args else named["tensor"]
+        return function(*args, **named)
+
+
+@contextmanager
+def shapes_only() -> Iterator[None]:
+    """Build networks in the `with` block without memory for their weights."""
+    with torch.device("meta"), _WithoutValues():
+        yield

@@ -341,7 +341,7 @@ EXPORT: dict[str, Callable[[Path], None]] = {
 def judge(outcome: Outcome) -> str | None:
     """Why an outcome breaks the promise, or None."""
     if outcome.kind in ("opened", "refused") and "\n" not in outcome.said.strip():
-        return None if outcome.seconds < SECONDS or not WHOLE else f"{outcome.seconds:.0f} s"
+        return None if outcome.seconds < SECONDS else f"{outcome.seconds:.0f} s"
     return f"{outcome.kind}: {outcome.said}"
 
 
