@@ -20,8 +20,7 @@ from seq2seq.text.segmentation import ListedUnits, chosen_segmentation
 from seq2seq.text.units import UnitSplitter, unit_starts, word_indices, words_between
 from seq2seq.text.vocabulary_file import read_settings
 
-# All characters that a program could treat as the end of a line or of a text, and the tab that
-# separates columns.
+# Characters that a program could treat as the end of a line or text, or of a column (the tab).
 _BREAKS = str.maketrans(dict.fromkeys("\0\n\r\t\v\f\x1c\x1d\x1e\x85\u2028\u2029", " "))
 _BREAKS_BUT_TABS = {code: space for code, space in _BREAKS.items() if code != ord("\t")}
 

@@ -21,7 +21,7 @@ from seq2seq.export.artifact import MANIFEST_NAME
 from seq2seq.files import sha256_of
 from seq2seq.text.protobuf import message_fields, write_field
 
-_FLIPS = 300 if WHOLE else 3  # of each file, with checksums that fit
+_FLIPS = 100 if WHOLE else 2  # of each file, with checksums that fit
 _LINES = ["the red cat", "a dog", "", "ﬁ ① 中文 x"]
 
 
