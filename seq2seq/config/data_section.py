@@ -88,6 +88,14 @@ class DataConfig(Section):
         "differs from `target`. Write the value in the same way as `source_column`.",
         examples=[2],
     )
+    features: str | int | None = Field(
+        None,
+        description="Column of the features of the source in a table, or the ending of their text "
+        "files. Write the value in the same way as `source_column`. The section `[features]` "
+        "explains features. Without this key, the model reads no features.",
+        examples=[2],
+        json_schema_extra=TEXT_TO_TEXT,
+    )
     quoting: Literal["auto", "none", "csv"] = Field(
         "auto",
         description="Meaning of quotation marks in TSV and CSV files. With `csv`, they enclose "
@@ -187,7 +195,7 @@ class DataConfig(Section):
 
     @property
     def valid_sets(self) -> dict[str, str | list[str] | None]:
-        """The validation sets by name. The name of a set without a name is ""."""
+        """The validation sets by name. The name of an unnamed set is the empty string."""
         if isinstance(self.valid, dict):
             return dict(self.valid)
         return {"": self.valid}

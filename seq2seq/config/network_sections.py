@@ -86,7 +86,7 @@ class EncoderConfig(Section):
 
     @property
     def state_size(self) -> int:
-        """The size of an encoder state, which the shapes call D."""
+        """D, the size of an encoder state."""
         return self.hidden * (2 if self.bidirectional else 1)
 
 
@@ -95,13 +95,19 @@ class ContextConfig(Section):
     is the same at every step of the decoder. Attention computes a new c at every step."""
 
     kind: Literal[
-        "fixed", "same-position", "additive", "dot", "general", "cosine", "multi-head"
+        "fixed",
+        "same-position",
+        "additive",
+        "dot",
+        "general",
+        "cosine",
+        "multi-head",
+        "monotonic",
     ] = Field(
         "cosine",
         description="How the context vector is computed. `fixed`: one summary of the source. "
-        "`same-position` (only for the task `aligned`): the encoder state at the "
-        "position of the target token. All other values: attention with the score "
-        "function of this name.",
+        "`same-position` (only for the task `aligned`): the encoder state at the position of the "
+        "target token. Other values: attention. `monotonic` attention only moves forward.",
     )
     placement: Literal["parallel", "classic"] = Field(
         "parallel",
@@ -152,6 +158,10 @@ class ContextConfig(Section):
             raise ValueError(
                 f"placement 'classic' needs attention, but kind {self.kind!r} has none; leave out "
                 "placement"
+            )
+        if self.kind == "monotonic" and self.placement == "classic":
+            raise ValueError(
+                "placement 'classic' does not work with kind 'monotonic'; leave it out"
             )
         return self
 
@@ -212,6 +222,12 @@ class DecoderConfig(Section):
         description="Weight tying. `output`: the output layer uses the target embeddings as its "
         "weights. `all`: source and target also share their embeddings, which needs "
         "`tokenizer.joint = true` and equal embedding sizes. `none`: no weights are tied.",
+    )
+    copying: bool = Field(
+        False,
+        description="Let the decoder copy tokens from the source (pointer-generator). It can then "
+        "write symbols and words that the training data does not contain. Needs attention.",
+        json_schema_extra=WITH_ATTENTION,
     )
     bidirectional: bool = Field(
         False,

@@ -22,9 +22,11 @@ from seq2seq.text.protobuf import message_fields
 _OPERATORS = frozenset(
     re.findall(
         r"\w+",
-        "Add Cast Concat ConstantOfShape Expand Gather Gemm Identity LayerNormalization Less "
+        "Add Cast Concat ConstantOfShape Exp Expand Gather GatherND Gemm Identity "
+        "LayerNormalization Less "
         "LogSoftmax LpNormalization MatMul MatMulInteger Max Min Mul QGemm QuantizeLinear Range "
-        "Reciprocal ReduceMax ReduceMean Relu Reshape Scan Shape Sigmoid Slice Softmax Split "
+        "Reciprocal ReduceLogSum ReduceMax ReduceMean Relu Reshape Scan ScatterElements Shape "
+        "Sigmoid Slice Softmax Split Trilu "
         "Squeeze Sub Tanh Transpose Unsqueeze Where",
     )
 )

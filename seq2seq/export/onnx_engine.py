@@ -17,6 +17,8 @@ from seq2seq.export.array_log_probabilities import ArrayLogProbabilities
 from seq2seq.export.artifact import Export
 from seq2seq.export.candidates import CandidateLogProbabilities
 from seq2seq.export.exported_model import ExportedModel, MemberState
+from seq2seq.export.trial import try_out
+from seq2seq.text.features import tokens_of
 
 
 class OnnxEngine:
@@ -41,6 +43,8 @@ class OnnxEngine:
                     "vocabularies: use models that were trained with the same tokenizer"
                 )
         self.members = [ExportedModel(export) for export in exports]
+        for member in self.members:
+            try_out(member)
         self.needs_equal_lengths = any(export.precision == "int8" for export in exports)
         if len({export.has_shortlist for export in exports}) > 1:
             raise UserError(
@@ -53,7 +57,7 @@ class OnnxEngine:
             self._set_frequent()
 
     def _set_frequent(self) -> None:
-        """Store the frequent tokens. Raises UserError if they are not the same in all exports."""
+        """Store the frequent tokens of the shortlists. Raises UserError unless they are equal."""
         first, *others = (member.shortlist.frequent for member in self.members)
         if not all(np.array_equal(first, other) for other in others):
             raise UserError(
@@ -82,7 +86,7 @@ class OnnxEngine:
             others = np.flatnonzero(self._column < 0)
             ids = (others if len(others) else np.array([-1]))[None]
         else:
-            ids = self.members[0].shortlist.rare(sources)
+            ids = self.members[0].shortlist.rare([tokens_of(source) for source in sources])
         return [
             replace(state, candidates=member.choose(ids))
             for member, state in zip(self.members, states, strict=True)

@@ -83,9 +83,14 @@ class Session:
             ) from error
         return result
 
+    def shape(self, name: str) -> tuple[Any, ...]:
+        """Return the shape of an input: a number for each axis, or a letter if its size varies."""
+        (value,) = (value for value in self._session.get_inputs() if value.name == name)
+        return tuple(value.shape)
+
     def width(self, name: str) -> int:
         """Return the size of the second axis of an input. Raises UserError if it is not fixed."""
-        shape = next(value.shape for value in self._session.get_inputs() if value.name == name)
+        shape = self.shape(name)
         if len(shape) == 2 and isinstance(shape[1], int) and 0 < shape[1] <= _WIDTH:
             return shape[1]
         raise UserError(

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
+
+import numpy as np
 
 from seq2seq.checked_files import TABLE_BYTES, read_bounded
 from seq2seq.config.schema import Config
 from seq2seq.config.section import SIDES
-from seq2seq.config.tokenizer_section import TokenizerConfig
 from seq2seq.errors import UserError
 from seq2seq.files import write_new
 from seq2seq.tasks import TRANSLATION, Task
 from seq2seq.text.example import Example
-from seq2seq.text.labels import LabelSet, VectorFormat
-from seq2seq.text.normalization import text_sides
+from seq2seq.text.features import FeatureSet, tokens_of
+from seq2seq.text.labels import LabelSet, VectorFormat, check_label_count
+from seq2seq.text.open_vocabulary import CopyTable
+from seq2seq.text.side_tokenizers import load_tokenizers
 from seq2seq.text.statistics import TextStatistics
 from seq2seq.text.tokenizer import Tokenizer
 
@@ -23,6 +27,7 @@ Ids = list[list[int]]
 _Encode = Callable[[Tokenizer, Sequence[str]], Ids]
 
 _LABELS = "labels.txt"
+_FEATURES = "features.txt"
 _STATISTICS = "statistics.json"
 
 
@@ -32,26 +37,50 @@ class Codec:
 
     source: the tokenizer of the source.
     target: the tokenizer of the target. With a joint vocabulary, it shares the vocabulary of
-        `source`. It is then the same object unless the sides differ in their normalisation.
-    task: the task, which decides whether a side holds text, labels or a vector.
+        `source`. It is then the same object unless source and target differ in their normalisation.
+    task: the task, which decides whether source and target hold text, labels or a vector.
     labels: the encoder of labels or vectors; None for a task without labels and vectors.
+    features: the features of the sources; None for a model without features.
     statistics: statistics of the training text, which do not affect the equality of codecs. None
         for tasks with labels or without a source, and for model folders of earlier versions.
+    copies: whether the model copies tokens from the source (`decoder.copying`). Tokens that a
+        vocabulary lacks then get ids of their own, as `seq2seq.text.open_vocabulary` explains.
     """
 
     source: Tokenizer
     target: Tokenizer
     task: Task = TRANSLATION
     labels: LabelSet | VectorFormat | None = None
+    features: FeatureSet | None = None
     statistics: TextStatistics | None = field(default=None, compare=False)
+    copies: bool = field(default=False, compare=False)
+
+    @cached_property
+    def copy_table(self) -> CopyTable:
+        """The tokens that the model can copy from a source to a target."""
+        return CopyTable(self.source, self.target, self.source_size)
+
+    @property
+    def source_size(self) -> int:
+        """Number of different ids in a source: its vocabulary, then the features of whole lines."""
+        if self.features is None or self.features.per_word:
+            return len(self.source)
+        return len(self.source) + len(self.features)
 
     def encode(self, examples: Sequence[Example], threads: int = 1) -> dict[str, Ids]:
         """Encode the examples. Return the ids of each example in columns "source" and "target".
 
-        Text becomes the ids of its most likely subwords, and labels become their numbers.
+        Text becomes the ids of its most likely subwords, and labels become their numbers. If words
+        have features, the column "features" holds the features of each token, [S · K].
         Raises UserError for an unknown label or a wrong number of labels.
         """
-        return self._ids(lambda tokenizer, lines: tokenizer.encode(lines, threads), examples)
+        columns = self._ids(lambda tokenizer, lines: tokenizer.encode(lines, threads), examples)
+        if self.copies:
+            sources = [example.source for example in examples]
+            encoded = [np.asarray(ids, np.int64) for ids in columns["source"]]
+            targets = [example.target for example in examples]
+            columns["target"] = self.target_ids(targets, sources, encoded)
+        return columns
 
     def sample(self, examples: Sequence[Example], strength: float) -> dict[str, Ids]:
         """Encode the examples with randomly sampled subwords (see `Tokenizer.sample`).
@@ -64,15 +93,67 @@ class Codec:
         """Encode sources without targets, for inference. Return the ids of each source."""
         return self._source_ids(lambda tokenizer, lines: tokenizer.encode(lines), sources)
 
+    def target_ids(
+        self, targets: Sequence[str], sources: Sequence[str], encoded: Sequence[np.ndarray]
+    ) -> Ids:
+        """Encode targets whose sources are known. A model that copies needs the sources.
+
+        encoded: the encoded source of each target.
+        """
+        if not self.copies:
+            return self.target.encode(targets)
+        tokens = [tokens_of(ids).tolist() for ids in encoded]
+        return self.copy_table.encode_targets(targets, sources, tokens)
+
+    def close_source(self, ids: np.ndarray) -> np.ndarray:
+        """Return the ids of sources, with <unk> for each token that the vocabulary lacks."""
+        return self.copy_table.close_source(ids) if self.copies else ids
+
+    def close_target(self, ids: np.ndarray) -> np.ndarray:
+        """Return the ids of targets, with <unk> for each token that the vocabulary lacks."""
+        return self.copy_table.close_target(ids) if self.copies else ids
+
+    def writer(self, source: str, ids: Sequence[int], written: Sequence[int]) -> Tokenizer:
+        """Return a tokenizer that decodes a target. It also decodes tokens copied from the source.
+
+        source: The text of the source.
+        ids: The ids of the source, or of a part of it.
+        written: The ids of the target.
+        """
+        if max(written, default=0) < len(self.target):
+            return self.target
+        return self.copy_table.writer(source, ids)
+
     def _ids(self, pieces: _Encode, examples: Sequence[Example]) -> dict[str, Ids]:
         if not self.task.has_target_text:
             for example in examples:
                 check_label_count(self.task, example)
         targets = [example.target for example in examples]
         source = self._source_ids(pieces, [example.source for example in examples])
-        if self.task.has_target_text:
-            return {"source": source, "target": pieces(self.target, targets)}
-        return {"source": source, "target": self.require_labels().encode(targets)}
+        if not self.task.has_target_text:
+            return {"source": source, "target": self.require_labels().encode(targets)}
+        columns = {"source": source, "target": pieces(self.target, targets)}
+        if self.features is None:
+            return columns
+        encoded = [
+            self.encode_source(example.source, ids, "".join(example.features))
+            for example, ids in zip(examples, source, strict=True)
+        ]
+        if self.features.per_word:
+            return {**columns, "features": [rows[:, 1:].ravel().tolist() for rows in encoded]}
+        return {**columns, "source": [ids.tolist() for ids in encoded]}
+
+    def encode_source(self, text: str, ids: Sequence[int], features: str = "") -> np.ndarray:
+        """Return an encoded source (see `text.features`), [S] or [S, 1 + K] int64.
+
+        text: the source.
+        ids: the tokens of the source. If there are none, the features are left out, too.
+        features: the features of the source. A model without features ignores them.
+        """
+        tokens = np.asarray(ids, np.int64)
+        if self.features is None:
+            return tokens
+        return self.features.join(tokens, text, features, self.source)
 
     def _source_ids(self, pieces: _Encode, sources: Sequence[str]) -> Ids:
         if self.task.source == "condition":
@@ -82,6 +163,8 @@ class Codec:
             return self.require_labels().encode(sources)
         if self.task.labels_each_word:
             return self._words(lambda words: pieces(self.source, words), sources)
+        if self.copies:
+            return self.copy_table.encode_sources(sources)
         return pieces(self.source, sources)
 
     def require_labels(self) -> LabelSet | VectorFormat:
@@ -104,6 +187,8 @@ class Codec:
             }
         if isinstance(self.labels, LabelSet):
             files[_LABELS] = self.labels.to_bytes()
+        if self.features is not None:
+            files[_FEATURES] = self.features.to_bytes()
         if self.statistics is not None:
             files[_STATISTICS] = self.statistics.to_bytes()
         return files
@@ -116,27 +201,22 @@ class Codec:
     @classmethod
     def load(cls, folder: Path, config: Config) -> Codec:
         """Read the codec that `save` wrote. Raises UserError for a missing or damaged file."""
-        names = {"tokenizer.model": text_sides(config)[0]}
-        if not config.tokenizer.joint:
-            names = {f"tokenizer.{side}.model": side for side in SIDES}
-        tokenizers = []
-        for path, side in ((folder / name, side) for name, side in names.items()):
-            content = _read(path)
-            try:
-                tokenizers.append(load_tokenizer(content, config.tokenizer.of(side)))
-            except UserError as error:
-                raise UserError(f"{path}: {error}") from None
+        both = load_tokenizers(folder, config, _read)
         labels: LabelSet | VectorFormat | None = None
         if config.task.label_side is not None:
             labels = (
                 VectorFormat(config.encoder.vector_size)
                 if config.encoder.kind == "vector"
-                else _read_labels(folder / _LABELS)
+                else LabelSet.from_bytes(_read(folder / _LABELS), str(folder / _LABELS))
             )
+        features, path = None, folder / _FEATURES
+        if config.data.features is not None:
+            features = FeatureSet.from_bytes(_read(path), config.features, str(path))
         statistics, path = None, folder / _STATISTICS
         if path.exists():  # folders of earlier versions have none
             statistics = TextStatistics.from_bytes(_read(path), str(path))
-        return cls(*for_both_sides(tokenizers, config), config.task, labels, statistics)
+        copies = config.decoder.copying
+        return cls(*both, config.task, labels, features, statistics, copies)
 
     def _words(self, encode: Callable[[Sequence[str]], Ids], lines: Sequence[str]) -> Ids:
         """Encode each word separately, followed by EOS, so that no subword spans two words."""
@@ -149,71 +229,9 @@ class Codec:
 
 def codec_files(folder: Path) -> set[str]:
     """Return the names of the files in a model folder that `Codec.load` may read."""
-    names = [_LABELS, _STATISTICS, "tokenizer.model"]
+    names = [_LABELS, _STATISTICS, _FEATURES, "tokenizer.model"]
     names += [f"tokenizer.{side}.model" for side in SIDES]
     return {name for name in names if (folder / name).exists()}
-
-
-def load_tokenizer(model: bytes, settings: TokenizerConfig) -> Tokenizer:
-    """Return the tokenizer that uses a SentencePiece model and the settings of one side.
-
-    Raises UserError if `model` is not a valid model.
-    """
-    return Tokenizer(model, lowercase=settings.lowercase, kind=settings.kind)
-
-
-def for_both_sides(tokenizers: Sequence[Tokenizer], config: Config) -> tuple[Tokenizer, Tokenizer]:
-    """Return the tokenizers of source and target, with the normalisation of each side.
-
-    A side without text gets the tokenizer of the other side.
-
-    tokenizers: The one tokenizer of a joint vocabulary, or the tokenizers of source and target.
-    """
-    settings, sides = config.tokenizer, text_sides(config)
-    source, target = (
-        tokenizer.with_normalization(settings.normalization_of(side if side in sides else sides[0]))
-        for tokenizer, side in ((tokenizers[0], SIDES[0]), (tokenizers[-1], SIDES[1]))
-    )
-    if tokenizers[0] is tokenizers[-1] and source == target:
-        return source, source
-    return source, target
-
-
-def label_column(task: Task) -> str | None:
-    """Return the column that holds labels or vectors, "source" or "target".
-
-    Return None for a task without labels and vectors.
-    """
-    return None if task.label_side is None else ("source", "target")[task.label_side]
-
-
-def check_label_count(task: Task, example: Example) -> None:
-    """Check that an example has the right number of labels: one per text, or one per word.
-
-    Do nothing for a task without labels. Raises UserError for a wrong number of labels.
-    """
-    column = label_column(task)
-    if column is None:
-        return
-    line, text = example.source, example.target
-    if column == "target":
-        line, text = text, line
-    expected = len(text.split(" ")) if task.labels_each_word else 1
-    if len(line.split(" ")) != expected:
-        number = f"{expected} label{'s' * (expected > 1)}"
-        place = f" for {text[:60]!r}" if text else ""
-        raise UserError(
-            f"expected {number}{place}, but found {line!r}; separate labels by a single space, and "
-            "use no space inside a label"
-        )
-
-
-def _read_labels(path: Path) -> LabelSet:
-    content = _read(path)
-    try:
-        return LabelSet.from_bytes(content)
-    except UserError as error:
-        raise UserError(f"{path}: {error}") from None
 
 
 def _read(path: Path) -> bytes:

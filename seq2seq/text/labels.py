@@ -7,6 +7,8 @@ from collections.abc import Iterable, Sequence
 
 from seq2seq.config.tokenizer_section import LARGEST_VOCABULARY
 from seq2seq.errors import UserError, did_you_mean
+from seq2seq.tasks import Task
+from seq2seq.text.example import Example
 
 
 class LabelSet:
@@ -55,14 +57,17 @@ class LabelSet:
         return "".join(f"{name}\n" for name in self.names).encode()
 
     @classmethod
-    def from_bytes(cls, text: bytes) -> LabelSet:
+    def from_bytes(cls, text: bytes, where: str = "the labels") -> LabelSet:
         """Read the labels from the file content that `to_bytes` returned.
 
-        Raises UserError if there are more than 500,000 labels, or fewer than two.
+        Raises UserError, naming `where`, for more than 500,000 labels or fewer than two.
         """
         if (count := text.count(b"\n")) > LARGEST_VOCABULARY:
-            raise UserError(f"{count:,} labels are too many: at most {LARGEST_VOCABULARY:,} fit")
-        return cls(text.decode("utf-8", "replace").split("\n")[:-1])
+            raise UserError(f"{where}: {count:,} labels, but at most {LARGEST_VOCABULARY:,} fit")
+        try:
+            return cls(text.decode("utf-8", "replace").split("\n")[:-1])
+        except UserError as error:
+            raise UserError(f"{where}: {error}") from None
 
 
 class VectorFormat:
@@ -103,3 +108,32 @@ class VectorFormat:
                 f"-2000 to 2000, separated by spaces{colour}"
             )
         return [round(value / self.unit) for value in values]
+
+
+def label_column(task: Task) -> str | None:
+    """Return the column that holds labels or vectors, "source" or "target".
+
+    Return None for a task without labels and vectors.
+    """
+    return None if task.label_side is None else ("source", "target")[task.label_side]
+
+
+def check_label_count(task: Task, example: Example) -> None:
+    """Check that an example has the right number of labels: one per text, or one per word.
+
+    Do nothing for a task without labels. Raises UserError for a wrong number of labels.
+    """
+    column = label_column(task)
+    if column is None:
+        return
+    line, text = example.source, example.target
+    if column == "target":
+        line, text = text, line
+    expected = len(text.split(" ")) if task.labels_each_word else 1
+    if len(line.split(" ")) != expected:
+        number = f"{expected} label{'s' * (expected > 1)}"
+        place = f" for {text[:60]!r}" if text else ""
+        raise UserError(
+            f"expected {number}{place}, but found {line!r}; separate labels by a single space, and "
+            "use no space inside a label"
+        )

@@ -22,7 +22,7 @@ from seq2seq.text.preparation import ModelCodec
 _log = logging.getLogger(__name__)
 
 ORIGIN_FILE = "origin.json"
-_SECTIONS = ("tokenizer", "encoder", "context", "decoder")
+_SECTIONS = ("features", "tokenizer", "encoder", "context", "decoder")
 # The keys of these sections that may differ, because the weights and the vocabulary fit any value.
 _FREE = frozenset(
     {"dropout", "embedding_dropout", "variational", "weight_dropout", "sampling", "sample_lines"}
@@ -89,6 +89,12 @@ class Start:
         Warn if the configuration swaps the source and the target of the model.
         """
         new = config.model_dump(mode="json", exclude_none=True)
+        if (reads := self.config.data.features is not None) != (config.data.features is not None):
+            wanted = "set" if reads else "leave out"
+            raise UserError(
+                f"cannot start from the model {self.name}: it reads {'' if reads else 'no '}"
+                f"features; {wanted} data.features"
+            )
         if differ := list(_differences(self.base.values, new)):
             raise UserError(
                 f"cannot start from the model {self.name}: {'; '.join(differ)}. Remove "

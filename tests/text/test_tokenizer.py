@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from seq2seq.cli.tokenizer import parse_ids
 from seq2seq.config.tokenizer_section import TokenizerConfig
 from seq2seq.errors import UserError
-from seq2seq.text.tokenizer import Tokenizer, seed_subword_sampling, train_tokenizer
+from seq2seq.text.resampling import seed_subword_sampling
+from seq2seq.text.tokenizer import Tokenizer, train_tokenizer
 
 WORDS = (
     ["big", "small", "red", "green", "old"],
