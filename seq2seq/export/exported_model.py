@@ -110,14 +110,10 @@ class ExportedModel:
         self._masked = "mask" in self._step.inputs
         self.copies = "copied" in self._step.inputs
         self.reads_written = "written" in self._step.inputs
+        self.has_features = self._encode is not None and "features" in self._encode.inputs
         # The axes of each array of the state that grow with the length of the source.
-        shapes = (self._step.shape(name) for name in export.rows)
+        shapes = map(self._step.shape, export.rows)
         self._row_axes = [[i for i, size in enumerate(one) if "S" in str(size)] for one in shapes]
-
-    @property
-    def has_features(self) -> bool:
-        """Whether the words of a source have features."""
-        return self._encode is not None and "features" in self._encode.inputs
 
     def start(self, sources: Sequence[np.ndarray]) -> MemberState:
         """Return the state before the first token, with one row for each source."""
