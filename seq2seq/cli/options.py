@@ -69,7 +69,7 @@ def with_device_options(command: Callable[..., Any]) -> Callable[..., Any]:
         ),
         click.option(
             "--threads",
-            type=click.IntRange(0),
+            type=click.IntRange(0, 1024),
             default=0,
             show_default=True,
             help="Number of CPU threads. 0 means the value of $OMP_NUM_THREADS, or one thread per "

@@ -135,7 +135,9 @@ def encode(
         line_io.show_line_progress("encoding", source, sink) as advance,
     ):
         for window in line_io.read_windows(source, LINES_AHEAD):
-            for row in loaded.encode(window):
+            for text, row in zip(window, loaded.encode(window), strict=True):
+                if not row and text.strip():  # the normalisation removes the whole text
+                    row = [loaded.unk]
                 line = " ".join(map(str, row) if ids else loaded.pieces(row))
                 sink.write(line.encode("utf-8", "replace") + b"\n")
             sink.flush()
@@ -190,22 +192,22 @@ def _load(path: Path, side: str, *, lowercase: bool = False) -> Tokenizer:
 
     Raises UserError if `path` cannot be read, or if `lowercase` is set for a model folder.
     """
+    from seq2seq.checked_files import TABLE_BYTES, read_bounded
     from seq2seq.text.tokenizer import Tokenizer
 
     if path.is_dir():
-        from seq2seq.decoding.load import load_any_config
-        from seq2seq.text.codec import Codec
+        from seq2seq.decoding.load import load_any_codec
 
         if lowercase:
             raise UserError(
                 f"--lowercase: the model folder {path} already sets whether text is converted to "
                 "lower case; leave out --lowercase"
             )
-        loaded: Tokenizer = getattr(Codec.load(path, load_any_config(path)), side)
+        loaded: Tokenizer = getattr(load_any_codec(path), side)
         return loaded
     try:
-        return Tokenizer(path.read_bytes(), lowercase=lowercase)
+        return Tokenizer(read_bounded(path, TABLE_BYTES), lowercase=lowercase)
     except OSError as error:
         raise UserError(f"{path}: cannot be read: {error.strerror}") from None
     except UserError as error:
-        raise UserError(f"{path}: {error}") from None
+        raise UserError(f"{path}: {str(error).removeprefix(f'{path}: ')}") from None

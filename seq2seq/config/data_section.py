@@ -145,6 +145,7 @@ class DataConfig(Section):
     max_tokens: int = Field(
         256,
         ge=1,
+        le=1_000_000,
         description="Maximum length of a source or target text in subwords. Training drops every "
         "pair with a longer text. Translation splits longer lines into parts.",
         json_schema_extra=WITH_A_SOURCE,

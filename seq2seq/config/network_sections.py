@@ -21,6 +21,7 @@ class EncoderConfig(Section):
     vector_size: int = Field(
         3,
         ge=1,
+        le=65_536,
         description='With `kind = "vector"`: number of components of a source vector.',
         json_schema_extra=FROM_A_CONDITION,
     )
@@ -33,18 +34,21 @@ class EncoderConfig(Section):
     embedding: int = Field(
         256,
         ge=1,
+        le=65_536,
         description='Size of the source embeddings. With `kind = "vector"`: size of the hidden '
         "layer that reads the vector.",
     )
     hidden: int = Field(
         256,
         ge=1,
+        le=65_536,
         description="Number of hidden units in each recurrent layer, per direction.",
         json_schema_extra=FROM_TEXT,
     )
     layers: int = Field(
         1,
         ge=1,
+        le=100,
         description="Number of recurrent layers. Every layer except the first has a residual "
         "connection.",
         json_schema_extra=FROM_TEXT,
@@ -129,11 +133,15 @@ class ContextConfig(Section):
     heads: int = Field(
         8,
         ge=1,
+        le=1_024,
         description="Number of heads in `multi-head` attention and in `attentive` pooling.",
         json_schema_extra=FROM_TEXT,
     )
     size: int = Field(
-        512, ge=1, description="Size of the context vector c and of the summary of the source."
+        512,
+        ge=1,
+        le=65_536,
+        description="Size of the context vector c and of the summary of the source.",
     )
 
     @property
@@ -172,13 +180,17 @@ class DecoderConfig(Section):
     embedding: int = Field(
         256,
         ge=1,
+        le=65_536,
         description="Size of the target embeddings. In a language model with tied embeddings, this "
         "size must be equal to `hidden`, or to twice `hidden` if `bidirectional` is true.",
     )
-    hidden: int = Field(512, ge=1, description="Number of hidden units in each recurrent layer.")
+    hidden: int = Field(
+        512, ge=1, le=65_536, description="Number of hidden units in each recurrent layer."
+    )
     layers: int = Field(
         1,
         ge=1,
+        le=100,
         description="Number of recurrent layers. Every layer except the first has a residual "
         "connection.",
     )

@@ -60,6 +60,7 @@ class Config(Section):
     seed: int = Field(
         1,
         ge=0,
+        le=2**63 - 1,
         description="Random seed. It determines the initial weights, the order of the batches, "
         "dropout and all other random choices.",
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from typing import Literal
 
 from pydantic import Field, model_validator
@@ -12,6 +13,7 @@ from seq2seq.config.section import FROM_TEXT, SIDES, TEXT_TO_TEXT, Section, Side
 Normalization = Literal["identity", "whitespace", "nfc", "nfd", "nmt_nfkc"]
 TokenKind = Literal["unigram", "bpe", "char", "word", "symbols"]
 CharacterUnit = Literal["code point", "grapheme"]
+LARGEST_VOCABULARY = 500_000
 _SUBWORDS = ("unigram", "bpe")
 _RESERVED = ("<pad>", "<unk>", "<s>", "</s>")  # the special tokens
 
@@ -32,6 +34,7 @@ class SideConfig(Section):
     vocabulary: int | None = Field(
         None,
         ge=8,
+        le=LARGEST_VOCABULARY,
         description="Size of the vocabulary of this side (source or target) in tokens, including "
         "the special tokens.",
         examples=[100],
@@ -76,6 +79,7 @@ class TokenizerConfig(Section):
     vocabulary: int = Field(
         8000,
         ge=8,
+        le=LARGEST_VOCABULARY,
         description="Size of the vocabulary in tokens, including the special tokens. `unigram` and "
         "`bpe` vocabularies have exactly this size. For the other kinds, it is the maximum size.",
     )
@@ -144,6 +148,7 @@ class TokenizerConfig(Section):
     )
     symbols: list[str] = Field(
         [],
+        max_length=10_000,
         description="Strings that are never split or changed, such as language tags or markup. "
         "Each string has its own token and must not contain white space.",
     )
@@ -165,6 +170,7 @@ class TokenizerConfig(Section):
     sample_lines: int = Field(
         1_000_000,
         ge=1,
+        le=1_000_000_000,
         description="Maximum number of training pairs (for a language model: lines) from which the "
         "vocabulary is learned. From a larger training set, pairs are taken at even intervals.",
     )
@@ -237,7 +243,7 @@ class TokenizerConfig(Section):
                     f"symbols: {symbol!r} cannot be a symbol; use a string without white space and "
                     "without '▁'. Special tokens such as '<unk>' are not possible either"
                 )
-        if repeated := [name for name in self.symbols if self.symbols.count(name) > 1]:
+        if repeated := [name for name, times in Counter(self.symbols).items() if times > 1]:
             raise ValueError(f"symbols: {repeated[0]!r} occurs twice; name each symbol once")
         sides = [self.of(side) for side in SIDES]
         listed = any(

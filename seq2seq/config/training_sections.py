@@ -11,6 +11,8 @@ from seq2seq.config.section import (
     FOR_LANGUAGE_MODELS,
     TEXT_TO_TEXT,
     WITH_LABELS,
+    Count,
+    CountOrZero,
     Precision,
     Section,
 )
@@ -23,15 +25,13 @@ class TrainingConfig(Section):
     Set at least one of the limits `epochs`, `updates` and `minutes`. Training stops as soon as it
     reaches one of these limits, or after `patience` validations without improvement."""
 
-    batch_tokens: int = Field(
+    batch_tokens: Count = Field(
         1536,
-        ge=1,
         description="Maximum size of a batch in tokens, including padding. The size is the number "
         "of examples times the length of the longest source or target text.",
     )
-    window: int = Field(
+    window: Count = Field(
         35,
-        ge=1,
         description="Language model: number of time steps of truncated backpropagation through "
         "time. A batch holds `batch_tokens` / `window` rows, which are parallel streams of text.",
         json_schema_extra=FOR_LANGUAGE_MODELS,
@@ -43,8 +43,9 @@ class TrainingConfig(Section):
         "window starts from a zero state.",
         json_schema_extra=FOR_LANGUAGE_MODELS,
     )
-    accumulate: int = Field(
-        1, ge=1, description="Number of batches whose gradients are added up for one update."
+    accumulate: Count = Field(
+        1,
+        description="Number of batches whose gradients are added up for one update.",
     )
     optimizer: Literal["adamw", "sgd"] = Field(
         "adamw",
@@ -71,9 +72,8 @@ class TrainingConfig(Section):
         "`cosine`: falls along a cosine curve to 0 at the end of training. `plateau`: falls when "
         "the validation result stops improving. `constant`: does not change.",
     )
-    warmup: int = Field(
+    warmup: CountOrZero = Field(
         400,
-        ge=0,
         description="Number of updates in which the learning rate rises linearly to its peak "
         "(warm-up). 0 turns warm-up off.",
     )
@@ -84,9 +84,8 @@ class TrainingConfig(Section):
         description='With `schedule = "plateau"`: factor that multiplies the learning rate at each '
         "plateau.",
     )
-    plateau_patience: int = Field(
+    plateau_patience: Count = Field(
         2,
-        ge=1,
         description='With `schedule = "plateau"`: number of successive validations without '
         "improvement that count as a plateau.",
     )
@@ -132,14 +131,15 @@ class TrainingConfig(Section):
         description="Decay rate of an exponential moving average (EMA) of the weights. Validation "
         "and the final model then use the averaged weights. 0 turns averaging off.",
     )
-    epochs: int | None = Field(
+    epochs: Count | None = Field(
         None,
-        ge=1,
         description="Maximum number of epochs, which are passes over the training set.",
         examples=[10],
     )
-    updates: int | None = Field(
-        None, ge=1, description="Maximum number of updates of the weights.", examples=[100_000]
+    updates: Count | None = Field(
+        None,
+        description="Maximum number of updates of the weights.",
+        examples=[100_000],
     )
     minutes: float | None = Field(
         None,
@@ -148,9 +148,8 @@ class TrainingConfig(Section):
         "counts the minutes before its interruption.",
         examples=[60.0],
     )
-    patience: int = Field(
+    patience: CountOrZero = Field(
         10,
-        ge=0,
         description="Early stopping: stop after this number of successive validations without "
         "improvement. 0 turns early stopping off.",
     )
@@ -167,11 +166,13 @@ class TrainingConfig(Section):
     threads: int = Field(
         0,
         ge=0,
+        le=1_024,
         description="Number of CPU threads. 0 means the value of `$OMP_NUM_THREADS`, or one thread "
         "per core if that variable is not set.",
     )
-    log_every: int = Field(
-        50, ge=1, description="Number of updates between two lines of the training log."
+    log_every: Count = Field(
+        50,
+        description="Number of updates between two lines of the training log.",
     )
 
     tensorboard: bool = Field(
@@ -205,9 +206,8 @@ class ValidationConfig(Section):
     """This section sets how often the model is scored on the validation set, and by which metric.
     The weights with the best score become the final model."""
 
-    every: int = Field(
+    every: CountOrZero = Field(
         0,
-        ge=0,
         description="Number of updates between two validations. 0 means one validation after each "
         "epoch.",
     )
@@ -235,13 +235,13 @@ class ValidationConfig(Section):
     beam: int = Field(
         1,
         ge=1,
+        le=1_000,
         description="For metrics of translations, such as `bleu`: beam size for translating the "
         "validation set. 1 means greedy search.",
         json_schema_extra=TEXT_TO_TEXT,
     )
-    lines: int = Field(
+    lines: CountOrZero = Field(
         0,
-        ge=0,
         description="For metrics of translations, such as `bleu`: number of pairs to translate, "
         "from the start of each validation set. 0 means all pairs.",
         json_schema_extra=TEXT_TO_TEXT,

@@ -20,7 +20,8 @@ from seq2seq.evaluation.provenance import (
 )
 from seq2seq.evaluation.results_page import ResultRow, render_results
 from seq2seq.evaluation.scores import Score
-from seq2seq.files import append_line, read_jsonl, write_atomically
+from seq2seq.files import write_atomically
+from seq2seq.jsonl import append_line, read_jsonl
 
 if TYPE_CHECKING:
     import torch

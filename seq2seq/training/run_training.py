@@ -94,6 +94,8 @@ def train_model(
                 lock.enter_context(lock_folder(folder))
             # The other ranks use the run folder and the data that rank 0 has prepared.
             run = RunFolder(folder, config, resume=resume or not ranks.is_first)
+            if ranks.is_first:
+                run.delete_leftovers()
             prepared = _prepare(config, run, threads, memory, start)
         _check_data(prepared, config, ranks)
         runtime.keep_freed_memory()  # only now, so that the memory of the preparation is freed
@@ -138,7 +140,8 @@ def _display(ranks: Ranks) -> Iterator[ProgressDisplay]:
     with (
         ProgressDisplay(quiet=not ranks.is_first) as display,
         runtime.explain_out_of_memory(
-            "set a smaller training.batch_tokens and a larger training.accumulate"
+            "set a smaller training.batch_tokens and a larger training.accumulate, and continue "
+            "the run with --resume"
         ),
     ):
         yield display

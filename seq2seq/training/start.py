@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -165,17 +164,19 @@ def _read_origin(run: Path) -> Origin | None:
     if not path.exists():
         return None
     try:
-        return Origin(**json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError) as error:
+        origin = Origin(**json.loads(path.read_text(encoding="utf-8")))
+        if not all(type(value) is str for value in asdict(origin).values()):
+            raise TypeError("the values must be strings")
+        return origin
+    except (OSError, ValueError, TypeError, RecursionError) as error:
         raise UserError(f"{path}: cannot be read ({error}); start another run with --out") from None
 
 
 def _read_config(path: Path) -> Config:
     try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: cannot be read as TOML: {error}") from None
-    return toml.parse_config(values, str(path), needs_files=False)
+        return toml.read_config(path)
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror or error})") from None
 
 
 def _name_model(folder: Path) -> str:

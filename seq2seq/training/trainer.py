@@ -23,6 +23,7 @@ from seq2seq.training.class_weights import class_weights
 from seq2seq.training.context import TrainingContext
 from seq2seq.training.display import MetricsLog, ProgressDisplay
 from seq2seq.training.epoch_batches import BatchPlanner, EpochBatches
+from seq2seq.training.memory_shortage import explain_batch
 from seq2seq.training.profile import UpdateProfiler
 from seq2seq.training.schedule import (
     count_plateau,
@@ -223,7 +224,8 @@ class Trainer:
         rate = learning_rate(settings, counters.update + 1, done, counters.cuts)
         # The update's number seeds all random numbers, so no generator state needs to be saved.
         torch.manual_seed(_seed(self.config.seed, counters.update, self.ranks.rank))
-        result = self.step.update(work.batches, work.tokens, rate, counters.update + 1)
+        with explain_batch(work.batches, counters.update + 1, self.settings.batch_tokens):
+            result = self.step.update(work.batches, work.tokens, rate, counters.update + 1)
         self.pending.append(result)
         counters.update += 1
         counters.position += len(work.batches)

@@ -186,7 +186,7 @@ def test_the_best_loss_is_a_loss(tmp_path):
 
 
 def seq2seq_rows(run: Path) -> list[dict[str, Any]]:
-    from seq2seq.files import read_jsonl
+    from seq2seq.jsonl import read_jsonl
 
     return [row for _, row in read_jsonl(run / "metrics.jsonl")]
 
