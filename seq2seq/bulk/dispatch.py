@@ -85,7 +85,7 @@ def translate_folder(
 def _fit(
     options: BulkOptions, resources: dict[str, float], workers: int
 ) -> tuple[BulkOptions, int]:
-    """Replace the device "auto" by a real one. Return the options and the number of workers."""
+    """Return the options with "cuda" or "cpu" instead of "auto", and the number of workers."""
     gpus = int(resources.get("GPU", 0))
     if options.device == "auto":
         use_gpu = gpus > 0 and not is_export(options.folders[0])
@@ -165,7 +165,7 @@ class _Dispatcher:
         self.busy[worker.open.remote()] = worker, None
 
     def _warn_idle(self) -> None:
-        """Warn once, if no worker has been able to start, that the cluster may be busy."""
+        """Warn that the cluster may be busy if no worker has started yet. Warn only once."""
         if not self.warned and all(shard is None for _, shard in self.busy.values()):
             self.warned = True
             _log.warning(
@@ -203,7 +203,7 @@ class _Dispatcher:
             self._start()
 
     def _record(self, shard: Shard, result: ShardResult) -> None:
-        """Add the result of a shard to the summary, and log its notes as warnings."""
+        """Add the result of a shard to the summary, and log the messages about its lines."""
         if result.error:
             self._fail(shard, result.error)
             return

@@ -178,7 +178,7 @@ def _values(table: Any, name: str) -> list[str | None]:
 
 
 def _equal(source: Path, count: int, written: int) -> int:
-    """Return `count`, the number of texts. Raises RuntimeError unless as many were written."""
+    """Return `count`, the number of texts read. Raises RuntimeError if `written` differs."""
     if count != written:
         raise RuntimeError(f"{source}: {count:,} texts were read, but {written:,} were written")
     return count

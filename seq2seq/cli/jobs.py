@@ -1,4 +1,4 @@
-"""The number of processes that translate, and their start."""
+"""Choose the number of processes that translate, and start these processes."""
 
 from __future__ import annotations
 

@@ -94,7 +94,6 @@ def read_windows(stream: IO[bytes], size: int) -> Iterator[list[str]]:
     own = os.fdopen(os.dup(stream.fileno()), "rb")
 
     def read() -> None:
-        """Put the decoded lines into the queue, and then None to mark the end."""
         try:
             for number, line in enumerate(own, start=1):
                 waiting.put(decode_line(line, number))

@@ -94,7 +94,7 @@ def with_model_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def with_text_constraints(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the options of the constraints that language models and translators share."""
+    """Add the options that restrict the generated text, such as --forbid, to a command."""
     for option in (
         click.option(
             "--stop",

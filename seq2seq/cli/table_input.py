@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 
 
 def input_column(model: Path) -> Columns:
-    """Return the names of the column that a model reads, both as source and as target column.
+    """Return the column of a table that a model reads, once as source and once as target column.
 
-    The column is the source column of the training data, or the text column of a language model. A
-    TSV or CSV file has a header unless the column is a number.
+    The column is the source column of the training data, or the text column of a language model. It
+    is a name or a number. A TSV or CSV file has a header unless the column is a number.
     """
     from seq2seq.decoding.load import load_any_config
     from seq2seq.text.memory import data_columns

@@ -10,12 +10,11 @@ import click
 
 from seq2seq.cli import line_io
 from seq2seq.cli.options import output_option
+from seq2seq.decoding.micro_batches import LINES_AHEAD
 from seq2seq.errors import UserError
 
 if TYPE_CHECKING:
     from seq2seq.text.tokenizer import Tokenizer
-
-_WINDOW = 2048
 
 
 @click.group()
@@ -135,7 +134,7 @@ def encode(
         line_io.open_sink(output, [input_file]) as sink,
         line_io.show_line_progress("encoding", source, sink) as advance,
     ):
-        for window in line_io.read_windows(source, _WINDOW):
+        for window in line_io.read_windows(source, LINES_AHEAD):
             for row in loaded.encode(window):
                 line = " ".join(map(str, row) if ids else loaded.pieces(row))
                 sink.write(line.encode("utf-8", "replace") + b"\n")
@@ -163,7 +162,7 @@ def decode(model: Path, input_file: Path | None, output: Path | None, ids: bool)
         line_io.open_sink(output, [input_file]) as sink,
         line_io.show_line_progress("decoding", source, sink) as advance,
     ):
-        for window in line_io.read_windows(source, _WINDOW):
+        for window in line_io.read_windows(source, LINES_AHEAD):
             for line in window:
                 number += 1
                 words = line.split(" ") if line else []

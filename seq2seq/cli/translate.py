@@ -22,14 +22,12 @@ from seq2seq.cli.options import (
     with_search_options,
     with_source_options,
 )
+from seq2seq.decoding.micro_batches import LINES_AHEAD, LINES_AHEAD_PER_JOB
 
 if TYPE_CHECKING:
     from seq2seq.decoding.results import Translation
     from seq2seq.decoding.translator import Translator
     from seq2seq.decoding.worker_pool import WorkerPool
-
-_WINDOW = 2048  # lines to read ahead, so that batches hold lines of similar length
-_JOB_WINDOW = 1024  # lines that a process gets at a time, so that equal lengths meet
 
 
 def open_translator(
@@ -120,7 +118,7 @@ def translate_command(
             translator = open_translator(model, **machine)
             if beside:
                 translator.require_attention()
-        windows = line_io.read_windows(source, _WINDOW if jobs == 1 else _JOB_WINDOW)
+        windows = line_io.read_windows(source, LINES_AHEAD if jobs == 1 else LINES_AHEAD_PER_JOB)
         advance = opened.enter_context(line_io.show_line_progress("translating", source, sink))
         results = translator.translate_windows(
             windows, search, align=beside is not None, advance=advance, source=lines

@@ -194,7 +194,7 @@ class DataConfig(Section):
 
     @property
     def valid_sets(self) -> dict[str, str | list[str] | None]:
-        """The validation sets by name. The name of a set without a name is ""."""
+        """The validation sets by name. The name of an unnamed set is the empty string."""
         if isinstance(self.valid, dict):
             return dict(self.valid)
         return {"": self.valid}

@@ -82,7 +82,7 @@ class EncoderConfig(Section):
 
     @property
     def state_size(self) -> int:
-        """The size of an encoder state, which the shapes call D."""
+        """D, the size of an encoder state."""
         return self.hidden * (2 if self.bidirectional else 1)
 
 

@@ -81,7 +81,7 @@ class Config(Section):
 
     @property
     def selecting_set(self) -> str:
-        """The name of the validation set that chooses the weights; "" if it has no name."""
+        """The name of the validation set that decides which weights are best. "" if unnamed."""
         return self.validation.set or next(iter(self.data.valid_sets))
 
     @property

@@ -1,4 +1,4 @@
-"""The section [tokenizer]: the tokens of each side and the vocabularies."""
+"""The section [tokenizer]: the tokens of source and target, and the vocabularies."""
 
 from __future__ import annotations
 
@@ -17,8 +17,9 @@ _RESERVED = ("<pad>", "<unk>", "<s>", "</s>")  # the special tokens
 
 
 class SideConfig(Section):
-    """Tokenizer settings of one side. For this side, they replace the settings in `[tokenizer]`.
-    Sides with tokens of different kinds have separate vocabularies."""
+    """Tokenizer settings of the source or the target. They replace the settings in `[tokenizer]`.
+    If source and target have tokens of different kinds, they have separate vocabularies.
+    """
 
     kind: TokenKind | None = Field(
         None,
@@ -177,19 +178,19 @@ class TokenizerConfig(Section):
 
     @property
     def coverage(self) -> float:
-        """The value of `character_coverage`, or its default for this kind."""
+        """The value of `character_coverage`, by default the one for this kind of tokens."""
         if self.character_coverage is not None:
             return self.character_coverage
         return 0.9995 if self.has_subwords else 1.0
 
     def of(self, side: Side) -> TokenizerConfig:
-        """Return the tokenizer settings of one side: its own settings, and else the common ones."""
+        """Return the settings of the source or the target, which override the common settings."""
         changes = getattr(self, side).model_dump(exclude_none=True)
         changes["normalization"] = self.normalization_of(side)
         return self.model_copy(update=changes)
 
     def normalization_of(self, side: Side) -> Normalization:
-        """Return the normalisation of the text of a side."""
+        """Return the normalisation of the source text or of the target text."""
         own: SideConfig = getattr(self, side)
         kind, unit = own.kind or self.kind, own.unit or self.unit
         if chosen := own.normalization or self.normalization:
@@ -201,7 +202,7 @@ class TokenizerConfig(Section):
         return "whitespace" if kind == "word" else "identity"
 
     def _tokens_of(self, side: Side) -> tuple[object, ...]:
-        """Return the settings that must be equal on both sides to share a vocabulary."""
+        """Return the settings that must be the same in source and target to share a vocabulary."""
         chosen = self.of(side)
         detail = {"symbols": chosen.separator, "char": chosen.unit}.get(chosen.kind)
         return chosen.kind, detail, chosen.vocabulary
@@ -250,7 +251,7 @@ class TokenizerConfig(Section):
         return self
 
     def _check_units(self) -> None:
-        """Raise ValueError for a separator or unit that is invalid or that no side uses."""
+        """Raise ValueError for a separator or unit that is invalid or that has no effect."""
         kinds = {side: {self.of(side).kind} for side in SIDES}
         _check_units_of(self, "", kinds["source"] | kinds["target"])
         for side in SIDES:
@@ -262,8 +263,8 @@ def _check_units_of(
 ) -> None:
     """Raise ValueError for a separator or unit that is invalid or does not fit the kinds of tokens.
 
-    place: The prefix of the key in messages, such as "source.".
-    kinds: The kinds of tokens of the sides that use the section.
+    place: The section in messages, such as "source." for `[tokenizer.source]`.
+    kinds: The kinds of tokens that the section configures.
     """
     separator = section.separator
     if separator is not None and (not separator or re.search(r"[\t\n\r▁]", separator)):

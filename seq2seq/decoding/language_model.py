@@ -235,7 +235,7 @@ class LanguageModel(LoadableModel):
             yield int(last[0])
 
     def _engine(self, options: SamplingOptions) -> Engine[Any]:
-        """Return an engine that excludes forbidden phrases, and repetitions in prompt and text."""
+        """Return an engine that obeys the options `forbid` and `no_repeat_ngram`."""
         if not (options.forbid or options.no_repeat_ngram):
             return self.engine
         tokenizer = self.tokenizer

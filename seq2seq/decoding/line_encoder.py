@@ -1,4 +1,8 @@
-"""Encode raw lines for a search: prefixes, marks, sentences, and parts of limited length."""
+"""Turn raw lines into the token ids that a search translates.
+
+Depending on the options, a prefix is added to a line, marks such as placeholders are taken out, and
+the line is divided into sentences. A sentence that is too long is split into parts.
+"""
 
 from __future__ import annotations
 
@@ -25,9 +29,9 @@ class _Draft:
     text: the source.
     features: the features of the source.
     problem: what is wrong with the features, or "".
-    prefix: the text that each part starts with.
-    own: the number of characters of the prefix that the line itself contains.
-    sentences: the texts to translate.
+    prefix: the text, such as a language tag, that is put before each sentence.
+    own: the number of characters of the prefix that the input line itself contains.
+    sentences: the texts to translate, without the prefix.
     gaps: the white space between the sentences.
     """
 
@@ -79,11 +83,11 @@ class LineEncoder:
     ) -> None:
         """Set how lines are encoded.
 
-        max_tokens: the largest number of tokens of a part.
+        max_tokens: the maximum number of tokens of a sentence. A longer sentence is split.
         language: the language code of the source.
         spaced: whether the source language puts spaces between words, and whether the target
             language does.
-        tags: the tags and symbols that count as a prefix.
+        tags: the tags and symbols that count as a prefix of a line.
         """
         self.codec, self.options, self.max_tokens = codec, options, max_tokens
         self.language, self.spaced = language, spaced
@@ -149,9 +153,9 @@ class LineEncoder:
         return " ".join([*[nothing] * len(draft.prefix.split()), draft.features])
 
     def _line(self, draft: _Draft, encoded: list[np.ndarray], prefix: int) -> SourceLine:
-        """Return the encoded line of a draft.
+        """Return the `SourceLine` of a line whose sentences have been encoded.
 
-        encoded: the encoded source of each sentence.
+        encoded: the encoded source of each sentence, beginning with the prefix.
         prefix: the number of tokens of the prefix.
         """
         number = draft.number
@@ -192,9 +196,13 @@ class LineEncoder:
         return line
 
     def _parts(self, ids: np.ndarray, prefix: int) -> tuple[list[np.ndarray], list[str]]:
-        """Split a sentence into parts. Return the parts and the joints between them.
+        """Split a sentence that is too long into parts, which all begin with the prefix.
 
-        Each part starts with the prefix. A joint is the text between the translations of two parts.
+        ids: the token ids of the sentence, beginning with the prefix.
+        prefix: the number of tokens of the prefix.
+
+        Returns the parts, and the text to insert between the translations of two neighbouring
+        parts.
         """
         if len(ids) <= self.max_tokens:
             return [ids], []

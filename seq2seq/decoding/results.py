@@ -47,8 +47,8 @@ class Note:
       the training data does not contain.
     - "sentences": the line looks like several sentences, unlike the training text.
     - "cut": the best translation was cut at the maximum length.
-    - "constraint": the best translation breaks a constraint of the search, or lost or repeated a
-      mark.
+    - "constraint": the best translation breaks a constraint of the search. Or it lost or repeated a
+      protected text, such as a placeholder.
     """
 
     line: int
@@ -64,7 +64,7 @@ def unknown_tokens_note(
     line: the number of the line.
     text: the text of the line.
     ids: the token ids of the line, encoded by `tokenizer`.
-    place: what the note calls the line.
+    place: the word for the line in the note.
     """
     return _note_unknown(line, [text], ids, tokenizer, place) if tokenizer.unk in ids else []
 
@@ -105,10 +105,10 @@ def unknown_words_note(
 def log_unknown_tokens(
     texts: Sequence[str], encoded: Sequence[Sequence[int]], tokenizer: Tokenizer, place: str
 ) -> None:
-    """Log a warning for each text with unknown tokens, like `NoteLog`.
+    """Log the texts with unknown tokens: the first ten as warnings, all others in a summary.
 
     encoded: the token ids of each text.
-    place: what the warnings call a text. The number of the text follows.
+    place: the word for a text in the warnings, such as "line". The number of the text follows.
     """
     with NoteLog() as log:
         for number, (text, ids) in enumerate(zip(texts, encoded, strict=True), start=1):
@@ -196,9 +196,9 @@ class Translation:
     log_probability: Σ log p in nats, including EOS if the translation ended by EOS.
     score: log_probability / length^penalty. With minimum Bayes risk, the expected utility.
     alignment: the attention weights. None unless alignments were requested and this is the best
-    translation.
+        translation.
 
-    If the line was split, `log_probability` and `score` are sums over the parts.
+    If a long line was translated in parts, `log_probability` and `score` are sums over the parts.
     """
 
     text: str

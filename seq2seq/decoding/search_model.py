@@ -1,4 +1,4 @@
-"""A model or an ensemble that translates, and what a search needs to know about it."""
+"""A model or an ensemble that translates, and the properties of the model that a search needs."""
 
 from __future__ import annotations
 
@@ -129,7 +129,11 @@ class SearchModel:
 
     @property
     def scoring_engine(self) -> Engine[Any]:
-        """The engine that scores given targets. It ignores a shortlist."""
+        """The engine that scores given targets, over the whole vocabulary.
+
+        A model with a shortlist (an export) has another engine for translation, which allows only
+        some tokens.
+        """
         engine: Engine[Any] = getattr(self.engine, "over_whole_vocabulary", lambda: self.engine)()
         return engine
 

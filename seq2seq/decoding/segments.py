@@ -14,11 +14,13 @@ from seq2seq.text.features import tokens_of
 class Segment:
     """A text that is encoded as a whole: the whole line, or one sentence of the line.
 
-    text: the text, including the prefix of the line.
-    prefix: the number of tokens of the prefix, which each part of the segment repeats. The features
-        of the line are a part of the prefix.
+    If the segment is too long, it is translated in parts.
+
+    text: the text, beginning with the prefix of the line (such as a language tag), if any.
+    prefix: the number of tokens of the prefix, with which each part begins. The features of the
+        line belong to the prefix.
     words: the number of the segment's first word within the line, counted from 0.
-    own_prefix: the number of words of the prefix that the line itself contains, at its start.
+    own_prefix: the number of words of the prefix that the input line itself contains.
     prefix_words: the number of words of the prefix.
     features: the number of features in front of the tokens.
     """
@@ -31,9 +33,9 @@ class Segment:
     features: int = 0
 
     def piece_words(self, codec: Codec) -> list[int | None]:
-        """Return the number of the word that each token belongs to, counted over the line.
+        """Return, for each token of the segment, the number of its word within the line, from 0.
 
-        A token of a prefix that was added to the line has None, and so has a feature.
+        A token of a prefix that the input line does not contain has None, and so has a feature.
         """
         numbers: list[int | None] = [None] * self.features
         for word in codec.source.piece_words(self.text):

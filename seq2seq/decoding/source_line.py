@@ -54,11 +54,12 @@ class SourceLine:
     number: the number of the line in the input, counted from 1.
     text: the source. If it has no parts, the text is also its translation.
     features: the features of the source.
-    parts: the encoded sources to translate (see `text.features`). A line that is split has several.
+    parts: the encoded sources to translate (see `seq2seq.text.features`). A line that is split has
+        several.
     joints: the text to insert between the translations of two neighbouring parts.
     segments: the segment of each part. Neighbouring parts may share a segment.
-    marks: the marks that were taken out of the line, and for each of them the number of source
-    tokens before it, without prefixes.
+    marks: the marks, such as placeholders, that were taken out of the line. For each mark, the
+        number of source tokens before it, without prefixes.
     hypotheses: the hypotheses of each finished part, by part number.
     attention: the attention weights of a hypothesis, by the numbers of the part and the hypothesis.
     notes: messages for the user about this line.
@@ -77,16 +78,18 @@ class SourceLine:
 
     @property
     def is_done(self) -> bool:
-        """Return whether the search has finished all parts."""
+        """Return whether the search has finished all parts of the line."""
         return len(self.hypotheses) == len(self.parts)
 
     def key(self, part: int) -> str:
-        """Return a text that identifies a part. The seeds of samples are derived from this text."""
+        """Return a text that identifies a part of the line, to derive the seeds of its samples."""
         text = write_source(self.text, [self.features] if self.features else [])
         return f"{part} {text}" if part else text
 
     def result(self, codec: Codec, finish: Finish, *, align: bool) -> LineResult:
-        """Return the translations of the whole line, best first. All parts must be finished.
+        """Return the translations of the whole line, best first.
+
+        The search must have finished all parts of the line.
 
         align: whether to add the alignment to the best translation.
         """

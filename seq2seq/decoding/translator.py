@@ -137,17 +137,18 @@ class Translator(SearchModel):
         before: int = 0,
         source: SourceOptions | None = None,
     ) -> Iterator[LineResult]:
-        """Yield the result for each line, in order. Each window is sorted by length into batches.
+        """Yield the result for each line, in order.
 
         The translation of a blank line is empty. The translation of a line without tokens (such as
         U+200B alone) is "⁇". A line with more subwords than `data.max_tokens` is translated in
         parts. `Note` lists what the notes of a result may say. The texts of an n-best list are
         distinct, except for samples.
 
+        windows: lists of lines. The lines of a list are sorted by length into batches.
         align: whether to add the alignment to the best translation of each line.
         advance: called after each batch with the number of finished lines in the batch. If a line
-        has n parts, each part counts as 1/n of a line.
-        before: the number of input lines before the first window.
+            has n parts, each part counts as 1/n of a line.
+        before: the number of input lines before the first list.
         source: how lines are prepared for the search.
 
         Raises UserError if alignments are requested from a model without attention, with minimum

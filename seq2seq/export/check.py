@@ -54,7 +54,7 @@ class Difference:
 
 
 def measure_ranges(model: Model, sources: Sequence[np.ndarray], targets: Ids) -> Ranges:
-    """Measure on examples how large the inputs of int8 products become, where no bound is known."""
+    """Measure the largest inputs of int8 products on examples, where no bound is known."""
     ranges = Ranges()
     with ranges.watch(_unbounded(model.network)):
         reference_log_probabilities(model, sources, targets)

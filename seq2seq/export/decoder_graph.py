@@ -33,7 +33,8 @@ class LayerWeights:
     """The weights of one layer of the decoder.
 
     cell: the weights for the input without the context vector c.
-    of_context: the weight of each piece for c, [W, C]. Empty if the layer does not receive c.
+    of_context: the weight for c of each group of gates, [W, C]. Empty if the layer does not receive
+        c.
     """
 
     cell: CellWeights
@@ -44,7 +45,7 @@ class DecoderGraph:
     """The parts of a decoder, ready to be added to the graphs `encode` and `step`.
 
     context: the context, or None for a language model.
-    states: the arrays of the recurrent state, one for each layer and part.
+    states: the arrays of the recurrent state: one for each layer, or two for each LSTM layer.
     """
 
     def __init__(self, decoder: Any, kind: str, ranges: Ranges) -> None:
@@ -147,7 +148,7 @@ class DecoderGraph:
         return np.split(self.context.constant, np.cumsum(self.context.widths)[:-1])
 
     def _spread(self, graph: GraphBuilder, x: str, share: str) -> str:
-        """Add the product of a context to x [N, W].
+        """Return x [N, W] plus the product of the context vector and a weight.
 
         share: the product, [N, W], or [B, 1, W] if all rows of a source have the same context.
         """
@@ -227,7 +228,7 @@ class DecoderGraph:
     def candidates(self, precision: GraphPrecision) -> onnx.ModelProto:
         """Return the graph `candidates`, which selects the output layer's columns of given tokens.
 
-        The input `ids` [G, n] int64 holds token ids, or -1 for no token. The bias of no token is
+        The input `ids` [G, n] int64 holds token ids. An id of -1 stands for no token. Its bias is
         -inf.
         """
         graph = GraphBuilder(precision)

@@ -46,7 +46,7 @@ class EmbeddedFeatures:
 
 @dataclass(frozen=True)
 class EmbeddedSource:
-    """Looks up products of the source's embeddings.
+    """The embeddings of the source tokens, and a look-up of their products with a weight.
 
     vectors: the embeddings, [V, E]. Those of features that stand in front of the tokens follow.
     tokens: the name of the token ids, [S, B] int64.
@@ -101,11 +101,13 @@ def run_stack(
     lead: str,
     ranges: Ranges,
 ) -> str:
-    """Add a `RecurrentStack` that reads whole texts of one length. Return the states [S · B, D].
+    """Add a `RecurrentStack` to a graph, and return its states, [S · B, D].
 
-    first: a function that returns the products of the first layer, [S, B, W]. Its arguments are a
-        weight [W, I] and a bias [W].
-    lead: the name of the shape (S, B).
+    All texts of a batch have the same length S.
+
+    first: a function that returns the products of weight and input of the first layer, [S, B, W].
+        Its arguments are a weight [W, I] and a bias [W].
+    lead: the name of the array that holds the shape (S, B).
     """
     bounds, x, flat = ranges.of_stack(stack), "", ""
     batch = graph.op("Slice", lead, graph.ids(1), graph.ids(2))

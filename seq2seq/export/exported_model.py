@@ -26,7 +26,7 @@ class Candidates:
 
     ids: the tokens, [B, n] int64, or [1, n] if they are the same for all sources. If a source has
         fewer than n tokens, the rest is -1.
-    parts: the tokens' columns of the output layer, as inputs of a step.
+    parts: the columns of the output layer for these tokens, as inputs of the graph `step`.
     """
 
     ids: np.ndarray
@@ -146,7 +146,7 @@ class ExportedModel:
     def _merge(self, parts: list[MemberState], order: np.ndarray, size: int) -> MemberState:
         """Merge the states of sources of different lengths into one state.
 
-        order: the place of each source in the merged state.
+        order: the position of each source in the merged state.
         size: the length of the longest source.
         """
         rows = [
@@ -167,9 +167,9 @@ class ExportedModel:
     def step(
         self, state: MemberState, tokens: np.ndarray, *, attention: bool = False
     ) -> tuple[np.ndarray, MemberState]:
-        """Extend each row by one token.
+        """Extend each hypothesis of the search by one token.
 
-        tokens: the last token of each row, [N] int64.
+        tokens: the last token of each of the N hypotheses, [N] int64.
 
         Returns the log-probabilities [N, V] float32 and the next state. With a shortlist, the
         log-probabilities have one column for each candidate. If `attention` is true, the attention
@@ -191,7 +191,7 @@ class ExportedModel:
     def choose(self, ids: np.ndarray) -> Candidates:
         """Return rare tokens together with their columns of the output layer.
 
-        ids: the tokens, as in `Candidates`.
+        ids: the token ids, [B, n] or [1, n] int64 (see `Candidates`).
         """
         assert self._choose is not None
         values = self._choose.run({"ids": ids})
@@ -220,9 +220,9 @@ def _pad(array: np.ndarray, axis: int, size: int, fill: float) -> np.ndarray:
 
 
 def _at_position(share: np.ndarray, position: int) -> np.ndarray:
-    """Return the products of one position, [B, F], or zeros after the end of the source.
+    """Return the values at one source position, [B, F], or zeros after the end of the source.
 
-    share: the products of all positions, [B, S, F].
+    share: the values at all positions, [B, S, F].
     """
     if position < share.shape[1]:
         return np.ascontiguousarray(share[:, position])

@@ -35,8 +35,8 @@ class GraphSet:
 
     graphs: the graphs by name.
     rows: the names of the state arrays that have one row per hypothesis.
-    memory: the names of the arrays that have one row per source. The value is the axis of the
-        source's length, or None.
+    memory: the arrays that have one row per source, by name. The value of an entry is the number of
+        the axis whose size is the source length, or None if the array has no such axis.
     """
 
     graphs: dict[str, onnx.ModelProto]

@@ -54,7 +54,7 @@ class OnnxEngine:
             self._set_frequent()
 
     def _set_frequent(self) -> None:
-        """Store the frequent tokens. Raises UserError if they are not the same in all exports."""
+        """Store the frequent tokens of the shortlists. Raises UserError unless they are equal."""
         first, *others = (member.shortlist.frequent for member in self.members)
         if not all(np.array_equal(first, other) for other in others):
             raise UserError(

@@ -63,18 +63,18 @@ class Shortlist:
         return result
 
     def save(self, folder: Path) -> None:
-        """Write both arrays into the folder of an export."""
+        """Write the shortlist into the folder of an export."""
         small = self.table.astype(np.int16 if self.table.max(initial=0) < 2**15 else np.int32)
         np.save(folder / _TABLE, small, allow_pickle=False)
         np.save(folder / _FREQUENT_TOKENS, self.frequent, allow_pickle=False)
 
     @classmethod
     def load(cls, folder: Path, sizes: tuple[int, int]) -> Shortlist:
-        """Read the arrays of an export.
+        """Read the shortlist of an export.
 
         sizes: the sizes of the source vocabulary and of the target vocabulary.
 
-        Raises UserError if the arrays do not fit the vocabularies.
+        Raises UserError if the shortlist does not fit the vocabularies.
         """
         table = _read(folder / _TABLE, 2, sizes[1])
         frequent = _read(folder / _FREQUENT_TOKENS, 1, sizes[1])

@@ -14,7 +14,7 @@ from seq2seq.export.sessions import Session
 
 
 class TokenTables:
-    """The tables that one graph reads.
+    """The tables (products of embeddings and weights) that one graph reads.
 
     arrays: the tables by name, [V, W] float32.
     """
@@ -32,7 +32,7 @@ class TokenTables:
         self._known = np.zeros(size if self._names else 0, bool)
 
     def require(self, tokens: np.ndarray) -> None:
-        """Compute the rows of all tokens that have no rows yet.
+        """Compute the table rows of the given tokens, except for rows that exist already.
 
         tokens: token ids of any shape, int64. Numbers outside the vocabulary, such as the
             components of a vector, are ignored.

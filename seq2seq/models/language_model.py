@@ -1,4 +1,4 @@
-"""The network of a language model: it predicts each token from the preceding tokens (N vs N)."""
+"""The network of a language model, which predicts each token from the preceding tokens."""
 
 from __future__ import annotations
 

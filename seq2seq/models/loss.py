@@ -222,7 +222,7 @@ def _add_r_drop(logits: Tensor, p: Tensor, weight: float) -> Tensor:
 
 
 def _pieces(rows: int, columns: int, size: int, unit: int) -> list[slice]:
-    """Split rows into pieces of about `size` logits and a multiple of `unit` rows each."""
+    """Split rows into slices of about `size` logits. Each slice has a multiple of `unit` rows."""
     units = rows // unit
     count = min(max(1, round(rows * columns / size)), max(1, units))
     return [

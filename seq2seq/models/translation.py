@@ -1,7 +1,7 @@
 """The network of translation and of generation from a label or a vector.
 
-In translation, source and target may have different lengths (N vs M). In generation, the source is
-a single label or vector (1 vs N).
+In translation, source and target may have different lengths. In generation, the source is a single
+label or vector.
 """
 
 from __future__ import annotations

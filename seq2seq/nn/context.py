@@ -1,6 +1,7 @@
 """Contexts pass information about the source to each decoder step, as a context vector c.
 
-The decoder calls only the methods of the base class `Context`. It does not know the kind.
+The decoder calls only the methods of the base class `Context`. It does not know which kind of
+context it has.
 """
 
 from __future__ import annotations
@@ -90,7 +91,7 @@ class AlignedContext(Context):
     """A context that passes the encoder's state at position t to decoder step t.
 
     c_t = W h_t + b, where h_t is the encoder's state at position t. This context suits tasks whose
-    source and target have the same length (N vs N). After the end of the source, c_t is zero.
+    source and target have the same length. After the end of the source, c_t is zero.
     """
 
     query_independent = True
@@ -129,7 +130,7 @@ class NoContext(Context):
         super().__init__(0)
 
     def prepare(self, memory: Memory) -> PreparedContext:
-        """Return an empty tuple."""
+        """Return an empty tuple, because there is no source."""
         return ()
 
     def forward(

@@ -121,7 +121,7 @@ class Pooling(nn.Module):
     def attentive(self, states: Tensor, values: Tensor, mask: Tensor) -> Tensor:
         """Return one weighted mean of the values for each head, concatenated to [B, heads · M].
 
-        The docstring of the class defines the weights.
+        The docstring of `Pooling` defines the weights.
         states: The encoder's states, [B, S, D].
         values: The values, [B, S, M].
         mask: True at tokens, [B, S] bool.

@@ -27,7 +27,8 @@ _POOL = 1 << 17  # examples that are sorted by length together
 class Batch:
     """A batch of right-padded token ids. All tensors are int64.
 
-    examples [B]: the row number of each example, or the start of each window in the text.
+    examples [B]: the row number of each example. For a language model, the position in the text at
+        which each row of the batch starts.
     source [B, S]: the source ids of each example, with EOS at the end. If words have features, the
         source is [B, S, 1 + K]: the ids, and the features of each token.
     lengths [B]: the length of each source, in tokens, including EOS.
@@ -87,7 +88,7 @@ def plan_batches(lengths: np.ndarray, *, budget: int, seed: int, epoch: int) -> 
 
 
 def _cut(rows: np.ndarray, sizes: np.ndarray, budget: int) -> list[np.ndarray]:
-    """Split sorted rows into batches that are as large as the budget allows.
+    """Split rows, sorted by length, into batches that are as large as the budget allows.
 
     Then reduce the number of rows in each batch by less than an eighth, so that only a few
     different numbers of rows occur. A batch of 64 or more rows gets a multiple of 8 (see

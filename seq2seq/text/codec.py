@@ -34,8 +34,8 @@ class Codec:
 
     source: the tokenizer of the source.
     target: the tokenizer of the target. With a joint vocabulary, it shares the vocabulary of
-        `source`. It is then the same object unless the sides differ in their normalisation.
-    task: the task, which decides whether a side holds text, labels or a vector.
+        `source`. It is then the same object unless source and target differ in their normalisation.
+    task: the task, which decides whether source and target hold text, labels or a vector.
     labels: the encoder of labels or vectors; None for a task without labels and vectors.
     features: the features of the sources; None for a model without features.
     statistics: statistics of the training text, which do not affect the equality of codecs. None
@@ -179,7 +179,7 @@ class Codec:
 
 
 def load_tokenizer(model: bytes, settings: TokenizerConfig) -> Tokenizer:
-    """Return the tokenizer that uses a SentencePiece model and the settings of one side.
+    """Return the tokenizer that uses a SentencePiece model and the settings of source or target.
 
     Raises UserError if `model` is not a valid model.
     """

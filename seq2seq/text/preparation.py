@@ -230,7 +230,7 @@ def _require_some(remaining: int, counts: Counter[str]) -> None:
 
 
 def _with_statistics(codec: Codec, train: Dataset) -> Codec:
-    """Return a codec with the statistics of the training pairs, if both sides are text."""
+    """Return a codec with statistics of the training pairs, if both source and target are text."""
     if not (codec.task.source == "text" and codec.task.has_target_text):
         return codec
     step = 1 + len(train) // _MEASURED

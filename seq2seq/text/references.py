@@ -12,12 +12,12 @@ from seq2seq.text.example import Example
 
 
 def reference_sides(data: DataConfig) -> list[DataConfig]:
-    """Return a `[data]` section for each further reference, with this reference as the target."""
+    """Return one `[data]` section for each entry of `data.references`, which becomes the target."""
     return [_with_target(data, name) for name in data.references]
 
 
 def feature_side(data: DataConfig) -> DataConfig | None:
-    """Return a `[data]` section with the features as the target. None if there are no features."""
+    """Return a `[data]` section with the features as the target, or None without features."""
     return None if data.features is None else _with_target(data, data.features)
 
 

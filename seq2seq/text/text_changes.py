@@ -27,7 +27,7 @@ _LINES = 1000  # examples that are searched for unknown tokens
 
 @dataclass
 class _Change:
-    """The effect of a normalisation on one side of the training text.
+    """The effect of a normalisation on the source or the target of the training set.
 
     lines: the number of lines that the normalisation changes.
     row: the number of the first changed line, counted from 1.
@@ -42,7 +42,10 @@ class _Change:
 
 
 class NormalizationCount:
-    """A counter of the training lines that the normalisation of each side changes."""
+    """A counter of the training lines that are changed by normalisation.
+
+    Source lines and target lines are counted separately.
+    """
 
     def __init__(self, config: Config) -> None:
         self._data = config.data
@@ -66,7 +69,7 @@ class NormalizationCount:
             yield example
 
     def report(self, memory: MemoryData | None) -> None:
-        """Log how many lines of each side the normalisation changes. Show the first of them."""
+        """Log how many source and target lines the normalisation changes, with an example."""
         for side, change in self._changes.items():
             if change.lines:
                 _log.info(
@@ -81,7 +84,9 @@ class NormalizationCount:
 
 
 def locate_example(data: DataConfig, side: Side, number: int, memory: MemoryData | None) -> str:
-    """Return the place of one side of a training example, for messages: a file and line, or a row.
+    """Return where the source or target of a training example is, for messages.
+
+    The location is a file and a line, or a row of the training set.
 
     number: The position of the example in the training set, counted from 1.
     """
@@ -107,10 +112,11 @@ def _shown_change(before: str, after: str) -> tuple[str, str]:
 def add_capitals(
     examples: Iterable[Example], config: Config, counts: Counter[str]
 ) -> Iterator[Example]:
-    """Yield all examples, and copies in capitals of some (the fraction is `tokenizer.capitals`).
+    """Yield all examples, and for a fraction of them also a copy in capital letters.
 
-    The copies teach a model with `tokenizer.case = "marked"` to translate capitals into capitals.
-    Without case marks, or for a task whose source is not text, there are no copies.
+    The fraction is `tokenizer.capitals`. The copies teach a model with `tokenizer.case = "marked"`
+    to translate capitals into capitals. Without case marks, or for a task whose source is not text,
+    there are no copies.
 
     counts: receives the number of copies under the key "in capitals".
     """

@@ -42,7 +42,7 @@ class _Finding:
 
 @dataclass
 class _SideCheck:
-    """The results of the checks of one side.
+    """The results of the checks of the source or of the target.
 
     separator: the string between symbols; None for other tokens.
     composed: the characters that occur in the composed form (NFC).

@@ -64,7 +64,7 @@ class Tokenizer:
         self._set_rules(lowercase, normalization)
 
     def _set_rules(self, lowercase: bool, normalization: Normalization | None) -> None:
-        """Set the rules that prepare text. They leave out what the model itself normalises."""
+        """Set the rules that prepare text. They leave out the normalisation of the model itself."""
         settings = self.settings
         if normalization is None or normalization == settings.normalization:
             normalization = "identity"

@@ -23,9 +23,10 @@ from seq2seq.text.tokenizer import Tokenizer, train_tokenizer
 def learn_codec(config: Config, text: Dataset) -> Codec:
     """Learn the tokenizers and the labels from the training text. Return the codec.
 
-    With a joint vocabulary, learn one tokenizer from all text columns. Otherwise learn one per
-    side. The tokenizers use at most `tokenizer.sample_lines` evenly spaced examples. The labels
-    come from all examples. If `tokenizer.model` names a vocabulary, read it instead of learning.
+    With a joint vocabulary, learn one tokenizer from all text columns. Otherwise learn one each for
+    source and target. The tokenizers use at most `tokenizer.sample_lines` evenly spaced examples.
+    The labels come from all examples. If `tokenizer.model` names a vocabulary, read it instead of
+    learning.
     """
     sides = text_sides(config)
     if config.tokenizer.model is not None:
@@ -55,7 +56,7 @@ def _collect_features(config: Config, text: Dataset) -> FeatureSet | None:
 
 
 def _learn(config: Config, text: Dataset, sides: list[Side], name: str) -> Tokenizer:
-    """Learn one tokenizer from some sides of the training text.
+    """Learn one tokenizer from the source, the target or both columns of the training text.
 
     name: Describes the text in error messages.
     """

@@ -70,7 +70,7 @@ Use it with
 
 
 def _tokens(model: Model) -> str:
-    """Return the kind of tokens and the size of the vocabulary, of each side if they differ."""
+    """Describe the kind of tokens and the size of the vocabulary, for source and target."""
     settings, codec = model.config.tokenizer, model.codec
     source, target = settings.of("source"), settings.of("target")
     if not settings.sides_differ:

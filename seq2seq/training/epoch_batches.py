@@ -33,22 +33,23 @@ class EpochBatches(ABC):
     def target_tokens(self, rows: np.ndarray) -> int:
         """Return the number of target tokens in a batch.
 
-        rows: one array of the plan.
+        rows: the rows of the batch, as in `EpochBatches.plan`.
         """
 
     @abstractmethod
     def collate(self, rows: np.ndarray) -> Batch:
         """Build a batch.
 
-        rows: one array of the plan, or some of its entries.
+        rows: the rows of the batch, as in `EpochBatches.plan`.
         """
 
     def local_batch(self, rows: np.ndarray, ranks: Ranks) -> Batch:
         """Return this rank's share of a batch.
 
-        If the batch has fewer rows than there are ranks, some ranks get a batch that contains no
-        target tokens.
-        rows: one array of the plan.
+        If the batch has fewer rows than there are ranks, some ranks get a batch without target
+        tokens.
+
+        rows: the rows of the whole batch, as in `EpochBatches.plan`.
         """
         share = ranks.shard(rows)
         batch = self.collate(share if len(share) else rows[:1])

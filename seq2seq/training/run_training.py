@@ -118,7 +118,10 @@ def train_model(
 def _prepare(
     config: Config, run: RunFolder, threads: int, memory: MemoryData | None, start: Start | None
 ) -> PreparedData:
-    """Prepare the data of a run, or reuse prepared data. `start` gives the vocabulary."""
+    """Prepare the data of a run, or reuse prepared data.
+
+    start: the model that the run starts from, which gives the vocabulary; None to learn one.
+    """
     return preparation.prepare_data(
         config,
         run.data,
