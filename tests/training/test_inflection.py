@@ -207,9 +207,9 @@ def test_the_commands_read_features(learned: Path, folder: Path, exports, shell,
 def test_the_folder_and_the_card_name_the_features(learned: Path, tmp_path: Path) -> None:
     names = (learned / "features.txt").read_text(encoding="utf-8").splitlines()
     assert names[:3] == ["ABL", "ABL(PL)", "ABL(SG)"]
-    assert f"- features: {len(names)}, per line (column 2)" in (learned / "README.md").read_text(
-        encoding="utf-8"
-    )
+    card = (learned / "README.md").read_text(encoding="utf-8")
+    assert f"- features: {len(names)}, per line (column 2)" in card
+    assert r"printf 'SOURCE\tFEATURES\n' | seq2seq translate FOLDER" in card
     damaged = tmp_path / "model"
     damaged.mkdir()
     for path in learned.iterdir():
