@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 import torch
-from seq2seq.text.side_tokenizers import for_both_sides
 
 from seq2seq.config import toml
 from seq2seq.export.writer import export_model
 from seq2seq.models import folder
 from seq2seq.text.codec import Codec
 from seq2seq.text.labels import LabelSet
+from seq2seq.text.sides import for_both_sides
 from seq2seq.text.statistics import TextStatistics
 from seq2seq.text.tokenizer import train_tokenizer
 
