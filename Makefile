@@ -3,7 +3,7 @@
 PYTHON ?= python3
 VENV := .venv
 
-.PHONY: quickstart test setup clean
+.PHONY: quickstart test faults setup clean
 
 quickstart: $(VENV)/ready
 	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" recipes/quickstart/run.sh base
@@ -14,6 +14,13 @@ test: $(VENV)/ready
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
 	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -q -n 2 --dist worksteal
+
+# All trials of docs/reliability.md, or those of one part: make faults PART=damage. An hour at most.
+faults: $(VENV)/ready
+	mkdir -p build && rm -f build/faults.jsonl
+	SEQ2SEQ_FAULTS=whole SEQ2SEQ_FAULTS_REPORT=build/faults.jsonl OMP_NUM_THREADS=1 \
+		nice $(VENV)/bin/python -m pytest -q tests/faults$(if $(PART),/test_$(PART).py)
+	$(VENV)/bin/python tests/faults/faults_report.py build/faults.jsonl docs/reliability.md
 
 setup: $(VENV)/ready
 

@@ -1,8 +1,9 @@
-"""The exception `UserError` for mistakes of the user, and spelling hints for error messages."""
+"""Exceptions for mistakes of the user and for too little memory, and hints for error messages."""
 
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -19,6 +20,27 @@ class UserError(Exception):
         return [f"UserError: {self}"]
 
 
+class OutOfMemoryError(UserError):
+    """A computation needs more memory than this process can get."""
+
+
+# How PyTorch, oneDNN, ONNX Runtime and C++ describe this problem in exceptions of general types.
+_OUT_OF_MEMORY = re.compile(
+    r"DefaultCPUAllocator|out of memory|bad.?alloc|Failed to allocate memory|allocate memory|"
+    r"Unable to allocate|could not create a (memory|primitive)",
+    re.IGNORECASE,
+)
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Return whether an exception of Python, PyTorch or ONNX Runtime means too little memory."""
+    return isinstance(error, MemoryError | OutOfMemoryError) or (
+        isinstance(error, Exception)
+        and not isinstance(error, UserError)
+        and _OUT_OF_MEMORY.search(str(error)) is not None
+    )
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Return a hint such as ``; did you mean 'hidden'?``, or "" if no known name is similar."""
     close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
@@ -30,4 +52,12 @@ def closed_folder(folder: str | Path, error: OSError) -> UserError:
     return UserError(
         f"{folder}: the folder cannot be opened ({error.strerror}); ask its owner for the "
         "permission to read and enter it"
+    )
+
+
+def file_error(verb: str, path: Path, error: OSError) -> UserError:
+    """Return the error for a file that cannot be used. verb: "read" or "written"."""
+    reason = error.strerror or str(error)
+    return UserError(
+        f"{path}: cannot be {verb} ({reason}); check the path, the permissions and the disk space"
     )

@@ -1,4 +1,4 @@
-"""Write files and folders atomically, and read JSON Lines files.
+"""Write files and folders atomically.
 
 An interrupted write never leaves a partly written file under its final name.
 """
@@ -7,15 +7,13 @@ from __future__ import annotations
 
 import ctypes
 import hashlib
-import json
 import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
 
-from seq2seq.errors import UserError
+from seq2seq.errors import UserError, file_error
 
 
 def _sync(path: Path) -> None:
@@ -36,15 +34,35 @@ def _temporary_path(path: Path) -> Path:
 
 
 @contextmanager
-def _name_in_errors(path: Path, aside: Path) -> Iterator[None]:
-    """Let an OSError in the `with` block name `path` instead of the temporary path `aside`."""
+def name_in_errors(path: Path, aside: Path | None = None) -> Iterator[None]:
+    """Let an OSError in the `with` block name `path`.
+
+    Errors of writing name no file, and other errors name the temporary path `aside` if there is
+    one.
+    """
     try:
         yield
     except OSError as error:
-        name = Path(str(error.filename))
-        if name.is_relative_to(aside):
-            error.filename, error.filename2 = str(path / name.relative_to(aside)), None
+        name = path if error.filename is None else Path(os.fsdecode(error.filename))
+        if aside is not None and name.is_relative_to(aside):
+            name = path / name.relative_to(aside)
+        if error.errno is not None:
+            error.filename, error.filename2 = str(name), None
         raise
+
+
+def write_new(path: Path, content: bytes) -> None:
+    """Write a new file inside a folder that is still being filled. An OSError names the file."""
+    with name_in_errors(path):
+        path.write_bytes(content)
+
+
+def delete_folder(path: Path) -> None:
+    """Delete a folder. It gets a temporary name first, so its own name never means a part of it."""
+    aside = _temporary_path(path)
+    with suppress(OSError):
+        path.replace(aside)
+        shutil.rmtree(aside, ignore_errors=True)
 
 
 @contextmanager
@@ -57,7 +75,7 @@ def atomic_file(path: Path) -> Iterator[Path]:
     wanted, path = path, path.resolve()
     aside = _temporary_path(path)
     try:
-        with _name_in_errors(wanted, aside):
+        with name_in_errors(wanted, aside):
             yield aside
             _sync(aside)
             aside.replace(path)
@@ -77,7 +95,7 @@ def atomic_folder(path: Path) -> Iterator[Path]:
     new = not path.parent.exists()
     shutil.rmtree(aside, ignore_errors=True)
     try:
-        with _name_in_errors(path, aside):
+        with name_in_errors(path, aside):
             aside.mkdir(parents=True)
             yield aside
             for file in [*aside.rglob("*"), aside]:
@@ -136,7 +154,10 @@ def locked_folder(folder: Path, problem: str) -> Iterator[None]:
     """
     import fcntl  # not on Windows
 
+    new = [path for path in (folder, *folder.parents) if not path.exists()]
     folder.mkdir(parents=True, exist_ok=True)
+    for path in new:  # so that the folder itself survives a power failure
+        _sync(path.parent)
     held = os.open(folder, os.O_RDONLY)
     try:
         with suppress(OSError):
@@ -158,92 +179,10 @@ def write_atomically(path: Path, content: bytes) -> None:
         with atomic_file(path) as aside:
             aside.write_bytes(content)
     except OSError as error:
-        raise _io_error("written", path, error) from error
+        raise file_error("written", path, error) from error
 
 
 def sha256_of(path: Path) -> str:
     """Return the SHA-256 checksum of a file in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def append_line(path: Path, line: str) -> None:
-    """Append a line to a file. A missing file is created. If the write fails, nothing is appended.
-
-    The line is written in a single call in append mode, so lines from two programs do not mix. When
-    this function returns, the line is on the disk.
-
-    line: The text to append, without a newline.
-
-    Raises UserError if the file cannot be written. Also raises UserError if the last line of the
-    file has no newline, because an interrupted write left it incomplete. Otherwise the new line
-    would be joined to the incomplete line.
-    """
-    try:
-        existing = path.read_bytes() if path.exists() else b""
-        if existing and not existing.endswith(b"\n"):
-            raise _truncated_line(path, existing.count(b"\n") + 1)
-        # A file name may hold bytes that are not UTF-8. They are written as JSON escapes.
-        content = line.encode(errors="backslashreplace") + b"\n"
-        descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
-        try:
-            written = os.write(descriptor, content)
-            if written < len(content):
-                # A full disk takes only part of a line. Cut off this part, and nothing else.
-                os.ftruncate(descriptor, os.lseek(descriptor, 0, os.SEEK_CUR) - written)
-                raise OSError("only part of the line could be written; the disk may be full")
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-    except OSError as error:
-        raise _io_error("written", path, error) from error
-
-
-def read_jsonl(path: Path, *, growing: bool = False) -> list[tuple[int, dict[str, Any]]]:
-    """Read a JSON Lines file. Return each object with its line number, counted from 1.
-
-    Blank lines are skipped.
-
-    Args:
-        path: The file.
-        growing: Whether another program may still be writing the file. If so, an incomplete last
-            line is skipped. If not, it raises an error.
-
-    Raises UserError if the file cannot be read or a line is not a JSON object. The message names
-    the file and the line.
-    """
-    try:
-        lines = path.read_bytes().split(b"\n")
-    except OSError as error:
-        raise _io_error("read", path, error) from error
-    objects = []
-    for number, line in enumerate(lines, start=1):
-        if not line.strip():
-            continue
-        try:
-            row = json.loads(line.decode("utf-8-sig"))
-        except (ValueError, RecursionError) as error:
-            # Only the last piece of the split may be a line without a newline.
-            if number < len(lines):
-                raise UserError(f"{path}:{number}: invalid JSON ({error}); fix the line") from error
-            if not growing:
-                raise _truncated_line(path, number) from error
-            continue
-        if not isinstance(row, dict):
-            raise UserError(f"{path}:{number}: the line is not a JSON object; fix or delete it")
-        objects.append((number, row))
-    return objects
-
-
-def _truncated_line(path: Path, number: int) -> UserError:
-    return UserError(
-        f"{path}:{number}: the last line is incomplete because an earlier write was interrupted; "
-        "delete the line, or complete it and end it with a newline"
-    )
-
-
-def _io_error(verb: str, path: Path, error: OSError) -> UserError:
-    reason = error.strerror or str(error)
-    return UserError(
-        f"{path}: cannot be {verb} ({reason}); check the path, the permissions and the disk space"
-    )

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 import torch
 
-from seq2seq.errors import UserError
+from seq2seq.errors import OutOfMemoryError, UserError, is_out_of_memory
 from seq2seq.system import keep_freed_memory as keep_freed_memory
 from seq2seq.system import usable_cores as usable_cores
 
@@ -72,15 +72,19 @@ def select_dtype(name: str, chosen: torch.device) -> torch.dtype:
 
 @contextmanager
 def explain_out_of_memory(advice: str) -> Iterator[None]:
-    """Turn an out-of-memory error of a GPU in the `with` block into a UserError.
+    """Turn an error of the `with` block that means too little memory into OutOfMemoryError.
 
-    advice: What the user can do. The message of the UserError ends with this text.
+    advice: What the user can do. The message ends with this text.
     """
     try:
         yield
-    except torch.OutOfMemoryError as error:
-        raise UserError(
-            f"the GPU is out of memory ({str(error).split('. ')[0]}): {advice}"
+    except (RuntimeError, MemoryError) as error:  # torch.OutOfMemoryError is a RuntimeError
+        if not is_out_of_memory(error):
+            raise
+        where = "the GPU" if isinstance(error, torch.OutOfMemoryError) else "this process"
+        detail = " ".join(str(error).split()).split(". ")[0][:200]
+        raise OutOfMemoryError(
+            f"{where} is out of memory ({detail or 'MemoryError'}): {advice}"
         ) from None
 
 

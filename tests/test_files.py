@@ -6,13 +6,8 @@ from pathlib import Path
 import pytest
 
 from seq2seq.errors import UserError
-from seq2seq.files import (
-    append_line,
-    atomic_file,
-    atomic_folder,
-    read_jsonl,
-    write_atomically,
-)
+from seq2seq.files import atomic_file, atomic_folder, write_atomically
+from seq2seq.jsonl import append_line, read_jsonl
 
 
 def test_a_full_disk_leaves_the_file_as_it_was(tmp_path, monkeypatch):

@@ -21,7 +21,17 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 TREES = {path: ast.parse(path.read_text(encoding="utf-8")) for path in FILES}
 # From the ground up: a package may import those before it, and itself.
 LAYERS = (
-    ("errors", "tasks", "file_types", "files", "progress", "runtime", "system"),
+    (
+        "errors",
+        "tasks",
+        "file_types",
+        "files",
+        "checked_files",
+        "jsonl",
+        "progress",
+        "runtime",
+        "system",
+    ),
     ("config",),
     ("text",),
     ("nn",),

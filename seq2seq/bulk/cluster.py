@@ -83,7 +83,7 @@ def _connect(ray: Any, settings: dict[str, Any]) -> None:
                 raise UserError(f"Ray cannot start on this machine: {reason}") from None
             raise UserError(
                 f"the Ray cluster at {settings['address']!r} cannot be reached: {reason}; check "
-                "--address, RAY_ADDRESS and RAY_AUTH_MODE, and that ray start runs there"
+                "--address, RAY_ADDRESS and RAY_AUTH_MODE, and that `ray start` started the cluster"
             ) from None
 
 

@@ -129,8 +129,8 @@ def check_parquet_columns(path: Path, column: str, new_column: str) -> None:
         raise UserError(f"{path}: cannot be read as Parquet: {error}") from None
     if new_column in schema.names:
         raise UserError(
-            f"{path}: the column {new_column!r} already exists; choose another name with "
-            "--new-column"
+            f"{path}: the column {new_column!r} already exists; choose another name for the new "
+            "column with --new-column"
         )
     if schema.names.count(column) > 1:
         raise UserError(f"{path}: several columns are named {column!r}; rename all but one")

@@ -109,6 +109,8 @@ def main() -> None:
         _refuse(" ".join(error.format_message().split()))
     except (click.Abort, KeyboardInterrupt):
         sys.exit(128 + signal.SIGINT)
+    except MemoryError as error:
+        _refuse(f"this process is out of memory ({error or 'MemoryError'}); free some memory")
     except OSError as error:
         if error.filename is None and error.errno is None:
             raise

@@ -32,8 +32,8 @@ _HEADER = 128  # bytes of the header of a .npy file
     type=click.Choice(["summary", "mean"]),
     default="summary",
     show_default=True,
-    help="Vector of a line. summary: the encoder's summary of the line. mean: the mean of the "
-    "encoder states. A tagger always uses the mean.",
+    help="Vector that represents a line. summary: the encoder's summary of the line. mean: the "
+    "mean of the encoder states. A tagger always uses the mean.",
 )
 @with_model_options
 def embed_command(
@@ -59,7 +59,9 @@ def embed_command(
     if output is not None and str(output) != "-" and output.suffix not in (".npy", ".jsonl"):
         raise UserError(f"-o {output}: the name must end in .npy or .jsonl")
     if binary and output is not None and output.exists() and not output.is_file():
-        raise UserError(f"-o {output}: .npy needs a regular file; write JSONL instead")
+        raise UserError(
+            f"-o {output}: the .npy format needs a regular file; choose a name that ends in .jsonl"
+        )
     set_up_machine(model, threads)
     with ExitStack() as opened:
         source = opened.enter_context(line_io.open_source(input_file, Path(model)))

@@ -65,7 +65,9 @@ def read_evaluation_set(
     settings = None if config.data.features is None else config.features
     examples = []
     for number, row in enumerate(zip(sources, targets, references, strict=True), start=1):
-        source, features = read_source(row[0], settings, f"{source_file}:{number}")
+        source, features, problem = read_source(row[0], settings)
+        if problem:
+            raise UserError(f"{source_file}:{number}: {problem}")
         examples.append(Example(source, row[1], () if settings is None else (features,), row[2]))
     return examples, source_file.stem
 

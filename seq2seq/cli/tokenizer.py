@@ -56,19 +56,19 @@ def tokenizer_group() -> None:
 @click.option(
     "--normalization",
     type=click.Choice(["identity", "whitespace", "nmt_nfkc"]),
-    help="Normalisation of the text: `identity` (none), `whitespace` (single spaces) or `nmt_nfkc` "
-    "(NFKC and single spaces). Only with `identity` can a configuration normalise source and "
-    "target differently. Symbols and grapheme clusters allow only `identity`.  "
+    help="Normalisation of the text: `identity` (none), `whitespace` (single spaces) or "
+    "`nmt_nfkc` (NFKC and single spaces). Choose `identity` if a configuration will normalise "
+    "source and target in different ways. Symbols and grapheme clusters allow only `identity`.  "
     "[default: identity; whitespace for --kind word]",
 )
-@click.option("--lowercase", is_flag=True, help="Lower-case the text before training.")
+@click.option("--lowercase", is_flag=True, help="Convert the text to lower case before training.")
 @click.option(
     "--case",
     type=click.Choice(["plain", "marked"]),
     default="plain",
     show_default=True,
-    help="How capitals are encoded. `marked` writes lower-case text, with tokens that mark "
-    "capitals.",
+    help="How capital letters are encoded. `plain`: unchanged. `marked`: as lower-case letters, "
+    "with tokens that mark the capitals.",
 )
 @click.option(
     "--symbol",
@@ -135,7 +135,9 @@ def encode(
         line_io.show_line_progress("encoding", source, sink) as advance,
     ):
         for window in line_io.read_windows(source, LINES_AHEAD):
-            for row in loaded.encode(window):
+            for text, row in zip(window, loaded.encode(window), strict=True):
+                if not row and text.strip():  # the normalisation removes the whole text
+                    row = [loaded.unk]
                 line = " ".join(map(str, row) if ids else loaded.pieces(row))
                 sink.write(line.encode("utf-8", "replace") + b"\n")
             sink.flush()
@@ -176,7 +178,10 @@ def parse_ids(words: Sequence[str], number: int, size: int) -> list[int]:
     """Convert decimal numbers to ids. The error for an invalid id names the line `number`."""
     for word in words:
         if not (word.isascii() and word.isdigit() and int(word) < size):
-            raise UserError(f"line {number}: {word!r} is not an id; use 0 to {size - 1}")
+            raise UserError(
+                f"line {number}: {word!r} is not a vocabulary number; use numbers "
+                f"from 0 to {size - 1}"
+            )
     return [int(word) for word in words]
 
 
@@ -187,22 +192,22 @@ def _load(path: Path, side: str, *, lowercase: bool = False) -> Tokenizer:
 
     Raises UserError if `path` cannot be read, or if `lowercase` is set for a model folder.
     """
+    from seq2seq.checked_files import TABLE_BYTES, read_bounded
     from seq2seq.text.tokenizer import Tokenizer
 
     if path.is_dir():
-        from seq2seq.decoding.load import load_any_config
-        from seq2seq.text.codec import Codec
+        from seq2seq.decoding.load import load_any_codec
 
         if lowercase:
             raise UserError(
                 f"--lowercase: the model folder {path} already sets whether text is converted to "
                 "lower case; leave out --lowercase"
             )
-        loaded: Tokenizer = getattr(Codec.load(path, load_any_config(path)), side)
+        loaded: Tokenizer = getattr(load_any_codec(path), side)
         return loaded
     try:
-        return Tokenizer(path.read_bytes(), lowercase=lowercase)
+        return Tokenizer(read_bounded(path, TABLE_BYTES), lowercase=lowercase)
     except OSError as error:
         raise UserError(f"{path}: cannot be read: {error.strerror}") from None
     except UserError as error:
-        raise UserError(f"{path}: {error}") from None
+        raise UserError(f"{path}: {str(error).removeprefix(f'{path}: ')}") from None

@@ -55,8 +55,8 @@ def open_translator(
     type=int,
     default=1,
     show_default=True,
-    help="Number of translations for each input line. A value above 1 switches to the JSONL output "
-    "of --scores.",
+    help="Number of translations for each input line. If it is above 1, the output is JSONL, as "
+    "with --scores.",
 )
 @click.option(
     "--scores",

@@ -33,7 +33,8 @@ class Base:
         if (wanted := values.get("task", task)) != task:
             raise UserError(
                 f"cannot start from the model {self.model}: its task is {task!r}, but the task of "
-                f"{where} is {wanted!r}. Choose a model of this task, or train without --from"
+                f"{where} is {wanted!r}. Choose a model of the task {wanted!r}, or train without "
+                "--from"
             )
         return _fill(self.values, values)
 

@@ -10,9 +10,10 @@ from seq2seq.config.section import TEXT_TO_TEXT, Section
 
 
 class FeaturesConfig(Section):
-    """The features of the source, which `data.features` names. Examples are the grammatical
-    features of the form to write, the part of speech of each word, and a language tag. Each
-    feature has its own embedding. The order of the features does not matter."""
+    """This section describes the features of the source, which `data.features` names. Features are,
+    for example, the grammatical features of the form to write, the part of speech of each word, or
+    a language tag. Each feature has its own embedding. The order of the features does not
+    matter."""
 
     separator: str = Field(
         ";",
@@ -22,9 +23,9 @@ class FeaturesConfig(Section):
     )
     per: Literal["line", "word"] = Field(
         "line",
-        description="What the features describe. `line`: the whole source. The encoder reads them "
-        "as further tokens in front of it. `word`: each word, with spaces between the features of "
-        "two words. Their embeddings are added to those of the word's tokens.",
+        description="What the features describe. `line`: the whole source. The encoder reads the "
+        "features as tokens in front of the source. `word`: each word, with spaces between the "
+        "features of two words. A word's tokens get the sum of its feature embeddings.",
         json_schema_extra=TEXT_TO_TEXT,
     )
 
@@ -37,7 +38,7 @@ class FeaturesConfig(Section):
             )
         if self.per == "word" and " " in self.separator:
             raise ValueError(
-                "separator: with per = 'word', spaces separate the words; use another string "
-                "between two features of a word, such as '|'"
+                "separator: with per = 'word', spaces separate the features of two words; use "
+                "another string between two features of one word, such as '|'"
             )
         return self

@@ -10,8 +10,8 @@ from seq2seq.config.section import FROM_A_CONDITION, FROM_TEXT, WITH_ATTENTION, 
 
 
 class EncoderConfig(Section):
-    """The encoder, which reads the source. For a text, the encoder is a recurrent network. For a
-    label or a vector of numbers, the encoder is an embedding."""
+    """The encoder reads the source. If the source is a text, the encoder is a recurrent network. If
+    the source is a label or a vector of numbers, the encoder is an embedding."""
 
     kind: Literal["recurrent", "label", "vector"] = Field(
         "recurrent",
@@ -21,6 +21,7 @@ class EncoderConfig(Section):
     vector_size: int = Field(
         3,
         ge=1,
+        le=65_536,
         description='With `kind = "vector"`: number of components of a source vector.',
         json_schema_extra=FROM_A_CONDITION,
     )
@@ -33,18 +34,21 @@ class EncoderConfig(Section):
     embedding: int = Field(
         256,
         ge=1,
+        le=65_536,
         description='Size of the source embeddings. With `kind = "vector"`: size of the hidden '
         "layer that reads the vector.",
     )
     hidden: int = Field(
         256,
         ge=1,
+        le=65_536,
         description="Number of hidden units in each recurrent layer, per direction.",
         json_schema_extra=FROM_TEXT,
     )
     layers: int = Field(
         1,
         ge=1,
+        le=100,
         description="Number of recurrent layers. Every layer except the first has a residual "
         "connection.",
         json_schema_extra=FROM_TEXT,
@@ -87,8 +91,9 @@ class EncoderConfig(Section):
 
 
 class ContextConfig(Section):
-    """The context vector c, which carries the source to the decoder or to the classifier. A fixed c
-    is the same at every step of the decoder. Attention computes a new c at every step."""
+    """The context vector c carries the source to the decoder or to the classifier. A fixed context
+    vector is the same at every step of the decoder. Attention computes a new context vector
+    at every step."""
 
     kind: Literal[
         "fixed",
@@ -101,9 +106,9 @@ class ContextConfig(Section):
         "monotonic",
     ] = Field(
         "cosine",
-        description="How the context vector is computed. `fixed`: one summary of the source. "
-        "`same-position` (only for the task `aligned`): the encoder state at the position of the "
-        "target token. Other values: attention. `monotonic` attention only moves forward.",
+        description="How the context vector is computed. `fixed`: as one summary of the source. "
+        "`same-position` (only for the task `aligned`): as the encoder state at the target "
+        "token's position. Every other value selects attention; `monotonic` only moves forward.",
     )
     placement: Literal["parallel", "classic"] = Field(
         "parallel",
@@ -128,11 +133,15 @@ class ContextConfig(Section):
     heads: int = Field(
         8,
         ge=1,
+        le=1_024,
         description="Number of heads in `multi-head` attention and in `attentive` pooling.",
         json_schema_extra=FROM_TEXT,
     )
     size: int = Field(
-        512, ge=1, description="Size of the context vector c and of the summary of the source."
+        512,
+        ge=1,
+        le=65_536,
+        description="Size of the context vector c and of the summary of the source.",
     )
 
     @property
@@ -144,12 +153,13 @@ class ContextConfig(Section):
     def _heads_fit(self) -> ContextConfig:
         if self.kind == "multi-head" and self.size % self.heads:
             raise ValueError(
-                f"size ({self.size}) must be a multiple of heads ({self.heads}); change one of them"
+                f"the key size ({self.size}) must be a multiple of the key heads ({self.heads}); "
+                "change one of them"
             )
         if not self.is_attention and self.placement == "classic":
             raise ValueError(
-                f"placement 'classic' needs attention, but kind {self.kind!r} has none; leave out "
-                "placement"
+                f"placement = 'classic' needs attention, but kind {self.kind!r} has none; leave "
+                "out placement"
             )
         if self.kind == "monotonic" and self.placement == "classic":
             raise ValueError(
@@ -159,8 +169,8 @@ class ContextConfig(Section):
 
 
 class DecoderConfig(Section):
-    """The decoder, which writes the target token by token. A language model has only a decoder and
-    no encoder."""
+    """The decoder writes the target token by token. A language model has only a decoder and no
+    encoder."""
 
     cell: Cell = Field(
         "gru",
@@ -170,13 +180,17 @@ class DecoderConfig(Section):
     embedding: int = Field(
         256,
         ge=1,
+        le=65_536,
         description="Size of the target embeddings. In a language model with tied embeddings, this "
         "size must be equal to `hidden`, or to twice `hidden` if `bidirectional` is true.",
     )
-    hidden: int = Field(512, ge=1, description="Number of hidden units in each recurrent layer.")
+    hidden: int = Field(
+        512, ge=1, le=65_536, description="Number of hidden units in each recurrent layer."
+    )
     layers: int = Field(
         1,
         ge=1,
+        le=100,
         description="Number of recurrent layers. Every layer except the first has a residual "
         "connection.",
     )

@@ -12,6 +12,7 @@ import textwrap
 from operator import attrgetter
 from typing import Any, Literal, get_args, get_origin
 
+from annotated_types import Le
 from pydantic.fields import FieldInfo
 
 from seq2seq.config.network_sections import DecoderConfig
@@ -163,8 +164,11 @@ def _purpose(schema: type[Section]) -> str:
 def _one_of(section: str, name: str, field: FieldInfo, tasks: list[Task]) -> str:
     """Return a sentence that lists the values of a key that at least one of the tasks allows.
 
-    The sentence is empty if the value of the key is a number, a free text, or true or false.
+    The sentence names the largest value of a whole number. It is empty for other keys.
     """
+    for limit in field.metadata:
+        if isinstance(limit, Le) and isinstance(limit.le, int) and limit.le > 1:
+            return f"At most {limit.le:,}."
     choices = list(TASKS) if field.annotation is Task else []
     if get_origin(field.annotation) is Literal:
         choices = list(get_args(field.annotation))

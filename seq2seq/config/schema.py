@@ -45,7 +45,7 @@ def _as_task(value: object) -> object:
 
 
 class Config(Section):
-    """A complete configuration. It consists of the top-level keys and of one section for each part
+    """A complete configuration. A configuration has top-level keys and one section for each part
     of the model and of the training."""
 
     task: Annotated[
@@ -60,6 +60,7 @@ class Config(Section):
     seed: int = Field(
         1,
         ge=0,
+        le=2**63 - 1,
         description="Random seed. It determines the initial weights, the order of the batches, "
         "dropout and all other random choices.",
     )

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from seq2seq.tasks import TASKS, Task
 
 Cell = Literal["rnn", "rnn-relu", "lstm", "gru"]
+Count = Annotated[int, Field(ge=1, le=1_000_000_000)]
+CountOrZero = Annotated[int, Field(ge=0, le=1_000_000_000)]
 Precision = Literal["auto", "fp32", "bf16"]
 Side = Literal["source", "target"]
 SIDES: tuple[Side, ...] = ("source", "target")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from typing import Literal
 
 from pydantic import Field, model_validator
@@ -12,46 +13,52 @@ from seq2seq.config.section import FROM_TEXT, SIDES, TEXT_TO_TEXT, Section, Side
 Normalization = Literal["identity", "whitespace", "nfc", "nfd", "nmt_nfkc"]
 TokenKind = Literal["unigram", "bpe", "char", "word", "symbols"]
 CharacterUnit = Literal["code point", "grapheme"]
+LARGEST_VOCABULARY = 500_000
 _SUBWORDS = ("unigram", "bpe")
 _RESERVED = ("<pad>", "<unk>", "<s>", "</s>")  # the special tokens
 
 
 class SideConfig(Section):
-    """Tokenizer settings of the source or the target. They replace the settings in `[tokenizer]`.
-    If source and target have tokens of different kinds, they have separate vocabularies.
-    """
+    """This section sets the tokenizer of the source alone or of the target alone. A setting in
+    `[tokenizer.source]` or `[tokenizer.target]` replaces the setting of the same name in
+    `[tokenizer]`. If source and target have different kinds of tokens, they have separate
+    vocabularies."""
 
     kind: TokenKind | None = Field(
         None,
-        description="Kind of tokens of this side. The values are those of `tokenizer.kind`.",
+        description="Kind of tokens of this side (source or target). The key `tokenizer.kind` "
+        "explains the values.",
         examples=["symbols"],
         json_schema_extra=TEXT_TO_TEXT,
     )
     vocabulary: int | None = Field(
         None,
         ge=8,
-        description="Size of the vocabulary of this side, as `tokenizer.vocabulary` explains.",
+        le=LARGEST_VOCABULARY,
+        description="Size of the vocabulary of this side (source or target) in tokens, including "
+        "the special tokens.",
         examples=[100],
         json_schema_extra=TEXT_TO_TEXT,
     )
     separator: str | None = Field(
         None,
-        description="With `symbols`: the string between two symbols of this side.",
+        description='With `kind = "symbols"`: the string between two symbols in the text of this '
+        "side (source or target).",
         examples=["-"],
         json_schema_extra=TEXT_TO_TEXT,
     )
     unit: CharacterUnit | None = Field(
         None,
-        description='With `kind = "char"`: the unit of text on this side. The key `tokenizer.unit` '
-        "explains the values.",
+        description='With `kind = "char"`: what counts as a character in the text of this side '
+        "(source or target). The key `tokenizer.unit` explains the values.",
         examples=["code point"],
         json_schema_extra=TEXT_TO_TEXT,
     )
     normalization: Normalization | None = Field(
         None,
-        description="How the text of this side is normalised. The values are those of "
-        "`tokenizer.normalization`. The default is `identity` for a side whose own `kind` is "
-        "`char` or `symbols`.",
+        description="How the text of this side (source or target) is normalised. The key "
+        "`tokenizer.normalization` explains the values. If this section sets `kind` to `char` or "
+        "`symbols`, the default is `identity`.",
         examples=["nfc"],
     )
 
@@ -59,7 +66,8 @@ class SideConfig(Section):
 class TokenizerConfig(Section):
     """The tokenizer. SentencePiece learns its vocabulary from the training set.
 
-    `[tokenizer.source]` and `[tokenizer.target]` hold settings that differ between the sides.
+    `[tokenizer.source]` and `[tokenizer.target]` hold settings that differ between source and
+    target.
     """
 
     kind: TokenKind = Field(
@@ -71,41 +79,45 @@ class TokenizerConfig(Section):
     vocabulary: int = Field(
         8000,
         ge=8,
+        le=LARGEST_VOCABULARY,
         description="Size of the vocabulary in tokens, including the special tokens. `unigram` and "
         "`bpe` vocabularies have exactly this size. For the other kinds, it is the maximum size.",
     )
     separator: str = Field(
         " ",
-        description="With `symbols`: the string between two symbols, also in translations.",
+        description='With `kind = "symbols"`: the string between two symbols, in the data and in '
+        "translations.",
     )
     unit: CharacterUnit = Field(
         "code point",
-        description="With `char`: definition of a character. `code point`: a Unicode code point. "
-        "`grapheme`: a grapheme cluster, which is a letter together with its combining marks.",
+        description='With `kind = "char"`: definition of a character. `code point`: a Unicode '
+        "code point. `grapheme`: a grapheme cluster, which is a letter together with its "
+        "combining marks.",
     )
     joint: bool = Field(
         True,
         description="Use one vocabulary for source and target. If false, source and target have "
-        "separate vocabularies of `vocabulary` tokens each. Always false for sides with different "
-        "kinds of tokens.",
+        "separate vocabularies of `vocabulary` tokens each. Always false if source and target "
+        "have different kinds of tokens.",
     )
     model: str | None = Field(
         None,
-        description="Path of a vocabulary that `seq2seq tokenizer train` made. Training uses it "
-        "instead of learning one, and `vocabulary` has no effect.",
+        description="Path of a vocabulary that `seq2seq tokenizer train` made. Training then "
+        "learns no vocabulary, and the key `vocabulary` has no effect.",
         examples=["shared.model"],
     )
     sha256: str | None = Field(
         None,
         pattern="^[0-9a-f]{64}$",
-        description="SHA-256 checksum that the file of `model` must have. Training fills it in, so "
-        "a model folder records which vocabulary it uses.",
+        description="SHA-256 checksum that the file named by `model` must have. Training sets "
+        "this key, so a model folder records which vocabulary the model uses.",
         examples=["0" * 64],
     )
     byte_fallback: bool = Field(
         True,
-        description="With `unigram` or `bpe`: encode characters that are not in the vocabulary as "
-        "bytes, so that no input becomes `<unk>`. Always false for the other kinds.",
+        description="Encode characters that are not in the vocabulary as bytes, so that no input "
+        "becomes `<unk>`. Only the kinds `unigram` and `bpe` can do this. For the other kinds, "
+        "the value is always false.",
     )
     character_coverage: float | None = Field(
         None,
@@ -122,9 +134,9 @@ class TokenizerConfig(Section):
     )
     case: Literal["plain", "marked"] = Field(
         "plain",
-        description="With `marked`: marks before lower-case text represent capitals. So "
-        "`THE BAKER` has the same translation as `the baker`, but in capitals. Needs `unigram`, "
-        "`bpe` or `char`.",
+        description="How capital letters are encoded. `plain`: unchanged. `marked`: as lower-case "
+        "text with tokens that mark the capitals, so `THE BAKER` has the same translation as `the "
+        "baker`, in capitals. `marked` needs the kind `unigram`, `bpe` or `char`.",
     )
     capitals: float = Field(
         0.1,
@@ -136,8 +148,9 @@ class TokenizerConfig(Section):
     )
     symbols: list[str] = Field(
         [],
+        max_length=10_000,
         description="Strings that are never split or changed, such as language tags or markup. "
-        "Each has its own token. A symbol must not contain white space.",
+        "Each string has its own token and must not contain white space.",
     )
     normalization: Normalization | None = Field(
         None,
@@ -157,17 +170,18 @@ class TokenizerConfig(Section):
     sample_lines: int = Field(
         1_000_000,
         ge=1,
+        le=1_000_000_000,
         description="Maximum number of training pairs (for a language model: lines) from which the "
         "vocabulary is learned. From a larger training set, pairs are taken at even intervals.",
     )
     source: SideConfig = Field(
         SideConfig(),
-        description="Settings for the source alone.",
+        description="Tokenizer settings that apply only to the source.",
         json_schema_extra=FROM_TEXT,
     )
     target: SideConfig = Field(
         SideConfig(),
-        description="Settings for the target alone.",
+        description="Tokenizer settings that apply only to the target.",
         json_schema_extra=used_where(lambda task: task.has_target_text),
     )
 
@@ -229,7 +243,7 @@ class TokenizerConfig(Section):
                     f"symbols: {symbol!r} cannot be a symbol; use a string without white space and "
                     "without '▁'. Special tokens such as '<unk>' are not possible either"
                 )
-        if repeated := [name for name in self.symbols if self.symbols.count(name) > 1]:
+        if repeated := [name for name, times in Counter(self.symbols).items() if times > 1]:
             raise ValueError(f"symbols: {repeated[0]!r} occurs twice; name each symbol once")
         sides = [self.of(side) for side in SIDES]
         listed = any(
@@ -237,17 +251,20 @@ class TokenizerConfig(Section):
         )
         if self.case == "marked" and (self.lowercase or listed):
             raise ValueError(
-                "case 'marked' needs lowercase = false and a kind of 'unigram', 'bpe' or 'char' "
-                "with unit = 'code point'"
+                "case = 'marked' needs lowercase = false and kind = 'unigram', 'bpe' or 'char' "
+                "(with unit = 'code point')"
             )
         if self.joint and self.sides_differ:
             raise ValueError(
-                "joint = true needs the same kind and size of vocabulary on both sides: set joint "
-                "= false, or remove it"
+                "joint = true needs the same kind of tokens and the same vocabulary size for "
+                "source and target; set joint = false, or remove it"
             )
         self._check_units()
         if self.model is not None and not self.joint:
-            raise ValueError("model needs joint = true, because both sides share the vocabulary")
+            raise ValueError(
+                "the key model needs joint = true, because source and target share "
+                "this vocabulary; remove joint, or remove model"
+            )
         return self
 
     def _check_units(self) -> None:
@@ -270,9 +287,14 @@ def _check_units_of(
     if separator is not None and (not separator or re.search(r"[\t\n\r▁]", separator)):
         raise ValueError(
             f"{place}separator: {separator!r} cannot separate symbols; use a string that is not "
-            "empty and has no tabs, line ends and '▁'"
+            "empty and contains no tab, no line end and no '▁'"
         )
     if separator not in (None, " ") and "symbols" not in kinds:
-        raise ValueError(f"{place}separator needs {place}kind = 'symbols'")
+        raise ValueError(
+            f"{place}separator works only with {place}kind = 'symbols'; set this "
+            "kind, or remove the separator"
+        )
     if section.unit not in (None, "code point") and "char" not in kinds:
-        raise ValueError(f"{place}unit needs {place}kind = 'char'")
+        raise ValueError(
+            f"{place}unit works only with {place}kind = 'char'; set this kind, or remove the unit"
+        )

@@ -7,7 +7,6 @@ key, the message suggests the most similar valid key.
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Iterable
 from copy import deepcopy
 from pathlib import Path
@@ -22,11 +21,12 @@ from seq2seq.config.data_section import NEEDS_FILES
 from seq2seq.config.migration import migrate
 from seq2seq.config.schema import Config
 from seq2seq.config.section import Section, explain_mistakes
+from seq2seq.config.toml_file import parse_toml, read_toml
 from seq2seq.errors import UserError, did_you_mean
-from seq2seq.file_types import why_not_text
 from seq2seq.tasks import TASKS, TRANSLATION, Task
 
 _MEANT = re.compile("'(.+)'")
+_SHOWN = 200  # characters of a wrong value in a message
 AnySection = TypeVar("AnySection", bound=Section)
 
 
@@ -49,20 +49,26 @@ def load_config(
     Raises UserError if the file is missing, is not TOML, or has unknown keys or wrong values.
     """
     try:
-        content = path.read_bytes()
-        if (problem := why_not_text(content)) is not None:
-            raise UserError(f"{path}: the file {problem}")
-        values = tomllib.loads(content.decode("utf-8-sig"))
+        values = read_toml(path, regular=False)
     except FileNotFoundError:
         raise UserError(
             f"{path}: this file does not exist; give the path of a configuration file"
         ) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
-        raise UserError(f"{path}: cannot be read as TOML: {error}") from None
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror or error})") from None
     for setting in settings:
         _lay_over(values, setting)
     config = parse_config(values, str(path), needs_files=needs_files, base=base)
     return find_files(config, path.parent)
+
+
+def read_config(path: Path) -> Config:
+    """Return the configuration in a file that seq2seq wrote, such as config.toml of a model folder.
+
+    Raises UserError if the file is not TOML, or has unknown keys or wrong values. Raises OSError if
+    it cannot be read.
+    """
+    return parse_config(read_toml(path), str(path), needs_files=False)
 
 
 def parse_config(
@@ -82,10 +88,12 @@ def parse_config(
 
     Raises UserError if there are mistakes. The message reports all mistakes together.
     """
-    values = migrate(values, where)
-    complete = values if base is None else base.fill(values, where)
     try:
+        values = migrate(values, where)
+        complete = values if base is None else base.fill(values, where)
         return validate_section(Config, complete, where, {NEEDS_FILES: needs_files})
+    except RecursionError:
+        raise UserError(f"{where}: the values are nested too deeply; fix the file") from None
     except UserError as error:
         raise error if base is None else base.explain(error, values) from None
 
@@ -197,8 +205,17 @@ def _complaints(
                 message = f"input should be {', '.join(known)}{' or ' if known else ''}{last}"
             lines.append(f"{key}: {message}" if key else message)
             if item["type"] not in ("value_error",) and not isinstance(item["input"], dict):
-                lines[-1] += f" (the value is {item['input']!r})"
+                lines[-1] += f" (the value is {_shown(item['input'])})"
     return list(dict.fromkeys(lines))
+
+
+def _shown(value: object) -> str:
+    """Return the beginning of a value as Python writes it."""
+    try:
+        text = repr(value)
+    except (ValueError, RecursionError):  # Python refuses to write integers of 4,300 digits
+        return "too long to show"
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
 
 
 def _keys(schema: type[Section], location: list[str]) -> list[str]:
@@ -217,8 +234,8 @@ def _lay_over(values: dict[str, Any], setting: str) -> None:
         raise UserError(f"--set {setting}: not a setting; write section.key=value")
     *sections, name = key.strip().split(".")
     try:
-        value = tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+        value = parse_toml(f"value = {text}")["value"]
+    except ValueError:
         value = text  # text that is not a TOML value counts as a string
     for section in sections:
         inner = values.setdefault(section, {})

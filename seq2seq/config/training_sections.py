@@ -11,6 +11,8 @@ from seq2seq.config.section import (
     FOR_LANGUAGE_MODELS,
     TEXT_TO_TEXT,
     WITH_LABELS,
+    Count,
+    CountOrZero,
     Precision,
     Section,
 )
@@ -19,19 +21,17 @@ _Beta = Annotated[float, Field(ge=0, lt=1)]
 
 
 class TrainingConfig(Section):
-    """Training: batches, optimiser, regularisation and limits. Set at least one of the limits
-    `epochs`, `updates` and `minutes`. Training stops as soon as it reaches one of these limits, or
-    after `patience` validations without improvement."""
+    """This section sets the batches, the optimiser, the regularisation and the limits of training.
+    Set at least one of the limits `epochs`, `updates` and `minutes`. Training stops as soon as it
+    reaches one of these limits, or after `patience` validations without improvement."""
 
-    batch_tokens: int = Field(
+    batch_tokens: Count = Field(
         1536,
-        ge=1,
         description="Maximum size of a batch in tokens, including padding. The size is the number "
         "of examples times the length of the longest source or target text.",
     )
-    window: int = Field(
+    window: Count = Field(
         35,
-        ge=1,
         description="Language model: number of time steps of truncated backpropagation through "
         "time. A batch holds `batch_tokens` / `window` rows, which are parallel streams of text.",
         json_schema_extra=FOR_LANGUAGE_MODELS,
@@ -43,8 +43,9 @@ class TrainingConfig(Section):
         "window starts from a zero state.",
         json_schema_extra=FOR_LANGUAGE_MODELS,
     )
-    accumulate: int = Field(
-        1, ge=1, description="Number of batches whose gradients are added up for one update."
+    accumulate: Count = Field(
+        1,
+        description="Number of batches whose gradients are added up for one update.",
     )
     optimizer: Literal["adamw", "sgd"] = Field(
         "adamw",
@@ -68,13 +69,11 @@ class TrainingConfig(Section):
     schedule: Literal["inverse-sqrt", "cosine", "plateau", "constant"] = Field(
         "inverse-sqrt",
         description="Learning rate after warm-up. `inverse-sqrt`: falls as 1 / sqrt(updates). "
-        "`cosine`: falls to 0 at the end, by time if `minutes` is the only limit. "
-        "`plateau`: falls when the validation result stops improving. `constant`: does "
-        "not change.",
+        "`cosine`: falls along a cosine curve to 0 at the end of training. `plateau`: falls when "
+        "the validation result stops improving. `constant`: does not change.",
     )
-    warmup: int = Field(
+    warmup: CountOrZero = Field(
         400,
-        ge=0,
         description="Number of updates in which the learning rate rises linearly to its peak "
         "(warm-up). 0 turns warm-up off.",
     )
@@ -85,9 +84,8 @@ class TrainingConfig(Section):
         description='With `schedule = "plateau"`: factor that multiplies the learning rate at each '
         "plateau.",
     )
-    plateau_patience: int = Field(
+    plateau_patience: Count = Field(
         2,
-        ge=1,
         description='With `schedule = "plateau"`: number of successive validations without '
         "improvement that count as a plateau.",
     )
@@ -108,7 +106,7 @@ class TrainingConfig(Section):
         None,
         description="Weights of the labels in the loss, for labels of unequal frequency. "
         "`balanced`: by the inverse of the frequency, so that all labels count the same in total. "
-        "A table such as `{ spam = 5.0 }`: these weights, and 1 for other labels.",
+        "A table such as `{ spam = 5.0 }`: weights of some labels; all others are 1.",
         examples=["balanced"],
         json_schema_extra=WITH_LABELS,
     )
@@ -133,14 +131,15 @@ class TrainingConfig(Section):
         description="Decay rate of an exponential moving average (EMA) of the weights. Validation "
         "and the final model then use the averaged weights. 0 turns averaging off.",
     )
-    epochs: int | None = Field(
+    epochs: Count | None = Field(
         None,
-        ge=1,
         description="Maximum number of epochs, which are passes over the training set.",
         examples=[10],
     )
-    updates: int | None = Field(
-        None, ge=1, description="Maximum number of updates of the weights.", examples=[100_000]
+    updates: Count | None = Field(
+        None,
+        description="Maximum number of updates of the weights.",
+        examples=[100_000],
     )
     minutes: float | None = Field(
         None,
@@ -149,9 +148,8 @@ class TrainingConfig(Section):
         "counts the minutes before its interruption.",
         examples=[60.0],
     )
-    patience: int = Field(
+    patience: CountOrZero = Field(
         10,
-        ge=0,
         description="Early stopping: stop after this number of successive validations without "
         "improvement. 0 turns early stopping off.",
     )
@@ -168,17 +166,20 @@ class TrainingConfig(Section):
     threads: int = Field(
         0,
         ge=0,
+        le=1_024,
         description="Number of CPU threads. 0 means the value of `$OMP_NUM_THREADS`, or one thread "
         "per core if that variable is not set.",
     )
-    log_every: int = Field(
-        50, ge=1, description="Number of updates between two lines of the training log."
+    log_every: Count = Field(
+        50,
+        description="Number of updates between two lines of the training log.",
     )
 
     tensorboard: bool = Field(
         False,
         description="Also write the rows of `metrics.jsonl` as TensorBoard scalars, to the folder "
-        "`tensorboard` of the run. It needs `pip install 'seq2seq-rnn[tensorboard]'`.",
+        "`tensorboard` of the run. To install TensorBoard, run `pip install "
+        "'seq2seq-rnn[tensorboard]'`.",
     )
 
     @field_validator("class_weights", mode="before")
@@ -202,12 +203,11 @@ class TrainingConfig(Section):
 
 
 class ValidationConfig(Section):
-    """Validation: how often the model is scored on the validation set, and by which metric. The
-    weights with the best score become the final model."""
+    """This section sets how often the model is scored on the validation set, and by which metric.
+    The weights with the best score become the final model."""
 
-    every: int = Field(
+    every: CountOrZero = Field(
         0,
-        ge=0,
         description="Number of updates between two validations. 0 means one validation after each "
         "epoch.",
     )
@@ -215,9 +215,9 @@ class ValidationConfig(Section):
         "bleu", "chrf", "ter", "accuracy", "exact-match", "wer", "ser", "loss", "perplexity"
     ] = Field(
         "bleu",
-        description="Metric that decides which weights are best: `bleu`, `chrf`, `ter`, "
-        "`accuracy`, `exact-match`, `wer` (lines with an error), `ser` (errors per 100 symbols), "
-        "`loss` or `perplexity`. Targets of `symbols`: `wer`. Ties: lower loss wins.",
+        description="Metric for the best weights: `bleu`, `chrf`, `ter`, `accuracy`, "
+        "`exact-match`, `wer` (lines with an error), `ser` (errors per 100 symbols), `loss` or "
+        "`perplexity`. Default for `symbols`: `wer`. If two scores are equal, the lower loss wins.",
     )
     set: str = Field(
         "",
@@ -227,21 +227,21 @@ class ValidationConfig(Section):
     )
     tokenize: Literal["auto", "13a", "intl", "zh", "char", "ja-mecab", "ko-mecab", "none"] = Field(
         "auto",
-        description="Tokenizer of sacreBLEU for BLEU. `auto` follows the script of the references: "
-        "`13a` for text with spaces between words, `zh` for Chinese, `ja-mecab` or `char` for "
-        "Japanese. `none` splits at spaces only, for tokenized text.",
+        description="Tokenizer of sacreBLEU for BLEU. `auto` chooses by the script of the "
+        "references: `13a` for text with spaces between words, `zh` for Chinese, `ja-mecab` or "
+        "`char` for Japanese. `none` splits at spaces only, for tokenized text.",
         json_schema_extra=TEXT_TO_TEXT,
     )
     beam: int = Field(
         1,
         ge=1,
+        le=1_000,
         description="For metrics of translations, such as `bleu`: beam size for translating the "
         "validation set. 1 means greedy search.",
         json_schema_extra=TEXT_TO_TEXT,
     )
-    lines: int = Field(
+    lines: CountOrZero = Field(
         0,
-        ge=0,
         description="For metrics of translations, such as `bleu`: number of pairs to translate, "
         "from the start of each validation set. 0 means all pairs.",
         json_schema_extra=TEXT_TO_TEXT,

@@ -103,7 +103,7 @@ class Constraints:
         self.options, self.tokenizer, self.specials = options, tokenizer, specials
         self.whole_words = whole_words
         if problems := contradictions(options, whole_words=whole_words):
-            raise UserError("; ".join(problems) + ": leave out one of the two")
+            raise UserError("; ".join(problems) + ": leave out one of these two options")
         self.prefix: tuple[int, ...] = ()
         if options.target_prefix:
             self.prefix = tuple(self._ids(options.target_prefix, "the target prefix"))

@@ -159,7 +159,9 @@ class LanguageModel(LoadableModel):
             **constraints,
         )
         if options is not None and flat != SamplingOptions(max_length=_LENGTH):
-            raise TypeError("options and keyword arguments cannot be combined: use only options")
+            raise TypeError(
+                "the argument options and keyword arguments cannot be combined: set all in options"
+            )
         return "".join(self.stream(prompt, options or flat))
 
     def stream(

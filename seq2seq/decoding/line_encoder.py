@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from seq2seq.decoding.protection import Mark, remove_marks
-from seq2seq.decoding.results import Note, unknown_features_note, unknown_tokens_note
+from seq2seq.decoding.results import Note, feature_notes, unknown_tokens_note
 from seq2seq.decoding.segments import Segment, split_line
 from seq2seq.decoding.source_line import UNKNOWN_TEXT, SourceLine
 from seq2seq.decoding.source_options import SourceOptions
@@ -28,6 +28,7 @@ class _Draft:
 
     text: the source.
     features: the features of the source.
+    problem: what is wrong with the features, or "".
     prefix: the text, such as a language tag, that is put before each sentence.
     own: the number of characters of the prefix that the input line itself contains.
     sentences: the texts to translate, without the prefix.
@@ -37,6 +38,7 @@ class _Draft:
     number: int
     text: str
     features: str = ""
+    problem: str = ""
     prefix: str = ""
     own: int = 0
     marks: list[Mark] = field(default_factory=list)
@@ -50,22 +52,19 @@ def encode_sources(
     """Encode whole lines without prefixes and parts. Return the encoded sources, and notes.
 
     place: what a note calls a line. The number of the line follows.
-    Raises UserError for a line without features if the model reads features.
     """
-    read = [
-        read_source(line, settings_of(codec.features), f"{place} {number}")
-        for number, line in enumerate(lines, start=1)
-    ]
-    ids = codec.source_ids([text for text, _ in read])
+    read = [read_source(line, settings_of(codec.features)) for line in lines]
+    ids = codec.source_ids([text for text, *_ in read])
     notes = []
-    for number, ((text, features), tokens) in enumerate(zip(read, ids, strict=True), start=1):
+    for number, (line, tokens) in enumerate(zip(read, ids, strict=True), start=1):
+        text, features, problem = line
         if codec.task.source != "condition":
             closed = codec.close_source(tokens)
             notes += unknown_tokens_note(number, text, closed, codec.source, place=place)
-        notes += unknown_features_note(number, features, codec.features, place=place)
+        notes += feature_notes(number, features, problem, codec.features, place=place)
     encoded = [
         codec.encode_source(text, tokens, features)
-        for (text, features), tokens in zip(read, ids, strict=True)
+        for (text, features, _), tokens in zip(read, ids, strict=True)
     ]
     return encoded, notes
 
@@ -124,7 +123,8 @@ class LineEncoder:
         draft = _Draft(number, text)
         if not text.strip():
             return _Draft(number, "")
-        text, draft.features = read_source(text, settings_of(self.codec.features), f"line {number}")
+        settings = settings_of(self.codec.features)
+        text, draft.features, draft.problem = read_source(text, settings)
         draft.text = text
         if not text.strip():  # a line with features but without a source
             draft.sentences = [text]
@@ -193,7 +193,7 @@ class LineEncoder:
                 text = draft.prefix + sentence
                 tokens = self.codec.close_source(tokens_of(ids)[features:])
                 line.notes += unknown_tokens_note(number, text, tokens, self.codec.source)
-        line.notes += unknown_features_note(number, draft.features, self.codec.features)
+        line.notes += feature_notes(number, draft.features, draft.problem, self.codec.features)
         return line
 
     def _parts(self, ids: np.ndarray, prefix: int) -> tuple[list[np.ndarray], list[str]]:

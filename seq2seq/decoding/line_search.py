@@ -14,6 +14,7 @@ from seq2seq.decoding.distinct import Found, find_distinct
 from seq2seq.decoding.engine import Engine
 from seq2seq.decoding.greedy import greedy_search
 from seq2seq.decoding.line_encoder import LineEncoder
+from seq2seq.decoding.memory_splits import MemorySplits
 from seq2seq.decoding.micro_batches import rows_by_length
 from seq2seq.decoding.options import BeamOptions, GreedyOptions, PlainSearch, SamplingOptions
 from seq2seq.decoding.phrases import cut_at_stop
@@ -52,6 +53,9 @@ class LineSearch:
         Raises UserError if the vocabulary lacks a part of a required or forbidden phrase.
         """
         self.model, self.options, self.align = model, options, align
+        self._splits: MemorySplits[tuple[SourceLine, int]] = MemorySplits(
+            lambda item: f"line {item[0].number}: its {len(item[0].parts[item[1]])} subwords"
+        )
         config = model.configs[0]
         self.encoder = LineEncoder(
             model.codec,
@@ -90,20 +94,24 @@ class LineSearch:
             before += len(lines)
             done = 0
             for batch in self._batches(lines):
-                state = self.engine.start([line.parts[part] for line, part in batch])
-                engine, begin, search = self._prepare(batch, state)
-                found = search(engine, begin, self._limits(batch), self.model.specials)
-                found = self._complete(found, batch, state)
-                for (line, part), ranked in zip(batch, found, strict=True):
-                    line.hypotheses[part] = ranked
+                self._splits.run(batch, self._search)
                 if advance:
                     advance(sum(1 / len(line.parts) for line, _ in batch))
-                self._attend(batch, state)
                 while done < len(lines) and lines[done].is_done:
                     yield lines[done].result(self.model.codec, self.finish, align=self.align)
                     done += 1
             for line in lines[done:]:
                 yield line.result(self.model.codec, self.finish, align=self.align)
+
+    def _search(self, batch: _Batch) -> None:
+        """Search a batch, and store the hypotheses in its lines."""
+        state = self.engine.start([line.parts[part] for line, part in batch])
+        engine, begin, search = self._prepare(batch, state)
+        found = search(engine, begin, self._limits(batch), self.model.specials)
+        found = self._complete(found, batch, state)
+        for (line, part), ranked in zip(batch, found, strict=True):
+            line.hypotheses[part] = ranked
+        self._attend(batch, state)
 
     def _batches(self, lines: Sequence[SourceLine]) -> Iterator[_Batch]:
         model = self.model

@@ -11,7 +11,8 @@ from seq2seq.decoding.language_model import LanguageModel
 from seq2seq.decoding.tagger import Tagger
 from seq2seq.decoding.translator import Translator
 from seq2seq.errors import UserError
-from seq2seq.export.artifact import is_export, load_export_config
+from seq2seq.export.artifact import is_export, load_export, load_export_config
+from seq2seq.text.codec import Codec
 
 AnyModel = Translator | LanguageModel | Classifier | Tagger | Generator
 
@@ -55,6 +56,18 @@ def load_any_config(folder: Path) -> Config:
     from seq2seq.models.folder import load_model_config
 
     return load_model_config(folder)
+
+
+def load_any_codec(folder: Path) -> Codec:
+    """Read the tokenizers and labels of a model folder or an export.
+
+    Raises UserError if a file is missing or damaged.
+    """
+    if is_export(folder):
+        return load_export(folder).codec
+    from seq2seq.models.folder import load_codec
+
+    return load_codec(folder)
 
 
 def _only(folders: tuple[str | Path, ...]) -> str | Path:

@@ -16,7 +16,7 @@ from seq2seq.text.tokenizer import Tokenizer
 _log = logging.getLogger(__name__)
 
 NoteKind = Literal[
-    "split", "no tokens", "unknown tokens", "unknown features", "sentences", "cut", "constraint"
+    "split", "no tokens", "unknown tokens", "features", "sentences", "cut", "constraint"
 ]
 
 _SHOWN = 10  # notes of each kind to report one by one
@@ -25,7 +25,7 @@ _SUMMARIES: dict[NoteKind, str] = {
     "split": "{:,} more lines are too long and were translated in parts",
     "no tokens": "{:,} more lines have no tokens",
     "unknown tokens": "{:,} more lines have unknown tokens",
-    "unknown features": "{:,} more lines have unknown features",
+    "features": "{:,} more lines have wrong or unknown features",
     "sentences": "{:,} more lines look like several sentences",
     "cut": "{:,} more translations were cut at the maximum length",
 }
@@ -43,7 +43,8 @@ class Note:
     - "split": the line was too long and was translated in parts.
     - "no tokens": the tokenizer found no tokens in the line.
     - "unknown tokens": the vocabulary lacks some tokens of the line.
-    - "unknown features": the training data does not contain some features of the line.
+    - "features": the line has no features, features of a wrong number of words, or features that
+      the training data does not contain.
     - "sentences": the line looks like several sentences, unlike the training text.
     - "cut": the best translation was cut at the maximum length.
     - "constraint": the best translation breaks a constraint of the search. Or it lost or repeated a
@@ -68,22 +69,23 @@ def unknown_tokens_note(
     return _note_unknown(line, [text], ids, tokenizer, place) if tokenizer.unk in ids else []
 
 
-def unknown_features_note(
-    line: int, text: str, features: FeatureSet | None, *, place: str = "line"
+def feature_notes(
+    line: int, text: str, problem: str, features: FeatureSet | None, *, place: str = "line"
 ) -> list[Note]:
-    """Return a note on the unknown features of a line, or an empty list if there are none.
+    """Return notes on wrong and on unknown features of a line.
 
     line: the number of the line.
     text: the features of the line.
+    problem: what is wrong with the features, or "".
     features: the features of the model; None for a model without features.
-    place: what the note calls the line.
+    place: what the notes call the line.
     """
-    unknown = [] if features is None else features.unknown(text)
-    if not unknown:
-        return []
-    named = ", ".join(map(repr, unknown[:_NAMED])) + (", ..." if len(unknown) > _NAMED else "")
-    message = f"{place} {line}: unknown features, which are left out: {named}"
-    return [Note(line, "unknown features", message)]
+    problems = [problem] if problem else []
+    if unknown := [] if features is None else features.unknown(text):
+        more = ", ..." if len(unknown) > _NAMED else ""
+        named = ", ".join(map(repr, unknown[:_NAMED])) + more
+        problems.append(f"unknown features, which are left out: {named}")
+    return [Note(line, "features", f"{place} {line}: {problem}") for problem in problems]
 
 
 def unknown_words_note(

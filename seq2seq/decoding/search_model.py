@@ -174,7 +174,8 @@ class SearchModel:
                     )
         if self.task.same_length and plain.is_constrained:
             raise UserError(
-                f"constraints of the search do not work with a model of the task {ALIGNED.name!r}"
+                f"constraints such as required phrases do not work with a model of the task "
+                f"{ALIGNED.name!r}: leave out the constraints"
             )
         if self.codec.copies and (plain.require or plain.forbid or plain.stop):
             raise UserError(

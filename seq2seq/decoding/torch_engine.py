@@ -188,7 +188,10 @@ def highest(values: Tensor, k: int, chunk: int = 64) -> tuple[Tensor, Tensor]:
     """
     N, V = values.shape
     if k > V:
-        raise ValueError(f"k ({k}) must not exceed the number of values in a row ({V})")
+        raise ValueError(
+            f"the number of values to select, k ({k}), must not exceed the number of "
+            f"values in a row ({V})"
+        )
     chunks = V // chunk
     if chunks < 4 * k:
         return _topk(values, k)

@@ -232,7 +232,9 @@ class Translator(SearchModel):
         from seq2seq.decoding.torch_engine import TorchEngine
 
         if not isinstance(self.engine, TorchEngine) or len(self.engine.networks) > 1:
-            raise UserError("encoder vectors need a single model folder that runs on PyTorch")
+            raise UserError(
+                "encoder vectors need a single model folder, not an ensemble or an export"
+            )
         return embed_texts(
             self.engine.networks[0],
             self.codec,

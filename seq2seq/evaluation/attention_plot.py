@@ -13,7 +13,7 @@ import numpy as np
 
 from seq2seq.errors import UserError
 from seq2seq.evaluation.figures import QUIET, new_figure, save_figure
-from seq2seq.files import read_jsonl
+from seq2seq.jsonl import read_jsonl
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

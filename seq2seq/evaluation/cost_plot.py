@@ -95,7 +95,9 @@ def select_variants(
             if known
             else "no variant name begins with this prefix"
         )
-        raise UserError(f"no variant whose name begins with {prefix!r} has {wanted}: {has}")
+        raise UserError(
+            f"no variant whose name begins with {prefix!r} has a score for {wanted}: {has}"
+        )
     means = [
         VariantCost(
             name.removeprefix(prefix), *map(statistics.fmean, zip(*seeds.values(), strict=True))

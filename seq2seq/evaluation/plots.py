@@ -12,7 +12,7 @@ import numpy as np
 from seq2seq.errors import UserError
 from seq2seq.evaluation.figures import COLOURS, DASHES, QUIET, new_figure, save_figure, style_axes
 from seq2seq.evaluation.lengths import LengthBucket
-from seq2seq.files import read_jsonl
+from seq2seq.jsonl import read_jsonl
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -20,7 +20,8 @@ from seq2seq.evaluation.provenance import (
 )
 from seq2seq.evaluation.results_page import ResultRow, render_results
 from seq2seq.evaluation.scores import Score
-from seq2seq.files import append_line, read_jsonl, write_atomically
+from seq2seq.files import write_atomically
+from seq2seq.jsonl import append_line, read_jsonl
 
 if TYPE_CHECKING:
     import torch
@@ -152,7 +153,9 @@ def read_rows(path: Path) -> list[ResultRow]:
         for name, types in _FIELDS.items():
             if not isinstance(row.get(name, Ellipsis), types):
                 wrong = f"has a {name!r} of the wrong type" if name in row else f"has no {name!r}"
-                raise UserError(f"{path}:{number}: the row {wrong}: fix or delete the line")
+                raise UserError(
+                    f"{path}:{number}: this row of scores {wrong}: fix or delete the line"
+                )
         for metric in row["metrics"]:
             if not _is_score(metric):
                 raise UserError(

@@ -8,21 +8,20 @@ together, and a checksum of every file.
 
 from __future__ import annotations
 
-import json
 import logging
-import tomllib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from seq2seq.checked_files import check_file, check_sums, open_manifest, seal_manifest
 from seq2seq.config import toml
 from seq2seq.config.schema import Config
 from seq2seq.errors import UserError, closed_folder
 from seq2seq.export.sessions import has_fast_int8
-from seq2seq.files import sha256_of
+from seq2seq.files import sha256_of, write_new
 from seq2seq.tasks import Task
-from seq2seq.text.codec import Codec
+from seq2seq.text.codec import Codec, codec_files
 from seq2seq.text.labels import LabelSet
 
 _log = logging.getLogger(__name__)
@@ -30,6 +29,8 @@ _log = logging.getLogger(__name__)
 EXPORT_FORMAT = 2
 MANIFEST_NAME = "export.json"
 CONFIG_NAME = "config.toml"
+_GRAPH_BYTES = 1 << 31  # ONNX Runtime reads no larger file
+_KEYS = ("format", "precision", "rows", "memory", "shortlist", "vocabulary", "sha256")
 NO_VECTORS = "an export gives no encoder vectors: use the model folder that it was made from"
 
 
@@ -76,8 +77,8 @@ def is_export(folder: str | Path) -> bool:
 def write_export_manifest(folder: Path, contents: dict[str, Any]) -> None:
     """Write the manifest, with the checksum of every file of the folder."""
     sums = {path.name: sha256_of(path) for path in sorted(folder.iterdir())}
-    text = json.dumps({"format": EXPORT_FORMAT, **contents, "sha256": sums}, indent=2) + "\n"
-    (folder / MANIFEST_NAME).write_text(text, encoding="utf-8")
+    text = seal_manifest({"format": EXPORT_FORMAT, **contents, "sha256": sums})
+    write_new(folder / MANIFEST_NAME, text.encode())
 
 
 def open_exports(
@@ -132,8 +133,7 @@ def load_export(folder: Path, tasks: Sequence[Task] = ()) -> Export:
             f"{folder} is a model of task {config.task.name!r}, not {wanted}: use this model "
             f"with {commands}"
         )
-    for name in manifest["sha256"]:
-        _check(folder, name, manifest)
+    _check(folder, {*manifest["sha256"], *codec_files(folder), *_graph_files(manifest)}, manifest)
     return Export(
         folder,
         config,
@@ -148,22 +148,21 @@ def load_export(folder: Path, tasks: Sequence[Task] = ()) -> Export:
 def _read_manifest(folder: Path) -> dict[str, Any]:
     path = folder / MANIFEST_NAME
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
+        values = open_manifest(path, _KEYS)
         number = values["format"]
         if number == EXPORT_FORMAT:
-            sums, rows, memory = (values[key] for key in ("sha256", "rows", "memory"))
-            fits = isinstance(sums, dict) and isinstance(rows, list) and isinstance(memory, dict)
-            if not fits or any(Path(name).name != name for name in sums):
+            check_sums(values["sha256"])
+            if not _are_states(values["rows"], values["memory"]):
                 raise ValueError(
-                    "the keys sha256 and memory must be objects, and the key rows a list"
+                    "the key rows must be a list of names, and the key memory an object of axes"
                 )
             if values["precision"] not in ("int8", "fp32"):
                 raise ValueError("the key precision must be int8 or fp32")
             if not isinstance(values["shortlist"], bool):
                 raise ValueError("the key shortlist must be true or false")
     except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror or error})") from None
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise _unreadable(path, error) from None
+    except (ValueError, KeyError, TypeError) as error:
         raise UserError(
             f"{path}: not the manifest of an export ({error}): export the model again"
         ) from None
@@ -175,26 +174,45 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
     return dict(values)
 
 
+def _are_states(rows: object, memory: object) -> bool:
+    """Return whether the values of `Export.rows` and `Export.memory` have the right types."""
+    if not isinstance(rows, list) or not isinstance(memory, dict):
+        return False
+    names = all(type(name) is str for name in rows)
+    return names and all(axis is None or type(axis) is int for axis in memory.values())
+
+
+def _graph_files(manifest: dict[str, Any]) -> set[str]:
+    """Return the names of the files of graphs and tables that an engine reads."""
+    if not manifest["rows"]:
+        names = {"prepare.onnx", "label.onnx"}
+    else:
+        names = {"prepare.onnx", "step.onnx"} | ({"encode.onnx"} if manifest["memory"] else set())
+    if manifest["shortlist"]:
+        names |= {"candidates.onnx", "shortlist.npy", "frequent.npy"}
+    return names
+
+
 def _read_config(folder: Path, manifest: dict[str, Any]) -> Config:
-    _check(folder, CONFIG_NAME, manifest)
-    path = folder / CONFIG_NAME
+    _check(folder, [CONFIG_NAME], manifest)
     try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: cannot be read as TOML: {error}") from None
-    return toml.parse_config(values, str(path), needs_files=False)
-
-
-def _check(folder: Path, name: str, manifest: dict[str, Any]) -> None:
-    path = folder / name
-    if not path.is_file():
-        raise UserError(f"{path} is missing: the export is not complete; export the model again")
-    try:
-        same = sha256_of(path) == manifest["sha256"].get(name)
+        return toml.read_config(folder / CONFIG_NAME)
     except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror or error})") from None
-    if not same:
-        raise UserError(
-            f"{path} is damaged or was changed (its checksum differs): copy the export again, or "
-            "export the model again"
-        )
+        raise _unreadable(folder / CONFIG_NAME, error) from None
+
+
+def _check(folder: Path, names: Iterable[str], manifest: dict[str, Any]) -> None:
+    for name in sorted(names):
+        try:
+            check_file(
+                folder / name,
+                manifest["sha256"],
+                _GRAPH_BYTES,
+                "copy the export again, or export the model again",
+            )
+        except OSError as error:
+            raise _unreadable(folder / name, error) from None
+
+
+def _unreadable(path: Path, error: OSError) -> UserError:
+    return UserError(f"{path}: cannot be read ({error.strerror or error})")

@@ -109,17 +109,18 @@ class ExportedModel:
             sizes = len(export.codec.source), len(export.codec.target)
             self.shortlist = Shortlist.load(export.folder, sizes)
         self._masked = "mask" in self._step.inputs
-        self._copies = "copied" in self._step.inputs
-        self._reads_written = "written" in self._step.inputs
+        self.copies = "copied" in self._step.inputs
+        self.reads_written = "written" in self._step.inputs
+        self.has_features = self._encode is not None and "features" in self._encode.inputs
         # The axes of each array of the state that grow with the length of the source.
-        shapes = (self._step.shape(name) for name in export.rows)
+        shapes = map(self._step.shape, export.rows)
         self._row_axes = [[i for i, size in enumerate(one) if "S" in str(size)] for one in shapes]
 
     def start(self, sources: Sequence[np.ndarray]) -> MemberState:
         """Return the state before the first token, with one row for each source."""
         if self._encode is None:
             rows = [
-                np.zeros((len(sources), self._step.shape(name)[1]), np.float32)
+                np.zeros((len(sources), self._step.width(name)), np.float32)
                 for name in self.export.rows
             ]
             return MemberState(rows, {})
@@ -134,7 +135,7 @@ class ExportedModel:
         assert self._encode is not None
         tokens = np.full((len(sources), len(sources[0]) + 1), self.eos, np.int64)
         tokens[:, :-1] = np.stack([tokens_of(source) for source in sources])
-        if self._copies:
+        if self.copies:
             copied = self.export.codec.copy_table.copied(tokens)
             tokens = close_ids(tokens, *self.export.codec.open_source)
         feeds = {"tokens": tokens}
@@ -150,7 +151,7 @@ class ExportedModel:
         memory = dict(zip(memory_names, outputs[count:], strict=True))
         if self._masked:
             memory["mask"] = np.zeros(tokens.shape, np.float32)
-        if self._copies:
+        if self.copies:
             memory["copied"] = copied
         return MemberState(outputs[:count], memory)
 
@@ -170,7 +171,7 @@ class ExportedModel:
         axes: dict[str, int | None] = dict(self.export.memory)
         if self._masked:
             axes["mask"] = 1
-        if self._copies:
+        if self.copies:
             axes["copied"] = 1
         for name, axis in axes.items():
             pieces = [part.memory[name] for part in parts]
@@ -195,7 +196,7 @@ class ExportedModel:
         closed = close_ids(tokens, len(target), target.unk)
         self._step_tables.require(closed)
         feeds: dict[str, Any] = {"tokens": closed, **self._step_tables.arrays}
-        if self._reads_written:
+        if self.reads_written:
             feeds["written"] = tokens
         feeds.update(zip(self.export.rows, state.rows, strict=True))
         for name, part in state.memory.items():

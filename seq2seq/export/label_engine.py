@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from seq2seq.errors import UserError
 from seq2seq.export.artifact import Export
 from seq2seq.export.sessions import Session
 from seq2seq.export.token_tables import TokenTables
@@ -25,6 +26,13 @@ class LabelEngine:
         self._label = Session(export.graph("label"))
         self._tables = TokenTables(Session(export.graph("prepare")), self._label, export.table_size)
         self._words, self._eos = export.config.task.labels_each_word, export.codec.source.eos
+        labels = len(export.codec.require_labels())
+        (result,) = self.log_probabilities([[0, self._eos] if self._words else [0]])
+        if result.shape != (1, labels) or not np.isfinite(result).all():
+            raise UserError(
+                f"{export.folder}: the graphs do not fit the {labels} labels; export the model "
+                "again"
+            )
 
     def log_probabilities(self, texts: Sequence[Sequence[int]]) -> list[np.ndarray]:
         """Return the log-probabilities of the labels for each text, float32.

@@ -17,6 +17,7 @@ from seq2seq.export.array_log_probabilities import ArrayLogProbabilities
 from seq2seq.export.artifact import Export
 from seq2seq.export.candidates import CandidateLogProbabilities
 from seq2seq.export.exported_model import ExportedModel, MemberState
+from seq2seq.export.trial import try_out
 from seq2seq.text.features import tokens_of
 
 
@@ -42,6 +43,8 @@ class OnnxEngine:
                     "vocabularies: use models that were trained with the same tokenizer"
                 )
         self.members = [ExportedModel(export) for export in exports]
+        for member in self.members:
+            try_out(member)
         self.needs_equal_lengths = any(export.precision == "int8" for export in exports)
         if len({export.has_shortlist for export in exports}) > 1:
             raise UserError(
@@ -117,7 +120,10 @@ class OnnxEngine:
     ) -> list[np.ndarray]:
         """Return the attention weights, averaged over the ensemble (see `Engine.weights`)."""
         if not all(member.attends for member in self.members):
-            raise ValueError("a fixed context vector has no attention weights")
+            raise ValueError(
+                "a network with a fixed context vector has no attention weights; use "
+                "a model with attention"
+            )
         longest = max(map(len, targets))
         inputs = np.zeros((longest, len(targets)), np.int64)
         for row, ids in enumerate(targets):

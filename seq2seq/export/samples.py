@@ -36,7 +36,8 @@ def sample_ids(model: Model) -> tuple[list[np.ndarray], Ids]:
         ids = model.codec.encode(examples)
     except UserError as error:
         _log.info(
-            "the export is checked on random tokens instead of validation examples: %s", error
+            "the validation examples cannot be read, so the export is checked on random tokens: %s",
+            error,
         )
         return _random_ids(model)
     sources, targets = encoded_sources(ids), ids["target"]

@@ -9,8 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from seq2seq.errors import UserError
+from seq2seq.errors import OutOfMemoryError, UserError, is_out_of_memory
+from seq2seq.export.graph_check import check_graph
 
+_WIDTH = 1 << 20  # the largest width of a state or of a table
 _threads = 1  # of a session that does not name its own number
 
 
@@ -29,6 +31,7 @@ class Session:
     def __init__(self, path: Path) -> None:
         """Open a graph. Raises UserError if ONNX Runtime is missing or rejects the graph."""
         runtime = import_onnxruntime()
+        check_graph(path)
         options = runtime.SessionOptions()
         options.intra_op_num_threads = _threads
         options.inter_op_num_threads = 1
@@ -61,14 +64,39 @@ class Session:
 
         feeds: the inputs by name.
         outputs: the names of the outputs to return; None returns all.
+
+        Raises OutOfMemoryError if there is too little memory. Raises UserError for a graph that
+        seq2seq did not write.
         """
-        result: list[np.ndarray] = self._session.run(outputs or self.outputs, feeds)
+        try:
+            result: list[np.ndarray] = self._session.run(outputs or self.outputs, feeds)
+        except Exception as error:  # ONNX Runtime has a class of its own for every kind of error
+            reason = " ".join(str(error).split())[:200]
+            if is_out_of_memory(error):
+                raise OutOfMemoryError(
+                    f"this process is out of memory ({reason}): use a smaller batch size "
+                    "(--batch-size) or a smaller beam (--beam)"
+                ) from None
+            raise UserError(
+                f"{self._path}: ONNX Runtime cannot run the graph ({reason}); export the model "
+                "again"
+            ) from error
         return result
 
     def shape(self, name: str) -> tuple[Any, ...]:
         """Return the shape of an input: a number for each axis, or a letter if its size varies."""
         (value,) = (value for value in self._session.get_inputs() if value.name == name)
         return tuple(value.shape)
+
+    def width(self, name: str) -> int:
+        """Return the size of the second axis of an input. Raises UserError if it is not fixed."""
+        shape = self.shape(name)
+        if len(shape) == 2 and isinstance(shape[1], int) and 0 < shape[1] <= _WIDTH:
+            return shape[1]
+        raise UserError(
+            f"{self._path}: the input {name!r} has the shape {shape}, which seq2seq does not "
+            "write; export the model again"
+        )
 
 
 def has_fast_int8() -> bool:

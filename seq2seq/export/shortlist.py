@@ -93,7 +93,8 @@ class Shortlist:
 
 def _read(path: Path, axes: int, size: int) -> np.ndarray:
     try:
-        tokens: np.ndarray = np.load(path, allow_pickle=False)
+        # Mapped first, so that a size in the header that exceeds the file needs no memory.
+        tokens = np.array(np.load(path, mmap_mode="r", allow_pickle=False))
     except (OSError, ValueError, EOFError) as error:
         raise UserError(f"{path}: cannot be read as a table ({error}): copy it again") from None
     fits = tokens.ndim == axes and tokens.dtype in (np.int16, np.int32)

@@ -28,7 +28,7 @@ class TokenTables:
         """
         self._prepare = prepare
         self._names = [name for name in prepare.outputs if name in graph.inputs]
-        self.arrays = {name: _untouched_zeros(size, graph.shape(name)[1]) for name in self._names}
+        self.arrays = {name: _untouched_zeros(size, graph.width(name)) for name in self._names}
         self._known = np.zeros(size if self._names else 0, bool)
 
     def require(self, tokens: np.ndarray) -> None:

@@ -14,7 +14,7 @@ from seq2seq.export.check import Difference, compare, measure_ranges
 from seq2seq.export.samples import sample_ids
 from seq2seq.export.sessions import import_onnxruntime
 from seq2seq.export.shortlist import learn_shortlist
-from seq2seq.files import atomic_folder
+from seq2seq.files import atomic_folder, write_new
 
 if TYPE_CHECKING:
     from seq2seq.export.graph import GraphPrecision
@@ -74,10 +74,10 @@ def export_model(
     names = {"data": name_data(config.data), "tokenizer": name_vocabulary(config.tokenizer)}
     named = config.model_copy(update=names)
     with atomic_folder(folder) as aside:
-        (aside / CONFIG_NAME).write_text(toml.dump_config(named), encoding="utf-8")
+        write_new(aside / CONFIG_NAME, toml.dump_config(named).encode())
         model.codec.save(aside)
         for name, graph in built.graphs.items():
-            (aside / f"{name}.onnx").write_bytes(graph.SerializeToString())
+            write_new(aside / f"{name}.onnx", graph.SerializeToString())
         if lists:
             lists.save(aside)
         manifest = {

@@ -9,40 +9,30 @@ lists a checksum of every file. You may edit the model card, because seq2seq doe
 
 from __future__ import annotations
 
-import errno
-import json
 import logging
 import os
-import stat
-import tomllib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-
-import safetensors.torch
-import torch
-from safetensors import SafetensorError, safe_open
 
 from seq2seq.config import toml
 from seq2seq.config.data_paths import are_names_of, find_data, name_data, name_vocabulary
 from seq2seq.config.data_section import DataConfig
 from seq2seq.config.schema import Config
 from seq2seq.errors import UserError, closed_folder
-from seq2seq.files import atomic_folder
+from seq2seq.files import atomic_folder, write_new
 from seq2seq.models.classifier import ClassifierNetwork
 from seq2seq.models.language_model import LanguageModelNetwork
-from seq2seq.models.manifest import read_manifest, write_manifest
+from seq2seq.models.manifest import Manifest, read_manifest, write_manifest
 from seq2seq.models.network import Network
 from seq2seq.models.tagger import TaggerNetwork
 from seq2seq.models.translation import TranslationNetwork
+from seq2seq.models.weights import check_weights, load_weights, save_weights, shapes_only
 from seq2seq.tasks import Task
-from seq2seq.text.codec import Codec
+from seq2seq.text.codec import Codec, codec_files
 
 _log = logging.getLogger(__name__)
-
-# Increase this number when the networks compute different results from the same weights.
-_WEIGHTS_VERSION = "3"
 
 WEIGHTS_FILE = "model.safetensors"
 _CONFIG, _CARD = "config.toml", "README.md"
@@ -88,10 +78,10 @@ def save_model(folder: Path, model: Model, card: str) -> None:
     names = {"data": name_data(config.data), "tokenizer": name_vocabulary(config.tokenizer)}
     named = config.model_copy(update=names)
     with atomic_folder(folder) as aside:
-        (aside / _CONFIG).write_text(toml.dump_config(named), encoding="utf-8")
+        write_new(aside / _CONFIG, toml.dump_config(named).encode())
         model.codec.save(aside)
         save_weights(aside / WEIGHTS_FILE, model.network)
-        (aside / _CARD).write_text(card, encoding="utf-8")
+        write_new(aside / _CARD, card.encode())
         write_manifest(aside)
 
 
@@ -128,13 +118,7 @@ def _load_config(folder: Path) -> Config:
         if not (folder / name).is_file():
             raise UserError(f"{folder / name} is missing: the model folder is not complete; {hint}")
     read_manifest(folder).check(folder, [_CONFIG])
-    try:
-        values = tomllib.loads((folder / _CONFIG).read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UserError(
-            f"{folder / _CONFIG}: cannot be read as TOML: {error}; fix the file"
-        ) from None
-    return toml.parse_config(values, str(folder / _CONFIG), needs_files=False)
+    return toml.read_config(folder / _CONFIG)
 
 
 def load_model(folder: Path, tasks: Sequence[Task] = (), *, locate_data: bool = False) -> Model:
@@ -158,11 +142,20 @@ def load_model(folder: Path, tasks: Sequence[Task] = (), *, locate_data: bool = 
                 f"with {', '.join(first)} and {last}"
             )
         manifest = read_manifest(folder)
-        manifest.check(folder, manifest.sha256.keys() - {_CARD})
         if locate_data:
             config = config.model_copy(update={"data": find_model_data(folder, config)})
-        model = build_model(config, Codec.load(folder, config))
+        codec = _load_codec(folder, config, manifest)
+        with shapes_only():
+            check_weights(folder / WEIGHTS_FILE, build_model(config, codec).network)
+        manifest.check(folder, [WEIGHTS_FILE], (folder / WEIGHTS_FILE).stat().st_size)
+        model = build_model(config, codec)
         load_weights(folder / WEIGHTS_FILE, model.network)
+    if not manifest.has_checksums:
+        _log.warning(
+            "%s: an older version of seq2seq wrote this model folder without checksums, so damage "
+            "to its files cannot be detected",
+            folder,
+        )
     model.network.eval()
     parameters = sum(p.numel() for p in model.network.parameters())
     name = config.task.name
@@ -170,6 +163,19 @@ def load_model(folder: Path, tasks: Sequence[Task] = (), *, locate_data: bool = 
         "%s: model of task %r, format %d, %d parameters", folder, name, manifest.format, parameters
     )
     return model
+
+
+def load_codec(folder: Path) -> Codec:
+    """Return the tokenizers and labels in a model folder. Raises UserError as `load_model` does."""
+    with _explain_unreadable(folder):
+        return _load_codec(folder, _load_config(folder), read_manifest(folder))
+
+
+def _load_codec(folder: Path, config: Config, manifest: Manifest) -> Codec:
+    """Check all files except the weights and the card, and read the tokenizers and labels."""
+    names = manifest.sha256.keys() | codec_files(folder)
+    manifest.check(folder, names - {_CARD, WEIGHTS_FILE})
+    return Codec.load(folder, config)
 
 
 def find_model_data(folder: Path, config: Config) -> DataConfig:
@@ -182,68 +188,11 @@ def find_model_data(folder: Path, config: Config) -> DataConfig:
     beside = folder.resolve().parent / _CONFIG
     made_with = None
     try:
-        run = toml.parse_config(tomllib.loads(beside.read_text(encoding="utf-8")), str(beside))
+        run = toml.read_config(beside)
         if are_names_of(config.data, run.data):
             made_with = run.data
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, UserError):
+    except (OSError, UserError):
         pass  # the model folder is not in a run folder
     source = f"the paths in {beside}" if made_with else "their names"
     _log.debug("%s: finding the data sets by %s", folder, source)
     return find_data(config.data, folder, made_with)
-
-
-def save_weights(path: Path, network: torch.nn.Module) -> None:
-    """Write all weights of a network as safetensors. Tied weights are written once.
-
-    Raises OSError if the file cannot be written.
-    """
-    # On a GPU, the weights of a cuDNN layer share one block of memory. safetensors would mistake
-    # them for tied weights, so copy them to the CPU.
-    weights = {name: weight.detach().cpu() for name, weight in network.named_parameters()}
-    path.touch()
-    mode = stat.S_IMODE(path.stat().st_mode)  # the permissions that the umask allows
-    try:
-        safetensors.torch.save_file(weights, str(path), metadata={"seq2seq": _WEIGHTS_VERSION})
-    except SafetensorError as error:
-        raise OSError(errno.EIO, f"cannot be written: {error}", str(path)) from None
-    path.chmod(mode)  # safetensors 0.8 makes the file readable by its owner only
-
-
-def load_weights(path: Path, network: torch.nn.Module) -> None:
-    """Load the weights in a safetensors file into a network.
-
-    Raises UserError if the file is damaged, belongs to another version of the networks, or does not
-    match the network's weights. Raises OSError if the file cannot be read.
-    """
-    with path.open("rb"):  # raise the real error: safetensors calls an unreadable file missing
-        pass
-    try:
-        with safe_open(str(path), "pt") as file:
-            version = (file.metadata() or {}).get("seq2seq", "1")
-            if version != _WEIGHTS_VERSION:
-                raise UserError(
-                    f"{path}: the weights belong to version {version} of the networks, but this "
-                    f"seq2seq has version {_WEIGHTS_VERSION}; train the model again, or use the "
-                    "version of seq2seq that saved the model"
-                )
-            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        _, unknown = network.load_state_dict(weights, strict=False)
-    except (SafetensorError, json.JSONDecodeError) as error:
-        raise UserError(
-            f"{path}: not a valid safetensors file ({error}); copy the folder again"
-        ) from None
-    except RuntimeError as error:
-        detail = " ".join(str(error).split())
-        raise UserError(
-            f"{path}: the weights do not fit config.toml ({detail[:200]}); copy the folder again"
-        ) from None
-    # The file holds tied weights under only one of their names.
-    every = list(network.named_parameters(remove_duplicate=False))
-    filled = {id(weight) for name, weight in every if name in weights}
-    wrong = unknown + [name for name, weight in every if id(weight) not in filled]
-    if wrong:
-        names = ", ".join(wrong)[:200]
-        raise UserError(
-            f"{path}: the weights do not fit config.toml (missing or unexpected: {names}); "
-            "copy the folder again"
-        )

@@ -1,6 +1,6 @@
 """The manifest of a model folder: the number of the folder's format, and a checksum of every file.
 
-    {"format": 4, "sha256": {"config.toml": "…", "model.safetensors": "…", …}}
+    {"format": 4, "sha256": {"config.toml": "…", "model.safetensors": "…", …}, "checksum": "…"}
 
 Folders of format 3 have no manifest. Their configurations use older key names, which
 `config.migration` converts.
@@ -8,13 +8,20 @@ Folders of format 3 have no manifest. Their configurations use older key names, 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
+from seq2seq.checked_files import (
+    TABLE_BYTES,
+    check_file,
+    check_sums,
+    file_size,
+    open_manifest,
+    seal_manifest,
+)
 from seq2seq.errors import UserError
-from seq2seq.files import sha256_of
+from seq2seq.files import sha256_of, write_new
 
 FORMAT = 4
 _OLDEST = 3
@@ -33,26 +40,35 @@ class Manifest:
     format: int
     sha256: dict[str, str]
 
-    def check(self, folder: Path, names: Collection[str]) -> None:
-        """Raise UserError if one of the named files is missing or does not match its checksum."""
-        for name in names:
+    @property
+    def has_checksums(self) -> bool:
+        """Whether the manifest lists checksums. Folders of format 3 have none."""
+        return self.format > _OLDEST
+
+    def check(self, folder: Path, names: Collection[str], most: int = TABLE_BYTES) -> None:
+        """Raise UserError if one of the named files is missing or does not match its checksum.
+
+        most: The largest size of these files, in bytes.
+        """
+        for name in sorted(names):
             path = folder / name
-            if not path.is_file():
-                raise UserError(
-                    f"{path} is missing: the model folder is not complete; copy the folder again"
+            if self.has_checksums:
+                check_file(
+                    path,
+                    self.sha256,
+                    most,
+                    f"copy the folder again, or delete {folder / _NAME} if you changed the file "
+                    "yourself",
                 )
-            if self.format > _OLDEST and sha256_of(path) != self.sha256.get(name):
-                raise UserError(
-                    f"{path}: the file does not match its checksum; copy the folder again, or "
-                    f"delete {folder / _NAME} if you changed the file yourself"
-                )
+            else:
+                file_size(path)
 
 
 def write_manifest(folder: Path) -> None:
     """Write the manifest of a model folder, with the checksums of all its files."""
     sums = {path.name: sha256_of(path) for path in sorted(folder.iterdir()) if path.name != _NAME}
-    text = json.dumps({"format": FORMAT, "sha256": sums}, indent=2) + "\n"
-    (folder / _NAME).write_text(text, encoding="utf-8")
+    text = seal_manifest({"format": FORMAT, "sha256": sums})
+    write_new(folder / _NAME, text.encode())
 
 
 def read_manifest(folder: Path) -> Manifest:
@@ -64,17 +80,14 @@ def read_manifest(folder: Path) -> Manifest:
     path = folder / _NAME
     if not path.exists():
         return Manifest(_OLDEST, {})
-    content = path.read_bytes()
     try:
-        values = json.loads(content.decode("utf-8"))
-        number, sums = values["format"], values["sha256"]
-        if not (isinstance(number, int) and isinstance(sums, dict)):
-            raise TypeError("the key format must be a number, and sha256 an object")
-        if any(Path(name).name != name for name in sums):
-            raise ValueError("the keys of sha256 must be file names without folders")
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        values = open_manifest(path, ("format", "sha256"))
+        number, sums = values["format"], check_sums(values["sha256"])
+        if type(number) is not int:
+            raise TypeError("the key format must be a number")
+    except (ValueError, KeyError, TypeError) as error:
         raise UserError(f"{path}: not a valid manifest ({error}); copy the folder again") from None
-    if not _OLDEST <= number <= FORMAT:
+    if number != FORMAT:
         raise UserError(
             f"{path}: the folder has format {number}, but this seq2seq reads only formats "
             f"{_OLDEST} to {FORMAT}; install the version of seq2seq that wrote the folder"

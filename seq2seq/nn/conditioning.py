@@ -61,7 +61,8 @@ class VectorEncoder(nn.Module):
         self.hidden = nn.Linear(numbers, hidden)
         nn.init.normal_(self.hidden.weight, std=_SLOPE)
         planes, through = self.hidden.weight.data, torch.rand(hidden, numbers)
-        self.hidden.bias.data = -(planes * through).sum(dim=1)
+        bias = self.hidden.bias.data[:, None, None]  # [U, 1, 1]
+        bias.baddbmm_(planes[:, None], through[:, :, None], beta=0, alpha=-1)  # minus a product
         self.project = nn.Linear(hidden, context_size)
 
     def forward(self, tokens: Tensor, lengths: Tensor) -> Memory:

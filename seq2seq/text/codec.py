@@ -10,15 +10,13 @@ from pathlib import Path
 import numpy as np
 
 from seq2seq.config.schema import Config
-from seq2seq.config.section import SIDES
-from seq2seq.errors import UserError
+from seq2seq.files import write_new
 from seq2seq.tasks import TRANSLATION, Task
 from seq2seq.text.example import Example
 from seq2seq.text.features import FeatureSet, tokens_of
 from seq2seq.text.labels import LabelSet, VectorFormat, check_label_count
-from seq2seq.text.normalization import text_sides
 from seq2seq.text.open_vocabulary import CopyTable, OpenIds, close_ids, encode_open
-from seq2seq.text.sides import for_both_sides, load_tokenizer, read_model_file
+from seq2seq.text.sides import TOKENIZER_FILES, load_tokenizers, read_model_file
 from seq2seq.text.statistics import TextStatistics
 from seq2seq.text.tokenizer import Tokenizer
 
@@ -210,26 +208,17 @@ class Codec:
     def save(self, folder: Path) -> None:
         """Write the codec's files into an existing folder."""
         for name, content in self.files().items():
-            (folder / name).write_bytes(content)
+            write_new(folder / name, content)
 
     @classmethod
     def load(cls, folder: Path, config: Config) -> Codec:
         """Read the codec that `save` wrote. Raises UserError for a missing or damaged file."""
-        names = {"tokenizer.model": text_sides(config)[0]}
-        if not config.tokenizer.joint:
-            names = {f"tokenizer.{side}.model": side for side in SIDES}
-        tokenizers = []
-        for path, side in ((folder / name, side) for name, side in names.items()):
-            try:
-                tokenizers.append(load_tokenizer(read_model_file(path), config.tokenizer.of(side)))
-            except UserError as error:
-                raise UserError(f"{path}: {error}") from None
         labels: LabelSet | VectorFormat | None = None
         if config.task.label_side is not None:
             labels = (
                 VectorFormat(config.encoder.vector_size)
                 if config.encoder.kind == "vector"
-                else LabelSet.from_bytes(read_model_file(folder / _LABELS))
+                else LabelSet.from_bytes(read_model_file(folder / _LABELS), str(folder / _LABELS))
             )
         features, path = None, folder / _FEATURES
         if config.data.features is not None:
@@ -237,7 +226,7 @@ class Codec:
         statistics, path = None, folder / _STATISTICS
         if path.exists():  # folders of earlier versions have none
             statistics = TextStatistics.from_bytes(read_model_file(path), str(path))
-        both, copies = for_both_sides(tokenizers, config), config.decoder.copying
+        both, copies = load_tokenizers(folder, config), config.decoder.copying
         return cls(*both, config.task, labels, features, statistics, copies)
 
     def _words(self, encode: Callable[[Sequence[str]], Ids], lines: Sequence[str]) -> Ids:
@@ -247,3 +236,9 @@ class Codec:
             pieces = encode(line.split(" "))
             rows.append([i for word in pieces for i in (*word, self.source.eos)])
         return rows
+
+
+def codec_files(folder: Path) -> set[str]:
+    """Return the names of the files in a model folder that `Codec.load` may read."""
+    names = [_LABELS, _STATISTICS, _FEATURES, *TOKENIZER_FILES]
+    return {name for name in names if (folder / name).exists()}

@@ -64,8 +64,8 @@ def _with_further(data: DataConfig, examples: Iterator[Example], split: Split) -
     if isinstance(getattr(data, split), list) and (data.features is not None or others):
         key = "data.references" if data.features is None else "data.features"
         raise UserError(
-            f"{key}: data.{split} is a list of two files, so further files have no names; use the "
-            "prefix of parallel files or a table"
+            f"{key}: data.{split} is a list of two files and cannot have further files; name the "
+            "common prefix of parallel files, or a table"
         )
     examples = with_features(data, examples, lambda side: _read_pairs(side, split))
     return with_references(examples, [_read_pairs(side, split) for side in others])
@@ -229,8 +229,8 @@ def _require_tabs(path: Path, key: str) -> Path:
     """Return `path`. Raises UserError, which names `key`, if the file's first line has no tab."""
     if not _has_tabs(path):
         raise UserError(
-            f"{key}: {path} is not a table, because its first line has no tab; name a table, or "
-            "the common beginning of two parallel files"
+            f"{key}: {path} is not a table, because its first line has no tab; use a table, or "
+            "the common prefix of two parallel files"
         )
     return path
 

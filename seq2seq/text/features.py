@@ -207,27 +207,22 @@ def tokens_of(source: np.ndarray) -> np.ndarray:
     return source if source.ndim == 1 else source[:, 0]
 
 
-def read_source(line: str, settings: FeaturesConfig | None, place: str) -> tuple[str, str]:
-    """Return the source and the features of an input line.
+def read_source(line: str, settings: FeaturesConfig | None) -> tuple[str, str, str]:
+    """Return the source of an input line, its features, and what is wrong with the line, or "".
 
     line: `SOURCE<TAB>FEATURES`, or only the source for a model without features. A blank line has
-        a blank source and no features.
+        a blank source and no features. Text after a second tab is ignored.
     settings: How features are written. None for a model without features.
-    place: What an error message calls the line, such as "line 3".
-    Raises UserError unless the line has exactly one tab, and for features of a wrong number of
-    words.
     """
     if settings is None or not line.strip():
-        return line, ""
+        return line, "", ""
     source, *others = line.split("\t")
-    if len(others) != 1:
-        raise UserError(
-            f"{place}: the model reads a source and its features with a tab between them, but this "
-            f"line has {len(others) or 'no'} tabs"
-        )
-    if settings.per == "word" and (problem := count_problem(source, others[0])):
-        raise UserError(f"{place}: {problem}")
-    return source, others[0]
+    if not others:
+        return source, "", "there are no features; write a tab and the features after the source"
+    problem = "the text after the second tab is ignored" if len(others) > 1 else ""
+    if settings.per == "word":
+        problem = problem or count_problem(source, others[0])
+    return source, others[0], problem
 
 
 def write_source(source: str, features: Sequence[str]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
+from seq2seq.config.tokenizer_section import LARGEST_VOCABULARY
 from seq2seq.errors import UserError, did_you_mean
 from seq2seq.tasks import Task
 from seq2seq.text.example import Example
@@ -56,9 +57,17 @@ class LabelSet:
         return "".join(f"{name}\n" for name in self.names).encode()
 
     @classmethod
-    def from_bytes(cls, text: bytes) -> LabelSet:
-        """Read the labels from the file content that `to_bytes` returned."""
-        return cls(text.decode("utf-8", "replace").split("\n")[:-1])
+    def from_bytes(cls, text: bytes, where: str = "the labels") -> LabelSet:
+        """Read the labels from the file content that `to_bytes` returned.
+
+        Raises UserError, naming `where`, for more than 500,000 labels or fewer than two.
+        """
+        if (count := text.count(b"\n")) > LARGEST_VOCABULARY:
+            raise UserError(f"{where}: {count:,} labels, but at most {LARGEST_VOCABULARY:,} fit")
+        try:
+            return cls(text.decode("utf-8", "replace").split("\n")[:-1])
+        except UserError as error:
+            raise UserError(f"{where}: {error}") from None
 
 
 class VectorFormat:

@@ -104,7 +104,8 @@ def list_units(
     if room < 1:
         raise UserError(
             f"tokenizer.vocabulary = {config.vocabulary} has no room for tokens besides the "
-            f"special tokens and the {len(config.symbols)} tokenizer.symbols; set a larger value"
+            f"special tokens and the {len(config.symbols)} strings in tokenizer.symbols; set a "
+            "larger value"
         )
     wanted, covered, units = config.coverage * counts.total(), 0, []
     for unit, count in sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:room]:

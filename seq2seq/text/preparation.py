@@ -15,7 +15,7 @@ import numpy as np
 
 from seq2seq.config.schema import Config
 from seq2seq.errors import UserError
-from seq2seq.files import atomic_folder
+from seq2seq.files import atomic_folder, write_new
 from seq2seq.progress import show_progress, track
 from seq2seq.text import corpus, filtering
 from seq2seq.text.codec import Codec
@@ -131,7 +131,7 @@ def prepare_data(
         with atomic_folder(folder) as temporary:
             learned, counts = _prepare(config, temporary, threads, memory, start)
             text = json.dumps({"digest": digest, "counts": counts}, indent=2) + "\n"
-            (temporary / stamp.name).write_text(text, encoding="utf-8")
+            write_new(temporary / stamp.name, text.encode())
     _, *others = corpus.validation_sets(config, memory)
     return PreparedData(
         folder,
@@ -154,8 +154,10 @@ def _stamped_digest(stamp: Path) -> str | None:
     """
     if not all((stamp.parent / name).is_file() for name in (_TRAIN, _VALID)):
         return None
-    digest: str = json.loads(stamp.read_text(encoding="utf-8"))["digest"]
-    return digest
+    try:
+        return str(json.loads(stamp.read_text(encoding="utf-8"))["digest"])
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return None  # a damaged file says nothing about the data
 
 
 def _prepare(

@@ -120,7 +120,7 @@ def _alternatives(line: str, mark: str, name: str, number: int) -> list[str]:
     targets = [target.strip() for target in line.split(mark)]
     if len(targets) > 1 and not all(targets):
         raise UserError(
-            f"{name}, row {number}: {line[:60]!r} has an empty alternative; remove the {mark!r} "
-            "without a target beside it, or change data.alternatives"
+            f"{name}, row {number}: one of the targets in {line[:60]!r} is empty; remove the "
+            f"{mark!r} without a target beside it, or change data.alternatives"
         )
     return list(dict.fromkeys(targets)) if len(targets) > 1 else [line]

@@ -5,20 +5,34 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from seq2seq.checked_files import TABLE_BYTES, read_bounded
 from seq2seq.config.schema import Config
 from seq2seq.config.section import SIDES
-from seq2seq.config.tokenizer_section import TokenizerConfig
 from seq2seq.errors import UserError
 from seq2seq.text.normalization import text_sides
 from seq2seq.text.tokenizer import Tokenizer
 
+TOKENIZER_FILES = ("tokenizer.model", *(f"tokenizer.{side}.model" for side in SIDES))
 
-def load_tokenizer(model: bytes, settings: TokenizerConfig) -> Tokenizer:
-    """Return the tokenizer that uses a SentencePiece model and the settings of source or target.
 
-    Raises UserError if `model` is not a valid model.
+def load_tokenizers(folder: Path, config: Config) -> tuple[Tokenizer, Tokenizer]:
+    """Load the tokenizers of source and target from a model folder.
+
+    Raises UserError for a missing or damaged file.
     """
-    return Tokenizer(model, lowercase=settings.lowercase, kind=settings.kind)
+    joint, *separate = TOKENIZER_FILES
+    names = {joint: text_sides(config)[0]}
+    if not config.tokenizer.joint:
+        names = dict(zip(separate, SIDES, strict=True))
+    tokenizers = []
+    for path, side in ((folder / name, side) for name, side in names.items()):
+        content, settings = read_model_file(path), config.tokenizer.of(side)
+        try:
+            one = Tokenizer(content, lowercase=settings.lowercase, kind=settings.kind)
+        except UserError as error:
+            raise UserError(f"{path}: {error}") from None
+        tokenizers.append(one)
+    return for_both_sides(tokenizers, config)
 
 
 def for_both_sides(tokenizers: Sequence[Tokenizer], config: Config) -> tuple[Tokenizer, Tokenizer]:
@@ -41,7 +55,7 @@ def for_both_sides(tokenizers: Sequence[Tokenizer], config: Config) -> tuple[Tok
 def read_model_file(path: Path) -> bytes:
     """Return the content of a file of a model folder. Raises UserError if it is unreadable."""
     try:
-        return path.read_bytes()
+        return read_bounded(path, TABLE_BYTES)
     except FileNotFoundError:
         raise UserError(
             f"{path} is missing: the model folder is not complete; copy the folder again"

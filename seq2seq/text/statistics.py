@@ -116,7 +116,14 @@ class TextStatistics:
                 tuple(map(str, values.get("tags", ()))),
             )
             usable = 0 < statistics.length_ratio < 1e4 and 0 < statistics.length_margin < 1e6
-        except (ValueError, KeyError, TypeError, AttributeError, OverflowError):
+        except (
+            ValueError,
+            KeyError,
+            TypeError,
+            AttributeError,
+            OverflowError,
+            RecursionError,
+        ):
             usable = False
         if not usable:
             raise UserError(f"{where}: not valid statistics of a text; copy the folder again")

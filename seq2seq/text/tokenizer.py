@@ -23,8 +23,8 @@ from seq2seq.text.segmentation import ListedUnits, chosen_segmentation
 from seq2seq.text.units import UnitSplitter, unit_starts, word_indices, words_between
 from seq2seq.text.vocabulary_file import read_settings
 
-# All characters that a program could treat as a line end, and the tab that separates columns.
-_BREAKS = str.maketrans(dict.fromkeys("\n\r\t\v\f\x1c\x1d\x1e\x85\u2028\u2029", " "))
+# Characters that a program could treat as the end of a line or text, or of a column (the tab).
+_BREAKS = str.maketrans(dict.fromkeys("\0\n\r\t\v\f\x1c\x1d\x1e\x85\u2028\u2029", " "))
 _BREAKS_BUT_TABS = {code: space for code, space in _BREAKS.items() if code != ord("\t")}
 
 
@@ -49,6 +49,7 @@ class Tokenizer:
         Raises UserError if `model` is not a valid model.
         """
         self.model = model
+        self.settings = read_settings(model)
         self._processor: Any = sentencepiece.SentencePieceProcessor()
         try:
             self._processor.LoadFromSerializedProto(model)
@@ -61,8 +62,7 @@ class Tokenizer:
         self.bos: int = self._processor.bos_id()
         self.eos: int = self._processor.eos_id()
         if min(self.pad, self.unk, self.bos, self.eos) < 0:
-            raise UserError("the model lacks one of <pad>, <unk>, <s>, </s>; train a new model")
-        self.settings = read_settings(model)
+            raise UserError("the tokenizer lacks <pad>, <unk>, <s> or </s>; train a new tokenizer")
         self.kind = kind or self.settings.kind
         self._set_rules(lowercase, normalization)
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
 
+from seq2seq.checked_files import TABLE_BYTES, read_bounded
 from seq2seq.config.schema import Config
 from seq2seq.config.section import Side
 from seq2seq.config.tokenizer_section import Normalization
@@ -108,7 +109,7 @@ def read_vocabulary(config: Config) -> Tokenizer:
     settings = config.tokenizer
     path = Path(settings.model or "")
     try:
-        model = path.read_bytes()
+        model = read_bounded(path, TABLE_BYTES)
     except OSError as error:
         raise UserError(f"tokenizer.model: {path} cannot be read: {error.strerror}") from None
     checksum = hashlib.sha256(model).hexdigest()

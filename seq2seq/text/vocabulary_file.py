@@ -8,24 +8,27 @@ them without a protobuf library.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
-from seq2seq.config.tokenizer_section import Normalization
+from seq2seq.config.tokenizer_section import LARGEST_VOCABULARY, Normalization
 from seq2seq.errors import UserError
 from seq2seq.text.case_marks import MARKS
+from seq2seq.text.character_map import check_character_map
+from seq2seq.text.protobuf import message_fields, write_field
 from seq2seq.text.segmentation import Segmentation
 
 _KINDS = {1: "unigram", 2: "bpe", 3: "word", 4: "char"}
 # Field numbers of sentencepiece_model.proto.
-_PIECE, _TRAINER, _NORMALIZER = 1, 2, 3
+_PIECE, _TRAINER, _NORMALIZER, _DENORMALIZER = 1, 2, 3, 5
 _TEXT, _TYPE = 1, 3  # field numbers of a piece
 _NORMAL, _UNKNOWN, _CONTROL, _USER_DEFINED = 1, 2, 3, 4  # types of pieces
+_SCORE_BYTES = 5  # the field of a piece's score
 _SEGMENTATION = 1000  # a field of our own, which SentencePiece ignores
 SPECIAL_TOKENS = {"<pad>": _CONTROL, "<unk>": _UNKNOWN, "<s>": _CONTROL, "</s>": _CONTROL}
 _MODEL_TYPE, _VOCABULARY_SIZE = 3, 4  # field numbers of the trainer's settings
 _SPECIAL_IDS = {43: 0, 40: 1, 41: 2, 42: 3}  # of the trainer's settings: <pad>, <unk>, <s>, </s>
-_RULE, _DUMMY_PREFIX, _COLLAPSE = 1, 3, 4  # field numbers of the normalizer's settings
+_RULE, _CHARACTER_MAP, _DUMMY_PREFIX, _COLLAPSE = 1, 2, 3, 4  # of the normalizer's settings
 
 
 @dataclass(frozen=True)
@@ -53,29 +56,45 @@ class VocabularySettings:
 
 
 def read_settings(model: bytes) -> VocabularySettings:
-    """Return the settings of a SentencePiece model, given the bytes of a valid model file.
+    """Check a SentencePiece model and return its settings.
 
-    Raises UserError if the field that seq2seq adds to the model is damaged.
+    SentencePiece crashes the process if it reads certain damaged models. So a model must pass this
+    check before SentencePiece reads it.
+
+    Raises UserError if the model is damaged, or has too many pieces.
     """
+    try:
+        return _read_settings(model)
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise UserError(
+            f"not a SentencePiece model ({error}); if the tokenizer file is damaged, copy it again"
+        ) from None
+
+
+def _read_settings(model: bytes) -> VocabularySettings:
     kind, rule, has_prefix, collapses = 1, "", True, True  # the defaults of the format
-    defined, segmentation = [], None
-    for field, content in _fields(model):
-        if not isinstance(content, bytes):
+    defined, segmentation, count = [], None, 0
+    for field, content in message_fields(memoryview(model)):
+        if isinstance(content, int):
             continue
         if field == _PIECE:
-            piece = dict(_fields(content))
-            if piece.get(_TYPE) == _USER_DEFINED:
-                defined.append(_as_text(piece.get(_TEXT)))
+            count += 1
+            if count > LARGEST_VOCABULARY:
+                raise ValueError(f"it has more than {LARGEST_VOCABULARY:,} pieces")
+            text, is_symbol = _read_piece(content)
+            if is_symbol:
+                defined.append(text)
         elif field == _TRAINER:
-            number = dict(_fields(content)).get(_MODEL_TYPE, 1)
+            number = dict(message_fields(content)).get(_MODEL_TYPE, 1)
             kind = number if isinstance(number, int) else 1
-        elif field == _NORMALIZER:
-            spec = dict(_fields(content))
-            rule = _as_text(spec.get(_RULE))
-            has_prefix = bool(spec.get(_DUMMY_PREFIX, 1))
-            collapses = bool(spec.get(_COLLAPSE, 1))
+        elif field in (_NORMALIZER, _DENORMALIZER):
+            spec = _read_normalizer(content)
+            if field == _NORMALIZER:
+                rule = _as_text(spec.get(_RULE))
+                has_prefix = bool(spec.get(_DUMMY_PREFIX, 1))
+                collapses = bool(spec.get(_COLLAPSE, 1))
         elif field == _SEGMENTATION:
-            segmentation = _read_segmentation(content)
+            segmentation = _read_segmentation(bytes(content))
     if segmentation is not None:
         symbols = tuple(map(segmentation.unit_of, defined))
         return VocabularySettings(segmentation.kind, "identity", symbols, False, segmentation)
@@ -88,13 +107,39 @@ def read_settings(model: bytes) -> VocabularySettings:
     )
 
 
+def _read_piece(content: memoryview) -> tuple[str, bool]:
+    """Return the text of a piece, and whether it is one of `tokenizer.symbols`.
+
+    Raises ValueError if the text is not valid UTF-8, or if a symbol contains the character NUL.
+    """
+    # The usual form, a text and a score, is read without the general reader, which is slower.
+    size = len(content) - _SCORE_BYTES
+    if 2 < size < 130 and bytes(content[:2]) == bytes([10, size - 2]) and content[size] == 21:
+        return str(content[2:size], "utf-8"), False
+    text, is_symbol = "", False
+    for field, value in message_fields(content):
+        if field == _TEXT:
+            text = _as_text(value)
+        elif field == _TYPE and value == _USER_DEFINED:
+            is_symbol = True
+    if is_symbol and "\0" in text:
+        raise ValueError("a symbol contains the character NUL")
+    return text, is_symbol
+
+
+def _read_normalizer(content: memoryview) -> dict[int, int | memoryview]:
+    fields = {}
+    for field, value in message_fields(content):
+        if field == _CHARACTER_MAP and len(_as_bytes(value)):
+            check_character_map(_as_bytes(value))
+        fields[field] = value
+    return fields
+
+
 def _read_segmentation(content: bytes) -> Segmentation:
-    try:
-        separator = json.loads(content)["separator"]
-    except (ValueError, KeyError, TypeError, RecursionError):
-        separator = ""
+    separator = json.loads(content)["separator"]
     if separator is not None and not (isinstance(separator, str) and separator):
-        raise UserError("not a vocabulary that this seq2seq can read; copy the file again")
+        raise ValueError("the separator of its symbols is not valid")
     return Segmentation(separator)
 
 
@@ -112,31 +157,19 @@ def write_vocabulary(
     pieces += [(segmentation.piece_of(symbol), _USER_DEFINED) for symbol in symbols]
     pieces += [(segmentation.piece_of(unit), _NORMAL) for unit in units]
     fields = [
-        _field(_PIECE, _field(_TEXT, text.encode()) + _field(_TYPE, kind)) for text, kind in pieces
+        write_field(_PIECE, write_field(_TEXT, text.encode()) + write_field(_TYPE, kind))
+        for text, kind in pieces
     ]
     trainer = {_MODEL_TYPE: 3, _VOCABULARY_SIZE: len(pieces), **_SPECIAL_IDS}
-    normalizer = _field(_RULE, b"identity") + _field(_DUMMY_PREFIX, 0) + _field(_COLLAPSE, 0)
+    normalizer = (
+        write_field(_RULE, b"identity") + write_field(_DUMMY_PREFIX, 0) + write_field(_COLLAPSE, 0)
+    )
     fields += [
-        _field(_TRAINER, b"".join(_field(*item) for item in trainer.items())),
-        _field(_NORMALIZER, normalizer),
-        _field(_SEGMENTATION, json.dumps(asdict(segmentation)).encode()),
+        write_field(_TRAINER, b"".join(write_field(*item) for item in trainer.items())),
+        write_field(_NORMALIZER, normalizer),
+        write_field(_SEGMENTATION, json.dumps(asdict(segmentation)).encode()),
     ]
     return b"".join(fields)
-
-
-def _field(number: int, value: int | bytes) -> bytes:
-    """Return one field of a protocol buffer message."""
-    if isinstance(value, int):
-        return _as_varint(number << 3) + _as_varint(value)
-    return _as_varint(number << 3 | 2) + _as_varint(len(value)) + value
-
-
-def _as_varint(value: int) -> bytes:
-    content = bytearray()
-    while value > 127:
-        content.append(value & 127 | 128)
-        value >>= 7
-    return bytes([*content, value])
 
 
 def _normalization(rule: str, collapses: bool) -> Normalization | None:
@@ -147,38 +180,11 @@ def _normalization(rule: str, collapses: bool) -> Normalization | None:
     return "whitespace" if collapses else "identity"
 
 
-def _as_text(value: int | bytes | None) -> str:
-    return value.decode("utf-8", "replace") if isinstance(value, bytes) else ""
+def _as_bytes(value: int | memoryview | None) -> memoryview:
+    if isinstance(value, int):
+        raise ValueError("a field has the wrong type")
+    return memoryview(b"") if value is None else value
 
 
-def _fields(message: bytes) -> Iterator[tuple[int, int | bytes]]:
-    """Yield the number and the value of each field of a protocol buffer message.
-
-    Stop before the first field that cannot be read.
-    """
-    at = 0
-    while at < len(message):
-        key, at = _varint(message, at)
-        if key & 7 == 0:
-            value, at = _varint(message, at)
-            yield key >> 3, value
-            continue
-        if key & 7 == 2:
-            size, at = _varint(message, at)
-        elif key & 7 in (1, 5):
-            size = 8 if key & 7 == 1 else 4
-        else:
-            return
-        yield key >> 3, message[at : at + size]
-        at += size
-
-
-def _varint(message: bytes, at: int) -> tuple[int, int]:
-    """Return the variable-length integer that begins at `at`, and the position after its end."""
-    value = shift = 0
-    while at < len(message):
-        byte = message[at]
-        value, shift, at = value | (byte & 127) << shift, shift + 7, at + 1
-        if byte < 128:
-            break
-    return value, at
+def _as_text(value: int | memoryview | None) -> str:
+    return str(_as_bytes(value), "utf-8")

@@ -41,6 +41,8 @@ def model_card(
     use = config.task.example
     if config.decoder.bidirectional:  # it sees its own targets, so it cannot generate text
         use = "seq2seq perplexity FOLDER"
+    if model.codec.features is not None:
+        use = "printf 'SOURCE\\tFEATURES\\n' | seq2seq translate FOLDER"
     parameters = sum(p.numel() for p in model.network.parameters())
     quality = "".join(f"- validation {line}\n" for line in _quality(config, row, signature))
     sides = [side for side in (data.source, data.target) if side]

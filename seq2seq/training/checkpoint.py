@@ -5,11 +5,10 @@ A checkpoint is written atomically, so an interrupted write leaves no broken che
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 from seq2seq.errors import UserError
-from seq2seq.files import atomic_folder
+from seq2seq.files import atomic_folder, delete_folder
 from seq2seq.training.state import TrainState
 
 
@@ -30,12 +29,13 @@ class Checkpoints:
                 state.save(aside)
         except (OSError, RuntimeError) as error:  # torch raises RuntimeError if the disk is full
             raise UserError(
-                f"{self.folder / name}: the checkpoint cannot be written ({error}). Check whether "
+                f"{_failed_file(error, self.folder / name)}: the checkpoint cannot be written "
+                f"({getattr(error, 'strerror', None) or error}). Check whether "
                 "the disk is full, then resume from the last checkpoint with --resume."
             ) from error
         for folder in self._all():
             if folder.name != name:
-                shutil.rmtree(folder, ignore_errors=True)
+                delete_folder(folder)
 
     def load(self, state: TrainState) -> bool:
         """Fill `state` from the last checkpoint. Return False if there is no checkpoint yet.
@@ -49,3 +49,8 @@ class Checkpoints:
 
     def _all(self) -> list[Path]:
         return sorted(self.folder.glob("update-*"))
+
+
+def _failed_file(error: Exception, folder: Path) -> object:
+    """Return the file that an error names, or else the folder of the checkpoint."""
+    return getattr(error, "filename", None) or folder

@@ -117,8 +117,8 @@ class BatchPlanner:
             if streams < ranks.world_size:
                 raise UserError(
                     f"a batch of {streams} windows (training.batch_tokens / training.window) "
-                    f"cannot be split over {ranks.world_size} ranks; start fewer ranks, or set a "
-                    "larger training.batch_tokens"
+                    f"cannot be split over {ranks.world_size} ranks (processes); start fewer "
+                    "ranks, or set a larger training.batch_tokens"
                 )
             if len(self.ids) < window:
                 raise UserError(

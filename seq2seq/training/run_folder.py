@@ -22,13 +22,8 @@ from seq2seq.config import toml
 from seq2seq.config.schema import Config
 from seq2seq.errors import UserError
 from seq2seq.evaluation.provenance import current_commit, describe_hardware
-from seq2seq.files import (
-    append_line,
-    atomic_file,
-    finish_interrupted_swap,
-    locked_folder,
-    read_jsonl,
-)
+from seq2seq.files import atomic_file, finish_interrupted_swap, locked_folder
+from seq2seq.jsonl import append_line, read_jsonl
 from seq2seq.training.start import ORIGIN_FILE, Origin
 
 if TYPE_CHECKING:
@@ -120,14 +115,16 @@ class RunFolder:
     def create(self, config: Config, origin: Origin | None = None) -> None:
         """Write config.toml, which marks the folder as a run folder.
 
-        Also delete partial files that a killed run left behind. origin: the model that the run
-        starts from, which is recorded in origin.json.
+        origin: the model that the run starts from, which is recorded in origin.json.
         """
         if origin is not None:
             origin.save(self.folder)
         with atomic_file(self.folder / "config.toml") as aside:
             aside.write_text(toml.dump_config(config), encoding="utf-8")
         self.checkpoints.mkdir(exist_ok=True)
+
+    def delete_leftovers(self) -> None:
+        """Delete the partial files that killed runs left behind. Call this only with the lock."""
         for left in [*_leftovers(self.folder), *_leftovers(self.checkpoints)]:
             shutil.rmtree(left) if left.is_dir() else left.unlink()
 
@@ -191,11 +188,9 @@ def _refuse_another(config: Config, written: Path) -> None:
     written: the path of the run's config.toml.
     """
     try:
-        old = tomllib.loads(written.read_text(encoding="utf-8"))
-    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UserError(f"{written}: cannot be read as TOML: {error}; fix the file") from None
-    # An older version of the program may have written older keys.
-    parsed = toml.parse_config(old, str(written), needs_files=False)
+        parsed = toml.read_config(written)
+    except OSError as error:
+        raise UserError(f"{written}: cannot be read ({error.strerror or error})") from None
     old = tomllib.loads(toml.dump_config(parsed))
     new = tomllib.loads(toml.dump_config(config))
     sections = ("task", "seed", "data", "tokenizer", "encoder", "context", "decoder")

@@ -94,6 +94,8 @@ def train_model(
                 lock.enter_context(lock_folder(folder))
             # The other ranks use the run folder and the data that rank 0 has prepared.
             run = RunFolder(folder, config, resume=resume or not ranks.is_first)
+            if ranks.is_first:
+                run.delete_leftovers()
             prepared = _prepare(config, run, threads, memory, start)
         _check_data(prepared, config, ranks)
         runtime.keep_freed_memory()  # only now, so that the memory of the preparation is freed
@@ -138,7 +140,8 @@ def _display(ranks: Ranks) -> Iterator[ProgressDisplay]:
     with (
         ProgressDisplay(quiet=not ranks.is_first) as display,
         runtime.explain_out_of_memory(
-            "set a smaller training.batch_tokens and a larger training.accumulate"
+            "set a smaller training.batch_tokens and a larger training.accumulate, and continue "
+            "the run with --resume"
         ),
     ):
         yield display
@@ -184,6 +187,6 @@ def _check_data(prepared: PreparedData, config: Config, ranks: Ranks) -> None:
         raise UserError("data.valid: the validation data contains no text; add text to the file")
     if config.data.source and len(prepared.train) < ranks.world_size:
         raise UserError(
-            f"{len(prepared.train)} training pairs cannot be split over "
-            f"{ranks.world_size} ranks; start fewer ranks"
+            f"{len(prepared.train)} training pairs cannot be split over {ranks.world_size} ranks "
+            "(processes); start fewer ranks"
         )

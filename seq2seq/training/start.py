@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -105,8 +104,8 @@ class Start:
         new_sides = (config.data.source, config.data.target)
         if old_sides != new_sides and old_sides == new_sides[::-1]:
             _log.warning(
-                "the model %s was trained from %s to %s, but this configuration trains from %s "
-                "to %s",
+                "the model %s translates from %s to %s, but this configuration trains from %s to "
+                "%s",
                 self.name,
                 *old_sides,
                 *new_sides,
@@ -144,9 +143,10 @@ def open_start(model: str | Path | None, run: Path, *, resume: bool) -> Start | 
             raise UserError(f"{run} did not start from a model; resume it without --from")
         if record.weights != origin.weights:
             raise UserError(
-                f"{run} started from the model {record.name} with other weights (SHA-256 "
-                f"{record.weights[:12]}…, not {origin.weights[:12]}…); resume it without --from, "
-                "or start another run with --out"
+                f"{run} started from the model {record.name} with the weights SHA-256 "
+                f"{record.weights[:12]}…, but the model of --from has the weights "
+                f"{origin.weights[:12]}…; resume the run without --from, or start another run "
+                "with --out"
             )
     return Start(origin, loaded.config, loaded, Path(model))
 
@@ -164,17 +164,19 @@ def _read_origin(run: Path) -> Origin | None:
     if not path.exists():
         return None
     try:
-        return Origin(**json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError) as error:
+        origin = Origin(**json.loads(path.read_text(encoding="utf-8")))
+        if not all(type(value) is str for value in asdict(origin).values()):
+            raise TypeError("the values must be strings")
+        return origin
+    except (OSError, ValueError, TypeError, RecursionError) as error:
         raise UserError(f"{path}: cannot be read ({error}); start another run with --out") from None
 
 
 def _read_config(path: Path) -> Config:
     try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: cannot be read as TOML: {error}") from None
-    return toml.parse_config(values, str(path), needs_files=False)
+        return toml.read_config(path)
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror or error})") from None
 
 
 def _name_model(folder: Path) -> str:

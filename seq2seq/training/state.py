@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import math
 import pickle
@@ -10,18 +11,29 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from pydantic import TypeAdapter, ValidationError
 from torch import Tensor, nn
 
 from seq2seq.errors import UserError
-from seq2seq.models.folder import load_weights, save_weights
+from seq2seq.files import name_in_errors, write_new
 from seq2seq.models.network import HiddenState
+from seq2seq.models.weights import load_weights, save_weights
 from seq2seq.training.callbacks import TrainingRow
 from seq2seq.training.distributed import Ranks
 
 _COUNTERS, _OPTIMIZER, _HIDDEN = "counters.json", "optimizer.pt", "hidden.pt"
 _WEIGHTS, _EMA = "weights.safetensors", "ema.safetensors"
 # The exceptions that reading a truncated, changed or foreign file raises.
-_BROKEN = (OSError, ValueError, KeyError, TypeError, EOFError, RuntimeError, pickle.UnpicklingError)
+_BROKEN = (
+    OSError,
+    ValueError,
+    RecursionError,
+    KeyError,
+    TypeError,
+    EOFError,
+    RuntimeError,
+    pickle.UnpicklingError,
+)
 
 
 @dataclass
@@ -100,16 +112,16 @@ class TrainState:
     def save(self, folder: Path) -> None:
         """Write the state into an existing folder.
 
-        Raise OSError or RuntimeError if writing fails. torch raises RuntimeError on a full disk.
+        Raise OSError or RuntimeError if writing fails. The OSError names the file.
         """
         save_weights(folder / _WEIGHTS, self.network)
         if self.ema is not None:
             save_weights(folder / _EMA, self.ema)
-        torch.save(self.optimizer.state_dict(), folder / _OPTIMIZER)
+        _save_tensors(folder / _OPTIMIZER, self.optimizer.state_dict())
         if self.hidden is not None:
-            torch.save(self.hidden, folder / _HIDDEN)
+            _save_tensors(folder / _HIDDEN, self.hidden)
         text = json.dumps(asdict(self.counters), indent=2) + "\n"
-        (folder / _COUNTERS).write_text(text, encoding="utf-8")
+        write_new(folder / _COUNTERS, text.encode())
 
     def load(self, folder: Path) -> None:
         """Read the state from a folder that `save` wrote. The optimizer keeps its own settings.
@@ -155,6 +167,16 @@ class TrainState:
                 part.load_state_dict(state)
 
 
+def _save_tensors(path: Path, value: Any) -> None:
+    """Write a value with torch.save. Raise OSError if the file cannot be written."""
+    with name_in_errors(path):
+        try:
+            with path.open("wb") as file:  # torch's own writer does not say why it fails
+                torch.save(value, file)
+        except RuntimeError as error:
+            raise OSError(errno.EIO, " ".join(str(error).split())[:200]) from None
+
+
 def _read_counters(path: Path) -> Counters:
     """Read the counters of a checkpoint.
 
@@ -165,7 +187,11 @@ def _read_counters(path: Path) -> Counters:
     values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     if set(values) != {item.name for item in fields(Counters)}:
         raise ValueError(f"another version of seq2seq wrote {path.name}")
-    return Counters(**values)
+    try:
+        return TypeAdapter(Counters).validate_json(json.dumps(values), strict=True)
+    except ValidationError as error:
+        key, message = error.errors()[0]["loc"][0], error.errors()[0]["msg"]
+        raise ValueError(f"{path.name}: {key}: {message}") from None
 
 
 def _read_hidden(path: Path) -> HiddenState | None:

@@ -23,6 +23,7 @@ from seq2seq.training.class_weights import class_weights
 from seq2seq.training.context import TrainingContext
 from seq2seq.training.display import MetricsLog, ProgressDisplay
 from seq2seq.training.epoch_batches import BatchPlanner, EpochBatches
+from seq2seq.training.memory_shortage import explain_batch
 from seq2seq.training.profile import UpdateProfiler
 from seq2seq.training.schedule import (
     count_plateau,
@@ -105,7 +106,8 @@ class Trainer:
                 _log.info("starting from the weights of %s", self.context.start.origin.name)
         if follows_clock(self.settings):
             _log.info(
-                "the learning rate depends on the elapsed time, so no two runs are bit-identical"
+                "the learning rate depends on the elapsed time, so two runs never give exactly "
+                "the same weights"
             )
         counters = self.state.counters
         counters.ranks, counters.plan_name = ranks.world_size, self.planner.plan_name
@@ -119,7 +121,10 @@ class Trainer:
         """
         counters = self.state.counters
         if counters.plan_name not in ("", self.planner.plan_name):
-            _log.info("the plan of the batches has changed, so the current epoch starts again")
+            _log.info(
+                "the batches are planned in another way than in the checkpoint, so the "
+                "current epoch starts again"
+            )
             counters.position, self.state.hidden = 0, None
         if counters.threads != threads:
             _log.info("using %d threads, as when the run was started", counters.threads)
@@ -219,7 +224,8 @@ class Trainer:
         rate = learning_rate(settings, counters.update + 1, done, counters.cuts)
         # The update's number seeds all random numbers, so no generator state needs to be saved.
         torch.manual_seed(_seed(self.config.seed, counters.update, self.ranks.rank))
-        result = self.step.update(work.batches, work.tokens, rate, counters.update + 1)
+        with explain_batch(work.batches, counters.update + 1, self.settings.batch_tokens):
+            result = self.step.update(work.batches, work.tokens, rate, counters.update + 1)
         self.pending.append(result)
         counters.update += 1
         counters.position += len(work.batches)

@@ -186,7 +186,7 @@ def test_the_best_loss_is_a_loss(tmp_path):
 
 
 def seq2seq_rows(run: Path) -> list[dict[str, Any]]:
-    from seq2seq.files import read_jsonl
+    from seq2seq.jsonl import read_jsonl
 
     return [row for _, row in read_jsonl(run / "metrics.jsonl")]
 
@@ -385,7 +385,7 @@ def test_a_bar_in_a_notebook(tmp_path, monkeypatch, capsys):
         ({"out": None}, seq2seq.UserError, r"out is missing; give the run folder"),
         ({"config": 3}, TypeError, "config must be the path of a TOML file, .*, not int"),
         ({"config": "no.toml"}, seq2seq.UserError, "no.toml: this file does not exist"),
-        ({"settings": ["seed=2"]}, TypeError, "settings need a configuration file"),
+        ({"settings": ["seed=2"]}, TypeError, "settings works only with a configuration file"),
         (
             {"callbacks": [print]},
             TypeError,

@@ -35,3 +35,18 @@ def test_such_a_vocabulary_does_not_normalise(tmp_path: Path, shell) -> None:
     assert said.code == 2
     assert "does not normalise text" in said.err
     assert said.err.count("\n") == 1
+
+
+def test_decoded_text_contains_no_nul(attending, shell):
+    said = shell("tokenizer", "decode", attending / "model", stdin=b"<0x61> <0x00> <0x62>\n")
+    assert said.code == 0
+    assert "\0" not in said.out
+    assert said.out.count("\n") == 1
+
+
+def test_text_that_is_not_blank_has_a_token(attending, shell):
+    text = "\u200b\n\n \n\ufeff\u200b\nred\n".encode()
+    said = shell("tokenizer", "encode", attending / "model", stdin=text)
+    lines = said.out.split("\n")[:-1]
+    assert lines[:4] == ["<unk>", "", "", "<unk>"]
+    assert lines[4]

@@ -72,7 +72,8 @@ def test_old_names_are_hinted_at_in_one_line(shell, tmp_path: Path) -> None:
     shutil.copytree(FOLDER / "aligned", tmp_path / "aligned")
     said = shell("translate", tmp_path / "aligned", stdin=b"the red cat runs here\n")
     assert said.code == 0
-    (hint,) = said.err.strip().split("\n")
+    hint, note = said.err.strip().split("\n")
+    assert "without checksums" in note
     assert "shape is now task" in hint
     assert "training.average_decay is now training.ema_decay" in hint
     assert 'context.kind = "aligned" is now task = "aligned"' in hint

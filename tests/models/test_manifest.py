@@ -39,7 +39,7 @@ def test_a_changed_byte_is_found(folder, name):
 
 def test_a_missing_file_is_named(folder):
     (folder / "tokenizer.model").unlink()
-    with pytest.raises(UserError, match=r"tokenizer\.model is missing: the model folder is not"):
+    with pytest.raises(UserError, match=r"tokenizer\.model is missing: the folder is not"):
         load_model(folder)
 
 

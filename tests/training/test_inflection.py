@@ -166,18 +166,19 @@ def test_scoring_a_form_gives_its_score(kind: str, learned: Path, exports) -> No
 
 
 def test_what_is_wrong_with_a_line_is_said(learned: Path, shell) -> None:
-    text = "kala\tN;NOM(SG);XX(Y)\n\tN;NOM(SG)\n\nkala\t\n"
+    text = "kala\tN;NOM(SG);XX(Y)\n\tN;NOM(SG)\n\nkala\t\nkala\nkala\tN\tkala\n"
     said = shell("translate", learned, "--beam", 1, stdin=text.encode())
     assert said.code == 0
     assert said.err.splitlines() == [
         "line 1: unknown features, which are left out: 'XX', 'XX(Y)'",
         "line 2: the tokenizer found no tokens, so the translation is ⁇",
+        "line 5: there are no features; write a tab and the features after the source",
+        "line 6: the text after the second tab is ignored",
     ]
-    assert said.out.split("\n")[1:3] == ["⁇", ""]
-    for line in ("kala", "kala\tN\tkala"):
-        said = shell("translate", learned, stdin=f"kala\tN\n{line}\n".encode())
-        assert (said.code, said.err.count("\n")) == (2, 1)
-        assert "line 2: the model reads a source and its features with a tab" in said.err
+    lines = said.out.split("\n")
+    assert len(lines) == 7
+    assert lines[1:3] == ["⁇", ""]
+    assert lines[3] == lines[4]
 
 
 def test_the_commands_read_features(learned: Path, folder: Path, exports, shell, tmp_path) -> None:
@@ -200,15 +201,15 @@ def test_the_commands_read_features(learned: Path, folder: Path, exports, shell,
     assert scores[0]["exact match"] >= 90
     said = shell("evaluate", learned, forms, forms)
     assert said.code == 2
-    assert f"{forms}:1: the model reads a source and its features" in said.err
+    assert f"{forms}:1: there are no features" in said.err
 
 
 def test_the_folder_and_the_card_name_the_features(learned: Path, tmp_path: Path) -> None:
     names = (learned / "features.txt").read_text(encoding="utf-8").splitlines()
     assert names[:3] == ["ABL", "ABL(PL)", "ABL(SG)"]
-    assert f"- features: {len(names)}, per line (column 2)" in (learned / "README.md").read_text(
-        encoding="utf-8"
-    )
+    card = (learned / "README.md").read_text(encoding="utf-8")
+    assert f"- features: {len(names)}, per line (column 2)" in card
+    assert r"printf 'SOURCE\tFEATURES\n' | seq2seq translate FOLDER" in card
     damaged = tmp_path / "model"
     damaged.mkdir()
     for path in learned.iterdir():
@@ -313,7 +314,7 @@ def test_features_of_words_follow_their_words(of_words: Path, tmp_path: Path, sh
     assert exported.translate([line, plain]) == loaded.translate([line, plain])
     assert exported.translate(["dog\tN"], source_prefix="a") == loaded.translate(["a dog\t| N"])
     said = shell("translate", of_words, stdin=b"a dog\tD N V\n")
-    assert said.code == 2
+    assert said.code == 0
     assert "line 1: the source has 2 words, but the features are those of 3 words" in said.err
     for option in ("--protect", "--split-sentences"):
         said = shell("translate", of_words, option, stdin=b"a dog\tD N\n")
@@ -321,3 +322,34 @@ def test_features_of_words_follow_their_words(of_words: Path, tmp_path: Path, sh
         assert (
             f"{option} does not work with a model that reads the features of each word" in said.err
         )
+
+
+def test_alignments_name_the_features(learned: Path, shell, tmp_path: Path) -> None:
+    options = ["--alignments", tmp_path / "alignments.jsonl"]
+    assert shell("translate", learned, *options, stdin=b"kala\tN;ABL(PL)\n").code == 0
+    row = json.loads((tmp_path / "alignments.jsonl").read_text(encoding="utf-8"))
+    assert row["source"] == ["ABL", "ABL(PL)", "N", *"▁kala", "</s>"]
+    assert [len(weights) for weights in row["weights"]] == [len(row["source"])] * len(row["target"])
+    options = ["--alignments", tmp_path / "hard"]
+    assert shell("translate", learned, *options, stdin=b"kala\tN;ABL(PL)\n").code == 0
+    assert (tmp_path / "hard").read_text(encoding="utf-8") == "0-0\n"
+
+
+def test_a_shortlist_ignores_features(learned: Path, tmp_path: Path) -> None:
+    model = load_model(learned, locate_data=True)
+    export_model(model, tmp_path / "export", "fp32", shortlist=True)
+    exported = seq2seq.Translator.load(tmp_path / "export")
+    assert exported.translate(LINES) == seq2seq.Translator.load(learned).translate(LINES)
+
+
+def test_marks_are_protected_in_lines_with_features(learned: Path) -> None:
+    results = seq2seq.Translator.load(learned).translate(["kala 12\tN;ABL(PL)"], protect=True)
+    assert results[0].count("12") == 1
+
+
+def test_a_long_line_repeats_its_features_in_each_part(learned: Path) -> None:
+    loaded = seq2seq.Translator.load(learned)
+    loaded.max_tokens = 10
+    (result,) = loaded.stream(["kala malo kasu tora\tN;ABL(PL)"], GreedyOptions())
+    assert [note.kind for note in result.notes] == ["split"]
+    assert result.best.text.count("ista") >= 2

@@ -1,0 +1,40 @@
+"""Run the graphs of an opened export once, because a stranger may have written them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from seq2seq.errors import UserError
+from seq2seq.export.exported_model import ExportedModel
+from seq2seq.text.labels import VectorFormat
+
+
+def try_out(model: ExportedModel) -> None:
+    """Run every graph of a model once. Raise UserError if the results do not fit the vocabulary."""
+    codec, folder = model.export.codec, model.export.folder
+    if model.has_features:
+        return  # the number of features of a word is not known here
+    length = len(codec.labels) if isinstance(codec.labels, VectorFormat) else 1
+    try:
+        state = model.start([np.zeros(length, np.int64)])
+        if model.export.has_shortlist:
+            state = replace(state, candidates=model.choose(np.full((1, 1), -1)))
+        log_p, after = model.step(state, np.array([codec.target.bos]))
+    except (ValueError, TypeError, IndexError, KeyError, AttributeError, MemoryError) as error:
+        raise UserError(
+            f"{folder}: the graphs do not fit together ({error}); export the model again"
+        ) from None
+    columns = len(codec.target)
+    if model.export.has_shortlist:
+        columns = len(model.shortlist.frequent) + 1
+    same = [row.shape for row in after.rows] == [row.shape for row in state.rows]
+    grows = model.copies or model.reads_written  # with the source or with the output
+    if not grows and not (same and log_p.shape == (1, columns)):
+        raise UserError(
+            f"{folder}: the graphs do not fit the vocabulary of {len(codec.target)} tokens; "
+            "export the model again"
+        )
+    if any(np.isnan(array).any() for array in (log_p, *after.rows)):
+        raise UserError(f"{folder}: the graphs compute NaN; export another model")
