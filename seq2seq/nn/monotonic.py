@@ -34,7 +34,7 @@ from seq2seq.nn.decoder_state import DecoderState
 from seq2seq.nn.encoder import Memory
 from seq2seq.nn.linear import linear, softmax_dtype
 
-LARGEST_VOCABULARY = 1000  # tokens
+MOST_TARGET_TOKENS = 1000  # tokens
 _NUMBERS = 1 << 24  # approximate number of floats of readouts and logits that are in memory at once
 # Logarithms of probabilities that are 0. With -inf, gradients would be NaN.
 _PADDING, _IMPOSSIBLE = -1e4, -1e9
@@ -80,10 +80,10 @@ class MonotonicDecoder(Decoder):
     def __init__(self, *args: Any, copying: bool = False, **options: Any) -> None:
         super().__init__(*args, **options)
         self.gate = nn.Linear(self.output.in_features, 1) if copying else None
-        if (size := self.output.out_features) > LARGEST_VOCABULARY:
+        if (size := self.output.out_features) > MOST_TARGET_TOKENS:
             raise UserError(
                 f"context.kind = 'monotonic' is too slow for {size:,} target tokens: use at most "
-                f"{LARGEST_VOCABULARY:,}, for example with tokenizer.target.kind = 'char', or use "
+                f"{MOST_TARGET_TOKENS:,}, for example with tokenizer.target.kind = 'char', or use "
                 "another context.kind"
             )
 

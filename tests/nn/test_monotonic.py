@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from seq2seq.errors import UserError
 from seq2seq.nn import monotonic
 from seq2seq.nn.encoder import Memory
-from seq2seq.nn.monotonic import LARGEST_VOCABULARY, MonotonicAttention, MonotonicDecoder
+from seq2seq.nn.monotonic import MOST_TARGET_TOKENS, MonotonicAttention, MonotonicDecoder
 
 V, E, H, C, D, M, S = 7, 5, 4, 6, 3, 8, 4
 
@@ -134,4 +134,4 @@ def test_word_dropout_hides_tokens_from_the_recurrence_alone() -> None:
 
 def test_a_large_vocabulary_is_refused() -> None:
     with pytest.raises(UserError, match=r"too slow for 1,001 target tokens: use at most 1,000"):
-        decoder(size=LARGEST_VOCABULARY + 1)
+        decoder(size=MOST_TARGET_TOKENS + 1)

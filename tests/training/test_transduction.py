@@ -7,11 +7,13 @@ import itertools
 import json
 import re
 import shlex
+import tomllib
 from pathlib import Path
 from unittest import mock
 
 import pytest
 
+from seq2seq.config import toml
 from seq2seq.training import trainer
 
 _CONSONANTS = {"b": "B", "d": "D", "k": "K", "sh": "SH", "ch": "tʃʰ"}
@@ -171,8 +173,13 @@ def test_a_plot_of_symbols_is_refused(learned: Path, shell, tmp_path: Path) -> N
 
 def test_the_page_on_transduction_runs(folder: Path, shell, tmp_path: Path, monkeypatch) -> None:
     page = (Path(__file__).parents[2] / "docs" / "transduction.md").read_text(encoding="utf-8")
-    (written,) = re.findall(r"^```toml\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
-    (commands,) = re.findall(r"^```sh\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    written, *changes = re.findall(r"^```toml\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    for change in changes:  # sections that change the first configuration
+        values = tomllib.loads(written)
+        for name, section in tomllib.loads(change).items():
+            values[name] = {**values.get(name, {}), **section}
+        toml.parse_config(values, "the page", needs_files=False)
+    commands, *_ = re.findall(r"^```sh\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
     small = re.sub(
         r"(embedding|hidden) = \d+", r"\1 = 8", written.replace("epochs = 60", "epochs = 1")
     )
