@@ -31,6 +31,7 @@ LAYERS = (
     ("bulk",),
     ("evaluation",),
     ("training",),
+    ("serve",),
     ("cli", "__main__"),
 )
 
