@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from seq2seq.config import toml
-from seq2seq.config.schema import Config, Section
+from seq2seq.config.schema import Config
+from seq2seq.config.section import Section
 from seq2seq.errors import UserError
 
 RECIPES = sorted((Path(__file__).parent.parent / "recipes").glob("*/*.toml"))

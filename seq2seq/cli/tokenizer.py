@@ -89,7 +89,7 @@ def learn_command(inputs: tuple[Path, ...], output: Path, **settings: Any) -> No
     A configuration can use the tokenizer with `tokenizer.model`.
     """
     from seq2seq.config import toml
-    from seq2seq.config.schema import TokenizerConfig
+    from seq2seq.config.tokenizer_section import TokenizerConfig
     from seq2seq.files import write_atomically
     from seq2seq.progress import show_progress
     from seq2seq.text.segmentation import chosen_segmentation

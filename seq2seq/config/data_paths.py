@@ -13,7 +13,8 @@ from itertools import chain
 from pathlib import Path
 from typing import cast
 
-from seq2seq.config.schema import DataConfig, TokenizerConfig
+from seq2seq.config.data_section import DataConfig
+from seq2seq.config.tokenizer_section import TokenizerConfig
 from seq2seq.file_types import PACKED_SUFFIXES
 
 _SPLITS = ("train", "valid", "test")

@@ -14,7 +14,9 @@ from typing import Any, Literal, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 
-from seq2seq.config.schema import Config, DecoderConfig, Section
+from seq2seq.config.network_sections import DecoderConfig
+from seq2seq.config.schema import Config
+from seq2seq.config.section import Section
 from seq2seq.tasks import TASKS, Task
 
 _WIDTH = 88

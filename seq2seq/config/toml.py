@@ -18,8 +18,10 @@ from pydantic import ValidationError
 
 from seq2seq.config.base import Base
 from seq2seq.config.data_paths import find_data, find_vocabulary
+from seq2seq.config.data_section import NEEDS_FILES
 from seq2seq.config.migration import migrate
-from seq2seq.config.schema import NEEDS_FILES, Config, Section, explain_mistakes
+from seq2seq.config.schema import Config
+from seq2seq.config.section import Section, explain_mistakes
 from seq2seq.errors import UserError, did_you_mean
 from seq2seq.file_types import why_not_text
 from seq2seq.tasks import TASKS, TRANSLATION, Task

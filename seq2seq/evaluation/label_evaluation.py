@@ -8,7 +8,7 @@ import operator
 import time
 from collections.abc import Sequence
 
-from seq2seq.config.schema import DataConfig
+from seq2seq.config.data_section import DataConfig
 from seq2seq.decoding.labeller import Labeller
 from seq2seq.errors import UserError
 from seq2seq.evaluation.classification import classification_scores, confusion_matrix

@@ -11,7 +11,8 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from seq2seq.config.schema import Config, TokenizerConfig
+from seq2seq.config.schema import Config
+from seq2seq.config.tokenizer_section import TokenizerConfig
 from seq2seq.evaluation.scores import Score, require_equal_lengths
 from seq2seq.text.segmentation import Segmentation, chosen_segmentation
 

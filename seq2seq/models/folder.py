@@ -26,7 +26,8 @@ from safetensors import SafetensorError, safe_open
 
 from seq2seq.config import toml
 from seq2seq.config.data_paths import are_names_of, find_data, name_data, name_vocabulary
-from seq2seq.config.schema import Config, DataConfig
+from seq2seq.config.data_section import DataConfig
+from seq2seq.config.schema import Config
 from seq2seq.errors import UserError, closed_folder
 from seq2seq.files import atomic_folder
 from seq2seq.models.classifier import ClassifierNetwork

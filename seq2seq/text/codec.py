@@ -6,12 +6,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from seq2seq.config.schema import Config, TokenizerConfig
+from seq2seq.config.schema import Config
+from seq2seq.config.section import SIDES
+from seq2seq.config.tokenizer_section import TokenizerConfig
 from seq2seq.errors import UserError
 from seq2seq.tasks import TRANSLATION, Task
 from seq2seq.text.example import Example
 from seq2seq.text.labels import LabelSet, VectorFormat
-from seq2seq.text.normalization import SIDES, text_sides
+from seq2seq.text.normalization import text_sides
 from seq2seq.text.statistics import TextStatistics
 from seq2seq.text.tokenizer import Tokenizer
 

@@ -16,7 +16,8 @@ from collections.abc import Iterator
 from itertools import zip_longest
 from pathlib import Path
 
-from seq2seq.config.schema import Config, DataConfig
+from seq2seq.config.data_section import DataConfig
+from seq2seq.config.schema import Config
 from seq2seq.errors import UserError
 from seq2seq.file_types import PACKED_SUFFIXES
 from seq2seq.text.example import Example

@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
-from seq2seq.config.schema import Config, TokenizerConfig
+from seq2seq.config.schema import Config
+from seq2seq.config.section import SIDES
+from seq2seq.config.tokenizer_section import TokenizerConfig
 from seq2seq.text import corpus
 from seq2seq.text.dataset import SCHEMA_VERSION
 from seq2seq.text.memory import MemoryData
-from seq2seq.text.normalization import SIDES
 
 
 def data_digest(config: Config, memory: MemoryData | None, codec_digest: str = "") -> str:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import sentencepiece
 
-from seq2seq.config.schema import Normalization, TokenizerConfig
+from seq2seq.config.tokenizer_section import Normalization, TokenizerConfig
 from seq2seq.errors import UserError
 from seq2seq.text.case_marks import MARKS
 from seq2seq.text.normalization import UNICODE_FORMS

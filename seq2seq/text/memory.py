@@ -7,7 +7,8 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from seq2seq.config.schema import Config, DataConfig
+from seq2seq.config.data_section import DataConfig
+from seq2seq.config.schema import Config
 from seq2seq.errors import UserError
 from seq2seq.text.delimited import Columns
 from seq2seq.text.example import Example, example_digest

@@ -14,7 +14,9 @@ from typing import Any
 
 import sentencepiece
 
-from seq2seq.config.schema import Config, Normalization, Side
+from seq2seq.config.schema import Config
+from seq2seq.config.section import SIDES, Side
+from seq2seq.config.tokenizer_section import Normalization
 from seq2seq.text.case_marks import CaseMarker
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -23,7 +25,6 @@ UNICODE_FORMS = ("nfc", "nfd")  # normalisations that SentencePiece does not hav
 _COLLAPSING = ("whitespace", "nmt_nfkc")  # the normalisations that leave only single spaces
 # The characters that remain after `collapse_spaces`.
 _KEPT_AFTER_COLLAPSE = re.compile("[^ ]|(?<=[^ ]) (?= *[^ ])")
-SIDES: tuple[Side, ...] = ("source", "target")
 
 
 def normalize_text(text: str, rule: Normalization) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from seq2seq.config.schema import DataConfig
+from seq2seq.config.data_section import DataConfig
 from seq2seq.errors import UserError
 from seq2seq.text.example import Example
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
-from seq2seq.config.schema import TokenizerConfig, TokenKind
+from seq2seq.config.tokenizer_section import TokenizerConfig, TokenKind
 from seq2seq.text.normalization import symbol_pattern
 
 _SPACE = "▁"  # how SentencePiece writes a space

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from seq2seq.config.schema import Config, DataConfig, Side
+from seq2seq.config.data_section import DataConfig
+from seq2seq.config.schema import Config
+from seq2seq.config.section import Side
 from seq2seq.text import corpus
 from seq2seq.text.codec import Codec
 from seq2seq.text.dataset import Dataset

@@ -8,7 +8,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cache
 
-from seq2seq.config.schema import Config, Side
+from seq2seq.config.schema import Config
+from seq2seq.config.section import Side
 from seq2seq.text.example import Example
 from seq2seq.text.memory import MemoryData
 from seq2seq.text.normalization import UNICODE_FORMS, text_sides

@@ -11,7 +11,7 @@ from functools import cached_property
 
 import sentencepiece
 
-from seq2seq.config.schema import Normalization, TokenizerConfig
+from seq2seq.config.tokenizer_section import Normalization, TokenizerConfig
 from seq2seq.errors import UserError
 from seq2seq.text.case_marks import CaseMarker
 from seq2seq.text.learning import learn_model, list_units

@@ -7,7 +7,9 @@ from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
 
-from seq2seq.config.schema import Config, Normalization, Side
+from seq2seq.config.schema import Config
+from seq2seq.config.section import Side
+from seq2seq.config.tokenizer_section import Normalization
 from seq2seq.errors import UserError
 from seq2seq.text.codec import Codec, for_both_sides, label_column
 from seq2seq.text.dataset import Dataset

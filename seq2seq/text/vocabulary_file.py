@@ -11,7 +11,7 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 
-from seq2seq.config.schema import Normalization
+from seq2seq.config.tokenizer_section import Normalization
 from seq2seq.errors import UserError
 from seq2seq.text.case_marks import MARKS
 from seq2seq.text.segmentation import Segmentation

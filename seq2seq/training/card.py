@@ -12,7 +12,8 @@ from typing import cast
 
 import seq2seq
 from seq2seq.config.data_paths import name_data, name_vocabulary, shorten_paths
-from seq2seq.config.schema import Config, DataConfig
+from seq2seq.config.data_section import DataConfig
+from seq2seq.config.schema import Config
 from seq2seq.models.folder import Model
 from seq2seq.models.perplexity_value import format_share
 from seq2seq.text.languages import language_code

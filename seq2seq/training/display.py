@@ -14,7 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from seq2seq.config.schema import TrainingConfig
+from seq2seq.config.training_sections import TrainingConfig
 from seq2seq.files import atomic_file
 from seq2seq.models.perplexity_value import format_share
 from seq2seq.progress import REFRESHES

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from seq2seq.config.schema import TrainingConfig
+from seq2seq.config.training_sections import TrainingConfig
 from seq2seq.training.state import Counters
 
 

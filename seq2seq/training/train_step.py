@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.profiler import record_function
 
 from seq2seq import runtime
-from seq2seq.config.schema import TrainingConfig
+from seq2seq.config.training_sections import TrainingConfig
 from seq2seq.errors import UserError
 from seq2seq.models.folder import Model
 from seq2seq.models.loss import apply_word_dropout, cross_entropy

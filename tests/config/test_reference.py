@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from seq2seq.config import reference
-from seq2seq.config.schema import Config, Section
+from seq2seq.config.schema import Config
+from seq2seq.config.section import Section
 from seq2seq.config.toml import parse_config
 from seq2seq.tasks import (
     ALIGNED,

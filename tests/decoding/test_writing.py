@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from seq2seq.config.schema import TokenizerConfig
+from seq2seq.config.tokenizer_section import TokenizerConfig
 from seq2seq.decoding.language_model import LanguageModel
 from seq2seq.decoding.options import SamplingOptions
 from seq2seq.errors import UserError

@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from seq2seq.config import toml
-from seq2seq.config.schema import TokenizerConfig
+from seq2seq.config.tokenizer_section import TokenizerConfig
 from seq2seq.errors import UserError
 from seq2seq.models.folder import Model, build_model, load_model, load_model_config, save_model
 from seq2seq.text.codec import Codec

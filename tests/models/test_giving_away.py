@@ -17,7 +17,7 @@ from huggingface_hub import ModelCard
 
 from seq2seq.config import toml
 from seq2seq.config.data_paths import are_names_of, find_data, name_data, shorten_paths
-from seq2seq.config.schema import DataConfig
+from seq2seq.config.data_section import DataConfig
 from seq2seq.errors import UserError
 from seq2seq.models.folder import find_model_data, load_model, load_model_config
 from seq2seq.text.languages import language_code

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from seq2seq.config.schema import TokenizerConfig
+from seq2seq.config.tokenizer_section import TokenizerConfig
 from seq2seq.text.case_marks import MARKS, CaseMarker
 from seq2seq.text.tokenizer import Tokenizer, train_tokenizer
 

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from seq2seq.config.schema import Config, TokenizerConfig
+from seq2seq.config.schema import Config
+from seq2seq.config.tokenizer_section import TokenizerConfig
 from seq2seq.config.toml import parse_config
 from seq2seq.errors import UserError
 from seq2seq.tasks import CLASSIFICATION, GENERATION, TAGGING, TRANSLATION, Task

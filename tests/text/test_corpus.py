@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyarrow import parquet
 
-from seq2seq.config.schema import DataConfig
+from seq2seq.config.data_section import DataConfig
 from seq2seq.errors import UserError
 from seq2seq.text.corpus import has_split, input_files, read_examples
 from seq2seq.text.example import Example

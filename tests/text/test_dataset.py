@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from seq2seq.config.schema import TokenizerConfig
+from seq2seq.config.tokenizer_section import TokenizerConfig
 from seq2seq.text.codec import Codec, Ids
 from seq2seq.text.dataset import Dataset, EncodedChunk, chunk_examples, encode_examples
 from seq2seq.text.example import Example

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 
 from seq2seq.config import toml
 from seq2seq.config.data_paths import find_data
-from seq2seq.config.schema import DataConfig
+from seq2seq.config.data_section import DataConfig
 from seq2seq.errors import UserError
 from seq2seq.text.conllu import read_conllu
 from seq2seq.text.corpus import input_files, read_examples

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seq2seq.config.schema import Config, TokenizerConfig
+from seq2seq.config.schema import Config
+from seq2seq.config.tokenizer_section import TokenizerConfig
 from seq2seq.config.toml import dump_config, parse_config
 from seq2seq.decoding.line_encoder import LineEncoder
 from seq2seq.decoding.source_options import SourceOptions

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from seq2seq.cli.tokenizer import parse_ids
-from seq2seq.config.schema import TokenizerConfig
+from seq2seq.config.tokenizer_section import TokenizerConfig
 from seq2seq.errors import UserError
 from seq2seq.text.tokenizer import Tokenizer, seed_subword_sampling, train_tokenizer
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import pytest
 
-from seq2seq.config.schema import TrainingConfig
+from seq2seq.config.training_sections import TrainingConfig
 from seq2seq.training import display as display_module
 from seq2seq.training.display import ProgressDisplay
 from seq2seq.training.run_training import train_model

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from seq2seq.config.schema import TrainingConfig
+from seq2seq.config.training_sections import TrainingConfig
 from seq2seq.training.schedule import (
     count_plateau,
     follows_clock,
