@@ -14,8 +14,8 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 
-from seq2seq.serve.dispatcher import explain
 from seq2seq.serve.docs_page import render_docs
+from seq2seq.serve.failures import explain
 from seq2seq.serve.libre import LibreTranslate
 from seq2seq.serve.metrics import Observer, ServerMetrics
 from seq2seq.serve.openapi import describe_api

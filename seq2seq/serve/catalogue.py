@@ -1,4 +1,4 @@
-"""The models of a server, their languages, and the models that lead from one language to another."""
+"""The models of a server, and the routes that they form between languages."""
 
 from __future__ import annotations
 

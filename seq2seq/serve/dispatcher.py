@@ -10,22 +10,18 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from seq2seq.errors import UserError
+from seq2seq.serve.failures import LostWorkersError, OverloadedError
 from seq2seq.serve.keeper import LANES, Keeper
 from seq2seq.serve.operations import Operation
-from seq2seq.serve.tickets import WorkBatch, Lane, Ticket, WorkersDiedError
+from seq2seq.serve.tickets import Lane, Ticket, WorkBatch
 
 _TRIES = 3  # workers that may die over the same text
 _SHORT_BATCH, _LONG_BATCH = (64, 8_000), (256, 32_000)  # items and characters
 _MEMORY = 0.9  # weight of the past in the measured speed
-
-
-class OverloadedError(Exception):
-    """The error that too many texts wait. retry_after: seconds until there is room again."""
-
-    def __init__(self, retry_after: int) -> None:
-        super().__init__(f"the server is busy: try again in {retry_after} seconds")
-        self.retry_after = retry_after
+# The clients of a batch that is finished are about to send again. A worker that waits for them
+# translates them together, which is much faster than one by one.
+_MANY, _WAIT = 8, 0.2  # texts from which this counts, and the share of a batch's time to wait
+_FEWEST = 16  # texts that are not shared among workers
 
 
 class Dispatcher:
@@ -56,8 +52,10 @@ class Dispatcher:
         self._tokens: Counter[int] = Counter()
         self._lanes = [Lane(*_SHORT_BATCH), Lane(*_LONG_BATCH)]
         self._idle: set[tuple[Keeper, int]] = set()
+        self._held: dict[tuple[Keeper, int], int] = {}
         self._keepers = [Keeper(self, models, settings) for _ in range(jobs)]
         self._speed = 100.0  # items per second
+        self._pace = 0.0  # seconds of a batch in the short lane
         self._loop: asyncio.AbstractEventLoop | None = None
         self._opened: asyncio.Future[None] | None = None
         self._alive: set[Keeper] = set()
@@ -97,7 +95,7 @@ class Dispatcher:
         """Return the result for each item, in order.
 
         If the caller is cancelled, its items leave the queue. Raises OverloadedError at once if too
-        many texts wait. Raises the UserError of an operation, and WorkersDiedError.
+        many texts wait. Raises the UserError of an operation, and LostWorkersError.
         """
         if not items:
             return []
@@ -158,10 +156,13 @@ class Dispatcher:
 
     def _assign(self, lane: int) -> None:
         """Give waiting items to the idle workers of a lane."""
-        idle = [place for place in self._idle if place[1] == lane]
-        while idle and (batch := self._lanes[lane].take(len(idle))) is not None:
+        waiting = self._lanes[lane].waiting
+        idle = [p for p in self._idle if p[1] == lane and waiting >= self._held.get(p, 0)]
+        share = max(_FEWEST, self._share(lane)) if idle else 0
+        while idle and (batch := self._lanes[lane].take(share)) is not None:
             place = idle.pop()
             self._idle.discard(place)
+            self._held.pop(place, None)
             self.running[place] = batch
             place[0].send(lane, batch)
 
@@ -181,9 +182,7 @@ class Dispatcher:
     def _part(self, batch: WorkBatch, results: list[Any], tokens: int) -> None:
         self._tokens[id(batch)] += tokens
         if batch.operation.verb == "continue":
-            (ticket,) = {id(ticket): ticket for ticket, _ in batch.places}.values()
-            ticket.results[-1:] = [*results, None]
-            ticket.changed.set()
+            batch.places[0][0].put_piece(results)
         else:
             batch.put(results)
 
@@ -197,10 +196,27 @@ class Dispatcher:
             self._settle(batch, error)
         elif batch.operation.verb == "continue":
             for ticket in batch.tickets:
-                ticket.results.pop()
-                ticket.missing = 0
-                ticket.changed.set()
+                ticket.end_pieces()
         self._idle.add((keeper, lane))
+        if lane == 0:
+            self._pace = (self._pace + seconds) / 2
+            wanted = self._share(lane, len(batch.places))
+            if wanted >= _MANY and self._loop:
+                self._held[keeper, lane] = wanted
+                self._loop.call_later(_WAIT * self._pace, self._release, keeper, lane)
+        self._assign(lane)
+
+    def _share(self, lane: int, finished: int = 0) -> int:
+        """Return the number of texts that each worker gets if all share the work of a lane.
+
+        finished: the texts of a batch that just ended, whose clients may send again.
+        """
+        running = sum(len(b.places) for (_, other), b in self.running.items() if other == lane)
+        total = self._lanes[lane].waiting + running + finished
+        return -(-total // max(1, len(self._alive)))
+
+    def _release(self, keeper: Keeper, lane: int) -> None:
+        self._held.pop((keeper, lane), None)
         self._assign(lane)
 
     def _settle(self, batch: WorkBatch, error: Exception) -> None:
@@ -231,7 +247,7 @@ class Dispatcher:
                 ticket.tries += 1
                 if ticket.tries >= _TRIES or batch.operation.verb == "continue":
                     text = "the worker died over this text: send a shorter text"
-                    self._reject(ticket, WorkersDiedError(text))
+                    self._reject(ticket, LostWorkersError(text))
                 else:
                     self._repeat(ticket, batch)
             self._assign(lane)
@@ -262,14 +278,3 @@ class Dispatcher:
     def worker_died(self, keeper: Keeper) -> None:
         """See `Office.worker_died`."""
         self._call(self._died, keeper)
-
-
-def explain(error: Exception) -> tuple[int, str]:
-    """Return the HTTP status and the text of an error of `Dispatcher.run`."""
-    if isinstance(error, UserError):
-        return 400, str(error)
-    if isinstance(error, OverloadedError):
-        return 429, f"Slowdown: {error}"
-    if isinstance(error, WorkersDiedError):
-        return 500, str(error)
-    return 500, "internal error: the log of the server says more"

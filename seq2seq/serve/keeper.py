@@ -51,7 +51,7 @@ class Keeper:
         self.pipes: list[Connection] = []
         self._office, self._opening = office, (dict(models), dict(settings))
         self._inboxes: list[queue.SimpleQueue[WorkBatch | None]] = []
-        self._closing = False
+        self.is_closing = False
         self._thread = threading.Thread(target=self._keep, daemon=True)
 
     def start(self) -> None:
@@ -71,7 +71,7 @@ class Keeper:
 
     def close(self) -> None:
         """Stop the worker and wait for the end of its process."""
-        self._closing = True
+        self.is_closing = True
         for inbox in self._inboxes:
             inbox.put(None)
         self._thread.join(timeout=5)
@@ -81,7 +81,7 @@ class Keeper:
 
     def _keep(self) -> None:
         """Start the process and wait for its end, again and again."""
-        while not self._closing:
+        while True:
             started = time.monotonic()
             labels = self._open()
             if isinstance(labels, Exception):
@@ -101,7 +101,7 @@ class Keeper:
                 inbox.put(None)
             for thread in threads:
                 thread.join()
-            if self._closing:
+            if self.is_closing:
                 return
             _log.warning("a worker died (exit code %s) and is replaced", self.process.exitcode)
             self._office.worker_died(self)

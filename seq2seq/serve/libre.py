@@ -170,10 +170,10 @@ async def _gather(work: Sequence[Coroutine[Any, Any, Any]]) -> list[Any]:
 def _read_texts(fields: dict[str, Any]) -> tuple[list[str], bool]:
     """Return the texts of a request, and whether they came as an array."""
     q = fields.get("q")
-    many = isinstance(q, list)
-    texts = q if isinstance(q, list) else [q]
     if not q:
         raise ApiError(400, "Invalid request: missing q parameter")
+    many = isinstance(q, list)
+    texts: list[Any] = q if isinstance(q, list) else [q]
     if not all(isinstance(text, str) for text in texts):
         raise ApiError(400, "Invalid request: q must be a text or an array of texts")
     return texts, many

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import time
@@ -19,6 +20,7 @@ _log = logging.getLogger(__name__)
 
 _SECONDS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 120)
 _SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
+_LOG_DELAY = 0.2  # seconds; lines of log that are written together cost less
 _SILENT = ("/health", "/ready", "/metrics")  # asked every few seconds
 
 
@@ -67,6 +69,11 @@ class Observer:
 
     def __init__(self, app: ASGIApp, metrics: ServerMetrics) -> None:
         self.app, self.metrics = app, metrics
+        self._rows: list[str] = []
+
+    def _write(self) -> None:
+        rows, self._rows = self._rows, []
+        _log.info("%s", "\n".join(rows))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle a request of the ASGI protocol."""
@@ -92,7 +99,9 @@ class Observer:
             path = getattr(scope.get("route"), "path", "other") or "page"
             self.metrics.seconds.labels(path, str(status)).observe(seconds)
             if path not in _SILENT and _log.isEnabledFor(logging.INFO):
-                _log.info("%s", _log_line(scope, status, seconds))
+                if not self._rows:
+                    asyncio.get_running_loop().call_later(_LOG_DELAY, self._write)
+                self._rows.append(_log_line(scope, status, seconds))
 
 
 def _log_line(scope: Scope, status: int, seconds: float) -> str:

@@ -12,8 +12,8 @@ from seq2seq.decoding.source_options import SourceOptions
 
 Verb = Literal["translate", "generate", "label", "score", "measure", "continue"]
 
-_UNLIKE = 2  # a text that is this many times as long starts another window
-_SMALL = 40  # characters; shorter texts are alike
+_UNLIKE = 3  # a text that is this many times as long starts another window
+_SMALL = 120  # characters; shorter texts are alike
 
 
 @dataclass(frozen=True)
@@ -122,7 +122,7 @@ def size_of(item: Any) -> int:
     return len(item) if isinstance(item, str) else 1
 
 
-def label_names(model: AnyModel) -> list[str]:
+def list_labels(model: AnyModel) -> list[str]:
     """Return the labels that a model writes or reads, or an empty list."""
     names = getattr(model, "names", None)
     if names is None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -12,10 +11,12 @@ from seq2seq.decoding.options import SamplingOptions
 from seq2seq.errors import UserError
 from seq2seq.serve.bodies import event_response, event_text, read_request
 from seq2seq.serve.catalogue import ServedModel
-from seq2seq.serve.dispatcher import explain
+from seq2seq.serve.failures import explain
 from seq2seq.serve.operations import Labels, Operation
 from seq2seq.serve.requests import ApiError
-from seq2seq.serve.schemas import (
+from seq2seq.serve.schemas import NoteAnswer
+from seq2seq.serve.service import Service
+from seq2seq.serve.task_schemas import (
     ClassifiedText,
     ClassifyAnswer,
     GenerateAnswer,
@@ -25,14 +26,12 @@ from seq2seq.serve.schemas import (
     LabelRequest,
     ModelAnswer,
     ModelsAnswer,
-    NoteAnswer,
     PairAnswer,
     PerplexityAnswer,
     PerplexityRequest,
     TagAnswer,
     TaggedText,
 )
-from seq2seq.serve.service import Service
 
 _PATHS = {
     "translate": "/v1/translate",

@@ -13,7 +13,7 @@ from seq2seq.decoding.results import LineResult, Note
 from seq2seq.decoding.source_options import SourceOptions
 from seq2seq.serve.bodies import event_response, event_text, read_request
 from seq2seq.serve.catalogue import AUTO, ServedModel
-from seq2seq.serve.dispatcher import explain
+from seq2seq.serve.failures import explain
 from seq2seq.serve.operations import Operation
 from seq2seq.serve.requests import ApiError
 from seq2seq.serve.schemas import (
@@ -109,22 +109,21 @@ class OwnTranslation:
         """Return the models for a request, and the fields of the answer about them."""
         catalogue = self.service.catalogue
         detected = None
-        source = body.source
         if body.model is not None:
             names = catalogue.of_kind(source=["text"], target=["text"])
             if body.model not in names:
                 known = ", ".join(names) or "none"
                 raise ApiError(400, f"{body.model!r} is not a translation model; known: {known}")
-            model = catalogue.find_model(body.model)
-            languages = model.languages or (None, None)
-            return (model,), _about((model,), languages, None)
+            named = catalogue.find_model(body.model)
+            return (named,), _about((named,), named.languages or (None, None), None)
         if body.source is None and body.target is None:
             names = catalogue.of_kind(source=["text"], target=["text"])
             if not names:
                 raise ApiError(400, "this server has no translation model")
-            model = catalogue.find_model(names[0])
-            return (model,), _about((model,), model.languages or (None, None), None)
-        target = body.target or self._only(catalogue.reached, "target")
+            first = catalogue.find_model(names[0])
+            return (first,), _about((first,), first.languages or (None, None), None)
+        target: str = body.target or self._only(catalogue.reached, "target")
+        source: str = body.source or self._only(catalogue.sources, "source")
         if source == AUTO:
             known = catalogue.find_language(target)
             codes = [code for code in catalogue.sources if known and catalogue.route(code, known)]
@@ -132,7 +131,6 @@ class OwnTranslation:
                 raise ApiError(400, f"{target} is not supported")
             best = (await self.service.detect(text, codes))[0]
             source, detected = best["language"], best["confidence"]
-        source = source or self._only(catalogue.sources, "source")
         route = self.service.require_route(source, target)
         if not route:
             raise ApiError(400, f"source and target are the same language, {source}")

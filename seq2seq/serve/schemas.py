@@ -1,4 +1,4 @@
-"""The requests and answers of the interface under /v1."""
+"""The requests and answers of the interface under /v1 that translates."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 MOST_BEAM = 32
-_LONGEST = 1000  # tokens
+LONGEST_OUTPUT = 1000  # tokens
 
 
 def _whole(value: Any) -> Any:
@@ -35,11 +35,13 @@ Flag = Annotated[bool, BeforeValidator(_flag)]
 Words = Annotated[list[Annotated[str, Field(min_length=1)]], Field(max_length=20)]
 
 
-class _Body(BaseModel):
+class RequestBody(BaseModel):
+    """A request body, which refuses unknown keys."""
+
     model_config = ConfigDict(extra="forbid")
 
 
-class SamplingFields(_Body):
+class SamplingFields(RequestBody):
     """The options of sampling."""
 
     temperature: Annotated[Number, Field(gt=0, le=100)] = Field(
@@ -68,7 +70,7 @@ class SearchFields(SamplingFields):
     length_penalty: Annotated[Number, Field(ge=0, le=100)] = Field(
         1.0, description="Exponent α in the score Σ log p / length^α."
     )
-    max_length: Annotated[Whole, Field(ge=1, le=_LONGEST)] | None = Field(
+    max_length: Annotated[Whole, Field(ge=1, le=LONGEST_OUTPUT)] | None = Field(
         None, description="Maximum length of a translation in subwords."
     )
     sampling: Flag = Field(False, description="Sample translations instead of using beam search.")
@@ -84,7 +86,7 @@ class SearchFields(SamplingFields):
     )
 
 
-class RouteFields(_Body):
+class RouteFields(RequestBody):
     """How a request chooses models."""
 
     model: str | None = Field(None, description="Name of the model.")
@@ -174,117 +176,14 @@ class TranslateAnswer(BaseModel):
     translations: list[TextAnswer]
 
 
-class LabelRequest(_Body):
-    """The body of POST /v1/tag and POST /v1/classify."""
-
-    model: str | None = Field(None, description="Name of the model.")
-    texts: list[str] = Field(min_length=1, description="Texts.")
-    probabilities: Flag = Field(
-        False, description="Whether to return the probability of each label."
-    )
-
-
-class LabelAnswer(BaseModel):
-    """A label. probabilities: the probability of every label, if they were requested."""
-
-    label: str
-    probability: float
-    probabilities: dict[str, float] | None
-
-
-class TaggedText(BaseModel):
-    """The words of a text, and one tag for each."""
-
-    words: list[str]
-    tags: list[LabelAnswer]
-    notes: list[NoteAnswer]
-
-
-class TagAnswer(BaseModel):
-    """The answer of POST /v1/tag."""
-
-    model: str
-    texts: list[TaggedText]
-
-
-class ClassifiedText(BaseModel):
-    """The label of a text, or null for a blank text."""
-
-    label: LabelAnswer | None
-    notes: list[NoteAnswer]
-
-
-class ClassifyAnswer(BaseModel):
-    """The answer of POST /v1/classify."""
-
-    model: str
-    texts: list[ClassifiedText]
-
-
-class GenerateRequest(SamplingFields):
-    """The body of POST /v1/generate."""
-
-    model: str | None = Field(None, description="Name of the model.")
-    prompt: str | None = Field(None, description="Text that a language model continues.")
-    given: str | list[Number] | None = Field(
-        None, description="Label or vector that a generator writes texts for."
-    )
-    number: Annotated[Whole, Field(ge=1, le=100)] = Field(
-        1, description="Number of texts of a generator."
-    )
-    max_length: Annotated[Whole, Field(ge=1, le=_LONGEST)] = Field(
-        200, description="Maximum length of a text in tokens."
-    )
-    stop: Words = Field([], description="Strings at which the text ends.")
-    stream: Flag = Field(
-        False, description="Whether to send the text of a language model piece by piece."
-    )
-
-
-class GeneratedText(BaseModel):
-    """A text. score: Σ log p / length, or null for a language model."""
-
-    text: str
-    score: float | None
-
-
-class GenerateAnswer(BaseModel):
-    """The answer of POST /v1/generate."""
-
-    model: str
-    texts: list[GeneratedText]
-
-
-class PerplexityRequest(_Body):
-    """The body of POST /v1/perplexity."""
-
-    model: str | None = Field(None, description="Name of the model.")
-    text: str = Field(description="A text of any number of lines.")
-
-
-class PerplexityAnswer(BaseModel):
-    """The answer of POST /v1/perplexity.
-
-    perplexity: exp(loss). null if the text has no tokens.
-    loss: the mean negative log-likelihood, in nats per token.
-    unknown_share: the fraction of tokens that the vocabulary lacks.
-    """
-
-    model: str
-    perplexity: float | None
-    loss: float | None
-    tokens: int
-    unknown_share: float
-
-
-class TextPair(_Body):
+class TextPair(RequestBody):
     """A source and its translation."""
 
     source: str
     target: str
 
 
-class ScoreRequest(_Body):
+class ScoreRequest(RequestBody):
     """The body of POST /v1/score."""
 
     model: str | None = Field(None, description="Name of the model.")
@@ -308,39 +207,6 @@ class ScoreAnswer(BaseModel):
 
     model: str
     scores: list[PairScore]
-
-
-class ModelAnswer(BaseModel):
-    """A model of the server.
-
-    attention: whether translations have alignments.
-    labels: the labels that the model predicts or reads.
-    paths: the paths that can use the model.
-    """
-
-    name: str
-    task: str
-    source: str | None
-    target: str | None
-    attention: bool
-    labels: list[str]
-    paths: list[str]
-
-
-class PairAnswer(BaseModel):
-    """A pair of languages. models: the models that translate it, one after the other."""
-
-    source: str
-    target: str
-    models: list[str]
-    pivot: str | None
-
-
-class ModelsAnswer(BaseModel):
-    """The answer of GET /v1/models."""
-
-    models: list[ModelAnswer]
-    pairs: list[PairAnswer]
 
 
 class ErrorAnswer(BaseModel):

@@ -17,11 +17,6 @@ from seq2seq.serve.operations import Operation, size_of
 
 SHORT_ITEMS, SHORT_SIZE = 8, 2000  # items and characters of the largest request of the short lane
 _SHARE = 32  # items of one ticket that a batch takes before it takes those of another ticket
-_FEWEST = 16  # items that are not shared among idle workers
-
-
-class WorkersDiedError(RuntimeError):
-    """The error that several workers died over the same text."""
 
 
 @dataclass(eq=False)
@@ -68,6 +63,17 @@ class Ticket:
         """Store the result of an item."""
         self.results[number] = result
         self.missing -= 1
+        self.changed.set()
+
+    def put_piece(self, pieces: Sequence[Any]) -> None:
+        """Store pieces of a text that grows. The last result is None until `end_pieces`."""
+        self.results[-1:] = [*pieces, None]
+        self.changed.set()
+
+    def end_pieces(self) -> None:
+        """Note that a text that grows is finished."""
+        self.results.pop()
+        self.missing = 0
         self.changed.set()
 
     def fail(self, error: Exception) -> None:
@@ -141,14 +147,11 @@ class Lane:
         self.waiting -= len(ticket.waiting)
         ticket.waiting.clear()
 
-    def take(self, idle: int = 1) -> WorkBatch | None:
-        """Return the next batch, or None if nothing waits.
-
-        idle: the number of workers that could take a batch now. They share the items.
-        """
+    def take(self, share: int) -> WorkBatch | None:
+        """Return the next batch of at most `share` items, or None if nothing waits."""
         while self._queues:
             operation, queue = next(iter(self._queues.items()))
-            most = min(self.most, max(_FEWEST, -(-self.waiting // idle)))
+            most = min(self.most, share)
             places = self._fill(queue, most)
             if queue:
                 self._queues.move_to_end(operation)

@@ -52,13 +52,13 @@ def _open_models(
 ) -> tuple[dict[str, Any], dict[str, list[str]]]:
     from seq2seq.decoding.load import load
     from seq2seq.decoding.machine import use_threads
-    from seq2seq.serve.operations import label_names
+    from seq2seq.serve.operations import list_labels
 
     models: dict[str, Any] = {}
     for name, parts in folders.items():
         use_threads(parts[0], threads)
         models[name] = load(*parts, **settings)
-    return models, {name: label_names(model) for name, model in models.items()}
+    return models, {name: list_labels(model) for name, model in models.items()}
 
 
 def _run_lane(pipe: Connection, models: Mapping[str, Any]) -> None:
