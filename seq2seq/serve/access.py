@@ -19,6 +19,7 @@ from seq2seq.errors import UserError, did_you_mean
 KEYS_VARIABLE = "SEQ2SEQ_API_KEYS"
 _REMEMBERED = 10_000  # clients whose rate is known
 _BYTES = 12  # of one character in a request body: \\ud83d\\ude00 or %F0%9F%98%80
+_LINES = 5  # of a text, on average
 _SMALLEST_BODY, _LARGEST_BODY = 1 << 20, 64 << 20
 
 
@@ -34,6 +35,11 @@ class UseLimits:
     characters: int = 200_000
     texts: int = 2000
     requests: int = 0
+
+    @property
+    def lines(self) -> int:
+        """The largest number of lines in all texts of a request. 0 means no limit."""
+        return _LINES * self.texts
 
     @property
     def body(self) -> int:

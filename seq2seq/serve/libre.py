@@ -15,6 +15,7 @@ from seq2seq.serve.layout import TextLayout
 from seq2seq.serve.markup import Markup
 from seq2seq.serve.requests import ApiError, read_fields
 from seq2seq.serve.service import MOST_ALTERNATIVES, Service
+from seq2seq.text.languages import uses_spaces
 
 _SURE = 40  # characters; the language of a shorter text is that of all texts of the request
 _FORMATS = ("text", "html")
@@ -120,16 +121,18 @@ class LibreTranslate:
         routes: Mapping[str, Sequence[ServedModel]],
         kind: str,
         alternatives: int,
+        most: int,
     ) -> list[list[str]]:
         """Return the translation of each text and its alternatives, all different.
 
         codes: the source language of each text.
         routes: the models for each source language.
+        most: the largest number of lines that the texts of one language may have.
         """
         found: list[list[str]] = [[text] for text in texts]
         groups = {code: [i for i, one in enumerate(codes) if one == code] for code in routes}
         work = [
-            self._translate_group([texts[i] for i in groups[code]], route, kind, alternatives)
+            self._translate_group([texts[i] for i in groups[code]], route, kind, alternatives, most)
             for code, route in routes.items()
             if route
         ]
@@ -140,21 +143,40 @@ class LibreTranslate:
         return found
 
     async def _translate_group(
-        self, texts: Sequence[str], route: Sequence[ServedModel], kind: str, alternatives: int
+        self,
+        texts: Sequence[str],
+        route: Sequence[ServedModel],
+        kind: str,
+        alternatives: int,
+        most: int,
     ) -> list[list[str]]:
         is_markup = kind == "html"
-        parse = Markup.parse if is_markup else TextLayout.parse
-        layouts = [parse(text) for text in texts]
+        layouts: Sequence[Markup | TextLayout]
+        if is_markup:
+            layouts = await asyncio.to_thread(_parse_markup, texts, route, most)
+        else:
+            layouts = [TextLayout.parse(text) for text in texts]
         lines = [line for layout in layouts for line in layout.lines]
+        if most and len(lines) > most:
+            raise ApiError(
+                400, f"Invalid request: request ({len(lines)} lines) exceeds limit ({most})"
+            )
         n_best = 1 if is_markup else alternatives + 1
         search = self.service.search(n_best)
-        results = iter(await self.service.translate(route, lines, search, align=is_markup))
+        align = is_markup and len(route) == 1
+        results = iter(await self.service.translate(route, lines, search, align=align))
         found = []
         for layout in layouts:
             own = [next(results) for _ in layout.lines]
             most = max((len(result.translations) for result in own), default=1)
             found.append(list(dict.fromkeys(layout.compose(own, rank) for rank in range(most))))
         return found
+
+
+def _parse_markup(texts: Sequence[str], route: Sequence[ServedModel], most: int) -> list[Markup]:
+    codes = (route[0].config.data.source, route[-1].config.data.target)
+    spaced = (uses_spaces(codes[0]), uses_spaces(codes[1]))
+    return [Markup(text, most=most, spaced=spaced) for text in texts]
 
 
 async def _gather(work: Sequence[Coroutine[Any, Any, Any]]) -> list[Any]:

@@ -66,6 +66,8 @@ class OwnTranslation:
         body, client = await read_request(service, request, StreamRequest)
         lines = body.text.replace("\r\n", "\n").removesuffix("\n").split("\n")
         service.require_size(request, client, [body.text])
+        if client.limits.lines and len(lines) > client.limits.lines:
+            raise ApiError(400, f"the text has more than {client.limits.lines} lines")
         route, about = await self._choose(body, body.text)
         search, source = self._search(body), _source_options(body)
         align = body.alignments and _can_align(route, body)
