@@ -15,29 +15,14 @@ PieceKind = Literal["text", "open", "close", "single", "other"]
 _NAME = re.compile(r"</?([A-Za-z][^\s/>]*)")
 _TAG_START = re.compile(r"</?[A-Za-z]|<[!?]")
 _STOP = re.compile("[>\"']")
-_KEPT = re.compile(r"""\btranslate\s*=\s*["']?no\b|\bclass\s*=\s*["'][^"']*\bnotranslate\b""", re.I)
-_VOID = frozenset(
-    [
-        "area",
-        "base",
-        "br",
-        "col",
-        "embed",
-        "hr",
-        "img",
-        "input",
-        "link",
-        "meta",
-        "param",
-        "source",
-        "track",
-        "wbr",
-    ]
+_KEPT = re.compile(
+    r"""\btranslate\s*=\s*["']?no\b|\bclass\s*=\s*["'][^"']*\bnotranslate\b""", re.IGNORECASE
 )
+_VOID_NAMES = "area base br col embed hr img input link meta param source track wbr"
+_VOID = frozenset(_VOID_NAMES.split())
 # The content of these elements is no text for a translator.
-_UNTRANSLATED = frozenset(
-    ["code", "kbd", "math", "pre", "samp", "script", "style", "svg", "template", "textarea", "var"]
-)
+_UNTRANSLATED_NAMES = "code kbd math pre samp script style svg template textarea var"
+_UNTRANSLATED = frozenset(_UNTRANSLATED_NAMES.split())
 _RAW = frozenset(("script", "style", "textarea"))  # these contain no tags
 _QUOTED, _FAILURES = 100, 100  # quotes in a tag, and tags without an end behind their quotes
 

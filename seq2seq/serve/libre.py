@@ -45,9 +45,8 @@ class LibreTranslate:
             detected = await self._detect_all(texts, target)
         codes = [one["language"] for one in detected] if detected else [source] * len(texts)
         routes = {code: service.require_route(code, target) for code in codes}
-        found = await service.answer(
-            request, self._translate_all(texts, codes, routes, kind, count)
-        )
+        work = self._translate_all(texts, codes, routes, kind, count, client.limits.lines)
+        found = await service.answer(request, work)
         answer: dict[str, Any] = {"translatedText": [best for best, *_ in found]}
         if detected:
             answer["detectedLanguage"] = detected

@@ -12,84 +12,14 @@ from seq2seq.errors import UserError
 from seq2seq.serve.html_scanner import Piece, scan_html
 from seq2seq.serve.tag_placing import InlineElement, place_elements
 
-_BLOCKS = frozenset(
-    [
-        "address",
-        "article",
-        "aside",
-        "audio",
-        "blockquote",
-        "body",
-        "br",
-        "button",
-        "canvas",
-        "caption",
-        "center",
-        "col",
-        "colgroup",
-        "dd",
-        "details",
-        "dialog",
-        "dir",
-        "div",
-        "dl",
-        "dt",
-        "fieldset",
-        "figcaption",
-        "figure",
-        "footer",
-        "form",
-        "frame",
-        "frameset",
-        "h1",
-        "h2",
-        "h3",
-        "h4",
-        "h5",
-        "h6",
-        "head",
-        "header",
-        "hgroup",
-        "hr",
-        "html",
-        "iframe",
-        "input",
-        "legend",
-        "li",
-        "link",
-        "main",
-        "map",
-        "menu",
-        "meta",
-        "nav",
-        "noscript",
-        "object",
-        "ol",
-        "optgroup",
-        "option",
-        "p",
-        "param",
-        "pre",
-        "script",
-        "section",
-        "select",
-        "style",
-        "summary",
-        "table",
-        "tbody",
-        "td",
-        "template",
-        "textarea",
-        "tfoot",
-        "th",
-        "thead",
-        "title",
-        "tr",
-        "track",
-        "ul",
-        "video",
-    ]
-)
+_BLOCK_NAMES = """
+address article aside audio blockquote body br button canvas caption center col colgroup dd details
+dialog dir div dl dt fieldset figcaption figure footer form frame frameset h1 h2 h3 h4 h5 h6 head
+header hgroup hr html iframe input legend li link main map menu meta nav noscript object ol optgroup
+option p param pre script section select style summary table tbody td template textarea tfoot th
+thead title tr track ul video
+"""
+_BLOCKS = frozenset(_BLOCK_NAMES.split())
 _SPACE = re.compile(r"\s+")
 _MOST_TAGS = 200  # in a sentence; more of them are not worth the time to place them
 

@@ -127,8 +127,8 @@ class OwnTranslation:
         target: str = body.target or self._only(catalogue.reached, "target")
         source: str = body.source or self._only(catalogue.sources, "source")
         if source == AUTO:
-            known = catalogue.find_language(target)
-            codes = [code for code in catalogue.sources if known and catalogue.route(code, known)]
+            to = catalogue.find_language(target)
+            codes = [code for code in catalogue.sources if to and catalogue.route(code, to)]
             if not codes:
                 raise ApiError(400, f"{target} is not supported")
             best = (await self.service.detect(text, codes))[0]
