@@ -40,7 +40,9 @@ class ServedModel:
     @property
     def attends(self) -> bool:
         """Whether the model has attention weights, and therefore alignments."""
-        return self.config.context.is_attention
+        task = self.task
+        translates = task.source == "text" and task.has_target_text
+        return translates and self.config.context.is_attention
 
     @property
     def is_export(self) -> bool:

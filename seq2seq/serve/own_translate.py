@@ -117,6 +117,11 @@ class OwnTranslation:
                 known = ", ".join(names) or "none"
                 raise ApiError(400, f"{body.model!r} is not a translation model; known: {known}")
             named = catalogue.find_model(body.model)
+            for wanted, code in zip(
+                named.languages or (None, None), (body.source, body.target), strict=True
+            ):
+                if code is not None and (not wanted or catalogue.find_language(code) != wanted):
+                    raise ApiError(400, f"the model {named.name} does not have the language {code}")
             return (named,), _about((named,), named.languages or (None, None), None)
         if body.source is None and body.target is None:
             names = catalogue.of_kind(source=["text"], target=["text"])
