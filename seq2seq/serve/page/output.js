@@ -5,7 +5,8 @@ import { splitWords } from "./words.js";
 export class Output {
   /**
    * root: the element of the translation.
-   * onVisit: called with { line, word, text } for the visited word, or with null.
+   * onVisit: called with { line, word, text, fixed } for the visited word, or with null. A word that
+   *   the pointer only passes is not fixed.
    */
   constructor(root, onVisit) {
     this.root = root;
@@ -48,12 +49,12 @@ export class Output {
     for (const line of this.root.children) line.classList.add("stale");
   }
 
-  visit(element) {
-    if (element === this.current) return;
+  visit(element, fixed = true) {
+    if (element === this.current && !fixed) return;
     this.current?.classList.remove("current");
     this.current = element;
     element?.classList.add("current");
-    this.onVisit(element && this.#place(element));
+    this.onVisit(element && { ...this.#place(element), fixed });
   }
 
   #place(element) {
@@ -67,7 +68,7 @@ export class Output {
 
   #point(event) {
     const word = event.target.closest?.(".word");
-    if (word) this.visit(word);
+    if (word) this.visit(word, event.type === "click");
     else if (event.type === "click") this.visit(null);
   }
 

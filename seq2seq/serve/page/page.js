@@ -7,6 +7,7 @@ import { recall, store } from "./storage.js";
 import { attentionShares, splitWords } from "./words.js";
 
 const PAUSE = 250; // milliseconds without a key before a translation
+const SLOW = 600; // milliseconds after which the page says that it translates
 const REMEMBERED = 5000; // translated lines
 const AT_ONCE = 16; // lines of a request
 const SLOWEST = 30; // seconds between retries
@@ -135,6 +136,7 @@ async function update() {
     return;
   }
   const lines = text.value.split("\n");
+  const slow = setTimeout(() => showLook("Translating…"), SLOW);
   try {
     const chosenRoute = await chooseRoute(text.value, run.signal);
     if (run !== current) return;
@@ -159,6 +161,9 @@ async function update() {
     announce();
   } catch (error) {
     if (run === current) fail(error);
+  } finally {
+    clearTimeout(slow);
+    if (run === current && $("look").textContent === "Translating…") showLook();
   }
 }
 
@@ -223,9 +228,9 @@ function showText() {
 function showVisit(place) {
   const lines = text.value.split("\n");
   $("mirror").textContent = text.value;
-  $("look").replaceChildren();
+  showLook();
   if (!place) return;
-  if (place.line !== selected) {
+  if (place.fixed && place.line !== selected) {
     selected = place.line;
     showAlternatives();
   }
@@ -235,7 +240,7 @@ function showVisit(place) {
   if (!shares) return;
   const before = lines.slice(0, place.line).reduce((sum, line) => sum + line.length + 1, 0);
   markSource(before, words, shares);
-  showLook(place.text, words, shares);
+  showSources(place.text, words, shares);
 }
 
 /** Shade the words of the source by their shares of attention. start: where their line begins. */
@@ -244,7 +249,7 @@ function markSource(start, words, shares) {
   const parts = [];
   let end = 0;
   words.forEach((word, i) => {
-    if (shares[i] < 0.02) return;
+    if (shares[i] < 0.05) return;
     const mark = document.createElement("mark");
     mark.textContent = word.text;
     mark.style.setProperty("--share", (shares[i] / most) * Math.min(1, 0.4 + most));
@@ -254,17 +259,24 @@ function markSource(start, words, shares) {
   $("mirror").replaceChildren(...parts, text.value.slice(end));
 }
 
-function showLook(word, words, shares) {
+function showLook(...parts) {
+  $("look").replaceChildren(...parts);
+}
+
+function showSources(word, words, shares) {
   const best = words
-    .map(({ text: name }, i) => ({ name, share: shares[i] }))
+    .map((one, i) => ({ name: trim(one.text), share: shares[i] }))
     .sort((a, b) => b.share - a.share)
     .filter(({ share }, i) => share >= 0.1 || !i)
     .slice(0, 3);
   const strong = document.createElement("b");
-  strong.textContent = word;
+  strong.textContent = trim(word);
   const names = best.map(({ name, share }) => `${name} ${Math.round(100 * share)} %`).join(", ");
-  $("look").replaceChildren(strong, " looks at ", names);
+  showLook(strong, " looks at ", names);
 }
+
+/** Remove the punctuation around a word. */
+const trim = (word) => word.replace(/^\p{P}+|\p{P}+$/gu, "") || word;
 
 function showNotes() {
   const items = [];
@@ -363,9 +375,9 @@ async function copy() {
     area.remove();
     $("copy").focus();
   }
-  $("look").textContent = "Copied.";
+  showLook("Copied.");
   setTimeout(() => {
-    if ($("look").textContent === "Copied.") $("look").textContent = "";
+    if ($("look").textContent === "Copied.") showLook();
   }, 2000);
 }
 
@@ -486,4 +498,5 @@ async function start() {
 setTheme(recall("theme"));
 connect();
 showText();
+if (matchMedia("(pointer: fine)").matches) text.focus();
 start();
