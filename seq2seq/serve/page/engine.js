@@ -4,6 +4,8 @@ import { recall } from "./storage.js";
 
 const RETRY = 3; // seconds
 
+let splits = true; // lines into sentences, until the server says that it cannot
+
 /** Why a request failed. kind: "offline", "busy", "key" or "refused". wait: seconds until a retry. */
 export class Failure extends Error {
   constructor(kind, message, wait = 0) {
@@ -45,8 +47,8 @@ function failure(response, message) {
 
 /**
  * Return what the server offers.
- * languages: { code: name }. pairs: [{ source, target, models }]. others: the models that no pair
- * of languages reaches. limit: characters in a request, or Infinity.
+ * languages: { code: name }. pairs: [{ source, target, models }]. others: the routes of models
+ * that no pair of languages uses, as { model, path, source, target, attends }. limit: characters in a request, or Infinity.
  */
 export async function load() {
   const [{ models, pairs }, listed, settings] = await Promise.all([
@@ -57,8 +59,11 @@ export async function load() {
   const chosen = new Set(pairs.flatMap((pair) => pair.models));
   const paths = ["/v1/translate", "/v1/tag", "/v1/classify"];
   const others = models
-    .map((model) => ({ ...model, path: paths.find((path) => model.paths.includes(path)) }))
-    .filter((model) => model.path && !chosen.has(model.name));
+    .map(({ name, source, target, attention, paths: own }) => {
+      const path = paths.find((one) => own.includes(one));
+      return { model: name, source, target, path, attends: attention && path === paths[0] };
+    })
+    .filter(({ model, path }) => path && !chosen.has(model));
   const attends = new Set(models.filter((model) => model.attention).map((model) => model.name));
   return {
     languages: Object.fromEntries(listed.map(({ code, name }) => [code, name])),
@@ -81,7 +86,7 @@ export async function detect(text, signal) {
 /**
  * Return an object for each line: { text, hypotheses, alignment, notes }, and for a tagger also
  * `tags`, which holds a word and a label each.
- * route: { source, target } or { model, path }, with `attends`.
+ * route: a pair of languages or another model, as `load` returns them.
  */
 export async function translate(lines, route, signal) {
   const path = route.path ?? "/v1/translate";
@@ -93,8 +98,14 @@ export async function translate(lines, route, signal) {
   }
   Object.assign(body, { n_best: 4, alignments: route.attends });
   if (route.model) body.model = route.model;
-  else Object.assign(body, { source: route.source, target: route.target });
-  return (await call(path.slice(1), { body, signal })).translations;
+  else Object.assign(body, { source: route.source, target: route.target, split_sentences: splits });
+  try {
+    return (await call(path.slice(1), { body, signal })).translations;
+  } catch (error) {
+    if (!body.split_sentences || !/sentencex/.test(error.message)) throw error;
+    splits = false;
+    return translate(lines, route, signal);
+  }
 }
 
 function readTags({ words, tags, notes }) {

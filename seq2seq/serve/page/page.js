@@ -39,7 +39,7 @@ function fillSource() {
   if (offer.others.length) {
     const group = document.createElement("optgroup");
     group.label = codes.length ? "Other models" : "Models";
-    group.append(...offer.others.map((model) => new Option(model.name, `model:${model.name}`)));
+    group.append(...offer.others.map((model) => new Option(model.model, `model:${model.model}`)));
     options.push(group);
   }
   $("source").replaceChildren(...options);
@@ -68,7 +68,7 @@ function fillTarget(wanted) {
 
 function otherModel() {
   const value = $("source").value;
-  return offer.others.find((model) => value === `model:${model.name}`);
+  return offer.others.find(({ model }) => value === `model:${model}`);
 }
 
 function findPair(source, target) {
@@ -106,7 +106,7 @@ function swap() {
 
 async function chooseRoute(sample, signal) {
   const model = otherModel();
-  if (model) return { ...model, attends: model.attention && model.path === "/v1/translate" };
+  if (model) return model;
   const target = $("target").value;
   let source = $("source").value;
   if (source === AUTO) {
@@ -167,7 +167,7 @@ async function update() {
   }
 }
 
-const cacheKey = (line) => `${route.model ?? route.name ?? ""}\n${route.source}\n${route.target}\n${line}`;
+const cacheKey = (line) => `${route.model ?? ""}\n${route.source}\n${route.target}\n${line}`;
 
 function remember(name, result) {
   cache.set(name, result);
