@@ -6,6 +6,9 @@ const RETRY = 3; // seconds
 
 let splits = true; // lines into sentences, until the server says that it cannot
 
+/** What the page says about where texts go, and whether there is a documentation at docs. */
+export const place = { text: "Text stays between this browser and this server.", docs: true };
+
 /** Why a request failed. kind: "offline", "busy", "key" or "refused". wait: seconds until a retry. */
 export class Failure extends Error {
   constructor(kind, message, wait = 0) {

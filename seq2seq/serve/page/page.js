@@ -495,6 +495,8 @@ async function start() {
   changeLanguages(source ?? $("source").querySelector("option:not([value=auto])").value, target);
 }
 
+$("place").textContent = engine.place.text;
+$("docs").hidden = !engine.place.docs;
 setTheme(recall("theme"));
 connect();
 showText();
