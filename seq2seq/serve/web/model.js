@@ -43,9 +43,25 @@ export class Model {
     return new this.ort.Tensor("int64", BigInt64Array.from(values, BigInt), shape);
   }
 
-  #tablesOf(session) {
+  /**
+   * Return the inputs of a graph that depend on tokens. A graph only looks up rows of its tables, so
+   * tables of the rows that these tokens need do as well, and take much less time to pass.
+   */
+  #inputs(session, tokens, shape) {
+    const ids = [...new Set(tokens)];
+    const places = new Map(ids.map((id, place) => [id, place]));
     const names = session.inputNames.filter((name) => name.startsWith("table."));
-    return Object.fromEntries(names.map((name) => [name, this.tables[name]]));
+    const tables = names.map((name) => [name, this.#rows(this.tables[name], ids)]);
+    const numbers = tokens.map((id) => places.get(id));
+    return { tokens: this.#integers(numbers, shape), ...Object.fromEntries(tables) };
+  }
+
+  /** Return the rows of a tensor with the numbers `chosen`. */
+  #rows({ data, dims }, chosen) {
+    const size = dims[1];
+    const values = new Float32Array(chosen.length * size);
+    chosen.forEach((row, i) => values.set(data.subarray(row * size, (row + 1) * size), i * size));
+    return new this.ort.Tensor("float32", values, [chosen.length, size]);
   }
 
   /** Translate a line. The result has the fields of the server's answer. */
@@ -106,19 +122,16 @@ export class Model {
     const { manifest, ort, settings } = this;
     const { rows, vocabulary, memory: axes } = manifest;
     const source = [...ids, vocabulary.source_eos];
-    const encoded = await this.encode.run({
-      tokens: this.#integers(source, [1, source.length]),
-      ...this.#tablesOf(this.encode),
-    });
+    const encoded = await this.encode.run(this.#inputs(this.encode, source, [1, source.length]));
     const pick = (names, prefix = "", values = encoded) =>
       Object.fromEntries(names.map((name) => [name, values[prefix + name]]));
-    const memory = { ...pick(Object.keys(axes)), ...this.#tablesOf(this.step) };
+    const memory = pick(Object.keys(axes));
     if (this.step.inputNames.includes("mask")) {
       memory.mask = new ort.Tensor("float32", new Float32Array(source.length), [1, source.length]);
     }
     const step = async (tokens, state) => {
       const after = await this.step.run({
-        tokens: this.#integers(tokens, [tokens.length]),
+        ...this.#inputs(this.step, tokens, [tokens.length]),
         ...state,
         ...memory,
       });
@@ -130,23 +143,16 @@ export class Model {
     };
     return beamSearch({
       step,
-      select: (state, chosen) => this.#select(state, chosen),
+      select: (state, chosen) =>
+        Object.fromEntries(
+          Object.entries(state).map(([name, tensor]) => [name, this.#rows(tensor, chosen)]),
+        ),
       state: pick(rows),
       maximum: Math.ceil(settings.length_ratio * source.length) + settings.length_margin,
       beam: settings.beam,
       best: BEST,
       vocabulary,
     });
-  }
-
-  #select(state, chosen) {
-    const entries = Object.entries(state).map(([name, { data, dims }]) => {
-      const size = dims[1];
-      const values = new Float32Array(chosen.length * size);
-      chosen.forEach((row, i) => values.set(data.subarray(row * size, (row + 1) * size), i * size));
-      return [name, new this.ort.Tensor("float32", values, [chosen.length, size])];
-    });
-    return Object.fromEntries(entries);
   }
 
   /** Return the translations of a line: the best of each part, and other choices for one part. */

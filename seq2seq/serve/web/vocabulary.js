@@ -35,7 +35,7 @@ function* fields(message) {
 }
 
 const read = (message) => Object.fromEntries(fields(message));
-const utf8 = new TextDecoder();
+const utf8 = new TextDecoder("utf-8", { ignoreBOM: true });
 
 /** The normalisation of a SentencePiece model: a trie of strings and what replaces them. */
 export class Normalizer {
