@@ -97,7 +97,7 @@ def libre_translate_schema(catalogue: Catalogue, *, is_form: bool) -> dict[str, 
             "target": {"type": "string", "description": "A language code."},
             "format": {"type": "string", "enum": ["text", "html"], "default": "text"},
             "alternatives": {
-                "type": "integer",
+                "type": ["integer", "null"],
                 "maximum": MOST_ALTERNATIVES,
                 "default": 0,
             },

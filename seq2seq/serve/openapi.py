@@ -121,7 +121,9 @@ def _libre_paths(service: Service) -> dict[str, Any]:
     forms = {_JSON: "LibreTranslateRequest", _FORM: "LibreTranslateForm"}
     detect = {_JSON: "LibreDetectRequest", _FORM: "LibreDetectRequest"}
     paths = {
-        "/languages": {"get": _operation("List the languages", "LibreLanguages")},
+        "/languages": {
+            method: _operation("List the languages", "LibreLanguages") for method in ("get", "post")
+        },
         "/frontend/settings": {
             "get": _operation("Get the settings of a user interface", "LibreSettings")
         },
