@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -34,7 +35,6 @@ from seq2seq.serve.task_schemas import (
     PerplexityRequest,
     TagAnswer,
 )
-import contextlib
 
 Reply = TypeVar("Reply", bound=BaseModel)
 
