@@ -37,7 +37,7 @@ _PACKAGES = ("httptools", "prometheus_client", "py3langid", "python_multipart", 
 )
 @click.option(
     "--beam",
-    type=click.IntRange(1, 32),
+    type=click.IntRange(1, 16),
     default=5,
     show_default=True,
     help="Beam size of requests that set none. 1 means greedy search.",

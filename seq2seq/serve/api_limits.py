@@ -72,7 +72,7 @@ def _given(service: Service, name: str, labels: list[str]) -> dict[str, Any]:
     size = service.catalogue.models[name].config.encoder.vector_size
     return {
         "type": "array",
-        "items": {"type": "number", "minimum": -1e6, "maximum": 1e6},
+        "items": {"type": "number", "minimum": -2000, "maximum": 2000},
         "minItems": size,
         "maxItems": size,
     }

@@ -85,7 +85,7 @@ def _routes(service: Service, metrics: ServerMetrics) -> list[BaseRoute]:
     handlers: list[tuple[str, str, Callable[..., Any]]] = [
         ("POST", "/translate", libre.translate),
         ("POST", "/detect", libre.detect),
-        ("GET", "/languages", libre.languages),
+        ("GET POST", "/languages", libre.languages),  # libretranslatepy sends POST
         ("GET", "/frontend/settings", libre.frontend_settings),
         ("POST", "/suggest", libre.suggest),
         ("POST", "/translate_file", libre.translate_file),
@@ -104,7 +104,7 @@ def _routes(service: Service, metrics: ServerMetrics) -> list[BaseRoute]:
         ("POST", "/v1/perplexity", tasks.perplexity),
     ]
     routes: list[BaseRoute] = [
-        Route(path, handler, methods=[method]) for method, path, handler in handlers
+        Route(path, handler, methods=method.split()) for method, path, handler in handlers
     ]
     if PAGE_FOLDER.is_dir():
         routes.append(Mount("/", app=PageFiles()))

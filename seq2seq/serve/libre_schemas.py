@@ -12,14 +12,8 @@ def _strings() -> dict[str, Any]:
     return {"type": "array", "items": {"type": "string"}}
 
 
-_TEXTS = {
-    "anyOf": [
-        {"type": "string", "minLength": 1},
-        {"type": "array", "items": {"type": "string"}, "minItems": 1},
-    ],
-    "description": "A text, or an array of texts.",
-}
-_KEY = {"type": "string", "description": "API key, if the server needs one."}
+_TEXT = {"type": "string", "minLength": 1}
+_KEY = {"type": ["string", "null"], "description": "API key, if the server needs one."}
 _DETECTION = {
     "type": "object",
     "properties": {
@@ -55,7 +49,7 @@ LIBRE_SCHEMAS: dict[str, dict[str, Any]] = {
     },
     "LibreDetectRequest": {
         "type": "object",
-        "properties": {"q": {"type": "string", "minLength": 1}, "api_key": _KEY},
+        "properties": {"q": _TEXT, "api_key": _KEY},
         "required": ["q"],
     },
     "LibreDetections": {"type": "array", "items": _DETECTION},
@@ -86,18 +80,24 @@ LIBRE_SCHEMAS: dict[str, dict[str, Any]] = {
 }
 
 
-def libre_translate_schema(catalogue: Catalogue) -> dict[str, Any]:
-    """Return the schema of a request to `/translate`, with the pairs of languages."""
+def libre_translate_schema(catalogue: Catalogue, *, is_form: bool) -> dict[str, Any]:
+    """Return the schema of a request to `/translate`, with the pairs of languages.
+
+    is_form: whether the request is a form, in which a single text is the same as an array.
+    """
+    items = _TEXT if is_form else {"type": "string"}
     return {
         "type": "object",
         "properties": {
-            "q": _TEXTS,
+            "q": {
+                "anyOf": [_TEXT, {"type": "array", "items": items, "minItems": 1}],
+                "description": "A text, or an array of texts.",
+            },
             "source": {"type": "string", "description": 'A language code, or "auto".'},
             "target": {"type": "string", "description": "A language code."},
             "format": {"type": "string", "enum": ["text", "html"], "default": "text"},
             "alternatives": {
-                "type": "integer",
-                "minimum": 0,
+                "type": ["integer", "null"],
                 "maximum": MOST_ALTERNATIVES,
                 "default": 0,
             },

@@ -18,6 +18,11 @@ _JSON, _FORM, _EVENTS = (
     "application/x-www-form-urlencoded",
     "text/event-stream",
 )
+_EVENT = {
+    "type": "object",
+    "properties": {"event": {"type": "string"}, "data": {"type": "string"}},
+    "required": ["event", "data"],
+}
 _TITLE = "Translate texts, and use the other models of this server."
 # The path, its summary, the class of its request and the class of its answer.
 _OWN: tuple[tuple[str, str, type[BaseModel], type[BaseModel]], ...] = (
@@ -75,7 +80,8 @@ def describe_api(service: Service) -> dict[str, Any]:
     ]
     _, found = models_json_schema(modes, ref_template="#/components/schemas/{model}")
     components = {**found["$defs"], **LIBRE_SCHEMAS}
-    components["LibreTranslateRequest"] = libre_translate_schema(service.catalogue)
+    for name, is_form in (("LibreTranslateRequest", False), ("LibreTranslateForm", True)):
+        components[name] = libre_translate_schema(service.catalogue, is_form=is_form)
     served = limit_schemas(components, service)
     paths = _libre_paths(service)
     paths["/v1/models"] = {"get": _operation("List the models", "ModelsAnswer", tag="v1")}
@@ -95,7 +101,7 @@ def describe_api(service: Service) -> dict[str, Any]:
         }
     if "/v1/generate" in paths:
         content = paths["/v1/generate"]["post"]["responses"]["200"]["content"]
-        content[_EVENTS] = {"schema": {"type": "string"}}
+        content[_EVENTS] = {"schema": _EVENT}
     spec: dict[str, Any] = {
         "openapi": "3.1.0",
         "info": {"title": "seq2seq", "version": __version__, "description": _TITLE},
@@ -112,10 +118,12 @@ def describe_api(service: Service) -> dict[str, Any]:
 
 
 def _libre_paths(service: Service) -> dict[str, Any]:
-    forms = {_JSON: "LibreTranslateRequest", _FORM: "LibreTranslateRequest"}
+    forms = {_JSON: "LibreTranslateRequest", _FORM: "LibreTranslateForm"}
     detect = {_JSON: "LibreDetectRequest", _FORM: "LibreDetectRequest"}
     paths = {
-        "/languages": {"get": _operation("List the languages", "LibreLanguages")},
+        "/languages": {
+            method: _operation("List the languages", "LibreLanguages") for method in ("get", "post")
+        },
         "/frontend/settings": {
             "get": _operation("Get the settings of a user interface", "LibreSettings")
         },
@@ -140,10 +148,10 @@ def _operation(
 ) -> dict[str, Any]:
     """Return the description of a path.
 
-    answer: the name of the schema of the answer; "" for a text.
+    answer: the name of the schema of the answer; "" for a stream of events.
     bodies: the name of the schema of the request body for each content type.
     """
-    schema = _reference(answer) if answer else {"type": "string"}
+    schema = _reference(answer) if answer else _EVENT
     operation: dict[str, Any] = {
         "summary": summary,
         "tags": [tag],

@@ -7,12 +7,13 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from seq2seq.decoding.load import AnyModel
-from seq2seq.decoding.options import AnySearch
+from seq2seq.decoding.options import AnySearch, MinimumRiskOptions
 from seq2seq.decoding.source_options import SourceOptions
 
 Verb = Literal["translate", "generate", "label", "score", "measure", "continue"]
 
 _UNLIKE = 3  # a text that is this many times as long starts another window
+_WIDE, _LONG = 8, 100  # hypotheses and tokens of an operation that is heavy
 _SMALL = 120  # characters; shorter texts are alike
 
 
@@ -34,6 +35,19 @@ class Operation:
     source: SourceOptions = field(default_factory=SourceOptions)
     align: bool = False
     length_penalty: float = 0.0
+
+    @property
+    def is_heavy(self) -> bool:
+        """Whether a single text may take long: a wide beam, constraints, or one long output."""
+        if self.verb in ("measure", "continue"):
+            return True
+        if self.search is None:
+            return False
+        search = self.search
+        if isinstance(search, MinimumRiskOptions):
+            return True
+        wide = max(search.n_best, getattr(search, "beam", 1)) > _WIDE
+        return wide or search.is_constrained or (search.max_length or 0) > _LONG
 
 
 @dataclass(frozen=True)

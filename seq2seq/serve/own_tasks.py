@@ -119,6 +119,10 @@ class OwnTasks:
         speaking = catalogue.of_kind(source=["none"], target=["text"])
         writing = catalogue.of_kind(source=["condition"], target=["text"])
         model = self._choose(body.model, writing + speaking if body.given else speaking + writing)
+        unfit = ("prompt", "stream") if model.name in writing else ("given",)
+        for name in unfit:
+            if getattr(body, name) not in (None, False):
+                raise ApiError(400, f"the model {model.name} does not take the key {name!r}")
         search = SamplingOptions(
             n_best=body.number if model.name in writing else 1,
             max_length=body.max_length,

@@ -125,6 +125,7 @@ async def _serve(
         if service.catalogue.pairs:
             loading = asyncio.create_task(asyncio.to_thread(service.detector.load))
         await service.dispatcher.start()
+        listening.listen(_BACKLOG)
         address = f"[{host}]" if ":" in host else host
         number = listening.getsockname()[1]
         _log.info("listening on http://%s:%d", address, number)

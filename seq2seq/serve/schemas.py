@@ -6,8 +6,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-MOST_BEAM = 32
-LONGEST_OUTPUT = 1000  # tokens
+MOST_BEAM = 16
+LONGEST_OUTPUT = 400  # tokens
 
 
 def _whole(value: Any) -> Any:
@@ -29,10 +29,11 @@ def _flag(value: Any) -> Any:
     return value
 
 
-Whole = Annotated[int, BeforeValidator(_whole)]
-Number = Annotated[float, BeforeValidator(_number)]
+WHOLE, NUMBER = BeforeValidator(_whole), BeforeValidator(_number)
 Flag = Annotated[bool, BeforeValidator(_flag)]
-Words = Annotated[list[Annotated[str, Field(min_length=1)]], Field(max_length=20)]
+Words = Annotated[
+    list[Annotated[str, Field(min_length=1, max_length=100, pattern=r"\S")]], Field(max_length=20)
+]
 
 
 class RequestBody(BaseModel):
@@ -44,33 +45,35 @@ class RequestBody(BaseModel):
 class SamplingFields(RequestBody):
     """The options of sampling."""
 
-    temperature: Annotated[Number, Field(gt=0, le=100)] = Field(
+    temperature: Annotated[float, Field(gt=0, le=100), NUMBER] = Field(
         1.0, description="Sampling temperature. A value below 1 makes likely tokens even likelier."
     )
-    top_k: Annotated[Whole, Field(ge=0, le=1_000_000)] = Field(
+    top_k: Annotated[int, Field(ge=0, le=1_000_000), WHOLE] = Field(
         0, description="Sample from the K most likely tokens. 0 keeps all tokens."
     )
-    top_p: Annotated[Number, Field(gt=0, le=1)] = Field(
+    top_p: Annotated[float, Field(gt=0, le=1), NUMBER] = Field(
         1.0, description="Sample from the most likely tokens whose probabilities reach this sum."
     )
-    seed: Annotated[Whole, Field(ge=0, le=2**31)] = Field(1, description="Random seed of sampling.")
+    seed: Annotated[int, Field(ge=0, le=2**31), WHOLE] = Field(
+        1, description="Random seed of sampling."
+    )
 
 
 class SearchFields(SamplingFields):
     """The options of a translation request."""
 
-    beam: Annotated[Whole, Field(ge=1, le=MOST_BEAM)] | None = Field(
+    beam: Annotated[int, Field(ge=1, le=MOST_BEAM), WHOLE] | None = Field(
         None,
         description="Beam size. 1 means greedy search. A beam below n_best is raised to n_best. "
         "The server sets the default. Sampling ignores the beam.",
     )
-    n_best: Annotated[Whole, Field(ge=1, le=MOST_BEAM)] = Field(
+    n_best: Annotated[int, Field(ge=1, le=MOST_BEAM), WHOLE] = Field(
         1, description="Number of hypotheses for each text."
     )
-    length_penalty: Annotated[Number, Field(ge=0, le=100)] = Field(
+    length_penalty: Annotated[float, Field(ge=0, le=100), NUMBER] = Field(
         1.0, description="Exponent α in the score Σ log p / length^α."
     )
-    max_length: Annotated[Whole, Field(ge=1, le=LONGEST_OUTPUT)] | None = Field(
+    max_length: Annotated[int, Field(ge=1, le=LONGEST_OUTPUT), WHOLE] | None = Field(
         None, description="Maximum length of a translation in subwords."
     )
     sampling: Flag = Field(False, description="Sample translations instead of using beam search.")
@@ -190,7 +193,7 @@ class ScoreRequest(RequestBody):
     source: str | None = Field(None, description="Language of the sources.")
     target: str | None = Field(None, description="Language of the targets.")
     pairs: list[TextPair] = Field(min_length=1, description="Sources and their translations.")
-    length_penalty: Annotated[Number, Field(ge=0, le=100)] = Field(
+    length_penalty: Annotated[float, Field(ge=0, le=100), NUMBER] = Field(
         0.0, description="Exponent α in the score Σ log p / length^α. 0: the log-probability."
     )
 

@@ -57,6 +57,8 @@ class Service:
 
         Raises ApiError without a valid key, and for too many requests.
         """
+        if not isinstance(key, str | None):
+            raise ApiError(400, "Invalid request: api_key must be a text")
         host = request.client.host if request.client else "unknown"
         client = Client(host, self.keys.limits)
         if self.keys.are_required:
@@ -64,7 +66,7 @@ class Service:
             given = key or (token.strip() if scheme.lower() == "bearer" else "")
             if not given:
                 raise ApiError(403, "Please contact the server operator to get an API key")
-            found = self.keys.find(str(given))
+            found = self.keys.find(given)
             if found is None:
                 raise ApiError(403, "Invalid API key")
             client = found

@@ -8,12 +8,12 @@ from pydantic import BaseModel, Field
 
 from seq2seq.serve.schemas import (
     LONGEST_OUTPUT,
+    NUMBER,
+    WHOLE,
     Flag,
     NoteAnswer,
-    Number,
     RequestBody,
     SamplingFields,
-    Whole,
     Words,
 )
 
@@ -70,13 +70,13 @@ class GenerateRequest(SamplingFields):
 
     model: str | None = Field(None, description="Name of the model.")
     prompt: str | None = Field(None, description="Text that a language model continues.")
-    given: str | list[Number] | None = Field(
+    given: str | list[Annotated[float, NUMBER]] | None = Field(
         None, description="Label or vector that a generator writes texts for."
     )
-    number: Annotated[Whole, Field(ge=1, le=100)] = Field(
+    number: Annotated[int, Field(ge=1, le=20), WHOLE] = Field(
         1, description="Number of texts of a generator."
     )
-    max_length: Annotated[Whole, Field(ge=1, le=LONGEST_OUTPUT)] = Field(
+    max_length: Annotated[int, Field(ge=1, le=LONGEST_OUTPUT), WHOLE] = Field(
         200, description="Maximum length of a text in tokens."
     )
     stop: Words = Field([], description="Strings at which the text ends.")

@@ -49,7 +49,7 @@ class Ticket:
     @property
     def lane(self) -> int:
         """The number of the lane: 0 for short requests, 1 for long ones."""
-        if self.operation.verb in ("measure", "continue"):
+        if self.operation.is_heavy:
             return 1
         small = len(self.items) <= SHORT_ITEMS and sum(map(size_of, self.items)) <= SHORT_SIZE
         return 0 if small else 1
