@@ -47,13 +47,14 @@ def find_runtime(start: Path) -> Path:
             break
     else:
         raise UserError(
-            f"onnxruntime-web is not installed in {start.resolve()}: run npm install onnxruntime-web "
-            "there, and export again"
+            f"onnxruntime-web is not installed in {start.resolve()}: "
+            "run npm install onnxruntime-web there, and export again"
         )
     for name in _RUNTIME:
         if not (runtime / name).is_file():
             raise UserError(
-                f"{runtime / name} is missing: run npm install onnxruntime-web@latest and export again"
+                f"{runtime / name} is missing: "
+                "run npm install onnxruntime-web@latest, and export again"
             )
     return runtime
 

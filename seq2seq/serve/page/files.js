@@ -2,6 +2,7 @@
 
 const LARGEST = 50e6; // bytes
 const AT_ONCE = 64; // lines of a request
+const CHARACTERS = 20_000; // of a request
 const NOTES = 200; // that are listed
 
 const find = (name) => document.getElementById(`file-${name}`);
@@ -130,7 +131,7 @@ export function nextPart(lines, start, limit, most = AT_ONCE) {
   let size = 0;
   while (end < lines.length && end - start < most) {
     size += lines[end].length;
-    if (end > start && size > Math.min(limit, 20_000)) break;
+    if (end > start && size > Math.min(limit, CHARACTERS)) break;
     end += 1;
   }
   return lines.slice(start, end);

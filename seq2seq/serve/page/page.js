@@ -7,9 +7,10 @@ import { recall, store } from "./storage.js";
 import { attentionShares, splitWords } from "./words.js";
 
 const PAUSE = 250; // milliseconds without a key before a translation
-const SLOW = 600; // milliseconds after which the page says that it translates
+const SLOW = 600; // milliseconds after which the page says what it waits for
 const REMEMBERED = 5000; // translated lines
-const AT_ONCE = 16; // lines of a request
+const AT_ONCE = 8; // lines of a request; the server answers such a request before long ones
+const SHORT = 2000; // characters of such a request
 const SLOWEST = 30; // seconds between retries
 const AUTO = "auto";
 
@@ -147,7 +148,7 @@ async function update() {
     let found = recall();
     const missing = [...new Set(lines.filter((_, i) => !found[i]))];
     for (let start = 0; start < missing.length; ) {
-      const part = nextPart(missing, start, offer.limit, AT_ONCE);
+      const part = nextPart(missing, start, Math.min(offer.limit, SHORT), AT_ONCE);
       const translated = await engine.translate(part, route, run.signal);
       if (run !== current) return;
       part.forEach((line, i) => remember(cacheKey(line), translated[i]));
@@ -477,11 +478,15 @@ function connectDrop(pane) {
 
 async function start() {
   clearTimeout(timer);
+  const slow = setTimeout(() => showLook("Loading…"), SLOW);
   try {
     offer = await engine.load();
   } catch (error) {
     fail(error);
     return;
+  } finally {
+    clearTimeout(slow);
+    showLook();
   }
   failures = 0;
   showMessage("");
