@@ -85,7 +85,7 @@ def run_node(script: str, folder: Path, *arguments: str, text: str = "") -> Any:
 )
 def test_the_tokenizers_agree(kind, case, normalization, others, toy, tmp_path) -> None:
     draw = random.Random(1)
-    vocabulary = 330 if others.get("byte_fallback", True) else 80
+    vocabulary = 330 if others.get("byte_fallback", True) else 55
     words = ["The", "THE", "McDonald", "USA", "I", "o'clock", "Élan", "É", "ﬁsh", "2nd"]
     words += toy.lines("train.en")
     texts = ["".join(draw.choices(_ALPHABET, k=draw.randrange(30))) for _ in range(400)]

@@ -104,9 +104,10 @@ export class Normalizer {
   /** Return the text in the form in which pieces are searched. */
   normalize(text) {
     let result = this.replace(text);
-    if (this.collapses) result = result.replace(/ +/g, " ").replace(/^ | $/g, "");
+    if (this.collapses) result = result.replace(/ +/g, " ").replace(/^ /, "");
     if (!result) return "";
-    return ((this.hasPrefix ? " " : "") + result).replaceAll(" ", SPACE);
+    result = ((this.hasPrefix ? " " : "") + result).replaceAll(" ", SPACE);
+    return this.collapses ? result.replace(/▁+$/, "") : result;
   }
 }
 
