@@ -201,7 +201,7 @@ def test_taggers_and_classifiers_label_the_text(visit) -> None:
     sync_api.expect(page.locator("#output .tagged")).to_have_count(3)
     assert all(page.locator("#output .tagged small").all_inner_texts())
     page.select_option("#source", "model:classify")
-    sync_api.expect(page.locator("#alternatives small").first).to_contain_text("%")
+    sync_api.expect(page.locator("#alternatives .label").first).to_contain_text("%")
 
 
 def test_without_the_server_the_text_stays_and_the_page_tries_again(visit) -> None:

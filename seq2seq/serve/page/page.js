@@ -21,6 +21,7 @@ const BLANK = { text: "", hypotheses: [], notes: [] };
 let offer = null; // what the engine offers
 let route = null; // of the translation that is shown
 let results = []; // one for each line
+let lines = []; // of the text that the results belong to
 let cache = new Map();
 let chosen = new Map(); // alternatives that were chosen, by line
 let current = null; // the running translation
@@ -133,10 +134,10 @@ async function update() {
   if (!text.value.trim()) {
     showMessage("");
     showDetected(null);
-    show([]);
+    show([], []);
     return;
   }
-  const lines = text.value.split("\n");
+  const typed = text.value.split("\n");
   const slow = setTimeout(() => showLook("Translating…"), SLOW);
   try {
     const chosenRoute = await chooseRoute(text.value, run.signal);
@@ -144,9 +145,9 @@ async function update() {
     route = chosenRoute;
     showDetected(route.source);
     showSwap();
-    const recall = () => lines.map((line) => (line.trim() ? cache.get(cacheKey(line)) : BLANK));
+    const recall = () => typed.map((line) => (line.trim() ? cache.get(cacheKey(line)) : BLANK));
     let found = recall();
-    const missing = [...new Set(lines.filter((_, i) => !found[i]))];
+    const missing = [...new Set(typed.filter((_, i) => !found[i]))];
     for (let start = 0; start < missing.length; ) {
       const part = nextPart(missing, start, Math.min(offer.limit, SHORT), AT_ONCE);
       const translated = await engine.translate(part, route, run.signal);
@@ -154,11 +155,11 @@ async function update() {
       part.forEach((line, i) => remember(cacheKey(line), translated[i]));
       start += part.length;
       found = recall();
-      if (start < missing.length) show(found);
+      if (start < missing.length) show(found, typed);
     }
     failures = 0;
     showMessage("");
-    show(found);
+    show(found, typed);
     announce();
   } catch (error) {
     if (run === current) fail(error);
@@ -193,8 +194,8 @@ function fail(error) {
 
 // What is shown
 
-function show(found) {
-  results = found;
+function show(found, typed) {
+  [results, lines] = [found, typed];
   selected = Math.min(selected, Math.max(0, results.length - 1));
   output.render(
     results.map((result, i) => result && pick(i, result)),
@@ -213,7 +214,7 @@ function pick(line, result) {
     : { ...result, text: alternative, alignment: null };
 }
 
-const lineKey = (line) => cacheKey(text.value.split("\n")[line] ?? "");
+const lineKey = (line) => cacheKey(lines[line] ?? "");
 
 const copyText = () =>
   results.map((result, i) => (result ? pick(i, result).text : "")).join("\n");
@@ -227,7 +228,6 @@ function showText() {
 }
 
 function showVisit(place) {
-  const lines = text.value.split("\n");
   $("mirror").textContent = text.value;
   showLook();
   if (!place) return;
@@ -236,8 +236,9 @@ function showVisit(place) {
     showAlternatives();
   }
   const result = results[place.line];
-  const words = splitWords(lines[place.line] ?? "");
-  const shares = result && attentionShares(pick(place.line, result).alignment, place.word, words.length);
+  if (!result || text.value !== lines.join("\n")) return;
+  const words = splitWords(lines[place.line]);
+  const shares = attentionShares(pick(place.line, result).alignment, place.word, words.length);
   if (!shares) return;
   const before = lines.slice(0, place.line).reduce((sum, line) => sum + line.length + 1, 0);
   markSource(before, words, shares);
@@ -270,10 +271,21 @@ function showSources(word, words, shares) {
     .sort((a, b) => b.share - a.share)
     .filter(({ share }, i) => share >= 0.1 || !i)
     .slice(0, 3);
+  const parts = best.flatMap(({ name, share }, i) => [
+    i ? ", " : " looks at ",
+    isolated(name),
+    ` ${Math.round(100 * share)} %`,
+  ]);
   const strong = document.createElement("b");
-  strong.textContent = trim(word);
-  const names = best.map(({ name, share }) => `${name} ${Math.round(100 * share)} %`).join(", ");
-  showLook(strong, " looks at ", names);
+  strong.append(isolated(trim(word)));
+  showLook(strong, ...parts);
+}
+
+/** Return a text whose direction does not change that of its neighbours. */
+function isolated(content) {
+  const element = document.createElement("bdi");
+  element.textContent = content;
+  return element;
 }
 
 /** Remove the punctuation around a word. */
@@ -305,7 +317,6 @@ function showNotes() {
 }
 
 function selectLine(line) {
-  const lines = text.value.split("\n");
   const start = lines.slice(0, line).reduce((sum, one) => sum + one.length + 1, 0);
   text.focus();
   text.setSelectionRange(start, start + lines[line].length);
@@ -320,28 +331,28 @@ function showAlternatives() {
   const section = $("alternatives");
   section.hidden = items.length < 2;
   section.querySelector("h2").textContent =
-    filled > 1 ? `Alternatives for line ${selected + 1}` : "Alternatives";
+    (route?.path === "/v1/classify" ? "Labels" : "Alternatives") +
+    (filled > 1 ? ` for line ${selected + 1}` : "");
   section.querySelector("ol").replaceChildren(...items);
 }
 
 function alternative(hypothesis, shown) {
   const item = document.createElement("li");
+  if (hypothesis.share !== undefined) {
+    item.className = "label";
+    item.append(isolated(hypothesis.text), ` ${(100 * hypothesis.share).toFixed(1)} %`);
+    return item;
+  }
   const button = document.createElement("button");
   button.type = "button";
   button.dir = "auto";
   button.lang = route.target ?? "";
   button.setAttribute("aria-pressed", hypothesis.text === shown);
   button.append(hypothesis.text);
-  if (hypothesis.share !== undefined) {
-    const small = document.createElement("small");
-    small.textContent = `${(100 * hypothesis.share).toFixed(1)} %`;
-    button.append(small);
-    button.disabled = true;
-  }
   button.addEventListener("click", () => {
     chosen.set(lineKey(selected), hypothesis.text);
     const at = [...$("alternatives").querySelectorAll("button")].indexOf(button);
-    show(results);
+    show(results, lines);
     $("alternatives").querySelectorAll("button")[at]?.focus();
   });
   item.append(button);
