@@ -189,8 +189,12 @@ class Dispatcher:
             for ticket in batch.tickets:
                 ticket.end_pieces()
         self._assign(lane)
-        if (wait := self.schedule.hold((keeper, lane))) > 0:
-            asyncio.get_running_loop().call_later(wait, self._assign, lane)
+        if wait := self.schedule.hold((keeper, lane)):
+            asyncio.get_running_loop().call_later(wait, self._release, keeper, lane)
+
+    def _release(self, keeper: Keeper, lane: int) -> None:
+        self.schedule.release((keeper, lane))
+        self._assign(lane)
 
     def _settle(self, batch: WorkBatch, error: Exception) -> None:
         """Handle an error in a batch. Requests that shared the batch are tried again, alone."""

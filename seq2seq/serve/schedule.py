@@ -56,13 +56,17 @@ class Schedule:
             self._pace = (self._pace + seconds) / 2
             wanted = self._share(0, len(batch.places))
             if wanted >= _MANY:
-                self._held[place] = wanted, time.monotonic() + _WAIT * self._pace
+                self._held[place] = wanted, _WAIT * self._pace
         self.idle.add(place)
         return batch
 
     def hold(self, place: Place) -> float:
-        """Return the seconds after which a worker that waits for more texts should be assigned."""
-        return self._held[place][1] - time.monotonic() if place in self._held else 0.0
+        """Return the seconds after which `release` ends a worker's wait for more texts, or 0."""
+        return self._held[place][1] if place in self._held else 0.0
+
+    def release(self, place: Place) -> None:
+        """End the wait of a worker."""
+        self._held.pop(place, None)
 
     def remove(self, place: Place) -> WorkBatch | None:
         """Forget a worker that died. Return its batch."""
@@ -71,10 +75,8 @@ class Schedule:
         return self.running.pop(place, None)
 
     def _is_held(self, place: Place) -> bool:
-        if place not in self._held:
-            return False
-        wanted, until = self._held[place]
-        return self.lanes[place[1]].waiting < wanted and time.monotonic() < until
+        wanted, _ = self._held.get(place, (0, 0.0))
+        return self.lanes[place[1]].waiting < wanted
 
     def _share(self, lane: int, finished: int = 0) -> int:
         """Return the number of texts that each worker gets if all share the work of a lane.
