@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import click
 
-from seq2seq.cli.options import model_folders, with_model_options
+from seq2seq.cli.options import MODEL_OPTIONS, model_folders, with_model_options
 from seq2seq.errors import UserError
 
 _PACKAGES = ("httptools", "prometheus_client", "py3langid", "python_multipart", "starlette")
@@ -104,10 +106,7 @@ def serve_command(
     max_waiting: int,
     timeout: float,
     log_texts: bool,
-    device: str,
-    precision: str,
-    threads: int,
-    batch_size: int,
+    **machine: Any,
 ) -> None:
     """Serve models over HTTP, with LibreTranslate's interface and with one of its own.
 
@@ -116,18 +115,11 @@ def serve_command(
     page /docs of the server describes both interfaces.
     """
     _require_packages()
+    from seq2seq.export.manifest_file import is_export
     from seq2seq.serve.access import UseLimits, is_loopback, load_keys
-    from seq2seq.serve.catalogue import Catalogue, parse_model
     from seq2seq.serve.dispatcher import Dispatcher
-    from seq2seq.serve.metrics import ServerMetrics
-    from seq2seq.serve.run import run_server
-    from seq2seq.serve.service import ServerSettings, Service
     from seq2seq.system import usable_cores
 
-    catalogue = Catalogue(
-        parse_model(argument, model_folders(argument.partition("=")[2] or argument))
-        for argument in models
-    )
     limits = UseLimits(characters=max_characters, texts=max_texts, requests=max_requests)
     known = load_keys(keys, limits)
     if not (known.are_required or no_key or is_loopback(host)):
@@ -135,20 +127,42 @@ def serve_command(
             f"other machines can reach {host}: give API keys (--keys, SEQ2SEQ_API_KEYS), or add "
             "--no-key to serve everybody"
         )
+    folders = _name_folders(models)
     if not jobs:
-        exported = all(model.is_export for model in catalogue.models.values())
-        jobs = usable_cores() if exported else 1
-    metrics = ServerMetrics()
-    dispatcher = Dispatcher(
-        {name: model.folders for name, model in catalogue.models.items()},
-        {"device": device, "precision": precision, "threads": threads, "batch_size": batch_size},
-        jobs=jobs,
-        most_waiting=max_waiting,
-        observe=metrics.observe_batch,
-    )
-    settings = ServerSettings(beam=beam, timeout=timeout, log_texts=log_texts)
-    logging.getLogger("uvicorn").setLevel(logging.WARNING)
-    run_server(Service(catalogue, dispatcher, known, settings), metrics, host=host, port=port)
+        jobs = usable_cores() if all(is_export(parts[0]) for parts in folders.values()) else 1
+    machine = {name: machine[name] for name in MODEL_OPTIONS}
+    dispatcher = Dispatcher(folders, machine, jobs=jobs, most_waiting=max_waiting)
+    dispatcher.launch()  # the workers open the models while this process imports the rest
+    try:
+        from seq2seq.serve.catalogue import Catalogue, describe_model
+        from seq2seq.serve.metrics import ServerMetrics
+        from seq2seq.serve.run import run_server
+        from seq2seq.serve.service import ServerSettings, Service
+
+        catalogue = Catalogue(describe_model(name, parts) for name, parts in folders.items())
+        metrics = ServerMetrics()
+        dispatcher.observe = metrics.observe_batch
+        settings = ServerSettings(beam=beam, timeout=timeout, log_texts=log_texts)
+        service = Service(catalogue, dispatcher, known, settings)
+        logging.getLogger("uvicorn").setLevel(logging.WARNING)
+        run_server(service, metrics, host=host, port=port)
+    finally:
+        dispatcher.close()
+
+
+def _name_folders(models: Sequence[str]) -> dict[str, list[Path]]:
+    """Return the folders of each model by its name."""
+    from seq2seq.serve.catalogue import split_name
+
+    folders: dict[str, list[Path]] = {}
+    for argument in models:
+        name, parts = split_name(argument)
+        if name in folders:
+            raise UserError(
+                f"two models have the name {name!r}: write NAME=MODEL with another name"
+            )
+        folders[name] = model_folders(parts)
+    return folders
 
 
 def _require_packages() -> None:

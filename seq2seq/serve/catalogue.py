@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from seq2seq.config.schema import Config
-from seq2seq.decoding.load import load_any_config
 from seq2seq.errors import UserError, did_you_mean
-from seq2seq.export.artifact import is_export
 from seq2seq.serve.language_names import language_name
 from seq2seq.tasks import Task
 from seq2seq.text.languages import language_code
+
+if TYPE_CHECKING:
+    from seq2seq.config.schema import Config
 
 AUTO = "auto"  # the source language that asks for detection
 
@@ -47,24 +48,33 @@ class ServedModel:
     @property
     def is_export(self) -> bool:
         """Whether the model runs without PyTorch."""
+        from seq2seq.export.manifest_file import is_export
+
         return is_export(self.folders[0])
 
 
-def parse_model(argument: str, folders: Sequence[Path]) -> ServedModel:
-    """Return the model that an argument NAME=MODEL describes.
+def split_name(argument: str) -> tuple[str, str]:
+    """Return the name and the folders of an argument NAME=MODEL. The default name is the folder's.
 
-    argument: the whole argument. If NAME is missing, the folder's name is the name.
-    folders: the folders that MODEL names.
-
-    A NAME such as en-fr sets the languages. Any other model gets its languages from its
-    configuration (`data.source` and `data.target`). Raises UserError as `load_any_config` does.
+    Raises UserError for an empty name.
     """
-    config = load_any_config(folders[0])
-    name, given, _ = argument.partition("=")
-    if not given:
-        name = folders[0].resolve().name
+    name, equals, model = argument.partition("=")
+    if not equals:
+        name, model = Path(argument).resolve().name, argument
     if not name.strip():
         raise UserError(f"{argument!r}: the name of the model is empty; write NAME=MODEL")
+    return name, model
+
+
+def describe_model(name: str, folders: Sequence[Path]) -> ServedModel:
+    """Read the configuration of a model, and return what the server needs to know about it.
+
+    A name such as en-fr sets the languages. Any other model gets its languages from its
+    configuration (`data.source` and `data.target`). Raises UserError as `load_any_config` does.
+    """
+    from seq2seq.decoding.load import load_any_config  # takes half a second
+
+    config = load_any_config(folders[0])
     task, languages = config.task, None
     if task.source == "text" and task.has_target_text:
         source, _, target = name.partition("-")
@@ -79,22 +89,13 @@ class Catalogue:
     """The models of a server by name, and the routes between languages."""
 
     def __init__(self, models: Iterable[ServedModel]) -> None:
-        """Arrange models. Of several models for one pair of languages, the first is the default.
-
-        Raises UserError if two models have the same name, or if there is no model.
-        """
+        """Arrange models. Of several models for one pair of languages, the first is the default."""
         self.models: dict[str, ServedModel] = {}
         self.pairs: dict[tuple[str, str], ServedModel] = {}
         for model in models:
-            if model.name in self.models:
-                raise UserError(
-                    f"two models have the name {model.name!r}: write NAME=MODEL with another name"
-                )
             self.models[model.name] = model
             if model.languages:
                 self.pairs.setdefault(model.languages, model)
-        if not self.models:
-            raise UserError("no model to serve: write NAME=MODEL")
         self._codes = list(dict.fromkeys(code for pair in self.pairs for code in pair))
         self.sources = [code for code in self._codes if self.targets(code)]
         self.reached = [

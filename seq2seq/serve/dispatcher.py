@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import math
+import threading
 import time
-from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,21 +13,16 @@ from typing import Any
 from seq2seq.serve.failures import LostWorkersError, OverloadedError
 from seq2seq.serve.keeper import LANES, Keeper
 from seq2seq.serve.operations import Operation
-from seq2seq.serve.tickets import Lane, Ticket, WorkBatch
+from seq2seq.serve.schedule import Schedule
+from seq2seq.serve.tickets import Ticket, WorkBatch
 
 _TRIES = 3  # workers that may die over the same text
-_SHORT_BATCH, _LONG_BATCH = (64, 8_000), (256, 32_000)  # items and characters
-_MEMORY = 0.9  # weight of the past in the measured speed
-# The clients of a batch that is finished are about to send again. A worker that waits for them
-# translates them together, which is much faster than one by one.
-_MANY, _WAIT = 8, 0.2  # texts from which this counts, and the share of a batch's time to wait
-_FEWEST = 16  # texts that are not shared among workers
 
 
 class Dispatcher:
     """Collects the texts of all requests, and has them done by worker processes.
 
-    All methods belong to the thread of the event loop, except those of `Office`.
+    All methods but `launch` and `close` belong to the thread of the event loop.
     """
 
     def __init__(
@@ -48,15 +43,10 @@ class Dispatcher:
         """
         self.labels: dict[str, list[str]] = {}
         self.most_waiting, self.observe = most_waiting, observe
-        self.running: dict[tuple[Keeper, int], WorkBatch] = {}
-        self._tokens: Counter[int] = Counter()
-        self._lanes = [Lane(*_SHORT_BATCH), Lane(*_LONG_BATCH)]
-        self._idle: set[tuple[Keeper, int]] = set()
-        self._held: dict[tuple[Keeper, int], int] = {}
-        self._keepers = [Keeper(self, models, settings) for _ in range(jobs)]
-        self._speed = 100.0  # items per second
-        self._pace = 0.0  # seconds of a batch in the short lane
+        self.schedule = Schedule()
+        self._keepers = [Keeper(self, self._call, models, settings) for _ in range(jobs)]
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._has_loop = threading.Event()
         self._opened: asyncio.Future[None] | None = None
         self._alive: set[Keeper] = set()
 
@@ -68,28 +58,33 @@ class Dispatcher:
     @property
     def waiting(self) -> list[int]:
         """The number of texts that wait in the short and in the long lane."""
-        return [lane.waiting for lane in self._lanes]
+        return [lane.waiting for lane in self.schedule.lanes]
 
     @property
     def worker_pids(self) -> list[int]:
         """The process numbers of the workers that are ready."""
         return [keeper.process.pid for keeper in self._alive]
 
-    async def start(self) -> None:
-        """Start the workers, and wait until all of them have opened the models.
-
-        Raises UserError if a model cannot be opened.
-        """
-        self._loop = asyncio.get_running_loop()
-        self._opened = self._loop.create_future()
+    def launch(self) -> None:
+        """Start the workers, before there is an event loop."""
         for keeper in self._keepers:
             keeper.start()
+
+    async def wait_until_ready(self) -> None:
+        """Wait until all workers have opened the models. Raises UserError if one cannot."""
+        self._loop = asyncio.get_running_loop()
+        self._opened = self._loop.create_future()
+        self._has_loop.set()
         await self._opened
 
-    async def stop(self) -> None:
-        """Stop the workers after their batches."""
-        closing = [asyncio.to_thread(keeper.close) for keeper in self._keepers]
-        await asyncio.gather(*closing)
+    def close(self) -> None:
+        """Stop the workers after their batches, and wait for the end of their processes."""
+        self._has_loop.set()
+        threads = [threading.Thread(target=keeper.close) for keeper in self._keepers]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
 
     async def run(self, operation: Operation, items: Sequence[Any]) -> list[Any]:
         """Return the result for each item, in order.
@@ -138,9 +133,9 @@ class Dispatcher:
     def _submit(self, operation: Operation, items: Sequence[Any]) -> Ticket:
         waiting = sum(self.waiting)
         if waiting and waiting + len(items) > self.most_waiting:
-            raise OverloadedError(max(1, math.ceil(waiting / self._speed)))
+            raise OverloadedError(max(1, math.ceil(waiting / self.schedule.speed)))
         ticket = Ticket(operation, items)
-        self._lanes[ticket.lane].add(ticket)
+        self.schedule.lanes[ticket.lane].add(ticket)
         self._assign(ticket.lane)
         return ticket
 
@@ -149,74 +144,56 @@ class Dispatcher:
         if ticket.is_finished:
             return
         ticket.gone = True
-        self._lanes[ticket.lane].drop(ticket)
-        for (keeper, lane), batch in self.running.items():
+        self.schedule.lanes[ticket.lane].drop(ticket)
+        for (keeper, lane), batch in self.schedule.running.items():
             if batch.operation.verb == "continue" and not batch.tickets:
                 keeper.interrupt(lane)
 
     def _assign(self, lane: int) -> None:
         """Give waiting items to the idle workers of a lane."""
-        waiting = self._lanes[lane].waiting
-        idle = [p for p in self._idle if p[1] == lane and waiting >= self._held.get(p, 0)]
-        share = max(_FEWEST, self._share(lane)) if idle else 0
-        while idle and (batch := self._lanes[lane].take(share)) is not None:
-            place = idle.pop()
-            self._idle.discard(place)
-            self._held.pop(place, None)
-            self.running[place] = batch
-            place[0].send(lane, batch)
+        for (keeper, _), batch in self.schedule.assign(lane):
+            keeper.send(lane, batch)
 
-    def _ready(self, keeper: Keeper, labels: dict[str, list[str]]) -> None:
+    def worker_ready(self, keeper: Keeper, labels: dict[str, list[str]]) -> None:
+        """See `Office.worker_ready`."""
         self.labels = labels
         self._alive.add(keeper)
-        self._idle |= {(keeper, lane) for lane in range(LANES)}
+        for lane in range(LANES):
+            self.schedule.idle.add((keeper, lane))
         if self._opened and not self._opened.done() and len(self._alive) == len(self._keepers):
             self._opened.set_result(None)
         for lane in range(LANES):
             self._assign(lane)
 
-    def _fail(self, error: Exception) -> None:
+    def worker_failed(self, error: Exception) -> None:
+        """See `Office.worker_failed`."""
         if self._opened and not self._opened.done():
             self._opened.set_exception(error)
 
-    def _part(self, batch: WorkBatch, results: list[Any], tokens: int) -> None:
-        self._tokens[id(batch)] += tokens
+    def part_done(self, batch: WorkBatch, part: tuple[list[Any], int]) -> None:
+        """See `Office.part_done`."""
+        results, tokens = part
+        batch.tokens += tokens
         if batch.operation.verb == "continue":
             batch.places[0][0].put_piece(results)
         else:
             batch.put(results)
 
-    def _finish(self, keeper: Keeper, lane: int, error: Exception | None) -> None:
-        batch = self.running.pop((keeper, lane))
-        seconds = time.monotonic() - batch.started
-        speed = len(batch.places) / max(seconds, 1e-3)
-        self._speed = _MEMORY * self._speed + (1 - _MEMORY) * speed
-        self.observe(batch, seconds, self._tokens.pop(id(batch), 0))
+    def batch_done(self, keeper: Keeper, lane: int, error: Exception | None) -> None:
+        """See `Office.batch_done`."""
+        batch = self.schedule.finish((keeper, lane))
+        self.observe(batch, time.monotonic() - batch.started, batch.tokens)
         if error is not None:
             self._settle(batch, error)
         elif batch.operation.verb == "continue":
             for ticket in batch.tickets:
                 ticket.end_pieces()
-        self._idle.add((keeper, lane))
-        if lane == 0:
-            self._pace = (self._pace + seconds) / 2
-            wanted = self._share(lane, len(batch.places))
-            if wanted >= _MANY and self._loop:
-                self._held[keeper, lane] = wanted
-                self._loop.call_later(_WAIT * self._pace, self._release, keeper, lane)
         self._assign(lane)
-
-    def _share(self, lane: int, finished: int = 0) -> int:
-        """Return the number of texts that each worker gets if all share the work of a lane.
-
-        finished: the texts of a batch that just ended, whose clients may send again.
-        """
-        running = sum(len(b.places) for (_, other), b in self.running.items() if other == lane)
-        total = self._lanes[lane].waiting + running + finished
-        return -(-total // max(1, len(self._alive)))
+        if wait := self.schedule.hold((keeper, lane)):
+            asyncio.get_running_loop().call_later(wait, self._release, keeper, lane)
 
     def _release(self, keeper: Keeper, lane: int) -> None:
-        self._held.pop((keeper, lane), None)
+        self.schedule.release((keeper, lane))
         self._assign(lane)
 
     def _settle(self, batch: WorkBatch, error: Exception) -> None:
@@ -231,17 +208,17 @@ class Dispatcher:
 
     def _repeat(self, ticket: Ticket, batch: WorkBatch) -> None:
         numbers = [number for other, number in batch.places[batch.done :] if other is ticket]
-        self._lanes[ticket.lane].add_again(ticket, numbers)
+        self.schedule.lanes[ticket.lane].add_again(ticket, numbers)
 
     def _reject(self, ticket: Ticket, error: Exception) -> None:
-        self._lanes[ticket.lane].drop(ticket)
+        self.schedule.lanes[ticket.lane].drop(ticket)
         ticket.fail(error)
 
-    def _died(self, keeper: Keeper) -> None:
+    def worker_died(self, keeper: Keeper) -> None:
+        """See `Office.worker_died`."""
         self._alive.discard(keeper)
         for lane in range(LANES):
-            self._idle.discard((keeper, lane))
-            batch = self.running.pop((keeper, lane), None)
+            batch = self.schedule.remove((keeper, lane))
             for ticket in batch.tickets if batch else ():
                 assert batch is not None
                 ticket.tries += 1
@@ -253,28 +230,9 @@ class Dispatcher:
             self._assign(lane)
 
     def _call(self, function: Callable[..., None], *arguments: Any) -> None:
-        assert self._loop is not None
+        self._has_loop.wait()
         try:
-            self._loop.call_soon_threadsafe(function, *arguments)
+            if self._loop:
+                self._loop.call_soon_threadsafe(function, *arguments)
         except RuntimeError:  # the event loop is closed, because the server stops
             return
-
-    def worker_ready(self, keeper: Keeper, labels: dict[str, list[str]]) -> None:
-        """See `Office.worker_ready`."""
-        self._call(self._ready, keeper, labels)
-
-    def worker_failed(self, error: Exception) -> None:
-        """See `Office.worker_failed`."""
-        self._call(self._fail, error)
-
-    def part_done(self, batch: WorkBatch, part: tuple[list[Any], int]) -> None:
-        """See `Office.part_done`."""
-        self._call(self._part, batch, *part)
-
-    def batch_done(self, keeper: Keeper, lane: int, error: Exception | None) -> None:
-        """See `Office.batch_done`."""
-        self._call(self._finish, keeper, lane, error)
-
-    def worker_died(self, keeper: Keeper) -> None:
-        """See `Office.worker_died`."""
-        self._call(self._died, keeper)

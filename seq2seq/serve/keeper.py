@@ -7,7 +7,7 @@ import multiprocessing
 import queue
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, Protocol
@@ -18,11 +18,12 @@ from seq2seq.serve.worker import run_worker
 _log = logging.getLogger(__name__)
 
 LANES = 2
+_PARTING = 5.0  # seconds in which a worker may finish its batch when the server stops
 _PATIENCE = 1.0  # seconds before a worker that died at once is started again
 
 
 class Office(Protocol):
-    """What keepers report to. The methods are called in the threads of the keepers."""
+    """What keepers report to. The methods are called in the thread of the event loop."""
 
     def worker_ready(self, keeper: Keeper, labels: dict[str, list[str]]) -> None:
         """Note that a worker has opened all models. labels: the labels of each model."""
@@ -44,12 +45,21 @@ class Keeper:
     """One worker process, and the threads that talk to it."""
 
     def __init__(
-        self, office: Office, models: Mapping[str, Sequence[Path]], settings: Mapping[str, Any]
+        self,
+        office: Office,
+        call: Callable[..., None],
+        models: Mapping[str, Sequence[Path]],
+        settings: Mapping[str, Any],
     ) -> None:
-        """Prepare a worker. The arguments `models` and `settings` are those of `run_worker`."""
+        """Prepare a worker.
+
+        call: calls a function with arguments in the thread of the event loop.
+        models, settings: the arguments of `run_worker`.
+        """
         self.process: Any = None
         self.pipes: list[Connection] = []
-        self._office, self._opening = office, (dict(models), dict(settings))
+        self._office, self._call = office, call
+        self._opening = dict(models), dict(settings)
         self._inboxes: list[queue.SimpleQueue[WorkBatch | None]] = []
         self.is_closing = False
         self._thread = threading.Thread(target=self._keep, daemon=True)
@@ -74,18 +84,23 @@ class Keeper:
         self.is_closing = True
         for inbox in self._inboxes:
             inbox.put(None)
-        self._thread.join(timeout=5)
+        if not self._inboxes and self.process is not None:
+            self.process.kill()  # it is still opening the models
+        if self._thread.is_alive():
+            self._thread.join(timeout=_PARTING)
         if self.process is not None and self.process.is_alive():
             self.process.kill()
-            self.process.join(timeout=5)
+            self.process.join(timeout=_PARTING)
 
     def _keep(self) -> None:
         """Start the process and wait for its end, again and again."""
         while True:
             started = time.monotonic()
             labels = self._open()
+            if self.is_closing:
+                self.process.kill()
             if isinstance(labels, Exception):
-                self._office.worker_failed(labels)
+                self._call(self._office.worker_failed, labels)
                 return
             threads = []
             if labels is not None:
@@ -95,7 +110,7 @@ class Keeper:
                     threads.append(threading.Thread(target=self._drive, args=arguments))
                     threads[-1].daemon = True
                     threads[-1].start()
-                self._office.worker_ready(self, labels)
+                self._call(self._office.worker_ready, self, labels)
             self.process.join()
             for inbox in self._inboxes:
                 inbox.put(None)
@@ -104,7 +119,7 @@ class Keeper:
             if self.is_closing:
                 return
             _log.warning("a worker died (exit code %s) and is replaced", self.process.exitcode)
-            self._office.worker_died(self)
+            self._call(self._office.worker_died, self)
             time.sleep(max(0.0, _PATIENCE - (time.monotonic() - started)))
 
     def _open(self) -> dict[str, list[str]] | Exception | None:
@@ -134,8 +149,8 @@ class Keeper:
                     finished, content = pipe.recv()
                     if finished:
                         break
-                    self._office.part_done(batch, content)
-                self._office.batch_done(self, lane, content)
+                    self._call(self._office.part_done, batch, content)
+                self._call(self._office.batch_done, self, lane, content)
         except (EOFError, OSError):  # the worker died, and `_keep` reports it
             return
         finally:

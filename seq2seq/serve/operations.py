@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from seq2seq.decoding.load import AnyModel
 from seq2seq.decoding.options import AnySearch, MinimumRiskOptions
 from seq2seq.decoding.source_options import SourceOptions
+
+if TYPE_CHECKING:  # it takes half a second to import
+    from seq2seq.decoding.load import AnyModel
 
 Verb = Literal["translate", "generate", "label", "score", "measure", "continue"]
 

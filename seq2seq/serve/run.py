@@ -84,6 +84,8 @@ def run_server(
 ) -> None:
     """Serve until SIGTERM or SIGINT. Requests that have arrived by then are answered.
 
+    service: its dispatcher has been launched. It is closed at the end.
+
     port: 0 lets the system choose.
     started: called with the server and its port as soon as it listens.
 
@@ -122,21 +124,21 @@ async def _serve(
     server = _Server(config)
     loading = None
     try:
-        if service.catalogue.pairs:
-            loading = asyncio.create_task(asyncio.to_thread(service.detector.load))
-        await service.dispatcher.start()
+        await service.dispatcher.wait_until_ready()
         listening.listen(_BACKLOG)
         address = f"[{host}]" if ":" in host else host
         number = listening.getsockname()[1]
         _log.info("listening on http://%s:%d", address, number)
         if started:
             started(server, number)
+        if service.catalogue.pairs:
+            loading = asyncio.create_task(asyncio.to_thread(service.detector.load))
         await server.serve([listening])
     finally:
         listening.close()
         if loading:
             await loading
-        await service.dispatcher.stop()
+        await asyncio.to_thread(service.dispatcher.close)
 
 
 def _listen(host: str, port: int) -> socket.socket:

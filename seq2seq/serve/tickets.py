@@ -88,11 +88,13 @@ class WorkBatch:
 
     places: the ticket of each item and the number of the item in the ticket.
     done: the number of items that have results.
+    tokens: the number of tokens of these items.
     """
 
     operation: Operation
     places: list[tuple[Ticket, int]]
     done: int = 0
+    tokens: int = 0
     started: float = field(default_factory=time.monotonic)
 
     @property

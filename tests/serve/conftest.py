@@ -23,7 +23,7 @@ from seq2seq.export.writer import export_model
 from seq2seq.models import folder
 from seq2seq.models.folder import load_model
 from seq2seq.serve.access import Keys, UseLimits
-from seq2seq.serve.catalogue import Catalogue, parse_model
+from seq2seq.serve.catalogue import Catalogue, describe_model
 from seq2seq.serve.dispatcher import Dispatcher
 from seq2seq.serve.metrics import ServerMetrics
 from seq2seq.serve.run import run_server
@@ -83,7 +83,7 @@ def serving(
     keys: Keys | None = None,
     **settings: Any,
 ) -> Iterator[Running]:
-    catalogue = Catalogue(parse_model(f"{name}={path}", [path]) for name, path in models.items())
+    catalogue = Catalogue(describe_model(name, [path]) for name, path in models.items())
     metrics = ServerMetrics()
     dispatcher = Dispatcher(
         {name: [path] for name, path in models.items()},
@@ -93,6 +93,7 @@ def serving(
         observe=metrics.observe_batch,
     )
     service = Service(catalogue, dispatcher, keys or Keys(UseLimits()), ServerSettings(**settings))
+    dispatcher.launch()
     up, found, failures = threading.Event(), [], []
 
     def run() -> None:

@@ -103,7 +103,7 @@ def test_an_open_address_needs_a_key_or_consent(shell, exports, monkeypatch):
     ("arguments", "message"),
     [
         (["nowhere"], "nowhere"),
-        (["=x"], "x: no such model folder"),
+        (["=x"], "the name of the model is empty"),
         (["a={m}", "a={m}"], "two models have the name 'a'"),
         (["a={m}", "--port", "99999"], "99999 is not in the range"),
         (["a={m}", "--host", "999.1.1.1", "--no-key"], "cannot listen on 999.1.1.1"),

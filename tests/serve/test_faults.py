@@ -45,7 +45,7 @@ def test_a_killed_worker_is_replaced_and_its_lines_are_done_again(exports, serve
         dispatcher = server.service.dispatcher
         (pid,) = dispatcher.worker_pids
         thread, found = in_background(lambda: server.ask("/translate", {**ASK, "q": LONG}))
-        wait_for(lambda: bool(dispatcher.running))
+        wait_for(lambda: bool(dispatcher.schedule.running))
         os.kill(pid, signal.SIGKILL)
         short = server.ask("/translate", ASK)
         thread.join(60)
@@ -60,7 +60,7 @@ def test_a_text_that_kills_workers_gets_an_error_and_spares_the_others(exports, 
         dispatcher = server.service.dispatcher
         thread, found = in_background(lambda: server.ask("/translate", {**ASK, "q": LONG}))
         for _ in range(3):
-            wait_for(lambda: bool(dispatcher.running) and bool(dispatcher.worker_pids))
+            wait_for(lambda: bool(dispatcher.schedule.running) and bool(dispatcher.worker_pids))
             for pid in dispatcher.worker_pids:
                 os.kill(pid, signal.SIGKILL)
             wait_for(lambda: not dispatcher.worker_pids)
@@ -84,12 +84,12 @@ def test_the_texts_of_a_client_that_leaves_are_dropped(exports, serve):
             body = {"text": LONG, "source": "en", "target": "fr", "beam": 16}
             connection.sendall(post("/v1/translate/stream", json.dumps(body).encode()))
             wait_for(lambda: sum(dispatcher.waiting) > 0)
-        wait_for(lambda: sum(dispatcher.waiting) == 0 and not dispatcher.running)
+        wait_for(lambda: sum(dispatcher.waiting) == 0 and not dispatcher.schedule.running)
         with server.connect() as connection:
             body = {**ASK, "q": [LONG] * 2, "alternatives": 10}
             connection.sendall(post("/translate", json.dumps(body).encode()))
             wait_for(lambda: sum(dispatcher.waiting) > 0)
-        wait_for(lambda: sum(dispatcher.waiting) == 0 and not dispatcher.running)
+        wait_for(lambda: sum(dispatcher.waiting) == 0 and not dispatcher.schedule.running)
         assert server.ask("/translate", ASK)[0] == 200
 
 
@@ -99,7 +99,7 @@ def test_a_language_model_stops_when_its_reader_leaves(exports, serve):
             body = json.dumps({"stream": True, "max_length": 400}).encode()
             connection.sendall(post("/v1/generate", body))
             assert b"text/event-stream" in connection.recv(1000)
-        wait_for(lambda: not server.service.dispatcher.running)
+        wait_for(lambda: not server.service.dispatcher.schedule.running)
         assert server.ask("/v1/generate", {"max_length": 5})[0] == 200
 
 
