@@ -224,6 +224,19 @@ def test_a_busy_server_is_asked_again(visit) -> None:
     assert page.locator("#message").is_hidden()
 
 
+def test_without_sentencex_lines_are_translated_whole(visit) -> None:
+    page = visit()
+
+    def refuse(route: Any) -> None:
+        if '"split_sentences":true' in route.request.post_data:
+            route.fulfill(status=400, json={"error": "splitting needs the package sentencex"})
+        else:
+            route.continue_()
+
+    page.route("**/v1/translate", refuse)
+    translate(page, "the red cat runs", "le chat rouge court")
+
+
 def test_a_key_is_asked_for_and_remembered(visit, serve, exports, monkeypatch) -> None:
     from seq2seq.serve.access import UseLimits, load_keys
 

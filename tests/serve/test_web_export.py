@@ -170,3 +170,24 @@ def test_what_a_browser_cannot_run_is_refused(exports, tmp_path) -> None:
     with pytest.raises(UserError, match="run npm install onnxruntime-web"):
         find_runtime(tmp_path)
     assert not (tmp_path / "site").exists()
+
+
+def test_the_command_says_what_is_missing(exports, shell, tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    command = ("export", exports["en-fr"], "--web", "-o")
+    said = shell(*command, tmp_path / "site")
+    assert said.code == 2
+    assert "run npm install onnxruntime-web" in said.err
+    (tmp_path / "mine").mkdir()
+    said = shell(*command, tmp_path / "mine")
+    assert said.code == 2
+    assert "choose another folder" in said.err
+    runtime = tmp_path / "node_modules" / "onnxruntime-web" / "dist"
+    runtime.mkdir(parents=True)
+    for name in web_export._RUNTIME:
+        (runtime / name).write_bytes(b"")
+    for _ in range(2):  # the second time replaces the folder
+        assert shell(*command, tmp_path / "site").code == 0
+    page = (tmp_path / "site" / "index.html").read_text(encoding="utf-8")
+    assert "wasm-unsafe-eval" in page
+    assert (tmp_path / "site" / "model" / "step.onnx").is_file()
