@@ -35,7 +35,10 @@ _Search = Callable[..., Found]
 
 
 class LineSearch:
-    """A search over lines with one model and fixed options."""
+    """A search over lines with one model and fixed options.
+
+    tokens: the number of source tokens that the search has read so far.
+    """
 
     def __init__(
         self,
@@ -52,6 +55,7 @@ class LineSearch:
         Raises UserError if the vocabulary cannot write a phrase of the constraints.
         """
         self.model, self.options, self.align = model, options, align
+        self.tokens = 0
         config = model.configs[0]
         self.encoder = LineEncoder(
             model.codec,
@@ -106,6 +110,7 @@ class LineSearch:
         model = self.model
         work = [(line, part) for line in lines for part in range(len(line.parts))]
         sizes = [len(line.parts[part]) + 1 for line, part in work]
+        self.tokens += sum(sizes)
         for rows in rows_by_length(
             sizes,
             most=model.batch_size,
