@@ -43,7 +43,7 @@ def export_command(model: Path, output: Path, precision: Any, shortlist: bool) -
     from seq2seq.models.folder import load_model
 
     if output.exists() and not is_export(output):
-        raise UserError(f"{output}: exists and is not an export; choose another folder")
+        raise UserError(f"{output}: this folder exists and is not an export; choose another folder")
     difference = export_model(
         load_model(model, locate_data=True), output, precision, shortlist=shortlist
     )
