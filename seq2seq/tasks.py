@@ -87,9 +87,10 @@ _NO_TEXT_MODEL: dict[str, tuple[object, ...]] = {
     "decoder.bidirectional": (False,),
     "decoder.weight_dropout": (0.0,),
 }
+_NO_COPYING: dict[str, tuple[object, ...]] = {"decoder.copying": (False,)}
 _ENCODED: dict[str, tuple[object, ...]] = {"encoder.kind": ("recurrent",)}
 _TEXT_METRICS = ("bleu", "chrf", "ter", "exact-match", "wer", "ser", "loss", "perplexity")
-_CONTEXTS = ("fixed", "additive", "dot", "general", "cosine", "multi-head")
+_CONTEXTS = ("fixed", "additive", "dot", "general", "cosine", "multi-head", "monotonic")
 
 TRANSLATION = Task(
     name="translation",
@@ -100,6 +101,7 @@ TRANSLATION = Task(
     commands=("translate", "score", "embed", "evaluate"),
     example='echo "..." | seq2seq translate FOLDER',
     pipeline_tag="translation",
+    sections=("features", "encoder", "context", "decoder"),
     allowed={
         **_ENCODED,
         **_NO_TEXT_MODEL,
@@ -117,8 +119,10 @@ ALIGNED = Task(
     example='echo "..." | seq2seq translate FOLDER',
     pipeline_tag="text-generation",
     same_length=True,
+    sections=("features", "encoder", "context", "decoder"),
     defaults={"context": {"kind": "same-position"}},
     allowed={
+        **_NO_COPYING,
         **_ENCODED,
         **_NO_TEXT_MODEL,
         "context.kind": ("same-position",),
@@ -141,6 +145,7 @@ LANGUAGE_MODEL = Task(
         "validation": {"metric": "loss"},
     },
     allowed={
+        **_NO_COPYING,
         **_ENCODED,
         **_ONE_VOCABULARY,
         "data.source": ("",),
@@ -208,6 +213,7 @@ GENERATION = Task(
         "validation": {"metric": "loss"},
     },
     allowed={
+        **_NO_COPYING,
         **_ONE_VOCABULARY,
         **_NO_TEXT_MODEL,
         "encoder.kind": ("label", "vector"),

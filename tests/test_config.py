@@ -87,7 +87,7 @@ betas = [0.9, 1.5]
         (["data.train=[1, 2]"], "data.train.0: input should be a valid string (the value is 1)"),
         (
             ['data.train=["a"]'],
-            "train: a list needs two files, source first, but this one has 1",
+            "train: a list must name two files, the source file first, but this list names 1",
         ),
         (["data=3"], "data: input should be a valid dictionary"),
         (["data.hub_splits={dev = 'x'}"], "'train', 'valid' or 'test' (the value is 'dev')"),
@@ -97,7 +97,7 @@ betas = [0.9, 1.5]
         (["context.kind=dot", "decoder.hidden=8"], "'dot' needs decoder.hidden = 512"),
         (
             ["context.kind=multi-head", "context.size=500"],
-            "context: size (500) must be a multiple of heads",
+            "context: the key size (500) must be a multiple of the key heads",
         ),
         (["context.kind=fixed", "context.placement=classic"], "'classic' needs attention"),
     ],

@@ -101,7 +101,7 @@ def test_older_names_are_read_with_one_line(caplog):
     assert caplog.messages == []
     assert parse_config(OLD, "old.toml") == new
     (line,) = caplog.messages
-    assert line.startswith("old.toml: this configuration uses old names; replace them: ")
+    assert line.startswith("old.toml: this configuration uses old names of keys; replace them: ")
     for part in ("shape is now task", "training.average_decay is now training.ema_decay"):
         assert part in line
     assert "shape" in OLD  # what was given is not changed

@@ -14,9 +14,8 @@ from pathlib import Path
 
 import protocol
 
-from seq2seq.cli import translate as command
 from seq2seq.cli.machine import set_up_machine
-from seq2seq.decoding.micro_batches import windows
+from seq2seq.decoding.micro_batches import LINES_AHEAD, LINES_AHEAD_PER_JOB, windows
 from seq2seq.decoding.options import AnySearch, search_options
 from seq2seq.decoding.translator import Translator
 from seq2seq.decoding.worker_pool import WorkerPool
@@ -44,7 +43,7 @@ class Ours:
         self.translator.batch_size = batch
         list(self.translator.translate_windows([lines[:batch]], _search(beam)))
         mark()
-        parts = windows(lines, command._WINDOW)
+        parts = windows(lines, LINES_AHEAD)
         results = self.translator.translate_windows(parts, _search(beam))
         return (protocol.TOKENS for _ in results)
 
@@ -53,7 +52,7 @@ class Ours:
     ) -> Iterator[int]:
         """Translate with workers. Each gets some lines before the clock starts, since a pool starts
         its workers with its work."""
-        size = max(1, min(command._JOB_WINDOW, len(lines) // (2 * self.workers)))
+        size = max(1, min(LINES_AHEAD_PER_JOB, len(lines) // (2 * self.workers)))
         first, ready = [lines[: max(64, batch)]] * self.workers, threading.Event()
 
         def all_windows() -> Iterator[Sequence[str]]:

@@ -22,8 +22,8 @@ _STORE = 100 << 20  # bytes of shared memory, which only hold messages
 def open_cluster(address: str | None, cores: int) -> Iterator[dict[str, float]]:
     """Connect to a cluster, or start one on this machine, while the block runs.
 
-    Yields the resources of the cluster: the numbers "CPU" and "GPU", in cores and devices. If the
-    program has already called `ray.init`, that cluster is used and stays.
+    Yields the resources of the cluster: "CPU" is the number of cores, "GPU" the number of GPUs. If
+    the program has already called `ray.init`, that cluster is used and is not shut down at the end.
 
     address: the address of a cluster, or None to start one.
     cores: the number of cores for a new cluster. 0 uses all cores of this machine.
@@ -83,15 +83,15 @@ def _connect(ray: Any, settings: dict[str, Any]) -> None:
                 raise UserError(f"Ray cannot start on this machine: {reason}") from None
             raise UserError(
                 f"the Ray cluster at {settings['address']!r} cannot be reached: {reason}; check "
-                "--address, RAY_ADDRESS and RAY_AUTH_MODE, and that ray start runs there"
+                "--address, RAY_ADDRESS and RAY_AUTH_MODE, and that `ray start` started the cluster"
             ) from None
 
 
 class _DebugLog(io.TextIOBase):
-    """A stream that logs what Ray writes to stdout at level DEBUG.
+    """A replacement of `sys.stdout` that sends all text to the log, at level DEBUG.
 
-    Ray writes a long text about each dead worker there. The text does not name the file that the
-    worker was translating.
+    Ray prints a long text to stdout for each dead worker. The text does not help users, because it
+    does not name the file that the worker was translating.
     """
 
     def write(self, text: str) -> int:

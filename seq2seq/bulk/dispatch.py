@@ -76,7 +76,7 @@ def translate_folder(
             break
     with output_folder(output), open_cluster(address, workers * options.threads) as resources:
         options, count = _fit(options, resources, workers)
-        _log.info("%d files, %d workers", len(shards), min(count, len(shards)))
+        _log.info("translating %d files with %d workers", len(shards), min(count, len(shards)))
         with show_progress("translating files", len(shards)) as advance:
             dispatcher = _Dispatcher(options, deque(shards), advance)
             return dispatcher.run(min(count, len(shards)))
@@ -85,7 +85,7 @@ def translate_folder(
 def _fit(
     options: BulkOptions, resources: dict[str, float], workers: int
 ) -> tuple[BulkOptions, int]:
-    """Replace the device "auto" by a real one. Return the options and the number of workers."""
+    """Return the options with "cuda" or "cpu" instead of "auto", and the number of workers."""
     gpus = int(resources.get("GPU", 0))
     if options.device == "auto":
         use_gpu = gpus > 0 and not is_export(options.folders[0])
@@ -165,11 +165,11 @@ class _Dispatcher:
         self.busy[worker.open.remote()] = worker, None
 
     def _warn_idle(self) -> None:
-        """Warn once, if no worker has been able to start, that the cluster may be busy."""
+        """Warn that the cluster may be busy if no worker has started yet. Warn only once."""
         if not self.warned and all(shard is None for _, shard in self.busy.values()):
             self.warned = True
             _log.warning(
-                "no worker has started yet; the cluster may have no %s free",
+                "no worker has started yet; perhaps the cluster has no free %s",
                 "GPU" if self.options.device.startswith("cuda") else "cores",
             )
 
@@ -190,30 +190,32 @@ class _Dispatcher:
         deaths = self.deaths[shard.name] = self.deaths.get(shard.name, 0) + 1
         if deaths < _TRIES:
             _log.warning(
-                "a worker died (%s): %s is translated again from its start", reason, shard.name
+                "a worker died (%s): the file %s is translated again from its start",
+                reason,
+                shard.name,
             )
             self.waiting.appendleft(shard)
         else:
             self._fail(
                 shard,
-                f"{deaths} workers died over this file ({reason}); the memory may be too small: "
-                "use fewer --workers or a smaller --batch-size",
+                f"{deaths} workers died while they translated this file ({reason}); perhaps the "
+                "memory is too small: use fewer --workers or a smaller --batch-size",
             )
         if self.waiting:
             self._start()
 
     def _record(self, shard: Shard, result: ShardResult) -> None:
-        """Add the result of a shard to the summary, and log its notes as warnings."""
+        """Add the result of a shard to the summary, and log the messages about its lines."""
         if result.error:
             self._fail(shard, result.error)
             return
         if result.stale:
-            _log.warning("%s: translated again (%s)", shard.name, result.stale)
+            _log.warning("%s: this file is translated again (%s)", shard.name, result.stale)
         for note in result.notes:
             _log.warning("%s: %s", shard.name, note)
         if result.more_notes:
             _log.warning(
-                "%s: %d more notes on its lines are in %s",
+                "%s: %d more warnings about lines of this file are in %s",
                 shard.name,
                 result.more_notes,
                 shard.receipt,
@@ -227,7 +229,7 @@ class _Dispatcher:
 
     def _fail(self, shard: Shard, reason: str) -> None:
         self.summary.failed[shard.name] = reason
-        _log.warning("%s: not translated: %s", shard.name, reason)
+        _log.warning("%s: this file was not translated: %s", shard.name, reason)
         self.advance(1)
 
 

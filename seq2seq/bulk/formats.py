@@ -129,8 +129,8 @@ def check_parquet_columns(path: Path, column: str, new_column: str) -> None:
         raise UserError(f"{path}: cannot be read as Parquet: {error}") from None
     if new_column in schema.names:
         raise UserError(
-            f"{path}: the column {new_column!r} already exists; choose another name with "
-            "--new-column"
+            f"{path}: the column {new_column!r} already exists; choose another name for the new "
+            "column with --new-column"
         )
     if schema.names.count(column) > 1:
         raise UserError(f"{path}: several columns are named {column!r}; rename all but one")
@@ -178,7 +178,7 @@ def _values(table: Any, name: str) -> list[str | None]:
 
 
 def _equal(source: Path, count: int, written: int) -> int:
-    """Return `count`, the number of texts. Raises RuntimeError unless as many were written."""
+    """Return `count`, the number of texts read. Raises RuntimeError if `written` differs."""
     if count != written:
         raise RuntimeError(f"{source}: {count:,} texts were read, but {written:,} were written")
     return count

@@ -33,7 +33,13 @@ def model_digest(folder: Path) -> str:
 def write_receipt(
     shard: Shard, made_from: dict[str, Any], output: str, lines: int, notes: list[str]
 ) -> None:
-    """Write the receipt of a shard whose output is complete. `output` is the hash of the output."""
+    """Write the receipt, a file that says how the output of a finished shard was made.
+
+    made_from: the hashes of the input and the model, and the options.
+    output: the hash of the output file.
+    lines: the number of translated texts.
+    notes: messages about single lines.
+    """
     contents = {
         "format": _FORMAT,
         "made_from": made_from,

@@ -11,20 +11,19 @@ from seq2seq.bulk.formats import translate_parquet, translate_text
 from seq2seq.bulk.receipts import model_digest, why_unfinished, write_receipt
 from seq2seq.bulk.shards import Shard
 from seq2seq.decoding.machine import use_threads
-from seq2seq.decoding.micro_batches import windows
+from seq2seq.decoding.micro_batches import LINES_AHEAD, windows
 from seq2seq.decoding.options import AnySearch
 from seq2seq.decoding.source_options import SourceOptions
 from seq2seq.decoding.translator import Translator
 from seq2seq.errors import UserError
 from seq2seq.files import atomic_file, sha256_of
 
-_WINDOW = 2048  # lines to read ahead, so that batches hold lines of similar length
 _SHOWN = 10  # notes of a shard to report
 
 
 @dataclass(frozen=True, kw_only=True)
 class BulkOptions:
-    """How to translate each shard.
+    """The options of a bulk translation, which are the same for all files.
 
     folders: a model folder or an export, or several for an ensemble, as absolute paths.
     column: the column of a Parquet file to read.
@@ -46,13 +45,13 @@ class BulkOptions:
 
 @dataclass(frozen=True)
 class ShardResult:
-    """What a worker reports about a shard.
+    """The report of a worker on one shard, that is, one input file.
 
     lines: the number of texts, or 0 if the shard was already finished or failed.
     stale: why an older output was replaced, or "" if there was none.
     done_before: whether the shard was already finished.
-    notes: the first notes on single lines.
-    more_notes: the number of further notes, which only the receipt contains.
+    notes: the first messages about single lines of the shard.
+    more_notes: the number of further messages, which only the receipt file of the shard contains.
     error: why the shard could not be translated, or "" if it was translated.
     """
 
@@ -113,7 +112,7 @@ class ShardTranslator:
 
         def translate(texts: Iterable[str]) -> Iterator[str]:
             results = self.translator.translate_windows(
-                windows(texts, _WINDOW), self.options.search, source=self.options.source
+                windows(texts, LINES_AHEAD), self.options.search, source=self.options.source
             )
             for result in results:
                 notes.extend(note.text for note in result.notes)

@@ -30,8 +30,8 @@ from seq2seq.cli.options import (
     "--workers",
     type=click.IntRange(0),
     default=0,
-    help="Number of worker processes. 0 uses all cores of this machine or of the cluster, or all "
-    "of its GPUs.  [default: 0]",
+    help="Number of worker processes. 0 uses all cores, or all GPUs, of this machine or of the "
+    "cluster.  [default: 0]",
 )
 @click.option(
     "--address",
@@ -42,14 +42,14 @@ from seq2seq.cli.options import (
 )
 @click.option(
     "--column",
-    help="Column of a Parquet file with the texts. A field of a struct is COLUMN.FIELD.  [default: "
-    "the source column of the training data]",
+    help="Column of a Parquet file that holds the texts to translate. Write a field of a struct "
+    "column as COLUMN.FIELD.  [default: the source column of the training data]",
 )
 @click.option(
     "--new-column",
     default="translated",
     show_default=True,
-    help="Name of the column of translations that is added to a Parquet file.",
+    help="Name of the new column for the translations in a Parquet file.",
 )
 @with_source_options
 @with_search_options

@@ -14,9 +14,9 @@ import numpy as np
 from seq2seq.cli import line_io
 from seq2seq.cli.machine import set_up_machine
 from seq2seq.cli.options import output_option, with_model_options
+from seq2seq.decoding.micro_batches import LINES_AHEAD
 from seq2seq.errors import UserError
 
-_WINDOW = 2048  # lines to read ahead, so that batches hold lines of similar length
 _HEADER = 128  # bytes of the header of a .npy file
 
 
@@ -32,8 +32,8 @@ _HEADER = 128  # bytes of the header of a .npy file
     type=click.Choice(["summary", "mean"]),
     default="summary",
     show_default=True,
-    help="Vector of a line. summary: the encoder's summary of the line. mean: the mean of the "
-    "encoder states. A tagger always uses the mean.",
+    help="Vector that represents a line. summary: the encoder's summary of the line. mean: the "
+    "mean of the encoder states. A tagger always uses the mean.",
 )
 @with_model_options
 def embed_command(
@@ -59,7 +59,9 @@ def embed_command(
     if output is not None and str(output) != "-" and output.suffix not in (".npy", ".jsonl"):
         raise UserError(f"-o {output}: the name must end in .npy or .jsonl")
     if binary and output is not None and output.exists() and not output.is_file():
-        raise UserError(f"-o {output}: .npy needs a regular file; write JSONL instead")
+        raise UserError(
+            f"-o {output}: the .npy format needs a regular file; choose a name that ends in .jsonl"
+        )
     set_up_machine(model, threads)
     with ExitStack() as opened:
         source = opened.enter_context(line_io.open_source(input_file, Path(model)))
@@ -74,7 +76,7 @@ def embed_command(
 
         def vectors() -> Iterator[np.ndarray]:
             with line_io.show_line_progress("embedding", source, sink) as advance:
-                for window in line_io.read_windows(source, _WINDOW):
+                for window in line_io.read_windows(source, LINES_AHEAD):
                     yield embedder.embed(window, pooling)
                     advance(len(window))
 
@@ -92,10 +94,10 @@ def _write_jsonl(sink: IO[bytes], windows: Iterator[np.ndarray]) -> None:
 
 
 def _write_npy(sink: IO[bytes], windows: Iterator[np.ndarray], size: int) -> None:
-    """Write the vectors as a .npy file of float32. Only one window of vectors is in memory.
+    """Write the vectors as a .npy file of float32, without keeping all of them in memory.
 
-    The header contains the number of lines. This number is known only at the end, so the header is
-    then written again.
+    The header contains the number of vectors, which is known only at the end. The header is
+    therefore written twice: first as a placeholder, and again at the end.
     """
     sink.write(_npy_header(0, size))
     rows = 0

@@ -44,8 +44,9 @@ BLEU_TOKENIZERS = ("auto", "13a", "intl", "zh", "char", "ja-mecab", "ko-mecab", 
 @click.option(
     "--tokenize",
     type=click.Choice(BLEU_TOKENIZERS),
-    help="sacreBLEU tokenizer for BLEU. auto follows the script of the references; none splits at "
-    "spaces only.  [default: validation.tokenize of the model, which is auto unless it was set]",
+    help="Tokenizer of sacreBLEU for BLEU. auto chooses a tokenizer by the script (writing "
+    "system) of the references. none splits at spaces only.  [default: validation.tokenize of the "
+    "model, which is auto unless it was set]",
 )
 @output_option("Also write the translations or the predicted labels to this file.")
 @with_source_options
@@ -59,12 +60,13 @@ BLEU_TOKENIZERS = ("auto", "13a", "intl", "zh", "char", "ja-mecab", "ko-mecab", 
 @click.option(
     "--record",
     type=click.Path(path_type=Path),
-    help="Also append the scores to this results.jsonl file. Commit all changes to git first.",
+    help="Also append the scores to this JSONL file, usually results.jsonl. The git repository "
+    "must have no uncommitted changes.",
 )
 @click.option(
     "--command",
-    help="Record this text as the command that repeats the evaluation.  [default: the command "
-    "line]",
+    help="With --record: the command that is stored with the scores, so that others can repeat "
+    "the evaluation.  [default: the command line]",
 )
 @with_model_options
 def evaluate_command(
@@ -169,19 +171,21 @@ def _refuse_unused(
     for option, wanted in (("-o", output), ("--plot", plot)):
         if wanted is not None and not writes:
             raise UserError(
-                f"{option} {wanted}: {model} is scored by perplexity, which gives no text and no "
-                f"plot; leave out {option}"
+                f"{option} {wanted}: {model} is scored by perplexity, so there is no text and no "
+                f"plot to write; leave out {option}"
             )
     if plot is not None and not scored_by_text(config):
         raise UserError(
-            f"--plot {plot}: {model} is scored by its wrong symbols, which have no plot; leave out "
-            "--plot"
+            f"--plot {plot}: {model} is scored by symbol errors, for which there is no plot; "
+            "leave out --plot"
         )
     searches = config.task.report == "translation scores"
     if not searches and tokenize is not None:
         raise UserError(f"{model} is not scored by BLEU; leave out --tokenize")
     if not searches and search != search_options():
-        raise UserError(f"{model} is scored without a search; leave out options such as --beam")
+        raise UserError(
+            f"{model} is evaluated without a search; leave out search options such as --beam"
+        )
 
 
 def _draw(result: Any, label: str, picture: Path | None) -> None:

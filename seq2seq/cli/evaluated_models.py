@@ -56,7 +56,8 @@ def open_export(
     ) -> None:
         if record is not None:
             raise UserError(
-                f"--record {record}: {model} is an export; record the result of the model folder"
+                f"--record {record}: the scores of an export ({model}) cannot be recorded; "
+                "evaluate the model folder instead"
             )
 
     folders = model_folders(model)

@@ -36,6 +36,7 @@ def read_evaluation_set(
     """
     from seq2seq.text.corpus import holds_pairs, read_table_file
     from seq2seq.text.example import Example
+    from seq2seq.text.features import read_source
 
     if source_file is None:
         return _read_split(config, split)
@@ -61,8 +62,11 @@ def read_evaluation_set(
                 "file must belong to line n of the other"
             )
     references = list(zip(*streams, strict=True)) or [()] * len(sources)
-    rows = zip(sources, targets, references, strict=True)
-    examples = [Example(source, target, references=more) for source, target, more in rows]
+    settings = None if config.data.features is None else config.features
+    examples = []
+    for number, row in enumerate(zip(sources, targets, references, strict=True), start=1):
+        source, features = read_source(row[0], settings, f"{source_file}:{number}")
+        examples.append(Example(source, row[1], () if settings is None else (features,), row[2]))
     return examples, source_file.stem
 
 

@@ -64,7 +64,7 @@ def export_command(model: Path, output: Path, precision: Any, shortlist: bool, w
         click.echo(f"wrote {output}: try it with python -m http.server --directory {output}")
         return
     if output.exists() and not is_export(output):
-        raise UserError(f"{output}: exists and is not an export; choose another folder")
+        raise UserError(f"{output}: this folder exists and is not an export; choose another folder")
     difference = export_model(
         load_model(model, locate_data=True), output, precision, shortlist=shortlist
     )

@@ -1,4 +1,4 @@
-"""The number of processes that translate, and their start."""
+"""Choose the number of processes that translate, and start these processes."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ def choose_jobs(models: str, source: IO[bytes], jobs: int, threads: int) -> int:
     if not is_export(model_folders(models)[0]):
         if jobs > 1:
             raise UserError(
-                f"--jobs {jobs}: {models} runs on PyTorch, which uses --threads; only an export "
-                "(seq2seq export) can have several jobs"
+                f"--jobs {jobs}: only an export can run as several jobs, and {models} is not an "
+                "export; leave out --jobs, or export the model (seq2seq export)"
             )
         return 1
     if jobs > 1 and threads > 1:
-        raise UserError(f"--jobs {jobs}: each job has one thread; leave out --threads {threads}")
+        raise UserError(f"--jobs {jobs}: each job uses one thread; leave out --threads {threads}")
     if jobs or threads:
         return jobs or 1
     if not line_io.is_regular_file(source) or os.fstat(source.fileno()).st_size < _LARGE:

@@ -13,14 +13,13 @@ import click
 from seq2seq.cli import line_io
 from seq2seq.cli.machine import set_up_machine
 from seq2seq.cli.options import output_option, with_model_options
+from seq2seq.decoding.micro_batches import LINES_AHEAD
 from seq2seq.errors import UserError
 from seq2seq.text.conllu import WRITABLE_COLUMNS
 
 if TYPE_CHECKING:
     from seq2seq.decoding.labeller import Labeller, Labelling
     from seq2seq.decoding.tagger import Tagger
-
-_WINDOW = 2048  # lines to read ahead, so that batches hold lines of similar length
 
 
 def with_label_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -66,7 +65,7 @@ def classify_command(
             NoteLog() as log,
         ):
             first = 1
-            for window in line_io.read_windows(source, _WINDOW):
+            for window in line_io.read_windows(source, LINES_AHEAD):
                 for labelling in classifier.stream(window, first=first):
                     log.add(labelling.notes)
                     line = _text(labelling)
@@ -134,7 +133,7 @@ def tag_command(
             NoteLog() as log,
         ):
             first = 1
-            for window in line_io.read_windows(source, _WINDOW):
+            for window in line_io.read_windows(source, LINES_AHEAD):
                 for labelling in tagger.stream(window, first=first):
                     log.add(labelling.notes)
                     row = _json(_rows(tagger, labelling)) if probabilities else _text(labelling)
@@ -160,7 +159,7 @@ def _tag_conllu(
 
     waiting = read_conllu(decode_lines(source, name), name)
     # A program that writes into a pipe may wait for the tags of a sentence before the next one.
-    size = _WINDOW if line_io.is_regular_file(source) else 1
+    size = LINES_AHEAD if line_io.is_regular_file(source) else 1
     first = 1
     with show_progress("labelling", wanted=not sink.isatty()) as advance, NoteLog() as log:
         while window := list(islice(waiting, size)):
@@ -175,7 +174,7 @@ def _tag_conllu(
 
 
 def _machine(model: str, threads: int, **options: Any) -> dict[str, Any]:
-    """Set the number of threads. Return the remaining options as arguments of `load`."""
+    """Set the number of threads. Return the other options unchanged, as arguments of `load`."""
     set_up_machine(model, threads)
     return options
 
@@ -189,7 +188,7 @@ def _json(value: object) -> bytes:
 
 
 def _rows(labeller: Labeller, labelling: Labelling) -> list[dict[str, object]]:
-    """Return one dictionary for each label: the label and the probabilities of all labels."""
+    """Return one dictionary per predicted label, with the probabilities of all labels."""
     return [
         {
             "label": label,

@@ -94,7 +94,6 @@ def read_windows(stream: IO[bytes], size: int) -> Iterator[list[str]]:
     own = os.fdopen(os.dup(stream.fileno()), "rb")
 
     def read() -> None:
-        """Put the decoded lines into the queue, and then None to mark the end."""
         try:
             for number, line in enumerate(own, start=1):
                 waiting.put(decode_line(line, number))
@@ -167,7 +166,9 @@ def open_sink(path: Path | None, inputs: list[Path | None]) -> Iterator[IO[bytes
         ):
             raise UserError(f"{path}: the output is also the input; choose another output file")
     if (suffix := path.suffix) in PACKED_SUFFIXES:
-        raise UserError(f"{path}: the output is not compressed; choose a name without {suffix}")
+        raise UserError(
+            f"{path}: the output is never compressed; choose a name that does not end in {suffix}"
+        )
     if not path.parent.is_dir():
         raise UserError(f"{path}: the folder {path.parent} does not exist; create it first")
     if path.exists() and not path.is_file():

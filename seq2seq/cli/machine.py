@@ -9,6 +9,6 @@ from seq2seq.decoding.machine import use_threads
 def set_up_machine(models: str, threads: int) -> None:
     """Set the number of threads and the memory settings for a command that runs models.
 
-    threads: the number of threads; 0 is explained in `use_threads`.
+    threads: the number of threads. With 0, the function `use_threads` chooses the number.
     """
     use_threads(model_folders(models)[0], threads)

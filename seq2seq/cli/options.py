@@ -94,7 +94,7 @@ def with_model_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def with_text_constraints(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the options of the constraints that language models and translators share."""
+    """Add the options that restrict the generated text, such as --forbid, to a command."""
     for option in (
         click.option(
             "--stop",
@@ -114,7 +114,7 @@ def with_text_constraints(command: Callable[..., Any]) -> Callable[..., Any]:
             "--forbid",
             multiple=True,
             metavar="PHRASE",
-            help="Never write PHRASE. Only whole words match PHRASE. May be repeated.",
+            help="Never write PHRASE as whole words. May be repeated.",
         ),
     ):
         command = option(command)
@@ -148,9 +148,9 @@ _SEARCH_OPTIONS = (
         default=0,
         metavar="N",
         help="Minimum Bayes risk: generate N candidates and return the candidate that is most "
-        "similar to all candidates. With --sample, the candidates are N samples. Without --sample, "
-        "the candidates are the N best results of a beam search, and --beam must be at least N. 0 "
-        "turns minimum Bayes risk off.  [default: 0]",
+        "similar to all of them. With --sample, the candidates are N samples. Without --sample, "
+        "they are the N best results of a beam search, and --beam must be at least N. 0 turns "
+        "minimum Bayes risk off.  [default: 0]",
     ),
     click.option(
         "--seed", type=int, default=1, show_default=True, help="With --sample: the random seed."
@@ -230,20 +230,20 @@ def with_source_options(command: Callable[..., Any]) -> Callable[..., Any]:
             "--protect",
             is_flag=True,
             help="Keep placeholders ({0}, %s), tags (<b>), URLs, e-mail addresses and numbers "
-            "unchanged: take them out of each line, and put them into its translation.",
+            "unchanged: take them out before the translation, and put them back afterwards.",
         ),
         click.option(
             "--source-prefix",
             multiple=True,
             metavar="TEXT",
-            help="Start each line, and each part of a split line, with TEXT, such as <2de>. "
-            "If repeated, each part of a line starts with the TEXT that begins the line.",
+            help="Put TEXT, such as <2de>, before each line and each part of a split line. If "
+            "repeated, each part of a split line gets the TEXT with which the line starts.",
         ),
         click.option(
             "--split-sentences",
             is_flag=True,
-            help="Split lines into sentences, translate each sentence alone, and join the "
-            "translations with the white space of the line.",
+            help="Split each line into sentences, translate each sentence alone, and join the "
+            "translations with the white space that separated the sentences.",
         ),
     ):
         command = option(command)

@@ -56,7 +56,8 @@ def attention(alignments: Path, line: int, output: Path) -> None:
     "--variants",
     default="",
     metavar="PREFIX",
-    help="Plot only variants whose names begin with PREFIX.  [default: all]",
+    help="Plot only the models whose variant name in RESULTS.md begins with PREFIX.  [default: "
+    "all]",
 )
 @click.option(
     "--split", default="val", show_default=True, help="Data set whose scores are plotted."
@@ -82,8 +83,9 @@ def attention(alignments: Path, line: int, output: Path) -> None:
     "--name",
     "named",
     multiple=True,
-    help="Also label the point of this variant. A variant whose score is above that of every "
-    "cheaper variant always has a label. Repeat the option for several variants.",
+    help="Also write the name of this variant beside its point. Without this option, only "
+    "variants that score above every cheaper variant are named. Repeat the option for several "
+    "variants.",
 )
 @click.option(
     "--lowest",

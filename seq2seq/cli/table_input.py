@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 
 
 def input_column(model: Path) -> Columns:
-    """Return the names of the column that a model reads, both as source and as target column.
+    """Return the column of a table that a model reads, once as source and once as target column.
 
-    The column is the source column of the training data, or the text column of a language model. A
-    TSV or CSV file has a header unless the column is a number.
+    The column is the source column of the training data, or the text column of a language model. It
+    is a name or a number. A TSV or CSV file has a header unless the column is a number.
     """
     from seq2seq.decoding.load import load_any_config
     from seq2seq.text.memory import data_columns
@@ -27,18 +27,26 @@ def input_column(model: Path) -> Columns:
 
 @contextmanager
 def open_column(path: Path, model: Path) -> Iterator[IO[bytes]]:
-    """Yield the column of a table that a model reads, as a file of lines.
+    """Yield the column of a table that a model reads, and its features, as a file of lines.
 
     The lines are in a temporary file, which takes as much disk space as the column.
     Raises UserError for a table that cannot be read and for a missing column.
     """
     from seq2seq.decoding.load import load_any_config
+    from seq2seq.text.features import write_source
+    from seq2seq.text.memory import data_columns
+    from seq2seq.text.references import with_features
     from seq2seq.text.tables import read_table
 
-    quoting = load_any_config(model).data.quoting
+    data = load_any_config(model).data
+    rows = with_features(
+        data,
+        read_table(path, input_column(model), data.quoting),
+        lambda side: read_table(path, data_columns(side), data.quoting),
+    )
     with tempfile.TemporaryFile() as file:
-        for example in read_table(path, input_column(model), quoting):
-            file.write(example.source.encode() + b"\n")
+        for example in rows:
+            file.write(write_source(example.source, example.features).encode() + b"\n")
         file.seek(0)
         yield file
 

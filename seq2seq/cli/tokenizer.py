@@ -10,12 +10,11 @@ import click
 
 from seq2seq.cli import line_io
 from seq2seq.cli.options import output_option
+from seq2seq.decoding.micro_batches import LINES_AHEAD
 from seq2seq.errors import UserError
 
 if TYPE_CHECKING:
     from seq2seq.text.tokenizer import Tokenizer
-
-_WINDOW = 2048
 
 
 @click.group()
@@ -57,19 +56,19 @@ def tokenizer_group() -> None:
 @click.option(
     "--normalization",
     type=click.Choice(["identity", "whitespace", "nmt_nfkc"]),
-    help="Normalisation of the text: `identity` (none), `whitespace` (single spaces) or `nmt_nfkc` "
-    "(NFKC and single spaces). Only with `identity` can a configuration normalise source and "
-    "target differently. Symbols and grapheme clusters allow only `identity`.  "
+    help="Normalisation of the text: `identity` (none), `whitespace` (single spaces) or "
+    "`nmt_nfkc` (NFKC and single spaces). Choose `identity` if a configuration will normalise "
+    "source and target in different ways. Symbols and grapheme clusters allow only `identity`.  "
     "[default: identity; whitespace for --kind word]",
 )
-@click.option("--lowercase", is_flag=True, help="Lower-case the text before training.")
+@click.option("--lowercase", is_flag=True, help="Convert the text to lower case before training.")
 @click.option(
     "--case",
     type=click.Choice(["plain", "marked"]),
     default="plain",
     show_default=True,
-    help="How capitals are encoded. `marked` writes lower-case text, with tokens that mark "
-    "capitals.",
+    help="How capital letters are encoded. `plain`: unchanged. `marked`: as lower-case letters, "
+    "with tokens that mark the capitals.",
 )
 @click.option(
     "--symbol",
@@ -135,7 +134,7 @@ def encode(
         line_io.open_sink(output, [input_file]) as sink,
         line_io.show_line_progress("encoding", source, sink) as advance,
     ):
-        for window in line_io.read_windows(source, _WINDOW):
+        for window in line_io.read_windows(source, LINES_AHEAD):
             for row in loaded.encode(window):
                 line = " ".join(map(str, row) if ids else loaded.pieces(row))
                 sink.write(line.encode("utf-8", "replace") + b"\n")
@@ -163,7 +162,7 @@ def decode(model: Path, input_file: Path | None, output: Path | None, ids: bool)
         line_io.open_sink(output, [input_file]) as sink,
         line_io.show_line_progress("decoding", source, sink) as advance,
     ):
-        for window in line_io.read_windows(source, _WINDOW):
+        for window in line_io.read_windows(source, LINES_AHEAD):
             for line in window:
                 number += 1
                 words = line.split(" ") if line else []
@@ -177,7 +176,10 @@ def parse_ids(words: Sequence[str], number: int, size: int) -> list[int]:
     """Convert decimal numbers to ids. The error for an invalid id names the line `number`."""
     for word in words:
         if not (word.isascii() and word.isdigit() and int(word) < size):
-            raise UserError(f"line {number}: {word!r} is not an id; use 0 to {size - 1}")
+            raise UserError(
+                f"line {number}: {word!r} is not a vocabulary number; use numbers "
+                f"from 0 to {size - 1}"
+            )
     return [int(word) for word in words]
 
 

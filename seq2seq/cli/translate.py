@@ -22,14 +22,12 @@ from seq2seq.cli.options import (
     with_search_options,
     with_source_options,
 )
+from seq2seq.decoding.micro_batches import LINES_AHEAD, LINES_AHEAD_PER_JOB
 
 if TYPE_CHECKING:
     from seq2seq.decoding.results import Translation
     from seq2seq.decoding.translator import Translator
     from seq2seq.decoding.worker_pool import WorkerPool
-
-_WINDOW = 2048  # lines to read ahead, so that batches hold lines of similar length
-_JOB_WINDOW = 1024  # lines that a process gets at a time, so that equal lengths meet
 
 
 def open_translator(
@@ -57,8 +55,8 @@ def open_translator(
     type=int,
     default=1,
     show_default=True,
-    help="Number of translations for each input line. A value above 1 switches to the JSONL output "
-    "of --scores.",
+    help="Number of translations for each input line. If it is above 1, the output is JSONL, as "
+    "with --scores.",
 )
 @click.option(
     "--scores",
@@ -96,7 +94,8 @@ def translate_command(
     MODEL is a model folder, or several folders A,B,C that translate as an ensemble. Each input line
     gives one output line, in the same order. The command writes a translation as soon as all
     earlier lines are translated. If INPUT is a table, such as a .tsv or .csv file, the command
-    reads its source column.
+    reads its source column. If the model reads features, a line is a source, a tab and its
+    features.
     """
     from seq2seq.decoding.options import search_options
     from seq2seq.decoding.results import NoteLog
@@ -119,7 +118,7 @@ def translate_command(
             translator = open_translator(model, **machine)
             if beside:
                 translator.require_attention()
-        windows = line_io.read_windows(source, _WINDOW if jobs == 1 else _JOB_WINDOW)
+        windows = line_io.read_windows(source, LINES_AHEAD if jobs == 1 else LINES_AHEAD_PER_JOB)
         advance = opened.enter_context(line_io.show_line_progress("translating", source, sink))
         results = translator.translate_windows(
             windows, search, align=beside is not None, advance=advance, source=lines
@@ -185,7 +184,8 @@ def score_command(
     """Write the log-probability (in nats) of each line of TARGET, given the same line of SOURCE.
 
     `seq2seq translate --scores` gives a translation the same score if its --length-penalty is the
-    same. The scores differ only for very long source lines: `seq2seq translate` splits such a line
+    same. If the model reads features, a line of SOURCE is a source, a tab and its features. The
+    scores differ only for very long source lines: `seq2seq translate` splits such a line
     into parts, but this command does not.
     """
     from seq2seq.decoding.options import GreedyOptions

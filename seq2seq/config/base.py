@@ -12,10 +12,10 @@ from seq2seq.errors import UserError
 
 @dataclass(frozen=True)
 class Base:
-    """The values of a model. They replace the defaults of the schema.
+    """The configuration of an existing model, whose values replace the defaults of the schema.
 
     model: the name of the model in messages.
-    values: the values, as a dictionary of sections.
+    values: the values of the configuration, as a dictionary of sections.
     """
 
     model: str
@@ -33,12 +33,16 @@ class Base:
         if (wanted := values.get("task", task)) != task:
             raise UserError(
                 f"cannot start from the model {self.model}: its task is {task!r}, but the task of "
-                f"{where} is {wanted!r}. Choose a model of this task, or train without --from"
+                f"{where} is {wanted!r}. Choose a model of the task {wanted!r}, or train without "
+                "--from"
             )
         return _fill(self.values, values)
 
     def explain(self, error: UserError, values: Mapping[str, Any]) -> UserError:
-        """Return `error`, with the task of the model added if the configuration names none."""
+        """Return an error about a configuration, and name the task of the model in its message.
+
+        values: the values of the configuration. If they name a task, `error` is returned unchanged.
+        """
         if "task" in values:
             return error
         return UserError(f"{error} (the model {self.model} has the task {self.values['task']!r})")

@@ -119,7 +119,10 @@ def name_data(data: DataConfig) -> DataConfig:
 
 
 def are_names_of(names: DataConfig, found: DataConfig) -> bool:
-    """Return whether every path in `found` ends with the name of the same data set in `names`."""
+    """Return whether `names` holds the short names of the data sets in `found`.
+
+    That is the case if each path in `found` ends with the corresponding path in `names`.
+    """
 
     def ends_with(path: str, name: str) -> bool:
         wanted = Path(name).parts

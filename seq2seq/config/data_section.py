@@ -35,9 +35,10 @@ _ValidationSets = Annotated[
 
 
 class DataConfig(Section):
-    """The data sets, and the rules that decide which training examples are used.
+    """This section names the data sets and sets the rules that decide which training examples are
+    used.
 
-    `train`, `valid` and `test` each name a data set. For two parallel files, give either a list of
+    The keys `train`, `valid` and `test` name data sets. For two parallel files, give a list of
     both files, source first, or their common prefix. With `source = "de"`, the prefix
     `"corpus/train"` stands for the source file `corpus/train.de` or `corpus/train.de.gz`. A data
     set can also be one table: a `.tsv`, `.csv`, `.jsonl`, `.conllu`, `.tmx` or `.parquet` file, or
@@ -49,14 +50,14 @@ class DataConfig(Section):
     """
 
     source: str = Field(
-        description="Name of the source side, usually a language code such as `de`. The name is "
-        "the ending of source files, the column of the source in a table, and its language in "
-        "TMX.",
+        description="Name of the source, usually a language code such as `de`. Source files end "
+        "in this name, tables have the source in the column of this name, and in TMX it is the "
+        "source language.",
     )
     target: str = Field(
         min_length=1,
-        description="Name of the target side, usually a language code such as `en`. Target files "
-        "end in this name, tables have the target in the column of this name, and in TMX it is the "
+        description="Name of the target, usually a language code such as `en`. Target files end "
+        "in this name, tables have the target in the column of this name, and in TMX it is the "
         "target language. See also `validation.tokenize`.",
     )
     train: str | list[str] | None = Field(
@@ -66,8 +67,8 @@ class DataConfig(Section):
     valid: _ValidationSets = Field(
         None,
         description="Path of the validation set, which decides which weights are best. Set this "
-        "key or `hub`. Several sets are a table of names and paths, `[data.valid]`. The first set "
-        "decides, unless `validation.set` names another.",
+        "key or `hub`. For several validation sets, write a table of names and paths, "
+        "`[data.valid]`. The first set then decides, unless `validation.set` names another set.",
     )
     test: str | list[str] | None = Field(
         None,
@@ -88,37 +89,47 @@ class DataConfig(Section):
         "differs from `target`. Write the value in the same way as `source_column`.",
         examples=[2],
     )
+    features: str | int | None = Field(
+        None,
+        description="Column of the features of the source in a table, or the ending of their text "
+        "files. Write the value in the same way as `source_column`. The section `[features]` "
+        "explains features. Without this key, the model reads no features.",
+        examples=[2],
+        json_schema_extra=TEXT_TO_TEXT,
+    )
     quoting: Literal["auto", "none", "csv"] = Field(
         "auto",
-        description="Meaning of quotation marks in TSV and CSV files. With `csv`, they enclose "
-        "values, as RFC 4180 defines. With `none`, they are part of the text. `auto` means `csv` "
-        "for CSV files and for TSV files in which all quotation marks follow RFC 4180.",
+        description="Quotation marks in TSV and CSV files. `csv`: they enclose values, as RFC "
+        "4180 defines. `none`: they are part of the text. `auto` means `csv` for CSV files and "
+        "for TSV files in which all quotation marks follow RFC 4180.",
     )
     references: list[str | int] = Field(
         [],
         description="Further references of the validation and test sets, besides `target`: the "
-        "file endings of their text files, or the names of their columns in a table. BLEU and the "
-        "other scores of translations use all references. Training does not read them.",
+        "file endings of their text files, or the names of their columns in a table. All scores "
+        "of translations use them. The training set has no further references.",
         json_schema_extra=TEXT_TO_TEXT,
     )
     alternatives: str = Field(
         "",
-        description="String between several correct targets in one line, such as `;`. Each "
-        "becomes a training pair of its own. In validation and test sets, they become several "
-        "references. If this key is empty, each line is one target.",
+        description="String that separates several correct targets in one line, such as `;`. In "
+        "the training set, each target becomes a pair of its own. In validation and test sets, "
+        "the targets become several references. If empty, each line is one target.",
         examples=[";"],
         json_schema_extra=TEXT_TO_TEXT,
     )
     merge_sources: bool = Field(
         False,
-        description="Merge the rows of a validation or test set that have the same source. Their "
-        "targets become several references, so that one correct target is enough.",
+        description="Merge the rows of a validation or test set that have the same source. The "
+        "targets of these rows become several references, so an output is correct if it equals "
+        "one of them.",
         json_schema_extra=TEXT_TO_TEXT,
     )
     hub: str | None = Field(
         None,
-        description="Dataset of the Hugging Face hub: its id, or the path of a local folder. It "
-        "provides every data set for which `train`, `valid` or `test` names no file.",
+        description="Dataset of the Hugging Face hub: its id, or the path of a local folder. The "
+        "dataset provides the training, validation or test set if `train`, `valid` or `test` "
+        "names no file.",
         examples=["owner/dataset"],
     )
     hub_config: str | None = Field(
@@ -172,7 +183,8 @@ class DataConfig(Section):
         for name, value in named.items():
             if isinstance(value, list) and len(value) != 2:
                 raise ValueError(
-                    f"{name}: a list needs two files, source first, but this one has {len(value)}"
+                    f"{name}: a list must name two files, the source file first, but this list "
+                    f"names {len(value)}"
                 )
         for name in self.valid_sets:
             if name in ("train", "valid", "test") or not re.fullmatch(r"[\w.-]*", name):
@@ -186,7 +198,7 @@ class DataConfig(Section):
 
     @property
     def valid_sets(self) -> dict[str, str | list[str] | None]:
-        """The validation sets by name. The name of a set without a name is ""."""
+        """The validation sets by name. The name of an unnamed set is the empty string."""
         if isinstance(self.valid, dict):
             return dict(self.valid)
         return {"": self.valid}

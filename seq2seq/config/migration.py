@@ -47,7 +47,9 @@ def migrate(values: dict[str, Any], where: str) -> dict[str, Any]:
         hints.append('context.kind = "aligned" is now task = "aligned"')
     if hints:
         _log.warning(
-            "%s: this configuration uses old names; replace them: %s", where, "; ".join(hints)
+            "%s: this configuration uses old names of keys; replace them: %s",
+            where,
+            "; ".join(hints),
         )
     return migrated
 

@@ -10,8 +10,8 @@ from seq2seq.config.section import FROM_A_CONDITION, FROM_TEXT, WITH_ATTENTION, 
 
 
 class EncoderConfig(Section):
-    """The encoder, which reads the source. For a text, the encoder is a recurrent network. For a
-    label or a vector of numbers, the encoder is an embedding."""
+    """The encoder reads the source. If the source is a text, the encoder is a recurrent network. If
+    the source is a label or a vector of numbers, the encoder is an embedding."""
 
     kind: Literal["recurrent", "label", "vector"] = Field(
         "recurrent",
@@ -82,22 +82,29 @@ class EncoderConfig(Section):
 
     @property
     def state_size(self) -> int:
-        """The size of an encoder state, which the shapes call D."""
+        """D, the size of an encoder state."""
         return self.hidden * (2 if self.bidirectional else 1)
 
 
 class ContextConfig(Section):
-    """The context vector c, which carries the source to the decoder or to the classifier. A fixed c
-    is the same at every step of the decoder. Attention computes a new c at every step."""
+    """The context vector c carries the source to the decoder or to the classifier. A fixed context
+    vector is the same at every step of the decoder. Attention computes a new context vector
+    at every step."""
 
     kind: Literal[
-        "fixed", "same-position", "additive", "dot", "general", "cosine", "multi-head"
+        "fixed",
+        "same-position",
+        "additive",
+        "dot",
+        "general",
+        "cosine",
+        "multi-head",
+        "monotonic",
     ] = Field(
         "cosine",
-        description="How the context vector is computed. `fixed`: one summary of the source. "
-        "`same-position` (only for the task `aligned`): the encoder state at the "
-        "position of the target token. All other values: attention with the score "
-        "function of this name.",
+        description="How the context vector is computed. `fixed`: as one summary of the source. "
+        "`same-position` (only for the task `aligned`): as the encoder state at the target "
+        "token's position. Every other value selects attention; `monotonic` only moves forward.",
     )
     placement: Literal["parallel", "classic"] = Field(
         "parallel",
@@ -138,19 +145,24 @@ class ContextConfig(Section):
     def _heads_fit(self) -> ContextConfig:
         if self.kind == "multi-head" and self.size % self.heads:
             raise ValueError(
-                f"size ({self.size}) must be a multiple of heads ({self.heads}); change one of them"
+                f"the key size ({self.size}) must be a multiple of the key heads ({self.heads}); "
+                "change one of them"
             )
         if not self.is_attention and self.placement == "classic":
             raise ValueError(
-                f"placement 'classic' needs attention, but kind {self.kind!r} has none; leave out "
-                "placement"
+                f"placement = 'classic' needs attention, but kind {self.kind!r} has none; leave "
+                "out placement"
+            )
+        if self.kind == "monotonic" and self.placement == "classic":
+            raise ValueError(
+                "placement 'classic' does not work with kind 'monotonic'; leave it out"
             )
         return self
 
 
 class DecoderConfig(Section):
-    """The decoder, which writes the target token by token. A language model has only a decoder and
-    no encoder."""
+    """The decoder writes the target token by token. A language model has only a decoder and no
+    encoder."""
 
     cell: Cell = Field(
         "gru",
@@ -200,6 +212,12 @@ class DecoderConfig(Section):
         description="Weight tying. `output`: the output layer uses the target embeddings as its "
         "weights. `all`: source and target also share their embeddings, which needs "
         "`tokenizer.joint = true` and equal embedding sizes. `none`: no weights are tied.",
+    )
+    copying: bool = Field(
+        False,
+        description="Let the decoder copy tokens from the source (pointer-generator). It can then "
+        "write symbols and words that the training data does not contain. Needs attention.",
+        json_schema_extra=WITH_ATTENTION,
     )
     bidirectional: bool = Field(
         False,

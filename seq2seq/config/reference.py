@@ -118,7 +118,7 @@ def _uses_section(task: Task, section: str) -> bool:
 
 
 def uses_key(task: Task, section: str, name: str) -> bool:
-    """Return whether the key has an effect in the task and more than one allowed value."""
+    """Return whether a configuration key affects models of a task and allows several values."""
     if not _uses_section(task, section):
         return False
     extra = _sections()[section].model_fields[name].json_schema_extra
@@ -129,9 +129,10 @@ def uses_key(task: Task, section: str, name: str) -> bool:
 
 
 def _sections() -> dict[str, type[Section]]:
-    """Map the name of each section to its schema. The first entry holds the top-level keys.
+    """Return the schema of each section, by the name of the section.
 
-    A section inside another one follows it, with a name such as `tokenizer.source`.
+    The name "" stands for the top-level keys and comes first. A nested section follows the section
+    that contains it, with a name such as `tokenizer.source`.
     """
     sections: dict[str, type[Section]] = {_TOP: Config}
     for name, schema in _inner_sections(Config).items():
@@ -196,9 +197,9 @@ def _defaults(section: str, name: str, field: FieldInfo, tasks: list[Task]) -> s
 
 
 def _comment(text: str) -> list[str]:
-    """Return the paragraphs of a text as TOML comment lines.
+    """Return a text as TOML comment lines. Paragraphs are separated by an empty comment line.
 
-    No line ends after a value with a colon, such as `0:`.
+    A value with a colon, such as `0:`, stays on the same line as the word after it.
     """
     wrapper = textwrap.TextWrapper(
         _WIDTH,

@@ -14,6 +14,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field, InstanceOf, PlainSerializer, model_validator
 
 from seq2seq.config.data_section import DataConfig
+from seq2seq.config.features_section import FeaturesConfig
 from seq2seq.config.network_sections import ContextConfig, DecoderConfig, EncoderConfig
 from seq2seq.config.section import SIDES, Section
 from seq2seq.config.tokenizer_section import SideConfig, TokenizerConfig
@@ -44,7 +45,7 @@ def _as_task(value: object) -> object:
 
 
 class Config(Section):
-    """A complete configuration. It consists of the top-level keys and of one section for each part
+    """A complete configuration. A configuration has top-level keys and one section for each part
     of the model and of the training."""
 
     task: Annotated[
@@ -70,6 +71,7 @@ class Config(Section):
         examples=["cc-by-4.0"],
     )
     data: DataConfig
+    features: FeaturesConfig = FeaturesConfig()
     tokenizer: TokenizerConfig = TokenizerConfig()
     encoder: EncoderConfig = EncoderConfig()
     context: ContextConfig = ContextConfig()
@@ -79,13 +81,13 @@ class Config(Section):
 
     @property
     def selecting_set(self) -> str:
-        """The name of the validation set that chooses the weights; "" if it has no name."""
+        """The name of the validation set that decides which weights are best. "" if unnamed."""
         return self.validation.set or next(iter(self.data.valid_sets))
 
     @property
     def unused_sections(self) -> set[str]:
         """The names of the sections that the task does not use."""
-        return {"encoder", "context", "decoder"} - set(self.task.sections)
+        return {"features", "encoder", "context", "decoder"} - set(self.task.sections)
 
     @model_validator(mode="before")
     @classmethod
@@ -132,6 +134,8 @@ class Config(Section):
             yield f"validation.set: no validation set {chosen!r} in data.valid; known sets: {known}"
         if task.has_target_text and self.training.class_weights is not None:
             yield f"task {task.name!r} predicts no labels: leave out training.class_weights"
+        if "features" in self.unused_sections and self.data.features is not None:
+            yield f"task {task.name!r} does not read features: leave out data.features"
         if task.has_source and not self.data.source:
             yield "data.source is empty: set the file ending or the column of the source"
 
@@ -156,6 +160,13 @@ class Config(Section):
                 f"context.kind = 'dot' needs decoder.hidden = {encoder.state_size}, the size of an "
                 "encoder state"
             )
+        if decoder.copying and not self.context.is_attention:
+            yield (
+                f"decoder.copying does not work with context.kind = {self.context.kind!r}: use "
+                "attention, such as 'additive'"
+            )
+        if self.features.per == "word" and self.tokenizer.sampling and self.data.features:
+            yield "features.per = 'word' needs tokenizer.sampling = 0: leave out one of them"
         if self.tokenizer.sampling and not any(
             self.tokenizer.of(side).has_subwords for side in SIDES
         ):

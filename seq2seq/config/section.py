@@ -41,13 +41,13 @@ else:
 
 
 class _SectionType(_ModelType):
-    """The type of all sections. A program that calls `Config(...)` gets a UserError for mistakes.
+    """The metaclass of all sections. It turns pydantic's errors in `Config(...)` into UserErrors.
 
-    The UserError needs `seq2seq.config.toml`. If that module is not imported, pydantic's own error
-    is raised.
+    This needs the module `seq2seq.config.toml`. Without this module, pydantic's own error is
+    raised.
 
     explain: a function that raises a UserError with all mistakes in the values of a section. Its
-        arguments are the section, the values and the name of the section.
+        arguments are the class of the section, the values and the name of the section.
     """
 
     explain: Callable[[type[Any], dict[str, Any], str], object] | None = None
@@ -68,6 +68,6 @@ def explain_mistakes(explain: Callable[[type[Any], dict[str, Any], str], object]
 
 
 class Section(BaseModel, metaclass=_SectionType):
-    """The base class of all sections. It refuses changes, unknown keys, NaN and infinity."""
+    """The base class of all sections. Sections reject changes, unknown keys, NaN and infinity."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)

@@ -1,4 +1,4 @@
-"""The section [tokenizer]: the tokens of each side and the vocabularies."""
+"""The section [tokenizer]: the tokens of source and target, and the vocabularies."""
 
 from __future__ import annotations
 
@@ -17,40 +17,45 @@ _RESERVED = ("<pad>", "<unk>", "<s>", "</s>")  # the special tokens
 
 
 class SideConfig(Section):
-    """Tokenizer settings of one side. For this side, they replace the settings in `[tokenizer]`.
-    Sides with tokens of different kinds have separate vocabularies."""
+    """This section sets the tokenizer of the source alone or of the target alone. A setting in
+    `[tokenizer.source]` or `[tokenizer.target]` replaces the setting of the same name in
+    `[tokenizer]`. If source and target have different kinds of tokens, they have separate
+    vocabularies."""
 
     kind: TokenKind | None = Field(
         None,
-        description="Kind of tokens of this side. The values are those of `tokenizer.kind`.",
+        description="Kind of tokens of this side (source or target). The key `tokenizer.kind` "
+        "explains the values.",
         examples=["symbols"],
         json_schema_extra=TEXT_TO_TEXT,
     )
     vocabulary: int | None = Field(
         None,
         ge=8,
-        description="Size of the vocabulary of this side, as `tokenizer.vocabulary` explains.",
+        description="Size of the vocabulary of this side (source or target) in tokens, including "
+        "the special tokens.",
         examples=[100],
         json_schema_extra=TEXT_TO_TEXT,
     )
     separator: str | None = Field(
         None,
-        description="With `symbols`: the string between two symbols of this side.",
+        description='With `kind = "symbols"`: the string between two symbols in the text of this '
+        "side (source or target).",
         examples=["-"],
         json_schema_extra=TEXT_TO_TEXT,
     )
     unit: CharacterUnit | None = Field(
         None,
-        description='With `kind = "char"`: the unit of text on this side. The key `tokenizer.unit` '
-        "explains the values.",
+        description='With `kind = "char"`: what counts as a character in the text of this side '
+        "(source or target). The key `tokenizer.unit` explains the values.",
         examples=["code point"],
         json_schema_extra=TEXT_TO_TEXT,
     )
     normalization: Normalization | None = Field(
         None,
-        description="How the text of this side is normalised. The values are those of "
-        "`tokenizer.normalization`. The default is `identity` for a side whose own `kind` is "
-        "`char` or `symbols`.",
+        description="How the text of this side (source or target) is normalised. The key "
+        "`tokenizer.normalization` explains the values. If this section sets `kind` to `char` or "
+        "`symbols`, the default is `identity`.",
         examples=["nfc"],
     )
 
@@ -58,7 +63,8 @@ class SideConfig(Section):
 class TokenizerConfig(Section):
     """The tokenizer. SentencePiece learns its vocabulary from the training set.
 
-    `[tokenizer.source]` and `[tokenizer.target]` hold settings that differ between the sides.
+    `[tokenizer.source]` and `[tokenizer.target]` hold settings that differ between source and
+    target.
     """
 
     kind: TokenKind = Field(
@@ -75,36 +81,39 @@ class TokenizerConfig(Section):
     )
     separator: str = Field(
         " ",
-        description="With `symbols`: the string between two symbols, also in translations.",
+        description='With `kind = "symbols"`: the string between two symbols, in the data and in '
+        "translations.",
     )
     unit: CharacterUnit = Field(
         "code point",
-        description="With `char`: definition of a character. `code point`: a Unicode code point. "
-        "`grapheme`: a grapheme cluster, which is a letter together with its combining marks.",
+        description='With `kind = "char"`: definition of a character. `code point`: a Unicode '
+        "code point. `grapheme`: a grapheme cluster, which is a letter together with its "
+        "combining marks.",
     )
     joint: bool = Field(
         True,
         description="Use one vocabulary for source and target. If false, source and target have "
-        "separate vocabularies of `vocabulary` tokens each. Always false for sides with different "
-        "kinds of tokens.",
+        "separate vocabularies of `vocabulary` tokens each. Always false if source and target "
+        "have different kinds of tokens.",
     )
     model: str | None = Field(
         None,
-        description="Path of a vocabulary that `seq2seq tokenizer train` made. Training uses it "
-        "instead of learning one, and `vocabulary` has no effect.",
+        description="Path of a vocabulary that `seq2seq tokenizer train` made. Training then "
+        "learns no vocabulary, and the key `vocabulary` has no effect.",
         examples=["shared.model"],
     )
     sha256: str | None = Field(
         None,
         pattern="^[0-9a-f]{64}$",
-        description="SHA-256 checksum that the file of `model` must have. Training fills it in, so "
-        "a model folder records which vocabulary it uses.",
+        description="SHA-256 checksum that the file named by `model` must have. Training sets "
+        "this key, so a model folder records which vocabulary the model uses.",
         examples=["0" * 64],
     )
     byte_fallback: bool = Field(
         True,
-        description="With `unigram` or `bpe`: encode characters that are not in the vocabulary as "
-        "bytes, so that no input becomes `<unk>`. Always false for the other kinds.",
+        description="Encode characters that are not in the vocabulary as bytes, so that no input "
+        "becomes `<unk>`. Only the kinds `unigram` and `bpe` can do this. For the other kinds, "
+        "the value is always false.",
     )
     character_coverage: float | None = Field(
         None,
@@ -121,9 +130,9 @@ class TokenizerConfig(Section):
     )
     case: Literal["plain", "marked"] = Field(
         "plain",
-        description="With `marked`: marks before lower-case text represent capitals. So "
-        "`THE BAKER` has the same translation as `the baker`, but in capitals. Needs `unigram`, "
-        "`bpe` or `char`.",
+        description="How capital letters are encoded. `plain`: unchanged. `marked`: as lower-case "
+        "text with tokens that mark the capitals, so `THE BAKER` has the same translation as `the "
+        "baker`, in capitals. `marked` needs the kind `unigram`, `bpe` or `char`.",
     )
     capitals: float = Field(
         0.1,
@@ -136,7 +145,7 @@ class TokenizerConfig(Section):
     symbols: list[str] = Field(
         [],
         description="Strings that are never split or changed, such as language tags or markup. "
-        "Each has its own token. A symbol must not contain white space.",
+        "Each string has its own token and must not contain white space.",
     )
     normalization: Normalization | None = Field(
         None,
@@ -161,12 +170,12 @@ class TokenizerConfig(Section):
     )
     source: SideConfig = Field(
         SideConfig(),
-        description="Settings for the source alone.",
+        description="Tokenizer settings that apply only to the source.",
         json_schema_extra=FROM_TEXT,
     )
     target: SideConfig = Field(
         SideConfig(),
-        description="Settings for the target alone.",
+        description="Tokenizer settings that apply only to the target.",
         json_schema_extra=used_where(lambda task: task.has_target_text),
     )
 
@@ -177,19 +186,19 @@ class TokenizerConfig(Section):
 
     @property
     def coverage(self) -> float:
-        """The value of `character_coverage`, or its default for this kind."""
+        """The value of `character_coverage`, by default the one for this kind of tokens."""
         if self.character_coverage is not None:
             return self.character_coverage
         return 0.9995 if self.has_subwords else 1.0
 
     def of(self, side: Side) -> TokenizerConfig:
-        """Return the tokenizer settings of one side: its own settings, and else the common ones."""
+        """Return the settings of the source or the target, which override the common settings."""
         changes = getattr(self, side).model_dump(exclude_none=True)
         changes["normalization"] = self.normalization_of(side)
         return self.model_copy(update=changes)
 
     def normalization_of(self, side: Side) -> Normalization:
-        """Return the normalisation of the text of a side."""
+        """Return the normalisation of the source text or of the target text."""
         own: SideConfig = getattr(self, side)
         kind, unit = own.kind or self.kind, own.unit or self.unit
         if chosen := own.normalization or self.normalization:
@@ -201,7 +210,7 @@ class TokenizerConfig(Section):
         return "whitespace" if kind == "word" else "identity"
 
     def _tokens_of(self, side: Side) -> tuple[object, ...]:
-        """Return the settings that must be equal on both sides to share a vocabulary."""
+        """Return the settings that must be the same in source and target to share a vocabulary."""
         chosen = self.of(side)
         detail = {"symbols": chosen.separator, "char": chosen.unit}.get(chosen.kind)
         return chosen.kind, detail, chosen.vocabulary
@@ -236,21 +245,24 @@ class TokenizerConfig(Section):
         )
         if self.case == "marked" and (self.lowercase or listed):
             raise ValueError(
-                "case 'marked' needs lowercase = false and a kind of 'unigram', 'bpe' or 'char' "
-                "with unit = 'code point'"
+                "case = 'marked' needs lowercase = false and kind = 'unigram', 'bpe' or 'char' "
+                "(with unit = 'code point')"
             )
         if self.joint and self.sides_differ:
             raise ValueError(
-                "joint = true needs the same kind and size of vocabulary on both sides: set joint "
-                "= false, or remove it"
+                "joint = true needs the same kind of tokens and the same vocabulary size for "
+                "source and target; set joint = false, or remove it"
             )
         self._check_units()
         if self.model is not None and not self.joint:
-            raise ValueError("model needs joint = true, because both sides share the vocabulary")
+            raise ValueError(
+                "the key model needs joint = true, because source and target share "
+                "this vocabulary; remove joint, or remove model"
+            )
         return self
 
     def _check_units(self) -> None:
-        """Raise ValueError for a separator or unit that is invalid or that no side uses."""
+        """Raise ValueError for a separator or unit that is invalid or that has no effect."""
         kinds = {side: {self.of(side).kind} for side in SIDES}
         _check_units_of(self, "", kinds["source"] | kinds["target"])
         for side in SIDES:
@@ -262,16 +274,21 @@ def _check_units_of(
 ) -> None:
     """Raise ValueError for a separator or unit that is invalid or does not fit the kinds of tokens.
 
-    place: The prefix of the key in messages, such as "source.".
-    kinds: The kinds of tokens of the sides that use the section.
+    place: The section in messages, such as "source." for `[tokenizer.source]`.
+    kinds: The kinds of tokens that the section configures.
     """
     separator = section.separator
     if separator is not None and (not separator or re.search(r"[\t\n\r▁]", separator)):
         raise ValueError(
             f"{place}separator: {separator!r} cannot separate symbols; use a string that is not "
-            "empty and has no tabs, line ends and '▁'"
+            "empty and contains no tab, no line end and no '▁'"
         )
     if separator not in (None, " ") and "symbols" not in kinds:
-        raise ValueError(f"{place}separator needs {place}kind = 'symbols'")
+        raise ValueError(
+            f"{place}separator works only with {place}kind = 'symbols'; set this "
+            "kind, or remove the separator"
+        )
     if section.unit not in (None, "code point") and "char" not in kinds:
-        raise ValueError(f"{place}unit needs {place}kind = 'char'")
+        raise ValueError(
+            f"{place}unit works only with {place}kind = 'char'; set this kind, or remove the unit"
+        )

@@ -151,9 +151,10 @@ def dump_config(config: Config) -> str:
 def _without(
     values: dict[str, Any], error: ValidationError, schema: type[Section]
 ) -> tuple[dict[str, Any], set[str]]:
-    """Return a copy of the values without wrong values, and the names of the removed keys.
+    """Return the values of a configuration without the wrong values, and the removed keys.
 
-    For a misspelt key, the names also include the valid key that the user probably meant.
+    If a removed key is misspelt, the removed keys also include the valid key that the user probably
+    meant.
     """
     rest, taken = deepcopy(values), set()
     for item in error.errors():

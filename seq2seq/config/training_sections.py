@@ -19,9 +19,9 @@ _Beta = Annotated[float, Field(ge=0, lt=1)]
 
 
 class TrainingConfig(Section):
-    """Training: batches, optimiser, regularisation and limits. Set at least one of the limits
-    `epochs`, `updates` and `minutes`. Training stops as soon as it reaches one of these limits, or
-    after `patience` validations without improvement."""
+    """This section sets the batches, the optimiser, the regularisation and the limits of training.
+    Set at least one of the limits `epochs`, `updates` and `minutes`. Training stops as soon as it
+    reaches one of these limits, or after `patience` validations without improvement."""
 
     batch_tokens: int = Field(
         1536,
@@ -68,9 +68,8 @@ class TrainingConfig(Section):
     schedule: Literal["inverse-sqrt", "cosine", "plateau", "constant"] = Field(
         "inverse-sqrt",
         description="Learning rate after warm-up. `inverse-sqrt`: falls as 1 / sqrt(updates). "
-        "`cosine`: falls to 0 at the end, by time if `minutes` is the only limit. "
-        "`plateau`: falls when the validation result stops improving. `constant`: does "
-        "not change.",
+        "`cosine`: falls along a cosine curve to 0 at the end of training. `plateau`: falls when "
+        "the validation result stops improving. `constant`: does not change.",
     )
     warmup: int = Field(
         400,
@@ -108,7 +107,7 @@ class TrainingConfig(Section):
         None,
         description="Weights of the labels in the loss, for labels of unequal frequency. "
         "`balanced`: by the inverse of the frequency, so that all labels count the same in total. "
-        "A table such as `{ spam = 5.0 }`: these weights, and 1 for other labels.",
+        "A table such as `{ spam = 5.0 }`: weights of some labels; all others are 1.",
         examples=["balanced"],
         json_schema_extra=WITH_LABELS,
     )
@@ -178,7 +177,8 @@ class TrainingConfig(Section):
     tensorboard: bool = Field(
         False,
         description="Also write the rows of `metrics.jsonl` as TensorBoard scalars, to the folder "
-        "`tensorboard` of the run. It needs `pip install 'seq2seq-rnn[tensorboard]'`.",
+        "`tensorboard` of the run. To install TensorBoard, run `pip install "
+        "'seq2seq-rnn[tensorboard]'`.",
     )
 
     @field_validator("class_weights", mode="before")
@@ -202,8 +202,8 @@ class TrainingConfig(Section):
 
 
 class ValidationConfig(Section):
-    """Validation: how often the model is scored on the validation set, and by which metric. The
-    weights with the best score become the final model."""
+    """This section sets how often the model is scored on the validation set, and by which metric.
+    The weights with the best score become the final model."""
 
     every: int = Field(
         0,
@@ -215,9 +215,9 @@ class ValidationConfig(Section):
         "bleu", "chrf", "ter", "accuracy", "exact-match", "wer", "ser", "loss", "perplexity"
     ] = Field(
         "bleu",
-        description="Metric that decides which weights are best: `bleu`, `chrf`, `ter`, "
-        "`accuracy`, `exact-match`, `wer` (lines with an error), `ser` (errors per 100 symbols), "
-        "`loss` or `perplexity`. Targets of `symbols`: `wer`. Ties: lower loss wins.",
+        description="Metric for the best weights: `bleu`, `chrf`, `ter`, `accuracy`, "
+        "`exact-match`, `wer` (lines with an error), `ser` (errors per 100 symbols), `loss` or "
+        "`perplexity`. Default for `symbols`: `wer`. If two scores are equal, the lower loss wins.",
     )
     set: str = Field(
         "",
@@ -227,9 +227,9 @@ class ValidationConfig(Section):
     )
     tokenize: Literal["auto", "13a", "intl", "zh", "char", "ja-mecab", "ko-mecab", "none"] = Field(
         "auto",
-        description="Tokenizer of sacreBLEU for BLEU. `auto` follows the script of the references: "
-        "`13a` for text with spaces between words, `zh` for Chinese, `ja-mecab` or `char` for "
-        "Japanese. `none` splits at spaces only, for tokenized text.",
+        description="Tokenizer of sacreBLEU for BLEU. `auto` chooses by the script of the "
+        "references: `13a` for text with spaces between words, `zh` for Chinese, `ja-mecab` or "
+        "`char` for Japanese. `none` splits at spaces only, for tokenized text.",
         json_schema_extra=TEXT_TO_TEXT,
     )
     beam: int = Field(

@@ -21,7 +21,7 @@ class AlignmentSide:
     words: Sequence[int | None]
 
     def with_end(self, end: list[str]) -> AlignmentSide:
-        """Return a copy of this side with the pieces `end` appended. `end` belongs to no word."""
+        """Return a copy with further subwords at the end (such as `</s>`) that are in no word."""
         return AlignmentSide([*self.pieces, *end], [*self.words, *[None for _ in end]])
 
 
@@ -29,13 +29,13 @@ class AlignmentSide:
 class Alignment:
     """The attention weights of one translation.
 
-    source: the S pieces of the source.
-    target: the T pieces of the translation.
-    weights: [T, S] float32. Row t holds the attention weights of the step that wrote target piece
-    t. Each row sums to 1.
+    source: the S subwords of the source.
+    target: the T subwords of the translation.
+    weights: [T, S] float32. Row t holds the attention weights of the step that wrote target subword
+        t. Each row sums to 1.
 
-    If a line was translated in parts, `source` and `target` hold the pieces of all parts, in order.
-    A target piece then has weights above 0 only for source pieces of the same part.
+    If a line was translated in parts, `source` and `target` hold the subwords of all parts, in
+    order. A target subword then has weights above 0 only for source subwords of the same part.
     """
 
     source: AlignmentSide
@@ -45,8 +45,8 @@ class Alignment:
     def hard(self) -> list[tuple[int, int]]:
         """Return one pair (source word, target word) for each target word, in target order.
 
-        The weight of a word pair is a mean over the pieces of the target word and a sum over the
-        pieces of the source word. Each target word is paired with the source word that has the
+        The weight of a word pair is a mean over the subwords of the target word and a sum over the
+        subwords of the source word. Each target word is paired with the source word that has the
         largest weight. In a tie, the first of these source words is chosen.
         """
         sources = [word for word in self.source.words if word is not None]
@@ -74,9 +74,10 @@ EMPTY_ALIGNMENT = Alignment(
 
 
 def join_alignments(parts: Sequence[Alignment]) -> Alignment:
-    """Join the alignments of the parts of one line into the alignment of the whole line.
+    """Return the alignment of a line that was translated in several parts.
 
-    The word numbers in `parts` must be counted from the beginning of the line, not of the part.
+    parts: the alignment of each part. Its word numbers must be counted from the beginning of the
+        line, not of the part.
     """
     if not parts:
         return EMPTY_ALIGNMENT
@@ -87,7 +88,7 @@ def join_alignments(parts: Sequence[Alignment]) -> Alignment:
 
 
 def join_blocks(blocks: Sequence[np.ndarray]) -> np.ndarray:
-    """Return the block diagonal matrix of the weights [T_i, S_i] of several parts, float32."""
+    """Return the block diagonal matrix of several attention matrices [T_i, S_i], float32."""
     rows, columns = np.cumsum([[0, 0], *(block.shape for block in blocks)], axis=0).T
     weights = np.zeros((rows[-1], columns[-1]), np.float32)
     for number, block in enumerate(blocks):

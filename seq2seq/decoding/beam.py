@@ -128,9 +128,11 @@ class _Step:
 
     @classmethod
     def record(cls, B: int, rows: np.ndarray, parents: np.ndarray, tokens: np.ndarray) -> _Step:
-        """Return a step of B sentences. Sentences that are no longer searched have rows of zeros.
+        """Return the step of a batch of B sentences, from the results of the unfinished sentences.
 
-        rows: [n], the numbers of the sentences that are still searched.
+        All other sentences get zeros.
+
+        rows: [n], the numbers of the unfinished sentences.
         parents, tokens: [n, K], one row for each of these sentences.
         """
         both = np.zeros((2, B, parents.shape[1]), np.int64)
@@ -140,11 +142,11 @@ class _Step:
 
 @dataclass(frozen=True)
 class _Pool:
-    """The best candidates of each sentence, best first. The methods change the arrays in place.
+    """The best finished hypotheses of each sentence, called candidates. Methods change the arrays.
 
-    Most arrays are [B, P], with B sentences and P = n_best places.
+    Most arrays are [B, P] for B sentences and P = n_best candidates, best first.
 
-    score: float64, the score with length penalty. The score of an empty place is -inf.
+    score: float64, the score with length penalty; -inf for an entry without a candidate.
     total: float64, Σ log p.
     length: int64, the number of tokens without EOS.
     slot: int64, the position of the candidate, without its EOS, in the beam after step `length`.
@@ -160,7 +162,7 @@ class _Pool:
 
     @classmethod
     def empty(cls, B: int, size: int) -> _Pool:
-        """Return an empty pool for B sentences, with `size` places for each sentence."""
+        """Return an empty pool with room for `size` candidates for each of B sentences."""
         blank = np.full((B, size), -math.inf)
         zeros = np.zeros((B, size), np.int64)
         return cls(blank, blank.copy(), zeros, zeros.copy(), np.zeros(B, bool))

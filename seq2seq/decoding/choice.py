@@ -1,4 +1,4 @@
-"""Choose the search that a call asks for, and check its type."""
+"""Choose the search options of a call, and check their type."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from seq2seq.decoding.options import AnySearch, SamplingOptions, search_options
 def choose_search(
     options: AnySearch | None, flat: AnySearch, unset: AnySearch | None = None
 ) -> AnySearch:
-    """Return `options`, or the search that the keyword arguments of a call describe.
+    """Return the search options of a call: `options`, or the options from keyword arguments.
 
-    flat: the search that the keyword arguments describe.
-    unset: the search that the defaults of the keyword arguments describe. None means beam search.
+    flat: the search options that the keyword arguments of the call describe.
+    unset: the search options that the defaults of these keyword arguments describe. None means
+        those of beam search.
 
-    Raises TypeError if `options` is not a search, or if `options` is given and a keyword argument
-    differs from its default.
+    Raises TypeError if `options` is not an object with search options, or if `options` is given and
+    a keyword argument differs from its default.
     """
     if options is None:
         return flat

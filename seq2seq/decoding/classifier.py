@@ -30,7 +30,7 @@ class Classifier(Labeller):
 
         Reads at most 2048 texts ahead, so memory does not grow with the input.
 
-        first: the number of the first text, from which warnings count the texts.
+        first: the number of the first text. Warnings count the texts from this number.
 
         Raises the same errors as `classify`.
         """

@@ -75,7 +75,7 @@ class ConstraintRow:
 
 @dataclass(frozen=True)
 class ConstrainedState(Generic[State]):
-    """The state of the wrapped engine, and one constraint row for each of its N rows."""
+    """The state of the wrapped engine, and one `ConstraintRow` for each of its N hypotheses."""
 
     inner: State
     rows: list[ConstraintRow]
@@ -97,13 +97,13 @@ class Constraints:
 
         whole_words: whether forbidden and required phrases match whole words only.
 
-        Raises UserError if the vocabulary lacks a part of a text, or if two options contradict each
+        Raises UserError if the vocabulary cannot write a phrase, or if two options contradict each
         other.
         """
         self.options, self.tokenizer, self.specials = options, tokenizer, specials
         self.whole_words = whole_words
         if problems := contradictions(options, whole_words=whole_words):
-            raise UserError("; ".join(problems) + ": leave out one of the two")
+            raise UserError("; ".join(problems) + ": leave out one of these two options")
         self.prefix: tuple[int, ...] = ()
         if options.target_prefix:
             self.prefix = tuple(self._ids(options.target_prefix, "the target prefix"))
@@ -143,7 +143,7 @@ class Constraints:
         return ids
 
     def advance(self, row: ConstraintRow, token: int) -> ConstraintRow:
-        """Return the constraint row after one more token."""
+        """Return the `ConstraintRow` of a hypothesis after one more token."""
         tokens, forbidden, stopped = (*row.tokens, token), row.forbidden, row.stopped
         if self.options.forbid:
             forbidden = self.forbidden.advance(forbidden, token)
@@ -174,7 +174,7 @@ class Constraints:
             values[eos] = max(end, _DEAD_END) + _DEAD_END
 
     def violations(self, text: str) -> list[str]:
-        """Return one phrase of a message for each constraint that a text breaks."""
+        """Return a description, for a message, of each constraint that a text breaks."""
         missing = [
             f"the required phrase {phrase!r} is missing"
             for phrase in self.options.require
@@ -215,7 +215,7 @@ class ConstrainedEngine(Generic[State]):
         return self.wrap(self.engine.start(sources), len(sources))
 
     def wrap(self, inner: State, count: int) -> ConstrainedState[State]:
-        """Return a state for `count` rows of the wrapped engine before the first token."""
+        """Wrap a state of the inner engine with `count` rows, before the first token."""
         row = ConstraintRow(ahead=self.constraints.prefix)
         chosen = self._with_prefix or [True] * count
         rows = [row if has_prefix else replace(row, ahead=()) for has_prefix in chosen]

@@ -15,8 +15,8 @@ Takes the numbers of the sentences, how many hypotheses to return for each, and 
 beam. Returns the hypotheses of these sentences.
 """
 
-Read = Callable[[Sequence[Hypothesis]], list[str]]
-"""A function that returns the text of each hypothesis."""
+Read = Callable[[int, Sequence[Hypothesis]], list[str]]
+"""A function that returns the text of each hypothesis of the sentence with the given number."""
 
 # (factor of n_best, factor of the beam): first keep more hypotheses, then search more widely.
 _ATTEMPTS = ((4, 1), (16, 1), (16, 4))
@@ -28,7 +28,7 @@ def find_distinct(found: Found, n_best: int, read: Read, again: Again) -> Found:
     Sentences with too few distinct texts are searched again. The result for a sentence does not
     depend on the other sentences.
     """
-    kept = [_distinct(ranked, read) for ranked in found]
+    kept = [_distinct(row, ranked, read) for row, ranked in enumerate(found)]
     sizes = [len(ranked) for ranked in found]
     size = n_best
     for more, wider in _ATTEMPTS:
@@ -42,13 +42,13 @@ def find_distinct(found: Found, n_best: int, read: Read, again: Again) -> Found:
         if rows:
             for row, ranked in zip(rows, again(rows, size, wider), strict=True):
                 sizes[row] = len(ranked)
-                if len(distinct := _distinct(ranked, read)) > len(kept[row]):
+                if len(distinct := _distinct(row, ranked, read)) > len(kept[row]):
                     kept[row] = distinct
     return [ranked[:n_best] for ranked in kept]
 
 
-def _distinct(ranked: Sequence[Hypothesis], read: Read) -> list[Hypothesis]:
+def _distinct(row: int, ranked: Sequence[Hypothesis], read: Read) -> list[Hypothesis]:
     first: dict[str, Hypothesis] = {}
-    for text, hypothesis in zip(read(ranked), ranked, strict=True):
+    for text, hypothesis in zip(read(row, ranked), ranked, strict=True):
         first.setdefault(text, hypothesis)
     return list(first.values())

@@ -10,12 +10,13 @@ import torch
 from torch import Tensor
 
 from seq2seq import runtime
+from seq2seq.decoding.line_encoder import encode_sources
 from seq2seq.decoding.micro_batches import rows_by_length
 from seq2seq.errors import UserError
 from seq2seq.models.network import Network
 from seq2seq.models.tagger import TaggerNetwork
 from seq2seq.nn.encoder import token_mask
-from seq2seq.text.batching import Batch, pad_sequences
+from seq2seq.text.batching import Batch, pad_sources
 from seq2seq.text.codec import Codec
 
 Pool = Literal["summary", "mean"]
@@ -49,13 +50,13 @@ def embed_texts(
         raise UserError(f"unknown pooling {pooling!r}: use {known}")
     words = codec.task.labels_each_word
     present = [i for i, text in enumerate(texts) if text.strip()]
-    ids = codec.source_ids([texts[i] for i in present])
+    ids, _ = encode_sources([texts[i] for i in present], codec)
     vectors = np.zeros((len(texts), _vector_size(network, pooling)), np.float32)
     network = network.ready(device)
     sizes = [len(tokens) + 1 for tokens in ids]
     for batch in rows_by_length(sizes, most=batch_size, longest=max_tokens):
-        rows = [np.asarray(ids[i][: -1 if words else None], np.int64) for i in batch]
-        tokens, lengths = pad_sequences(rows, codec.source.pad, codec.source.eos)
+        rows = [ids[i][: -1 if words else None] for i in batch]
+        tokens, lengths, _ = pad_sources(rows, codec)
         with torch.inference_mode(), runtime.autocast(device, dtype):
             pooled = _pooled(network, tokens.to(device), lengths.to(device), pooling)
         vectors[[present[i] for i in batch]] = pooled.float().cpu().numpy()

@@ -53,7 +53,7 @@ class Engine(Protocol[State]):
     def start(self, sources: Sequence[np.ndarray]) -> State:
         """Return the state before the first token, with one row for each source.
 
-        sources: B arrays [length] int64 of token ids, without EOS. The arrays are empty for a
+        sources: B encoded sources (see `seq2seq.text.features`), without EOS. They are empty for a
         language model.
         """
         ...

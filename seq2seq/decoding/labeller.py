@@ -11,7 +11,7 @@ import numpy as np
 from seq2seq.config.schema import Config
 from seq2seq.decoding.arguments import each_text
 from seq2seq.decoding.loadable import LoadableModel
-from seq2seq.decoding.micro_batches import rows_by_length, windows
+from seq2seq.decoding.micro_batches import LINES_AHEAD, rows_by_length, windows
 from seq2seq.decoding.results import Note, NoteLog, unknown_tokens_note, unknown_words_note
 from seq2seq.errors import UserError
 from seq2seq.export.artifact import NO_VECTORS, Export
@@ -25,8 +25,6 @@ if TYPE_CHECKING:  # an exported model needs no PyTorch
 
     from seq2seq.decoding.embedding import Pool
     from seq2seq.models.folder import Model
-
-_WINDOW = 2048  # texts that are sorted by length together
 
 
 @dataclass(frozen=True)
@@ -110,9 +108,9 @@ class Labeller(LoadableModel):
         """Yield the labels and their probabilities for each text, in order.
 
         texts: the texts. A tagger expects single spaces between the words of a text.
-        first: the number of the first text, from which warnings count the texts.
+        first: the number of the first text. Warnings count the texts from this number.
         """
-        for window in windows(texts, _WINDOW):
+        for window in windows(texts, LINES_AHEAD):
             yield from self._window(window, first)
             first += len(window)
 
@@ -165,7 +163,7 @@ class Labeller(LoadableModel):
 
 
 def logged_labels(labellings: Iterable[Labelling]) -> Iterator[list[str]]:
-    """Yield the labels of each text, and log the notes on it as warnings."""
+    """Yield the labels of each text. Log notes, such as unknown tokens, as warnings."""
     with NoteLog() as log:
         for labelling in labellings:
             log.add(labelling.notes)

@@ -159,7 +159,9 @@ class LanguageModel(LoadableModel):
             **constraints,
         )
         if options is not None and flat != SamplingOptions(max_length=_LENGTH):
-            raise TypeError("options and keyword arguments cannot be combined: use only options")
+            raise TypeError(
+                "the argument options and keyword arguments cannot be combined: set all in options"
+            )
         return "".join(self.stream(prompt, options or flat))
 
     def stream(
@@ -235,7 +237,7 @@ class LanguageModel(LoadableModel):
             yield int(last[0])
 
     def _engine(self, options: SamplingOptions) -> Engine[Any]:
-        """Return an engine that excludes forbidden phrases, and repetitions in prompt and text."""
+        """Return an engine that obeys the options `forbid` and `no_repeat_ngram`."""
         if not (options.forbid or options.no_repeat_ngram):
             return self.engine
         tokenizer = self.tokenizer

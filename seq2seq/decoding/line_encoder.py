@@ -1,4 +1,8 @@
-"""Encode raw lines for a search: prefixes, marks, sentences, and parts of limited length."""
+"""Turn raw lines into the token ids that a search translates.
+
+Depending on the options, a prefix is added to a line, marks such as placeholders are taken out, and
+the line is divided into sentences. A sentence that is too long is split into parts.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +12,12 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from seq2seq.decoding.protection import Mark, remove_marks
-from seq2seq.decoding.results import Note, unknown_tokens_note
+from seq2seq.decoding.results import Note, unknown_features_note, unknown_tokens_note
 from seq2seq.decoding.segments import Segment, split_line
 from seq2seq.decoding.source_line import UNKNOWN_TEXT, SourceLine
 from seq2seq.decoding.source_options import SourceOptions
 from seq2seq.text.codec import Codec
+from seq2seq.text.features import read_source, settings_of, tokens_of
 from seq2seq.text.sentences import split_sentences
 from seq2seq.text.statistics import TextStatistics
 
@@ -21,19 +26,48 @@ from seq2seq.text.statistics import TextStatistics
 class _Draft:
     """A line that is divided into sentences but not yet encoded.
 
-    prefix: the text that each part starts with.
-    own: the number of characters of the prefix that the line itself contains.
-    sentences: the texts to translate.
+    text: the source.
+    features: the features of the source.
+    prefix: the text, such as a language tag, that is put before each sentence.
+    own: the number of characters of the prefix that the input line itself contains.
+    sentences: the texts to translate, without the prefix.
     gaps: the white space between the sentences.
     """
 
     number: int
     text: str
+    features: str = ""
     prefix: str = ""
     own: int = 0
     marks: list[Mark] = field(default_factory=list)
     sentences: list[str] = field(default_factory=list)
     gaps: list[str] = field(default_factory=list)
+
+
+def encode_sources(
+    lines: Sequence[str], codec: Codec, place: str = "line"
+) -> tuple[list[np.ndarray], list[Note]]:
+    """Encode whole lines without prefixes and parts. Return the encoded sources, and notes.
+
+    place: what a note calls a line. The number of the line follows.
+    Raises UserError for a line without features if the model reads features.
+    """
+    read = [
+        read_source(line, settings_of(codec.features), f"{place} {number}")
+        for number, line in enumerate(lines, start=1)
+    ]
+    ids = codec.source_ids([text for text, _ in read])
+    notes = []
+    for number, ((text, features), tokens) in enumerate(zip(read, ids, strict=True), start=1):
+        if codec.task.source != "condition":
+            closed = codec.close_source(tokens)
+            notes += unknown_tokens_note(number, text, closed, codec.source, place=place)
+        notes += unknown_features_note(number, features, codec.features, place=place)
+    encoded = [
+        codec.encode_source(text, tokens, features)
+        for (text, features), tokens in zip(read, ids, strict=True)
+    ]
+    return encoded, notes
 
 
 class LineEncoder:
@@ -51,11 +85,11 @@ class LineEncoder:
     ) -> None:
         """Set how lines are encoded.
 
-        max_tokens: the largest number of tokens of a part.
+        max_tokens: the maximum number of tokens of a sentence. A longer sentence is split.
         language: the language code of the source.
         spaced: whether the source language puts spaces between words, and whether the target
             language does.
-        tags: the tags and symbols that count as a prefix.
+        tags: the tags and symbols that count as a prefix of a line.
         """
         self.codec, self.options, self.max_tokens = codec, options, max_tokens
         self.language, self.spaced = language, spaced
@@ -71,15 +105,18 @@ class LineEncoder:
         or if it is unlike the training text.
         """
         drafts = [self._draft(number, text) for number, text in enumerate(texts, start=first)]
-        ids = iter(
-            self.codec.source_ids(
-                [draft.prefix + sentence for draft in drafts for sentence in draft.sentences]
-            )
+        sentences = [
+            (draft, draft.prefix + sentence) for draft in drafts for sentence in draft.sentences
+        ]
+        ids = self.codec.source_ids([text for _, text in sentences])
+        encoded = iter(
+            self.codec.encode_source(text, tokens, self._features(draft))
+            for (draft, text), tokens in zip(sentences, ids, strict=True)
         )
         prefixes = list({draft.prefix for draft in drafts if draft.prefix})
         sizes = dict(zip(prefixes, map(len, self.codec.source_ids(prefixes)), strict=True))
         return [
-            self._line(draft, [next(ids) for _ in draft.sentences], sizes.get(draft.prefix, 0))
+            self._line(draft, [next(encoded) for _ in draft.sentences], sizes.get(draft.prefix, 0))
             for draft in drafts
         ]
 
@@ -87,6 +124,11 @@ class LineEncoder:
         draft = _Draft(number, text)
         if not text.strip():
             return _Draft(number, "")
+        text, draft.features = read_source(text, settings_of(self.codec.features), f"line {number}")
+        draft.text = text
+        if not text.strip():  # a line with features but without a source
+            draft.sentences = [text]
+            return draft
         draft.prefix, rest, draft.own = self.options.separate(text, self.tags)
         if self.options.protect:
             rest, draft.marks = remove_marks(rest)
@@ -100,21 +142,34 @@ class LineEncoder:
             draft.gaps = ["".join(" " for _ in space) for space in spaces[:-1]]
         return draft
 
-    def _line(self, draft: _Draft, encoded: list[list[int]], prefix: int) -> SourceLine:
-        """Return the encoded line of a draft.
+    def _features(self, draft: _Draft) -> str:
+        """Return the features of each sentence of a draft, including those of its prefix.
 
-        encoded: the token ids of each sentence.
+        If words have features, a draft has one sentence, and a prefix that was added has none.
+        """
+        features = self.codec.features
+        if features is None or not features.per_word or draft.own:
+            return draft.features
+        nothing = features.settings.separator
+        return " ".join([*[nothing] * len(draft.prefix.split()), draft.features])
+
+    def _line(self, draft: _Draft, encoded: list[np.ndarray], prefix: int) -> SourceLine:
+        """Return the `SourceLine` of a line whose sentences have been encoded.
+
+        encoded: the encoded source of each sentence, beginning with the prefix.
         prefix: the number of tokens of the prefix.
         """
         number = draft.number
         if not draft.sentences:
             return SourceLine(number, draft.text)
-        line = SourceLine(number, draft.text)
+        line = SourceLine(number, draft.text, draft.features)
         words, joint = len(draft.text[: draft.own].split()), ""
         own, of_prefix = words, len(draft.prefix.split())
-        longest = 0
+        known = self.codec.features
+        longest, features = 0, len(known.in_front(draft.features)) if known else 0
+        prefix += features
         for at, (sentence, ids) in enumerate(zip(draft.sentences, encoded, strict=True)):
-            segment = Segment(draft.prefix + sentence, prefix, words, own, of_prefix)
+            segment = Segment(draft.prefix + sentence, prefix, words, own, of_prefix, features)
             words += len(sentence.split())
             if len(ids) > prefix:
                 parts, joints = self._parts(ids, prefix)
@@ -136,23 +191,29 @@ class LineEncoder:
         if self.codec.task.source != "condition":
             for sentence, ids in zip(draft.sentences, encoded, strict=True):
                 text = draft.prefix + sentence
-                line.notes += unknown_tokens_note(number, text, ids, self.codec.source)
+                tokens = self.codec.close_source(tokens_of(ids)[features:])
+                line.notes += unknown_tokens_note(number, text, tokens, self.codec.source)
+        line.notes += unknown_features_note(number, draft.features, self.codec.features)
         return line
 
-    def _parts(self, ids: list[int], prefix: int) -> tuple[list[np.ndarray], list[str]]:
-        """Split a sentence into parts. Return the parts and the joints between them.
+    def _parts(self, ids: np.ndarray, prefix: int) -> tuple[list[np.ndarray], list[str]]:
+        """Split a sentence that is too long into parts, which all begin with the prefix.
 
-        Each part starts with the prefix. A joint is the text between the translations of two parts.
+        ids: the token ids of the sentence, beginning with the prefix.
+        prefix: the number of tokens of the prefix.
+
+        Returns the parts, and the text to insert between the translations of two neighbouring
+        parts.
         """
         if len(ids) <= self.max_tokens:
-            return [np.asarray(ids, np.int64)], []
+            return [ids], []
         room = max(1, self.max_tokens - prefix)
         body = ids[prefix:]
-        parts, joints = split_line(body, self.codec.source.pieces(body), room, spaced=self.spaced)
+        pieces = self.codec.source.pieces(self.codec.close_source(tokens_of(body)))
+        parts, joints = split_line(body, pieces, room, spaced=self.spaced)
         if (separator := self.codec.target.settings.separator) is not None:
             joints = [separator] * len(joints)
-        start = np.asarray(ids[:prefix], np.int64)
-        return [np.concatenate([start, part]) for part in parts], joints
+        return [np.concatenate([ids[:prefix], part]) for part in parts], joints
 
     def _tokens_before(self, mark: Mark, draft: _Draft) -> int:
         clean, _ = remove_marks(draft.text[draft.own :])

@@ -1,4 +1,4 @@
-"""One search over many lines: lines become batches, and hypotheses become results."""
+"""Run a search over many lines: form batches, search, and turn the hypotheses into results."""
 
 from __future__ import annotations
 
@@ -35,7 +35,10 @@ _Search = Callable[..., Found]
 
 
 class LineSearch:
-    """A search over lines with one model and fixed options."""
+    """A search over lines with one model and fixed options.
+
+    tokens: the number of source tokens that the search has read so far.
+    """
 
     def __init__(
         self,
@@ -49,9 +52,10 @@ class LineSearch:
 
         align: whether to add the alignment to the best translation of each line.
 
-        Raises UserError if the vocabulary cannot write a phrase of the constraints.
+        Raises UserError if the vocabulary lacks a part of a required or forbidden phrase.
         """
         self.model, self.options, self.align = model, options, align
+        self.tokens = 0
         config = model.configs[0]
         self.encoder = LineEncoder(
             model.codec,
@@ -81,7 +85,10 @@ class LineSearch:
     def run(
         self, windows: Iterable[Sequence[str]], advance: Advance | None = None, before: int = 0
     ) -> Iterator[LineResult]:
-        """Yield the result for each line of each window (see `Translator.translate_windows`)."""
+        """Yield the result for each line, in order. Each window is a list of lines.
+
+        `Translator.translate_windows` explains the arguments.
+        """
         for texts in windows:
             lines = self.encoder.encode(texts, first=before + 1)
             before += len(lines)
@@ -106,6 +113,7 @@ class LineSearch:
         model = self.model
         work = [(line, part) for line in lines for part in range(len(line.parts))]
         sizes = [len(line.parts[part]) + 1 for line, part in work]
+        self.tokens += sum(sizes)
         for rows in rows_by_length(
             sizes,
             most=model.batch_size,
@@ -115,17 +123,19 @@ class LineSearch:
             yield [work[row] for row in rows]
 
     def _complete(self, found: Found, batch: _Batch, state: Any) -> Found:
-        """Return n-best lists of distinct texts. Parts with too few texts are searched again.
+        """Return n-best lists of distinct texts. If a list is too short, search again.
 
-        found: the hypotheses of each part.
+        found: the hypotheses of each source in the batch.
         state: the state of the engine before the first token.
         """
         if not isinstance(self.options, BeamOptions) or self.options.n_best == 1:
             return found
 
-        def read(ranked: Sequence[Hypothesis]) -> list[str]:
-            texts = self.model.codec.target.decode([hypothesis.tokens for hypothesis in ranked])
-            return [cut_at_stop(text, self.options.stop) for text in texts]
+        def read(row: int, ranked: Sequence[Hypothesis]) -> list[str]:
+            line, part = batch[row]
+            paths = [hypothesis.tokens for hypothesis in ranked]
+            writer = line.writer(self.model.codec, part, [id for path in paths for id in path])
+            return [cut_at_stop(text, self.options.stop) for text in writer.decode(paths)]
 
         def again(rows: list[int], size: int, wider: int) -> Found:
             chosen = self.engine.select(state, np.array(rows, np.int64))
@@ -138,10 +148,11 @@ class LineSearch:
     def _prepare(
         self, batch: _Batch, state: Any, *, size: int | None = None, wider: int = 1
     ) -> tuple[Engine[Any], Any, _Search]:
-        """Return the engine, its state before the first token, and the search for a batch.
+        """Return the engine, its state before the first token, and the search function for a batch.
 
+        state: the state of the unconstrained engine before the first token.
         size: the number of hypotheses of each source; None means `options.n_best`.
-        wider: a factor for the beam.
+        wider: the factor by which the beam is enlarged.
         """
         keys = [line.key(part) for line, part in batch]
         plain = search_function(self.options, keys, size=size, wider=wider)
@@ -170,12 +181,13 @@ class LineSearch:
         return Limits(options.min_length, statistics.limits(lengths) + forced)
 
     def _attend(self, batch: _Batch, state: Any) -> None:
-        """Compute attention weights, and store them in the lines.
+        """Compute the attention weights of finished hypotheses, and store them in the source lines.
 
-        The weights are those of the best hypothesis of each part that needs an alignment. In a line
-        with marks, every hypothesis gets weights.
+        If the user asked for alignments, the best hypothesis gets weights. If marks such as
+        placeholders were taken out of a line, all its hypotheses get weights, which show where to
+        put the marks.
 
-        batch: pairs of a source line and a part number.
+        batch: pairs of a source line and the number of a part of this line.
         state: the state before the first token, from which teacher forcing starts.
         """
         if not self.model.has_attention:
@@ -203,11 +215,11 @@ class LineSearch:
 def search_function(
     options: PlainSearch, keys: Sequence[str], *, size: int | None = None, wider: int = 1
 ) -> partial[Found]:
-    """Return the function that searches one batch.
+    """Return the function that runs the search described by `options` on one batch.
 
-    keys: one text for each source. The seeds of samples are derived from these texts.
+    keys: one text for each source. The seeds of its samples are derived from this text.
     size: the number of hypotheses of each source; None means `options.n_best`.
-    wider: a factor for the beam.
+    wider: the factor by which the beam is enlarged.
     """
     alpha = options.length_penalty
     if isinstance(options, GreedyOptions):

@@ -16,7 +16,7 @@ if TYPE_CHECKING:  # an export does not need PyTorch
 
 
 class LoadableModel(ABC):
-    """A model of some tasks: opened from a model folder or an export, or made from a `Model`.
+    """The base class of models that can be opened from a model folder or from an export.
 
     tasks: the tasks of the models that the class can use.
     """

@@ -1,4 +1,4 @@
-"""Group lines into windows in order of arrival, and texts of similar length into batches."""
+"""Group incoming lines into lists of limited size, and texts of similar length into batches."""
 
 from __future__ import annotations
 
@@ -8,6 +8,10 @@ from itertools import islice
 from typing import TypeVar
 
 Item = TypeVar("Item")
+
+# Number of lines to read ahead: enough that many lines of a batch have the same length.
+LINES_AHEAD = 2048
+LINES_AHEAD_PER_JOB = 1024  # the same, for each of several processes
 
 
 def windows(items: Iterable[Item], size: int, *, first: int | None = None) -> Iterator[list[Item]]:
@@ -41,7 +45,8 @@ def waiting_windows(
 ) -> Iterator[list[Item]]:
     """Yield the items that arrive in a queue, in lists of at most `size` items.
 
-    first: as for `windows`.
+    first: the largest size of the first list. Each following list may be four times as long, up to
+        `size`.
 
     A list is yielded when it has `size` items, or when no further item arrives within `patience`
     seconds. So a single item does not wait long, and items that arrive together are yielded

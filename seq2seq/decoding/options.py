@@ -183,7 +183,7 @@ def search_options(
     utility: Utility = "chrf",
     **constraints: Unpack[ConstraintValues],
 ) -> AnySearch:
-    """Return the search that the command line or the arguments of `translate` describe.
+    """Return the search options that the command line or the arguments of `translate` describe.
 
     beam: the beam size; 1 means greedy search.
     mbr: the number of candidates for minimum Bayes risk decoding; 0 turns it off.

@@ -1,4 +1,4 @@
-"""Phrases in a text, and the tokens that would complete a forbidden phrase."""
+"""Find phrases in a text, and find the tokens that would complete a forbidden phrase."""
 
 from __future__ import annotations
 
@@ -66,9 +66,10 @@ def cut_at_stop(text: str, stops: Sequence[str]) -> str:
 
 
 def until_stop(pieces: Iterable[str], stops: Sequence[str]) -> Iterator[str]:
-    """Yield the pieces of a text up to the first stop string in it.
+    """Yield the pieces of a generated text up to the first stop string in it.
 
-    The end of a text that may be the start of a stop string is held back until more text follows.
+    If the end of the text may be the start of a stop string, it is held back until more text
+    follows.
     """
     waiting = ""
     for piece in pieces:
@@ -118,7 +119,10 @@ class ForbiddenPhrases:
         self._banned: dict[str, np.ndarray] = {}
 
     def advance(self, state: str, token: int) -> str:
-        """Return the state after one more token. The state of an empty text is ""."""
+        """Return the state of a text after one more token. The state of an empty text is "".
+
+        The state is the end of the text, as far as a forbidden phrase may begin in it.
+        """
         text = state + self._surfaces[token]
         for size in range(min(self._longest, len(text)), 0, -1):
             if any(phrase.startswith(text[-size:]) for phrase in self._phrases):
@@ -127,7 +131,10 @@ class ForbiddenPhrases:
         return _character_class(text[-1:])
 
     def banned(self, state: str) -> np.ndarray:
-        """Return the tokens that would complete a phrase, [n] int64. Cached by state."""
+        """Return the tokens that would complete a forbidden phrase, [n] int64.
+
+        state: the state of the text so far, from `advance`.
+        """
         if state not in self._banned:
             added = enumerate(self._surfaces)
             tokens = [i for i, text in added if text and self._search(state + text)]

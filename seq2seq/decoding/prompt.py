@@ -1,4 +1,4 @@
-"""The prompt of a language model."""
+"""Split the prompt of a language model into lines, and encode it."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""Marks in a text that must survive translation: placeholders, tags, URLs, numbers.
+"""Protect parts of a text that must not be translated: placeholders, tags, URLs, numbers.
 
-Marks are taken out of the source line before the search. After the search, each mark is put into
-the translation. The attention weights decide where. Without attention, the relative position in the
-source decides.
+These parts are called marks. They are taken out of the source line before the search. After the
+search, each mark is put into the translation. The attention weights decide where. Without
+attention, the relative position in the source decides.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ _FAR_SIDE = 0.3  # weight of the side that a mark is not glued to, if it is glue
 
 @dataclass(frozen=True)
 class Mark:
-    """A mark that was taken out of a line, or several marks without words between them.
+    """A protected text, such as a tag or a number, that was taken out of a line.
 
-    text: the mark.
+    text: the protected text. Several such texts without words between them form one mark.
     at: the position of the mark in the line without marks, in characters.
     glued: whether a word touches the mark on the left, and whether a word touches it on the right.
     """
@@ -47,7 +47,7 @@ class Mark:
 
 
 def remove_marks(text: str) -> tuple[str, list[Mark]]:
-    """Return a text without its marks, and the marks in order.
+    """Return a text without its protected marks, such as tags and numbers, and the marks in order.
 
     White space next to a mark is removed if another space or punctuation follows.
     """
@@ -92,7 +92,7 @@ def _append(clean: str, text: str) -> str:
 
 
 def count_differences(marks: Sequence[Mark], text: str) -> list[str]:
-    """Return the marks that occur more often or less often in a text than in the source line."""
+    """Return the protected marks that occur more or less often in a text than in the source."""
     wanted = Counter(match[0] for mark in marks for match in MARK.finditer(mark.text))
     found = Counter(match[0] for match in MARK.finditer(text))
     return [mark for mark in wanted | found if wanted[mark] != found[mark]]
@@ -101,7 +101,7 @@ def count_differences(marks: Sequence[Mark], text: str) -> list[str]:
 def even_weights(targets: int, sources: int) -> np.ndarray:
     """Return weights [T, S] that replace attention weights for a model without attention.
 
-    Each target piece has most weight on the source piece at the same relative position.
+    Each target subword has most weight on the source subword at the same relative position.
     """
     if not (targets and sources):
         return np.zeros((targets, sources))
@@ -121,17 +121,18 @@ def place_marks(
     *,
     spaced: bool,
 ) -> str:
-    """Return a translation with each mark put where it fits the source best.
+    """Return a translation with the protected marks, such as tags, of the source inserted.
 
     text: the translation without marks.
-    gaps: for each mark, the number of source pieces before it.
-    weights: [T, S], the attention of each target piece to the source pieces.
-    starts: [T], where the text of each target piece starts, in characters.
+    gaps: for each mark, the number of source subwords before it.
+    weights: [T, S], the attention of each target subword to the source subwords.
+    starts: [T], where the text of each target subword starts, in characters.
     spaced: put marks only between words.
 
-    A place fits well if little attention crosses it. Attention crosses a place if it goes from a
-    target piece before the place to a source piece after the mark, or from a target piece after the
-    place to a source piece before the mark. Source pieces close to the mark count most.
+    Each mark goes to the position that little attention crosses. Attention crosses a position if it
+    goes from a target subword before the position to a source subword after the mark, or from a
+    target subword after the position to a source subword before the mark. Source subwords close to
+    the mark count most.
     """
     places = _places(text, starts, spaced=spaced)
     at = np.array(starts)  # [T]
@@ -166,9 +167,9 @@ def _places(text: str, starts: Sequence[int], *, spaced: bool) -> list[int]:
 
 
 def _close_tags(marks: Sequence[Mark], offsets: list[int], places: list[int]) -> list[int]:
-    """Return the positions of the marks, with each closing tag after its opening tag.
+    """Return the positions of protected marks, with each closing tag after its opening tag.
 
-    A closing tag that is not after its opening tag moves to the next possible place.
+    A closing tag that is not after its opening tag moves to the next possible position.
     """
     moved, open_tags = list(offsets), dict[str, list[int]]()
     for number, mark in enumerate(marks):
@@ -185,7 +186,7 @@ def _close_tags(marks: Sequence[Mark], offsets: list[int], places: list[int]) ->
 
 
 def _insert(text: str, marks: Sequence[Mark], offsets: Sequence[int]) -> str:
-    """Insert marks into a text at the given positions, with spaces around them as in the source."""
+    """Insert protected marks into a text at the given positions, with spaces as in the source."""
     order = sorted(range(len(marks)), key=lambda number: offsets[number])  # stable
     output, end = "", 0
     glue_next = False  # whether the mark before is glued to what follows

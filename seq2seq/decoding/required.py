@@ -55,9 +55,9 @@ class _Sentence:
         del self.pool[n_best:]
 
     def compare(self, penalty: float, accept: Accept) -> None:
-        """Mark the finished hypotheses as outdone if a better live hypothesis contains all phrases.
+        """Set `outdone` of the finished hypotheses if a better live hypothesis has all phrases.
 
-        Call this at the maximum length.
+        Call this method when the live hypotheses reach the maximum length.
 
         penalty: the length penalty of a live hypothesis.
         """
@@ -120,7 +120,8 @@ def grid_beam_search(
 ) -> list[list[Hypothesis]]:
     """Return the best hypotheses that contain the required phrases.
 
-    beam: the number of live hypotheses in each bank.
+    beam: the number of live hypotheses in each bank. A bank holds the hypotheses with the same
+        number of required tokens.
     phrases: the token ids of each phrase, which guide the search.
     accept, continues: decide whether a hypothesis may end, and whether a token continues a word.
 
@@ -176,7 +177,9 @@ def _number_rows(sentences: list[_Sentence]) -> None:
 def _extend(
     live: list[_Live], values: np.ndarray, likely: np.ndarray, guide: _Phrases, beam: int
 ) -> list[_Live]:
-    """Return the live hypotheses of the next step, at most `beam` in each bank, best first.
+    """Return the live hypotheses of the next step, best first.
+
+    At most `beam` hypotheses with the same number of required tokens are kept.
 
     values: the log-probabilities of all rows, [N, V].
     likely: the most likely tokens of all rows, [N, k].

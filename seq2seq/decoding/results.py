@@ -10,11 +10,14 @@ from itertools import count
 from typing import Literal
 
 from seq2seq.decoding.alignment import Alignment
+from seq2seq.text.features import FeatureSet
 from seq2seq.text.tokenizer import Tokenizer
 
 _log = logging.getLogger(__name__)
 
-NoteKind = Literal["split", "no tokens", "unknown tokens", "sentences", "cut", "constraint"]
+NoteKind = Literal[
+    "split", "no tokens", "unknown tokens", "unknown features", "sentences", "cut", "constraint"
+]
 
 _SHOWN = 10  # notes of each kind to report one by one
 _RANGES = 1000  # ranges of further lines to name in a summary
@@ -22,10 +25,11 @@ _SUMMARIES: dict[NoteKind, str] = {
     "split": "{:,} more lines are too long and were translated in parts",
     "no tokens": "{:,} more lines have no tokens",
     "unknown tokens": "{:,} more lines have unknown tokens",
+    "unknown features": "{:,} more lines have unknown features",
     "sentences": "{:,} more lines look like several sentences",
     "cut": "{:,} more translations were cut at the maximum length",
 }
-_NAMED = 5  # unknown tokens of a line to name
+_NAMED = 5  # unknown tokens or features of a line to name
 
 
 @dataclass(frozen=True)
@@ -39,10 +43,11 @@ class Note:
     - "split": the line was too long and was translated in parts.
     - "no tokens": the tokenizer found no tokens in the line.
     - "unknown tokens": the vocabulary lacks some tokens of the line.
+    - "unknown features": the training data does not contain some features of the line.
     - "sentences": the line looks like several sentences, unlike the training text.
     - "cut": the best translation was cut at the maximum length.
-    - "constraint": the best translation breaks a constraint of the search, or lost or repeated a
-      mark.
+    - "constraint": the best translation breaks a constraint of the search. Or it lost or repeated a
+      protected text, such as a placeholder.
     """
 
     line: int
@@ -58,9 +63,27 @@ def unknown_tokens_note(
     line: the number of the line.
     text: the text of the line.
     ids: the token ids of the line, encoded by `tokenizer`.
-    place: what the note calls the line.
+    place: the word for the line in the note.
     """
     return _note_unknown(line, [text], ids, tokenizer, place) if tokenizer.unk in ids else []
+
+
+def unknown_features_note(
+    line: int, text: str, features: FeatureSet | None, *, place: str = "line"
+) -> list[Note]:
+    """Return a note on the unknown features of a line, or an empty list if there are none.
+
+    line: the number of the line.
+    text: the features of the line.
+    features: the features of the model; None for a model without features.
+    place: what the note calls the line.
+    """
+    unknown = [] if features is None else features.unknown(text)
+    if not unknown:
+        return []
+    named = ", ".join(map(repr, unknown[:_NAMED])) + (", ..." if len(unknown) > _NAMED else "")
+    message = f"{place} {line}: unknown features, which are left out: {named}"
+    return [Note(line, "unknown features", message)]
 
 
 def unknown_words_note(
@@ -80,10 +103,10 @@ def unknown_words_note(
 def log_unknown_tokens(
     texts: Sequence[str], encoded: Sequence[Sequence[int]], tokenizer: Tokenizer, place: str
 ) -> None:
-    """Log a warning for each text with unknown tokens, like `NoteLog`.
+    """Log the texts with unknown tokens: the first ten as warnings, all others in a summary.
 
     encoded: the token ids of each text.
-    place: what the warnings call a text. The number of the text follows.
+    place: the word for a text in the warnings, such as "line". The number of the text follows.
     """
     with NoteLog() as log:
         for number, (text, ids) in enumerate(zip(texts, encoded, strict=True), start=1):
@@ -171,9 +194,9 @@ class Translation:
     log_probability: Σ log p in nats, including EOS if the translation ended by EOS.
     score: log_probability / length^penalty. With minimum Bayes risk, the expected utility.
     alignment: the attention weights. None unless alignments were requested and this is the best
-    translation.
+        translation.
 
-    If the line was split, `log_probability` and `score` are sums over the parts.
+    If a long line was translated in parts, `log_probability` and `score` are sums over the parts.
     """
 
     text: str

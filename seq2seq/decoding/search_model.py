@@ -1,4 +1,4 @@
-"""A model or an ensemble that translates, and what a search needs to know about it."""
+"""A model or an ensemble that translates, and the properties of the model that a search needs."""
 
 from __future__ import annotations
 
@@ -40,7 +40,8 @@ class SearchModel:
         codec: the codec that all models share.
         batch_size: the largest number of lines in a batch.
 
-        Raises UserError if models have different tasks, or if the batch size is below 1.
+        Raises UserError if models have different tasks, if only some models copy tokens from the
+        source, or if the batch size is below 1.
         """
         if batch_size < 1:
             raise UserError(f"the batch size must be at least 1, but batch_size is {batch_size}")
@@ -48,6 +49,11 @@ class SearchModel:
             raise UserError(
                 f"a model of the task {ALIGNED.name!r} cannot form an ensemble with a model of "
                 "another task: use models of one task"
+            )
+        if len({config.decoder.copying for config in configs}) > 1:
+            raise UserError(
+                "a model that copies (decoder.copying) cannot form an ensemble with a model that "
+                "does not copy: use models of one kind"
             )
         self.engine, self.codec, self.configs = engine, codec, list(configs)
         self.batch_size = batch_size
@@ -129,7 +135,11 @@ class SearchModel:
 
     @property
     def scoring_engine(self) -> Engine[Any]:
-        """The engine that scores given targets. It ignores a shortlist."""
+        """The engine that scores given targets, over the whole vocabulary.
+
+        A model with a shortlist (an export) has another engine for translation, which allows only
+        some tokens.
+        """
         engine: Engine[Any] = getattr(self.engine, "over_whole_vocabulary", lambda: self.engine)()
         return engine
 
@@ -155,9 +165,22 @@ class SearchModel:
             raise UserError(
                 "alignments do not work with protected marks (--protect): use one or the other"
             )
+        if self.codec.features is not None and self.codec.features.per_word:
+            for option in ("protect", "split_sentences"):
+                if getattr(source, option):
+                    raise UserError(
+                        f"--{option.replace('_', '-')} does not work with a model that reads the "
+                        "features of each word: leave out this option"
+                    )
         if self.task.same_length and plain.is_constrained:
             raise UserError(
-                f"constraints of the search do not work with a model of the task {ALIGNED.name!r}"
+                f"constraints such as required phrases do not work with a model of the task "
+                f"{ALIGNED.name!r}: leave out the constraints"
+            )
+        if self.codec.copies and (plain.require or plain.forbid or plain.stop):
+            raise UserError(
+                "required phrases, forbidden phrases and stop strings do not work with a model "
+                "that copies (decoder.copying): leave out --require, --forbid and --stop"
             )
         if align:
             self.require_attention()

@@ -7,17 +7,22 @@ from dataclasses import dataclass
 import numpy as np
 
 from seq2seq.text.codec import Codec
+from seq2seq.text.features import tokens_of
 
 
 @dataclass(frozen=True)
 class Segment:
     """A text that is encoded as a whole: the whole line, or one sentence of the line.
 
-    text: the text, including the prefix of the line.
-    prefix: the number of tokens of the prefix, which each part of the segment repeats.
+    If the segment is too long, it is translated in parts.
+
+    text: the text, beginning with the prefix of the line (such as a language tag), if any.
+    prefix: the number of tokens of the prefix, with which each part begins. The features of the
+        line belong to the prefix.
     words: the number of the segment's first word within the line, counted from 0.
-    own_prefix: the number of words of the prefix that the line itself contains, at its start.
+    own_prefix: the number of words of the prefix that the input line itself contains.
     prefix_words: the number of words of the prefix.
+    features: the number of features in front of the tokens.
     """
 
     text: str
@@ -25,13 +30,14 @@ class Segment:
     words: int = 0
     own_prefix: int = 0
     prefix_words: int = 0
+    features: int = 0
 
     def piece_words(self, codec: Codec) -> list[int | None]:
-        """Return the number of the word that each token belongs to, counted over the line.
+        """Return, for each token of the segment, the number of its word within the line, from 0.
 
-        A token of a prefix that was added to the line has None.
+        A token of a prefix that the input line does not contain has None, and so has a feature.
         """
-        numbers: list[int | None] = []
+        numbers: list[int | None] = [None] * self.features
         for word in codec.source.piece_words(self.text):
             if word >= self.prefix_words:
                 numbers.append(self.words + word - self.prefix_words)
@@ -40,10 +46,22 @@ class Segment:
         return numbers
 
 
+def source_pieces(source: np.ndarray, codec: Codec) -> list[str]:
+    """Return the features in front of an encoded source, and its subword pieces."""
+    size, names = len(codec.source), codec.features.names if codec.features else []
+    ids = codec.close_source(tokens_of(source))
+    front = [names[number - size] for number in ids if number >= size]
+    return front + codec.source.pieces(ids[len(front) :])
+
+
 def split_line(
-    ids: list[int], pieces: list[str], longest: int, *, spaced: tuple[bool, bool] = (True, True)
+    ids: list[int] | np.ndarray,
+    pieces: list[str],
+    longest: int,
+    *,
+    spaced: tuple[bool, bool] = (True, True),
 ) -> tuple[list[np.ndarray], list[str]]:
-    """Split the token ids of a line into parts of at most `longest` tokens.
+    """Split the token ids of a line, or its encoded source, into parts of at most `longest` tokens.
 
     A part ends after its last complete sentence, if a sentence ends in the second half of the part.
     Otherwise, it ends after the last complete word in this half. If no word ends there, it ends

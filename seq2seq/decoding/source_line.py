@@ -18,9 +18,11 @@ from seq2seq.decoding.alignment import (
 from seq2seq.decoding.phrases import cut_at_stop
 from seq2seq.decoding.protection import Mark, count_differences, even_weights, place_marks
 from seq2seq.decoding.results import LineResult, Note, Translation
-from seq2seq.decoding.segments import Segment
+from seq2seq.decoding.segments import Segment, source_pieces
 from seq2seq.decoding.stepping import Hypothesis
 from seq2seq.text.codec import Codec
+from seq2seq.text.features import write_source
+from seq2seq.text.tokenizer import Tokenizer
 from seq2seq.text.units import word_indices
 
 UNKNOWN_TEXT = "⁇"  # SentencePiece also decodes <unk> to this
@@ -51,12 +53,14 @@ class SourceLine:
     """One source line and the search results that are known so far.
 
     number: the number of the line in the input, counted from 1.
-    text: the line. If it has no parts, the text is also its translation.
-    parts: the token ids to translate, [length] int64 each. A line that is split has several.
+    text: the source. If it has no parts, the text is also its translation.
+    features: the features of the source.
+    parts: the encoded sources to translate (see `seq2seq.text.features`). A line that is split has
+        several.
     joints: the text to insert between the translations of two neighbouring parts.
     segments: the segment of each part. Neighbouring parts may share a segment.
-    marks: the marks that were taken out of the line, and for each of them the number of source
-    tokens before it, without prefixes.
+    marks: the marks, such as placeholders, that were taken out of the line. For each mark, the
+        number of source tokens before it, without prefixes.
     hypotheses: the hypotheses of each finished part, by part number.
     attention: the attention weights of a hypothesis, by the numbers of the part and the hypothesis.
     notes: messages for the user about this line.
@@ -64,6 +68,7 @@ class SourceLine:
 
     number: int
     text: str
+    features: str = ""
     parts: list[np.ndarray] = field(default_factory=list)
     joints: list[str] = field(default_factory=list)
     segments: list[Segment] = field(default_factory=list)
@@ -74,15 +79,18 @@ class SourceLine:
 
     @property
     def is_done(self) -> bool:
-        """Return whether the search has finished all parts."""
+        """Return whether the search has finished all parts of the line."""
         return len(self.hypotheses) == len(self.parts)
 
     def key(self, part: int) -> str:
-        """Return a text that identifies a part. The seeds of samples are derived from this text."""
-        return f"{part} {self.text}" if part else self.text
+        """Return a text that identifies a part of the line, to derive the seeds of its samples."""
+        text = write_source(self.text, [self.features] if self.features else [])
+        return f"{part} {text}" if part else text
 
     def result(self, codec: Codec, finish: Finish, *, align: bool) -> LineResult:
-        """Return the translations of the whole line, best first. All parts must be finished.
+        """Return the translations of the whole line, best first.
+
+        The search must have finished all parts of the line.
 
         align: whether to add the alignment to the best translation.
         """
@@ -132,8 +140,10 @@ class SourceLine:
         finish: Finish,
         align: bool,
     ) -> Translation:
-        decoded = codec.target.decode([hypothesis.tokens for hypothesis in chosen])
-        texts = [cut_at_stop(text, finish.stop) for text in decoded]
+        texts = [
+            cut_at_stop(self.writer(codec, part, one.tokens).decode([one.tokens])[0], finish.stop)
+            for part, one in enumerate(chosen)
+        ]
         text = "".join(map("".join, zip(texts, [*self.joints, ""], strict=True)))
         if not text.strip():  # e.g. only spaces: the output line must not be blank
             text = UNKNOWN_TEXT
@@ -147,11 +157,15 @@ class SourceLine:
             alignment,
         )
 
+    def writer(self, codec: Codec, part: int, written: Sequence[int]) -> Tokenizer:
+        """Return a tokenizer that decodes `written`, the token ids of a translation of a part."""
+        return codec.writer(self.segments[part].text, self.parts[part], written)
+
     def _starts(self, chosen: list[Hypothesis], codec: Codec, texts: list[str]) -> list[list[int]]:
         """Return where each token of each part starts in the text of the line, in characters."""
         starts, before = [], 0
         for number, hypothesis in enumerate(chosen):
-            inside = codec.target.piece_starts(hypothesis.tokens)
+            inside = self.writer(codec, number, hypothesis.tokens).piece_starts(hypothesis.tokens)
             starts.append([before + min(start, len(texts[number])) for start in inside])
             before += len(texts[number]) + len([*self.joints, ""][number])
         return starts
@@ -219,10 +233,8 @@ class SourceLine:
         texts: the translation of each part.
         text: the translation of the whole line.
         """
-        source, target = codec.source, codec.target
-        ends = (source.pieces([source.eos]), target.pieces([target.eos]))
-        all_starts = self._starts(chosen, codec, texts)
-        parts = []
+        ends = [side.pieces([side.eos]) for side in (codec.source, codec.target)]
+        all_starts, parts = self._starts(chosen, codec, texts), []
         segment: Segment | None = None
         for number, (ids, hypothesis) in enumerate(zip(self.parts, chosen, strict=True)):
             if self.segments[number] is not segment:
@@ -230,11 +242,9 @@ class SourceLine:
                 every = segment.piece_words(codec)
                 prefix, words = every[: segment.prefix], iter(every[segment.prefix :])
             of_part = [*prefix, *islice(words, len(ids) - segment.prefix)]
-            left = AlignmentSide(source.pieces(ids.tolist()), of_part)
-            starts = word_indices(text, all_starts[number])
-            right = AlignmentSide(target.pieces(hypothesis.tokens), starts)
-            if hypothesis.finished:
-                right = right.with_end(ends[1])
-            weights = self.attention[number, 0]
-            parts.append(Alignment(left.with_end(ends[0]), right, weights))
+            left = AlignmentSide(source_pieces(ids, codec), of_part)
+            written = self.writer(codec, number, hypothesis.tokens).pieces(hypothesis.tokens)
+            right = AlignmentSide(written, word_indices(text, all_starts[number]))
+            right = right.with_end(ends[1]) if hypothesis.finished else right
+            parts.append(Alignment(left.with_end(ends[0]), right, self.attention[number, 0]))
         return join_alignments(parts)

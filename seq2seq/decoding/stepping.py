@@ -40,7 +40,9 @@ class Limits:
         if self.minimum < 1:
             raise ValueError(f"the minimum length must be at least 1, but is {self.minimum}")
         if self.maximum.ndim != 1 or self.maximum.dtype != np.int64:
-            raise ValueError("maximum must be an int64 array with one length for each sentence")
+            raise ValueError(
+                "the argument maximum must be an int64 array with one length for each sentence"
+            )
         if self.maximum.size and int(self.maximum.min()) < 1:
             raise ValueError("the maximum length must be at least 1 for every sentence")
 
@@ -62,7 +64,9 @@ class Specials:
 
     def __post_init__(self) -> None:
         if self.eos in self.forbidden:
-            raise ValueError("EOS must not be among the forbidden tokens")
+            raise ValueError(
+                "the end-of-sentence token (EOS) must not be among the forbidden tokens"
+            )
 
 
 @dataclass(frozen=True)

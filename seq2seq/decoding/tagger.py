@@ -35,8 +35,11 @@ class Tagger(Labeller):
         """Yield the labels of each sentence and the probabilities of all labels, in order.
 
         The probabilities are [words, labels]. Reads at most 2048 sentences ahead, so memory does
-        not grow with the input. first: the number of the first sentence in notes and errors. Raises
-        the same errors as `tag`.
+        not grow with the input.
+
+        first: the number of the first sentence. Messages count the sentences from this number.
+
+        Raises the same errors as `tag`.
         """
         require_many(sentences, "sentences")
         texts = (

@@ -57,13 +57,13 @@ def measure_lines(
 
 def measure_targets(
     engine: Engine[Any],
-    sources: Sequence[Sequence[int]],
+    sources: Sequence[np.ndarray],
     targets: Sequence[Sequence[int]],
     *,
     tokenizer: Tokenizer,
     batch_size: int = 64,
 ) -> Perplexity:
-    """Return the perplexity of a model on targets, given their sources.
+    """Return the perplexity of a model on targets, given their encoded sources.
 
     EOS is added to each target and counts as a token.
 
@@ -73,7 +73,7 @@ def measure_targets(
     nll, unknown_nll, order = 0.0, 0.0, sorted(range(len(targets)), key=lambda i: len(targets[i]))
     for start in range(0, len(order), batch_size):
         rows = order[start : start + batch_size]
-        state = engine.start([np.asarray(sources[i], np.int64) for i in rows])
+        state = engine.start([sources[i] for i in rows])
         wanted = [[*targets[i], eos] for i in rows]
         for tokens, log_p in force_steps(engine, state, wanted, tokenizer.bos):
             nll -= float(log_p.sum())

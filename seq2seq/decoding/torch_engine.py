@@ -16,9 +16,10 @@ from seq2seq import runtime
 from seq2seq.models.language_model import LanguageModelNetwork
 from seq2seq.models.network import Network
 from seq2seq.models.translation import TranslationNetwork
-from seq2seq.nn.decoder import DecoderState
-from seq2seq.text.batching import pad_sequences
+from seq2seq.nn.decoder_state import DecoderState
+from seq2seq.text.batching import pad_sequences, pad_sources
 from seq2seq.text.codec import Codec
+from seq2seq.text.open_vocabulary import close_ids
 
 _PAIRS = 1 << 16  # pairs (target token, source token) that attention scores at once
 
@@ -55,24 +56,25 @@ class TorchEngine:
             cast(TranslationNetwork | LanguageModelNetwork, network.ready(self.device))
             for network in networks
         ]
-        self._source, self._target = codec.source, codec.target
+        self._codec, self._target = codec, codec.target
 
     def start(self, sources: Sequence[np.ndarray]) -> EnsembleState:
         """Return the state of a search before the first token (see `Engine.start`)."""
-        tokens, lengths = pad_sequences(list(sources), self._source.pad, self._source.eos)
+        tokens, lengths, copied = pad_sources(list(sources), self._codec)
         tokens, lengths = tokens.to(self.device), lengths.to(self.device)
+        copied = None if copied is None else copied.to(self.device)
         with self._running():
-            return EnsembleState([network.start(tokens, lengths) for network in self.networks])
+            return EnsembleState([one.start(tokens, lengths, copied) for one in self.networks])
 
     def step(
         self, state: EnsembleState, tokens: np.ndarray
     ) -> tuple[TensorLogProbabilities, EnsembleState]:
         """Return the log-probabilities of the next token and the next state (see `Engine.step`)."""
-        last = torch.from_numpy(tokens).to(self.device)
+        last, written = self._tokens(tokens)
         rows, members = [], []
         with self._running():
             for network, member in zip(self.networks, state.members, strict=True):
-                values, following = network.decoder.step(member, last)  # [N, V]
+                values, following = network.decoder.step(member, last, written)  # [N, V]
                 rows.append(values)
                 members.append(following)
             log_p = rows[0]
@@ -96,15 +98,21 @@ class TorchEngine:
             inputs, _ = pad_sequences(ids, self._target.pad, self._target.eos)
             rows = self.select(state, np.arange(start, start + len(ids)))
             with self._running():
-                mean = self._mean_weights(rows, inputs[:, :-1].to(self.device))  # [B, T, S]
+                mean = self._mean_weights(rows, inputs[:, :-1].numpy())  # [B, T, S]
             weights += [
                 row[: len(target)] for row, target in zip(mean.cpu().numpy(), ids, strict=True)
             ]
         return weights
 
-    def _mean_weights(self, state: EnsembleState, inputs: Tensor) -> Tensor:
+    def _tokens(self, tokens: np.ndarray) -> tuple[Tensor, Tensor]:
+        """Return the ids that the networks read, with <unk> for copied tokens, and all ids."""
+        closed = torch.from_numpy(close_ids(tokens, len(self._target), self._target.unk))
+        return closed.to(self.device), torch.from_numpy(tokens).to(self.device)
+
+    def _mean_weights(self, state: EnsembleState, inputs: np.ndarray) -> Tensor:
+        read, written = self._tokens(inputs)
         members = [
-            network.decoder.read(member, inputs)[1]
+            network.decoder.attend(member, read, written)
             for network, member in zip(self.networks, state.members, strict=True)
         ]
         present = [weights for weights in members if weights is not None]
@@ -180,7 +188,10 @@ def highest(values: Tensor, k: int, chunk: int = 64) -> tuple[Tensor, Tensor]:
     """
     N, V = values.shape
     if k > V:
-        raise ValueError(f"k ({k}) must not exceed the number of values in a row ({V})")
+        raise ValueError(
+            f"the number of values to select, k ({k}), must not exceed the number of "
+            f"values in a row ({V})"
+        )
     chunks = V // chunk
     if chunks < 4 * k:
         return _topk(values, k)

@@ -13,6 +13,7 @@ import numpy as np
 from seq2seq.decoding.arguments import each_text
 from seq2seq.decoding.choice import choose_search, require_search
 from seq2seq.decoding.constraint_options import ConstraintValues
+from seq2seq.decoding.line_encoder import encode_sources
 from seq2seq.decoding.line_search import LineSearch
 from seq2seq.decoding.micro_batches import windows
 from seq2seq.decoding.minimum_risk import rerank
@@ -136,17 +137,18 @@ class Translator(SearchModel):
         before: int = 0,
         source: SourceOptions | None = None,
     ) -> Iterator[LineResult]:
-        """Yield the result for each line, in order. Each window is sorted by length into batches.
+        """Yield the result for each line, in order.
 
         The translation of a blank line is empty. The translation of a line without tokens (such as
         U+200B alone) is "⁇". A line with more subwords than `data.max_tokens` is translated in
         parts. `Note` lists what the notes of a result may say. The texts of an n-best list are
         distinct, except for samples.
 
+        windows: lists of lines. The lines of a list are sorted by length into batches.
         align: whether to add the alignment to the best translation of each line.
         advance: called after each batch with the number of finished lines in the batch. If a line
-        has n parts, each part counts as 1/n of a line.
-        before: the number of input lines before the first window.
+            has n parts, each part counts as 1/n of a line.
+        before: the number of input lines before the first list.
         source: how lines are prepared for the search.
 
         Raises UserError if alignments are requested from a model without attention, with minimum
@@ -191,20 +193,21 @@ class Translator(SearchModel):
             )
         engine = self.scoring_engine
         scored: dict[int, Translation] = {}
-        encoded, written = self.codec.source_ids(sources), self.codec.target.encode(targets)
-        if self.task.source != "condition":
-            log_unknown_tokens(sources, encoded, self.codec.source, "source line")
+        encoded, notes = encode_sources(sources, self.codec, "source line")
+        with NoteLog() as log:
+            log.add(notes)
+        written = self.codec.target_ids(sources, encoded, targets)
         log_unknown_tokens(targets, written, self.codec.target, "target line")
         end = [] if self.task.same_length else [self.specials.eos]
         wanted = [[*ids, *end] for ids in written]
         order = sorted(range(len(sources)), key=lambda i: (len(wanted[i]), len(encoded[i])))
         for start in range(0, len(order), self.batch_size):
             rows = order[start : start + self.batch_size]
-            state = engine.start([np.asarray(encoded[i], np.int64) for i in rows])
+            state = engine.start([encoded[i] for i in rows])
             totals = force(engine, state, [wanted[i] for i in rows], self.specials.bos)
             for i, total in zip(rows, totals, strict=True):
                 certain = UNKNOWN_TEXT if sources[i].strip() else ""
-                if not encoded[i] and targets[i].strip() == certain:
+                if not len(encoded[i]) and targets[i].strip() == certain:
                     total = 0.0  # no model is asked to translate a line without tokens
                 length = max(1, len(wanted[i]))
                 scored[i] = Translation(targets[i], total, total / length**length_penalty)
@@ -229,7 +232,9 @@ class Translator(SearchModel):
         from seq2seq.decoding.torch_engine import TorchEngine
 
         if not isinstance(self.engine, TorchEngine) or len(self.engine.networks) > 1:
-            raise UserError("encoder vectors need a single model folder that runs on PyTorch")
+            raise UserError(
+                "encoder vectors need a single model folder, not an ensemble or an export"
+            )
         return embed_texts(
             self.engine.networks[0],
             self.codec,

@@ -1,7 +1,7 @@
-"""Worker processes that translate parts of the input at the same time.
+"""Worker processes that translate different lines of the input at the same time.
 
-Each worker has a thread in the parent process. The thread takes the next window of lines, sends it
-to the worker and waits for the results. The results are returned in the order of the input. If a
+Each worker has a thread in the parent process. The thread takes the next list of lines, sends it to
+the worker and waits for the results. The results are returned in the order of the input. If a
 worker dies, its thread starts a new worker and sends the same lines again.
 """
 
@@ -57,7 +57,7 @@ class WorkerPool:
         advance: Advance | None = None,
         source: SourceOptions | None = None,
     ) -> Iterator[LineResult]:
-        """Yield the result for each line of each window, in order.
+        """Yield the result for each line, in order.
 
         The arguments are those of `Translator.translate_windows`. Raises the errors that this
         method raises in a worker. Also raises WorkersDiedError.
@@ -81,10 +81,11 @@ class WorkerPool:
 
 @dataclass
 class _Work:
-    """The state that the threads share: the remaining windows, and the finished results.
+    """The state that the threads share: the lines to translate, and the finished results.
 
-    room: limits the number of windows in progress.
-    done: the results of each finished window, or its error, by the number of the window.
+    windows: lists of lines. A worker translates one list at a time.
+    room: limits the number of lists in progress.
+    done: the results of each finished list, or its error, by the number of the list.
     """
 
     windows: Iterator[Sequence[str]]
@@ -101,9 +102,9 @@ class _Work:
     _changed: threading.Condition = field(default_factory=threading.Condition)
 
     def take(self) -> tuple[int, int, Sequence[str]] | None:
-        """Return the next window: its number, the number of lines before it, and its lines.
+        """Return the next list of lines: its number, the number of lines before it, and its lines.
 
-        Returns None when there are no more windows.
+        Returns None when there are no more lines.
         """
         self.room.acquire()
         with self._taking:
@@ -134,7 +135,7 @@ class _Work:
             self._changed.notify_all()
 
     def in_order(self) -> Iterator[list[LineResult]]:
-        """Yield the results of each window, in order. If a window failed, raise its error."""
+        """Yield the results of each list of lines, in order. If a list failed, raise its error."""
         number = 0
         while True:
             with self._changed:
@@ -155,7 +156,7 @@ class _Work:
 
 
 def _serve(opening: tuple[list[Path], int], work: _Work) -> None:
-    """Send the windows of lines to one worker until no window is left.
+    """Send lists of lines to one worker until no list is left.
 
     This function runs in a thread of the parent process.
     """

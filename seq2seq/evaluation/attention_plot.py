@@ -1,4 +1,4 @@
-"""Plot attention weights, which show how much each target piece attended to each source piece."""
+"""Plot the attention of each target subword to each source subword."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ _FONT = "DejaVu Sans"  # part of matplotlib; covers Latin, Greek, Cyrillic, Arab
 def plot_attention(alignments: Path, line: int, picture: Path) -> None:
     """Plot the attention weights of one line as a heat map and write it to `picture`.
 
-    Source pieces are columns, target pieces are rows, and a darker cell has a larger weight. The
-    plot uses installed fonts that contain the characters. A warning lists characters that no
+    Source subwords are columns, target subwords are rows, and a darker cell has a larger weight.
+    The plot uses installed fonts that contain the characters. A warning lists characters that no
     installed font contains.
 
     alignments: A file that `seq2seq translate --alignments FILE.jsonl` wrote.
     line: The number of the line in the translated text, counted from 1.
     picture: The picture file to write: .png, .svg or .pdf.
 
-    Raises UserError if `alignments` cannot be read or has another format, or if `picture` has
-    a different ending. Also raises UserError if the line is missing or blank, or if its source or
-    target has more than 100 pieces.
+    Raises UserError if `alignments` cannot be read or has another format, or if `picture` has a
+    different ending. Also raises UserError if the line is missing or blank, or if its source or
+    target has more than 100 subwords.
     """
     source, target, weights = _read(alignments, line)
     figure = new_figure(_CELL * len(source) + 2.4, _CELL * len(target) + 1.8)
@@ -62,8 +62,8 @@ def plot_attention(alignments: Path, line: int, picture: Path) -> None:
 def _read(path: Path, line: int) -> tuple[list[str], list[str], np.ndarray]:
     """Read the alignment of one line from a .jsonl file.
 
-    Returns the S source pieces, the T target pieces and the attention weights [T, S]. In the
-    pieces, characters that cannot be printed are replaced by escapes such as \\u000a.
+    Returns the S source subwords, the T target subwords and the attention weights [T, S]. In the
+    subwords, characters that cannot be printed are replaced by escapes such as \\u000a.
     """
     if path.suffix != ".jsonl":
         raise UserError(

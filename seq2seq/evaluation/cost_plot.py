@@ -60,9 +60,9 @@ def select_variants(
 ) -> list[VariantCost]:
     """Return the mean cost and score of each variant whose name begins with `prefix`.
 
-    The cheapest variant comes first. The prefix is removed from the names. If a seed has several
-    rows, only the last row counts.
+    The cheapest variant comes first. The prefix is removed from the names.
 
+    rows: The rows of results.jsonl files. If a seed has several rows, only the last row counts.
     split: The name of the data set of the scores.
     decoding: The description of the search in RESULTS.md, such as "greedy".
     metric: The name of the metric, such as "BLEU".
@@ -95,7 +95,9 @@ def select_variants(
             if known
             else "no variant name begins with this prefix"
         )
-        raise UserError(f"no variant whose name begins with {prefix!r} has {wanted}: {has}")
+        raise UserError(
+            f"no variant whose name begins with {prefix!r} has a score for {wanted}: {has}"
+        )
     means = [
         VariantCost(
             name.removeprefix(prefix), *map(statistics.fmean, zip(*seeds.values(), strict=True))
@@ -179,8 +181,7 @@ def _set_apart(
     """Move each label to a free position beside its point.
 
     A free position is above the bottom of the axes and overlaps neither a point, nor the line, nor
-    an earlier label. If no position is free, the label
-    gets the last position in `_PLACES`.
+    an earlier label. If no position is free, the label gets the last position in `_PLACES`.
 
     points: [N, 2], the points in pixels.
     line: [M, 2], the corners of the line in pixels.

@@ -22,7 +22,7 @@ from seq2seq.decoding.source_options import SourceOptions, changed_settings
 from seq2seq.decoding.text_perplexity import measure_targets
 from seq2seq.decoding.translator import Translator
 from seq2seq.errors import UserError
-from seq2seq.evaluation.evaluation_result import EvaluationResult, split_sides
+from seq2seq.evaluation.evaluation_result import EvaluationResult
 from seq2seq.evaluation.label_evaluation import evaluate_labels
 from seq2seq.evaluation.output_scores import score_outputs
 from seq2seq.evaluation.perplexities import language_model_scores, scores_with_shuffled_sources
@@ -31,6 +31,7 @@ from seq2seq.evaluation.symbol_scores import scored_by_text
 from seq2seq.models.perplexity_value import Perplexity
 from seq2seq.progress import show_progress
 from seq2seq.text.example import Example
+from seq2seq.text.features import encoded_sources, write_source
 from seq2seq.text.scripts import choose_bleu_tokenizer
 
 if TYPE_CHECKING:  # an exported model is scored without PyTorch
@@ -121,8 +122,8 @@ def evaluate_export(
 
     def measure(column: list[Example]) -> Perplexity:
         ids = codec.encode(column)
-        engine = translator.scoring_engine
-        return measure_targets(engine, ids["source"], ids["target"], tokenizer=codec.target)
+        engine, sources = translator.scoring_engine, encoded_sources(ids)
+        return measure_targets(engine, sources, ids["target"], tokenizer=codec.target)
 
     return _timed(lambda: scores_with_shuffled_sources(measure, examples))
 
@@ -141,7 +142,8 @@ def _evaluate_translator(
     source: SourceOptions | None,
 ) -> EvaluationResult:
     lines, config = source or SourceOptions(), translator.configs[0]
-    sources, references = split_sides(examples)
+    references = [example.target for example in examples]
+    sources = [write_source(example.source, example.features) for example in examples]
     chosen = None
     if scored_by_text(config) or tokenize is not None:
         wanted = tokenize or config.validation.tokenize

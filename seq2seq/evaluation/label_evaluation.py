@@ -64,9 +64,9 @@ def evaluate_labels(
 def _unknown_word_accuracy(
     data: DataConfig, texts: list[str], true: list[str], predicted: list[str]
 ) -> list[Score]:
-    """Return the accuracy over the words that do not occur in the training text, as a list.
+    """Return a list with one score: the accuracy over words that are not in the training text.
 
-    The list is empty if the training set cannot be read, or if it contains all of the words.
+    The list is empty if the training set cannot be read, or if it contains all words.
     """
     try:
         training_texts = (example.source for example in read_examples(data, "train"))

@@ -75,7 +75,8 @@ def bleu_by_length(
         raise UserError("there are no lines to score by length: give texts that are not empty")
     if any(low >= high for low, high in zip((0, *edges), edges, strict=False)):
         raise UserError(
-            f"the edges {list(edges)} do not increase: give increasing lengths, such as 5 10 20"
+            f"the length limits {list(edges)} of the groups of lines do not increase: give "
+            "increasing lengths, such as 5 10 20"
         )
     parts: list[list[int]] = [[] for _ in range(len(edges) + 1)]
     for line, source in enumerate(sources):

@@ -28,11 +28,16 @@ def scores_with_shuffled_sources(
 
     The difference between the two perplexities shows how much the model uses the source.
     """
-    sources = [example.source for example in examples]
-    targets = [example.target for example in examples]
+    sources = [(example.source, example.features) for example in examples]
     shuffled = random.Random(1).sample(sources, len(sources))
     with_own_source, with_shuffled = (
-        measure(list(map(Example, column, targets))) for column in (sources, shuffled)
+        measure(
+            [
+                example._replace(source=source, features=features)
+                for example, (source, features) in zip(examples, column, strict=True)
+            ]
+        )
+        for column in (sources, shuffled)
     )
     scores = perplexity_scores("perplexity", with_own_source)
     return scores + perplexity_scores("perplexity, sources shuffled", with_shuffled)

@@ -152,7 +152,9 @@ def read_rows(path: Path) -> list[ResultRow]:
         for name, types in _FIELDS.items():
             if not isinstance(row.get(name, Ellipsis), types):
                 wrong = f"has a {name!r} of the wrong type" if name in row else f"has no {name!r}"
-                raise UserError(f"{path}:{number}: the row {wrong}: fix or delete the line")
+                raise UserError(
+                    f"{path}:{number}: this row of scores {wrong}: fix or delete the line"
+                )
         for metric in row["metrics"]:
             if not _is_score(metric):
                 raise UserError(

@@ -234,7 +234,7 @@ def _ter(tokens: str) -> TER:
 def require_equal_lengths(
     hypotheses: Sequence[str], references: Sequence[str], more: Sequence[Sequence[str]]
 ) -> list[Sequence[str]]:
-    """Return all lists of references.
+    """Check the numbers of lines, and return a list of `references` and the lists in `more`.
 
     more: Lists of further references.
     Raises UserError if a list is not as long as `hypotheses`, or if there are no hypotheses.

@@ -1,4 +1,4 @@
-"""Log-probabilities as a NumPy array, and the search for the largest of many columns.
+"""Log-probabilities as a NumPy array, and a fast search for the largest values of each row.
 
 Letters: N rows, V vocabulary.
 """
@@ -44,8 +44,9 @@ def largest_columns(values: np.ndarray, k: int) -> np.ndarray:
 
     values: [N, V].
 
-    Long rows are divided into 16 layers. The k largest values lie below the k largest maxima over
-    the layers, so only these are searched. Of equal values in one layer, the first is taken.
+    A long row is divided into chunks of 16 values. The k largest values must be in the k chunks
+    with the largest maxima, so only these chunks are searched. If values are equal, the choice
+    depends only on k and on the values of the row.
     """
     if k == 1:
         likeliest: np.ndarray = values.argmax(axis=1)[:, None]

@@ -40,9 +40,9 @@ class Export:
 
     precision: "int8" or "fp32".
     rows: the names of the state arrays that have one row per hypothesis.
-    memory: the names of the arrays that have one row per source. The value is the axis of the
-        source's length, or None.
-    has_shortlist: whether a step computes only the candidates of a shortlist.
+    memory: the arrays that have one row per source, by name. The value of an entry is the number of
+        the axis whose size is the source length, or None.
+    has_shortlist: whether the model predicts only the tokens of a shortlist.
     """
 
     folder: Path
@@ -55,13 +55,14 @@ class Export:
 
     @property
     def table_size(self) -> int:
-        """The size of the largest vocabulary: of the source, of the target, or of the labels."""
+        """The size of the largest vocabulary: of source, target, labels or features."""
         labels = self.codec.labels
         classes = len(labels) if isinstance(labels, LabelSet) else 0
-        return max(len(self.codec.source), len(self.codec.target), classes)
+        source = len(self.codec.source) + len(self.codec.features or ())
+        return max(source, len(self.codec.target), classes)
 
     def graph(self, name: str) -> Path:
-        """Return the path of a graph."""
+        """Return the path of the ONNX graph with this name."""
         return self.folder / f"{name}.onnx"
 
 

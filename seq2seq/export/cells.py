@@ -1,10 +1,11 @@
 """Recurrent layers as ONNX nodes: one step of a cell, and a loop over a whole text.
 
-The gates of a cell are divided into pieces. The gates of a piece share an activation function:
+The gates of a cell are divided into groups, called pieces. The gates of a piece share an activation
+function. The candidate is the new value before gating.
 
-- RNN: one piece, the only sum
-- GRU: the reset and update gates, then the candidate
-- LSTM: the three gates, then the candidate
+- RNN: one piece, the new state
+- GRU: two pieces: the reset and update gates, and the candidate
+- LSTM: two pieces: the three gates, and the candidate
 
 The equations are those of torch.nn.RNN, LSTM and GRU.
 """
@@ -22,7 +23,10 @@ from seq2seq.export.graph import GraphBuilder, to_array
 
 @dataclass(frozen=True)
 class CellWeights:
-    """The weights of one recurrent layer in one direction, divided into pieces.
+    """The weights of one recurrent layer in one direction.
+
+    The gates are divided into pieces, that is, groups of gates with the same activation function. W
+    is the number of gate values in a piece.
 
     kind: "RNN_TANH", "RNN_RELU", "LSTM" or "GRU".
     size: H, the number of hidden units.
@@ -79,13 +83,13 @@ class CellWeights:
 
     @property
     def widths(self) -> list[int]:
-        """The number of gate values W of each piece."""
+        """W, the number of gate values, for each group of gates."""
         return [len(piece) for piece in self.of_input]
 
     def step(self, graph: GraphBuilder, gates: Sequence[str], state: Sequence[str]) -> list[str]:
         """Add one step of the cell to the graph, and return the names of the next state.
 
-        gates: the product of the input for each piece, [N, W].
+        gates: the product of weight and input for each group of gates, [N, W].
         state: the arrays of the state, [N, H] each.
         """
         h = state[0]
@@ -115,7 +119,8 @@ def run_layer(
     """Add a layer that reads whole texts, and return the states h of each cell, [S, B, H].
 
     cells: the forward cell, and for a bidirectional layer also the backward cell.
-    gates: the product of the input for each piece of each cell, [S, B, W].
+    gates: for each cell and each of its groups of gates, the product of weight and input, [S, B,
+        W].
     zeros: the state before the first step, [B, H].
 
     The states of both cells are in the order of the text.

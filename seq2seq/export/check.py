@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 _LARGEST_DIFFERENCE = 1e-3  # nats, fp32
 _LARGEST_DIVERGENCE = 0.1  # nats a token, int8
 _COUNTED = -15.0  # of less likely tokens, rounding moves the logarithm and nothing else
+
+_LEAST = -200.0  # stands for -inf, which cannot be subtracted
 
 
 @dataclass(frozen=True)
@@ -53,8 +55,8 @@ class Difference:
             )
 
 
-def measure_ranges(model: Model, sources: Ids, targets: Ids) -> Ranges:
-    """Measure on examples how large the inputs of int8 products become, where no bound is known."""
+def measure_ranges(model: Model, sources: Sequence[np.ndarray], targets: Ids) -> Ranges:
+    """Measure the largest inputs of int8 products on examples, where no bound is known."""
     ranges = Ranges()
     with ranges.watch(_unbounded(model.network)):
         reference_log_probabilities(model, sources, targets)
@@ -65,17 +67,24 @@ def _unbounded(network: Any) -> Iterator[Any]:
     for name, module in network.named_modules():
         normalises = type(module).__name__ == "LayerNorm" and ".norms." in f".{name}"
         recurs = type(module).__name__ == "RecurrentLayer"
-        if normalises or recurs or name.endswith("context.value"):
+        if normalises or recurs or name.endswith(("context.value", "encoder.embedding_dropout")):
             yield module
 
 
-def compare(model: Model, export: Export, sources: Ids, targets: Ids) -> Difference:
+def compare(
+    model: Model, export: Export, sources: Sequence[np.ndarray], targets: Ids
+) -> Difference:
     """Compare the predictions of a model and its export for these examples."""
-    expected = np.concatenate(reference_log_probabilities(model, sources, targets))
+    rows = reference_log_probabilities(model, sources, targets)
+    width = max(row.shape[1] for row in rows)  # a model that copies has V + S columns
+    expected = np.concatenate([_pad(row, width) for row in rows])
     if model.config.task.has_target_text:
         actual = _force(OnnxEngine([export]).over_whole_vocabulary(), model, sources, targets)
     else:
-        actual = np.concatenate(LabelEngine(export).log_probabilities(sources))
+        actual = np.concatenate(
+            LabelEngine(export).log_probabilities([source.tolist() for source in sources])
+        )
+    expected, actual = (values.clip(min=_LEAST) for values in (expected, actual))
     p = np.exp(expected.astype(np.float64))
     counted = expected > _COUNTED
     return Difference(
@@ -86,9 +95,16 @@ def compare(model: Model, export: Export, sources: Ids, targets: Ids) -> Differe
     )
 
 
-def _force(engine: OnnxEngine, model: Model, sources: Ids, targets: Ids) -> np.ndarray:
+def _pad(values: np.ndarray, width: int) -> np.ndarray:
+    added = ((0, 0), (0, width - values.shape[1]))
+    return np.pad(values, added, constant_values=_LEAST)
+
+
+def _force(
+    engine: OnnxEngine, model: Model, sources: Sequence[np.ndarray], targets: Ids
+) -> np.ndarray:
     """Return the log-probabilities of an export under teacher forcing, [predictions, V]."""
-    state = engine.start([np.asarray(source, np.int64) for source in sources])
+    state = engine.start(sources)
     bos, longest = model.codec.target.bos, max(map(len, targets))
     inputs = np.full((len(targets), longest + 1), bos, np.int64)
     for row, target in enumerate(targets):

@@ -23,13 +23,14 @@ from seq2seq.export.graph import GraphBuilder, TensorType, to_array
 
 @dataclass(frozen=True)
 class Encoded:
-    """The outputs of an encoder from which a context is prepared, as names in the graph.
+    """The outputs of an encoder, from which the context of a decoder is prepared.
 
-    states: the encoder states, [S · B, D], in order of time.
+    states: the name of the encoder states in the graph, [S · B, D], in order of time.
     bound: the largest possible |states|.
-    summary: the summaries of the sources, [B, C], from -1 to 1.
-    lead: the name of the shape (S, B).
-    embedded: returns products of the source's embeddings. None if attention does not read them.
+    summary: the name of the summaries of the sources, [B, C], from -1 to 1.
+    lead: the name of the array that holds the shape (S, B).
+    embedded: a function that multiplies the embeddings of the source by a weight. None if attention
+        does not read the embeddings.
     """
 
     states: str
@@ -66,9 +67,10 @@ class ContextGraph(ABC):
 
     readers: the weights of each layer that reads the context vector c, [outputs, size of c].
     constant: the part of these layers' outputs that is the same for every source, [outputs].
+    is_fed: whether recurrent layers read the context vector.
     """
 
-    has_weights = False
+    has_weights, is_fed = False, True
 
     def __init__(self, module: Any, readers: list[np.ndarray]) -> None:
         self.module = module
@@ -78,27 +80,27 @@ class ContextGraph(ABC):
 
     @abstractmethod
     def prepare(self, graph: GraphBuilder, encoded: Encoded) -> dict[str, str]:
-        """Add nodes that compute the arrays of `memory` to `encode`. Return their names."""
+        """Add nodes to the graph `encode` that compute the arrays of `memory`. Return the names."""
 
     @abstractmethod
     def memory(self) -> list[TensorType]:
-        """Return the arrays that `prepare` computes and a step reads, with one row per source."""
+        """Return the types of the arrays, with one row per source, that a decoder step reads."""
 
     @abstractmethod
     def read(
         self, graph: GraphBuilder, query: str | None, memory: dict[str, str]
     ) -> tuple[list[str], str | None]:
-        """Add nodes to the graph `step` that compute the products of the readers.
+        """Add nodes to the graph `step` that multiply the context vector c by the layers' weights.
 
         query: the decoder's queries, [N, H].
 
-        Returns the product of c and the weight of each reader, [N, W], and the attention weights
-        [B, K, S], or None for a context without weights.
+        Returns the product of c and the weight of each layer that reads c, [N, W], and the
+        attention weights [B, K, S], or None for a context without weights.
         """
 
 
 class SharedContextGraph(ContextGraph):
-    """A context without a query: the fixed context, or (by_position) the aligned context."""
+    """A context without a query: the aligned context if `by_position`, else the fixed context."""
 
     def __init__(self, module: Any, readers: list[np.ndarray], *, by_position: bool) -> None:
         super().__init__(module, readers)
@@ -123,11 +125,11 @@ class SharedContextGraph(ContextGraph):
 
 
 class AttentionGraph(ContextGraph):
-    """Attention in a graph.
+    """Attention in an ONNX graph.
 
     kind: the kind of attention, as in the configuration.
-        query_size: H.
-    query_bound, value_bound: the largest possible |query| and |V m + b|.
+    query_size: H, the size of the decoder's query.
+    query_bound, value_bound: the largest absolute numbers in a query and in a projected value.
     """
 
     has_weights = True
@@ -188,7 +190,7 @@ class AttentionGraph(ContextGraph):
         return graph.op("Transpose", graph.reshape(x, 0, 0, self.heads, -1), perm=perm)
 
     def _keys(self, graph: GraphBuilder, encoded: Encoded) -> str:
-        """Return the keys [S, B, A], scaled so that the query needs no scaling."""
+        """Return the keys, multiplied by the scale of the attention scores, [S, B, A]."""
         if self.kind == "dot":
             return encoded.restore(graph, encoded.states, self._key_size())
         weight, bias = to_array(self.module.key.weight), None

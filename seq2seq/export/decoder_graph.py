@@ -13,7 +13,7 @@ import numpy as np
 import onnx
 
 from seq2seq.export.cells import CellWeights
-from seq2seq.export.contexts import AttentionGraph, ContextGraph, SharedContextGraph
+from seq2seq.export.contexts import AttentionGraph, ContextGraph, Encoded, SharedContextGraph
 from seq2seq.export.graph import (
     STEPS,
     WEIGHT_STEPS,
@@ -23,6 +23,7 @@ from seq2seq.export.graph import (
     TensorType,
     quantize_rows,
     to_array,
+    weight_and_bias,
 )
 from seq2seq.export.ranges import Ranges
 from seq2seq.export.tables import Tables
@@ -33,7 +34,8 @@ class LayerWeights:
     """The weights of one layer of the decoder.
 
     cell: the weights for the input without the context vector c.
-    of_context: the weight of each piece for c, [W, C]. Empty if the layer does not receive c.
+    of_context: the weight for c of each group of gates, [W, C]. Empty if the layer does not receive
+        c.
     """
 
     cell: CellWeights
@@ -44,7 +46,9 @@ class DecoderGraph:
     """The parts of a decoder, ready to be added to the graphs `encode` and `step`.
 
     context: the context, or None for a language model.
-    states: the arrays of the recurrent state, one for each layer and part.
+    states: the arrays of the state. Each layer has one, and an LSTM layer has two.
+    added: further inputs of a step, with one row per source.
+    columns: the number of columns of the log-probabilities.
     """
 
     def __init__(self, decoder: Any, kind: str, ranges: Ranges) -> None:
@@ -52,6 +56,8 @@ class DecoderGraph:
         self.bounds = ranges.of_stack(decoder.stack)
         self.layers = [self._layer(number) for number in range(len(decoder.stack.forwards))]
         self.context = self._context(kind) if decoder.context.size else None
+        self.added: list[TensorType] = []
+        self.columns: int | str = int(decoder.output.out_features)
         self.states = [
             TensorType(f"state.{layer}.{part}", np.float32, ("N", decoder.hidden))
             for layer in range(len(self.layers))
@@ -88,11 +94,11 @@ class DecoderGraph:
             value_bound=self.ranges[module.value],
         )
 
-    def start(self, graph: GraphBuilder, summary: str) -> list[str]:
+    def start(self, graph: GraphBuilder, encoded: Encoded) -> list[str]:
         """Return the state before the first step: tanh(W · summary + b)."""
-        bridge = self.decoder.bridge
-        x = graph.product(summary, to_array(bridge.weight), to_array(bridge.bias), bound=1.0)
-        return graph.split(graph.op("Tanh", x), [self.decoder.hidden] * len(self.states))
+        weight, bias = weight_and_bias(self.decoder.bridge)
+        x = graph.op("Tanh", graph.product(encoded.summary, weight, bias, bound=1.0))
+        return graph.split(x, [self.decoder.hidden] * (len(self.layers) * self.decoder.parts))
 
     def step(
         self, graph: GraphBuilder, tables: Tables, tokens: str, memory: dict[str, str]
@@ -107,13 +113,11 @@ class DecoderGraph:
         """
         decoder, vectors = self.decoder, to_array(self.decoder.embedding.weight)
         constants = self._constants()
-        before = [
-            [f"state.{layer}.{part}" for part in range(decoder.parts)]
-            for layer in range(len(self.layers))
-        ]
+        parts, depth = range(decoder.parts), range(len(self.layers))
+        before = [[f"state.{layer}.{part}" for part in parts] for layer in depth]
         shares: list[str] = []
         weights: str | None = None
-        asked = False
+        asked = self.context is None or not self.context.is_fed
         if self.context is not None and (decoder.classic or decoder.context.query_independent):
             query = before[0][0] if decoder.classic else None
             shares, weights = self.context.read(graph, query, memory)
@@ -139,7 +143,7 @@ class DecoderGraph:
             if self.context is not None and not asked:
                 shares, weights = self.context.read(graph, x, memory)
                 asked = True
-        return self._readout(graph, tables, tokens, x, shares, constants), after, weights
+        return self._readout(graph, tables, tokens, x, shares), after, weights
 
     def _constants(self) -> list[np.ndarray]:
         if self.context is None:
@@ -147,7 +151,7 @@ class DecoderGraph:
         return np.split(self.context.constant, np.cumsum(self.context.widths)[:-1])
 
     def _spread(self, graph: GraphBuilder, x: str, share: str) -> str:
-        """Add the product of a context to x [N, W].
+        """Return x [N, W] plus the product of the context vector and a weight.
 
         share: the product, [N, W], or [B, 1, W] if all rows of a source have the same context.
         """
@@ -159,34 +163,30 @@ class DecoderGraph:
         return graph.op("Reshape", whole, graph.op("Concat", graph.ids(-1), width, axis=0))
 
     def _readout(
-        self,
-        graph: GraphBuilder,
-        tables: Tables,
-        tokens: str,
-        hidden: str,
-        shares: list[str],
-        constants: list[np.ndarray],
+        self, graph: GraphBuilder, tables: Tables, tokens: str, hidden: str, shares: list[str]
     ) -> str:
         """Return the readout tanh(W [h ; y ; c] + b), or h for a language model."""
         if self.context is None:
             return hidden
-        weight, bias = (
-            to_array(part) for part in (self.decoder.readout.weight, self.decoder.readout.bias)
-        )
+        x = self._known_readout(graph, tables, tokens, hidden)
+        return graph.op("Tanh", self._spread(graph, x, shares[0]))
+
+    def _known_readout(self, graph: GraphBuilder, tables: Tables, tokens: str, hidden: str) -> str:
+        """Return W [h ; y] + b, the part of the readout that does not depend on the context."""
+        weight, bias = weight_and_bias(self.decoder.readout)
         H, E = self.decoder.hidden, self.decoder.embedding.embedding_dim
         vectors = to_array(self.decoder.embedding.weight)
-        table = tables.add(vectors, weight[:, H : H + E], bias + constants[0])
+        table = tables.add(vectors, weight[:, H : H + E], bias + self._constants()[-1])
         x = graph.product(hidden, weight[:, :H], bound=self.bounds[-1])
-        x = graph.op("Add", x, graph.op("Gather", table, tokens))
-        return graph.op("Tanh", self._spread(graph, x, shares[0]))
+        return graph.op("Add", x, graph.op("Gather", table, tokens))
 
     @property
     def _output_bound(self) -> float:
         return self.bounds[-1] if self.context is None else 1.0
 
-    def log_probabilities(self, graph: GraphBuilder, readout: str) -> str:
+    def log_probabilities(self, graph: GraphBuilder, readout: str, weights: str | None) -> str:
         """Add the output layer for the readout [N, E]. Return log-probabilities [N, V]."""
-        weight, bias = to_array(self.decoder.output.weight), to_array(self.decoder.output.bias)
+        weight, bias = weight_and_bias(self.decoder.output)
         logits = graph.product(readout, weight, bias, bound=self._output_bound)
         return graph.op("LogSoftmax", logits, axis=-1)
 
@@ -200,7 +200,7 @@ class DecoderGraph:
             constants of the graph. The columns of the rare tokens are inputs, because they differ
             from source to source.
         """
-        weight, bias = to_array(self.decoder.output.weight), to_array(self.decoder.output.bias)
+        weight, bias = weight_and_bias(self.decoder.output)
         bound, columns = self._output_bound, "candidate.weight"
         common = graph.product(readout, weight[frequent], bias[frequent], bound=bound)
         batch = graph.op("Shape", columns, start=0, end=1)
@@ -227,11 +227,11 @@ class DecoderGraph:
     def candidates(self, precision: GraphPrecision) -> onnx.ModelProto:
         """Return the graph `candidates`, which selects the output layer's columns of given tokens.
 
-        The input `ids` [G, n] int64 holds token ids, or -1 for no token. The bias of no token is
+        The input `ids` [G, n] int64 holds token ids. An id of -1 stands for no token. Its bias is
         -inf.
         """
         graph = GraphBuilder(precision)
-        weight, bias = to_array(self.decoder.output.weight), to_array(self.decoder.output.bias)
+        weight, bias = weight_and_bias(self.decoder.output)
         types = self.candidate_types(precision)
         ids = graph.op("Max", "ids", graph.constant(np.int64(0)))
         if precision == "int8":

@@ -1,6 +1,7 @@
 """The encoder as ONNX nodes: a recurrent stack over the source, and the pooling of its states.
 
-Letters: B sources of one length, S their length, E embedding, D encoder state, C context.
+Letters: B sources of one length, S their length, E embedding, D encoder state, C context, f the
+largest number of features of a token.
 """
 
 from __future__ import annotations
@@ -19,12 +20,38 @@ from seq2seq.export.tables import Tables
 
 
 @dataclass(frozen=True)
-class EmbeddedSource:
-    """Looks up products of the source's embeddings.
+class EmbeddedFeatures:
+    """Looks up products of the embeddings of the words' features.
 
-    vectors: the embeddings, [V, E].
+    vectors: the embeddings, [features + 1, E]. Row 0 is zero.
+    ids: the name of the feature numbers, [f, S, B] int64.
+    bound: the largest absolute value in the sum of the scaled embeddings of token and features.
+    """
+
+    vectors: np.ndarray
+    ids: str
+    bound: float
+
+    def add_to(self, graph: GraphBuilder, x: str, table: str) -> str:
+        """Add the rows of the features in a table [T, W] to x [S, B, W].
+
+        The rows are added one after the other, so that rows of zeros change no bit of the sum.
+        """
+        rows = graph.op("Gather", table, self.ids)
+        body = GraphBuilder(graph.precision, prefix=graph.op("Identity", rows) + ".")
+        total, row = f"{body.prefix}total", f"{body.prefix}row"
+        loop = body.body([(total, 3), (row, 3)], [(body.op("Add", total, row), 3)])
+        return graph.ops("Scan", x, rows, outputs=1, body=loop, num_scan_inputs=1)[0]
+
+
+@dataclass(frozen=True)
+class EmbeddedSource:
+    """The embeddings of the source tokens, and a look-up of their products with a weight.
+
+    vectors: the embeddings, [V, E]. Those of features that stand in front of the tokens follow.
     tokens: the name of the token ids, [S, B] int64.
     scale: the factor that the embeddings are multiplied by.
+    features: the features of the words, whose embeddings are added; None if there are none.
     """
 
     graph: GraphBuilder
@@ -32,6 +59,7 @@ class EmbeddedSource:
     vectors: np.ndarray
     tokens: str
     scale: float = 1.0
+    features: EmbeddedFeatures | None = None
 
     @property
     def size(self) -> int:
@@ -41,6 +69,8 @@ class EmbeddedSource:
     @property
     def bound(self) -> float:
         """The largest absolute value in the scaled embeddings."""
+        if self.features is not None:
+            return self.features.bound
         return float(np.abs(self.vectors).max()) * self.scale
 
     def __call__(self, weight: np.ndarray, bias: np.ndarray | None = None) -> str:
@@ -49,12 +79,18 @@ class EmbeddedSource:
         weight: W, [W, E].
         bias: b, [W].
         """
-        table = self.tables.add(self.vectors, weight * np.float32(self.scale), bias)
-        return self.graph.op("Gather", table, self.tokens)
+        scaled = weight * np.float32(self.scale)
+        x = self.graph.op("Gather", self.tables.add(self.vectors, scaled, bias), self.tokens)
+        if self.features is None:
+            return x
+        return self.features.add_to(self.graph, x, self.tables.add(self.features.vectors, scaled))
 
     def plain(self) -> str:
         """Return the scaled embeddings, [S, B, E]."""
         x = self.graph.op("Gather", self.tables.add(self.vectors, None), self.tokens)
+        if self.features is not None:
+            table = self.tables.add(self.features.vectors, None)
+            x = self.features.add_to(self.graph, x, table)
         return self.graph.op("Mul", x, self.graph.constant(np.float32(self.scale)))
 
 
@@ -65,11 +101,13 @@ def run_stack(
     lead: str,
     ranges: Ranges,
 ) -> str:
-    """Add a `RecurrentStack` that reads whole texts of one length. Return the states [S · B, D].
+    """Add a `RecurrentStack` to a graph, and return its states, [S · B, D].
 
-    first: a function that returns the products of the first layer, [S, B, W]. Its arguments are a
-        weight [W, I] and a bias [W].
-    lead: the name of the shape (S, B).
+    All texts of a batch have the same length S.
+
+    first: a function that returns the products of weight and input of the first layer, [S, B, W].
+        Its arguments are a weight [W, I] and a bias [W].
+    lead: the name of the array that holds the shape (S, B).
     """
     bounds, x, flat = ranges.of_stack(stack), "", ""
     batch = graph.op("Slice", lead, graph.ids(1), graph.ids(2))
@@ -102,11 +140,19 @@ def encode_text(
     """Add an encoder that reads texts of one length.
 
     tokens: the name of the token ids, [B, S] int64. Each row ends with EOS.
+
+    If words have features, they are the input `features` of the graph, [B, S, f] int64.
     """
     tokens = graph.op("Transpose", tokens, perm=[1, 0])
     lead = graph.op("Shape", tokens)
-    vectors = to_array(encoder.embedding.weight)
-    embedded = EmbeddedSource(graph, tables, vectors, tokens, vectors.shape[1] ** 0.5)
+    vectors, features = to_array(encoder.embedding.weight), None
+    if encoder.features is not None and encoder.features_per_word:
+        ids = graph.op("Transpose", "features", perm=[2, 1, 0])
+        bound = ranges[encoder.embedding_dropout]
+        features = EmbeddedFeatures(to_array(encoder.features.weight), ids, bound)
+    elif encoder.features is not None:
+        vectors = np.concatenate([vectors, to_array(encoder.features.weight)])
+    embedded = EmbeddedSource(graph, tables, vectors, tokens, vectors.shape[1] ** 0.5, features)
     states = run_stack(graph, encoder.stack, embedded, lead, ranges)
     bound = ranges.of_stack(encoder.stack)[-1]
     values = embedded if encoder.shortcut else None

@@ -15,6 +15,8 @@ from seq2seq.export.artifact import Export
 from seq2seq.export.sessions import Session
 from seq2seq.export.shortlist import Shortlist
 from seq2seq.export.token_tables import TokenTables
+from seq2seq.text.features import tokens_of
+from seq2seq.text.open_vocabulary import close_ids
 
 _PREFIX = "next."
 
@@ -25,7 +27,7 @@ class Candidates:
 
     ids: the tokens, [B, n] int64, or [1, n] if they are the same for all sources. If a source has
         fewer than n tokens, the rest is -1.
-    parts: the tokens' columns of the output layer, as inputs of a step.
+    parts: the columns of the output layer for these tokens, as inputs of the graph `step`.
     """
 
     ids: np.ndarray
@@ -107,6 +109,11 @@ class ExportedModel:
             sizes = len(export.codec.source), len(export.codec.target)
             self.shortlist = Shortlist.load(export.folder, sizes)
         self._masked = "mask" in self._step.inputs
+        self._copies = "copied" in self._step.inputs
+        self._reads_written = "written" in self._step.inputs
+        # The axes of each array of the state that grow with the length of the source.
+        shapes = (self._step.shape(name) for name in export.rows)
+        self._row_axes = [[i for i, size in enumerate(one) if "S" in str(size)] for one in shapes]
 
     def start(self, sources: Sequence[np.ndarray]) -> MemberState:
         """Return the state before the first token, with one row for each source."""
@@ -126,31 +133,45 @@ class ExportedModel:
     def _encode_alike(self, sources: Sequence[np.ndarray]) -> MemberState:
         assert self._encode is not None
         tokens = np.full((len(sources), len(sources[0]) + 1), self.eos, np.int64)
-        tokens[:, :-1] = np.stack(sources)
+        tokens[:, :-1] = np.stack([tokens_of(source) for source in sources])
+        if self._copies:
+            copied = self.export.codec.copy_table.copied(tokens)
+            tokens = close_ids(tokens, *self.export.codec.open_source)
+        feeds = {"tokens": tokens}
+        if "features" in self._encode.inputs:
+            feeds["features"] = _stack_features(sources)
         memory_names = list(self.export.memory)
-        self._encode_tables.require(tokens)
+        for ids in feeds.values():
+            self._encode_tables.require(ids)
         outputs = self._encode.run(
-            {"tokens": tokens, **self._encode_tables.arrays}, self.export.rows + memory_names
+            {**feeds, **self._encode_tables.arrays}, self.export.rows + memory_names
         )
         count = len(self.export.rows)
         memory = dict(zip(memory_names, outputs[count:], strict=True))
         if self._masked:
             memory["mask"] = np.zeros(tokens.shape, np.float32)
+        if self._copies:
+            memory["copied"] = copied
         return MemberState(outputs[:count], memory)
 
     def _merge(self, parts: list[MemberState], order: np.ndarray, size: int) -> MemberState:
         """Merge the states of sources of different lengths into one state.
 
-        order: the place of each source in the merged state.
+        order: the position of each source in the merged state.
         size: the length of the longest source.
         """
-        rows = [
-            np.concatenate(pieces)[order] for pieces in zip(*(p.rows for p in parts), strict=True)
-        ]
+        rows = []
+        for growing, *pieces in zip(self._row_axes, *(part.rows for part in parts), strict=True):
+            for axis in growing:
+                width = max(piece.shape[axis] for piece in pieces)
+                pieces = [_pad(piece, axis, width, -np.inf) for piece in pieces]
+            rows.append(np.concatenate(pieces)[order])
         memory = {}
         axes: dict[str, int | None] = dict(self.export.memory)
         if self._masked:
             axes["mask"] = 1
+        if self._copies:
+            axes["copied"] = 1
         for name, axis in axes.items():
             pieces = [part.memory[name] for part in parts]
             if axis is not None:
@@ -162,16 +183,20 @@ class ExportedModel:
     def step(
         self, state: MemberState, tokens: np.ndarray, *, attention: bool = False
     ) -> tuple[np.ndarray, MemberState]:
-        """Extend each row by one token.
+        """Extend each hypothesis of the search by one token.
 
-        tokens: the last token of each row, [N] int64.
+        tokens: the last token of each of the N hypotheses, [N] int64.
 
         Returns the log-probabilities [N, V] float32 and the next state. With a shortlist, the
         log-probabilities have one column for each candidate. If `attention` is true, the attention
         weights [B, K, S] are returned instead of the log-probabilities.
         """
-        self._step_tables.require(tokens)
-        feeds: dict[str, Any] = {"tokens": tokens, **self._step_tables.arrays}
+        target = self.export.codec.target
+        closed = close_ids(tokens, len(target), target.unk)
+        self._step_tables.require(closed)
+        feeds: dict[str, Any] = {"tokens": closed, **self._step_tables.arrays}
+        if self._reads_written:
+            feeds["written"] = tokens
         feeds.update(zip(self.export.rows, state.rows, strict=True))
         for name, part in state.memory.items():
             feeds[name] = part
@@ -186,7 +211,7 @@ class ExportedModel:
     def choose(self, ids: np.ndarray) -> Candidates:
         """Return rare tokens together with their columns of the output layer.
 
-        ids: the tokens, as in `Candidates`.
+        ids: the token ids, [B, n] or [1, n] int64 (see `Candidates`).
         """
         assert self._choose is not None
         values = self._choose.run({"ids": ids})
@@ -198,6 +223,16 @@ class ExportedModel:
         return self._masked
 
 
+def _stack_features(sources: Sequence[np.ndarray]) -> np.ndarray:
+    """Return the features of sources of one length, [B, S + 1, K] int64. EOS has no features."""
+    most = max(source.shape[1] if source.ndim == 2 else 1 for source in sources)
+    features = np.zeros((len(sources), len(sources[0]) + 1, max(1, most - 1)), np.int64)
+    for row, source in zip(features, sources, strict=True):
+        if source.ndim == 2:
+            row[:-1, : source.shape[1] - 1] = source[:, 1:]
+    return features
+
+
 def _pad(array: np.ndarray, axis: int, size: int, fill: float) -> np.ndarray:
     widths = [(0, 0)] * array.ndim
     widths[axis] = (0, size - array.shape[axis])
@@ -205,9 +240,9 @@ def _pad(array: np.ndarray, axis: int, size: int, fill: float) -> np.ndarray:
 
 
 def _at_position(share: np.ndarray, position: int) -> np.ndarray:
-    """Return the products of one position, [B, F], or zeros after the end of the source.
+    """Return the values at one source position, [B, F], or zeros after the end of the source.
 
-    share: the products of all positions, [B, S, F].
+    share: the values at all positions, [B, S, F].
     """
     if position < share.shape[1]:
         return np.ascontiguousarray(share[:, position])

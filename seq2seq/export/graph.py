@@ -1,9 +1,10 @@
 """A builder of ONNX graphs: nodes, constants, and matrix products in fp32 or int8.
 
-An int8 product quantises its input to u8 with a fixed scale: the largest absolute input (`bound`)
-becomes 127 steps around 128. The weights have seven bits and one scale per output channel. They do
-not have eight bits, because processors without VNNI add two products in 16 bits, which would then
-saturate. The sums are integers, so a row of the result does not depend on the other rows.
+An int8 product converts its input to unsigned 8-bit integers with a fixed scale: zero becomes 128,
+and the largest absolute input (`bound`) is 127 steps away from it. The weights have seven bits and
+one scale per output channel. They do not have eight bits, because processors without VNNI add two
+products in 16 bits, which would then saturate. The sums are integers, so a row of the result does
+not depend on the other rows.
 """
 
 from __future__ import annotations
@@ -144,10 +145,10 @@ class GraphBuilder:
     ) -> str:
         """Add a product of 8-bit integers, and return the name of the result, [N, O] float32.
 
-        x: [N, I], in u8 steps around 128.
+        x: [N, I], unsigned 8-bit integers. 128 stands for zero.
         weight: [O, I].
         bias: [O].
-        step: the value of one step of x.
+        step: the value that one step of x stands for.
         """
         names = []
         for part, array in quantized_parts(weight, bias, step).items():
@@ -157,7 +158,10 @@ class GraphBuilder:
         return self.ops("QGemm", *first, *rest, outputs=1, domain=_MICROSOFT)[0]
 
     def quantize(self, x: str, bound: float) -> str:
-        """Quantise x to u8 steps of bound / 127 around 128. The result is cached."""
+        """Convert x to unsigned 8-bit integers. The result is cached.
+
+        Zero becomes 128, and one step stands for bound / 127.
+        """
         key = x, bound
         if key not in self._quantized:
             scale = self.constant(np.float32(bound / STEPS), "scale")
@@ -209,17 +213,22 @@ def to_array(tensor: Any) -> np.ndarray:
     return array
 
 
+def weight_and_bias(module: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Return the weight and the bias of a torch.nn.Linear as float32 arrays."""
+    return to_array(module.weight), to_array(module.bias)
+
+
 def quantized_parts(
     weight: np.ndarray, bias: np.ndarray | None, step: float
 ) -> dict[str, np.ndarray]:
-    """Quantise the weight and the bias of a product of integers.
+    """Quantise the weight and the bias of a product of 8-bit integers.
 
     weight: [O, I].
     bias: [O], or None.
-    step: the value of one step of the input.
+    step: the difference between two neighbouring values of the quantised input.
 
-    Returns the arrays by name: weight int8 [O, I], scale float32 [O], zero int8 [O] and bias int32
-    [O].
+    Returns the arrays by name: the weight, int8 [O, I]; its scale, float32 [O]; its zero point
+    ("zero"), int8 [O]; and the bias, int32 [O].
     """
     weights, scales = quantize_rows(weight, WEIGHT_STEPS)
     parts = {"weight": weights, "scale": scales, "zero": np.zeros(len(scales), np.int8)}

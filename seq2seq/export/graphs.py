@@ -17,6 +17,7 @@ from seq2seq.export.contexts import Encoded
 from seq2seq.export.decoder_graph import DecoderGraph
 from seq2seq.export.encoder_graph import encode_text
 from seq2seq.export.graph import GraphBuilder, GraphPrecision, TensorType, to_array
+from seq2seq.export.mixture_graphs import CopyingDecoderGraph, MonotonicDecoderGraph
 from seq2seq.export.ranges import Ranges
 from seq2seq.export.tables import Tables
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from seq2seq.models.folder import Model
 
 _TOKENS = TensorType("tokens", np.int64, ("B", "S"))
+_FEATURES = TensorType("features", np.int64, ("B", "S", "f"))
 _LAST = TensorType("tokens", np.int64, ("N",))
 _MASK = TensorType("mask", np.float32, ("B", "S"))
 
@@ -34,8 +36,8 @@ class GraphSet:
 
     graphs: the graphs by name.
     rows: the names of the state arrays that have one row per hypothesis.
-    memory: the names of the arrays that have one row per source. The value is the axis of the
-        source's length, or None.
+    memory: the arrays that have one row per source, by name. The value of an entry is the number of
+        the axis whose size is the source length, or None if the array has no such axis.
     """
 
     graphs: dict[str, onnx.ModelProto]
@@ -64,13 +66,17 @@ def _writing_graphs(
     model: Model, tables: Tables, ranges: Ranges, frequent: np.ndarray | None
 ) -> GraphSet:
     network: Any = model.network
-    decoder = DecoderGraph(network.decoder, model.config.context.kind, ranges)
+    kind = model.config.context.kind
+    of_kind = CopyingDecoderGraph if model.codec.copies else DecoderGraph
+    if kind == "monotonic":
+        of_kind = MonotonicDecoderGraph
+    decoder = of_kind(network.decoder, kind, ranges)
     graphs = {}
     memory: list[TensorType] = []
     if decoder.context is not None:
         memory = decoder.context.memory()
         graphs["encode"] = _encode_graph(model, decoder, tables, ranges)
-    graphs["step"] = _step_graph(decoder, tables, len(model.codec.target), frequent)
+    graphs["step"] = _step_graph(decoder, tables, frequent)
     if frequent is not None:
         graphs["candidates"] = decoder.candidates(tables.precision)
     graphs["prepare"] = tables.model()
@@ -85,12 +91,16 @@ def _encode_graph(
     before, context = len(tables.inputs), decoder.context
     assert context is not None
     encoded = _encode(graph, model, network, tables, ranges)
-    for value, state in zip(decoder.start(graph, encoded.summary), decoder.states, strict=True):
+    for value, state in zip(decoder.start(graph, encoded), decoder.states, strict=True):
         graph.rename(value, state.name)
     for name, value in context.prepare(graph, encoded).items():
         graph.rename(value, name)
-    states = [TensorType(state.name, np.float32, ("B", state.shape[1])) for state in decoder.states]
-    return graph.model("encode", [_TOKENS, *tables.inputs[before:]], [*states, *context.memory()])
+    states = [
+        TensorType(state.name, np.float32, ("B", *state.shape[1:])) for state in decoder.states
+    ]
+    features = model.codec.features
+    inputs = [_TOKENS, _FEATURES] if features is not None and features.per_word else [_TOKENS]
+    return graph.model("encode", [*inputs, *tables.inputs[before:]], [*states, *context.memory()])
 
 
 def _encode(
@@ -117,15 +127,15 @@ def _encode(
 
 
 def _step_graph(
-    decoder: DecoderGraph, tables: Tables, size: int, frequent: np.ndarray | None
+    decoder: DecoderGraph, tables: Tables, frequent: np.ndarray | None
 ) -> onnx.ModelProto:
     graph, before = GraphBuilder(tables.precision), len(tables.inputs)
     memory, attends = _step_memory(decoder)
     names = {value.name: value.name for value in memory}
     readout, after, weights = decoder.step(graph, tables, "tokens", names)
-    columns: int | str = size
+    columns = decoder.columns
     if frequent is None:
-        log_p = decoder.log_probabilities(graph, readout)
+        log_p = decoder.log_probabilities(graph, readout, weights)
     else:
         log_p = decoder.candidate_log_probabilities(graph, readout, frequent)
         memory, columns = [*memory, *decoder.candidate_types(tables.precision)], "m + n"
@@ -148,7 +158,7 @@ def _step_memory(decoder: DecoderGraph) -> tuple[list[TensorType], bool]:
         return [], False
     memory = decoder.context.memory()
     if decoder.context.has_weights:
-        return [*memory, _MASK], True
+        return [*memory, _MASK, *decoder.added], True
     # Of a share for each position, a step reads that of its own.
     return [
         TensorType(value.name, value.dtype, tuple(axis for axis in value.shape if axis != "S"))

@@ -1,6 +1,6 @@
 """A tagger or a classifier as ONNX nodes. It reads texts of one length and scores all labels.
 
-Letters: B texts, S pieces, W words, H hidden units, D state.
+Letters: B texts, S subwords, W words, H hidden units, D state.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def label_graph(model: Model, tables: Tables, ranges: Ranges) -> onnx.ModelProto
     """Return the graph `label`, which computes log-probabilities [B, labels] of tokens [B, S].
 
     The graph of a tagger computes log-probabilities [B, W, labels]. Its further inputs are `starts`
-    and `ends` [B, W], the positions of the first and the last piece of each word.
+    and `ends` [B, W], the positions of the first and the last subword of each word.
     """
     graph, network = GraphBuilder(tables.precision), model.network
     labels = len(model.codec.require_labels())

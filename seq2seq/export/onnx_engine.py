@@ -17,6 +17,7 @@ from seq2seq.export.array_log_probabilities import ArrayLogProbabilities
 from seq2seq.export.artifact import Export
 from seq2seq.export.candidates import CandidateLogProbabilities
 from seq2seq.export.exported_model import ExportedModel, MemberState
+from seq2seq.text.features import tokens_of
 
 
 class OnnxEngine:
@@ -57,7 +58,7 @@ class OnnxEngine:
             self._set_frequent()
 
     def _set_frequent(self) -> None:
-        """Store the frequent tokens. Raises UserError if they are not the same in all exports."""
+        """Store the frequent tokens of the shortlists. Raises UserError unless they are equal."""
         first, *others = (member.shortlist.frequent for member in self.members)
         if not all(np.array_equal(first, other) for other in others):
             raise UserError(
@@ -86,7 +87,7 @@ class OnnxEngine:
             others = np.flatnonzero(self._column < 0)
             ids = (others if len(others) else np.array([-1]))[None]
         else:
-            ids = self.members[0].shortlist.rare(sources)
+            ids = self.members[0].shortlist.rare([tokens_of(source) for source in sources])
         return [
             replace(state, candidates=member.choose(ids))
             for member, state in zip(self.members, states, strict=True)
@@ -120,7 +121,10 @@ class OnnxEngine:
     ) -> list[np.ndarray]:
         """Return the attention weights, averaged over the ensemble (see `Engine.weights`)."""
         if not all(member.attends for member in self.members):
-            raise ValueError("a fixed context vector has no attention weights")
+            raise ValueError(
+                "a network with a fixed context vector has no attention weights; use "
+                "a model with attention"
+            )
         longest = max(map(len, targets))
         inputs = np.zeros((longest, len(targets)), np.int64)
         for row, ids in enumerate(targets):

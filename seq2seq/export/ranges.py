@@ -16,7 +16,7 @@ _MARGIN = 1.05  # texts that were not measured may reach a little further
 
 
 class Ranges:
-    """The largest output of each module. `watch` measures the outputs whose bound is unknown."""
+    """The largest absolute output of each module. `watch` measures outputs without known bounds."""
 
     def __init__(self) -> None:
         self._largest: dict[int, float] = {}

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
-from seq2seq.text.batching import Batch, pad_sequences
+from seq2seq.text.batching import Batch, pad_sequences, pad_sources
+from seq2seq.text.open_vocabulary import close_ids
 
 if TYPE_CHECKING:
     from seq2seq.models.folder import Model
@@ -15,13 +17,17 @@ if TYPE_CHECKING:
 
 
 @torch.inference_mode()
-def reference_log_probabilities(model: Model, sources: Ids, targets: Ids) -> list[np.ndarray]:
+def reference_log_probabilities(
+    model: Model, sources: Sequence[np.ndarray], targets: Ids
+) -> list[np.ndarray]:
     """Return the log-probabilities of each example under teacher forcing.
+
+    sources: the encoded sources.
 
     The array of an example is [T + 1, V], or [W, labels] for a classifier (W = 1) or a tagger.
     """
     return [
-        _one(model, np.asarray(source, np.int64), np.asarray(target, np.int64))
+        _one(model, source, np.asarray(target, np.int64))
         for source, target in zip(sources, targets, strict=True)
     ]
 
@@ -37,13 +43,12 @@ def _one(model: Model, source: np.ndarray, target: np.ndarray) -> np.ndarray:
         readouts, _ = network.readouts(Batch(none.numpy(), tokens, lengths, none, none, none), None)
         logits = network.output(readouts).reshape(-1, network.output.out_features)
     else:
-        inputs = torch.tensor([[codec.target.bos, *target]])
+        written = np.array([[codec.target.bos, *target]])
+        inputs = torch.from_numpy(close_ids(written, len(codec.target), codec.target.unk))
         if model.config.task.has_source:
-            tokens, lengths = pad_sequences([source], codec.source.pad, codec.source.eos)
-            state = network.start(tokens, lengths)
+            state = network.start(*pad_sources([source], codec))
         else:
             state = network.decoder.start_without_source(1)
-        readouts, _, _ = network.decoder.read(state, inputs)
-        logits = network.output(readouts)[0]
+        logits = network.decoder.predict(state, inputs, torch.from_numpy(written))[0][0]
     log_p: np.ndarray = logits.float().log_softmax(dim=-1).numpy()
     return log_p

@@ -14,6 +14,7 @@ import numpy as np
 from seq2seq.errors import UserError
 from seq2seq.text.codec import Ids
 from seq2seq.text.corpus import read_examples
+from seq2seq.text.features import encoded_sources, join_columns
 
 if TYPE_CHECKING:
     from seq2seq.models.folder import Model
@@ -25,8 +26,8 @@ _LONGEST = 100
 _SEED = 20261129
 
 
-def sample_ids(model: Model) -> tuple[Ids, Ids]:
-    """Return the token ids of up to 64 sources and targets, without special tokens.
+def sample_ids(model: Model) -> tuple[list[np.ndarray], Ids]:
+    """Return up to 64 encoded sources, and the token ids of their targets, without special tokens.
 
     A classifier or a tagger has no targets.
     """
@@ -35,20 +36,37 @@ def sample_ids(model: Model) -> tuple[Ids, Ids]:
         ids = model.codec.encode(examples)
     except UserError as error:
         _log.info(
-            "the export is checked on random tokens instead of validation examples: %s", error
+            "the validation examples cannot be read, so the export is checked on random tokens: %s",
+            error,
         )
         return _random_ids(model)
-    sources, targets = ids["source"], ids["target"]
+    sources, targets = encoded_sources(ids), ids["target"]
     kept = [
         number
         for number, (source, target) in enumerate(zip(sources, targets, strict=True))
-        if (source or not model.config.task.has_source) and target
+        if (len(source) or not model.config.task.has_source) and target
     ]
     pairs = [(sources[i][:_LONGEST], targets[i][:_LONGEST]) for i in kept]
     return ([s for s, _ in pairs], [t for _, t in pairs]) if pairs else _random_ids(model)
 
 
-def _random_ids(model: Model) -> tuple[Ids, Ids]:
+def _random_ids(model: Model) -> tuple[list[np.ndarray], Ids]:
+    sources, targets = _random_tokens(model)
+    encoded, features = [np.asarray(ids, np.int64) for ids in sources], model.codec.features
+    if features is None:
+        return encoded, targets
+    random = np.random.default_rng(_SEED)
+
+    def with_features(ids: np.ndarray) -> np.ndarray:
+        numbers = random.integers(0, len(features), size=(len(ids), 3))
+        if features.per_word:
+            return join_columns(ids, numbers + 1)
+        return np.concatenate([np.unique(numbers[0]) + len(model.codec.source), ids])
+
+    return list(map(with_features, encoded)), targets
+
+
+def _random_tokens(model: Model) -> tuple[Ids, Ids]:
     random, task, codec = np.random.default_rng(_SEED), model.config.task, model.codec
     lengths = random.integers(1, 20, size=(_COUNT, 2))
 

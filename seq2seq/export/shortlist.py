@@ -44,7 +44,7 @@ class Shortlist:
     def rare(self, sources: Sequence[np.ndarray]) -> np.ndarray:
         """Return the rare target tokens of each source, [B, n] int64. The rest of a row is -1.
 
-        sources: token ids without EOS.
+        sources: token ids without EOS. Features in front of the tokens have no rare tokens.
 
         The tokens of a row are sorted. n depends only on the length of the longest source. If a
         source has more than n rare tokens, the most likely ones of each source token are kept.
@@ -53,7 +53,9 @@ class Shortlist:
         n = _BLOCK * max(1, -(-longest * _PER_TOKEN // _BLOCK))
         result = np.full((len(sources), n), -1)
         for row, ids in zip(result, sources, strict=True):
-            ranked = self.table[ids].T.ravel()  # the most likely token of each source token first
+            ranked = self.table[
+                ids[ids < len(self.table)]
+            ].T.ravel()  # the most likely token of each source token first
             tokens, first = np.unique(ranked[ranked >= 0], return_index=True)
             if len(tokens) > n:
                 tokens = tokens[first <= np.partition(first, n - 1)[n - 1]]
@@ -61,18 +63,18 @@ class Shortlist:
         return result
 
     def save(self, folder: Path) -> None:
-        """Write both arrays into the folder of an export."""
+        """Write the shortlist into the folder of an export."""
         small = self.table.astype(np.int16 if self.table.max(initial=0) < 2**15 else np.int32)
         np.save(folder / _TABLE, small, allow_pickle=False)
         np.save(folder / _FREQUENT_TOKENS, self.frequent, allow_pickle=False)
 
     @classmethod
     def load(cls, folder: Path, sizes: tuple[int, int]) -> Shortlist:
-        """Read the arrays of an export.
+        """Read the shortlist of an export.
 
         sizes: the sizes of the source vocabulary and of the target vocabulary.
 
-        Raises UserError if the arrays do not fit the vocabularies.
+        Raises UserError if the shortlist does not fit the vocabularies.
         """
         table = _read(folder / _TABLE, 2, sizes[1])
         frequent = _read(folder / _FREQUENT_TOKENS, 1, sizes[1])
@@ -137,7 +139,7 @@ def _counted(model: Model, counts: Counter[int]) -> Iterable[Pair]:
             ids = model.codec.encode(chunk)
             for source, target in zip(ids["source"], ids["target"], strict=True):
                 counts.update(target)
-                yield source, target
+                yield [token for token in source if token < len(model.codec.source)], target
     except UserError as error:
         raise UserError(
             f"--shortlist: the shortlist needs the training pairs, which cannot be read: {error}"

@@ -17,7 +17,7 @@ from seq2seq.export.graph import GraphBuilder, GraphPrecision, TensorType, quant
 
 @dataclass
 class Tables:
-    """Collects the tables of all graphs of one model.
+    """The tables (products of embeddings and weights) that the graphs of one model look up.
 
     precision: the precision of the stored embeddings.
     """
@@ -46,7 +46,7 @@ class Tables:
         return name
 
     def model(self) -> onnx.ModelProto:
-        """Return the graph `prepare`: from ids [M] int64 to the rows [M, W] of each table."""
+        """Return the graph `prepare`, which maps token ids [M] int64 to table rows [M, W]."""
         graph = GraphBuilder(self.precision)
         found: dict[tuple[int, ...], tuple[str, str]] = {}
         for table, (vectors, weight, bias) in zip(self.inputs, self._products, strict=True):

@@ -6,13 +6,15 @@ rows that are written. An export therefore opens at once, and a small text needs
 
 from __future__ import annotations
 
+import mmap
+
 import numpy as np
 
 from seq2seq.export.sessions import Session
 
 
 class TokenTables:
-    """The tables that one graph reads.
+    """The tables (products of embeddings and weights) that one graph reads.
 
     arrays: the tables by name, [V, W] float32.
     """
@@ -26,13 +28,11 @@ class TokenTables:
         """
         self._prepare = prepare
         self._names = [name for name in prepare.outputs if name in graph.inputs]
-        self.arrays = {
-            name: np.zeros((size, graph.shape(name)[1]), np.float32) for name in self._names
-        }
+        self.arrays = {name: _untouched_zeros(size, graph.shape(name)[1]) for name in self._names}
         self._known = np.zeros(size if self._names else 0, bool)
 
     def require(self, tokens: np.ndarray) -> None:
-        """Compute the rows of all tokens that have no rows yet.
+        """Compute the table rows of the given tokens, except for rows that exist already.
 
         tokens: token ids of any shape, int64. Numbers outside the vocabulary, such as the
             components of a vector, are ignored.
@@ -49,3 +49,12 @@ class TokenTables:
         ):
             self.arrays[name][ids] = rows
         self._known[ids] = True
+
+
+def _untouched_zeros(rows: int, columns: int) -> np.ndarray:
+    """Return zeros, [rows, columns] float32. A page takes memory only once a row in it is written.
+
+    `np.zeros` takes memory for all pages if the C library is set to keep freed memory.
+    """
+    pages = mmap.mmap(-1, max(1, rows * columns * 4))
+    return np.frombuffer(pages, np.float32, rows * columns).reshape(rows, columns)

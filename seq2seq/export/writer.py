@@ -29,6 +29,7 @@ def _vocabulary(model: Model) -> dict[str, object]:
     return {
         "source": len(source),
         "target": len(target),
+        "features": len(model.codec.features or ()),
         "source_eos": source.eos,
         "bos": target.bos,
         "eos": target.eos,
@@ -61,6 +62,11 @@ def export_model(
             "predicts, so it cannot be run step by step"
         )
     network, config = model.network.eval(), model.config
+    if shortlist and network.is_mixture:
+        raise UserError(
+            "a shortlist does not work with copying (decoder.copying) or with context.kind = "
+            "'monotonic': export the model without --shortlist"
+        )
     sources, targets = sample_ids(model)
     ranges = measure_ranges(model, sources, targets)
     lists = learn_shortlist(model) if shortlist else None

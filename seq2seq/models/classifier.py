@@ -1,4 +1,4 @@
-"""The network of text classification: a text of any length gets one label (N vs 1)."""
+"""The network of text classification: a text of any length gets one label."""
 
 from __future__ import annotations
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 from torch import nn
 
 from seq2seq.config.schema import Config
@@ -13,8 +16,10 @@ from seq2seq.nn.attention import (
     MultiHeadAttention,
 )
 from seq2seq.nn.context import AlignedContext, Context, FixedContext
+from seq2seq.nn.copying import CopyingDecoder
 from seq2seq.nn.decoder import Decoder
 from seq2seq.nn.encoder import Encoder
+from seq2seq.nn.monotonic import MonotonicAttention, MonotonicDecoder
 
 
 def build_embedding(vocabulary: int, size: int, pad: int) -> nn.Embedding:
@@ -30,10 +35,11 @@ def build_embedding(vocabulary: int, size: int, pad: int) -> nn.Embedding:
     return vectors
 
 
-def build_encoder(config: Config, vectors: nn.Embedding) -> Encoder:
+def build_encoder(config: Config, vectors: nn.Embedding, features: int = 0) -> Encoder:
     """Return the recurrent encoder that a configuration describes.
 
     vectors: The embeddings of the source tokens, [V, E].
+    features: The number of different features of the source.
     """
     settings, context = config.encoder, config.context
     return Encoder(
@@ -49,6 +55,8 @@ def build_encoder(config: Config, vectors: nn.Embedding) -> Encoder:
         pooling=context.pooling,
         heads=context.heads,
         context_size=context.size,
+        features=features,
+        features_per_word=config.features.per == "word",
         shortcut=context.shortcut,
     )
 
@@ -60,7 +68,10 @@ def build_decoder(config: Config, vectors: nn.Embedding, fed: Context) -> Decode
     fed: The context that passes information about the source to the decoder.
     """
     settings = config.decoder
-    return Decoder(
+    kind: Callable[..., Decoder] = CopyingDecoder if settings.copying else Decoder
+    if isinstance(fed, MonotonicAttention):
+        kind = partial(MonotonicDecoder, copying=settings.copying)
+    return kind(
         vectors,
         fed,
         cell=settings.cell,
@@ -86,6 +97,8 @@ def build_context(config: Config) -> Context:
             return FixedContext(settings.size)
         case "same-position":
             return AlignedContext(state, settings.size)
+        case "monotonic":
+            return MonotonicAttention(state, value, query, settings.size)
         case "additive":
             return AdditiveAttention(state, value, query, settings.size)
         case "dot":

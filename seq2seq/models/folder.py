@@ -66,7 +66,8 @@ def build_model(config: Config, codec: Codec) -> Model:
     elif task.has_target_text:
         conditions = task.source == "condition"
         inputs = len(codec.require_labels()) if conditions else len(source)
-        network = TranslationNetwork(config, inputs, len(target), target.pad)
+        features = len(codec.features or ())
+        network = TranslationNetwork(config, inputs, len(target), target.pad, features)
     elif task.labels_each_word:
         labels = len(codec.require_labels())
         network = TaggerNetwork(config, len(source), labels, source.pad, source.eos)

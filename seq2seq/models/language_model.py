@@ -1,4 +1,4 @@
-"""The network of a language model: it predicts each token from the preceding tokens (N vs N)."""
+"""The network of a language model, which predicts each token from the preceding tokens."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from seq2seq.config.schema import Config
 from seq2seq.models import factory
 from seq2seq.models.network import HiddenState, Network
 from seq2seq.nn.context import NoContext
-from seq2seq.nn.decoder import DecoderState
+from seq2seq.nn.decoder_state import DecoderState
 from seq2seq.text.batching import Batch
 
 
@@ -46,9 +46,9 @@ class LanguageModelNetwork(Network):
             r, _, after = self.decoder.read(state, batch.inputs)  # [B, T, E]
         return r, after.recurrent
 
-    def start(self, source: Tensor, lengths: Tensor) -> DecoderState:
+    def start(self, source: Tensor, lengths: Tensor, copied: Tensor | None = None) -> DecoderState:
         """Return the state before the first token, with one row for each row of `source`.
 
-        The contents of `source` and `lengths` are ignored.
+        The contents of `source` and the other arguments are ignored.
         """
         return self.decoder.start_without_source(len(source))

@@ -18,7 +18,9 @@ HiddenState = list[LayerState]
 class Network(nn.Module):
     """The base class of all networks. A network computes a readout r for each prediction.
 
-    The output layer `output` computes the logits O r + o from the readout.
+    The output layer `output` computes the logits O r + o from the readout. In a mixture
+    (`is_mixture`), a prediction is not a softmax of such logits. A mixture computes its predictions
+    with `log_probabilities`.
     """
 
     def ready(self, device: torch.device) -> Self:
@@ -30,6 +32,15 @@ class Network(nn.Module):
         if next(self.parameters()).device != device:
             self.to(device)
         return self.eval() if self.training else self
+
+    @property
+    def is_mixture(self) -> bool:
+        """Whether the predictions are not a softmax of logits."""
+        return False
+
+    def log_probabilities(self, batch: Batch) -> Tensor:
+        """Return the log-probabilities of a mixture under teacher forcing, [B, T, V]."""
+        raise NotImplementedError
 
     @property
     @abstractmethod

@@ -1,6 +1,7 @@
 """Compute the perplexity of a model on a text or on the targets of a data set.
 
-A text is read in windows. Each window starts from the state at the end of the previous window.
+A text is read in windows, that is, in sections of limited length. Each window starts from the state
+at the end of the previous window.
 """
 
 from __future__ import annotations
@@ -116,10 +117,10 @@ def perplexity_of_ids(
 ) -> Perplexity:
     """Return the perplexity of a model on a text, given as one sequence of token ids.
 
-    BOS precedes the text. The text is read in windows, and each window starts from the state at the
-    end of the previous window. A bidirectional model reads windows of the same length as in
-    training. Such a model sees the tokens that it predicts, so do not compare its perplexity with
-    that of a language model.
+    BOS precedes the text. The text is read in windows, that is, in sections of limited length. Each
+    window starts from the state at the end of the previous window. A bidirectional model reads
+    windows of the same length as in training. Such a model sees the tokens that it predicts, so do
+    not compare its perplexity with that of a language model.
 
     Args:
         ids: The token ids, [n].

@@ -1,4 +1,4 @@
-"""The class `Perplexity`, which holds the loss of a model on a text and its numbers of tokens."""
+"""The class `Perplexity`: the loss of a model on a text, and the number of tokens of the text."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The network of tagging: every word of a text gets one label (N vs N)."""
+"""The network of tagging, which gives every word of a text one label."""
 
 from __future__ import annotations
 

@@ -1,11 +1,14 @@
 """The network of translation and of generation from a label or a vector.
 
-In translation, source and target may have different lengths (N vs M). In generation, the source is
-a single label or vector (1 vs N).
+In translation, source and target may have different lengths. In generation, the source is a single
+label or vector.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import torch
 from torch import Tensor, nn
 from torch.profiler import record_function
 
@@ -13,8 +16,8 @@ from seq2seq.config.schema import Config
 from seq2seq.models import factory
 from seq2seq.models.network import Network
 from seq2seq.nn.conditioning import LabelEncoder, VectorEncoder
-from seq2seq.nn.decoder import DecoderState
-from seq2seq.nn.encoder import Encoder
+from seq2seq.nn.decoder_state import DecoderState
+from seq2seq.nn.encoder import Encoder, Memory
 from seq2seq.text.batching import Batch
 from seq2seq.text.labels import VectorFormat
 
@@ -27,9 +30,12 @@ class TranslationNetwork(Network):
         source_size: Size of the source vocabulary, or the number of labels.
         target_size: V, the size of the target vocabulary.
         pad: Id of the padding token. Its embedding starts as zero.
+        features: Number of different features of the source.
     """
 
-    def __init__(self, config: Config, source_size: int, target_size: int, pad: int) -> None:
+    def __init__(
+        self, config: Config, source_size: int, target_size: int, pad: int, features: int = 0
+    ) -> None:
         super().__init__()
         target = factory.build_embedding(target_size, config.decoder.embedding, pad)
         self.encoder: Encoder | LabelEncoder | VectorEncoder
@@ -39,7 +45,7 @@ class TranslationNetwork(Network):
                 source = target
                 if config.decoder.tied != "all":
                     source = factory.build_embedding(source_size, settings.embedding, pad)
-                self.encoder = factory.build_encoder(config, source)
+                self.encoder = factory.build_encoder(config, source, features)
             case "label":
                 self.encoder = LabelEncoder(source_size, settings.embedding, size)
             case "vector":
@@ -53,6 +59,21 @@ class TranslationNetwork(Network):
         """The decoder's output layer, which maps a readout to V logits."""
         return self.decoder.output
 
+    @property
+    def is_mixture(self) -> bool:
+        """Whether the decoder is a mixture, which has no single readout for a prediction."""
+        return self.decoder.is_mixture
+
+    def log_probabilities(self, batch: Batch) -> Tensor:
+        """Return the log-probabilities of a mixture under teacher forcing, [B, T, V]."""
+        with record_function("encoder"):
+            memory = self.encoder(batch.source, batch.lengths)
+        with record_function("decoder"):
+            # Word dropout changes the inputs, but not the outputs.
+            written = torch.cat([batch.inputs[:, :1], batch.outputs[:, :-1]], dim=1)
+            state = self._state(memory, batch.copied)
+            return self.decoder.predict(state, batch.inputs, written)[0]
+
     def readouts(self, batch: Batch, hidden: object = None) -> tuple[Tensor, None]:
         """Return the decoder's readouts, [B, T, E], and None instead of a state.
 
@@ -64,14 +85,19 @@ class TranslationNetwork(Network):
             r, _, _ = self.decoder.read(self.decoder.start(memory), batch.inputs)  # [B, T, E]
         return r, None
 
-    def start(self, source: Tensor, lengths: Tensor) -> DecoderState:
+    def start(self, source: Tensor, lengths: Tensor, copied: Tensor | None = None) -> DecoderState:
         """Encode the sources and return the decoder's state before the first token.
 
         The state has one row per source.
-        source: The token ids, [B, S] int64.
+        source: The token ids, [B, S] int64, or with features [B, S, 1 + K].
         lengths: The number of tokens in each source, [B] int64.
+        copied: For a model that copies, the target id of each source token, [B, S] int64.
         """
-        return self.decoder.start(self.encoder(source, lengths))
+        return self._state(self.encoder(source, lengths), copied)
+
+    def _state(self, memory: Memory, copied: Tensor | None) -> DecoderState:
+        state = self.decoder.start(memory)
+        return state if copied is None else replace(state, prepared=(*state.prepared, copied))
 
     def forward(self, source: Tensor, lengths: Tensor, target: Tensor) -> Tensor:
         """Return the logits under teacher forcing, [B, T, V].

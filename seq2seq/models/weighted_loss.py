@@ -9,6 +9,7 @@ from torch.profiler import record_function
 
 from seq2seq.models.loss import Loss, duplicate_batch
 from seq2seq.models.network import Network
+from seq2seq.models.token_loss import mean_token_losses
 from seq2seq.text.batching import Batch
 
 
@@ -37,14 +38,10 @@ def weighted_cross_entropy(
         passes = rows.chunk(2) if r_drop else (rows,)
         # Autocast may compute the logits in bf16, which is too coarse for a sum of logarithms.
         log_p = torch.stack([_log_softmax(network, part[index]) for part in passes])  # [P, n, V]
-        at = log_p.gather(2, wanted.expand(len(log_p), -1).unsqueeze(2)).squeeze(2)  # [P, n]
-        losses = (-(1 - smoothing) * at - smoothing * log_p.mean(dim=2)).mean(dim=0)  # [n]
-        if r_drop:
-            one, other = log_p
-            divergence = ((one.exp() - other.exp()) * (one - other)).sum(dim=1)  # both directions
-            losses = losses + r_drop / 4 * divergence
+        losses, token_nll = mean_token_losses(
+            log_p, wanted, smoothing=smoothing, r_drop=r_drop, size=log_p.shape[2]
+        )
         total = scale * (weights[wanted] * losses).sum()
-    token_nll = -at.detach()
     return Loss(total, token_nll.mean(dim=0).sum(), token_nll.T.flatten(), len(index), hidden)
 
 

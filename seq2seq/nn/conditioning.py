@@ -1,4 +1,4 @@
-"""Encoders of a single label or vector (1 vs N), which give all decoder steps the same context.
+"""Encoders of a single label or vector. They give all decoder steps the same context.
 
 Both encoders take the token ids of the sources, [B, S] int64, and return a `Memory` with S = 1.
 They read only the first tokens of a row: the label, or the components of the vector. They ignore

@@ -1,6 +1,7 @@
 """Contexts pass information about the source to each decoder step, as a context vector c.
 
-The decoder calls only the methods of the base class `Context`. It does not know the kind.
+The decoder calls only the methods of the base class `Context`. It does not know which kind of
+context it has.
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ class Context(nn.Module):
 
     Attributes:
         size: C, the size of a context vector.
+        fed_size: Size of the context vector that the recurrent layers receive: C, or 0 if they
+            receive none.
         query_independent: True if c does not depend on the query.
     """
 
@@ -35,7 +38,7 @@ class Context(nn.Module):
     def __init__(self, size: int) -> None:
         """Store `size`, the size C of a context vector."""
         super().__init__()
-        self.size = size
+        self.size = self.fed_size = size
 
     def advance(self, prepared: PreparedContext, steps: int) -> PreparedContext:
         """Return the prepared data for the decoder steps that come after the next `steps` steps.
@@ -90,7 +93,7 @@ class AlignedContext(Context):
     """A context that passes the encoder's state at position t to decoder step t.
 
     c_t = W h_t + b, where h_t is the encoder's state at position t. This context suits tasks whose
-    source and target have the same length (N vs N). After the end of the source, c_t is zero.
+    source and target have the same length. After the end of the source, c_t is zero.
     """
 
     query_independent = True
@@ -129,7 +132,7 @@ class NoContext(Context):
         super().__init__(0)
 
     def prepare(self, memory: Memory) -> PreparedContext:
-        """Return an empty tuple."""
+        """Return an empty tuple, because there is no source."""
         return ()
 
     def forward(

@@ -16,55 +16,18 @@ language model.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from seq2seq.nn.context import Context, PreparedContext
+from seq2seq.nn.context import Context
+from seq2seq.nn.decoder_state import DecoderState
 from seq2seq.nn.dropout import SequenceDropout
 from seq2seq.nn.encoder import Memory
 from seq2seq.nn.linear import linear_with_context, softmax_dtype
 from seq2seq.nn.recurrent import LayerState, RecurrentStack
-
-
-@dataclass(frozen=True)
-class DecoderState:
-    """The state of a decoder between two steps, with one row for each of N hypotheses. Immutable.
-
-    Attributes:
-        recurrent: The state of each layer, as tensors [N, H].
-        prepared: The tensors that `Context.prepare` returned, with one row per source.
-        rows_per_source: Number of consecutive rows that belong to the same source.
-    """
-
-    recurrent: list[LayerState]
-    prepared: PreparedContext
-    rows_per_source: int = 1
-
-    def select(self, rows: Tensor) -> DecoderState:
-        """Return a state that holds only the chosen rows, in the given order.
-
-        Consecutive rows of a source share its prepared data if every remaining source has the same
-        number of rows, as in beam search. Otherwise each row gets its own copy of the data. If the
-        sources and their order stay the same, no data is copied.
-
-        Args:
-            rows: Indices of the chosen rows, [M] int64 with M ≥ 1. An index may occur repeatedly.
-        """
-        picked = [tuple(part[rows] for part in layer) for layer in self.recurrent]
-        if not self.prepared:
-            return replace(self, recurrent=picked)
-        sources, counts = torch.unique_consecutive(rows // self.rows_per_source, return_counts=True)
-        each = len(rows) // len(sources)
-        if bool((counts != each).any()):
-            sources, each = rows // self.rows_per_source, 1
-        prepared = self.prepared
-        everything = torch.arange(len(prepared[0]), device=rows.device)
-        if not torch.equal(sources, everything):
-            prepared = tuple(part[sources] for part in prepared)
-        return DecoderState(picked, prepared, each)
 
 
 class Decoder(nn.Module):
@@ -88,7 +51,13 @@ class Decoder(nn.Module):
             The decoder then sees the tokens that it predicts, so it cannot generate text.
 
     `RecurrentStack` explains the other arguments.
+
+    Attributes:
+        is_mixture: True for a decoder whose predictions are not a softmax of logits. The training
+            loss of such a decoder comes from `predict`, and that of the others from `read`.
     """
+
+    is_mixture = False
 
     def __init__(
         self,
@@ -118,7 +87,7 @@ class Decoder(nn.Module):
             size,
             hidden,
             layers,
-            context_size=context.size,
+            context_size=context.fed_size,
             first_fed=classic or context.query_independent,
             dropout=dropout,
             variational=variational,
@@ -212,21 +181,51 @@ class Decoder(nn.Module):
         recurrent: list[LayerState] = [(zeros,) * self.parts for _ in self.stack.forwards]
         return DecoderState(recurrent, ())
 
+    def predict(
+        self, state: DecoderState, tokens: Tensor, written: Tensor | None = None
+    ) -> tuple[Tensor, Tensor | None, DecoderState]:
+        """Run the decoder over T given tokens, and return the predictions after each of them.
+
+        Args:
+            state: The state before the first of these tokens.
+            tokens: The token ids, [N, T] int64. The first token of a target is BOS.
+            written: The ids before word dropout, and before <unk> replaced copied tokens; None if
+                they are the same. Only `MonotonicDecoder` needs them.
+
+        Returns a tuple:
+        - the log-probabilities of the next token, [N, T, V] in float32 or float64
+        - the attention weights, as those of `read`
+        - the state after the last token
+        """
+        r, weights, after = self.read(state, tokens)
+        logits = self.output(r)
+        return logits.log_softmax(dim=-1, dtype=softmax_dtype(logits)), weights, after
+
+    def attend(
+        self, state: DecoderState, tokens: Tensor, written: Tensor | None = None
+    ) -> Tensor | None:
+        """Return the attention weights that `predict` returns, without the log-probabilities."""
+        return self.read(state, tokens)[1]
+
     def forward(self, memory: Memory, target: Tensor) -> Tensor:
-        """Return the logits under teacher forcing, [B, T, V].
+        """Return logits under teacher forcing, [B, T, V]. Those of a mixture are log-probabilities.
 
         target: The decoder inputs, [B, T] int64. Each row begins with BOS.
         """
-        r, _, _ = self.read(self.start(memory), target)
-        logits: Tensor = self.output(r)
+        if self.is_mixture:
+            return self.predict(self.start(memory), target)[0]
+        logits: Tensor = self.output(self.read(self.start(memory), target)[0])
         return logits
 
-    def step(self, state: DecoderState, tokens: Tensor) -> tuple[Tensor, DecoderState]:
+    def step(
+        self, state: DecoderState, tokens: Tensor, written: Tensor | None = None
+    ) -> tuple[Tensor, DecoderState]:
         """Read one token per row and predict the next token.
 
         Args:
             state: The state of N rows.
             tokens: The latest token of each row, [N] int64.
+            written: As in `predict`, [N] int64.
 
         Returns:
             The log-probabilities of the next token, [N, V] in float32 or float64, and the new

@@ -121,7 +121,7 @@ class Pooling(nn.Module):
     def attentive(self, states: Tensor, values: Tensor, mask: Tensor) -> Tensor:
         """Return one weighted mean of the values for each head, concatenated to [B, heads · M].
 
-        The docstring of the class defines the weights.
+        The docstring of `Pooling` defines the weights.
         states: The encoder's states, [B, S, D].
         values: The values, [B, S, M].
         mask: True at tokens, [B, S] bool.
@@ -146,6 +146,11 @@ class Encoder(nn.Module):
         pooling: The kind of pooling, see `Pooling`.
         heads: Number of heads of attentive pooling.
         context_size: C, the size of the summary.
+        features: Number of different features of the source, or 0. Features have embeddings of
+            their own.
+        features_per_word: Each token has features. The sum of their embeddings is added to the
+            embedding of the token (Sennrich and Haddow 2016 concatenate them). Otherwise, features
+            stand in front of the tokens, and their ids follow those of the vocabulary.
         shortcut: Use [h_s ; x_s] as the values instead of the states h_s. The decoder then sees the
             embedding of each token as well as its state (Nguyen and Chiang 2018).
 
@@ -167,10 +172,21 @@ class Encoder(nn.Module):
         pooling: str,
         heads: int,
         context_size: int,
+        features: int = 0,
+        features_per_word: bool = False,
         shortcut: bool = False,
     ) -> None:
         super().__init__()
         self.embedding = embedding
+        self.features_per_word = features_per_word
+        self.features: nn.Embedding | None = None
+        if features:
+            size = embedding.embedding_dim
+            padding = 0 if features_per_word else None
+            self.features = nn.Embedding(features + features_per_word, size, padding_idx=padding)
+            nn.init.normal_(self.features.weight, std=size**-0.5)
+            if features_per_word:
+                nn.init.zeros_(self.features.weight[0].data)
         self.shortcut = shortcut
         self.embedding_dropout = SequenceDropout(embedding_dropout, variational)
         self.stack = RecurrentStack(
@@ -196,11 +212,12 @@ class Encoder(nn.Module):
     def forward(self, tokens: Tensor, lengths: Tensor) -> Memory:
         """Encode the sources of a batch.
 
-        tokens: The token ids, [B, S] int64.
+        tokens: The ids of features and tokens, [B, S] int64. If tokens have features, [B, S, 1 + K]
+            int64. The K features of a token follow its id, and 0 stands for no feature.
         lengths: The number of tokens in each row, from 1 to S, [B] int64.
         """
         mask = token_mask(lengths, tokens.shape[1])  # [B, S]
-        embedded = self.embedding(tokens) * self.embedding.embedding_dim**0.5
+        embedded = self._embed(tokens) * self.embedding.embedding_dim**0.5
         embedded = self.embedding_dropout(embedded)  # [B, S, E]
         states, _ = self.stack(embedded, lengths=lengths)  # [B, S, D]
         states = self.dropout(states).masked_fill(~mask.unsqueeze(2), 0)
@@ -209,3 +226,17 @@ class Encoder(nn.Module):
             embedded = embedded.masked_fill(~mask.unsqueeze(2), 0)
             values = torch.cat([states, embedded.to(states.dtype)], dim=2)
         return Memory(states, mask, self.pooling(states, values, mask), values)
+
+    def _embed(self, tokens: Tensor) -> Tensor:
+        """Return the embeddings of the tokens and of their features, [B, S, E]."""
+        embedded: Tensor
+        if self.features is None:
+            embedded = self.embedding(tokens)
+        elif self.features_per_word:
+            embedded = self.embedding(tokens[:, :, 0]) + self.features(tokens[:, :, 1:]).sum(dim=2)
+        else:
+            number = tokens - self.embedding.num_embeddings  # of the feature, below 0 for a token
+            features = self.features(number.clamp(min=0))
+            words = self.embedding(tokens.clamp(max=self.embedding.num_embeddings - 1))
+            embedded = torch.where((number >= 0).unsqueeze(2), features, words)
+        return embedded

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
-from seq2seq.decoding.options import AnySearch, MinimumRiskOptions
+from seq2seq.decoding.options import PlainSearch
 from seq2seq.decoding.source_options import SourceOptions
 
 if TYPE_CHECKING:  # it takes half a second to import
@@ -33,7 +33,7 @@ class Operation:
 
     model: str
     verb: Verb
-    search: AnySearch | None = None
+    search: PlainSearch | None = None
     source: SourceOptions = field(default_factory=SourceOptions)
     align: bool = False
     length_penalty: float = 0.0
@@ -46,8 +46,6 @@ class Operation:
         if self.search is None:
             return False
         search = self.search
-        if isinstance(search, MinimumRiskOptions):
-            return True
         wide = max(search.n_best, getattr(search, "beam", 1)) > _WIDE
         return wide or search.is_constrained or (search.max_length or 0) > _LONG
 
@@ -92,10 +90,12 @@ def perform(
 def _perform_window(model: Any, operation: Operation, items: list[Any]) -> tuple[list[Any], int]:
     verb = operation.verb
     if verb == "translate":
-        found = model.translate_windows(
-            [items], operation.search, align=operation.align, source=operation.source
-        )
-        return list(found), _count(model, items)
+        from seq2seq.decoding.line_search import LineSearch
+
+        search: Any = operation.search
+        model.require_fitting(search, operation.align, operation.source)
+        lines = LineSearch(model, search, operation.source, align=operation.align)
+        return list(lines.run([items])), lines.tokens
     if verb == "generate":
         return list(model.stream(items, operation.search)), 0
     if verb == "label":

@@ -8,7 +8,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from seq2seq.decoding.options import AnySearch, search_options
+from seq2seq.decoding.options import PlainSearch
 from seq2seq.decoding.results import LineResult, Note
 from seq2seq.decoding.source_options import SourceOptions
 from seq2seq.serve.bodies import event_response, event_text, read_request
@@ -30,7 +30,7 @@ from seq2seq.serve.schemas import (
     TranslateAnswer,
     TranslateRequest,
 )
-from seq2seq.serve.service import Service
+from seq2seq.serve.service import Service, plain_search
 
 Route = tuple[ServedModel, ...]
 
@@ -148,7 +148,7 @@ class OwnTranslation:
             raise ApiError(400, f"the key {name!r} is missing: choose one of {', '.join(codes)}")
         return codes[0]
 
-    def _search(self, body: SearchFields) -> AnySearch:
+    def _search(self, body: SearchFields) -> PlainSearch:
         shared: dict[str, Any] = {
             "length_penalty": body.length_penalty,
             "max_length": body.max_length,
@@ -157,9 +157,9 @@ class OwnTranslation:
         }
         if body.sampling:
             draw = {name: getattr(body, name) for name in ("temperature", "top_k", "top_p", "seed")}
-            return search_options(sampling=True, **shared, **draw)
+            return plain_search(sampling=True, **shared, **draw)
         beam = max(body.beam or self.service.settings.beam, body.n_best)
-        return search_options(beam=beam, **shared)
+        return plain_search(beam=beam, **shared)
 
 
 def _source_options(body: SearchFields) -> SourceOptions:

@@ -142,26 +142,40 @@ async def answer_unless_gone(request: Request, work: Awaitable[Answer], seconds:
 
     Raises ApiError after this time, and ClientGoneError.
     """
-    task = asyncio.ensure_future(work)
-    watch: asyncio.Future[Any] | None = None
+    loop, me = asyncio.get_running_loop(), asyncio.current_task()
+    watch: asyncio.Future[None] | None = None
+    is_gone = False
+
+    def begin_to_watch() -> None:
+        nonlocal watch
+        watch = asyncio.ensure_future(_wait_until_gone(request))
+        watch.add_done_callback(leave)
+
+    def leave(finished: asyncio.Future[None]) -> None:
+        nonlocal is_gone
+        if not finished.cancelled() and me is not None:
+            is_gone = True
+            me.cancel()
+
+    timer = loop.call_later(_PATIENCE, begin_to_watch)
     try:
-        done, _ = await asyncio.wait({task}, timeout=min(_PATIENCE, seconds))
-        if not done:
-            watch = asyncio.ensure_future(_wait_until_gone(request))
-            await asyncio.wait({task, watch}, timeout=seconds, return_when="FIRST_COMPLETED")
-        if task.done():
-            return task.result()
-        if watch and watch.done():
-            raise ClientGoneError
+        async with asyncio.timeout(seconds):
+            return await work
+    except TimeoutError:
         raise ApiError(
             503,
             f"the answer took longer than {seconds:g} s: send less text",
             {"Retry-After": str(max(1, round(seconds)))},
-        )
+        ) from None
+    except asyncio.CancelledError:
+        if not is_gone or me is None:
+            raise
+        me.uncancel()
+        raise ClientGoneError from None
     finally:
-        for future in (task, watch):
-            if future and not future.done():
-                future.cancel()
+        timer.cancel()
+        if watch:
+            watch.cancel()
 
 
 class ClientGoneError(Exception):

@@ -9,7 +9,7 @@ from typing import Any
 
 from starlette.requests import Request
 
-from seq2seq.decoding.options import AnySearch, search_options
+from seq2seq.decoding.options import MinimumRiskOptions, PlainSearch, search_options
 from seq2seq.decoding.results import LineResult
 from seq2seq.decoding.source_options import SourceOptions
 from seq2seq.serve.access import Client, Keys, RateLimiter
@@ -96,15 +96,15 @@ class Service:
         """Wait for the answer to a request (see `answer_unless_gone`)."""
         return await answer_unless_gone(request, work, self.settings.timeout)
 
-    def search(self, n_best: int = 1) -> AnySearch:
+    def search(self, n_best: int = 1) -> PlainSearch:
         """Return the search of requests that set no options."""
-        return search_options(beam=max(self.settings.beam, n_best), n_best=n_best)
+        return plain_search(beam=max(self.settings.beam, n_best), n_best=n_best)
 
     async def translate(
         self,
         models: Sequence[ServedModel],
         lines: Sequence[str],
-        search: AnySearch,
+        search: PlainSearch,
         source: SourceOptions | None = None,
         *,
         align: bool = False,
@@ -146,3 +146,10 @@ class Service:
         else:
             ranked = self.detector.rank(text, codes)
         return [{"confidence": round(100 * share, 1), "language": code} for code, share in ranked]
+
+
+def plain_search(**options: Any) -> PlainSearch:
+    """Return the search of a request. options: those of `search_options`, except `mbr`."""
+    search = search_options(**options)
+    assert not isinstance(search, MinimumRiskOptions)
+    return search

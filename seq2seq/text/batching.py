@@ -27,12 +27,16 @@ _POOL = 1 << 17  # examples that are sorted by length together
 class Batch:
     """A batch of right-padded token ids. All tensors are int64.
 
-    examples [B]: the row number of each example, or the start of each window in the text.
-    source [B, S]: the source ids of each example, with EOS at the end.
+    examples [B]: the row number of each example. For a language model, the position in the text at
+        which each row of the batch starts.
+    source [B, S]: the source ids of each example, with EOS at the end. If words have features, the
+        source is [B, S, 1 + K]: the ids, and the features of each token.
     lengths [B]: the length of each source, in tokens, including EOS.
     inputs [B, T]: the decoder inputs for teacher forcing. They start with BOS.
     outputs [B, T]: the target ids with EOS at the end: the inputs shifted left by one step.
     target_index [n]: the positions in the flattened outputs [B * T] that count in the loss.
+    copied [B, S]: for a model that copies, the target id that each source token becomes when it is
+        copied (see `CopyTable.copied`). `source` and `inputs` then hold <unk> for unknown tokens.
     continues: True if each row continues the text of the same row in the previous batch.
     """
 
@@ -43,11 +47,14 @@ class Batch:
     outputs: Tensor
     target_index: Tensor
     continues: bool = False
+    copied: Tensor | None = None
 
     def to(self, device: torch.device) -> Batch:
         """Return the batch on a device. A copy to a GPU may still be running on return."""
         names = ("source", "lengths", "inputs", "outputs", "target_index")
         parts: dict[str, Tensor] = {name: getattr(self, name) for name in names}
+        if self.copied is not None:
+            parts["copied"] = self.copied
         if device.type == "cuda":  # only a copy from pinned memory is asynchronous
             parts = {name: part.pin_memory() for name, part in parts.items()}
         moved = {name: part.to(device, non_blocking=True) for name, part in parts.items()}
@@ -86,7 +93,7 @@ def plan_batches(lengths: np.ndarray, *, budget: int, seed: int, epoch: int) -> 
 
 
 def _cut(rows: np.ndarray, sizes: np.ndarray, budget: int) -> list[np.ndarray]:
-    """Split sorted rows into batches that are as large as the budget allows.
+    """Split rows, sorted by length, into batches that are as large as the budget allows.
 
     Then reduce the number of rows in each batch by less than an eighth, so that only a few
     different numbers of rows occur. A batch of 64 or more rows gets a multiple of 8 (see
@@ -112,14 +119,16 @@ def collate_examples(dataset: Dataset, rows: np.ndarray, codec: Codec) -> Batch:
     """Return the padded batch of the examples with the row numbers `rows`."""
     if not codec.task.has_target_text:
         return _collate_labelled(dataset, rows, codec)
-    source = [dataset.ids(row, "source") for row in rows.tolist()]
+    source = [dataset.source(row) for row in rows.tolist()]
     target = [dataset.ids(row, "target") for row in rows.tolist()]
-    tokens, lengths = pad_sequences(source, codec.source.pad, codec.source.eos)
+    tokens, lengths, copied = pad_sources(source, codec)
     pad, bos, eos = codec.target.pad, codec.target.bos, codec.target.eos
     outputs, target_lengths = pad_sequences(target, pad, eos)
     inputs = outputs.masked_fill(outputs == eos, pad).roll(1, dims=1)
     inputs[:, 0] = bos
-    return Batch(rows, tokens, lengths, inputs, outputs, _target_index(outputs, target_lengths))
+    inputs.masked_fill_(inputs >= len(codec.target), codec.target.unk)
+    index = _target_index(outputs, target_lengths)
+    return Batch(rows, tokens, lengths, inputs, outputs, index, copied=copied)
 
 
 def _collate_labelled(dataset: Dataset, rows: np.ndarray, codec: Codec) -> Batch:
@@ -161,14 +170,39 @@ def prefetch(make: Callable[[_Item], _Result], items: Iterable[_Item]) -> Iterat
             yield current.result()
 
 
+def pad_sources(sequences: list[np.ndarray], codec: Codec) -> tuple[Tensor, Tensor, Tensor | None]:
+    """Return padded sources and their lengths, like `pad_sequences`, and what the model copies.
+
+    The third tensor is the field `copied` of a batch, or None for a model that does not copy.
+    """
+    tokens, lengths = pad_sequences(sequences, codec.source.pad, codec.source.eos)
+    if not codec.copies:
+        return tokens, lengths, None
+    ids, (size, unk) = tokens if tokens.dim() == 2 else tokens[:, :, 0], codec.open_source
+    copied = torch.from_numpy(codec.copy_table.copied(ids.numpy()))
+    ids.masked_fill_(ids >= size, unk)
+    return tokens, lengths, copied
+
+
 def pad_sequences(sequences: list[np.ndarray], pad: int, eos: int) -> tuple[Tensor, Tensor]:
     """Append EOS to each sequence and pad all sequences to the same length.
 
+    sequences: The ids of each sequence, [S], or the ids and features, [S, 1 + K]. EOS and padding
+        have no features, and number 0 stands for no feature.
+
     Returns:
-        tokens: The padded ids, [B, S] int64.
+        tokens: The padded ids, [B, S] int64, or with features [B, S, 1 + K] int64.
         lengths: The length of each sequence, including EOS, [B] int64.
     """
     lengths = np.array([len(ids) + 1 for ids in sequences], np.int64)
+    if (columns := max((ids.shape[1] for ids in sequences if ids.ndim == 2), default=0)) > 0:
+        padded = np.zeros((len(sequences), lengths.max(), columns), np.int64)
+        padded[:, :, 0] = pad
+        for row, ids in zip(padded, sequences, strict=True):
+            both = ids if ids.ndim == 2 else ids[:, None]
+            row[: len(both), : both.shape[1]] = both
+            row[len(both), 0] = eos
+        return torch.from_numpy(padded), torch.from_numpy(lengths)
     tokens = np.full((len(sequences), lengths.max()), pad, np.int64)
     tokens[np.arange(tokens.shape[1]) < lengths[:, None] - 1] = np.concatenate(sequences)
     tokens[np.arange(len(tokens)), lengths - 1] = eos

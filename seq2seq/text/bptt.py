@@ -81,7 +81,7 @@ def plan_windows(
 
 
 def collate_windows(ids: np.ndarray, rows: np.ndarray, window: int, tokenizer: Tokenizer) -> Batch:
-    """Build the batch of some windows.
+    """Build a batch from some windows (sections) of a text.
 
     The input of each step is the previous id of the text. At the start of the text, the input is
     BOS.
@@ -109,7 +109,7 @@ def collate_windows(ids: np.ndarray, rows: np.ndarray, window: int, tokenizer: T
 
 
 def consecutive_windows(ids: np.ndarray, window: int, tokenizer: Tokenizer) -> Iterator[Batch]:
-    """Yield all windows of the text in order. Each window is a batch with one row."""
+    """Yield all windows (sections) of the text in order. Each window is a batch with one row."""
     for start in range(0, len(ids), window):
         count = min(window, len(ids) - start)
         yield collate_windows(ids, np.array([[start, count, int(start > 0)]]), window, tokenizer)

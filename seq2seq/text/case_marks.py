@@ -45,7 +45,7 @@ class _Word:
 
 
 class CaseMarker:
-    """Convert text to marked text and back.
+    """Convert text to lower case with marks for capitals, and convert it back.
 
     symbols: The strings of `tokenizer.symbols`, whose case is not changed.
     """
@@ -63,9 +63,9 @@ class CaseMarker:
         self._has_symbols = bool(symbols)
 
     def mark_case(self, text: str) -> tuple[str, list[int]]:
-        """Return the marked text, and for each of its characters the index of its origin in `text`.
+        """Return the text in lower case with marks for capitals, and the origins of its characters.
 
-        The marked form of an empty text is empty.
+        An origin is the index of the original character in `text`. An empty text stays empty.
         """
         if not text:
             return "", []
@@ -77,10 +77,10 @@ class CaseMarker:
         return marked
 
     def restore_case(self, marked: str) -> tuple[str, list[int]]:
-        """Return the text without marks, and for each character of `marked` its index in this text.
+        """Restore the capitals that the marks in a text stand for, and remove the marks.
 
-        Any order of marks is accepted, because a model may write any. A mark without a word has no
-        effect.
+        Return the text, and for each character of `marked` its index in this text. Any order of
+        marks is accepted, because a model may write any. A mark without a word has no effect.
         """
         pieces: list[str] = []
         starts: list[int] = []
@@ -114,7 +114,7 @@ class CaseMarker:
         return "".join(pieces), starts
 
     def _write(self, text: str, *, lowered: bool) -> tuple[str, list[int]]:
-        """Return the marked text, and for each of its characters the index of its origin in `text`.
+        """Return the text with marks for capitals, and the original index of each character.
 
         lowered: Convert words to lower case. If false, only the extra space and ⇴ are added.
         """
@@ -167,10 +167,14 @@ def _mark_of(word: str) -> str | None:
 
 
 def _plan_marks(words: list[_Word], text: str, last: int) -> tuple[dict[int, str], set[int]]:
-    """Return a dictionary from word starts to marks, and the positions where a ⇑ part ends.
+    """Return the mark to put before each word, and the positions where to put the mark ⇓.
+
+    The mark ⇓ ends a series of words in capitals. The keys of the dictionary are the starts of
+    words.
 
     words: The words of `text` that are not in lower case, in order.
-    last: The position of the last word of the text. A ⇑ part that ends there needs no ⇓.
+    last: The position of the last word of the text. A series of capitals that ends there needs no
+        ⇓.
     """
     before = {word.start: word.mark for word in words if word.mark}
     after = set()
@@ -183,7 +187,7 @@ def _plan_marks(words: list[_Word], text: str, last: int) -> tuple[dict[int, str
 
 
 def _spans(words: list[_Word], text: str) -> list[list[_Word]]:
-    """Return each series of two or more capital words that no lower-case word interrupts."""
+    """Return each series of two or more words in capitals that no lower-case word interrupts."""
     series: list[list[_Word]] = [[]]
     for word in words:
         in_capitals = word.mark == UPPER or (word.mark is not None and word.is_letter)
@@ -200,10 +204,11 @@ _CASED = re.compile(_LETTERS)
 
 
 def _trimmed(span: list[_Word], text: str) -> list[_Word]:
-    """Return the span without single letters at its ends, such as the "I" of "the USA I saw".
+    """Return a series of words in capitals without single letters at its ends.
 
-    A letter is kept if it is the first or last word of the text, or if no space separates it from
-    the span. If the span consists only of single letters, return an empty list.
+    An example is the "I" of "the USA I saw". A letter is kept if it is the first or last word of
+    the text, or if no space separates it from the series. If the series consists only of single
+    letters, return an empty list.
     """
     if all(word.is_letter for word in span):
         return []

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
+
+import numpy as np
 
 from seq2seq.config.schema import Config
 from seq2seq.config.section import SIDES
-from seq2seq.config.tokenizer_section import TokenizerConfig
 from seq2seq.errors import UserError
 from seq2seq.tasks import TRANSLATION, Task
 from seq2seq.text.example import Example
-from seq2seq.text.labels import LabelSet, VectorFormat
+from seq2seq.text.features import FeatureSet, tokens_of
+from seq2seq.text.labels import LabelSet, VectorFormat, check_label_count
 from seq2seq.text.normalization import text_sides
+from seq2seq.text.open_vocabulary import CopyTable, OpenIds, close_ids, encode_open
+from seq2seq.text.sides import for_both_sides, load_tokenizer, read_model_file
 from seq2seq.text.statistics import TextStatistics
 from seq2seq.text.tokenizer import Tokenizer
 
@@ -21,6 +26,7 @@ Ids = list[list[int]]
 _Encode = Callable[[Tokenizer, Sequence[str]], Ids]
 
 _LABELS = "labels.txt"
+_FEATURES = "features.txt"
 _STATISTICS = "statistics.json"
 
 
@@ -30,25 +36,44 @@ class Codec:
 
     source: the tokenizer of the source.
     target: the tokenizer of the target. With a joint vocabulary, it shares the vocabulary of
-        `source`. It is then the same object unless the sides differ in their normalisation.
-    task: the task, which decides whether a side holds text, labels or a vector.
+        `source`. It is then the same object unless source and target differ in their normalisation.
+    task: the task, which decides whether source and target hold text, labels or a vector.
     labels: the encoder of labels or vectors; None for a task without labels and vectors.
+    features: the features of the sources; None for a model without features.
     statistics: statistics of the training text, which do not affect the equality of codecs. None
         for tasks with labels or without a source, and for model folders of earlier versions.
+    copies: whether the model copies tokens from the source (`decoder.copying`). Tokens that a
+        vocabulary lacks then get ids of their own, as `seq2seq.text.open_vocabulary` explains.
     """
 
     source: Tokenizer
     target: Tokenizer
     task: Task = TRANSLATION
     labels: LabelSet | VectorFormat | None = None
+    features: FeatureSet | None = None
     statistics: TextStatistics | None = field(default=None, compare=False)
+    copies: bool = field(default=False, compare=False)
+
+    @cached_property
+    def copy_table(self) -> CopyTable:
+        """The tokens that the model can copy from a source to a target."""
+        return CopyTable(self.source, self.target, self.open_source[0] - len(self.source))
+
+    @property
+    def open_source(self) -> tuple[int, int]:
+        """The first id of an unknown token of a source, and the id of <unk>."""
+        front = 0 if self.features is None or self.features.per_word else len(self.features)
+        return len(self.source) + front, self.source.unk
 
     def encode(self, examples: Sequence[Example], threads: int = 1) -> dict[str, Ids]:
         """Encode the examples. Return the ids of each example in columns "source" and "target".
 
-        Text becomes the ids of its most likely subwords, and labels become their numbers.
+        Text becomes the ids of its most likely subwords, and labels become their numbers. If words
+        have features, the column "features" holds the features of each token, [S · K].
         Raises UserError for an unknown label or a wrong number of labels.
         """
+        if self.copies:
+            return self._open_ids(examples)
         return self._ids(lambda tokenizer, lines: tokenizer.encode(lines, threads), examples)
 
     def sample(self, examples: Sequence[Example], strength: float) -> dict[str, Ids]:
@@ -60,7 +85,46 @@ class Codec:
 
     def source_ids(self, sources: Sequence[str]) -> Ids:
         """Encode sources without targets, for inference. Return the ids of each source."""
+        if self.copies:
+            return [opened.ids for opened in self._open(sources)]
         return self._source_ids(lambda tokenizer, lines: tokenizer.encode(lines), sources)
+
+    def close_source(self, ids: Sequence[int] | np.ndarray) -> list[int]:
+        """Return the ids of a source, with <unk> for each token that the vocabulary lacks."""
+        tokens = np.asarray(ids, np.int64)
+        return [int(i) for i in (close_ids(tokens, *self.open_source) if self.copies else tokens)]
+
+    def target_ids(
+        self, sources: Sequence[str], encoded: Sequence[np.ndarray], targets: Sequence[str]
+    ) -> Ids:
+        """Encode targets. If the model copies, a token of the source gets an id of its own.
+
+        sources: The text of each source.
+        encoded: The encoded sources.
+        """
+        if not self.copies:
+            return self.target.encode(targets)
+        opened = encode_open(self.target, targets, len(self.target))
+        rows = zip(self._open(sources), encoded, opened, strict=True)
+        return [
+            self.copy_table.target_ids(OpenIds(tokens_of(ids).tolist(), source.unknown), target)
+            for source, ids, target in rows
+        ]
+
+    def writer(self, source: str, ids: np.ndarray, written: Sequence[int]) -> Tokenizer:
+        """Return a tokenizer that decodes a target. It also decodes tokens copied from the source.
+
+        source: The text of the source.
+        ids: The encoded source, or a part of it.
+        written: The ids of the target.
+        """
+        if max(written, default=0) < len(self.target):
+            return self.target
+        (opened,) = self._open([source])
+        return self.copy_table.writer(OpenIds(tokens_of(ids).tolist(), opened.unknown))
+
+    def _open(self, sources: Sequence[str]) -> list[OpenIds]:
+        return encode_open(self.source, sources, self.open_source[0])
 
     def _ids(self, pieces: _Encode, examples: Sequence[Example]) -> dict[str, Ids]:
         if not self.task.has_target_text:
@@ -68,9 +132,44 @@ class Codec:
                 check_label_count(self.task, example)
         targets = [example.target for example in examples]
         source = self._source_ids(pieces, [example.source for example in examples])
-        if self.task.has_target_text:
-            return {"source": source, "target": pieces(self.target, targets)}
-        return {"source": source, "target": self.require_labels().encode(targets)}
+        if not self.task.has_target_text:
+            return {"source": source, "target": self.require_labels().encode(targets)}
+        return self._with_features(
+            {"source": source, "target": pieces(self.target, targets)}, examples
+        )
+
+    def _open_ids(self, examples: Sequence[Example]) -> dict[str, Ids]:
+        sources = [example.source for example in examples]
+        columns = self._with_features({"source": self.source_ids(sources)}, examples)
+        encoded = [np.asarray(ids, np.int64) for ids in columns["source"]]
+        targets = self.target_ids(sources, encoded, [example.target for example in examples])
+        return {**columns, "target": targets}
+
+    def _with_features(
+        self, columns: dict[str, Ids], examples: Sequence[Example]
+    ) -> dict[str, Ids]:
+        if self.features is None:
+            return columns
+        source = columns["source"]
+        encoded = [
+            self.encode_source(example.source, ids, "".join(example.features))
+            for example, ids in zip(examples, source, strict=True)
+        ]
+        if self.features.per_word:
+            return {**columns, "features": [rows[:, 1:].ravel().tolist() for rows in encoded]}
+        return {**columns, "source": [ids.tolist() for ids in encoded]}
+
+    def encode_source(self, text: str, ids: Sequence[int], features: str = "") -> np.ndarray:
+        """Return an encoded source (see `text.features`), [S] or [S, 1 + K] int64.
+
+        text: the source.
+        ids: the tokens of the source. If there are none, the features are left out, too.
+        features: the features of the source. A model without features ignores them.
+        """
+        tokens = np.asarray(ids, np.int64)
+        if self.features is None:
+            return tokens
+        return self.features.join(tokens, text, features, self.source)
 
     def _source_ids(self, pieces: _Encode, sources: Sequence[str]) -> Ids:
         if self.task.source == "condition":
@@ -102,6 +201,8 @@ class Codec:
             }
         if isinstance(self.labels, LabelSet):
             files[_LABELS] = self.labels.to_bytes()
+        if self.features is not None:
+            files[_FEATURES] = self.features.to_bytes()
         if self.statistics is not None:
             files[_STATISTICS] = self.statistics.to_bytes()
         return files
@@ -120,7 +221,7 @@ class Codec:
         tokenizers = []
         for path, side in ((folder / name, side) for name, side in names.items()):
             try:
-                tokenizers.append(load_tokenizer(_read(path), config.tokenizer.of(side)))
+                tokenizers.append(load_tokenizer(read_model_file(path), config.tokenizer.of(side)))
             except UserError as error:
                 raise UserError(f"{path}: {error}") from None
         labels: LabelSet | VectorFormat | None = None
@@ -128,12 +229,16 @@ class Codec:
             labels = (
                 VectorFormat(config.encoder.vector_size)
                 if config.encoder.kind == "vector"
-                else LabelSet.from_bytes(_read(folder / _LABELS))
+                else LabelSet.from_bytes(read_model_file(folder / _LABELS))
             )
+        features, path = None, folder / _FEATURES
+        if config.data.features is not None:
+            features = FeatureSet.from_bytes(read_model_file(path), config.features, str(path))
         statistics, path = None, folder / _STATISTICS
         if path.exists():  # folders of earlier versions have none
-            statistics = TextStatistics.from_bytes(_read(path), str(path))
-        return cls(*for_both_sides(tokenizers, config), config.task, labels, statistics)
+            statistics = TextStatistics.from_bytes(read_model_file(path), str(path))
+        both, copies = for_both_sides(tokenizers, config), config.decoder.copying
+        return cls(*both, config.task, labels, features, statistics, copies)
 
     def _words(self, encode: Callable[[Sequence[str]], Ids], lines: Sequence[str]) -> Ids:
         """Encode each word separately, followed by EOS, so that no subword spans two words."""
@@ -142,70 +247,3 @@ class Codec:
             pieces = encode(line.split(" "))
             rows.append([i for word in pieces for i in (*word, self.source.eos)])
         return rows
-
-
-def load_tokenizer(model: bytes, settings: TokenizerConfig) -> Tokenizer:
-    """Return the tokenizer that uses a SentencePiece model and the settings of one side.
-
-    Raises UserError if `model` is not a valid model.
-    """
-    return Tokenizer(model, lowercase=settings.lowercase, kind=settings.kind)
-
-
-def for_both_sides(tokenizers: Sequence[Tokenizer], config: Config) -> tuple[Tokenizer, Tokenizer]:
-    """Return the tokenizers of source and target, with the normalisation of each side.
-
-    A side without text gets the tokenizer of the other side.
-
-    tokenizers: The one tokenizer of a joint vocabulary, or the tokenizers of source and target.
-    """
-    settings, sides = config.tokenizer, text_sides(config)
-    source, target = (
-        tokenizer.with_normalization(settings.normalization_of(side if side in sides else sides[0]))
-        for tokenizer, side in ((tokenizers[0], SIDES[0]), (tokenizers[-1], SIDES[1]))
-    )
-    if tokenizers[0] is tokenizers[-1] and source == target:
-        return source, source
-    return source, target
-
-
-def label_column(task: Task) -> str | None:
-    """Return the column that holds labels or vectors, "source" or "target".
-
-    Return None for a task without labels and vectors.
-    """
-    return None if task.label_side is None else ("source", "target")[task.label_side]
-
-
-def check_label_count(task: Task, example: Example) -> None:
-    """Check that an example has the right number of labels: one per text, or one per word.
-
-    Do nothing for a task without labels. Raises UserError for a wrong number of labels.
-    """
-    column = label_column(task)
-    if column is None:
-        return
-    line, text = example.source, example.target
-    if column == "target":
-        line, text = text, line
-    expected = len(text.split(" ")) if task.labels_each_word else 1
-    if len(line.split(" ")) != expected:
-        number = f"{expected} label{'s' * (expected > 1)}"
-        place = f" for {text[:60]!r}" if text else ""
-        raise UserError(
-            f"expected {number}{place}, but found {line!r}; separate labels by a single space, and "
-            "use no space inside a label"
-        )
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except FileNotFoundError:
-        raise UserError(
-            f"{path} is missing: the model folder is not complete; copy the folder again"
-        ) from None
-    except OSError as error:
-        raise UserError(
-            f"{path}: cannot be read: {error.strerror or error}; check the permissions of the file"
-        ) from None

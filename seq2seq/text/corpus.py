@@ -23,7 +23,13 @@ from seq2seq.file_types import PACKED_SUFFIXES
 from seq2seq.text.example import Example
 from seq2seq.text.lines import read_lines
 from seq2seq.text.memory import MemoryData, Split, data_columns
-from seq2seq.text.references import expand_targets, reference_sides, with_references
+from seq2seq.text.references import (
+    expand_targets,
+    feature_side,
+    reference_sides,
+    with_features,
+    with_references,
+)
 from seq2seq.text.tables import read_hub, read_table, table_format
 
 
@@ -50,21 +56,23 @@ def read_examples(
 
 
 def _with_further(data: DataConfig, examples: Iterator[Example], split: Split) -> Iterator[Example]:
-    """Yield the examples with the references in `data.references`, which training does not use."""
-    if split == "train" or not data.references:
-        return examples
-    value = getattr(data, split)
-    if isinstance(value, list):
+    """Yield the examples with their features, and with the references in `data.references`.
+
+    Training does not use further references.
+    """
+    others = [] if split == "train" else reference_sides(data)
+    if isinstance(getattr(data, split), list) and (data.features is not None or others):
+        key = "data.references" if data.features is None else "data.features"
         raise UserError(
-            f"data.references: data.{split} is a list of two files, so its further references have "
-            "no names; use the prefix of parallel files or a table"
+            f"{key}: data.{split} is a list of two files and cannot have further files; name the "
+            "common prefix of parallel files, or a table"
         )
-    others = [_read_pairs(side, split) for side in reference_sides(data)]
-    return with_references(examples, others)
+    examples = with_features(data, examples, lambda side: _read_pairs(side, split))
+    return with_references(examples, [_read_pairs(side, split) for side in others])
 
 
 def _read_pairs(data: DataConfig, split: Split, *, in_memory: bool = False) -> Iterator[Example]:
-    """Yield the examples of a split from files or a hub dataset, without further references.
+    """Yield the pairs of source and target of a split from files or a hub dataset.
 
     in_memory: See `_find_files`. Raises the errors of `read_examples`.
     """
@@ -105,10 +113,11 @@ def _has_tabs(path: Path) -> bool:
 def read_table_file(data: DataConfig, path: Path) -> Iterator[Example]:
     """Yield the examples of one table file. Read the columns that `data` names.
 
-    Further references are read from other columns. Raises the errors of `read_examples`.
+    Raises the errors of `read_examples`.
     """
     others = [_read_table_pairs(side, path) for side in reference_sides(data)]
     examples = with_references(_read_table_pairs(data, path), others)
+    examples = with_features(data, examples, lambda side: _read_table_pairs(side, path))
     return expand_targets(data, examples, str(path), training=False)
 
 
@@ -149,8 +158,10 @@ def input_files(data: DataConfig, split: Split) -> list[Path]:
     files = _find_files(data, split)
     if not files and data.hub is not None:
         return sorted(path for path in Path(data.hub).rglob("*") if path.is_file())
-    if split != "train" and not isinstance(getattr(data, split), list):
-        files += [path for side in reference_sides(data) for path in _find_files(side, split)]
+    if not isinstance(getattr(data, split), list):
+        sides = [*reference_sides(data)] if split != "train" else []
+        sides += [side for side in [feature_side(data)] if side]
+        files += [path for side in sides for path in _find_files(side, split)]
     return list(dict.fromkeys(files))
 
 
@@ -218,8 +229,8 @@ def _require_tabs(path: Path, key: str) -> Path:
     """Return `path`. Raises UserError, which names `key`, if the file's first line has no tab."""
     if not _has_tabs(path):
         raise UserError(
-            f"{key}: {path} is not a table, because its first line has no tab; name a table, or "
-            "the common beginning of two parallel files"
+            f"{key}: {path} is not a table, because its first line has no tab; use a table, or "
+            "the common prefix of two parallel files"
         )
     return path
 
@@ -246,6 +257,6 @@ def _parallel(source_file: Path, target_file: Path) -> Iterator[Example]:
             counts[longer] += 1 + sum(1 for _ in files[longer])
             raise UserError(
                 f"{source_file} has {counts[0]} lines and {target_file} has {counts[1]}; "
-                "each line of the second file must be the translation of the same line of the first"
+                "each line of the second file must belong to the same line of the first"
             )
         yield Example(source, target)

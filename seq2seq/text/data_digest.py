@@ -23,16 +23,20 @@ def data_digest(config: Config, memory: MemoryData | None, codec_digest: str = "
     # Leave out default values, so that the hash equals the hash of earlier versions.
     paths |= {
         key
-        for key in ("references", "alternatives", "merge_sources")
+        for key in ("references", "alternatives", "merge_sources", "features")
         if not getattr(config.data, key)
     }
     task = config.task
     if task.label_side is not None or task.same_length:
         hashed.update(f"{task.name} {config.encoder.kind} {config.encoder.vector_size}".encode())
     hashed.update(config.data.model_dump_json(exclude=paths).encode())
+    if config.data.features is not None:
+        hashed.update(config.features.model_dump_json().encode())
     same = {"sampling": 0.0, "model": None}  # sha256 stands for the content of the model
     settings = config.tokenizer.model_copy(update=same)
     hashed.update(settings.model_dump_json(exclude=_later_keys(settings)).encode())
+    if config.decoder.copying:  # unknown tokens then have other ids
+        hashed.update(b"copying")
     hashed.update(codec_digest.encode())
     for split in ("train", "valid", "test"):
         if memory is not None and split in memory:

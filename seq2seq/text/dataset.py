@@ -17,6 +17,7 @@ import pyarrow as pa
 from seq2seq.files import atomic_file
 from seq2seq.text.codec import Codec, Ids
 from seq2seq.text.example import Example
+from seq2seq.text.features import join_columns
 
 SCHEMA_VERSION = 3  # increase it whenever the columns below or the readers of text change
 
@@ -40,7 +41,7 @@ class EncodedChunk:
     """Examples and their ids.
 
     examples: the raw text of the examples.
-    ids: the ids of each example, by column ("source", "target").
+    ids: the ids of each example, by column ("source", "target", and "features" if there are any).
     """
 
     examples: list[Example]
@@ -112,6 +113,13 @@ class Dataset:
         offsets, values = self._ids[batch][column]
         row -= int(self._starts[batch])
         return values[offsets[row] : offsets[row + 1]]
+
+    def source(self, row: int) -> np.ndarray:
+        """Return the encoded source of one example: tokens [S], or with features [S, 1 + K]."""
+        tokens = self.ids(row, "source")
+        if not self._ids or "features" not in self._ids[0]:
+            return tokens
+        return join_columns(tokens, self.ids(row, "features"))
 
     def columns(self, column: str) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Yield the offsets and values of one id column, for each record batch of the file.

@@ -36,7 +36,7 @@ def column_names(columns: Columns, location: str) -> tuple[str, str]:
 
 
 def check_columns(names: Iterable[str], columns: list[str], location: str) -> None:
-    """Raise UserError unless exactly one column has each of these names."""
+    """Raise UserError if one of the names is missing from the columns, or names several columns."""
     for name in names:
         if name not in columns:
             shown = ", ".join(repr(column[:40]) for column in columns) or "none"

@@ -16,7 +16,7 @@ class Example(NamedTuple):
     source: the source text. A generator has a label or a vector instead. Empty for a language
         model.
     target: the target text, or the labels of the source with spaces between them.
-    features: one text per source feature: one value per source token, with spaces between them.
+    features: the text of the features of the source, or nothing if there are no features.
     references: additional reference translations besides the target.
     """
 

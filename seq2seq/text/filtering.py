@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from seq2seq.config.schema import Config
 from seq2seq.errors import UserError
 from seq2seq.text import corpus
-from seq2seq.text.codec import Codec, check_label_count, label_column
+from seq2seq.text.codec import Codec
 from seq2seq.text.dataset import EncodedChunk
 from seq2seq.text.example import Example, example_digest
-from seq2seq.text.labels import LabelSet, VectorFormat
+from seq2seq.text.labels import LabelSet, VectorFormat, check_label_count, label_column
 from seq2seq.text.memory import MemoryData
 
 _log = logging.getLogger(__name__)
@@ -26,9 +26,9 @@ def filter_examples(
 ) -> Iterator[Example]:
     """Yield the examples that are usable for training.
 
-    Drop an example if one side is blank. With `drop_duplicates`, also drop exact repetitions of
-    earlier examples. Add to `counts` the number of all examples ("read") and the numbers of dropped
-    examples ("empty" and "duplicate").
+    Drop an example if its source or its target is blank. With `drop_duplicates`, also drop exact
+    repetitions of earlier examples. Add to `counts` the number of all examples ("read") and the
+    numbers of dropped examples ("empty" and "duplicate").
 
     To find duplicates, keep a set of 16-byte hashes in memory. The set takes 90 to 140 bytes per
     example, that is, 0.9 to 1.4 GB for ten million examples. The probability that two different
@@ -57,9 +57,8 @@ def length_problem(
     Args:
         source_length: The length of the source in subwords.
         target_length: The length of the target in subwords.
-        max_tokens: The maximum length of each side, in subwords.
-        max_ratio: The maximum ratio of the longer side's length to the shorter side's length. 0
-            means no limit.
+        max_tokens: The maximum length of the source and of the target, in subwords.
+        max_ratio: The maximum ratio of the larger length to the smaller length. 0 means no limit.
     """
     shorter, longer = sorted((source_length, target_length))
     if longer > max_tokens:
@@ -98,8 +97,9 @@ def filter_lengths(
 def check_training_labels(train: Iterable[Example], config: Config) -> Iterator[Example]:
     """Check that each training example has the labels or the vector that its task needs.
 
-    Yield all examples. Examples with a blank side are not checked, because `filter_examples` drops
-    them. Raises UserError, with the row number, for wrong labels or vectors.
+    Yield all examples. Examples with a blank source or target are not checked, because
+    `filter_examples` drops them. Raises UserError, with the row number, for wrong labels or
+    vectors.
     """
     vector = VectorFormat(config.encoder.vector_size) if config.encoder.kind == "vector" else None
 

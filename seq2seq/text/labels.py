@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterable, Sequence
 
 from seq2seq.errors import UserError, did_you_mean
+from seq2seq.tasks import Task
+from seq2seq.text.example import Example
 
 
 class LabelSet:
@@ -97,3 +99,32 @@ class VectorFormat:
                 f"-2000 to 2000, separated by spaces{colour}"
             )
         return [round(value / self.unit) for value in values]
+
+
+def label_column(task: Task) -> str | None:
+    """Return the column that holds labels or vectors, "source" or "target".
+
+    Return None for a task without labels and vectors.
+    """
+    return None if task.label_side is None else ("source", "target")[task.label_side]
+
+
+def check_label_count(task: Task, example: Example) -> None:
+    """Check that an example has the right number of labels: one per text, or one per word.
+
+    Do nothing for a task without labels. Raises UserError for a wrong number of labels.
+    """
+    column = label_column(task)
+    if column is None:
+        return
+    line, text = example.source, example.target
+    if column == "target":
+        line, text = text, line
+    expected = len(text.split(" ")) if task.labels_each_word else 1
+    if len(line.split(" ")) != expected:
+        number = f"{expected} label{'s' * (expected > 1)}"
+        place = f" for {text[:60]!r}" if text else ""
+        raise UserError(
+            f"expected {number}{place}, but found {line!r}; separate labels by a single space, and "
+            "use no space inside a label"
+        )

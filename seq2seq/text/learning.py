@@ -24,13 +24,13 @@ _THREADS = 4  # fixed, because the pieces of a unigram model depend on it
 def learn_model(
     lines: Iterator[str], config: TokenizerConfig, rule: Normalization, name: str
 ) -> bytes:
-    """Learn a SentencePiece model from prepared lines. Return the serialised model.
+    """Learn a SentencePiece model from lines of text. Return the serialised model.
 
-    rule: The normalisation that becomes part of the model. The lines are already in NFC or NFD if
-        that is the normalisation of the text.
+    lines: The lines. They are already in NFC or NFD if that is the normalisation of the text.
+    rule: The normalisation that becomes part of the model.
     name: Describes the lines in error messages.
-    Raises UserError if the lines do not allow the vocabulary. Errors that `lines` raises are
-    passed on.
+    Raises UserError if the lines do not allow the vocabulary. Errors that `lines` raises are passed
+    on.
     """
     failure: list[BaseException] = []
 
@@ -85,10 +85,12 @@ def _learn(lines: Iterator[str], config: TokenizerConfig, rule: Normalization) -
 def list_units(
     lines: Iterator[str], config: TokenizerConfig, segmentation: Segmentation, name: str
 ) -> bytes:
-    """Return a model that lists the most frequent symbols or grapheme clusters of prepared lines.
+    """Return a model that lists the most frequent symbols or grapheme clusters of a text.
 
+    lines: The lines of the text, already normalised.
     name: Describes the lines in error messages.
-    Raises UserError if the lines have no units, or if the vocabulary has no room for units.
+    Raises UserError if there are no symbols or grapheme clusters, or if the vocabulary has no room
+    for them.
     """
     splitter = ListedUnits([], config.symbols, segmentation)
     counts: Counter[str] = Counter()
@@ -102,7 +104,8 @@ def list_units(
     if room < 1:
         raise UserError(
             f"tokenizer.vocabulary = {config.vocabulary} has no room for tokens besides the "
-            f"special tokens and the {len(config.symbols)} tokenizer.symbols; set a larger value"
+            f"special tokens and the {len(config.symbols)} strings in tokenizer.symbols; set a "
+            "larger value"
         )
     wanted, covered, units = config.coverage * counts.total(), 0, []
     for unit, count in sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:room]:

@@ -12,6 +12,7 @@ from seq2seq.config.schema import Config
 from seq2seq.errors import UserError
 from seq2seq.text.delimited import Columns
 from seq2seq.text.example import Example, example_digest
+from seq2seq.text.references import feature_side, reference_sides, with_features, with_references
 from seq2seq.text.tables import read_dataset, read_record
 from seq2seq.text.values import label_names, require_line
 
@@ -24,8 +25,9 @@ Row: TypeAlias = (
     str | Sequence[str | float | Iterable[str] | Iterable[float]] | Mapping[str, object]
 )
 """An example: a text for a language model, a pair (source, target), or a dictionary with the
-configured columns. Each side of a pair is a string or a number. Words and their labels can also be
-lists of strings or of numbers, and the vector for a generator can be a list of numbers."""
+configured columns. With `data.features`, a pair becomes a triple (source, target, features). Each
+value is a string or a number. Words and their labels can also be lists of strings or of numbers,
+and the vector for a generator can be a list of numbers."""
 
 TrainingData: TypeAlias = "Iterable[Row] | datasets.Dataset"
 
@@ -41,7 +43,7 @@ class MemoryData:
         Raises TypeError for a split that is not a list of rows, and UserError, with the row number,
         for a row that does not fit the task.
         """
-        self._columns, self._data = data_columns(config.data), config.data
+        self._data = config.data
         self._splits: dict[str, Any] = {
             split: rows if _is_dataset(rows) else list(_examples(rows, config, split))
             for split, rows in splits.items()
@@ -64,13 +66,13 @@ class MemoryData:
         return self._read_dataset(rows, split)
 
     def _read_dataset(self, rows: Any, split: str) -> Iterator[Example]:
-        names = self._data.references if split != "train" else []
-        columns = [(self._columns[0], name) for name in names]
-        others = [read_dataset(rows, pair, split) for pair in columns]
-        for example, *same_row in zip(
-            read_dataset(rows, self._columns, split), *others, strict=True
-        ):
-            yield example._replace(references=tuple(other.target for other in same_row))
+        data = self._data
+        others = [] if split == "train" else reference_sides(data)
+
+        def read(side: DataConfig) -> Iterator[Example]:
+            return read_dataset(rows, data_columns(side), split)
+
+        return with_features(data, with_references(read(data), list(map(read, others))), read)
 
     def digest(self, split: str) -> bytes:
         """Return a hash of the examples of a split. The hash also depends on their order."""
@@ -99,7 +101,10 @@ def _is_dataset(rows: object) -> bool:
 def _examples(rows: Any, config: Config, split: str) -> Iterator[Example]:
     """Convert the rows of a split to examples. Raises the errors of `MemoryData.__init__`."""
     task, columns = config.task, data_columns(config.data)
-    wanted = "pairs (source, target)" if task.has_source else "texts"
+    features = feature_side(config.data)
+    values = ("source", "target") if features is None else ("source", "target", "features")
+    kind_of_row = ("triple" if features else "pair") + f" ({', '.join(values)})"
+    wanted = kind_of_row.replace(" ", "s ", 1) if task.has_source else "texts"
     if isinstance(rows, str | bytes | Mapping) or not isinstance(rows, Iterable):
         hint = f"; to read files, set data.{split}" if isinstance(rows, str) else ""
         hint = "; pass one of its splits" if isinstance(rows, Mapping) else hint
@@ -114,19 +119,25 @@ def _examples(rows: Any, config: Config, split: str) -> Iterator[Example]:
         if isinstance(row, Mapping):
             names = config.data.references if split != "train" else []
             others = [read_record(row, (columns[0], name), where, labels).target for name in names]
-            yield read_record(row, columns, where, labels)._replace(references=tuple(others))
+            example = read_record(row, columns, where, labels)._replace(references=tuple(others))
+            if features:
+                other = read_record(row, data_columns(features), where, labels)
+                example = example._replace(features=(other.target,))
+            yield example
         elif not task.has_source:
             yield Example("", require_line(row, str(columns[1]), where))
-        elif isinstance(row, str) or not isinstance(row, Sequence) or len(row) != 2:
+        elif isinstance(row, str) or not isinstance(row, Sequence) or len(row) != len(values):
             raise UserError(
-                f"{where}: {_shown(row)} is not a pair (source, target); pass two values in a tuple"
+                f"{where}: {_shown(row)} is not a {kind_of_row}; pass {len(values)} values in a "
+                "tuple"
             )
         else:
-            source, target = (
-                require_line(value, str(column), where)
-                for value, column in zip(row, columns, strict=True)
+            side_names = [*columns, *([features.target] if features else [])]
+            source, target, *more = (
+                require_line(value, str(name), where)
+                for value, name in zip(row, side_names, strict=True)
             )
-            yield Example(source, target)
+            yield Example(source, target, tuple(more))
 
 
 def _shown(row: object) -> str:

@@ -1,7 +1,8 @@
 """Normalise text before SentencePiece splits it, and restore the text after decoding.
 
-Each side of a corpus has its own normalisation, but a SentencePiece model contains only one. If the
-sides share a vocabulary and differ in normalisation, this module normalises their text instead.
+Source and target have their own normalisation, but a SentencePiece model contains only one. If
+source and target share a vocabulary and differ in normalisation, this module normalises their text
+instead.
 """
 
 from __future__ import annotations
@@ -67,14 +68,16 @@ def replace_surrogates(text: str) -> str:
 
 
 def text_sides(config: Config) -> list[Side]:
-    """Return the sides of an example that hold text, in the task of a configuration."""
+    """Return which of "source" and "target" are text in the task of a configuration."""
     task = config.task
     has_text = {"source": task.source in ("text", "words"), "target": task.has_target_text}
     return [side for side in SIDES if has_text[side]]
 
 
 def learned_normalization(config: Config, sides: list[Side]) -> Normalization:
-    """Return the normalisation to put into the SentencePiece model that `sides` share.
+    """Return the normalisation to put into a SentencePiece model.
+
+    sides: The sides that share the model: "source", "target" or both.
 
     If the sides have the same normalisation and SentencePiece supports it, return it. Otherwise
     return "identity"; `TextRules` then normalises the text of each side.
@@ -86,7 +89,7 @@ def learned_normalization(config: Config, sides: list[Side]) -> Normalization:
 
 
 class TextRules:
-    """The rules that change the text of one side before encoding and after decoding.
+    """The rules that change a source or target text before encoding and after decoding.
 
     lowercase: Convert text to lower case.
     normalization: The normalisation of the text.
@@ -161,7 +164,10 @@ class TextRules:
         return "".join(parts)
 
     def _with_offsets(self, text: str) -> tuple[str, list[int]]:
-        """Apply NMT NFKC outside the symbols. Return the text and the origins of its characters."""
+        """Apply NMT NFKC outside the symbols, which are not changed.
+
+        Return the new text, and for each of its characters the index of the original character.
+        """
         pieces: list[str] = []
         origins: list[int] = []
         at = 0

@@ -22,6 +22,12 @@ from seq2seq.text.codec import Codec
 from seq2seq.text.data_digest import data_digest
 from seq2seq.text.dataset import Dataset, EncodedChunk, chunk_examples, encode_examples
 from seq2seq.text.example import Example
+from seq2seq.text.feature_checks import (
+    check_features,
+    read_valid_sets,
+    report_unknown_features,
+    valid_title,
+)
 from seq2seq.text.memory import MemoryData
 from seq2seq.text.statistics import TextStatistics
 from seq2seq.text.text_changes import NormalizationCount, add_capitals, report_unknown_tokens
@@ -136,11 +142,6 @@ def prepare_data(
     )
 
 
-def _title(name: str) -> str:
-    """Return the name of a validation set in messages, such as "valid.news"."""
-    return f"valid.{name}" if name else "valid"
-
-
 def _valid_file(name: str) -> str:
     """Return the file name of a validation set that does not choose the weights."""
     return f"valid.{name}.arrow"
@@ -166,14 +167,11 @@ def _prepare(
     """
     data = config.data
     counts: Counter[str] = Counter()
-    valid_sets = {
-        name: list(corpus.read_examples(part, "valid", memory))
-        for name, part in corpus.validation_sets(config, memory).items()
-    }
+    valid_sets = read_valid_sets(config, memory)
     held_out: dict[str, set[bytes]] = {}
     normalized, checked = NormalizationCount(config), TextCheck(config)
     train = track(corpus.read_examples(data, "train", memory), "reading the corpus")
-    train = normalized.count(checked.check(train))
+    train = normalized.count(checked.check(check_features(train, config, "train", memory)))
     if data.source:  # the text of a language model keeps all its lines
         held_out = filtering.held_out_digests(config, chain(*valid_sets.values()), memory)
         train = filtering.check_training_labels(train, config)
@@ -191,7 +189,8 @@ def _prepare(
     if start is not None and start.codec is not None:
         codec = start.codec
         filtering.check_labels_of_model(
-            {"train": text.examples()} | {_title(name): rows for name, rows in valid_sets.items()},
+            {"train": text.examples()}
+            | {valid_title(name): rows for name, rows in valid_sets.items()},
             codec,
             start.name,
         )
@@ -208,7 +207,8 @@ def _prepare(
     (codec := _with_statistics(codec, Dataset.open(folder / _TRAIN))).save(folder)
     for position, (name, valid) in enumerate(valid_sets.items()):
         if codec.labels is not None:
-            filtering.check_known_labels(valid, codec, _title(name))
+            filtering.check_known_labels(valid, codec, valid_title(name))
+        report_unknown_features(valid, codec, valid_title(name))
         file = _valid_file(name) if position else _VALID
         Dataset.write(folder / file, encode_examples(valid, codec, threads))
     name = "training pairs" if data.source else "training text"
@@ -230,7 +230,7 @@ def _require_some(remaining: int, counts: Counter[str]) -> None:
 
 
 def _with_statistics(codec: Codec, train: Dataset) -> Codec:
-    """Return a codec with the statistics of the training pairs, if both sides are text."""
+    """Return a codec with statistics of the training pairs, if both source and target are text."""
     if not (codec.task.source == "text" and codec.task.has_target_text):
         return codec
     step = 1 + len(train) // _MEASURED

@@ -1,9 +1,10 @@
-"""Read several references of an example: from several columns, from one column, or from several
-rows."""
+"""Read further columns of an example: its features, and several references. References can also
+stand in one column, or in several rows."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 from seq2seq.config.data_section import DataConfig
 from seq2seq.errors import UserError
@@ -11,11 +12,23 @@ from seq2seq.text.example import Example
 
 
 def reference_sides(data: DataConfig) -> list[DataConfig]:
-    """Return a `[data]` section for each further reference, with this reference as the target."""
-    return [
-        data.model_copy(update={"target": str(name), "target_column": name, "references": []})
-        for name in data.references
-    ]
+    """Return one `[data]` section for each entry of `data.references`, which becomes the target."""
+    return [_with_target(data, name) for name in data.references]
+
+
+def feature_side(data: DataConfig) -> DataConfig | None:
+    """Return a `[data]` section with the features as the target, or None without features."""
+    return None if data.features is None else _with_target(data, data.features)
+
+
+def _with_target(data: DataConfig, name: str | int) -> DataConfig:
+    other: dict[str, Any] = {
+        "target": str(name),
+        "target_column": name,
+        "references": [],
+        "features": None,
+    }
+    return data.model_copy(update=other)
 
 
 def with_references(
@@ -30,13 +43,31 @@ def with_references(
     )
 
 
+def with_features(
+    data: DataConfig, examples: Iterator[Example], read: Callable[[DataConfig], Iterator[Example]]
+) -> Iterator[Example]:
+    """Yield the examples with their features, if `data` names features.
+
+    read: A function that reads the same examples again, with the features as their targets. Its
+        argument is the `[data]` section to read by.
+    """
+    side = feature_side(data)
+    if side is None:
+        return examples
+    return (
+        example._replace(features=(other.target,))
+        for example, other in zip(examples, read(side), strict=True)
+    )
+
+
 def expand_targets(
     data: DataConfig, examples: Iterator[Example], name: str, *, training: bool
 ) -> Iterator[Example]:
     """Apply `data.alternatives` and `data.merge_sources` to the examples. Yield the new examples.
 
     In training, each alternative target becomes an example of its own. Otherwise the alternatives
-    become further references, and `data.merge_sources` merges examples with the same source.
+    become further references, and `data.merge_sources` merges examples with the same source and
+    features.
 
     name: The name of the data, for messages.
     training: Whether the examples are training examples.
@@ -62,12 +93,13 @@ def _gather_references(
         examples = _with_alternatives(examples, data.alternatives, name)
     if not data.merge_sources:
         return examples
-    merged: dict[str, list[str]] = {}
+    merged: dict[tuple[str, tuple[str, ...]], list[str]] = {}
     for example in examples:
-        merged.setdefault(example.source, []).extend((example.target, *example.references))
+        targets = merged.setdefault((example.source, example.features), [])
+        targets.extend((example.target, *example.references))
     return (
-        Example(source, target, references=tuple(more))
-        for source, targets in merged.items()
+        Example(source, target, features, tuple(more))
+        for (source, features), targets in merged.items()
         for target, *more in [dict.fromkeys(targets)]
     )
 
@@ -88,7 +120,7 @@ def _alternatives(line: str, mark: str, name: str, number: int) -> list[str]:
     targets = [target.strip() for target in line.split(mark)]
     if len(targets) > 1 and not all(targets):
         raise UserError(
-            f"{name}, row {number}: {line[:60]!r} has an empty alternative; remove the {mark!r} "
-            "without a target beside it, or change data.alternatives"
+            f"{name}, row {number}: one of the targets in {line[:60]!r} is empty; remove the "
+            f"{mark!r} without a target beside it, or change data.alternatives"
         )
     return list(dict.fromkeys(targets)) if len(targets) > 1 else [line]

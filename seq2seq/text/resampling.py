@@ -5,9 +5,10 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 
+import sentencepiece
+
 from seq2seq.text.dataset import Dataset, EncodedChunk, chunk_examples
 from seq2seq.text.preparation import PreparedData
-from seq2seq.text.tokenizer import seed_subword_sampling
 
 
 def resample_subwords(prepared: PreparedData, strength: float, seed: int, epoch: int) -> Dataset:
@@ -37,6 +38,15 @@ def resample_subwords(prepared: PreparedData, strength: float, seed: int, epoch:
         if old_epoch != path:
             old_epoch.unlink()
     return Dataset.open(path)
+
+
+def seed_subword_sampling(seed: int) -> None:
+    """Set the seed of SentencePiece's random generator, from 0 to 2^32 - 2.
+
+    A thread reads the seed only when it samples for the first time. For reproducible samples, set
+    the seed and then sample in a new thread. The value 2^32 - 1 means a random seed.
+    """
+    sentencepiece.set_random_generator_seed(seed)
 
 
 def _run_in_fresh_thread(work: Callable[[], object], seed: int) -> None:

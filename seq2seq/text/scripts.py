@@ -47,7 +47,7 @@ def choose_bleu_tokenizer(
     installed.
 
     lines: The text. The first 2,000 lines are read.
-    language: The name of the target side, which may be a language code.
+    language: The name of the target in the configuration, which may be a language code.
     wanted: The tokenizer of sacreBLEU to use, or "auto" to choose one.
     """
     if wanted != "auto":
@@ -81,7 +81,7 @@ def _installed(*packages: str) -> bool:
 
 
 def _cut(text: str) -> str:
-    """Return a hint, for a message, if spaces already split the text into words; otherwise ""."""
+    """Return a hint for a message if spaces seem to split the text into words already, or ""."""
     words = text.split()
     if len(words) < 3 * (text.count("\n") + 1) or len(_LETTER.findall(text)) > _WORD * len(words):
         return ""

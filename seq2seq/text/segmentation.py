@@ -19,9 +19,9 @@ _UNKNOWN = "⁇"
 
 @dataclass(frozen=True)
 class Segmentation:
-    """How text is split into units.
+    """How text is split into units, that is, into symbols or into grapheme clusters.
 
-    separator: The string between two symbols. None means grapheme clusters instead of symbols.
+    separator: The string between two symbols. None means grapheme clusters.
     """
 
     separator: str | None = None
@@ -43,17 +43,20 @@ class Segmentation:
         return clusters
 
     def piece_of(self, unit: str) -> str:
-        """Return the vocabulary's form of a unit: a symbol with the separator before it."""
+        """Return how the vocabulary writes a symbol or grapheme cluster.
+
+        A symbol is written with the separator before it.
+        """
         return ((self.separator or "") + unit).replace(" ", _SPACE)
 
     def unit_of(self, piece: str) -> str:
-        """Return the symbol or grapheme cluster that a piece of the vocabulary stands for."""
+        """Return the symbol or grapheme cluster that an entry of the vocabulary stands for."""
         text = piece.replace(_SPACE, " ")
         return text[len(self.separator or "") :]
 
 
 def chosen_segmentation(config: TokenizerConfig) -> Segmentation | None:
-    """Return how the text of one side is split, or None if SentencePiece splits the text."""
+    """Return how the source or target text is split, or None if SentencePiece splits the text."""
     if config.kind == "symbols":
         return Segmentation(config.separator)
     return Segmentation() if config.kind == "char" and config.unit == "grapheme" else None
@@ -67,7 +70,7 @@ class ListedUnits:
     ) -> None:
         """Create a splitter.
 
-        pieces: All pieces of the vocabulary, by id. The first four are special.
+        pieces: All entries of the vocabulary, by id. The first four are special tokens.
         symbols: The strings of `tokenizer.symbols`, which are never split.
         """
         self._segmentation, self._separator = segmentation, segmentation.separator or ""
@@ -86,7 +89,7 @@ class ListedUnits:
         return [unit for i, part in enumerate(parts) for unit in ([part] if i % 2 else split(part))]
 
     def starts(self, text: str) -> list[int]:
-        """Return the positions in the text at which the units that `split` returns start."""
+        """Return where the symbols or grapheme clusters that `split` returns start in the text."""
         units, at, starts = self.split(text), 0, []
         for unit in units:
             if self._separator:

@@ -18,6 +18,7 @@ from seq2seq.text.dataset import Dataset
 from seq2seq.text.example import Example
 from seq2seq.text.memory import MemoryData
 from seq2seq.text.normalization import normalize_text, symbol_pattern, text_sides
+from seq2seq.text.open_vocabulary import close_ids
 
 _log = logging.getLogger(__name__)
 
@@ -27,7 +28,7 @@ _LINES = 1000  # examples that are searched for unknown tokens
 
 @dataclass
 class _Change:
-    """The effect of a normalisation on one side of the training text.
+    """The effect of a normalisation on the source or the target of the training set.
 
     lines: the number of lines that the normalisation changes.
     row: the number of the first changed line, counted from 1.
@@ -42,7 +43,10 @@ class _Change:
 
 
 class NormalizationCount:
-    """A counter of the training lines that the normalisation of each side changes."""
+    """A counter of the training lines that are changed by normalisation.
+
+    Source lines and target lines are counted separately.
+    """
 
     def __init__(self, config: Config) -> None:
         self._data = config.data
@@ -66,7 +70,7 @@ class NormalizationCount:
             yield example
 
     def report(self, memory: MemoryData | None) -> None:
-        """Log how many lines of each side the normalisation changes. Show the first of them."""
+        """Log how many source and target lines the normalisation changes, with an example."""
         for side, change in self._changes.items():
             if change.lines:
                 _log.info(
@@ -81,7 +85,9 @@ class NormalizationCount:
 
 
 def locate_example(data: DataConfig, side: Side, number: int, memory: MemoryData | None) -> str:
-    """Return the place of one side of a training example, for messages: a file and line, or a row.
+    """Return where the source or target of a training example is, for messages.
+
+    The location is a file and a line, or a row of the training set.
 
     number: The position of the example in the training set, counted from 1.
     """
@@ -107,10 +113,11 @@ def _shown_change(before: str, after: str) -> tuple[str, str]:
 def add_capitals(
     examples: Iterable[Example], config: Config, counts: Counter[str]
 ) -> Iterator[Example]:
-    """Yield all examples, and copies in capitals of some (the fraction is `tokenizer.capitals`).
+    """Yield all examples, and for a fraction of them also a copy in capital letters.
 
-    The copies teach a model with `tokenizer.case = "marked"` to translate capitals into capitals.
-    Without case marks, or for a task whose source is not text, there are no copies.
+    The fraction is `tokenizer.capitals`. The copies teach a model with `tokenizer.case = "marked"`
+    to translate capitals into capitals. Without case marks, or for a task whose source is not text,
+    there are no copies.
 
     counts: receives the number of copies under the key "in capitals".
     """
@@ -142,9 +149,8 @@ def report_unknown_tokens(dataset: Dataset, codec: Codec, config: Config, name: 
     name: the name of the data set in the message.
     """
     for side in text_sides(config):
-        tokenizer = codec.source if side == "source" else codec.target
         columns = [values for _, values in dataset.columns(side)]
-        unknown = sum(int(np.count_nonzero(values == tokenizer.unk)) for values in columns)
+        unknown = sum(int(np.count_nonzero(_unknown(codec, side, part))) for part in columns)
         if not unknown:
             continue
         total = sum(map(len, columns))
@@ -160,6 +166,13 @@ def report_unknown_tokens(dataset: Dataset, codec: Codec, config: Config, name: 
         )
 
 
+def _unknown(codec: Codec, side: Side, ids: np.ndarray) -> np.ndarray:
+    """Return which ids stand for <unk>. In a target, higher ids stand for copied tokens."""
+    unknown = codec.target.unk if side == "target" else codec.source.unk
+    same: np.ndarray = (close_ids(ids, *codec.open_source) if side == "source" else ids) == unknown
+    return same
+
+
 def _unknown_examples(dataset: Dataset, codec: Codec, side: Side) -> list[str]:
     """Return some tokens that are not in the vocabulary.
 
@@ -169,7 +182,7 @@ def _unknown_examples(dataset: Dataset, codec: Codec, side: Side) -> list[str]:
     names: dict[str, None] = {}
     searched = 0
     for row, example in enumerate(dataset.examples()):
-        if tokenizer.unk not in dataset.ids(row, side):
+        if not _unknown(codec, side, dataset.ids(row, side)).any():
             continue
         names |= dict.fromkeys(tokenizer.unknown_tokens(getattr(example, side)))
         searched += 1

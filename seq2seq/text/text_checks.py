@@ -42,7 +42,7 @@ class _Finding:
 
 @dataclass
 class _SideCheck:
-    """The results of the checks of one side.
+    """The results of the checks of the source or of the target.
 
     separator: the string between symbols; None for other tokens.
     composed: the characters that occur in the composed form (NFC).
@@ -116,8 +116,8 @@ class TextCheck:
             name = f"the {side} of {{}} training pairs".format
             if check.unseparated.number and not check.separated:
                 _log.warning(
-                    "%s: no %s contains the separator %r, so that each line is a single symbol, "
-                    "such as %r; set tokenizer.%s.separator",
+                    "%s: no %s contains the separator %r, so each line is a single symbol, such "
+                    "as %r; set tokenizer.%s.separator",
                     place(check.unseparated, side),
                     side,
                     check.separator,
@@ -126,15 +126,15 @@ class TextCheck:
                 )
             if check.empty_symbols.number:
                 _log.info(
-                    "%s: %s has a separator at an end, or two in a row; these separators are left "
-                    "out, because a symbol cannot be empty",
+                    "%s: %s has a separator at the start or the end, or two in a row; these "
+                    "separators are left out, because a symbol cannot be empty",
                     place(check.empty_symbols, side),
                     name(f"{check.empty_symbols.number:,}"),
                 )
             if both := sorted(check.composed & check.decomposed):
                 _log.warning(
-                    "%s: %s is not in Unicode NFC, but other text is, so that %r has two forms; "
-                    'set tokenizer.%s.normalization = "nfc"',
+                    "%s: %s is not in Unicode NFC, but other text is, so the character %r occurs "
+                    'in two forms; set tokenizer.%s.normalization = "nfc"',
                     place(check.not_nfc, side),
                     name(f"{check.not_nfc.number:,}"),
                     both[0],

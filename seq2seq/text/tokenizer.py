@@ -6,14 +6,17 @@ the tokenizer and never assume their values.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
+from typing import Any
 
 import sentencepiece
 
 from seq2seq.config.tokenizer_section import Normalization, TokenizerConfig
 from seq2seq.errors import UserError
 from seq2seq.text.case_marks import CaseMarker
+from seq2seq.text.extended_processor import ExtendedProcessor
 from seq2seq.text.learning import learn_model, list_units
 from seq2seq.text.normalization import UNICODE_FORMS, TextRules, normalize_text
 from seq2seq.text.segmentation import ListedUnits, chosen_segmentation
@@ -46,7 +49,7 @@ class Tokenizer:
         Raises UserError if `model` is not a valid model.
         """
         self.model = model
-        self._processor = sentencepiece.SentencePieceProcessor()
+        self._processor: Any = sentencepiece.SentencePieceProcessor()
         try:
             self._processor.LoadFromSerializedProto(model)
         except RuntimeError:
@@ -58,13 +61,13 @@ class Tokenizer:
         self.bos: int = self._processor.bos_id()
         self.eos: int = self._processor.eos_id()
         if min(self.pad, self.unk, self.bos, self.eos) < 0:
-            raise UserError("the model lacks one of <pad>, <unk>, <s>, </s>; train a new model")
+            raise UserError("the tokenizer lacks <pad>, <unk>, <s> or </s>; train a new tokenizer")
         self.settings = read_settings(model)
         self.kind = kind or self.settings.kind
         self._set_rules(lowercase, normalization)
 
     def _set_rules(self, lowercase: bool, normalization: Normalization | None) -> None:
-        """Set the rules that prepare text. They leave out what the model itself normalises."""
+        """Set the rules that prepare text. They leave out the normalisation of the model itself."""
         settings = self.settings
         if normalization is None or normalization == settings.normalization:
             normalization = "identity"
@@ -79,10 +82,16 @@ class Tokenizer:
 
     def with_normalization(self, normalization: Normalization) -> Tokenizer:
         """Return a tokenizer that has the same vocabulary but another normalisation."""
-        other = Tokenizer.__new__(Tokenizer)
-        other.__dict__.update({**self.__dict__, "rules": None})
+        other = copy.copy(self)
         other._set_rules(self.lowercase, normalization)
         return self if other.rules.key == self.rules.key else other
+
+    def extended(self, pieces: Sequence[str]) -> Tokenizer:
+        """Return a tokenizer that also decodes the id V + k, as `pieces[k]`."""
+        other = copy.copy(self)
+        other._processor = ExtendedProcessor(self._processor, pieces)
+        other.__dict__.pop("_units", None)
+        return other
 
     def __eq__(self, other: object) -> bool:
         """Return whether both tokenizers encode every text as the same ids."""
@@ -122,19 +131,22 @@ class Tokenizer:
         ids: list[list[int]] = self._processor.EncodeAsIds(prepared, num_threads=threads)
         return ids
 
-    def unknown_tokens(self, line: str) -> list[str]:
-        """Return the text of each token of a line that `encode` turns into <unk>, in order."""
-        prepared = self.rules.prepare(line)
-        if units := self._units:
+    def unknown_tokens(self, line: str, *, spelled: bool = False) -> list[str]:
+        """Return the text of each token of a line that `encode` turns into <unk>, in order.
+
+        spelled: Spell subwords as a vocabulary does.
+        """
+        prepared, units = self.rules.prepare(line), self._units
+        if units:
             return [unit for unit in units.split(prepared) if unit not in units.ids]
         pieces = self._processor.EncodeAsImmutableProto(prepared).pieces
-        return [piece.surface for piece in pieces if piece.id == self.unk]
+        return [p.piece if spelled else p.surface for p in pieces if p.id == self.unk]
 
     def sample(self, lines: Sequence[str], strength: float) -> list[list[int]]:
         """Return randomly sampled subword ids of each line (subword regularisation, Kudo 2018).
 
         strength: The smoothing alpha of a unigram model, or the dropout of BPE (Provilkov et al.
-            2020). To seed the random generator, call `seed_subword_sampling`.
+            2020). `seed_subword_sampling` seeds the random generator.
         """
         if self._units:  # these kinds of tokens split a text in only one way
             return self.encode(lines)
@@ -154,16 +166,13 @@ class Tokenizer:
         tabs: Keep tabs instead of replacing them by spaces.
         Raises IndexError for an id that is not in the vocabulary.
         """
-        table = _BREAKS_BUT_TABS if tabs else _BREAKS
-        units = self._units
+        table, units = _BREAKS_BUT_TABS if tabs else _BREAKS, self._units
         join = units.join if isinstance(units, ListedUnits) else self._processor.DecodeIds
-        texts: list[str] = [join(list(row)) for row in ids]
-        return [self.rules.restore(text).translate(table) for text in texts]
+        return [self.rules.restore(join(list(row))).translate(table) for row in ids]
 
     def piece_words(self, line: str) -> list[int]:
         """Return the index, from 0, of the word that each id from `encode` belongs to."""
-        prepared, text, origins = self.rules.prepare_with_origins(line)
-        units = self._units
+        (prepared, text, origins), units = self.rules.prepare_with_origins(line), self._units
         if isinstance(units, ListedUnits):
             return word_indices(text, [origins[start] for start in units.starts(prepared)])
         if units:
@@ -196,15 +205,6 @@ class Tokenizer:
     def piece_ids(self, pieces: Sequence[str]) -> list[int]:
         """Return the ids of subwords. A subword that is not in the vocabulary becomes <unk>."""
         return [int(self._processor.PieceToId(piece)) for piece in pieces]
-
-
-def seed_subword_sampling(seed: int) -> None:
-    """Set the seed of SentencePiece's random generator, from 0 to 2^32 - 2.
-
-    A thread reads the seed only when it samples for the first time. For reproducible samples, set
-    the seed and then sample in a new thread. The value 2^32 - 1 means a random seed.
-    """
-    sentencepiece.set_random_generator_seed(seed)
 
 
 def train_tokenizer(

@@ -27,7 +27,7 @@ class UnitSplitter:
     ) -> None:
         """Create a splitter.
 
-        pieces: All pieces of the vocabulary, by id. The first four are special.
+        pieces: All entries of the vocabulary, by id. The first four are special tokens.
         symbols: The strings of `tokenizer.symbols`, which are never split.
         normalize: The function with which SentencePiece normalises text and writes spaces as "▁".
         words: Split into words instead of characters.
@@ -60,12 +60,12 @@ class UnitSplitter:
         return units
 
     def word_numbers(self, units: Sequence[str]) -> list[int]:
-        """Return the index, from 0, of the word that each unit of a line belongs to."""
+        """Return, for each unit (word or character) of a line, the index of its word, from 0."""
         begins = [self._words or unit == SPACE for unit in units]
         return [number - 1 for number in accumulate(begins)]
 
     def _kept(self, words: list[str]) -> list[str]:
-        """Return the words without empty ones, unless the vocabulary has a piece for a space."""
+        """Return the words, without empty words if the vocabulary has no token for a space."""
         return words if "" in self.ids else [word for word in words if word]
 
 
@@ -76,7 +76,7 @@ def words_between(text: str, symbols: Sequence[str]) -> str:
 
 
 def unit_starts(units: Sequence[str], added: int) -> list[int]:
-    """Return the position in the text where each unit starts.
+    """Return the position in the text where each word or character (unit) starts.
 
     added: The number of characters that SentencePiece has put before the text.
     """
@@ -85,10 +85,10 @@ def unit_starts(units: Sequence[str], added: int) -> list[int]:
 
 
 def word_indices(text: str, starts: Sequence[int]) -> list[int]:
-    """Return the index, from 0, of the word in `text` that each piece belongs to.
+    """Return the index, from 0, of the word in `text` that each subword belongs to.
 
-    starts: The character position where each piece starts. A piece that starts with whitespace
-        belongs to the next word. A piece after the last word belongs to the last word.
+    starts: The character position where each subword starts. A subword that starts with whitespace
+        belongs to the next word. A subword after the last word belongs to the last word.
     """
     number, numbers, before = -1, [], " "
     for character in text:

@@ -11,20 +11,23 @@ from seq2seq.config.schema import Config
 from seq2seq.config.section import Side
 from seq2seq.config.tokenizer_section import Normalization
 from seq2seq.errors import UserError
-from seq2seq.text.codec import Codec, for_both_sides, label_column
+from seq2seq.text.codec import Codec
 from seq2seq.text.dataset import Dataset
-from seq2seq.text.labels import LabelSet, VectorFormat
+from seq2seq.text.features import FeatureSet, features_in
+from seq2seq.text.labels import LabelSet, VectorFormat, label_column
 from seq2seq.text.normalization import learned_normalization, normalize_text, text_sides
 from seq2seq.text.segmentation import chosen_segmentation
+from seq2seq.text.sides import for_both_sides
 from seq2seq.text.tokenizer import Tokenizer, train_tokenizer
 
 
 def learn_codec(config: Config, text: Dataset) -> Codec:
     """Learn the tokenizers and the labels from the training text. Return the codec.
 
-    With a joint vocabulary, learn one tokenizer from all text columns. Otherwise learn one per
-    side. The tokenizers use at most `tokenizer.sample_lines` evenly spaced examples. The labels
-    come from all examples. If `tokenizer.model` names a vocabulary, read it instead of learning.
+    With a joint vocabulary, learn one tokenizer from all text columns. Otherwise learn one each for
+    source and target. The tokenizers use at most `tokenizer.sample_lines` evenly spaced examples.
+    The labels come from all examples. If `tokenizer.model` names a vocabulary, read it instead of
+    learning.
     """
     sides = text_sides(config)
     if config.tokenizer.model is not None:
@@ -36,11 +39,26 @@ def learn_codec(config: Config, text: Dataset) -> Codec:
         tokenizers = [
             _learn(config, text, [side], f"the training text in {names[side]}") for side in sides
         ]
-    return Codec(*for_both_sides(tokenizers, config), config.task, _collect_labels(config, text))
+    both, labels = for_both_sides(tokenizers, config), _collect_labels(config, text)
+    features = _collect_features(config, text)
+    return Codec(*both, config.task, labels, features, copies=config.decoder.copying)
+
+
+def _collect_features(config: Config, text: Dataset) -> FeatureSet | None:
+    """Return the features in the training text, or None for a model without features."""
+    if config.data.features is None:
+        return None
+    names = {
+        name
+        for example in text.examples()
+        for part in example.features
+        for name in features_in(part, config.features)
+    }
+    return FeatureSet(names, config.features)
 
 
 def _learn(config: Config, text: Dataset, sides: list[Side], name: str) -> Tokenizer:
-    """Learn one tokenizer from some sides of the training text.
+    """Learn one tokenizer from the source, the target or both columns of the training text.
 
     name: Describes the text in error messages.
     """

@@ -101,7 +101,7 @@ def _read_segmentation(content: bytes) -> Segmentation:
 def write_vocabulary(
     units: Sequence[str], symbols: Sequence[str], segmentation: Segmentation
 ) -> bytes:
-    """Return a SentencePiece model that lists the special tokens, the symbols and the units.
+    """Return a SentencePiece model that lists special tokens, symbols and units of text.
 
     SentencePiece itself would not split text into these units. `ListedUnits` splits the text.
 

@@ -54,6 +54,7 @@ A {config.task.title} made with seq2seq {seq2seq.__version__}.
 
 {"".join(f"- {line}" + chr(10) for line in _parts(config))}\
 - tokens: {_tokens(model)}{_vocabulary_name(config)}
+{_features_line(model)}\
 - parameters: {parameters:,}; weights: from update {row["update"]}
 {quality}- validation loss: {row["loss"]:.4f} nats per token{_unknown(row)}
 - training data: {_data_name(data)}
@@ -69,12 +70,23 @@ Use it with
 
 
 def _tokens(model: Model) -> str:
-    """Return the kind of tokens and the size of the vocabulary, of each side if they differ."""
+    """Describe the kind of tokens and the size of the vocabulary, for source and target."""
     settings, codec = model.config.tokenizer, model.codec
     source, target = settings.of("source"), settings.of("target")
     if not settings.sides_differ:
         return f"{target.kind}, {len(codec.target):,}"
     return f"{source.kind}, {len(codec.source):,} → {target.kind}, {len(codec.target):,}"
+
+
+def _features_line(model: Model) -> str:
+    features = model.codec.features
+    if features is None:
+        return ""
+    column, unit = model.config.data.features, "word" if features.per_word else "line"
+    return (
+        f"- features: {len(features):,}, per {unit} (column {column}). An input line has a source, "
+        f"a tab and its features, with {features.settings.separator!r} between features\n"
+    )
 
 
 def _front_matter(config: Config, data: DataConfig, row: ValidationRow) -> str:

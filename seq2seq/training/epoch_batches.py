@@ -33,22 +33,23 @@ class EpochBatches(ABC):
     def target_tokens(self, rows: np.ndarray) -> int:
         """Return the number of target tokens in a batch.
 
-        rows: one array of the plan.
+        rows: the rows of the batch, as in `EpochBatches.plan`.
         """
 
     @abstractmethod
     def collate(self, rows: np.ndarray) -> Batch:
         """Build a batch.
 
-        rows: one array of the plan, or some of its entries.
+        rows: the rows of the batch, as in `EpochBatches.plan`.
         """
 
     def local_batch(self, rows: np.ndarray, ranks: Ranks) -> Batch:
         """Return this rank's share of a batch.
 
-        If the batch has fewer rows than there are ranks, some ranks get a batch that contains no
-        target tokens.
-        rows: one array of the plan.
+        If the batch has fewer rows than there are ranks, some ranks get a batch without target
+        tokens.
+
+        rows: the rows of the whole batch, as in `EpochBatches.plan`.
         """
         share = ranks.shard(rows)
         batch = self.collate(share if len(share) else rows[:1])
@@ -116,8 +117,8 @@ class BatchPlanner:
             if streams < ranks.world_size:
                 raise UserError(
                     f"a batch of {streams} windows (training.batch_tokens / training.window) "
-                    f"cannot be split over {ranks.world_size} ranks; start fewer ranks, or set a "
-                    "larger training.batch_tokens"
+                    f"cannot be split over {ranks.world_size} ranks (processes); start fewer "
+                    "ranks, or set a larger training.batch_tokens"
                 )
             if len(self.ids) < window:
                 raise UserError(

@@ -1,8 +1,7 @@
 """Decide which weights are the best, and whether a run still makes progress.
 
 Near its worst value, a score such as BLEU cannot tell good weights from bad weights: a model that
-    has learned half of what it needs may still have BLEU 0. In this range, the validation loss
-    decides.
+has learned half of what it needs may still have BLEU 0. In this range, the validation loss decides.
 """
 
 from __future__ import annotations
@@ -37,10 +36,10 @@ def metric_value(scores: ValidationScores, metric: str) -> float:
 
 
 def points(metric: str, value: float, *, judged: bool = True) -> float:
-    """Return how good a value of a metric is, from 1 to 100 points. 0: it cannot decide.
+    """Return how good a metric's value is, from 1 to 100 points, or 0 points if it cannot decide.
 
-    value: the value of the metric. The metric cannot decide if the value is within 1 point of the
-        worst value, as 0 is for BLEU.
+    value: the value of the metric. It cannot decide if it is within 1 point of the worst value,
+        which is 0 for BLEU.
     judged: whether the metric can judge the weights at all. BLEU cannot if no 4-gram matches.
     """
     if metric not in _POINTS or not judged:
@@ -61,14 +60,14 @@ class Verdict(NamedTuple):
 
 
 def judge(counters: Counters, scores: ValidationScores, metric: str, *, judged: bool) -> Verdict:
-    """Compare a validation with the best one, update the counters, and return the verdict.
+    """Compare a validation with the best one so far, update the counters, and return the verdict.
 
     More points are better (see `points`). Between equal points, the lower loss is better. So the
-    loss alone decides as long as the metric gives 0 points. `counters.waited` is set to 0 if the
-    validation is the best so far. With 0 points, it is also set to 0 if the loss is the lowest so
-    far.
+    loss alone decides as long as the metric gives 0 points. The counter `waited` counts validations
+    without progress. Progress means that the validation is the best so far or, with 0 points, that
+    the loss is the lowest so far.
 
-    judged: as in `points`.
+    judged: whether the metric can judge the weights at all, as in `points`.
     """
     loss, reached = scores["loss"], points(metric, metric_value(scores, metric), judged=judged)
     best = (

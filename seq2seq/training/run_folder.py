@@ -154,9 +154,9 @@ class RunRecord:
 
 
 def read_run_record(folder: Path) -> RunRecord:
-    """Read the record of a run folder. A log that is missing or cannot be opened is skipped.
+    """Return the facts about a run that its folder records.
 
-    Raise UserError if a log is broken.
+    A log that is missing or cannot be opened is skipped. Raise UserError if a log is broken.
     """
 
     def last(name: str) -> dict[str, Any] | None:

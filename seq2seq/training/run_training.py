@@ -118,7 +118,10 @@ def train_model(
 def _prepare(
     config: Config, run: RunFolder, threads: int, memory: MemoryData | None, start: Start | None
 ) -> PreparedData:
-    """Prepare the data of a run, or reuse prepared data. `start` gives the vocabulary."""
+    """Prepare the data of a run, or reuse prepared data.
+
+    start: the model that the run starts from, which gives the vocabulary; None to learn one.
+    """
     return preparation.prepare_data(
         config,
         run.data,
@@ -181,6 +184,6 @@ def _check_data(prepared: PreparedData, config: Config, ranks: Ranks) -> None:
         raise UserError("data.valid: the validation data contains no text; add text to the file")
     if config.data.source and len(prepared.train) < ranks.world_size:
         raise UserError(
-            f"{len(prepared.train)} training pairs cannot be split over "
-            f"{ranks.world_size} ranks; start fewer ranks"
+            f"{len(prepared.train)} training pairs cannot be split over {ranks.world_size} ranks "
+            "(processes); start fewer ranks"
         )

@@ -34,7 +34,7 @@ def learning_rate(config: TrainingConfig, update: int, done: float, cuts: int) -
 def count_plateau(config: TrainingConfig, counters: Counters, gained: bool) -> None:
     """Count a validation for the plateau schedule. At a plateau, count a cut of the learning rate.
 
-    A plateau is `plateau_patience` validations in a row without a gain.
+    A plateau is `plateau_patience` validations in a row without progress.
 
     gained: whether this validation shows progress (see `judging.judge`).
     """

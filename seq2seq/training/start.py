@@ -23,7 +23,7 @@ from seq2seq.text.preparation import ModelCodec
 _log = logging.getLogger(__name__)
 
 ORIGIN_FILE = "origin.json"
-_SECTIONS = ("tokenizer", "encoder", "context", "decoder")
+_SECTIONS = ("features", "tokenizer", "encoder", "context", "decoder")
 # The keys of these sections that may differ, because the weights and the vocabulary fit any value.
 _FREE = frozenset(
     {"dropout", "embedding_dropout", "variational", "weight_dropout", "sampling", "sample_lines"}
@@ -90,6 +90,12 @@ class Start:
         Warn if the configuration swaps the source and the target of the model.
         """
         new = config.model_dump(mode="json", exclude_none=True)
+        if (reads := self.config.data.features is not None) != (config.data.features is not None):
+            wanted = "set" if reads else "leave out"
+            raise UserError(
+                f"cannot start from the model {self.name}: it reads {'' if reads else 'no '}"
+                f"features; {wanted} data.features"
+            )
         if differ := list(_differences(self.base.values, new)):
             raise UserError(
                 f"cannot start from the model {self.name}: {'; '.join(differ)}. Remove "
@@ -99,8 +105,8 @@ class Start:
         new_sides = (config.data.source, config.data.target)
         if old_sides != new_sides and old_sides == new_sides[::-1]:
             _log.warning(
-                "the model %s was trained from %s to %s, but this configuration trains from %s "
-                "to %s",
+                "the model %s translates from %s to %s, but this configuration trains from %s to "
+                "%s",
                 self.name,
                 *old_sides,
                 *new_sides,
@@ -138,9 +144,10 @@ def open_start(model: str | Path | None, run: Path, *, resume: bool) -> Start | 
             raise UserError(f"{run} did not start from a model; resume it without --from")
         if record.weights != origin.weights:
             raise UserError(
-                f"{run} started from the model {record.name} with other weights (SHA-256 "
-                f"{record.weights[:12]}…, not {origin.weights[:12]}…); resume it without --from, "
-                "or start another run with --out"
+                f"{run} started from the model {record.name} with the weights SHA-256 "
+                f"{record.weights[:12]}…, but the model of --from has the weights "
+                f"{origin.weights[:12]}…; resume the run without --from, or start another run "
+                "with --out"
             )
     return Start(origin, loaded.config, loaded, Path(model))
 

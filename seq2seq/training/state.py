@@ -73,7 +73,7 @@ class Counters:
         }
 
     def clear_window(self) -> None:
-        """Reset the sums, to begin the next training row of the log."""
+        """Set the sums of losses and token counts to zero, for the next training row of the log."""
         self.window_nll = self.window_norm = 0.0
         self.window_tokens = self.window_updates = 0
         self.window_start = self.seconds

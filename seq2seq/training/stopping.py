@@ -31,7 +31,7 @@ class Interrupted(Exception):  # noqa: N818 - not an error
 class SignalWatch:
     """The signals that have arrived so far.
 
-    caught: their numbers.
+    caught: the numbers of these signals.
     training: whether the run is in training, so that it has to be saved before it stops.
     """
 
@@ -39,10 +39,10 @@ class SignalWatch:
     training: bool = False
 
     def start_training(self) -> None:
-        """From now on, collect signals. If a signal has already arrived, raise its exception.
+        """From now on, collect signals instead of stopping the program at once.
 
-        A library may have swallowed the exception when the signal arrived. For example, pyarrow
-        does so while it imports pandas.
+        If a signal has already arrived, raise its exception. A library may have swallowed the
+        exception when the signal arrived. For example, pyarrow does so while it imports pandas.
         """
         self.training = True
         for number in self.caught:

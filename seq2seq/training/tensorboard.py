@@ -29,11 +29,11 @@ class TensorBoardCallback(Callback):
         self._writer: SummaryWriter | None = None
 
     def on_log(self, row: TrainingRow) -> None:
-        """Write a training row."""
+        """Write the numbers of a training row as TensorBoard scalars."""
         self._write(row)
 
     def on_validation(self, row: ValidationRow) -> None:
-        """Write a validation row."""
+        """Write the numbers of a validation row as TensorBoard scalars."""
         self._write(row)
 
     def close(self) -> None:

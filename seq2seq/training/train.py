@@ -104,7 +104,10 @@ def _as_config(
     if isinstance(config, str | os.PathLike):
         return toml.load_config(Path(config), settings, needs_files=needs_files, base=base)
     if any(True for _ in settings):
-        raise TypeError("settings need a configuration file; change the values in config instead")
+        raise TypeError(
+            "the argument settings works only with a configuration file; change the "
+            "values in config instead"
+        )
     if isinstance(config, Config):
         if base is None:
             return config

@@ -20,9 +20,10 @@ from seq2seq import runtime
 from seq2seq.config.training_sections import TrainingConfig
 from seq2seq.errors import UserError
 from seq2seq.models.folder import Model
-from seq2seq.models.loss import apply_word_dropout, cross_entropy
+from seq2seq.models.loss import cross_entropy
 from seq2seq.models.network import HiddenState, Network
 from seq2seq.models.weighted_loss import weighted_cross_entropy
+from seq2seq.models.word_dropout import apply_word_dropout
 from seq2seq.text.batching import Batch
 from seq2seq.training.distributed import Ranks
 
@@ -151,7 +152,11 @@ class TrainStep:
             is_last = index == len(batches) - 1  # the last batch also averages over the ranks
             with nullcontext() if is_last else self.ranks.no_sync(self.objective):
                 noisy = apply_word_dropout(
-                    batch.to(self.device), self.settings.word_dropout, target.eos, replacements
+                    batch.to(self.device),
+                    self.settings.word_dropout,
+                    target.eos,
+                    replacements,
+                    len(source),
                 )
                 hidden = self.hidden if batch.continues else None
                 with runtime.autocast(self.device, self.dtype):

@@ -105,7 +105,8 @@ class Trainer:
                 _log.info("starting from the weights of %s", self.context.start.origin.name)
         if follows_clock(self.settings):
             _log.info(
-                "the learning rate depends on the elapsed time, so no two runs are bit-identical"
+                "the learning rate depends on the elapsed time, so two runs never give exactly "
+                "the same weights"
             )
         counters = self.state.counters
         counters.ranks, counters.plan_name = ranks.world_size, self.planner.plan_name
@@ -119,7 +120,10 @@ class Trainer:
         """
         counters = self.state.counters
         if counters.plan_name not in ("", self.planner.plan_name):
-            _log.info("the plan of the batches has changed, so the current epoch starts again")
+            _log.info(
+                "the batches are planned in another way than in the checkpoint, so the "
+                "current epoch starts again"
+            )
             counters.position, self.state.hidden = 0, None
         if counters.threads != threads:
             _log.info("using %d threads, as when the run was started", counters.threads)

@@ -40,6 +40,7 @@ from seq2seq.models.perplexity_value import Perplexity
 from seq2seq.text import bptt
 from seq2seq.text.dataset import Dataset
 from seq2seq.text.example import Example, further_references
+from seq2seq.text.features import write_source
 from seq2seq.text.scripts import choose_bleu_tokenizer
 from seq2seq.training.callbacks import ValidationScores
 from seq2seq.training.context import TrainingContext
@@ -72,8 +73,9 @@ class ValidationResult:
 class TextScorer:
     """The references of a validation set, and the metrics that compare translations with them.
 
-    tokens: the tokenizer of BLEU. by_text: whether to compute BLEU. symbols: how to split texts
-    into symbols; None if symbols are not scored.
+    tokens: the tokenizer of BLEU.
+    by_text: whether to compute BLEU.
+    symbols: how to split texts into symbols; None if symbols are not scored.
     """
 
     def __init__(self, config: Config, dataset: Dataset) -> None:
@@ -115,10 +117,12 @@ class TextScorer:
             )
 
     def warn(self, counts: Mapping[NoteKind, float], lines: int) -> None:
-        """Log how many lines of a validation have a note of each kind.
+        """Log how many lines of a validation have a note, for each kind of note.
 
-        The first time, a kind is a warning. Later it is a debug message, because most validations
-        of a run repeat it. lines: number of lines that were translated.
+        The first message about a kind is a warning. Later messages about this kind are debug
+        messages, because most validations of a run would repeat the warning.
+
+        lines: number of lines that were translated.
         """
         for kind, count in counts.items():
             if count:
@@ -127,7 +131,7 @@ class TextScorer:
                 self._warned.add(kind)
 
     def score(self, texts: list[str], scores: ValidationScores) -> bool:
-        """Add the scores of the translations to `scores`. Return whether the metric can judge."""
+        """Add the scores of translations to `scores`. Return whether the metric can judge them."""
         metric, lowercase, more = self.settings.metric, self.lowercase, self.more
         scores["exact_match"] = exact_match(
             texts, self.references, lowercase=lowercase, more_references=more
@@ -160,8 +164,8 @@ def validate(
 ) -> ValidationResult:
     """Compute the loss over all examples and, if `validation.metric` needs it, further scores.
 
-    The scores of translations compare them with the raw target texts. The ranks share the work,
-    and every rank gets the same result.
+    Translations are compared with the raw target texts. The ranks share the work, and every rank
+    gets the same result.
     """
     device, dtype, ranks = context.device, context.dtype, context.ranks
     model.network.eval()
@@ -176,7 +180,7 @@ def validate(
     search = GreedyOptions() if settings.beam == 1 else BeamOptions(beam=settings.beam)
     texts: list[str] = []
     kinds: Counter[NoteKind] = Counter()
-    sources = [example.source for example in scorer.examples]
+    sources = [write_source(example.source, example.features) for example in scorer.examples]
     for result in translator.stream(ranks.shard(sources), search):
         kinds.update({note.kind for note in result.notes})
         texts.append(result.best.text)

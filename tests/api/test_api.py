@@ -385,7 +385,7 @@ def test_a_bar_in_a_notebook(tmp_path, monkeypatch, capsys):
         ({"out": None}, seq2seq.UserError, r"out is missing; give the run folder"),
         ({"config": 3}, TypeError, "config must be the path of a TOML file, .*, not int"),
         ({"config": "no.toml"}, seq2seq.UserError, "no.toml: this file does not exist"),
-        ({"settings": ["seed=2"]}, TypeError, "settings need a configuration file"),
+        ({"settings": ["seed=2"]}, TypeError, "settings works only with a configuration file"),
         (
             {"callbacks": [print]},
             TypeError,

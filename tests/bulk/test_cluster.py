@@ -93,7 +93,10 @@ def test_no_line_is_lost_or_doubled_when_workers_are_killed(attending, toy, tmp_
     assert process.returncode == 2, err
     assert err.count("poison is translated again from its start") == 2
     assert err.count("killed is translated again from its start") == 1
-    assert "poison: not translated: 3 workers died over this file" in err
+    assert (
+        "poison: this file was not translated: 3 workers died while they translated this file"
+        in err
+    )
     assert err.endswith("run the same command again to translate them\n")
     total = len(texts["killed"]) + 3 * len(lines)
     assert out == f"{target}: 4 files translated ({total:,} lines), 0 finished before, 1 failed\n"
@@ -104,7 +107,7 @@ def test_no_line_is_lost_or_doubled_when_workers_are_killed(attending, toy, tmp_
     process = start([*the_command_of_the_page()], tmp_path)
     out, err = process.communicate(timeout=WAIT)
     assert process.returncode == 0, err
-    assert err == "5 files, 2 workers\n"
+    assert err == "translating 5 files with 2 workers\n"
     assert out == f"{target}: 1 files translated (5 lines), 4 finished before, 0 failed\n"
     translator = seq2seq.Translator.load(tmp_path / model)
     expected = dict(zip(lines, translator.translate(lines), strict=True))

@@ -187,7 +187,7 @@ def test_a_shard_that_cannot_be_read_says_why(options, tmp_path):
     assert "no column 'en'; existing columns: 'eng'; choose one with --column" in errors[1]
     translator = ShardTranslator(dataclasses.replace(options, new_column="fr"))
     error = translator.run(shard(tmp_path, "f.parquet")).error
-    assert "the column 'fr' already exists; choose another name with --new-column" in error
+    assert "the column 'fr' already exists; choose another name for the new" in error
     assert [path for path in (tmp_path / "out").rglob("*") if path.is_file()] == []
 
 

@@ -513,9 +513,9 @@ def test_a_text_is_written(shell, speaking, toy):
         (["generate", "--top-p", "0"], "top-p must be above 0 and at most 1"),
         (["generate", "--length", "0", "--temperature", "0"], "maximum length 0 is below"),
         (["perplexity"], "stdin: no tokens"),
-        (["evaluate", "-o", "x"], "is scored by perplexity, which gives no text and no plot"),
+        (["evaluate", "-o", "x"], "is scored by perplexity, so there is no text and no plot"),
         (["evaluate", "--plot", "x.png"], "--plot x.png: "),
-        (["evaluate", "--beam", "3"], "is scored without a search"),
+        (["evaluate", "--beam", "3"], "is evaluated without a search"),
         (["generate", "--number", "3"], "--number: "),
         (["generate", "--given", "red"], "--given: "),
     ],
@@ -648,7 +648,7 @@ def test_evaluate_with_several_references_and_another_tokenizer(shell, model, to
     [
         (["--plot", "x.jpg"], "x.jpg: a picture must end in .png, .svg or .pdf, not in 'jpg'"),
         (["-o", "nowhere/out"], "the folder nowhere does not exist"),
-        (["-o", "out.gz"], "out.gz: the output is not compressed"),
+        (["-o", "out.gz"], "out.gz: the output is never compressed"),
         (["--top-k", "3"], "temperature, top-k, top-p and seed only work with sampling (--sample)"),
         (["--utility", "bleu"], "the utility only works with minimum Bayes risk (--mbr)"),
         (

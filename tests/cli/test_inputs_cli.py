@@ -114,7 +114,7 @@ def test_translate_reads_the_source_of_a_table(shell, trained, toy, tmp_path):
         said = shell("translate", model, tmp_path / f"a{suffix}", "--beam", "1", *_QUICK)
         assert said.out == wanted, suffix
         said = shell("translate", model, "-o", tmp_path / f"out{suffix}", *_QUICK, stdin=text)
-        assert f"out{suffix}: the output is not compressed" in said.err
+        assert f"out{suffix}: the output is never compressed" in said.err
     table.write_text("fra,eng\nle chat,the cat\n")
     whole = tmp_path / "a.parquet"
     parquet.write_table(pa.table({"en": lines, "fr": toy.lines("test.fr")[:4]}), whole)

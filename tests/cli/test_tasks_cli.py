@@ -139,7 +139,7 @@ def test_evaluate(shell, models, tmp_path):
         "perplexity, sources shuffled",
     ]
     assert (
-        "is scored by perplexity, which gives no text and no plot"
+        "is scored by perplexity, so there is no text and no plot"
         in shell("evaluate", models["write"], texts, labels, "--plot", picture, *_QUICK).err
     )
 

@@ -183,7 +183,7 @@ def test_more_is_searched_only_while_texts_are_missing():
         asked.append((rows, size, wider))
         return [ranked[:size] for _ in rows]
 
-    def read(found):
+    def read(row, found):
         return [str(one.tokens[0] // 2) for one in found]
 
     found = find_distinct([ranked[:3], ranked[:6:2]], 3, read, again)

@@ -49,7 +49,7 @@ def test_a_variant_is_the_mean_of_its_seeds_each_by_its_last_row():
 def test_what_is_not_there_is_said():
     with pytest.raises(UserError, match="on tes, greedy: these variants have BLEU on test, greedy"):
         select_variants([row(split="test")], cost="minutes", **WANTED | {"split": "tes"})
-    with pytest.raises(UserError, match="has chrF on val, greedy: these variants have BLEU on val"):
+    with pytest.raises(UserError, match="score for chrF on val, greedy: these variants have BLEU"):
         select_variants([row()], cost="minutes", **WANTED | {"metric": "chrF"})
     with pytest.raises(UserError, match="no variant name begins with this prefix"):
         select_variants([row()], cost="minutes", **WANTED | {"prefix": "other-"})

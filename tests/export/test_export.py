@@ -20,7 +20,9 @@ from seq2seq.export.onnx_engine import OnnxEngine
 from seq2seq.export.writer import export_model
 from seq2seq.models import folder
 from seq2seq.models.folder import Model, load_model
-from seq2seq.text.codec import Codec, for_both_sides
+from seq2seq.text.codec import Codec
+from seq2seq.text.features import FeatureSet
+from seq2seq.text.sides import for_both_sides
 from seq2seq.text.tokenizer import train_tokenizer
 
 LINES = ["the red cat runs here", "a dog sleeps", "the cat", "here", "a red dog runs", "sleeps a"]
@@ -43,7 +45,12 @@ def random_model(**sections: object) -> Model:
         values[name] = both
     config = toml.parse_config(values, "here")
     tokenizer = train_tokenizer(["the red cat runs here", "a dog sleeps"], config.tokenizer)
-    model = folder.build_model(config, Codec(tokenizer, tokenizer, config.task))
+    features = None
+    if config.data.features is not None:
+        features = FeatureSet(["N", "V", "V(PL)", "V(SG)"], config.features)
+    copies = config.decoder.copying
+    codec = Codec(tokenizer, tokenizer, config.task, features=features, copies=copies)
+    model = folder.build_model(config, codec)
     for weight in model.network.parameters():
         if weight.ndim == 1:
             weight.data += 0.3 * torch.randn_like(weight)
@@ -73,6 +80,27 @@ CONFIGURATIONS = {
     "one way": {"encoder": {"bidirectional": False}, "context": {"pooling": "last"}},
     "aligned": {"task": "aligned", "context": {"kind": "same-position"}},
     "tied": {"decoder": {"tied": "all"}},
+    "monotonic": {"context": {"kind": "monotonic"}},
+    "monotonic lstm": {**cells("lstm", 2, norm=True), "context": {"kind": "monotonic"}},
+    "monotonic copying": {"context": {"kind": "monotonic"}, "decoder": {"copying": True}},
+    "copying": {"context": {"kind": "additive"}, "decoder": {"copying": True}},
+    "copying heads": {"context": {"kind": "multi-head"}, "decoder": {"copying": True}},
+    "copying features": {
+        "data": {"features": "f"},
+        "context": {"kind": "monotonic"},
+        "decoder": {"copying": True},
+    },
+    "features": {"data": {"features": "f"}, "context": {"kind": "additive"}},
+    "features of words": {
+        "data": {"features": "f"},
+        "features": {"per": "word"},
+        "context": {"kind": "fixed", "pooling": "mean"},
+    },
+    "features aligned": {
+        "task": "aligned",
+        "data": {"features": "f"},
+        "context": {"kind": "same-position"},
+    },
 }
 
 
@@ -130,7 +158,19 @@ def test_int8_is_the_same_to_the_bit_in_every_batch(kind, beam, exported, toy):
     assert translate(lines[::-1], 64) == expected[::-1]
 
 
-@pytest.mark.parametrize("name", ["fixed", "additive classic", "heads", "lstm norm", "aligned"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "fixed",
+        "additive classic",
+        "heads",
+        "lstm norm",
+        "aligned",
+        "monotonic",
+        "monotonic copying",
+        "copying",
+    ],
+)
 def test_int8_steps_do_not_depend_on_other_rows(name: str, tmp_path: Path) -> None:
     export_model(random_model(**CONFIGURATIONS[name]), tmp_path / "e", "int8")
     engine = OnnxEngine([load_export(tmp_path / "e")])

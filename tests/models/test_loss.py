@@ -5,9 +5,10 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from seq2seq.models import loss
+from seq2seq.models import loss, output_loss
 from seq2seq.models.folder import load_model
-from seq2seq.models.loss import apply_word_dropout, cross_entropy
+from seq2seq.models.loss import cross_entropy
+from seq2seq.models.word_dropout import apply_word_dropout
 from seq2seq.text.batching import Batch, pad_sequences
 
 
@@ -35,8 +36,8 @@ def batch_of(model, lengths, seed=0, extra=0):
 @pytest.fixture(params=[2, 512], ids=["in pieces", "in one"])
 def rows(model, request, monkeypatch):
     """How many tokens' logits are in memory together."""
-    monkeypatch.setattr(loss, "_LOGITS", request.param * len(model.codec.target))
-    monkeypatch.setattr(loss, "_LOGITS_IN_CACHE", 4 * len(model.codec.target))
+    monkeypatch.setattr(output_loss, "_LOGITS", request.param * len(model.codec.target))
+    monkeypatch.setattr(output_loss, "_LOGITS_IN_CACHE", 4 * len(model.codec.target))
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
@@ -113,8 +114,8 @@ def test_bf16_is_as_near_as_its_products_are(model):
     parts = [part.requires_grad_() for part in (r, weight, bias)]
     exact = F.cross_entropy(r @ weight.T + bias, wanted, label_smoothing=0.1)
     with torch.autocast("cpu", torch.bfloat16):
-        settings = loss._Settings(torch.bfloat16, 0.1, 1 / n, 0.0, learning=True)
-        total, _ = loss._OutputLoss.apply(*parts, torch.arange(n), wanted, settings)
+        settings = output_loss.OutputSettings(torch.bfloat16, 0.1, 1 / n, 0.0, learning=True)
+        total, _ = output_loss.OutputLoss.apply(*parts, torch.arange(n), wanted, settings)
     torch.testing.assert_close(total, exact, rtol=2e-3, atol=0)
     for one, other in zip(
         torch.autograd.grad(total, parts), torch.autograd.grad(exact, parts), strict=True

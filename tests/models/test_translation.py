@@ -15,9 +15,9 @@ CONTEXT = pytest.mark.parametrize(
     "context",
     [
         {"kind": kind, "placement": placement}
-        for kind in ("fixed", "additive", "dot", "general", "cosine", "multi-head")
+        for kind in ("fixed", "additive", "dot", "general", "cosine", "multi-head", "monotonic")
         for placement in ("parallel", "classic")
-        if (kind, placement) != ("fixed", "classic")
+        if placement == "parallel" or kind not in ("fixed", "monotonic")
     ],
     ids=lambda context: " ".join(context.values()),
 )

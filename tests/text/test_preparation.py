@@ -267,7 +267,7 @@ def test_made_again_for_another_task(corpus: Path, tmp_path: Path) -> None:
     for split in ("train", "valid", "test"):
         write(corpus, split, [("ein Haus", "house"), ("ein Tor", "gate")])
     made = prepare_data(settings(corpus), tmp_path / "data")
-    values = settings(corpus).model_dump(exclude={"decoder", "context", "validation"})
+    values = settings(corpus).model_dump(exclude={"features", "decoder", "context", "validation"})
     labelled = toml.parse_config({**values, "task": "classification"}, "test")
     again = prepare_data(labelled, tmp_path / "data")
     assert made.codec.labels is None

@@ -157,13 +157,16 @@ def test_sides_with_the_same_kind_share_their_vocabulary() -> None:
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({**SIDES, "joint": True}, "joint = true needs the same kind and size"),
-        ({"source": {"separator": "-"}}, "source.separator needs source.kind = 'symbols'"),
-        ({"separator": "-"}, "separator needs kind = 'symbols'"),
+        ({**SIDES, "joint": True}, "joint = true needs the same kind of tokens"),
+        (
+            {"source": {"separator": "-"}},
+            "source.separator works only with source.kind = 'symbols'",
+        ),
+        ({"separator": "-"}, "separator works only with kind = 'symbols'"),
         ({"kind": "symbols", "separator": ""}, "separator: '' cannot separate symbols"),
         ({"kind": "symbols", "separator": "\t"}, r"separator: '\\t' cannot separate symbols"),
-        ({"unit": "grapheme"}, "unit needs kind = 'char'"),
-        ({**SIDES, "case": "marked"}, "case 'marked' needs"),
+        ({"unit": "grapheme"}, "unit works only with kind = 'char'"),
+        ({**SIDES, "case": "marked"}, "case = 'marked' needs"),
         ({**SIDES, "sampling": 0.1}, "sampling needs tokenizer.kind"),
         ({"target": {"kind": "phones"}}, "tokenizer.target.kind"),
     ],

@@ -94,8 +94,8 @@ def test_another_task_is_refused(speaking, new, shell, tmp_path):
     assert said.code == 2
     assert said.err == (
         f"error: cannot start from the model {speaking / 'model'}: its task is 'language-model', "
-        f"but the task of {config} is 'translation'. Choose a model of this task, or train without "
-        "--from\n"
+        f"but the task of {config} is 'translation'. Choose a model of the task "
+        "'translation', or train without --from\n"
     )
 
 
@@ -128,7 +128,7 @@ def test_swapped_sides_are_said(trained, new, shell, tmp_path):
     config.write_text(text)
     said = shell("train", config, "--from", trained / "model", "--out", tmp_path / "run")
     assert said.code == 0, said.err
-    assert "was trained from en to fr, but this configuration trains from fr to en" in said.err
+    assert "translates from en to fr, but this configuration trains from fr to en" in said.err
 
 
 def test_a_resumed_run_equals_an_uninterrupted_one(trained, new, shell, tmp_path):
@@ -157,7 +157,7 @@ def test_resuming_from_another_model_is_refused(trained, attending, new, shell, 
     assert shell("train", config, "--from", trained / "model", "--out", run).code == 0
     said = shell("train", config, "--from", attending / "model", "--out", run, "--resume")
     assert said.code == 2
-    assert "started from the model toy/base with other weights" in said.err
+    assert "started from the model toy/base with the weights SHA-256" in said.err
     for left in (run / "checkpoints").iterdir():
         shutil.rmtree(left)
     with pytest.raises(UserError, match="name the model again with --from"):

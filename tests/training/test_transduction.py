@@ -166,7 +166,7 @@ def test_error_rates_and_confusions_are_printed(learned: Path, folder: Path, she
 def test_a_plot_of_symbols_is_refused(learned: Path, shell, tmp_path: Path) -> None:
     said = shell("evaluate", learned, "--plot", tmp_path / "a.png")
     assert said.code == 2
-    assert "is scored by its wrong symbols" in said.err
+    assert "is scored by symbol errors" in said.err
 
 
 def test_the_page_on_transduction_runs(folder: Path, shell, tmp_path: Path, monkeypatch) -> None:

@@ -1,0 +1,77 @@
+"""Check the features of the examples of a corpus."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Iterable, Iterator
+
+from seq2seq.config.schema import Config
+from seq2seq.errors import UserError
+from seq2seq.text.codec import Codec
+from seq2seq.text.corpus import read_examples, validation_sets
+from seq2seq.text.example import Example
+from seq2seq.text.features import count_problem
+from seq2seq.text.memory import MemoryData
+from seq2seq.text.text_changes import locate_example
+
+_log = logging.getLogger(__name__)
+
+_FEW = 5  # unknown features that a message names
+
+
+def check_features(
+    examples: Iterable[Example], config: Config, split: str, memory: MemoryData | None
+) -> Iterator[Example]:
+    """Yield the examples. If each word has features, check that the numbers of both agree.
+
+    split: The data set, such as "train" or "valid.news".
+    Raises UserError, with the place of the example, if the numbers differ.
+    """
+    per_word = config.data.features is not None and config.features.per == "word"
+    for number, example in enumerate(examples, start=1):
+        if per_word and (problem := count_problem(example.source, "".join(example.features))):
+            place = f"data.{split}, row {number}"
+            if split == "train":
+                place = locate_example(config.data, "source", number, memory)
+            raise UserError(f"{place}: {problem}")
+        yield example
+
+
+def valid_title(name: str) -> str:
+    """Return the name of a validation set in messages, such as "valid.news"."""
+    return f"valid.{name}" if name else "valid"
+
+
+def read_valid_sets(config: Config, memory: MemoryData | None) -> dict[str, list[Example]]:
+    """Return the examples of each validation set, by name. Raises UserError for wrong features."""
+    return {
+        name: list(
+            check_features(read_examples(part, "valid", memory), config, valid_title(name), memory)
+        )
+        for name, part in validation_sets(config, memory).items()
+    }
+
+
+def report_unknown_features(examples: Iterable[Example], codec: Codec, name: str) -> None:
+    """Log how many examples have features that the training data does not contain.
+
+    name: The name of the data set in the message.
+    """
+    if codec.features is None:
+        return
+    lines, names = 0, Counter[str]()
+    for example in examples:
+        unknown = [name for text in example.features for name in codec.features.unknown(text)]
+        names.update(unknown)
+        lines += bool(unknown)
+    if lines:
+        named = ", ".join(repr(name) for name, _ in names.most_common(_FEW))
+        _log.warning(
+            "%s: %s examples have features that do not occur in the training data and are left "
+            "out: %s%s",
+            name,
+            f"{lines:,}",
+            named,
+            ", ..." if len(names) > _FEW else "",
+        )
