@@ -52,8 +52,12 @@ def export_command(model: Path, output: Path, precision: Any, shortlist: bool, w
     from seq2seq.serve.web_export import find_runtime, is_web_folder, write_web_folder
 
     if web:
+        if shortlist:
+            raise UserError("--web has no shortlists: leave out --shortlist")
         if output.exists() and not is_web_folder(output):
-            raise UserError(f"{output}: exists and is not such a web page; choose another folder")
+            raise UserError(
+                f"{output}: this folder exists and is not such a web page; choose another folder"
+            )
         runtime = find_runtime(Path())
         with tempfile.TemporaryDirectory() as aside:
             export = model
