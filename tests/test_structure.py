@@ -41,6 +41,7 @@ LAYERS = (
     ("bulk",),
     ("evaluation",),
     ("training",),
+    ("serve",),
     ("cli", "__main__"),
 )
 

@@ -32,6 +32,7 @@ _COMMANDS = {
     "embed": "embed",
     "evaluate": "evaluate",
     "export": "export",
+    "serve": "serve",
     "results": "evaluate",
     "plot": "plot",
     "tokenizer": "tokenizer",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,14 @@ _log = logging.getLogger(__name__)
     "subwords. The training pairs, which must be readable, show which translations are likely. "
     "Translation is faster, and some translations change a little.",
 )
-def export_command(model: Path, output: Path, precision: Any, shortlist: bool) -> None:
+@click.option(
+    "--web",
+    is_flag=True,
+    help="Write a web page instead, which runs the model in the browser. Any web server can offer "
+    "the folder. MODEL can also be an export. Needs the npm package onnxruntime-web in the folder "
+    "node_modules of the current folder.",
+)
+def export_command(model: Path, output: Path, precision: Any, shortlist: bool, web: bool) -> None:
     """Write MODEL as an export: ONNX graphs that run without PyTorch.
 
     Every command that takes a model folder also takes an export. The export is compared with MODEL,
@@ -41,7 +49,24 @@ def export_command(model: Path, output: Path, precision: Any, shortlist: bool) -
     from seq2seq.export.artifact import is_export
     from seq2seq.export.writer import export_model
     from seq2seq.models.folder import load_model
+    from seq2seq.serve.web_export import find_runtime, is_web_folder, write_web_folder
 
+    if web:
+        if shortlist:
+            raise UserError("--web has no shortlists: leave out --shortlist")
+        if output.exists() and not is_web_folder(output):
+            raise UserError(
+                f"{output}: this folder exists and is not such a web page; choose another folder"
+            )
+        runtime = find_runtime(Path())
+        with tempfile.TemporaryDirectory() as aside:
+            export = model
+            if not is_export(model):
+                export = Path(aside) / "export"
+                export_model(load_model(model, locate_data=True), export, precision)
+            write_web_folder(export, output, runtime, model.resolve().name)
+        click.echo(f"wrote {output}: try it with python -m http.server --directory {output}")
+        return
     if output.exists() and not is_export(output):
         raise UserError(f"{output}: this folder exists and is not an export; choose another folder")
     difference = export_model(

@@ -36,7 +36,10 @@ _Search = Callable[..., Found]
 
 
 class LineSearch:
-    """A search over lines with one model and fixed options."""
+    """A search over lines with one model and fixed options.
+
+    tokens: the number of source tokens that the search has read so far.
+    """
 
     def __init__(
         self,
@@ -56,6 +59,7 @@ class LineSearch:
         self._splits: MemorySplits[tuple[SourceLine, int]] = MemorySplits(
             lambda item: f"line {item[0].number}: its {len(item[0].parts[item[1]])} subwords"
         )
+        self.tokens = 0
         config = model.configs[0]
         self.encoder = LineEncoder(
             model.codec,
@@ -117,6 +121,7 @@ class LineSearch:
         model = self.model
         work = [(line, part) for line in lines for part in range(len(line.parts))]
         sizes = [len(line.parts[part]) + 1 for line, part in work]
+        self.tokens += sum(sizes)
         for rows in rows_by_length(
             sizes,
             most=model.batch_size,

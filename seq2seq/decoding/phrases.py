@@ -110,8 +110,11 @@ class ForbiddenPhrases:
         self._phrases = []
         for phrase in phrases:
             (ids,) = tokenizer.encode([phrase])
-            self._phrases.append("".join(self._surfaces[i] for i in ids).strip())
-        self._search = re.compile("|".join(_pattern(p, whole_words) for p in self._phrases)).search
+            written = "".join(self._surfaces[i] for i in ids).strip()
+            if written:  # otherwise, the vocabulary cannot write the phrase
+                self._phrases.append(written)
+        expressions = [_pattern(phrase, whole_words) for phrase in self._phrases]
+        self._search = re.compile("|".join(expressions) or "(?!)").search
         self._longest = max(map(len, self._phrases), default=0)
         self._banned: dict[str, np.ndarray] = {}
 

@@ -17,7 +17,9 @@ from typing import Any
 from seq2seq.checked_files import check_file, check_sums, open_manifest, seal_manifest
 from seq2seq.config import toml
 from seq2seq.config.schema import Config
-from seq2seq.errors import UserError, closed_folder
+from seq2seq.errors import UserError
+from seq2seq.export.manifest_file import MANIFEST_NAME
+from seq2seq.export.manifest_file import is_export as is_export
 from seq2seq.export.sessions import has_fast_int8
 from seq2seq.files import sha256_of, write_new
 from seq2seq.tasks import Task
@@ -27,7 +29,6 @@ from seq2seq.text.labels import LabelSet
 _log = logging.getLogger(__name__)
 
 EXPORT_FORMAT = 2
-MANIFEST_NAME = "export.json"
 CONFIG_NAME = "config.toml"
 _GRAPH_BYTES = 1 << 31  # ONNX Runtime reads no larger file
 _KEYS = ("format", "precision", "rows", "memory", "shortlist", "vocabulary", "sha256")
@@ -64,14 +65,6 @@ class Export:
     def graph(self, name: str) -> Path:
         """Return the path of the ONNX graph with this name."""
         return self.folder / f"{name}.onnx"
-
-
-def is_export(folder: str | Path) -> bool:
-    """Return whether a folder is an exported model. Raises UserError if it cannot be opened."""
-    try:
-        return (Path(folder) / MANIFEST_NAME).is_file()
-    except PermissionError as error:
-        raise closed_folder(folder, error) from None
 
 
 def write_export_manifest(folder: Path, contents: dict[str, Any]) -> None:

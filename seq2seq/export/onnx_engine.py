@@ -27,7 +27,8 @@ class OnnxEngine:
     The exports must have one vocabulary. In an ensemble, each step averages the probabilities.
 
     needs_equal_lengths: whether all sources of a batch must have the same length. Only then are the
-        results of int8 models the same to the bit in every batch.
+        results of int8 models the same to the bit in every batch. A model whose steps read nothing
+        of the source's length, because its context vector is fixed, needs no equal lengths.
     """
 
     def __init__(self, exports: Sequence[Export]) -> None:
@@ -45,7 +46,10 @@ class OnnxEngine:
         self.members = [ExportedModel(export) for export in exports]
         for member in self.members:
             try_out(member)
-        self.needs_equal_lengths = any(export.precision == "int8" for export in exports)
+        self.needs_equal_lengths = any(
+            export.precision == "int8" and any(axis is not None for axis in export.memory.values())
+            for export in exports
+        )
         if len({export.has_shortlist for export in exports}) > 1:
             raise UserError(
                 "only some exports of the ensemble have a shortlist: export all models with "

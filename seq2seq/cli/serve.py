@@ -1,0 +1,176 @@
+"""The command `seq2seq serve`."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from seq2seq.cli.options import MODEL_OPTIONS, model_folders, with_model_options
+from seq2seq.errors import UserError
+
+_PACKAGES = ("httptools", "prometheus_client", "py3langid", "python_multipart", "starlette")
+
+
+@click.command()
+@click.argument("models", nargs=-1, required=True, metavar="NAME=MODEL...")
+@click.option(
+    "--host",
+    default="127.0.0.1",
+    show_default=True,
+    help="Address to listen on. 0.0.0.0 means all addresses of this machine.",
+)
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=5000,
+    show_default=True,
+    help="Port to listen on. 0 lets the system choose a free port.",
+)
+@click.option(
+    "--jobs",
+    type=click.IntRange(0),
+    default=0,
+    help="Number of worker processes. Each of them opens all models. 0 means one per core for "
+    "exports, and one otherwise.  [default: 0]",
+)
+@click.option(
+    "--beam",
+    type=click.IntRange(1, 16),
+    default=5,
+    show_default=True,
+    help="Beam size of requests that set none. 1 means greedy search.",
+)
+@click.option(
+    "--keys",
+    type=click.Path(path_type=Path),
+    help="TOML file with a table for each API key. The environment variable SEQ2SEQ_API_KEYS may "
+    "hold keys too, separated by commas. With keys, every request for work needs one.",
+)
+@click.option(
+    "--no-key",
+    is_flag=True,
+    help="Serve everybody who can reach the address. Without keys, an address that other machines "
+    "can reach needs this option.",
+)
+@click.option(
+    "--max-characters",
+    type=click.IntRange(0),
+    default=200_000,
+    show_default=True,
+    help="Largest number of characters in a request. 0 means no limit.",
+)
+@click.option(
+    "--max-texts",
+    type=click.IntRange(0),
+    default=2000,
+    show_default=True,
+    help="Largest number of texts in a request. 0 means no limit.",
+)
+@click.option(
+    "--max-requests",
+    type=click.IntRange(0),
+    default=0,
+    help="Number of requests that a client may send per minute. 0 means no limit.  [default: 0]",
+)
+@click.option(
+    "--max-waiting",
+    type=click.IntRange(1),
+    default=20_000,
+    show_default=True,
+    help="Number of lines that may wait for a worker. Further requests get the answer 429.",
+)
+@click.option(
+    "--timeout",
+    type=click.FloatRange(0.1),
+    default=120.0,
+    show_default=True,
+    help="Number of seconds in which an answer must be finished.",
+)
+@click.option("--log-texts", is_flag=True, help="Write the texts of requests to the log on stderr.")
+@with_model_options
+def serve_command(
+    models: tuple[str, ...],
+    host: str,
+    port: int,
+    jobs: int,
+    beam: int,
+    keys: Path | None,
+    no_key: bool,
+    max_characters: int,
+    max_texts: int,
+    max_requests: int,
+    max_waiting: int,
+    timeout: float,
+    log_texts: bool,
+    **machine: Any,
+) -> None:
+    """Serve models over HTTP, with LibreTranslate's interface and with one of its own.
+
+    MODEL is a model folder or an export, or several folders A,B,C of an ensemble. NAME is its name
+    in requests. A NAME such as en-fr sets the languages; otherwise they come from the model. The
+    page /docs of the server describes both interfaces.
+    """
+    _require_packages()
+    from seq2seq.export.manifest_file import is_export
+    from seq2seq.serve.access import UseLimits, is_loopback, load_keys
+    from seq2seq.serve.dispatcher import Dispatcher
+    from seq2seq.system import usable_cores
+
+    limits = UseLimits(characters=max_characters, texts=max_texts, requests=max_requests)
+    known = load_keys(keys, limits)
+    if not (known.are_required or no_key or is_loopback(host)):
+        raise UserError(
+            f"other machines can reach {host}: give API keys (--keys, SEQ2SEQ_API_KEYS), or add "
+            "--no-key to serve everybody"
+        )
+    folders = _name_folders(models)
+    if not jobs:
+        jobs = usable_cores() if all(is_export(parts[0]) for parts in folders.values()) else 1
+    machine = {name: machine[name] for name in MODEL_OPTIONS}
+    dispatcher = Dispatcher(folders, machine, jobs=jobs, most_waiting=max_waiting)
+    dispatcher.launch()  # the workers open the models while this process imports the rest
+    try:
+        from seq2seq.serve.catalogue import Catalogue, describe_model
+        from seq2seq.serve.metrics import ServerMetrics
+        from seq2seq.serve.run import run_server
+        from seq2seq.serve.service import ServerSettings, Service
+
+        catalogue = Catalogue(describe_model(name, parts) for name, parts in folders.items())
+        metrics = ServerMetrics()
+        dispatcher.observe = metrics.observe_batch
+        settings = ServerSettings(beam=beam, timeout=timeout, log_texts=log_texts)
+        service = Service(catalogue, dispatcher, known, settings)
+        logging.getLogger("uvicorn").setLevel(logging.WARNING)
+        run_server(service, metrics, host=host, port=port)
+    finally:
+        dispatcher.close()
+
+
+def _name_folders(models: Sequence[str]) -> dict[str, list[Path]]:
+    """Return the folders of each model by its name."""
+    from seq2seq.serve.catalogue import split_name
+
+    folders: dict[str, list[Path]] = {}
+    for argument in models:
+        name, parts = split_name(argument)
+        if name in folders:
+            raise UserError(
+                f"two models have the name {name!r}: write NAME=MODEL with another name"
+            )
+        folders[name] = model_folders(parts)
+    return folders
+
+
+def _require_packages() -> None:
+    """Raise UserError if a package of the extra `serve` is not installed."""
+    from importlib.util import find_spec
+
+    missing = [name for name in (*_PACKAGES, "uvicorn") if find_spec(name) is None]
+    if missing:
+        raise UserError(
+            f"seq2seq serve needs {', '.join(missing)}: run pip install 'seq2seq-rnn[serve]'"
+        )

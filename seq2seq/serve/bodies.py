@@ -1,0 +1,69 @@
+"""Read a JSON body of the interface under /v1, and answer with events."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+from starlette.requests import Request
+from starlette.responses import StreamingResponse
+
+from seq2seq.errors import did_you_mean
+from seq2seq.serve.access import Client
+from seq2seq.serve.requests import ApiError, parse_json, read_body
+from seq2seq.serve.schemas import StreamEvent
+from seq2seq.serve.service import Service
+
+Body = TypeVar("Body", bound=BaseModel)
+
+_SHOWN = 5  # mistakes that an error names
+
+
+async def read_request(service: Service, request: Request, kind: type[Body]) -> tuple[Body, Client]:
+    """Return the body of a request as an object of a class, and the client that sent it.
+
+    Raises ApiError, which names the mistakes in the body.
+    """
+    client = service.admit(request, None)
+    body = await read_body(request, client.limits.body, service.settings.patience)
+    media = request.headers.get("content-type", "application/json").partition(";")[0]
+    if media.strip().lower() != "application/json":
+        raise ApiError(415, f"the content type is {media}: send application/json")
+    values = parse_json(body)
+    try:
+        return kind.model_validate(values), client
+    except ValidationError as error:
+        mistakes = [_explain(mistake, kind) for mistake in error.errors()[:_SHOWN]]
+        raise ApiError(400, "; ".join(mistakes)) from None
+
+
+def _explain(mistake: Any, kind: type[BaseModel]) -> str:
+    place = ".".join(map(str, mistake["loc"]))
+    if mistake["type"] == "extra_forbidden":
+        return f"unknown key {place!r}{did_you_mean(place, kind.model_fields)}"
+    if mistake["type"] == "missing":
+        return f"the key {place!r} is missing"
+    return f"{place}: {mistake['msg'].removeprefix('Value error, ')}"
+
+
+def event_text(name: StreamEvent, value: object) -> str:
+    """Return a server-sent event. value: anything that JSON can hold."""
+    return f"event: {name}\ndata: {json.dumps(value, ensure_ascii=False)}\n\n"
+
+
+async def event_response(events: AsyncIterator[str]) -> StreamingResponse:
+    """Return an answer that consists of events.
+
+    The first event is awaited before the answer begins, so an early error still has an HTTP status.
+    """
+    first = await anext(events, "")
+
+    async def parts() -> AsyncIterator[str]:
+        yield first
+        async for event in events:
+            yield event
+
+    headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+    return StreamingResponse(parts(), media_type="text/event-stream", headers=headers)

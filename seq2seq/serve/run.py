@@ -1,0 +1,163 @@
+"""Run the server: start the workers, listen, and stop without losing a request."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import resource
+import signal
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from seq2seq.errors import UserError
+from seq2seq.serve.app import create_app
+from seq2seq.serve.metrics import ServerMetrics
+from seq2seq.serve.service import Service
+
+_log = logging.getLogger(__name__)
+
+_IDLE = 30.0  # seconds after which a connection without a request is closed
+_BACKLOG = 2048
+
+
+class _Protocol(HttpToolsProtocol):
+    """HTTP, with a time limit for the headers of a request."""
+
+    _timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: Any) -> None:
+        super().connection_made(transport)
+        self._watch()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._cancel()
+        super().connection_lost(exc)
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._watch()
+
+    def on_headers_complete(self) -> None:
+        self._cancel()
+        super().on_headers_complete()
+
+    def _watch(self) -> None:
+        self._cancel()
+        self._timer = self.loop.call_later(_IDLE, self.transport.close)
+
+    def _cancel(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+
+class _Server(uvicorn.Server):
+    """A server that exits with code 0 after SIGTERM and SIGINT."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        numbers = (signal.SIGTERM, signal.SIGINT)
+        before = {number: signal.signal(number, self.handle_exit) for number in numbers}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+def run_server(
+    service: Service,
+    metrics: ServerMetrics,
+    *,
+    host: str,
+    port: int,
+    started: Callable[[uvicorn.Server, int], None] | None = None,
+) -> None:
+    """Serve until SIGTERM or SIGINT. Requests that have arrived by then are answered.
+
+    service: its dispatcher has been launched. It is closed at the end.
+
+    port: 0 lets the system choose.
+    started: called with the server and its port as soon as it listens.
+
+    Raises UserError if a model cannot be opened, or if the address is not available.
+    """
+    _allow_many_connections()
+    try:
+        import uvloop
+
+        factory: Callable[[], asyncio.AbstractEventLoop] | None = uvloop.new_event_loop
+    except ImportError:
+        factory = None
+    with asyncio.Runner(loop_factory=factory) as runner:
+        runner.run(_serve(service, metrics, host, port, started))
+
+
+async def _serve(
+    service: Service,
+    metrics: ServerMetrics,
+    host: str,
+    port: int,
+    started: Callable[[uvicorn.Server, int], None] | None,
+) -> None:
+    listening = _listen(host, port)
+    config = uvicorn.Config(
+        create_app(service, metrics),
+        http=_Protocol,
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        backlog=_BACKLOG,
+        timeout_graceful_shutdown=round(service.settings.timeout),
+    )
+    server = _Server(config)
+    loading = None
+    try:
+        await service.dispatcher.wait_until_ready()
+        listening.listen(_BACKLOG)
+        address = f"[{host}]" if ":" in host else host
+        number = listening.getsockname()[1]
+        _log.info("listening on http://%s:%d", address, number)
+        if started:
+            started(server, number)
+        if service.catalogue.pairs:
+            loading = asyncio.create_task(asyncio.to_thread(service.detector.load))
+        await server.serve([listening])
+    finally:
+        listening.close()
+        if loading:
+            await loading
+        await asyncio.to_thread(service.dispatcher.close)
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """Bind an address. Connections are accepted later, when the models are open."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((host, port))
+    except (OSError, OverflowError) as error:
+        listening.close()
+        reason = getattr(error, "strerror", None) or str(error)
+        raise UserError(
+            f"cannot listen on {host}:{port} ({reason}): choose another --host or --port"
+        ) from None
+    return listening
+
+
+def _allow_many_connections() -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

@@ -1,0 +1,222 @@
+"""The requests and answers of the interface under /v1 that translates."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+MOST_BEAM = 16
+LONGEST_OUTPUT = 400  # tokens
+
+
+def _whole(value: Any) -> Any:
+    """Accept 3.0 as a whole number, as JSON Schema does, but neither true nor "3"."""
+    if isinstance(value, bool | str):
+        raise ValueError("must be a whole number")
+    return value
+
+
+def _number(value: Any) -> Any:
+    if isinstance(value, bool | str):
+        raise ValueError("must be a number")
+    return value
+
+
+def _flag(value: Any) -> Any:
+    if not isinstance(value, bool):
+        raise ValueError("must be true or false")
+    return value
+
+
+WHOLE, NUMBER = BeforeValidator(_whole), BeforeValidator(_number)
+Flag = Annotated[bool, BeforeValidator(_flag)]
+Words = Annotated[
+    list[Annotated[str, Field(min_length=1, max_length=100, pattern=r"\S")]], Field(max_length=20)
+]
+
+
+class RequestBody(BaseModel):
+    """A request body, which refuses unknown keys."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class SamplingFields(RequestBody):
+    """The options of sampling."""
+
+    temperature: Annotated[float, Field(gt=0, le=100), NUMBER] = Field(
+        1.0, description="Sampling temperature. A value below 1 makes likely tokens even likelier."
+    )
+    top_k: Annotated[int, Field(ge=0, le=1_000_000), WHOLE] = Field(
+        0, description="Sample from the K most likely tokens. 0 keeps all tokens."
+    )
+    top_p: Annotated[float, Field(gt=0, le=1), NUMBER] = Field(
+        1.0, description="Sample from the most likely tokens whose probabilities reach this sum."
+    )
+    seed: Annotated[int, Field(ge=0, le=2**31), WHOLE] = Field(
+        1, description="Random seed of sampling."
+    )
+
+
+class SearchFields(SamplingFields):
+    """The options of a translation request."""
+
+    beam: Annotated[int, Field(ge=1, le=MOST_BEAM), WHOLE] | None = Field(
+        None,
+        description="Beam size. 1 means greedy search. A beam below n_best is raised to n_best. "
+        "The server sets the default. Sampling ignores the beam.",
+    )
+    n_best: Annotated[int, Field(ge=1, le=MOST_BEAM), WHOLE] = Field(
+        1, description="Number of hypotheses for each text."
+    )
+    length_penalty: Annotated[float, Field(ge=0, le=100), NUMBER] = Field(
+        1.0, description="Exponent α in the score Σ log p / length^α."
+    )
+    max_length: Annotated[int, Field(ge=1, le=LONGEST_OUTPUT), WHOLE] | None = Field(
+        None, description="Maximum length of a translation in subwords."
+    )
+    sampling: Flag = Field(False, description="Sample translations instead of using beam search.")
+    split_sentences: Flag = Field(
+        False, description="Translate each sentence of a text alone, and join the translations."
+    )
+    protect: Flag = Field(
+        False, description="Keep placeholders, tags, URLs, e-mail addresses and numbers unchanged."
+    )
+    forbid: Words = Field([], description="Phrases that no translation contains.")
+    alignments: Flag = Field(
+        False, description="Whether each text gets the attention weights of its best translation."
+    )
+
+
+class RouteFields(RequestBody):
+    """How a request chooses models."""
+
+    model: str | None = Field(None, description="Name of the model.")
+    source: str | None = Field(
+        None, description='Language of the texts; "auto" detects the language of all texts.'
+    )
+    target: str | None = Field(None, description="Language to translate into.")
+
+
+class TranslateRequest(SearchFields, RouteFields):
+    """The body of POST /v1/translate."""
+
+    texts: list[str] = Field(
+        min_length=1, description="Texts. A line break in a text counts as a space."
+    )
+
+
+class StreamRequest(SearchFields, RouteFields):
+    """The body of POST /v1/translate/stream."""
+
+    text: str = Field(description="A text of any number of lines.")
+
+
+class NoteAnswer(BaseModel):
+    """What the server has to say about a text.
+
+    kind: the subject, such as "split", "cut" or "unknown tokens".
+    """
+
+    kind: str
+    text: str
+
+
+class HypothesisAnswer(BaseModel):
+    """A translation with its score, Σ log p / length^α, and its log-probability in nats."""
+
+    text: str
+    score: float
+    log_probability: float
+
+
+class AlignmentAnswer(BaseModel):
+    """The attention weights of a translation.
+
+    source_tokens, target_tokens: the subwords.
+    source_words, target_words: the number of the word that a subword belongs to. Words are
+        separated by white space and counted from 0. A subword outside all words has null.
+    weights: one row for each target token, with one weight for each source token.
+    """
+
+    source_tokens: list[str]
+    target_tokens: list[str]
+    source_words: list[int | None]
+    target_words: list[int | None]
+    weights: list[list[float]]
+
+
+class TextAnswer(BaseModel):
+    """The translation of a text. hypotheses: the n-best list, best first."""
+
+    text: str
+    score: float
+    hypotheses: list[HypothesisAnswer]
+    alignment: AlignmentAnswer | None
+    notes: list[NoteAnswer]
+
+
+class LineAnswer(TextAnswer):
+    """An event of a stream: the translation of a line. line: its number, counted from 1."""
+
+    line: int
+
+
+class TranslateAnswer(BaseModel):
+    """The answer of POST /v1/translate.
+
+    models: the models that translated the texts, one after the other.
+    pivot: the language between two models, or null.
+    detected: the confidence in percent with which the server detected `source`, or null.
+    """
+
+    models: list[str]
+    source: str | None
+    target: str | None
+    pivot: str | None
+    detected: float | None
+    translations: list[TextAnswer]
+
+
+class TextPair(RequestBody):
+    """A source and its translation."""
+
+    source: str
+    target: str
+
+
+class ScoreRequest(RequestBody):
+    """The body of POST /v1/score."""
+
+    model: str | None = Field(None, description="Name of the model.")
+    source: str | None = Field(None, description="Language of the sources.")
+    target: str | None = Field(None, description="Language of the targets.")
+    pairs: list[TextPair] = Field(min_length=1, description="Sources and their translations.")
+    length_penalty: Annotated[float, Field(ge=0, le=100), NUMBER] = Field(
+        0.0, description="Exponent α in the score Σ log p / length^α. 0: the log-probability."
+    )
+
+
+class PairScore(BaseModel):
+    """The log-probability of a target in nats, and its score."""
+
+    log_probability: float
+    score: float
+
+
+class ScoreAnswer(BaseModel):
+    """The answer of POST /v1/score."""
+
+    model: str
+    scores: list[PairScore]
+
+
+class ErrorAnswer(BaseModel):
+    """The answer to every request that fails."""
+
+    error: str
+
+
+StreamEvent = Literal["line", "piece", "done", "error"]
+"""The names of the events of a stream."""

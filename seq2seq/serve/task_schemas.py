@@ -1,0 +1,154 @@
+"""The requests and answers under /v1 of all tasks but translation, and the list of models."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import BaseModel, Field
+
+from seq2seq.serve.schemas import (
+    LONGEST_OUTPUT,
+    NUMBER,
+    WHOLE,
+    Flag,
+    NoteAnswer,
+    RequestBody,
+    SamplingFields,
+    Words,
+)
+
+
+class LabelRequest(RequestBody):
+    """The body of POST /v1/tag and POST /v1/classify."""
+
+    model: str | None = Field(None, description="Name of the model.")
+    texts: list[str] = Field(min_length=1, description="Texts.")
+    probabilities: Flag = Field(
+        False, description="Whether to return the probability of each label."
+    )
+
+
+class LabelAnswer(BaseModel):
+    """A label. probabilities: the probability of every label, if they were requested."""
+
+    label: str
+    probability: float
+    probabilities: dict[str, float] | None
+
+
+class TaggedText(BaseModel):
+    """The words of a text, and one tag for each."""
+
+    words: list[str]
+    tags: list[LabelAnswer]
+    notes: list[NoteAnswer]
+
+
+class TagAnswer(BaseModel):
+    """The answer of POST /v1/tag."""
+
+    model: str
+    texts: list[TaggedText]
+
+
+class ClassifiedText(BaseModel):
+    """The label of a text, or null for a blank text."""
+
+    label: LabelAnswer | None
+    notes: list[NoteAnswer]
+
+
+class ClassifyAnswer(BaseModel):
+    """The answer of POST /v1/classify."""
+
+    model: str
+    texts: list[ClassifiedText]
+
+
+class GenerateRequest(SamplingFields):
+    """The body of POST /v1/generate."""
+
+    model: str | None = Field(None, description="Name of the model.")
+    prompt: str | None = Field(None, description="Text that a language model continues.")
+    given: str | list[Annotated[float, NUMBER]] | None = Field(
+        None, description="Label or vector that a generator writes texts for."
+    )
+    number: Annotated[int, Field(ge=1, le=20), WHOLE] = Field(
+        1, description="Number of texts of a generator."
+    )
+    max_length: Annotated[int, Field(ge=1, le=LONGEST_OUTPUT), WHOLE] = Field(
+        200, description="Maximum length of a text in tokens."
+    )
+    stop: Words = Field([], description="Strings at which the text ends.")
+    stream: Flag = Field(
+        False, description="Whether to send the text of a language model piece by piece."
+    )
+
+
+class GeneratedText(BaseModel):
+    """A text. score: Σ log p / length, or null for a language model."""
+
+    text: str
+    score: float | None
+
+
+class GenerateAnswer(BaseModel):
+    """The answer of POST /v1/generate."""
+
+    model: str
+    texts: list[GeneratedText]
+
+
+class PerplexityRequest(RequestBody):
+    """The body of POST /v1/perplexity."""
+
+    model: str | None = Field(None, description="Name of the model.")
+    text: str = Field(description="A text of any number of lines.")
+
+
+class PerplexityAnswer(BaseModel):
+    """The answer of POST /v1/perplexity.
+
+    perplexity: exp(loss). null if the text has no tokens.
+    loss: the mean negative log-likelihood, in nats per token.
+    unknown_share: the fraction of tokens that the vocabulary lacks.
+    """
+
+    model: str
+    perplexity: float | None
+    loss: float | None
+    tokens: int
+    unknown_share: float
+
+
+class ModelAnswer(BaseModel):
+    """A model of the server.
+
+    attention: whether translations have alignments.
+    labels: the labels that the model predicts or reads.
+    paths: the paths that can use the model.
+    """
+
+    name: str
+    task: str
+    source: str | None
+    target: str | None
+    attention: bool
+    labels: list[str]
+    paths: list[str]
+
+
+class PairAnswer(BaseModel):
+    """A pair of languages. models: the models that translate it, one after the other."""
+
+    source: str
+    target: str
+    models: list[str]
+    pivot: str | None
+
+
+class ModelsAnswer(BaseModel):
+    """The answer of GET /v1/models."""
+
+    models: list[ModelAnswer]
+    pairs: list[PairAnswer]

@@ -1,0 +1,200 @@
+"""The interface under /v1: its answers equal those of the Python interface."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+import seq2seq
+from seq2seq.decoding.options import BeamOptions, SamplingOptions
+from seq2seq.serve.client import ServerClient, ServerError
+
+TEXTS = ["the red cat runs", "", "the old dog eats now", "the\nbig man", "\u200b", "ü the cat"]
+
+
+@pytest.fixture
+def client(server):
+    with ServerClient(server.url) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def translator(exports):
+    return seq2seq.Translator.load(exports["en-fr"])
+
+
+def test_translations_scores_and_notes(client, translator):
+    answer = client.translate(TEXTS, model="en-fr", n_best=3, beam=4)
+    search = BeamOptions(beam=4, n_best=3)
+    expected = list(translator.stream(TEXTS, search))
+    assert (answer.models, answer.source, answer.target) == (["en-fr"], "en", "fr")
+    assert answer.pivot is None
+    for found, result in zip(answer.translations, expected, strict=True):
+        assert [(one.text, one.score) for one in found.hypotheses] == [
+            (one.text, one.score) for one in result.translations
+        ]
+        assert (found.text, found.score) == (result.best.text, result.best.score)
+        assert [note.kind for note in found.notes] == [note.kind for note in result.notes]
+        assert not any(note.text.startswith("line") for note in found.notes)
+
+
+def test_alignments(client, translator):
+    (found,) = client.translate([TEXTS[0]], target="fr", source="en", alignments=True).translations
+    windows = translator.translate_windows([[TEXTS[0]]], BeamOptions(), align=True)
+    alignment = next(windows).best.alignment
+    assert found.alignment is not None
+    assert found.alignment.source_tokens == alignment.source.pieces
+    assert found.alignment.target_words == list(alignment.target.words)
+    assert np.array(found.alignment.weights) == pytest.approx(alignment.weights, abs=1e-3)
+
+
+def test_a_missing_alignment_is_explained(client):
+    found = client.translate([TEXTS[0]], source="en", target="de", alignments=True)
+    assert (found.models, found.pivot) == (["en-fr", "fr-de"], "fr")
+    assert found.translations[0].alignment is None
+    assert "alignment" in [note.kind for note in found.translations[0].notes]
+
+
+def test_samples_are_seeded(client, translator):
+    fields = {"sampling": True, "seed": 7, "n_best": 2, "temperature": 0.7}
+    found = client.translate(TEXTS[:1], **fields).translations[0]
+    search = SamplingOptions(seed=7, n_best=2, temperature=0.7)
+    (result,) = translator.stream(TEXTS[:1], search)
+    assert [one.text for one in found.hypotheses] == [one.text for one in result.translations]
+
+
+def test_a_stream_has_an_event_for_each_line(client, translator):
+    lines = [*TEXTS[:3], *["the red cat runs"] * 40]
+    found = list(client.stream("\n".join(lines) + "\n", target="fr", source="auto"))
+    assert [one.line for one in found] == list(range(1, len(lines) + 1))
+    assert [one.text for one in found] == translator.translate(lines)
+
+
+def test_scores(client, translator):
+    pairs = [("the red cat runs", "le chat rouge court"), ("", ""), ("the cat", "le chien")]
+    expected = translator.score(*map(list, zip(*pairs, strict=True)), 0.5)
+    found = client.score(pairs, source="en", target="fr", length_penalty=0.5).scores
+    assert [(one.log_probability, one.score) for one in found] == [
+        (one.log_probability, one.score) for one in expected
+    ]
+
+
+def test_tags(client, exports):
+    texts = ["the red  cat", "", "a dog"]
+    found = client.tag(texts, probabilities=True).texts
+    tagger = seq2seq.Tagger.load(exports["tag"])
+    assert [[tag.label for tag in one.tags] for one in found] == tagger.tag(texts)
+    assert found[0].words == ["the", "red", "cat"]
+    assert sum((found[0].tags[0].probabilities or {}).values()) == pytest.approx(1, abs=1e-4)
+
+
+def test_classes(client, exports):
+    texts = ["the red cat", "", "a dog"]
+    found = client.classify(texts).texts
+    expected = seq2seq.Classifier.load(exports["classify"]).classify(texts)
+    assert [one.label.label if one.label else "" for one in found] == expected
+
+
+def test_texts_for_a_label_and_for_a_vector(client, exports):
+    for name, given in (("write", "B"), ("colour", [0.1, -1, 2.5])):
+        expected = seq2seq.Generator.load(exports[name]).generate(
+            given, 2, max_length=9, temperature=0.5, seed=3
+        )
+        found = client.generate(
+            model=name, given=given, number=2, max_length=9, temperature=0.5, seed=3
+        )
+        assert [one.text for one in found.texts] == expected
+
+
+def test_a_language_model_writes_at_once_or_piece_by_piece(client, exports):
+    speaker = seq2seq.LanguageModel.load(exports["lm"])
+    expected = speaker.generate("the cat", max_length=12, seed=2)
+    fields = {"prompt": "the cat", "max_length": 12, "seed": 2}
+    assert client.generate(**fields).texts[0].text == expected
+    pieces = list(client.generate_pieces(**fields))
+    assert "".join(pieces) == expected
+    assert len(pieces) > 3
+
+
+def test_perplexity(client, exports):
+    text = "the cat\na dog\n"
+    expected = seq2seq.LanguageModel.load(exports["lm"]).perplexity(text)
+    found = client.perplexity(text)
+    assert (found.perplexity, found.tokens) == (expected.value, expected.tokens)
+
+
+def test_the_models_are_listed(client):
+    answer = client.models()
+    found = {model.name: model for model in answer.models}
+    assert found["en-fr"].attention
+    assert found["tag"].labels == ["A", "B", "C"]
+    assert found["lm"].paths == ["/v1/perplexity", "/v1/generate"]
+    assert [(one.source, one.target, one.pivot) for one in answer.pairs] == [
+        ("en", "fr", None),
+        ("en", "de", "fr"),
+        ("fr", "de", None),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "text"),
+    [
+        ("/v1/translate", {}, "the key 'texts' is missing"),
+        ("/v1/translate", {"texts": ["a"], "beem": 3}, "unknown key 'beem'; did you mean 'beam'?"),
+        ("/v1/translate", {"texts": ["a"], "beam": "3"}, "beam: must be a whole number"),
+        ("/v1/translate", {"texts": ["a"], "beam": True}, "beam: must be a whole number"),
+        (
+            "/v1/translate",
+            {"texts": ["a"], "model": "tag"},
+            "'tag' is not a translation model; known: en-fr, fr-de",
+        ),
+        (
+            "/v1/translate",
+            {"texts": ["a"], "model": "en-fr", "target": "de"},
+            "the model en-fr does not have the language de",
+        ),
+        ("/v1/tag", {"texts": ["a"], "model": "lm"}, "choose one of tag"),
+        ("/v1/generate", {"given": "Z"}, "'Z'"),
+        ("/v1/generate", {"model": "lm", "given": "A"}, "does not take the key 'given'"),
+        ("/v1/score", {"pairs": [], "target": "fr"}, "pairs: List should have at least 1 item"),
+    ],
+)
+def test_a_wrong_request_is_explained(server, path, body, text):
+    status, answer, _ = server.ask(path, body)
+    assert status == 400
+    assert text in answer["error"]
+
+
+def test_the_client_raises_the_error_of_the_server(client):
+    with pytest.raises(ServerError, match="400: the model en-fr does not have"):
+        client.translate(["a"], model="en-fr", target="de")
+    assert client.translate(["the cat"]).translations  # the connection still works
+
+
+def test_only_json_is_accepted(server):
+    status, answer, _ = server.ask("/v1/tag", b"x", headers={"Content-Type": "text/plain"})
+    assert (status, answer) == (
+        415,
+        {"error": "the content type is text/plain: send application/json"},
+    )
+
+
+def test_the_specification_names_what_the_server_has(server):
+    _, spec, _ = server.ask("/spec")
+    assert spec["openapi"] == "3.1.0"
+    schemas = spec["components"]["schemas"]
+    assert schemas["TagRequest"]["properties"]["model"]["enum"] == ["tag", None]
+    assert json.dumps(spec).count("LabelRequest") >= 1
+    used = {path for path in spec["paths"] if path.startswith("/v1")}
+    assert used == {
+        "/v1/models",
+        "/v1/translate",
+        "/v1/translate/stream",
+        "/v1/score",
+        "/v1/tag",
+        "/v1/classify",
+        "/v1/generate",
+        "/v1/perplexity",
+    }
