@@ -95,7 +95,10 @@ def libre_translate_schema(catalogue: Catalogue, *, is_form: bool) -> dict[str, 
             },
             "source": {"type": "string", "description": 'A language code, or "auto".'},
             "target": {"type": "string", "description": "A language code."},
-            "format": {"type": "string", "enum": ["text", "html"], "default": "text"},
+            "format": {
+                "enum": ["text", "html", ""] if is_form else ["text", "html", "", None],
+                "default": "text",
+            },
             "alternatives": {
                 "type": "integer" if is_form else ["integer", "null"],
                 "maximum": MOST_ALTERNATIVES,
