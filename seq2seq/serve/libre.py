@@ -36,7 +36,9 @@ class LibreTranslate:
         texts, many = _read_texts(fields)
         source, target = (_read_name(fields, name) for name in ("source", "target"))
         count = _read_alternatives(fields.get("alternatives"))
-        kind = fields.get("format") or "text"
+        kind = fields.get("format")
+        if kind in ("", None):
+            kind = "text"
         if kind not in _FORMATS:
             raise ApiError(400, f"{kind} format is not supported")
         service.require_size(request, client, texts)
@@ -211,7 +213,7 @@ def _read_name(fields: dict[str, Any], name: str) -> str:
 
 def _read_alternatives(value: Any) -> int:
     wrong = ApiError(400, "Invalid request: alternatives parameter is not a number")
-    if value is None or value == "":
+    if value is None:
         return 0
     if isinstance(value, bool | list | dict):
         raise wrong

@@ -16,7 +16,7 @@ from seq2seq.decoding.constraint_options import ConstraintOptions
 from seq2seq.decoding.constraints import ConstrainedEngine, ConstrainedLogProbabilities, Constraints
 from seq2seq.decoding.greedy import greedy_search
 from seq2seq.decoding.options import search_options
-from seq2seq.decoding.phrases import contains_phrase
+from seq2seq.decoding.phrases import ForbiddenPhrases, contains_phrase
 from seq2seq.decoding.required import grid_beam_search
 from seq2seq.decoding.stepping import Hypothesis
 from seq2seq.errors import UserError
@@ -221,3 +221,25 @@ def test_wrong_constraints_are_all_told():
         search_options(forbid=["x", " "], require=["x"], no_repeat_ngram=-1, stop=[""])
     for part in ("forbid is empty", "'x' is both", "at least 0", "stop string is empty"):
         assert part in str(refusal.value)
+
+
+class Letters:
+    """A vocabulary of the letters a and b. It drops all other characters."""
+
+    def __len__(self):
+        return 2
+
+    def encode(self, lines):
+        return [["ab".index(letter) for letter in line if letter in "ab"] for line in lines]
+
+    def decode(self, ids):
+        return ["".join("ab"[i] for i in row) for row in ids]
+
+    def pieces(self, ids):
+        return ["ab"[i] for i in ids]
+
+
+@pytest.mark.parametrize(("phrases", "banned"), [(["\0"], []), (["\0", "ab"], [1])])
+def test_a_phrase_that_the_vocabulary_cannot_write_forbids_nothing(phrases, banned):
+    forbidden = ForbiddenPhrases(phrases, Letters(), [], whole_words=False)
+    assert forbidden.banned(forbidden.advance("", 0)).tolist() == banned

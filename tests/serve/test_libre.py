@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import urllib.parse
+from pathlib import Path
 
 import pytest
 
@@ -180,6 +181,14 @@ def test_health_metrics_and_documentation(server):
     assert "seq2seq_workers 1.0" in text
     assert "/v1/translate" in server.ask("/docs")[1]
     assert "http" not in server.ask("/docs")[1].replace("http-equiv", "")
+
+
+@pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="needs /proc")
+def test_workers_with_exports_do_not_load_pytorch(server):
+    for pid in server.service.dispatcher.worker_pids:
+        maps = Path(f"/proc/{pid}/maps").read_text(encoding="utf-8")
+        assert "onnxruntime" in maps
+        assert "libtorch" not in maps
 
 
 def test_libretranslatepy(server, translator):
