@@ -108,7 +108,7 @@ class ContextConfig(Section):
         "cosine",
         description="How the context vector is computed. `fixed`: as one summary of the source. "
         "`same-position` (only for the task `aligned`): as the encoder state at the target "
-        "token's position. Every other value selects attention; `monotonic` only moves forward.",
+        "token's position. Other values select attention; `monotonic` only moves forward.",
     )
     placement: Literal["parallel", "classic"] = Field(
         "parallel",

@@ -98,24 +98,21 @@ class LineSearch:
             before += len(lines)
             done = 0
             for batch in self._batches(lines):
-                self._splits.run(batch, self._search)
-                if advance:
-                    advance(sum(1 / len(line.parts) for line, _ in batch))
+                with self._splits.attempt():
+                    state = self.engine.start([line.parts[part] for line, part in batch])
+                    engine, begin, search = self._prepare(batch, state)
+                    found = search(engine, begin, self._limits(batch), self.model.specials)
+                    found = self._complete(found, batch, state)
+                    for (line, part), ranked in zip(batch, found, strict=True):
+                        line.hypotheses[part] = ranked
+                    self._attend(batch, state)
+                    if advance:
+                        advance(sum(1 / len(line.parts) for line, _ in batch))
                 while done < len(lines) and lines[done].is_done:
                     yield lines[done].result(self.model.codec, self.finish, align=self.align)
                     done += 1
             for line in lines[done:]:
                 yield line.result(self.model.codec, self.finish, align=self.align)
-
-    def _search(self, batch: _Batch) -> None:
-        """Search a batch, and store the hypotheses in its lines."""
-        state = self.engine.start([line.parts[part] for line, part in batch])
-        engine, begin, search = self._prepare(batch, state)
-        found = search(engine, begin, self._limits(batch), self.model.specials)
-        found = self._complete(found, batch, state)
-        for (line, part), ranked in zip(batch, found, strict=True):
-            line.hypotheses[part] = ranked
-        self._attend(batch, state)
 
     def _batches(self, lines: Sequence[SourceLine]) -> Iterator[_Batch]:
         model = self.model
@@ -128,7 +125,7 @@ class LineSearch:
             longest=model.max_tokens,
             alike=model.needs_equal_lengths,
         ):
-            yield [work[row] for row in rows]
+            yield from self._splits.batches([work[row] for row in rows])
 
     def _complete(self, found: Found, batch: _Batch, state: Any) -> Found:
         """Return n-best lists of distinct texts. If a list is too short, search again.

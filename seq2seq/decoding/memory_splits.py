@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Generic, TypeVar
 
 from seq2seq.errors import OutOfMemoryError
@@ -21,24 +22,37 @@ class MemorySplits(Generic[_Row]):
         describe: Returns a description of a row, as the beginning of an error message.
         """
         self._describe = describe
-        self._has_warned = False
+        self._has_warned, self._problem = False, ""
 
-    def run(self, rows: Sequence[_Row], work: Callable[[Sequence[_Row]], None]) -> None:
-        """Call `work` with a batch. If there is too little memory, call it with both halves.
+    def batches(self, rows: Sequence[_Row]) -> Iterator[Sequence[_Row]]:
+        """Yield a batch. If it needed too much memory, yield both halves instead.
 
-        The first time that a batch is divided, a warning says so. Raises OutOfMemoryError if a
-        single row needs too much memory.
+        The caller runs each batch inside `with splits.attempt():`. The first time that a batch is
+        divided, a warning says so. Raises OutOfMemoryError if a single row needs too much memory.
         """
+        waiting = [rows]
+        while waiting:
+            batch = waiting.pop()
+            self._problem = ""
+            yield batch
+            if self._problem:
+                middle = self._middle(batch)
+                waiting += [batch[middle:], batch[:middle]]
+
+    @contextmanager
+    def attempt(self) -> Iterator[None]:
+        """Keep an exception that reports too little memory from leaving the `with` block."""
         try:
-            work(rows)
-            return
+            yield
         except (OutOfMemoryError, MemoryError) as error:
-            problem = str(error)
-        # Only now, because the exception keeps the memory of the failed attempt in use.
+            # Only the text, because the exception keeps the memory of the failed attempt in use.
+            self._problem = str(error) or "MemoryError"
+
+    def _middle(self, rows: Sequence[_Row]) -> int:
         if len(rows) == 1:
             raise OutOfMemoryError(
-                f"{self._describe(rows[0])} need more memory than there is ({problem}); split the "
-                "line, or free some memory"
+                f"{self._describe(rows[0])} need more memory than there is ({self._problem}); "
+                "split the line, or free some memory"
             )
         if not self._has_warned:
             _log.warning(
@@ -47,6 +61,4 @@ class MemorySplits(Generic[_Row]):
                 len(rows),
             )
             self._has_warned = True
-        middle = len(rows) // 2
-        self.run(rows[:middle], work)
-        self.run(rows[middle:], work)
+        return len(rows) // 2

@@ -94,8 +94,6 @@ def train_model(
                 lock.enter_context(lock_folder(folder))
             # The other ranks use the run folder and the data that rank 0 has prepared.
             run = RunFolder(folder, config, resume=resume or not ranks.is_first)
-            if ranks.is_first:
-                run.delete_leftovers()
             prepared = _prepare(config, run, threads, memory, start)
         _check_data(prepared, config, ranks)
         runtime.keep_freed_memory()  # only now, so that the memory of the preparation is freed
@@ -124,6 +122,7 @@ def _prepare(
 
     start: the model that the run starts from, which gives the vocabulary; None to learn one.
     """
+    run.delete_leftovers()  # frees space on the disk; rank 0 holds the lock
     return preparation.prepare_data(
         config,
         run.data,

@@ -36,26 +36,27 @@ def test_other_errors_are_not_mistaken_for_it():
 
 
 def test_a_batch_is_divided_until_it_fits(caplog):
-    done = []
-
-    def work(rows):
-        if len(rows) > 2:
-            raise MemoryError
-        done.extend(rows)
-
-    MemorySplits(str).run(range(9), work)
+    done, splits = [], MemorySplits(str)
+    for rows in splits.batches(range(9)):
+        with splits.attempt():
+            if len(rows) > 2:
+                raise MemoryError
+            done.extend(rows)
     assert done == list(range(9))
     assert caplog.text.count("continuing with smaller batches") == 1
 
 
 def test_a_row_that_does_not_fit_is_named():
-    def work(rows):
-        if 3 in rows:
-            raise MemoryError("no memory")
-
     splits = MemorySplits(lambda row: f"line {row}: its 9 subwords")
+
+    def search():
+        for rows in splits.batches([1, 2, 3, 4]):
+            with splits.attempt():
+                if 3 in rows:
+                    raise MemoryError("no memory")
+
     with pytest.raises(OutOfMemoryError, match=r"line 3: its 9 subwords need more memory.*no mem"):
-        splits.run([1, 2, 3, 4], work)
+        search()
 
 
 @pytest.mark.parametrize("kind", ["model", "export"])
@@ -63,26 +64,27 @@ def test_translation_goes_on_in_smaller_batches(subjects, kind, monkeypatch):
     """The process has room for a few of the lines at once, but not for all of them."""
     lines = ["the red cat", "a dog sleeps here", "now", "an old man"] * 2
     expected = seq2seq.Translator.load(subjects[kind], device="cpu").translate(lines, beam=1)
-    share = 40 << 20  # bytes that each line uses in addition
+    share = [40 << 20]  # bytes that each line uses in addition
     if kind == "model":
         plain = TranslationNetwork.start
 
-        def start(network, tokens, lengths):
-            torch.ones(len(tokens) * share, dtype=torch.uint8)
-            return plain(network, tokens, lengths)
+        def start(network, tokens, *rest):
+            torch.ones(len(tokens) * share[0], dtype=torch.uint8)
+            return plain(network, tokens, *rest)
 
         monkeypatch.setattr(TranslationNetwork, "start", start)
     else:
         encode = ExportedModel._encode_alike
 
         def start(model, sources):
-            np.ones(len(sources) * share, np.uint8)
+            np.ones(len(sources) * share[0], np.uint8)
             return encode(model, sources)
 
         monkeypatch.setattr(ExportedModel, "_encode_alike", start)
     translator = seq2seq.Translator.load(subjects[kind], device="cpu", batch_size=len(lines))
     outcome = run_limited(lambda: translator.translate(lines, beam=1) == expected, extra=170 << 20)
     assert (outcome.kind, outcome.said) == ("opened", "True"), outcome
+    share[0] = 4 << 30
     failing = run_limited(lambda: translator.translate(lines, beam=1), extra=16 << 20)
     assert failing.kind == "refused", failing
     assert "line 1: its " in failing.said

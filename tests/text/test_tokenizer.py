@@ -52,11 +52,11 @@ def complaint(lines: list[str], **values: Any) -> str:
 
 
 def came_back(line: str, normalization: str) -> str:
-    """`▁` is a space, and no break is left. "whitespace" leaves only single spaces."""
+    """`▁` is a space, and no break and no NUL is left. "whitespace" leaves only single spaces."""
     spaced = line.replace("▁", " ")
     if normalization == "whitespace":
         spaced = re.sub(" +", " ", spaced).strip(" ")
-    return re.sub(f"[{BREAKS}]", " ", spaced)
+    return re.sub(f"[{BREAKS}\0]", " ", spaced)
 
 
 @given(
