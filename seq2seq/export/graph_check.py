@@ -105,7 +105,7 @@ def _check_node(message: _Message, depth: int) -> None:
 
 
 def _check_tensor(message: _Message) -> None:
-    """Check that a constant is in the file as a whole, and that it is not a huge shape."""
+    """Raise ValueError if a constant is not wholly in the file, or may be a huge tensor shape."""
     shape: list[int] = []
     content, kind, name = memoryview(b""), 0, ""
     for field, value in message_fields(message):
@@ -128,7 +128,7 @@ def _check_tensor(message: _Message) -> None:
 
 
 def _packed(message: _Message) -> Iterator[int]:
-    """Yield integers that are stored without a field number each."""
+    """Yield the integers of a packed repeated field of a protocol buffer message."""
     data = bytes(message)
     value = shift = 0
     for byte in data:
