@@ -168,7 +168,10 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
 
 
 def _are_states(rows: object, memory: object) -> bool:
-    """Return whether `rows` lists names, and `memory` maps names to axes or to null."""
+    """Return whether two values of an export's manifest have the right types.
+
+    rows: must be a list of names. memory: must map names to axes, which are integers or null.
+    """
     if not isinstance(rows, list) or not isinstance(memory, dict):
         return False
     names = all(type(name) is str for name in rows)

@@ -105,7 +105,10 @@ def _check_node(message: _Message, depth: int) -> None:
 
 
 def _check_tensor(message: _Message) -> None:
-    """Raise ValueError if a constant is not wholly in the file, or may be a huge tensor shape."""
+    """Raise ValueError if the data of a constant is not completely in the file.
+
+    Also raise ValueError if the constant may be a tensor shape and its numbers are too large.
+    """
     shape: list[int] = []
     content, kind, name = memoryview(b""), 0, ""
     for field, value in message_fields(message):

@@ -89,7 +89,10 @@ class Catalogue:
     """The models of a server by name, and the routes between languages."""
 
     def __init__(self, models: Iterable[ServedModel]) -> None:
-        """Index models by name and by languages. For two equal pairs, the first model is used."""
+        """Index models by name and by pair of languages.
+
+        If several models have the same pair of languages, the first one is the default.
+        """
         self.models: dict[str, ServedModel] = {}
         self.pairs: dict[tuple[str, str], ServedModel] = {}
         for model in models:
@@ -138,7 +141,7 @@ class Catalogue:
     def of_kind(self, *, source: Iterable[str] = (), target: Iterable[str] = ()) -> list[str]:
         """Return the names of the models whose task has one of the given inputs and outputs.
 
-        source, target: values of the fields of `Task` with these names.
+        source, target: kinds of input and output, such as "text" or "label", as in `Task`.
         """
         return [
             name

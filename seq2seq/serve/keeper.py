@@ -77,7 +77,10 @@ class Keeper:
         self._inboxes[lane].put(batch)
 
     def interrupt(self, lane: int) -> None:
-        """Tell the worker to stop a batch. lane: 0 for short requests, 1 for long ones."""
+        """Tell the worker to stop its current batch, because nobody waits for the results.
+
+        lane: 0 for the batch of short requests, 1 for that of long ones.
+        """
         try:
             self.pipes[lane].send(None)
         except OSError:  # the worker died

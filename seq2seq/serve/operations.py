@@ -72,8 +72,8 @@ def perform(
     The results are in the order of the items.
 
     items: lines ("translate", "label"), conditions ("generate"), pairs of source and target
-        ("score"), texts ("measure") or one prompt ("continue"). Lines that come in order of length
-        are finished soonest.
+        ("score"), texts ("measure") or one prompt ("continue"). If the items are sorted by length,
+        the short ones are finished first.
     is_wanted: returns whether somebody still waits for the results.
 
     The verb "continue" yields pieces of one text instead.

@@ -84,7 +84,8 @@ def run_server(
 ) -> None:
     """Serve until SIGTERM or SIGINT. Requests that have arrived by then are answered.
 
-    service: the models to serve. Launch its workers first. They are stopped at the end.
+    service: the models and the worker processes. Start the processes first, with
+        `Dispatcher.launch`. This function stops them at the end.
     port: the TCP port; 0 lets the system choose a free one.
     started: called with the server and its port as soon as it listens.
 

@@ -152,7 +152,10 @@ class Service:
 
 
 def plain_search(**options: Any) -> PlainSearch:
-    """Return search options. options: the arguments of `search_options`, except `mbr`."""
+    """Return the search options of a request.
+
+    options: the arguments of `search_options`, except `mbr`.
+    """
     search = search_options(**options)
     assert not isinstance(search, MinimumRiskOptions)
     return search

@@ -30,7 +30,8 @@ def run_worker(
     pipes: one for each thread. The first answer in the first pipe is a dictionary with the labels
         of each model, or an exception if a model cannot be opened.
     models: the folders of each model.
-    settings: the arguments of `seq2seq.decoding.load.load`, and `threads`.
+    settings: the arguments of `seq2seq.decoding.load.load`, and `threads`, the number of threads
+        that compute.
     """
     for number in (signal.SIGINT, signal.SIGTERM):  # the server decides when to stop
         signal.signal(number, signal.SIG_IGN)

@@ -11,10 +11,9 @@ from seq2seq.text.batching import Batch
 
 @contextmanager
 def explain_batch(batches: Sequence[Batch], update: int, batch_tokens: int) -> Iterator[None]:
-    """Turn an out-of-memory error of the `with` block, which makes an update, into a clear message.
+    """Turn an out-of-memory error of a training update (the `with` block) into OutOfMemoryError.
 
-    Raises OutOfMemoryError, which names the longest example of the batches and the settings to
-    change.
+    The message names the longest example of the batches and the settings to change.
 
     update: The number of the update. batch_tokens: The value of training.batch_tokens.
     """
