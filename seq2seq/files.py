@@ -35,10 +35,10 @@ def _temporary_path(path: Path) -> Path:
 
 @contextmanager
 def name_in_errors(path: Path, aside: Path | None = None) -> Iterator[None]:
-    """Let an OSError in the `with` block name `path`.
+    """Set the file name of an OSError in the `with` block.
 
-    Errors of writing name no file, and other errors name the temporary path `aside` if there is
-    one.
+    An error without a file name gets the name `path`. If an error names a file inside the temporary
+    folder `aside`, the name is changed to the same file inside `path`.
     """
     try:
         yield
@@ -52,13 +52,13 @@ def name_in_errors(path: Path, aside: Path | None = None) -> Iterator[None]:
 
 
 def write_new(path: Path, content: bytes) -> None:
-    """Write a new file inside a folder that is still being filled. An OSError names the file."""
+    """Write a file inside a temporary folder, not atomically. An OSError names the file."""
     with name_in_errors(path):
         path.write_bytes(content)
 
 
 def delete_folder(path: Path) -> None:
-    """Delete a folder. It gets a temporary name first, so its own name never means a part of it."""
+    """Delete a folder. It is renamed first, so that its path never shows a half-deleted folder."""
     aside = _temporary_path(path)
     with suppress(OSError):
         path.replace(aside)

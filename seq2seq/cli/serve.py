@@ -108,11 +108,11 @@ def serve_command(
     log_texts: bool,
     **machine: Any,
 ) -> None:
-    """Serve models over HTTP, with LibreTranslate's interface and with one of its own.
+    """Serve models over HTTP, through LibreTranslate's interface and seq2seq's own interface.
 
-    MODEL is a model folder or an export, or several folders A,B,C of an ensemble. NAME is its name
-    in requests. A NAME such as en-fr sets the languages; otherwise they come from the model. The
-    page /docs of the server describes both interfaces.
+    MODEL is a model folder, an export, or several folders A,B,C of an ensemble. NAME is the name of
+    the model in requests. A NAME such as en-fr sets the languages; otherwise they come from the
+    model. The page /docs of the server describes both interfaces.
     """
     _require_packages()
     from seq2seq.export.manifest_file import is_export
@@ -151,7 +151,7 @@ def serve_command(
 
 
 def _name_folders(models: Sequence[str]) -> dict[str, list[Path]]:
-    """Return the folders of each model by its name."""
+    """Return the folders of each model, with the model's name as the key."""
     from seq2seq.serve.catalogue import split_name
 
     folders: dict[str, list[Path]] = {}
@@ -166,7 +166,7 @@ def _name_folders(models: Sequence[str]) -> dict[str, list[Path]]:
 
 
 def _require_packages() -> None:
-    """Raise UserError if a package of the extra `serve` is not installed."""
+    """Raise UserError if a package of the pip extra `serve` is not installed."""
     from importlib.util import find_spec
 
     missing = [name for name in (*_PACKAGES, "uvicorn") if find_spec(name) is None]

@@ -162,9 +162,9 @@ def _purpose(schema: type[Section]) -> str:
 
 
 def _one_of(section: str, name: str, field: FieldInfo, tasks: list[Task]) -> str:
-    """Return a sentence that lists the values of a key that at least one of the tasks allows.
+    """Return a sentence with the allowed values of a configuration key, or with its maximum.
 
-    The sentence names the largest value of a whole number. It is empty for other keys.
+    A value is listed if at least one of the tasks allows it. For other keys, return "".
     """
     for limit in field.metadata:
         if isinstance(limit, Le) and isinstance(limit.le, int) and limit.le > 1:

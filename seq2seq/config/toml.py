@@ -210,7 +210,7 @@ def _complaints(
 
 
 def _shown(value: object) -> str:
-    """Return the beginning of a value as Python writes it."""
+    """Return the `repr` of a value for an error message. A long text is cut."""
     try:
         text = repr(value)
     except (ValueError, RecursionError):  # Python refuses to write integers of 4,300 digits

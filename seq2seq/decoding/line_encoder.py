@@ -49,9 +49,9 @@ class _Draft:
 def encode_sources(
     lines: Sequence[str], codec: Codec, place: str = "line"
 ) -> tuple[list[np.ndarray], list[Note]]:
-    """Encode whole lines without prefixes and parts. Return the encoded sources, and notes.
+    """Encode lines without a prefix and without splitting them. Return the token ids and notes.
 
-    place: what a note calls a line. The number of the line follows.
+    place: the word for a line in the notes. The number of the line follows the word.
     """
     read = [read_source(line, settings_of(codec.features)) for line in lines]
     ids = codec.source_ids([text for text, *_ in read])

@@ -36,7 +36,7 @@ _Search = Callable[..., Found]
 
 
 class LineSearch:
-    """A search over lines with one model and fixed options.
+    """Searches, for example with a beam, for the best outputs of input lines.
 
     tokens: the number of source tokens that the search has read so far.
     """

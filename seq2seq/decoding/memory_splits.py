@@ -14,18 +14,18 @@ _Row = TypeVar("_Row")
 
 
 class MemorySplits(Generic[_Row]):
-    """Runs batches whose results do not depend on the size of the batch."""
+    """Divides batches that need too much memory. Results must not depend on the batch size."""
 
     def __init__(self, describe: Callable[[_Row], str]) -> None:
         """Prepare to run batches.
 
-        describe: Returns a description of a row, as the beginning of an error message.
+        describe: Returns a description of one element of a batch, which begins an error message.
         """
         self._describe = describe
         self._has_warned, self._problem = False, ""
 
     def batches(self, rows: Sequence[_Row]) -> Iterator[Sequence[_Row]]:
-        """Yield a batch. If it needed too much memory, yield both halves instead.
+        """Yield `rows` as one batch. If it needed too much memory, yield its two halves next.
 
         The caller runs each batch inside `with splits.attempt():`. The first time that a batch is
         divided, a warning says so. Raises OutOfMemoryError if a single row needs too much memory.
@@ -41,7 +41,7 @@ class MemorySplits(Generic[_Row]):
 
     @contextmanager
     def attempt(self) -> Iterator[None]:
-        """Keep an exception that reports too little memory from leaving the `with` block."""
+        """Suppress an out-of-memory error of the `with` block, and note that the batch failed."""
         try:
             yield
         except (OutOfMemoryError, MemoryError) as error:

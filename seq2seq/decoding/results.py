@@ -78,7 +78,7 @@ def feature_notes(
     text: the features of the line.
     problem: what is wrong with the features, or "".
     features: the features of the model; None for a model without features.
-    place: what the notes call the line.
+    place: the word for a line in the notes.
     """
     problems = [problem] if problem else []
     if unknown := [] if features is None else features.unknown(text):

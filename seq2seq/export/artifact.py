@@ -168,7 +168,10 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
 
 
 def _are_states(rows: object, memory: object) -> bool:
-    """Return whether the values of `Export.rows` and `Export.memory` have the right types."""
+    """Return whether two values of an export's manifest have the right types.
+
+    rows: must be a list of names. memory: must map names to axes, which are integers or null.
+    """
     if not isinstance(rows, list) or not isinstance(memory, dict):
         return False
     names = all(type(name) is str for name in rows)
@@ -176,7 +179,7 @@ def _are_states(rows: object, memory: object) -> bool:
 
 
 def _graph_files(manifest: dict[str, Any]) -> set[str]:
-    """Return the names of the files of graphs and tables that an engine reads."""
+    """Return the names of the ONNX graphs and NumPy tables of an export with this manifest."""
     if not manifest["rows"]:
         names = {"prepare.onnx", "label.onnx"}
     else:

@@ -105,7 +105,10 @@ def _check_node(message: _Message, depth: int) -> None:
 
 
 def _check_tensor(message: _Message) -> None:
-    """Check that a constant is in the file as a whole, and that it is not a huge shape."""
+    """Raise ValueError if the data of a constant is not completely in the file.
+
+    Also raise ValueError if the constant may be a tensor shape and its numbers are too large.
+    """
     shape: list[int] = []
     content, kind, name = memoryview(b""), 0, ""
     for field, value in message_fields(message):
@@ -128,7 +131,7 @@ def _check_tensor(message: _Message) -> None:
 
 
 def _packed(message: _Message) -> Iterator[int]:
-    """Yield integers that are stored without a field number each."""
+    """Yield the integers of a packed repeated field of a protocol buffer message."""
     data = bytes(message)
     value = shift = 0
     for byte in data:

@@ -1,4 +1,4 @@
-"""The file by which an export is recognised. This module imports in no time."""
+"""The file that marks a folder as an export. This module has no slow imports."""
 
 from __future__ import annotations
 

@@ -22,13 +22,14 @@ from seq2seq.text.features import tokens_of
 
 
 class OnnxEngine:
-    """An engine (see `seq2seq.decoding.engine.Engine`) for one export or an ensemble of exports.
+    """Runs one export, or an ensemble of exports, in ONNX Runtime for the search.
 
-    The exports must have one vocabulary. In an ensemble, each step averages the probabilities.
+    It implements `seq2seq.decoding.engine.Engine`. The exports must have one vocabulary. In an
+    ensemble, each step averages the probabilities.
 
-    needs_equal_lengths: whether all sources of a batch must have the same length. Only then are the
-        results of int8 models the same to the bit in every batch. A model whose steps read nothing
-        of the source's length, because its context vector is fixed, needs no equal lengths.
+    needs_equal_lengths: whether all sources of a batch must have the same length. Otherwise the
+        results of an int8 model could depend on the batch. False for models with a fixed context
+        vector, because their decoder steps do not depend on the length of the source.
     """
 
     def __init__(self, exports: Sequence[Export]) -> None:

@@ -89,7 +89,10 @@ class Session:
         return tuple(value.shape)
 
     def width(self, name: str) -> int:
-        """Return the size of the second axis of an input. Raises UserError if it is not fixed."""
+        """Return the size of the second axis of a graph's input.
+
+        Raises UserError if this size is not fixed.
+        """
         shape = self.shape(name)
         if len(shape) == 2 and isinstance(shape[1], int) and 0 < shape[1] <= _WIDTH:
             return shape[1]

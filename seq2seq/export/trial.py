@@ -1,4 +1,4 @@
-"""Run the graphs of an opened export once, because a stranger may have written them."""
+"""Run the graphs of an export once, to find errors in an export that a stranger wrote."""
 
 from __future__ import annotations
 

@@ -172,7 +172,7 @@ def load_codec(folder: Path) -> Codec:
 
 
 def _load_codec(folder: Path, config: Config, manifest: Manifest) -> Codec:
-    """Check all files except the weights and the card, and read the tokenizers and labels."""
+    """Check all files except the weights and the model card. Read the tokenizers and labels."""
     names = manifest.sha256.keys() | codec_files(folder)
     manifest.check(folder, names - {_CARD, WEIGHTS_FILE})
     return Codec.load(folder, config)

@@ -143,9 +143,9 @@ def _unfit(path: Path, problem: str) -> UserError:
 
 
 class _WithoutValues(TorchFunctionMode):
-    """Leaves out everything that sets the values of a tensor.
+    """A PyTorch mode that skips the in-place functions that fill tensors, such as `zero_`.
 
-    PyTorch sets values on the device "meta" in Python, and importing that code takes two seconds.
+    PyTorch runs these functions on the device "meta" with code that takes two seconds to import.
     """
 
     def __torch_function__(

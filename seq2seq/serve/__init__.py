@@ -1,1 +1,1 @@
-"""The HTTP server: LibreTranslate's interface, an interface of its own, and a page."""
+"""The HTTP server: LibreTranslate's interface, seq2seq's own interface, and a web page."""

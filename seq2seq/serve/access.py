@@ -1,4 +1,4 @@
-"""Who may use the server, and how much: API keys and limits."""
+"""API keys, and limits on the size and the rate of a client's requests."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _SMALLEST_BODY, _LARGEST_BODY = 1 << 20, 64 << 20
 
 @dataclass(frozen=True)
 class UseLimits:
-    """How much one client may ask for. 0 means no limit.
+    """The limits on the requests of one client. 0 means no limit.
 
     characters: the largest number of characters in a request.
     texts: the largest number of texts in a request.
@@ -51,7 +51,7 @@ class UseLimits:
 
 @dataclass(frozen=True)
 class Client:
-    """Who sent a request. name: the name of the key, or the address of the client."""
+    """The client that sent a request. name: the name of its API key, or its network address."""
 
     name: str
     limits: UseLimits
@@ -69,11 +69,11 @@ class Keys:
 
     @property
     def are_required(self) -> bool:
-        """Whether a request needs a key."""
+        """Whether requests need an API key."""
         return bool(self.clients)
 
     def find(self, key: str) -> Client | None:
-        """Return the client that owns a key, or None."""
+        """Return the client that owns an API key, or None if the key is unknown."""
         return self.clients.get(_digest(key))
 
 
@@ -134,7 +134,7 @@ def is_loopback(host: str) -> bool:
 
 
 class RateLimiter:
-    """Counts the requests of each client, with one bucket of tokens for each."""
+    """Limits the rate of each client's requests, with the token bucket algorithm."""
 
     def __init__(self) -> None:
         self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()

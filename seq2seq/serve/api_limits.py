@@ -1,4 +1,4 @@
-"""Narrow the schemas of requests to the models and languages of a server."""
+"""Restrict the JSON schemas of requests to the models and languages of a server."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ _NOTHING = {"type": "null"}
 
 
 def limit_schemas(components: dict[str, Any], service: Service) -> dict[str, str]:
-    """Limit the models and languages in the schemas of requests.
+    """Restrict the JSON schemas of requests to the models and languages of a server.
 
-    components: the schemas by name, which this function changes.
+    components: the schemas by name. This function changes them.
 
-    Returns the paths that this server can answer, and the name of the request's schema, or "" if it
-    is the usual one.
+    Returns a dictionary from each path that the server can answer to the name of a new schema of
+    its requests. The name is "" if the path keeps its schema.
     """
     catalogue, labels = service.catalogue, service.dispatcher.labels
     served: dict[str, str] = {}

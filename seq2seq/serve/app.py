@@ -32,7 +32,7 @@ _CLIENT_LEFT = 499  # what nginx logs for it
 
 
 def create_app(service: Service, metrics: ServerMetrics) -> Starlette:
-    """Return the application. The workers of the service must run before its first request."""
+    """Return the ASGI application. The workers of the service must run before its first request."""
 
     return Starlette(
         routes=_routes(service, metrics),

@@ -1,4 +1,4 @@
-"""Read a JSON body of the interface under /v1, and answer with events."""
+"""Read the JSON bodies of requests under /v1, and send answers as server-sent events."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _SHOWN = 5  # mistakes that an error names
 
 
 async def read_request(service: Service, request: Request, kind: type[Body]) -> tuple[Body, Client]:
-    """Return the body of a request as an object of a class, and the client that sent it.
+    """Return the JSON body of a request as an object of class `kind`, and the client.
 
     Raises ApiError, which names the mistakes in the body.
     """
@@ -49,14 +49,14 @@ def _explain(mistake: Any, kind: type[BaseModel]) -> str:
 
 
 def event_text(name: StreamEvent, value: object) -> str:
-    """Return a server-sent event. value: anything that JSON can hold."""
+    """Return the text of a server-sent event. value: the data of the event, sent as JSON."""
     return f"event: {name}\ndata: {json.dumps(value, ensure_ascii=False)}\n\n"
 
 
 async def event_response(events: AsyncIterator[str]) -> StreamingResponse:
-    """Return an answer that consists of events.
+    """Return an HTTP response that sends server-sent events.
 
-    The first event is awaited before the answer begins, so an early error still has an HTTP status.
+    The response begins after the first event, so an earlier error still gets its HTTP status.
     """
     first = await anext(events, "")
 

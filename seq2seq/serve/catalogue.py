@@ -47,14 +47,14 @@ class ServedModel:
 
     @property
     def is_export(self) -> bool:
-        """Whether the model runs without PyTorch."""
+        """Whether the model is an export, which runs without PyTorch."""
         from seq2seq.export.manifest_file import is_export
 
         return is_export(self.folders[0])
 
 
 def split_name(argument: str) -> tuple[str, str]:
-    """Return the name and the folders of an argument NAME=MODEL. The default name is the folder's.
+    """Return NAME and MODEL of an argument NAME=MODEL. NAME defaults to the name of the folder.
 
     Raises UserError for an empty name.
     """
@@ -89,7 +89,10 @@ class Catalogue:
     """The models of a server by name, and the routes between languages."""
 
     def __init__(self, models: Iterable[ServedModel]) -> None:
-        """Arrange models. Of several models for one pair of languages, the first is the default."""
+        """Index models by name and by pair of languages.
+
+        If several models have the same pair of languages, the first one is the default.
+        """
         self.models: dict[str, ServedModel] = {}
         self.pairs: dict[tuple[str, str], ServedModel] = {}
         for model in models:
@@ -109,7 +112,7 @@ class Catalogue:
     def route(self, source: str, target: str) -> tuple[ServedModel, ...]:
         """Return the models that translate one after the other from `source` to `target`.
 
-        There is one model, or two that meet in a third language, or none.
+        The result is one model, two models that translate through a third language, or ().
         """
         if direct := self.pairs.get((source, target)):
             return (direct,)
@@ -120,7 +123,7 @@ class Catalogue:
         return ()
 
     def find_language(self, code: str) -> str | None:
-        """Return the served language that a code of a client means, or None.
+        """Return the language of this server that matches the language code of a client, or None.
 
         "pt-BR" also means "pt", and "FR" means "fr".
         """
@@ -136,9 +139,9 @@ class Catalogue:
         ]
 
     def of_kind(self, *, source: Iterable[str] = (), target: Iterable[str] = ()) -> list[str]:
-        """Return the names of the models whose task has one of these inputs and outputs.
+        """Return the names of the models whose task has one of the given inputs and outputs.
 
-        source, target: values of the fields of `Task` with these names.
+        source, target: kinds of input and output, such as "text" or "label", as in `Task`.
         """
         return [
             name

@@ -40,10 +40,10 @@ Reply = TypeVar("Reply", bound=BaseModel)
 
 
 class ServerError(Exception):
-    """An error that a server answered.
+    """An error that the server sent as its answer.
 
     status: the HTTP status. text: the message of the server.
-    retry_after: the seconds after which the server wants to be asked again, or None.
+    retry_after: the number of seconds to wait before the next try, or None.
     """
 
     def __init__(self, status: int, text: str, retry_after: int | None) -> None:

@@ -1,4 +1,4 @@
-"""The queue between requests and workers: it makes batches, and gives results to requests."""
+"""Combine the texts of requests into batches for worker processes, and return the results."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ _TRIES = 3  # workers that may die over the same text
 
 
 class Dispatcher:
-    """Collects the texts of all requests, and has them done by worker processes.
+    """Sends the texts of all requests, in batches, to worker processes.
 
-    All methods but `launch` and `close` belong to the thread of the event loop.
+    Call all methods except `launch` and `close` in the thread of the event loop.
     """
 
     def __init__(
@@ -38,8 +38,8 @@ class Dispatcher:
 
         models, settings: the arguments of `run_worker`.
         jobs: the number of worker processes.
-        most_waiting: the number of texts that may wait. A request on top of that is refused.
-        observe: called after each batch with its seconds and tokens.
+        most_waiting: the largest number of waiting texts. Further requests are refused.
+        observe: called after each batch with the batch, its seconds, and its number of tokens.
         """
         self.labels: dict[str, list[str]] = {}
         self.most_waiting, self.observe = most_waiting, observe
@@ -52,21 +52,21 @@ class Dispatcher:
 
     @property
     def is_ready(self) -> bool:
-        """Whether a worker can take texts."""
+        """Whether at least one worker process has opened the models."""
         return bool(self._alive)
 
     @property
     def waiting(self) -> list[int]:
-        """The number of texts that wait in the short and in the long lane."""
+        """The number of texts that wait in the queues of short and of long requests."""
         return [lane.waiting for lane in self.schedule.lanes]
 
     @property
     def worker_pids(self) -> list[int]:
-        """The process numbers of the workers that are ready."""
+        """The process ids of the workers that have opened the models."""
         return [keeper.process.pid for keeper in self._alive]
 
     def launch(self) -> None:
-        """Start the workers, before there is an event loop."""
+        """Start the worker processes. This may be called before the event loop exists."""
         for keeper in self._keepers:
             keeper.start()
 
@@ -78,7 +78,7 @@ class Dispatcher:
         await self._opened
 
     def close(self) -> None:
-        """Stop the workers after their batches, and wait for the end of their processes."""
+        """Let the workers finish their batches, then stop them and wait until they have ended."""
         self._has_loop.set()
         threads = [threading.Thread(target=keeper.close) for keeper in self._keepers]
         for thread in threads:
@@ -87,10 +87,11 @@ class Dispatcher:
             thread.join()
 
     async def run(self, operation: Operation, items: Sequence[Any]) -> list[Any]:
-        """Return the result for each item, in order.
+        """Let the workers perform an operation on items. Return the results in order.
 
         If the caller is cancelled, its items leave the queue. Raises OverloadedError at once if too
-        many texts wait. Raises the UserError of an operation, and LostWorkersError.
+        many texts wait, and LostWorkersError if the workers die. Raises UserError as the operation
+        does.
         """
         if not items:
             return []
@@ -108,7 +109,8 @@ class Dispatcher:
     async def stream(self, operation: Operation, items: Sequence[Any]) -> AsyncIterator[Any]:
         """Yield the result for each item, in order, as soon as all earlier items are finished.
 
-        The verb "continue" yields the pieces of its text. Raises what `run` raises.
+        For the verb "continue", which continues a prompt, yield the new text piece by piece.
+        Raises the same errors as `run`.
         """
         if not items:
             return
@@ -140,7 +142,7 @@ class Dispatcher:
         return ticket
 
     def _leave(self, ticket: Ticket) -> None:
-        """Drop a ticket that nobody waits for."""
+        """Remove an unfinished request from the queue, because nobody waits for it any more."""
         if ticket.is_finished:
             return
         ticket.gone = True
@@ -150,12 +152,11 @@ class Dispatcher:
                 keeper.interrupt(lane)
 
     def _assign(self, lane: int) -> None:
-        """Give waiting items to the idle workers of a lane."""
+        """Send waiting items to idle workers. lane: 0 for short requests, 1 for long ones."""
         for (keeper, _), batch in self.schedule.assign(lane):
             keeper.send(lane, batch)
 
     def worker_ready(self, keeper: Keeper, labels: dict[str, list[str]]) -> None:
-        """See `Office.worker_ready`."""
         self.labels = labels
         self._alive.add(keeper)
         for lane in range(LANES):
@@ -166,12 +167,10 @@ class Dispatcher:
             self._assign(lane)
 
     def worker_failed(self, error: Exception) -> None:
-        """See `Office.worker_failed`."""
         if self._opened and not self._opened.done():
             self._opened.set_exception(error)
 
     def part_done(self, batch: WorkBatch, part: tuple[list[Any], int]) -> None:
-        """See `Office.part_done`."""
         results, tokens = part
         batch.tokens += tokens
         if batch.operation.verb == "continue":
@@ -180,7 +179,6 @@ class Dispatcher:
             batch.put(results)
 
     def batch_done(self, keeper: Keeper, lane: int, error: Exception | None) -> None:
-        """See `Office.batch_done`."""
         batch = self.schedule.finish((keeper, lane))
         self.observe(batch, time.monotonic() - batch.started, batch.tokens)
         if error is not None:
@@ -197,7 +195,7 @@ class Dispatcher:
         self._assign(lane)
 
     def _settle(self, batch: WorkBatch, error: Exception) -> None:
-        """Handle an error in a batch. Requests that shared the batch are tried again, alone."""
+        """Handle an error in a batch. If several requests shared it, run each one again alone."""
         tickets = batch.tickets
         shared = len({id(ticket) for ticket, _ in batch.places}) > 1
         for ticket in tickets:
@@ -215,7 +213,6 @@ class Dispatcher:
         ticket.fail(error)
 
     def worker_died(self, keeper: Keeper) -> None:
-        """See `Office.worker_died`."""
         self._alive.discard(keeper)
         for lane in range(LANES):
             batch = self.schedule.remove((keeper, lane))

@@ -1,4 +1,4 @@
-"""The documentation of the interfaces as a page of HTML, which needs nothing from elsewhere."""
+"""The documentation of the HTTP interfaces as one HTML page that loads no other files."""
 
 from __future__ import annotations
 

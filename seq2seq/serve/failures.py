@@ -1,4 +1,4 @@
-"""The errors of work that is not the fault of the text, and how the server answers errors."""
+"""Errors such as an overloaded server, and the HTTP status and the message of each error."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from seq2seq.errors import UserError
 
 
 class LostWorkersError(RuntimeError):
-    """The error that several workers died over the same text."""
+    """Several worker processes died, one after the other, while they worked on the same text."""
 
 
 class OverloadedError(Exception):
-    """The error that too many texts wait. retry_after: seconds until there is room again."""
+    """Too many texts wait in the queue. retry_after: estimated seconds until the queue has room."""
 
     def __init__(self, retry_after: int) -> None:
         super().__init__(f"the server is busy: try again in {retry_after} seconds")
@@ -18,7 +18,7 @@ class OverloadedError(Exception):
 
 
 def explain(error: Exception) -> tuple[int, str]:
-    """Return the HTTP status and the text of an error of `Dispatcher.run`."""
+    """Return the HTTP status and the message for an error that `Dispatcher.run` raised."""
     if isinstance(error, UserError):
         return 400, str(error)
     if isinstance(error, OverloadedError):

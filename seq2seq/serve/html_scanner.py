@@ -1,6 +1,6 @@
 """Divide HTML into tags and text, in time that grows linearly with its length.
 
-The pieces of any text, well-formed or not, join to the same text again.
+The pieces, joined together, are the original text, even if it is not well-formed HTML.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ _QUOTED, _FAILURES = 100, 100  # quotes in a tag, and tags without an end behind
 class Piece:
     """A part of an HTML text.
 
-    kind: "text", "open" (<b>), "close" (</b>), "single" (<br>, or an element that stays as it is)
-        or "other" (a comment, for example).
+    kind: "text", "open" (<b>), "close" (</b>), "single" (<br>, or a whole element that is not
+        translated) or "other" (a comment, for example).
     raw: the part itself.
     name: the lower-case name of a tag.
     """
@@ -95,7 +95,7 @@ class _Scanner:
             yield Piece("text", text[start:])
 
     def _markup(self, start: int) -> Piece | None:
-        """Return the tag, comment or declaration at a position, or None if it does not end."""
+        """Return the tag, comment or declaration at a position, or None if its end is missing."""
         text = self.text
         if text.startswith("<!--", start):
             end = text.find("-->", start + 4)
@@ -113,7 +113,7 @@ class _Scanner:
         return Piece("single" if name in _VOID or raw.endswith("/>") else "open", raw, name)
 
     def _tag_end(self, start: int) -> int:
-        """Return the end of a tag. A `>` between quotes does not end it."""
+        """Return the position after the end of a tag. A `>` between quotes does not end the tag."""
         at = start
         for _ in range(_QUOTED if self.failures < _FAILURES else 0):
             stop = _STOP.search(self.text, at)

@@ -1,4 +1,4 @@
-"""The worker processes. Each has a keeper, which starts it and replaces it when it dies."""
+"""Start the worker processes of the server, and replace a worker process that died."""
 
 from __future__ import annotations
 
@@ -23,26 +23,29 @@ _PATIENCE = 1.0  # seconds before a worker that died at once is started again
 
 
 class Office(Protocol):
-    """What keepers report to. The methods are called in the thread of the event loop."""
+    """Receives reports about worker processes, in the thread of the event loop."""
 
     def worker_ready(self, keeper: Keeper, labels: dict[str, list[str]]) -> None:
-        """Note that a worker has opened all models. labels: the labels of each model."""
+        """Note that a worker process has opened all models. labels: the labels of each model."""
 
     def worker_failed(self, error: Exception) -> None:
-        """Note that a worker could not open the models."""
+        """Note that a worker process could not open the models."""
 
     def part_done(self, batch: WorkBatch, part: tuple[list[Any], int]) -> None:
-        """Take some results of a batch."""
+        """Receive results of a part of a batch. part: the results, and their number of tokens."""
 
     def batch_done(self, keeper: Keeper, lane: int, error: Exception | None) -> None:
-        """Note that a lane has finished its batch, or that the batch raised an error."""
+        """Note that a batch of a worker has ended. error: the error that ended it, or None.
+
+        lane: 0 for a batch of short requests, 1 for a batch of long ones.
+        """
 
     def worker_died(self, keeper: Keeper) -> None:
         """Note that a worker process died."""
 
 
 class Keeper:
-    """One worker process, and the threads that talk to it."""
+    """Starts a worker process, sends it batches, and replaces the process if it dies."""
 
     def __init__(
         self,
@@ -51,8 +54,9 @@ class Keeper:
         models: Mapping[str, Sequence[Path]],
         settings: Mapping[str, Any],
     ) -> None:
-        """Prepare a worker.
+        """Prepare a worker process without starting it.
 
+        office: receives reports about the worker.
         call: calls a function with arguments in the thread of the event loop.
         models, settings: the arguments of `run_worker`.
         """
@@ -69,11 +73,14 @@ class Keeper:
         self._thread.start()
 
     def send(self, lane: int, batch: WorkBatch) -> None:
-        """Give an idle lane of the worker a batch."""
+        """Send the worker a batch. lane: 0 for short requests, 1 for long ones."""
         self._inboxes[lane].put(batch)
 
     def interrupt(self, lane: int) -> None:
-        """Tell a lane that nobody waits for its batch."""
+        """Tell the worker to stop its current batch, because nobody waits for the results.
+
+        lane: 0 for the batch of short requests, 1 for that of long ones.
+        """
         try:
             self.pipes[lane].send(None)
         except OSError:  # the worker died
@@ -93,7 +100,7 @@ class Keeper:
             self.process.join(timeout=_PARTING)
 
     def _keep(self) -> None:
-        """Start the process and wait for its end, again and again."""
+        """Start the worker process, and replace it whenever it dies, until the server stops."""
         while True:
             started = time.monotonic()
             labels = self._open()
@@ -123,7 +130,7 @@ class Keeper:
             time.sleep(max(0.0, _PATIENCE - (time.monotonic() - started)))
 
     def _open(self) -> dict[str, list[str]] | Exception | None:
-        """Start a process. Return the labels of its models, or an error, or None if it died."""
+        """Start a worker process. Return its models' labels, its error, or None if it died."""
         context = multiprocessing.get_context("spawn")
         pairs = [context.Pipe() for _ in range(LANES)]
         self.pipes = [outer for outer, _ in pairs]
@@ -141,7 +148,10 @@ class Keeper:
     def _drive(
         self, pipe: Connection, inbox: queue.SimpleQueue[WorkBatch | None], lane: int
     ) -> None:
-        """Send the batches of one lane to the worker until it dies or the server stops."""
+        """Send batches to the worker, and report the results, until the worker stops or dies.
+
+        lane: 0 for batches of short requests, 1 for batches of long ones.
+        """
         try:
             while (batch := inbox.get()) is not None:
                 pipe.send((batch.operation, batch.items))

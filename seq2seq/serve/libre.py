@@ -1,4 +1,4 @@
-"""LibreTranslate's interface, as its clients use it."""
+"""HTTP handlers that are compatible with LibreTranslate's interface."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _FORMATS = ("text", "html")
 
 
 class LibreTranslate:
-    """The handlers of LibreTranslate's paths."""
+    """The HTTP handlers for the paths of LibreTranslate's interface."""
 
     def __init__(self, service: Service) -> None:
         self.service = service
@@ -77,7 +77,7 @@ class LibreTranslate:
         return JSONResponse(self.service.catalogue.list_languages())
 
     async def frontend_settings(self, request: Request) -> Response:
-        """Return the settings of a user interface (`GET /frontend/settings`)."""
+        """Return the settings that LibreTranslate's web page needs (`GET /frontend/settings`)."""
         limits, catalogue = self.service.keys.limits, self.service.catalogue
         first = next(iter(catalogue.pairs), ("", ""))
         source, target = ({"code": code, "name": language_name(code)} for code in first)
@@ -95,11 +95,11 @@ class LibreTranslate:
         )
 
     async def suggest(self, request: Request) -> Response:
-        """Refuse a suggestion (`POST /suggest`)."""
+        """Answer that this server accepts no suggested translations (`POST /suggest`)."""
         raise ApiError(403, "Suggestions are disabled on this server.")
 
     async def translate_file(self, request: Request) -> Response:
-        """Refuse a file (`POST /translate_file`)."""
+        """Answer that this server does not translate files (`POST /translate_file`)."""
         raise ApiError(403, "Files translation are disabled on this server.")
 
     async def _detect_all(self, texts: Sequence[str], target: str) -> list[dict[str, Any]]:
@@ -124,7 +124,7 @@ class LibreTranslate:
         alternatives: int,
         most: int,
     ) -> list[list[str]]:
-        """Return the translation of each text and its alternatives, all different.
+        """Translate texts. Return a list of different translations of each text, best first.
 
         codes: the source language of each text.
         routes: the models for each source language.

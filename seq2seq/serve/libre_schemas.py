@@ -1,4 +1,4 @@
-"""The schemas of LibreTranslate's interface, for its description in OpenAPI."""
+"""The JSON schemas of LibreTranslate's interface, for the OpenAPI description of the server."""
 
 from __future__ import annotations
 
@@ -81,9 +81,10 @@ LIBRE_SCHEMAS: dict[str, dict[str, Any]] = {
 
 
 def libre_translate_schema(catalogue: Catalogue, *, is_form: bool) -> dict[str, Any]:
-    """Return the schema of a request to `/translate`, with the pairs of languages.
+    """Return the JSON schema of a request to `/translate`, with the server's pairs of languages.
 
-    is_form: whether the request is a form, in which a single text is the same as an array.
+    is_form: whether the schema is for a form instead of JSON. In a form, an array with one text
+        looks like a single text.
     """
     items = _TEXT if is_form else {"type": "string"}
     return {
@@ -112,7 +113,7 @@ def libre_translate_schema(catalogue: Catalogue, *, is_form: bool) -> dict[str, 
 
 
 def pair_schemas(catalogue: Catalogue) -> list[dict[str, Any]]:
-    """Return one schema for each target, with the sources that reach it."""
+    """Return a JSON schema for each target language, with the languages it is translated from."""
     found = []
     for target in catalogue.reached:
         sources = [code for code in catalogue.sources if catalogue.route(code, target)]

@@ -1,4 +1,4 @@
-"""HTML: the sentences to translate, and everything else, which stays as it is."""
+"""Find the sentences to translate in HTML, and put their translations in place."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ _MOST_TAGS = 200  # in a sentence; more of them are not worth the time to place 
 
 @dataclass
 class _Sentence:
-    """A run of text and inline tags.
+    """A sentence of an HTML text, with its inline tags.
 
-    before, after: what stays in front of the text and behind it, as HTML.
+    before, after: the HTML around the text, such as white space, which stays unchanged.
     text: the plain text to translate. If it is empty, nothing is translated.
     elements: the inline elements in the text.
     """
@@ -110,7 +110,7 @@ class Markup:
 
 
 def _sentence(run: Sequence[Piece]) -> _Sentence:
-    """Return the sentence in a run of text and inline tags."""
+    """Return the sentence that consecutive pieces of text and inline tags form."""
     raw = "".join(piece.raw for piece in run)
     plain = unescape("".join(piece.raw for piece in run if piece.kind == "text"))
     if not any(map(str.isalnum, plain)):
@@ -131,7 +131,11 @@ def _sentence(run: Sequence[Piece]) -> _Sentence:
 
 
 def _strip(core: list[Piece], side: int) -> str:
-    """Take white space and single tags off one end of a run, and return them."""
+    """Remove white space and single tags, such as <br>, from an end of a sentence. Return them.
+
+    core: the pieces of the sentence, which this function changes.
+    side: 0 for the beginning of the sentence, -1 for the end.
+    """
     taken: list[str] = []
     while core and core[side].kind in ("text", "single"):
         piece = core[side]
@@ -149,7 +153,7 @@ def _strip(core: list[Piece], side: int) -> str:
 
 
 def _nest(tags: Sequence[tuple[Piece, int, tuple[bool, bool]]], size: int) -> list[InlineElement]:
-    """Return the elements that tags form. A tag without a partner is an element of its own.
+    """Return the nested elements that tags form. An unmatched tag becomes an empty element.
 
     tags: each tag, the number of characters before it, and whether words touch it (left, right).
     size: the number of characters of the sentence.
@@ -161,7 +165,7 @@ def _nest(tags: Sequence[tuple[Piece, int, tuple[bool, bool]]], size: int) -> li
         return stack[-1][1].children if stack else roots
 
     def close_as_single() -> None:
-        """Make the innermost open element a single tag, because its end tag is missing."""
+        """Close the innermost open element as a single tag, because its end tag is missing."""
         _, element = stack.pop()
         siblings().extend(element.children)
         element.children, element.end = [], element.start

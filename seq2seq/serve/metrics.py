@@ -1,4 +1,4 @@
-"""What the server says about itself: Prometheus metrics, and one line of log for each request."""
+"""The server's Prometheus metrics, and one log line for each request."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class ServerMetrics:
         self.tokens = Counter("seq2seq_tokens", "Subwords that the models read", ["model"], **named)
 
     def observe_batch(self, batch: WorkBatch, seconds: float, tokens: int) -> None:
-        """Count a finished batch."""
+        """Add a finished batch to the metrics."""
         model = batch.operation.model
         self.batch_size.labels(model).observe(len(batch.places))
         self.batch_seconds.labels(model).observe(seconds)
@@ -65,7 +65,7 @@ class ServerMetrics:
 
 
 class Observer:
-    """Measures and logs every request. The outermost layer of the application."""
+    """ASGI middleware that measures and logs every request."""
 
     def __init__(self, app: ASGIApp, metrics: ServerMetrics) -> None:
         self.app, self.metrics = app, metrics

@@ -1,4 +1,4 @@
-"""The description of the interfaces in the format OpenAPI 3.1."""
+"""The OpenAPI 3.1 description of the server's HTTP interfaces."""
 
 from __future__ import annotations
 
@@ -146,7 +146,7 @@ def _operation(
     tag: str = "LibreTranslate",
     media: str = _JSON,
 ) -> dict[str, Any]:
-    """Return the description of a path.
+    """Return the OpenAPI description of a path.
 
     answer: the name of the schema of the answer; "" for a stream of events.
     bodies: the name of the schema of the request body for each content type.

@@ -1,4 +1,4 @@
-"""What a worker does for the server: the operations on a loaded model."""
+"""The operations, such as translation, that a worker process performs with a loaded model."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ _SMALL = 120  # characters; shorter texts are alike
 
 @dataclass(frozen=True)
 class Operation:
-    """What is done with texts. Texts with equal operations can share a batch.
+    """An operation of one model on texts. Texts with equal operations can share a batch.
 
     model: the name of the model.
-    verb: the kind of work.
-    search: the search of a verb that generates text.
-    source: how lines are prepared for the search.
+    verb: the kind of operation.
+    search: the options of the search, for a verb that generates text.
+    source: the options for preparing lines for the search.
     align: whether to compute alignments.
     length_penalty: the exponent of the length in the score of a given translation.
     """
@@ -67,11 +67,13 @@ class Labels:
 def perform(
     model: Any, operation: Operation, items: Sequence[Any], is_wanted: Callable[[], bool]
 ) -> Iterator[tuple[list[Any], int]]:
-    """Yield results of a batch, in the order of its items, and the number of tokens read.
+    """Perform an operation on a batch. Yield results, and the number of tokens read for them.
+
+    The results are in the order of the items.
 
     items: lines ("translate", "label"), conditions ("generate"), pairs of source and target
-        ("score"), texts ("measure") or one prompt ("continue"). Lines that come in order of length
-        are finished soonest.
+        ("score"), texts ("measure") or one prompt ("continue"). If the items are sorted by length,
+        the short ones are finished first.
     is_wanted: returns whether somebody still waits for the results.
 
     The verb "continue" yields pieces of one text instead.
@@ -139,7 +141,7 @@ def size_of(item: Any) -> int:
 
 
 def list_labels(model: AnyModel) -> list[str]:
-    """Return the labels that a model writes or reads, or an empty list."""
+    """Return the labels that a model predicts or takes as its input, or an empty list."""
     names = getattr(model, "names", None)
     if names is None:
         translator = getattr(model, "translator", None)

@@ -173,7 +173,10 @@ class OwnTasks:
         return JSONResponse(answer.model_dump())
 
     def _choose(self, name: str | None, names: Sequence[str]) -> ServedModel:
-        """Return the named model, or the first of the models that can do the work."""
+        """Return the model called `name`, or else the first one of `names`, which can do the task.
+
+        Raises ApiError if the named model cannot do the task, or if no model can.
+        """
         if not names:
             raise ApiError(404, "this server has no model for this path")
         if name is not None and name not in names:

@@ -61,7 +61,7 @@ class OwnTranslation:
         return _json(TranslateAnswer(**about, translations=texts))
 
     async def stream(self, request: Request) -> Response:
-        """Translate a text line by line, and send an event for each line."""
+        """Translate a text, and send an event for each line (`POST /v1/translate/stream`)."""
         service = self.service
         body, client = await read_request(service, request, StreamRequest)
         lines = body.text.replace("\r\n", "\n").removesuffix("\n").split("\n")
@@ -108,7 +108,7 @@ class OwnTranslation:
         return _json(ScoreAnswer(model=model.name, scores=scores))
 
     async def _choose(self, body: RouteFields, text: str) -> tuple[Route, dict[str, Any]]:
-        """Return the models for a request, and the fields of the answer about them."""
+        """Choose the models for a request. Return them, and the answer's fields about them."""
         catalogue = self.service.catalogue
         detected = None
         if body.model is not None:
@@ -220,7 +220,7 @@ def _text_answer(result: LineResult, route: Route, body: SearchFields) -> TextAn
 
 
 def note_answer(note: Note) -> NoteAnswer:
-    """Return a note without the number of its line, which a request does not know."""
+    """Return a note of the search for an answer, without a line number in its text."""
     return NoteAnswer(kind=note.kind, text=note.text.removeprefix(f"line {note.line}: "))
 
 

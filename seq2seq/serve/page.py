@@ -1,4 +1,4 @@
-"""The files of the page at `/`."""
+"""Serve the static files of the web page at `/`."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ _HEADERS = {
 
 
 class PageFiles(StaticFiles):
-    """Static files with a strict Content-Security-Policy: nothing comes from another server."""
+    """Static files whose Content-Security-Policy forbids content from other servers."""
 
     def __init__(self) -> None:
         super().__init__(directory=PAGE_FOLDER, html=True)
 
     async def get_response(self, path: str, scope: Scope) -> Response:
-        """Return a file with the headers of the page."""
+        """Return a static file with the web page's security headers."""
         response = await super().get_response(path, scope)
         response.headers.update(_HEADERS)
         return response

@@ -22,7 +22,7 @@ _DISCARDED = 64 << 20  # bytes that are read of a body that is too large
 
 
 class ApiError(Exception):
-    """An error that is answered as `{"error": text}`.
+    """An error that the server answers with the JSON object `{"error": text}`.
 
     status: the HTTP status.
     headers: further headers of the answer.
@@ -136,11 +136,11 @@ async def _parse_multipart(headers: Headers, body: bytes) -> list[tuple[str, str
 
 
 async def answer_unless_gone(request: Request, work: Awaitable[Answer], seconds: float) -> Answer:
-    """Wait for the answer to a request, and cancel the work if the client leaves.
+    """Return the result of `work`, which answers a request. Cancel it if the client disconnects.
 
     seconds: the longest time to wait.
 
-    Raises ApiError after this time, and ClientGoneError.
+    Raises ApiError after this time. Raises ClientGoneError if the client disconnects.
     """
     loop, me = asyncio.get_running_loop(), asyncio.current_task()
     watch: asyncio.Future[None] | None = None

@@ -27,7 +27,7 @@ _BACKLOG = 2048
 
 
 class _Protocol(HttpToolsProtocol):
-    """HTTP, with a time limit for the headers of a request."""
+    """The HTTP protocol, with a time limit for the headers of a request."""
 
     _timer: asyncio.TimerHandle | None = None
 
@@ -84,9 +84,9 @@ def run_server(
 ) -> None:
     """Serve until SIGTERM or SIGINT. Requests that have arrived by then are answered.
 
-    service: its dispatcher has been launched. It is closed at the end.
-
-    port: 0 lets the system choose.
+    service: the models and the worker processes. Start the processes first, with
+        `Dispatcher.launch`. This function stops them at the end.
+    port: the TCP port; 0 lets the system choose a free one.
     started: called with the server and its port as soon as it listens.
 
     Raises UserError if a model cannot be opened, or if the address is not available.
@@ -142,7 +142,7 @@ async def _serve(
 
 
 def _listen(host: str, port: int) -> socket.socket:
-    """Bind an address. Connections are accepted later, when the models are open."""
+    """Return a socket that is bound to an address but does not yet accept connections."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listening = socket.socket(family, socket.SOCK_STREAM)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -1,4 +1,4 @@
-"""Decide which worker gets which items, and when."""
+"""Decide which worker process of the server gets which texts, and when."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ _FEWEST = 16  # texts that are not shared among workers
 
 
 class Schedule:
-    """The queues of both lanes, and what the workers do.
+    """The queues of short and of long requests, and the current batch of each worker.
 
-    speed: items that a worker finishes per second, as measured.
+    speed: the measured number of items that a worker finishes per second.
     """
 
     def __init__(self) -> None:
@@ -34,7 +34,10 @@ class Schedule:
         self._held: dict[Place, tuple[int, float]] = {}
 
     def assign(self, lane: int) -> Iterator[tuple[Place, WorkBatch]]:
-        """Yield a batch for each idle worker of a lane that has something to do."""
+        """Yield a batch for each idle worker while items wait.
+
+        lane: 0 for the queue of short requests, 1 for that of long ones.
+        """
         idle = [place for place in self.idle if place[1] == lane and not self._is_held(place)]
         while idle:
             batch = self.lanes[lane].take(max(_FEWEST, self._share(lane)))
@@ -61,15 +64,15 @@ class Schedule:
         return batch
 
     def hold(self, place: Place) -> float:
-        """Return the seconds after which `release` ends a worker's wait for more texts, or 0."""
+        """Return how many seconds an idle worker waits to collect more texts, or 0."""
         return self._held[place][1] if place in self._held else 0.0
 
     def release(self, place: Place) -> None:
-        """End the wait of a worker."""
+        """Let an idle worker start a batch without waiting for more texts."""
         self._held.pop(place, None)
 
     def remove(self, place: Place) -> WorkBatch | None:
-        """Forget a worker that died. Return its batch."""
+        """Remove a worker that died. Return the batch that it worked on, or None."""
         self.idle.discard(place)
         self._held.pop(place, None)
         return self.running.pop(place, None)
@@ -79,9 +82,10 @@ class Schedule:
         return self.lanes[place[1]].waiting < wanted
 
     def _share(self, lane: int, finished: int = 0) -> int:
-        """Return the number of texts that each worker gets if all share the work of a lane.
+        """Return the number of texts per worker, if all workers shared them evenly.
 
-        finished: the texts of a batch that just ended, whose clients may send again.
+        lane: 0 for texts of short requests, 1 for those of long ones.
+        finished: the number of texts in a batch that just ended. Their clients may send more.
         """
         running = [batch for (_, other), batch in self.running.items() if other == lane]
         workers = len(running) + sum(other == lane for _, other in self.idle)

@@ -1,4 +1,4 @@
-"""The requests and answers of the interface under /v1 that translates."""
+"""The JSON schemas of requests to translate and to score under /v1, and of the answers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ LONGEST_OUTPUT = 400  # tokens
 
 
 def _whole(value: Any) -> Any:
-    """Accept 3.0 as a whole number, as JSON Schema does, but neither true nor "3"."""
+    """Raise ValueError for true, false and text. Otherwise return the value, such as 3 or 3.0."""
     if isinstance(value, bool | str):
         raise ValueError("must be a whole number")
     return value
@@ -43,7 +43,7 @@ class RequestBody(BaseModel):
 
 
 class SamplingFields(RequestBody):
-    """The options of sampling."""
+    """The sampling options of a request."""
 
     temperature: Annotated[float, Field(gt=0, le=100), NUMBER] = Field(
         1.0, description="Sampling temperature. A value below 1 makes likely tokens even likelier."
@@ -90,7 +90,7 @@ class SearchFields(SamplingFields):
 
 
 class RouteFields(RequestBody):
-    """How a request chooses models."""
+    """The fields that choose the models of a request, by name or by languages."""
 
     model: str | None = Field(None, description="Name of the model.")
     source: str | None = Field(
@@ -114,7 +114,7 @@ class StreamRequest(SearchFields, RouteFields):
 
 
 class NoteAnswer(BaseModel):
-    """What the server has to say about a text.
+    """A note of the server about a text, such as a warning.
 
     kind: the subject, such as "split", "cut" or "unknown tokens".
     """
@@ -135,8 +135,8 @@ class AlignmentAnswer(BaseModel):
     """The attention weights of a translation.
 
     source_tokens, target_tokens: the subwords.
-    source_words, target_words: the number of the word that a subword belongs to. Words are
-        separated by white space and counted from 0. A subword outside all words has null.
+    source_words, target_words: for each subword, the number of its word. Words are separated by
+        white space and counted from 0. A subword outside all words has null.
     weights: one row for each target token, with one weight for each source token.
     """
 

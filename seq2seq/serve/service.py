@@ -1,4 +1,4 @@
-"""What all interfaces of the server share: models, limits, translation and detection."""
+"""The parts that the server's interfaces share: models, limits, translation and detection."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ MOST_ALTERNATIVES = 10
 class ServerSettings:
     """The settings of a server.
 
-    beam: the beam of requests that name none.
+    beam: the beam size of requests that do not set one.
     timeout: seconds in which an answer must be finished.
     patience: seconds in which a request body must arrive.
     log_texts: whether the log contains the texts of requests.
@@ -40,7 +40,7 @@ class ServerSettings:
 
 @dataclass
 class Service:
-    """The models and the workers of a server, and everything that limits their use."""
+    """The models and the workers of a server, its API keys, and its limits."""
 
     catalogue: Catalogue
     dispatcher: Dispatcher
@@ -50,12 +50,12 @@ class Service:
     limiter: RateLimiter = field(default_factory=RateLimiter)
 
     def admit(self, request: Request, key: object) -> Client:
-        """Return the client of a request, and count the request.
+        """Check the API key of a request, and count the request. Return the client.
 
         key: the API key in the body or the query string, if any. Otherwise, the header
             `Authorization: Bearer KEY` holds the key.
 
-        Raises ApiError without a valid key, and for too many requests.
+        Raises ApiError if a required key is missing or wrong, or after too many requests.
         """
         if not isinstance(key, str | None):
             raise ApiError(400, "Invalid request: api_key must be a text")
@@ -93,11 +93,11 @@ class Service:
                 )
 
     async def answer(self, request: Request, work: Any) -> Any:
-        """Wait for the answer to a request (see `answer_unless_gone`)."""
+        """Return the result of `work`. Cancel it if the client disconnects or time runs out."""
         return await answer_unless_gone(request, work, self.settings.timeout)
 
     def search(self, n_best: int = 1) -> PlainSearch:
-        """Return the search of requests that set no options."""
+        """Return the search options of requests that set none."""
         return plain_search(beam=max(self.settings.beam, n_best), n_best=n_best)
 
     async def translate(
@@ -111,7 +111,7 @@ class Service:
     ) -> list[LineResult]:
         """Translate lines with a model, or with two models one after the other.
 
-        models: the models of a route. All but the last use the first translation of each line.
+        models: one model, or two. The second one translates the best outputs of the first.
         """
         source = source or SourceOptions()
         for model in models[:-1]:
@@ -140,7 +140,10 @@ class Service:
         return route
 
     async def detect(self, text: str, codes: Sequence[str]) -> list[dict[str, Any]]:
-        """Return languages and their confidences in percent, the most likely language first."""
+        """Detect the language of a text. Return `codes`, the most likely one first.
+
+        Each code has a confidence in percent.
+        """
         if len(text) > 200:
             ranked = await asyncio.to_thread(self.detector.rank, text, codes)
         else:
@@ -149,7 +152,10 @@ class Service:
 
 
 def plain_search(**options: Any) -> PlainSearch:
-    """Return the search of a request. options: those of `search_options`, except `mbr`."""
+    """Return the search options of a request.
+
+    options: the arguments of `search_options`, except `mbr`.
+    """
     search = search_options(**options)
     assert not isinstance(search, MinimumRiskOptions)
     return search

@@ -22,12 +22,12 @@ _OPENING = "([{«“‘\"'¿¡（「"
 
 @dataclass
 class InlineElement:
-    """An element, or a single tag, inside a sentence.
+    """An inline HTML element, such as <b>...</b>, or a single tag, such as <br>, in a sentence.
 
-    raw: the start tag, and the end tag or "".
+    raw: the start tag, and the end tag. The end tag of a single tag is "".
     start, end: where its content starts and ends in the sentence, in characters. They are the same
         for a single tag.
-    glued: whether a word touches a single tag on the left, and on the right.
+    glued: for a single tag: whether a word touches it on the left, and on the right.
     children: the elements inside, in order.
     """
 
@@ -40,9 +40,9 @@ class InlineElement:
 
 @dataclass(frozen=True)
 class _Sentences:
-    """The source and its translation, with the positions [start, end) of their words.
+    """A sentence and its translation, with the positions [start, end) of their words.
 
-    link: the source word of each target word.
+    link: for each target word, the number of the source word that it is aligned to.
     """
 
     source: str
@@ -60,7 +60,7 @@ def place_elements(
     *,
     spaced: tuple[bool, bool] = (True, True),
 ) -> str:
-    """Return a translation with elements in it, as HTML.
+    """Insert the inline elements of a sentence into its translation. Return the result as HTML.
 
     elements: the elements of the source, in order.
     source, target: the sentence and its translation, as plain text.
@@ -97,9 +97,9 @@ def _place(
     sentences: _Sentences,
     inserts: list[tuple[int, str]],
 ) -> None:
-    """Append the tags of elements and the places of these tags, in characters.
+    """Append the tags of elements to `inserts`, each with its position in the translation.
 
-    room: the target words [first, last) that the elements may enclose.
+    room: the range [first, last) of target words that the elements may enclose.
     """
     ranges = [(_target_range(element, room, sentences), element) for element in elements]
     ranges.sort(key=lambda pair: pair[0][0])  # stable
@@ -121,7 +121,10 @@ def _place(
 def _target_range(
     element: InlineElement, room: tuple[int, int], sentences: _Sentences
 ) -> tuple[int, int]:
-    """Return the target words [first, last) that belong to the source words of an element."""
+    """Return the range [first, last) of target words that are aligned to an element's words.
+
+    room: the range of target words to choose from.
+    """
     words = sentences.source_words
     covered = {i for i, (s, e) in enumerate(words) if s < element.end and e > element.start}
     before = sum(end <= element.start for _, end in words)
@@ -141,7 +144,7 @@ def _target_range(
 
 
 def _edges(element: InlineElement, first: int, last: int, sentences: _Sentences) -> tuple[int, int]:
-    """Return where the tags of an element go, in characters of the translation.
+    """Return the positions of an element's start and end tags in the characters of a translation.
 
     Punctuation that touches the element in the source stays outside.
     """
@@ -159,7 +162,7 @@ def _edges(element: InlineElement, first: int, last: int, sentences: _Sentences)
 def _place_single(
     element: InlineElement, place: int, sentences: _Sentences, inserts: list[tuple[int, str]]
 ) -> None:
-    """Append a tag without content, before the target word number `place`."""
+    """Append an element without content to `inserts`. It goes before target word `place`."""
     words, (left, right) = sentences.target_words, element.glued
     inner = "".join("".join(child.raw) for child in element.children)
     raw = element.raw[0] + inner + element.raw[1]

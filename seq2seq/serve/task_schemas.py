@@ -1,4 +1,4 @@
-"""The requests and answers under /v1 of all tasks but translation, and the list of models."""
+"""The JSON schemas of requests and answers under /v1, except those for translation."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ class GenerateRequest(SamplingFields):
 
 
 class GeneratedText(BaseModel):
-    """A text. score: Σ log p / length, or null for a language model."""
+    """A generated text. score: Σ log p / length, or null for a language model."""
 
     text: str
     score: float | None
@@ -125,8 +125,8 @@ class ModelAnswer(BaseModel):
     """A model of the server.
 
     attention: whether translations have alignments.
-    labels: the labels that the model predicts or reads.
-    paths: the paths that can use the model.
+    labels: the labels that the model predicts or takes as its input.
+    paths: the paths of the server that can use the model.
     """
 
     name: str

@@ -1,7 +1,7 @@
-"""The texts that wait for a worker, and the batches that are made of them.
+"""The texts that wait for a worker process, and the batches that combine them.
 
-A ticket holds the items of one request for one operation. A lane is a queue of tickets. Only the
-thread of the event loop touches them.
+A ticket holds the items of one request for one operation. A lane is a queue of tickets. Use both
+only in the thread of the event loop.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ _SHARE = 32  # items of one ticket that a batch takes before it takes those of a
 
 @dataclass(eq=False)
 class Ticket:
-    """The items of one request, and their results so far.
+    """The items, such as texts, of one request to the server, and their results so far.
 
-    changed: set whenever results arrive, or when the ticket fails.
-    waiting: the numbers of the items that no worker has.
-    alone: whether the items must not share a batch with those of another ticket, because a batch
+    changed: an event that is set when results or an error arrive.
+    waiting: the numbers of the items that no worker has received.
+    alone: whether the items must not share a batch with another request's items, because a batch
         with these items has failed.
     """
 
@@ -48,7 +48,7 @@ class Ticket:
 
     @property
     def lane(self) -> int:
-        """The number of the lane: 0 for short requests, 1 for long ones."""
+        """The number of the queue for this request: 0 for short requests, 1 for long ones."""
         if self.operation.is_heavy:
             return 1
         small = len(self.items) <= SHORT_ITEMS and sum(map(size_of, self.items)) <= SHORT_SIZE
@@ -56,7 +56,7 @@ class Ticket:
 
     @property
     def is_finished(self) -> bool:
-        """Whether nobody waits for this ticket, or nothing is missing."""
+        """Whether the request has all its results, has failed, or was cancelled."""
         return self.gone or self.error is not None or not self.missing
 
     def put(self, number: int, result: Any) -> None:
@@ -66,27 +66,30 @@ class Ticket:
         self.changed.set()
 
     def put_piece(self, pieces: Sequence[Any]) -> None:
-        """Store pieces of a text that grows. The last result is None until `end_pieces`."""
+        """Store new pieces of a text that is being generated.
+
+        Until `end_pieces` is called, the last entry of `results` is None.
+        """
         self.results[-1:] = [*pieces, None]
         self.changed.set()
 
     def end_pieces(self) -> None:
-        """Note that a text that grows is finished."""
+        """Note that the text whose pieces `put_piece` stored is finished."""
         self.results.pop()
         self.missing = 0
         self.changed.set()
 
     def fail(self, error: Exception) -> None:
-        """End the ticket with an error."""
+        """End the request with an error."""
         self.error = self.error or error
         self.changed.set()
 
 
 @dataclass(eq=False)
 class WorkBatch:
-    """Items that one worker does together, in order of length.
+    """A batch of items for one worker process, in order of length.
 
-    places: the ticket of each item and the number of the item in the ticket.
+    places: for each item, its request (a `Ticket`) and its number in that request.
     done: the number of items that have results.
     tokens: the number of tokens of these items.
     """
@@ -99,17 +102,16 @@ class WorkBatch:
 
     @property
     def items(self) -> list[Any]:
-        """The items of the batch."""
         return [ticket.items[number] for ticket, number in self.places]
 
     @property
     def tickets(self) -> list[Ticket]:
-        """The tickets of the batch that still need results."""
+        """The requests with items in the batch that still need results."""
         unique = {id(ticket): ticket for ticket, _ in self.places[self.done :]}
         return [ticket for ticket in unique.values() if not ticket.is_finished]
 
     def put(self, results: Sequence[Any]) -> None:
-        """Give the next results to their tickets."""
+        """Store the results of the next items of the batch in the items' requests."""
         for (ticket, number), result in zip(self.places[self.done :], results, strict=False):
             if not ticket.is_finished:
                 ticket.put(number, result)
@@ -117,7 +119,7 @@ class WorkBatch:
 
 
 class Lane:
-    """A queue of tickets, which gives every operation and every ticket its turn."""
+    """A queue of requests (`Ticket`), which serves operations and requests in rotation."""
 
     def __init__(self, most: int, size: int) -> None:
         """Create an empty queue.
@@ -130,12 +132,12 @@ class Lane:
         self._queues: OrderedDict[Operation, deque[Ticket]] = OrderedDict()
 
     def add(self, ticket: Ticket) -> None:
-        """Add a ticket at the end of its queue."""
+        """Add a request to the end of the queue for its operation."""
         self.waiting += len(ticket.waiting)
         self._queues.setdefault(ticket.operation, deque()).append(ticket)
 
     def add_again(self, ticket: Ticket, numbers: Sequence[int]) -> None:
-        """Put items of a ticket back, before all others. They will not share a batch."""
+        """Put items of a request back at the front. They share no batch with other requests."""
         ticket.alone = True
         ticket.waiting.extendleft(reversed(numbers))
         self.waiting += len(numbers)
@@ -145,7 +147,7 @@ class Lane:
         self._queues.move_to_end(ticket.operation, last=False)
 
     def drop(self, ticket: Ticket) -> None:
-        """Forget the items of a ticket that still wait."""
+        """Remove the waiting items of a request from the queue."""
         self.waiting -= len(ticket.waiting)
         ticket.waiting.clear()
 

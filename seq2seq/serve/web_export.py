@@ -1,4 +1,4 @@
-"""Write a folder that translates in a browser, without a server: the page, a model, and ONNX."""
+"""Write a folder with a web page that translates in the browser, with a model and ONNX Runtime."""
 
 from __future__ import annotations
 
@@ -60,9 +60,11 @@ def find_runtime(start: Path) -> Path:
 
 
 def write_web_folder(exported: Path, folder: Path, runtime: Path, name: str) -> None:
-    """Write a folder that any web server can offer.
+    """Write a folder with a web page that runs a model in the browser.
 
-    exported: an export.
+    Any web server can serve the folder.
+
+    exported: the export of the model.
     folder: the folder to write. It is written as a whole or not at all.
     runtime: the folder with the files of onnxruntime-web.
     name: the name of the model on the page.
@@ -118,7 +120,7 @@ def _require_supported(export: Export, folder: Path) -> None:
 
 
 def _settings(export: Export, name: str) -> dict[str, Any]:
-    """Return the content of web.json."""
+    """Return the content of web.json, which describes the model to the web page."""
     config, codec = export.config, export.codec
     statistics = codec.statistics or TextStatistics()
     names = (config.data.source, config.data.target)
@@ -156,6 +158,6 @@ def _rules(tokenizer: Tokenizer) -> dict[str, object]:
 
 
 def _nfkc_model() -> bytes:
-    """Return a SentencePiece model whose only use is its normalisation nmt_nfkc."""
+    """Return a SentencePiece model that serves only to normalise text by the rule nmt_nfkc."""
     config = TokenizerConfig(kind="char", vocabulary=300)
     return train_tokenizer(["a"], config, normalization="nmt_nfkc").model

@@ -1,7 +1,7 @@
-"""A worker process of the server. It opens all models and works in two lanes.
+"""A worker process of the server. It opens all models and runs batches in two threads.
 
-A lane is a thread with a pipe of its own. Short requests and long ones have different lanes, so a
-short text does not wait until a batch of long ones is finished.
+Each thread (lane) has its own pipe to the server. One thread is for short requests and one for long
+ones, so a short text does not wait until a batch of long texts is finished.
 """
 
 from __future__ import annotations
@@ -25,12 +25,13 @@ _SWITCH = 0.001  # seconds after which a lane lets the other one run
 def run_worker(
     pipes: Sequence[Connection], models: Mapping[str, Sequence[Path]], settings: Mapping[str, Any]
 ) -> None:
-    """Open the models, and work until the server closes a pipe. Runs in the worker process.
+    """Open the models, and run batches until the server closes a pipe. Runs in a worker process.
 
-    pipes: one for each lane. The first answer in the first pipe is a dictionary with the labels of
-        each model, or an exception if a model cannot be opened.
+    pipes: one for each thread. The first answer in the first pipe is a dictionary with the labels
+        of each model, or an exception if a model cannot be opened.
     models: the folders of each model.
-    settings: the arguments of `seq2seq.decoding.load.load`, and `threads`.
+    settings: the arguments of `seq2seq.decoding.load.load`, and `threads`, the number of threads
+        that compute.
     """
     for number in (signal.SIGINT, signal.SIGTERM):  # the server decides when to stop
         signal.signal(number, signal.SIG_IGN)
@@ -62,7 +63,7 @@ def _open_models(
 
 
 def _run_lane(pipe: Connection, models: Mapping[str, Any]) -> None:
-    """Do one batch after the other.
+    """Receive batches from a pipe and send back their results, until the server closes the pipe.
 
     An answer is a pair. Its first value says whether the batch is finished. The second value holds
     results, or the exception that ended the batch, or None.

@@ -16,7 +16,7 @@ _LONGEST = 1000  # bytes of a replacement; those of Unicode have at most 33
 def check_character_map(content: bytes | memoryview) -> None:
     """Raise ValueError if a character map refers to places outside itself.
 
-    Every node of the trie is checked, also those that no text leads to.
+    Every node of the trie is checked, including nodes that no text can reach.
     """
     data = np.frombuffer(content, np.uint8)
     size = int(data[:4].view("<u4")[0]) if len(data) >= 4 else 0

@@ -15,8 +15,8 @@ _VARINT_BITS = 64
 def message_fields(message: memoryview) -> Iterator[tuple[int, int | memoryview]]:
     """Yield the number and the value of each field of a message, in order.
 
-    Raises ValueError if the message is damaged. It also refuses groups, which no format uses any
-    more. So every field that another program would find is among the yielded fields.
+    Raises ValueError if the message is damaged, or if it contains a group, which is an obsolete
+    kind of field. So no field that another program would find is missing here.
     """
     at, size = 0, len(message)
     while at < size:

@@ -52,5 +52,5 @@ class Checkpoints:
 
 
 def _failed_file(error: Exception, folder: Path) -> object:
-    """Return the file that an error names, or else the folder of the checkpoint."""
+    """Return the file that an error names, or the checkpoint's folder if it names no file."""
     return getattr(error, "filename", None) or folder

@@ -1,4 +1,4 @@
-"""Say which training examples an update needed too much memory for, and what to set."""
+"""Explain a lack of memory in training: the longest example, and the settings to change."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from seq2seq.text.batching import Batch
 
 @contextmanager
 def explain_batch(batches: Sequence[Batch], update: int, batch_tokens: int) -> Iterator[None]:
-    """Turn an error of an update that means too little memory into OutOfMemoryError.
+    """Turn an out-of-memory error of a training update (the `with` block) into OutOfMemoryError.
 
     The message names the longest example of the batches and the settings to change.
 

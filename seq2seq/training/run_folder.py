@@ -124,7 +124,7 @@ class RunFolder:
         self.checkpoints.mkdir(exist_ok=True)
 
     def delete_leftovers(self) -> None:
-        """Delete the partial files that killed runs left behind. Call this only with the lock."""
+        """Delete partial files that killed runs left. Call this only while you hold the lock."""
         for left in [*_leftovers(self.folder), *_leftovers(self.checkpoints)]:
             shutil.rmtree(left) if left.is_dir() else left.unlink()
 

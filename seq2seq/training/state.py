@@ -110,7 +110,7 @@ class TrainState:
     counters: Counters = field(default_factory=Counters)
 
     def save(self, folder: Path) -> None:
-        """Write the state into an existing folder.
+        """Write the state of the training into an existing folder.
 
         Raise OSError or RuntimeError if writing fails. The OSError names the file.
         """
