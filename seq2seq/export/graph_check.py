@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import mmap
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -39,7 +39,7 @@ _SHAPE_LENGTH = 8  # longer arrays of integers are tables, not shapes
 # Field numbers of onnx.proto, by message.
 _MODEL_GRAPH, _MODEL_TRAINING, _MODEL_FUNCTIONS = 7, 20, 25
 _NODE, _INITIALIZER, _SPARSE = 1, 5, 15
-_OPERATOR, _ATTRIBUTE, _DOMAIN = 4, 5, 7
+_INPUT, _OPERATOR, _ATTRIBUTE, _DOMAIN = 1, 4, 5, 7
 _TENSOR, _SUBGRAPH, _TENSORS, _SUBGRAPHS = 5, 6, 10, 11
 _DIMENSIONS, _TYPE, _NAME, _RAW, _EXTERNAL, _LOCATION = 1, 2, 8, 9, 13, 14
 _ITEM_BYTES = {1: 4, 2: 1, 3: 1, 4: 2, 5: 2, 6: 4, 7: 8, 9: 1, 10: 2, 11: 8, 16: 2}
@@ -77,17 +77,29 @@ def _check_model(message: _Message) -> None:
 def _check_subgraph(message: _Message, depth: int) -> None:
     if depth > _DEPTH:
         raise ValueError("its graphs are nested too deeply")
-    nodes = 0
+    nodes, sizes = 0, set(_sizes_of_splits(message))
     for field, value in message_fields(message):
         if field == _SPARSE:
             raise ValueError("it has a sparse constant")
         if field == _INITIALIZER:
-            _check_tensor(_as_message(value))
+            _check_tensor(_as_message(value), sizes)
         elif field == _NODE:
             nodes += 1
             if nodes > _NODES:
                 raise ValueError(f"it has more than {_NODES:,} nodes")
             _check_node(_as_message(value), depth)
+
+
+def _sizes_of_splits(message: _Message) -> Iterator[str]:
+    """Yield the names of the constants that say how a graph splits arrays. They are no shapes."""
+    for field, value in message_fields(message):
+        if field == _NODE:
+            parts = list(message_fields(_as_message(value)))
+            inputs = [_as_text(part) for kind, part in parts if kind == _INPUT]
+            if (_OPERATOR, "Split") in [
+                (kind, _as_text(part)) for kind, part in parts if kind == _OPERATOR
+            ]:
+                yield from inputs[1:2]
 
 
 def _check_node(message: _Message, depth: int) -> None:
@@ -104,10 +116,12 @@ def _check_node(message: _Message, depth: int) -> None:
                     _check_subgraph(_as_message(part), depth + 1)
 
 
-def _check_tensor(message: _Message) -> None:
+def _check_tensor(message: _Message, sizes: Collection[str] = ()) -> None:
     """Raise ValueError if the data of a constant is not completely in the file.
 
     Also raise ValueError if the constant may be a tensor shape and its numbers are too large.
+
+    sizes: the names of constants that are not shapes.
     """
     shape: list[int] = []
     content, kind, name = memoryview(b""), 0, ""
@@ -117,17 +131,18 @@ def _check_tensor(message: _Message) -> None:
         elif field == _TYPE and isinstance(value, int):
             kind = value
         elif field == _NAME:
-            name = _as_text(value)[:40]
+            name = _as_text(value)
         elif field == _RAW:
             content = _as_message(value)
         elif field == _EXTERNAL or (field == _LOCATION and value != 0):
-            raise ValueError(f"the constant {name!r} is in another file")
+            raise ValueError(f"the constant {name[:40]!r} is in another file")
     if kind not in _ITEM_BYTES or len(content) != math.prod(shape) * _ITEM_BYTES[kind]:
-        raise ValueError(f"the constant {name!r} is incomplete or has an unknown type")
+        raise ValueError(f"the constant {name[:40]!r} is incomplete or has an unknown type")
     if kind == _INT64 and len(content) <= 8 * _SHAPE_LENGTH:
         numbers = [abs(int(number)) for number in np.frombuffer(content, "<i8")]
-        if max(numbers, default=0) > _SIZE or math.prod(filter(None, numbers)) > _ELEMENTS:
-            raise ValueError(f"the numbers of the constant {name!r} are too large")
+        elements = 0 if name in sizes else math.prod(filter(None, numbers))
+        if max(numbers, default=0) > _SIZE or elements > _ELEMENTS:
+            raise ValueError(f"the numbers of the constant {name[:40]!r} are too large")
 
 
 def _packed(message: _Message) -> Iterator[int]:

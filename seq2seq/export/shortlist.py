@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from tokenize import TokenError
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -95,7 +96,7 @@ def _read(path: Path, axes: int, size: int) -> np.ndarray:
     try:
         # Mapped first, so that a size in the header that exceeds the file needs no memory.
         tokens = np.array(np.load(path, mmap_mode="r", allow_pickle=False))
-    except (OSError, ValueError, EOFError) as error:
+    except (OSError, ValueError, EOFError, SyntaxError, TokenError) as error:
         raise UserError(f"{path}: cannot be read as a table ({error}): copy it again") from None
     fits = tokens.ndim == axes and tokens.dtype in (np.int16, np.int32)
     if not fits or tokens.min(initial=0) < -1 or tokens.max(initial=0) >= size:

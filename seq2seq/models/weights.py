@@ -25,7 +25,7 @@ from seq2seq.errors import UserError
 # Increase this number when the networks compute different results from the same weights.
 _WEIGHTS_VERSION = "3"
 _HEADER_BYTES = 1 << 20  # a network of 100 layers needs 300 kB
-_DTYPE = "F32"
+_DTYPES = {torch.float32: "F32", torch.float64: "F64"}  # names of safetensors
 
 
 def save_weights(path: Path, network: torch.nn.Module) -> None:
@@ -91,10 +91,10 @@ def check_weights(path: Path, network: torch.nn.Module) -> None:
     if wrong:
         raise _unfit(path, f"missing or unexpected: {', '.join(wrong)}")
     for name, entry in header.items():
-        if entry["dtype"] != _DTYPE:
+        if entry["dtype"] != _DTYPES.get(every[name].dtype):
             raise UserError(
-                f"{path}: the tensor {name!r} has the type {entry['dtype']}, but seq2seq reads "
-                f"only {_DTYPE}; convert the weights, or copy the folder again"
+                f"{path}: the tensor {name!r} has the type {entry['dtype']}, but the network needs "
+                f"{_DTYPES.get(every[name].dtype)}; convert the weights, or copy the folder again"
             )
         if entry["shape"] != list(every[name].shape):
             shape = list(every[name].shape)

@@ -12,7 +12,7 @@ from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
-from starlette.routing import BaseRoute, Mount, Route
+from starlette.routing import BaseRoute, Route
 
 from seq2seq.serve.docs_page import render_docs
 from seq2seq.serve.failures import explain
@@ -21,7 +21,7 @@ from seq2seq.serve.metrics import Observer, ServerMetrics
 from seq2seq.serve.openapi import describe_api
 from seq2seq.serve.own_tasks import OwnTasks
 from seq2seq.serve.own_translate import OwnTranslation
-from seq2seq.serve.page import PAGE_FOLDER, PageFiles
+from seq2seq.serve.page import page_routes
 from seq2seq.serve.requests import ApiError, ClientGoneError
 from seq2seq.serve.service import Service
 
@@ -106,9 +106,7 @@ def _routes(service: Service, metrics: ServerMetrics) -> list[BaseRoute]:
     routes: list[BaseRoute] = [
         Route(path, handler, methods=method.split()) for method, path, handler in handlers
     ]
-    if PAGE_FOLDER.is_dir():
-        routes.append(Mount("/", app=PageFiles()))
-    return routes
+    return routes + page_routes()
 
 
 async def _answer_api_error(_: Request, error: Exception) -> Response:

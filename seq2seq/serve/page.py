@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
+from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
 from starlette.staticfiles import StaticFiles
-from starlette.types import Scope
 
 PAGE_FOLDER = Path(__file__).parent / "page"
 _POLICY = (
@@ -22,14 +24,17 @@ _HEADERS = {
 }
 
 
-class PageFiles(StaticFiles):
-    """Static files whose Content-Security-Policy forbids content from other servers."""
+def page_routes() -> list[BaseRoute]:
+    """Return a route for each file of the web page. The headers forbid content from elsewhere."""
+    files = StaticFiles(directory=PAGE_FOLDER)
 
-    def __init__(self) -> None:
-        super().__init__(directory=PAGE_FOLDER, html=True)
+    def answer(name: str) -> Callable[[Request], Awaitable[Response]]:
+        async def handler(request: Request) -> Response:
+            response = await files.get_response(name, request.scope)
+            response.headers.update(_HEADERS)
+            return response
 
-    async def get_response(self, path: str, scope: Scope) -> Response:
-        """Return a static file with the web page's security headers."""
-        response = await super().get_response(path, scope)
-        response.headers.update(_HEADERS)
-        return response
+        return handler
+
+    names = sorted(path.name for path in PAGE_FOLDER.iterdir())
+    return [Route("/", answer("index.html")), *(Route(f"/{name}", answer(name)) for name in names)]

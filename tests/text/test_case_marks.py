@@ -86,7 +86,7 @@ def test_any_text_comes_back(kind: str, text: str) -> None:
     made = marked_tokenizer(kind)
     text = text.replace("▁", " ")  # SentencePiece writes a space so
     (ids,) = made.encode([text])
-    breaks = str.maketrans(dict.fromkeys("\n\r\t\v\f\x1c\x1d\x1e\x85\u2028\u2029", " "))
+    breaks = str.maketrans(dict.fromkeys("\0\n\r\t\v\f\x1c\x1d\x1e\x85\u2028\u2029", " "))
     assert made.decode([ids]) == [text.translate(breaks)]
 
 

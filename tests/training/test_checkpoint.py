@@ -72,7 +72,7 @@ def test_a_full_disk(saved, room):
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (room, hard))
     try:
-        with pytest.raises(UserError, match=r"update-00000002: the checkpoint cannot be written"):
+        with pytest.raises(UserError, match=r"update-00000002/\S+: the checkpoint cannot be"):
             Checkpoints(folder).save(as_update(state, 2))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
