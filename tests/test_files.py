@@ -21,7 +21,7 @@ def test_a_full_disk_leaves_the_file_as_it_was(tmp_path, monkeypatch):
         return write(file, content[:3])
 
     monkeypatch.setattr(os, "write", cut)
-    with pytest.raises(UserError, match=r"a\.jsonl: cannot be written"):
+    with pytest.raises(UserError, match=r"a\.jsonl: the file cannot be written"):
         append_line(path, '{"b": 1}')
     assert path.read_bytes() == b"{}\n[]\n"
 
@@ -91,5 +91,5 @@ def test_lines_end_at_newlines_alone(tmp_path):
 def test_bytes_that_are_no_text_are_named(tmp_path):
     path = tmp_path / "a.jsonl"
     path.write_bytes(b'{}\n{"a": "\xff"}\n')
-    with pytest.raises(UserError, match=r"a\.jsonl:2: invalid JSON"):
+    with pytest.raises(UserError, match=r"a\.jsonl:2: the line is invalid JSON"):
         read_jsonl(path)
