@@ -51,7 +51,7 @@ def test_an_error_names_the_file_and_not_its_temporary_name(tmp_path, monkeypatc
     with pytest.raises(PermissionError) as raised, atomic_file(Path("wanted")) as aside:
         aside.open("wb") if step == "open" else os.close(os.open(aside, os.O_CREAT))
     assert raised.value.filename == "wanted"
-    with pytest.raises(UserError, match=r"^wanted: cannot be written"):
+    with pytest.raises(UserError, match=r"^wanted: the file cannot be written"):
         write_atomically(Path("wanted"), b"")
     assert list(tmp_path.iterdir()) == []
 

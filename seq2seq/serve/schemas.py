@@ -66,8 +66,8 @@ class SearchFields(SamplingFields):
 
     beam: Annotated[int, Field(ge=1, le=MOST_BEAM), WHOLE] | None = Field(
         None,
-        description="Beam size. 1 means greedy search. A beam size below n_best is raised to n_best. "
-        "An option of the server sets the default. Sampling ignores the beam size.",
+        description="Beam size. 1 means greedy search. A beam size below n_best is raised to "
+        "n_best. An option of the server sets the default. Sampling ignores the beam size.",
     )
     n_best: Annotated[int, Field(ge=1, le=MOST_BEAM), WHOLE] = Field(
         1, description="Number of hypotheses to return for each text."

@@ -64,7 +64,8 @@ class LabelSet:
         """
         if (count := text.count(b"\n")) > LARGEST_VOCABULARY:
             raise UserError(
-                f"{where}: there are {count:,} labels, but at most {LARGEST_VOCABULARY:,} are allowed"
+                f"{where}: there are {count:,} labels, but at most {LARGEST_VOCABULARY:,} are "
+                "allowed"
             )
         try:
             return cls(text.decode("utf-8", "replace").split("\n")[:-1])
