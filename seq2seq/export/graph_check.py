@@ -62,7 +62,8 @@ def check_graph(path: Path) -> None:
         raise UserError(f"{path}: the file cannot be read ({error.strerror or error})") from None
     except ValueError as error:
         raise UserError(
-            f"{path}: the file is not an ONNX graph of seq2seq ({error}); export the model again"
+            f"{path}: the file is not an ONNX graph that seq2seq wrote ({error}); export the model "
+            "again"
         ) from None
 
 

@@ -126,7 +126,8 @@ def _check_entry(place: str, entry: Any, limits: UseLimits) -> tuple[str, UseLim
     for name, value in own.items():
         if name not in known:
             raise UserError(
-                f"{place}: this client has the unknown key {name!r}{did_you_mean(name, known)}"
+                f"{place}: the table of this client has the unknown setting {name!r}"
+                f"{did_you_mean(name, known)}"
             )
         if not isinstance(value, int) or isinstance(value, bool) or value < 0:
             raise UserError(f"{place}: {name} must be a whole number of at least 0, not {value!r}")

@@ -119,7 +119,8 @@ class Keeper:
             if self.is_closing:
                 return
             _log.warning(
-                "a worker process died (exit code %s); a new one replaces it", self.process.exitcode
+                "a worker process died (exit code %s); a new worker process replaces it",
+                self.process.exitcode,
             )
             self._call(self._office.worker_died, self)
             time.sleep(max(0.0, _PATIENCE - (time.monotonic() - started)))

@@ -103,7 +103,10 @@ class PerplexityRequest(RequestBody):
     """The body of POST /v1/perplexity."""
 
     model: str | None = Field(None, description="Name of the model to use.")
-    text: str = Field(description="Text to measure. The text may have several lines.")
+    text: str = Field(
+        description="Text for which the server computes the perplexity. The text may have several "
+        "lines."
+    )
 
 
 class PerplexityAnswer(BaseModel):
