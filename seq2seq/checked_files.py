@@ -29,7 +29,7 @@ def file_size(path: Path) -> int:
     """
     status = path.stat()
     if not stat.S_ISREG(status.st_mode):
-        raise UserError(f"{path}: not a regular file; replace it by a file")
+        raise UserError(f"{path}: this is not a regular file; replace it by a regular file")
     return status.st_size
 
 
@@ -46,7 +46,7 @@ def read_bounded(path: Path, most: int, *, regular: bool = True) -> bytes:
     with path.open("rb") as file:
         content = file.read(most + 1)
     if len(content) > most:
-        raise UserError(f"{path}: larger than {most:,} bytes; give a smaller file")
+        raise UserError(f"{path}: the file is larger than {most:,} bytes; use a smaller file")
     return content
 
 
@@ -70,23 +70,23 @@ def open_manifest(path: Path, known: Collection[str]) -> dict[str, Any]:
     try:
         values = json.loads(text)
     except RecursionError:
-        raise ValueError("it is nested too deeply") from None
+        raise ValueError("the JSON values are nested too deeply") from None
     if not isinstance(values, dict):
-        raise ValueError("it is not a JSON object")
+        raise ValueError("the file is not a JSON object")
     sealed = values.pop(_SEAL, None) is not None
     if unknown := sorted(values.keys() - known):
-        raise ValueError(f"the key {unknown[0]!r} is unknown")
+        raise ValueError(f"the file has the unknown key {unknown[0]!r}")
     if sealed and seal_manifest(values) != text:
-        raise ValueError("it does not match its own checksum")
+        raise ValueError("the file does not match the checksum that it contains")
     return values
 
 
 def check_sums(sums: object) -> dict[str, str]:
     """Return the checksums of a manifest, by file name. Raises ValueError if they are not valid."""
     if not isinstance(sums, dict) or not all(isinstance(value, str) for value in sums.values()):
-        raise ValueError("the key sha256 must be an object of checksums")
+        raise ValueError("the value of the key sha256 must map file names to checksums")
     if any(Path(name).name != name for name in sums):
-        raise ValueError("the keys of sha256 must be file names without folders")
+        raise ValueError("the file names under the key sha256 must not contain folders")
     return sums
 
 

@@ -59,5 +59,6 @@ def file_error(verb: str, path: Path, error: OSError) -> UserError:
     """Return the error for a file that cannot be used. verb: "read" or "written"."""
     reason = error.strerror or str(error)
     return UserError(
-        f"{path}: cannot be {verb} ({reason}); check the path, the permissions and the disk space"
+        f"{path}: the file cannot be {verb} ({reason}); check the path, the permissions and the "
+        "disk space"
     )

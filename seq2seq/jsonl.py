@@ -68,12 +68,16 @@ def read_jsonl(path: Path, *, growing: bool = False) -> list[tuple[int, dict[str
         except (ValueError, RecursionError) as error:
             # Only the last piece of the split may be a line without a newline.
             if number < len(lines):
-                raise UserError(f"{path}:{number}: invalid JSON ({error}); fix the line") from error
+                raise UserError(
+                    f"{path}:{number}: the line is invalid JSON ({error}); fix the line"
+                ) from error
             if not growing:
                 raise _truncated_line(path, number) from error
             continue
         if not isinstance(row, dict):
-            raise UserError(f"{path}:{number}: the line is not a JSON object; fix or delete it")
+            raise UserError(
+                f"{path}:{number}: the line is not a JSON object; fix or delete the line"
+            )
         objects.append((number, row))
     return objects
 

@@ -244,7 +244,7 @@ def test_what_is_missing(path: Path, text: str, expected: str) -> None:
 
 def test_what_cannot_be_read(path: Path) -> None:
     assert "this file does not exist" in complaint(path.parent / "nothing.toml")
-    assert "cannot be read (Is a directory)" in complaint(path.parent)
+    assert "cannot be read (" in complaint(path.parent)
     path.write_bytes(b"seed = \xff")
     assert "cannot be read as TOML" in complaint(path)
 

@@ -21,7 +21,7 @@ def test_a_full_disk_leaves_the_file_as_it_was(tmp_path, monkeypatch):
         return write(file, content[:3])
 
     monkeypatch.setattr(os, "write", cut)
-    with pytest.raises(UserError, match=r"a\.jsonl: cannot be written"):
+    with pytest.raises(UserError, match=r"a\.jsonl: the file cannot be written"):
         append_line(path, '{"b": 1}')
     assert path.read_bytes() == b"{}\n[]\n"
 
@@ -51,7 +51,7 @@ def test_an_error_names_the_file_and_not_its_temporary_name(tmp_path, monkeypatc
     with pytest.raises(PermissionError) as raised, atomic_file(Path("wanted")) as aside:
         aside.open("wb") if step == "open" else os.close(os.open(aside, os.O_CREAT))
     assert raised.value.filename == "wanted"
-    with pytest.raises(UserError, match=r"^wanted: cannot be written"):
+    with pytest.raises(UserError, match=r"^wanted: the file cannot be written"):
         write_atomically(Path("wanted"), b"")
     assert list(tmp_path.iterdir()) == []
 
@@ -91,5 +91,5 @@ def test_lines_end_at_newlines_alone(tmp_path):
 def test_bytes_that_are_no_text_are_named(tmp_path):
     path = tmp_path / "a.jsonl"
     path.write_bytes(b'{}\n{"a": "\xff"}\n')
-    with pytest.raises(UserError, match=r"a\.jsonl:2: invalid JSON"):
+    with pytest.raises(UserError, match=r"a\.jsonl:2: the line is invalid JSON"):
         read_jsonl(path)

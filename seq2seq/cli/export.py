@@ -35,9 +35,9 @@ _log = logging.getLogger(__name__)
 @click.option(
     "--web",
     is_flag=True,
-    help="Write a web page instead, which runs the model in the browser. Any web server can offer "
-    "the folder. MODEL can also be an export. Needs the npm package onnxruntime-web in the folder "
-    "node_modules of the current folder.",
+    help="Write a folder with a web page that runs MODEL in the browser. Any web server can offer "
+    "the folder. MODEL can be a model folder or an export. This option needs the npm package "
+    "onnxruntime-web in the folder node_modules of the current folder.",
 )
 def export_command(model: Path, output: Path, precision: Any, shortlist: bool, web: bool) -> None:
     """Write MODEL as an export: ONNX graphs that run without PyTorch.
@@ -53,10 +53,13 @@ def export_command(model: Path, output: Path, precision: Any, shortlist: bool, w
 
     if web:
         if shortlist:
-            raise UserError("--web has no shortlists: leave out --shortlist")
+            raise UserError(
+                "--web cannot be combined with --shortlist: leave out one of the two options"
+            )
         if output.exists() and not is_web_folder(output):
             raise UserError(
-                f"{output}: this folder exists and is not such a web page; choose another folder"
+                f"{output}: this folder exists and seq2seq export --web did not write it; choose "
+                "another folder"
             )
         runtime = find_runtime(Path())
         with tempfile.TemporaryDirectory() as aside:

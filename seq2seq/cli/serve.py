@@ -21,76 +21,82 @@ _PACKAGES = ("httptools", "prometheus_client", "py3langid", "python_multipart", 
     "--host",
     default="127.0.0.1",
     show_default=True,
-    help="Address to listen on. 0.0.0.0 means all addresses of this machine.",
+    help="Address that the server listens on. 0.0.0.0 means all addresses of this machine.",
 )
 @click.option(
     "--port",
     type=click.IntRange(0, 65535),
     default=5000,
     show_default=True,
-    help="Port to listen on. 0 lets the system choose a free port.",
+    help="Port that the server listens on. 0 lets the system choose a free port.",
 )
 @click.option(
     "--jobs",
     type=click.IntRange(0),
     default=0,
-    help="Number of worker processes. Each of them opens all models. 0 means one per core for "
-    "exports, and one otherwise.  [default: 0]",
+    help="Number of worker processes. Each worker process opens all models. 0 means one process "
+    "per CPU core if all models are exports, and a single process otherwise.  [default: 0]",
 )
 @click.option(
     "--beam",
     type=click.IntRange(1, 16),
     default=5,
     show_default=True,
-    help="Beam size of requests that set none. 1 means greedy search.",
+    help="Beam size for requests that do not set a beam size. 1 means greedy search.",
 )
 @click.option(
     "--keys",
     type=click.Path(path_type=Path),
-    help="TOML file with a table for each API key. The environment variable SEQ2SEQ_API_KEYS may "
-    "hold keys too, separated by commas. With keys, every request for work needs one.",
+    help="TOML file with a table for each client, which holds the API key of the client. The "
+    "environment variable SEQ2SEQ_API_KEYS may hold further keys, separated by commas. If the "
+    "server has API keys, every request that uses a model must send one of these keys.",
 )
 @click.option(
     "--no-key",
     is_flag=True,
-    help="Serve everybody who can reach the address. Without keys, an address that other machines "
-    "can reach needs this option.",
+    help="Let the server run without API keys on an address that other machines can reach. "
+    "Everybody who can reach this address can then use the models.",
 )
 @click.option(
     "--max-characters",
     type=click.IntRange(0),
     default=200_000,
     show_default=True,
-    help="Largest number of characters in a request. 0 means no limit.",
+    help="Maximum number of characters in a request. 0 means no limit.",
 )
 @click.option(
     "--max-texts",
     type=click.IntRange(0),
     default=2000,
     show_default=True,
-    help="Largest number of texts in a request. 0 means no limit.",
+    help="Maximum number of texts in a request. 0 means no limit.",
 )
 @click.option(
     "--max-requests",
     type=click.IntRange(0),
     default=0,
-    help="Number of requests that a client may send per minute. 0 means no limit.  [default: 0]",
+    help="Maximum number of requests per minute for each API key, or for each client address if "
+    "the server has no API keys. 0 means no limit.  [default: 0]",
 )
 @click.option(
     "--max-waiting",
     type=click.IntRange(1),
     default=20_000,
     show_default=True,
-    help="Number of lines that may wait for a worker. Further requests get the answer 429.",
+    help="Maximum number of text lines that may wait for a worker process. If more lines wait, the "
+    "server refuses further requests with the HTTP status 429.",
 )
 @click.option(
     "--timeout",
     type=click.FloatRange(0.1),
     default=120.0,
     show_default=True,
-    help="Number of seconds in which an answer must be finished.",
+    help="Time limit for a request, in seconds. A client whose request takes longer gets the HTTP "
+    "status 503.",
 )
-@click.option("--log-texts", is_flag=True, help="Write the texts of requests to the log on stderr.")
+@click.option(
+    "--log-texts", is_flag=True, help="Write the texts of all requests to the log on stderr."
+)
 @with_model_options
 def serve_command(
     models: tuple[str, ...],
@@ -159,7 +165,7 @@ def _name_folders(models: Sequence[str]) -> dict[str, list[Path]]:
         name, parts = split_name(argument)
         if name in folders:
             raise UserError(
-                f"two models have the name {name!r}: write NAME=MODEL with another name"
+                f"two models have the name {name!r}: give one of them another name with NAME=MODEL"
             )
         folders[name] = model_folders(parts)
     return folders
@@ -172,5 +178,6 @@ def _require_packages() -> None:
     missing = [name for name in (*_PACKAGES, "uvicorn") if find_spec(name) is None]
     if missing:
         raise UserError(
-            f"seq2seq serve needs {', '.join(missing)}: run pip install 'seq2seq-rnn[serve]'"
+            f"seq2seq serve needs the missing Python packages {', '.join(missing)}: run pip "
+            "install 'seq2seq-rnn[serve]'"
         )

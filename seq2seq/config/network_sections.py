@@ -106,9 +106,9 @@ class ContextConfig(Section):
         "monotonic",
     ] = Field(
         "cosine",
-        description="How the context vector is computed. `fixed`: as one summary of the source. "
-        "`same-position` (only for the task `aligned`): as the encoder state at the target "
-        "token's position. Other values select attention; `monotonic` only moves forward.",
+        description="Kind of the context vector. `fixed` summarises the whole source. "
+        "`same-position` (only for the task `aligned`) is the encoder state at the position of the "
+        "target token. Other kinds use attention; `monotonic` attention only moves forward.",
     )
     placement: Literal["parallel", "classic"] = Field(
         "parallel",

@@ -55,7 +55,7 @@ def load_config(
             f"{path}: this file does not exist; give the path of a configuration file"
         ) from None
     except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror or error})") from None
+        raise UserError(f"{path}: the file cannot be read ({error.strerror or error})") from None
     for setting in settings:
         _lay_over(values, setting)
     config = parse_config(values, str(path), needs_files=needs_files, base=base)
@@ -93,7 +93,7 @@ def parse_config(
         complete = values if base is None else base.fill(values, where)
         return validate_section(Config, complete, where, {NEEDS_FILES: needs_files})
     except RecursionError:
-        raise UserError(f"{where}: the values are nested too deeply; fix the file") from None
+        raise UserError(f"{where}: the TOML values are nested too deeply; fix the file") from None
     except UserError as error:
         raise error if base is None else base.explain(error, values) from None
 

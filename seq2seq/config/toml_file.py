@@ -29,15 +29,17 @@ def read_toml(path: Path, *, regular: bool = True) -> dict[str, Any]:
     try:
         return parse_toml(content.decode("utf-8-sig"))
     except ValueError as error:
-        raise UserError(f"{path}: cannot be read as TOML: {error}; fix the file") from None
+        raise UserError(f"{path}: the file cannot be read as TOML: {error}; fix the file") from None
 
 
 def parse_toml(text: str) -> dict[str, Any]:
     """Return the values of a TOML text. Raises ValueError if the text is not valid TOML."""
     for number, line in enumerate(text.split("\n"), start=1):
         if line.count(".") > _DOTS:
-            raise ValueError(f"line {number} has more than {_DOTS} dots")
+            raise ValueError(
+                f"line {number} has more than {_DOTS} dots, so its keys may be nested too deeply"
+            )
     try:
         return tomllib.loads(text)
     except RecursionError:
-        raise ValueError("the values are nested too deeply") from None
+        raise ValueError("the TOML values are nested too deeply") from None

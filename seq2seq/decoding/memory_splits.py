@@ -56,8 +56,8 @@ class MemorySplits(Generic[_Row]):
             )
         if not self._has_warned:
             _log.warning(
-                "too little memory for a batch of %d lines: continuing with smaller batches; a "
-                "smaller --batch-size avoids this",
+                "there is too little memory for a batch of %d lines: translation continues with "
+                "smaller batches; set a smaller --batch-size to avoid this warning",
                 len(rows),
             )
             self._has_warned = True

@@ -147,7 +147,8 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
             check_sums(values["sha256"])
             if not _are_states(values["rows"], values["memory"]):
                 raise ValueError(
-                    "the key rows must be a list of names, and the key memory an object of axes"
+                    "the key rows must hold a list of names, and the key memory must map names to "
+                    "axis numbers"
                 )
             if values["precision"] not in ("int8", "fp32"):
                 raise ValueError("the key precision must be int8 or fp32")

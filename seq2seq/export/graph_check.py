@@ -59,34 +59,35 @@ def check_graph(path: Path) -> None:
     except FileNotFoundError:
         raise UserError(f"{path} is missing: export the model again") from None
     except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror or error})") from None
+        raise UserError(f"{path}: the file cannot be read ({error.strerror or error})") from None
     except ValueError as error:
         raise UserError(
-            f"{path}: not a graph that seq2seq wrote ({error}); export the model again"
+            f"{path}: the file is not an ONNX graph that seq2seq wrote ({error}); export the model "
+            "again"
         ) from None
 
 
 def _check_model(message: _Message) -> None:
     for field, value in message_fields(message):
         if field in (_MODEL_TRAINING, _MODEL_FUNCTIONS):
-            raise ValueError("it defines functions of its own")
+            raise ValueError("the file defines its own functions or training steps")
         if field == _MODEL_GRAPH:
             _check_subgraph(_as_message(value), 1)
 
 
 def _check_subgraph(message: _Message, depth: int) -> None:
     if depth > _DEPTH:
-        raise ValueError("its graphs are nested too deeply")
+        raise ValueError("the graphs in the file are nested too deeply")
     nodes, sizes = 0, set(_sizes_of_splits(message))
     for field, value in message_fields(message):
         if field == _SPARSE:
-            raise ValueError("it has a sparse constant")
+            raise ValueError("the graph has a sparse constant")
         if field == _INITIALIZER:
             _check_tensor(_as_message(value), sizes)
         elif field == _NODE:
             nodes += 1
             if nodes > _NODES:
-                raise ValueError(f"it has more than {_NODES:,} nodes")
+                raise ValueError(f"the graph has more than {_NODES:,} nodes")
             _check_node(_as_message(value), depth)
 
 
@@ -105,9 +106,9 @@ def _sizes_of_splits(message: _Message) -> Iterator[str]:
 def _check_node(message: _Message, depth: int) -> None:
     for field, value in message_fields(message):
         if field == _OPERATOR and (operator := _as_text(value)) not in _OPERATORS:
-            raise ValueError(f"the operator {operator[:40]!r} is unknown")
+            raise ValueError(f"the graph uses the unknown operator {operator[:40]!r}")
         if field == _DOMAIN and _as_text(value) not in _DOMAINS:
-            raise ValueError(f"the operators {_as_text(value)[:40]!r} are unknown")
+            raise ValueError(f"the graph uses the unknown operator set {_as_text(value)[:40]!r}")
         if field == _ATTRIBUTE:
             for kind, part in message_fields(_as_message(value)):
                 if kind in (_TENSOR, _TENSORS):
@@ -135,14 +136,14 @@ def _check_tensor(message: _Message, sizes: Collection[str] = ()) -> None:
         elif field == _RAW:
             content = _as_message(value)
         elif field == _EXTERNAL or (field == _LOCATION and value != 0):
-            raise ValueError(f"the constant {name[:40]!r} is in another file")
+            raise ValueError(f"the constant {name[:40]!r} is stored in another file")
     if kind not in _ITEM_BYTES or len(content) != math.prod(shape) * _ITEM_BYTES[kind]:
-        raise ValueError(f"the constant {name[:40]!r} is incomplete or has an unknown type")
+        raise ValueError(f"the constant {name[:40]!r} is incomplete or has an unknown data type")
     if kind == _INT64 and len(content) <= 8 * _SHAPE_LENGTH:
         numbers = [abs(int(number)) for number in np.frombuffer(content, "<i8")]
         elements = 0 if name in sizes else math.prod(filter(None, numbers))
         if max(numbers, default=0) > _SIZE or elements > _ELEMENTS:
-            raise ValueError(f"the numbers of the constant {name[:40]!r} are too large")
+            raise ValueError(f"the shape in the constant {name[:40]!r} is too large")
 
 
 def _packed(message: _Message) -> Iterator[int]:
@@ -158,7 +159,7 @@ def _packed(message: _Message) -> Iterator[int]:
 
 def _as_message(value: int | _Message) -> _Message:
     if isinstance(value, int):
-        raise ValueError("a field has the wrong type")
+        raise ValueError("a field of the ONNX file has the wrong type")
     return value
 
 

@@ -30,8 +30,8 @@ class LabelEngine:
         (result,) = self.log_probabilities([[0, self._eos] if self._words else [0]])
         if result.shape != (1, labels) or not np.isfinite(result).all():
             raise UserError(
-                f"{export.folder}: the graphs do not fit the {labels} labels; export the model "
-                "again"
+                f"{export.folder}: the ONNX graphs do not fit the {labels} labels of the model; "
+                "export the model again"
             )
 
     def log_probabilities(self, texts: Sequence[Sequence[int]]) -> list[np.ndarray]:

@@ -78,7 +78,7 @@ class Session:
                     "(--batch-size) or a smaller beam (--beam)"
                 ) from None
             raise UserError(
-                f"{self._path}: ONNX Runtime cannot run the graph ({reason}); export the model "
+                f"{self._path}: ONNX Runtime cannot run this graph ({reason}); export the model "
                 "again"
             ) from error
         return result
@@ -97,8 +97,8 @@ class Session:
         if len(shape) == 2 and isinstance(shape[1], int) and 0 < shape[1] <= _WIDTH:
             return shape[1]
         raise UserError(
-            f"{self._path}: the input {name!r} has the shape {shape}, which seq2seq does not "
-            "write; export the model again"
+            f"{self._path}: the input {name!r} of the ONNX graph has the shape {shape}, which "
+            "seq2seq never writes; export the model again"
         )
 
 

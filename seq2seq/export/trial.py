@@ -24,7 +24,7 @@ def try_out(model: ExportedModel) -> None:
         log_p, after = model.step(state, np.array([codec.target.bos]))
     except (ValueError, TypeError, IndexError, KeyError, AttributeError, MemoryError) as error:
         raise UserError(
-            f"{folder}: the graphs do not fit together ({error}); export the model again"
+            f"{folder}: the ONNX graphs do not fit together ({error}); export the model again"
         ) from None
     columns = len(codec.target)
     if model.export.has_shortlist:
@@ -33,8 +33,8 @@ def try_out(model: ExportedModel) -> None:
     grows = model.copies or model.reads_written  # with the source or with the output
     if not grows and not (same and log_p.shape == (1, columns)):
         raise UserError(
-            f"{folder}: the graphs do not fit the vocabulary of {len(codec.target)} tokens; "
+            f"{folder}: the ONNX graphs do not fit the vocabulary of {len(codec.target)} tokens; "
             "export the model again"
         )
     if any(np.isnan(array).any() for array in (log_p, *after.rows)):
-        raise UserError(f"{folder}: the graphs compute NaN; export another model")
+        raise UserError(f"{folder}: the ONNX graphs compute NaN; export another model")

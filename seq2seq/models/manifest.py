@@ -84,7 +84,7 @@ def read_manifest(folder: Path) -> Manifest:
         values = open_manifest(path, ("format", "sha256"))
         number, sums = values["format"], check_sums(values["sha256"])
         if type(number) is not int:
-            raise TypeError("the key format must be a number")
+            raise TypeError("the value of the key format must be a whole number")
     except (ValueError, KeyError, TypeError) as error:
         raise UserError(f"{path}: not a valid manifest ({error}); copy the folder again") from None
     if number != FORMAT:

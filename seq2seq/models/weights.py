@@ -79,8 +79,8 @@ def check_weights(path: Path, network: torch.nn.Module) -> None:
     version = header.pop("__metadata__", {}).get("seq2seq", "1")
     if version != _WEIGHTS_VERSION:
         raise UserError(
-            f"{path}: the weights belong to version {version} of the networks, but this "
-            f"seq2seq has version {_WEIGHTS_VERSION}; train the model again, or use the "
+            f"{path}: the weights belong to version {version} of seq2seq's networks, but the "
+            f"installed seq2seq has version {_WEIGHTS_VERSION}; train the model again, or use the "
             "version of seq2seq that saved the model"
         )
     every = dict(network.named_parameters(remove_duplicate=False))
@@ -93,8 +93,9 @@ def check_weights(path: Path, network: torch.nn.Module) -> None:
     for name, entry in header.items():
         if entry["dtype"] != _DTYPES.get(every[name].dtype):
             raise UserError(
-                f"{path}: the tensor {name!r} has the type {entry['dtype']}, but the network needs "
-                f"{_DTYPES.get(every[name].dtype)}; convert the weights, or copy the folder again"
+                f"{path}: the tensor {name!r} has the data type {entry['dtype']}, but the network "
+                f"needs {_DTYPES.get(every[name].dtype)}; convert the weights, or copy the model "
+                "folder again"
             )
         if entry["shape"] != list(every[name].shape):
             shape = list(every[name].shape)
@@ -122,10 +123,10 @@ def _read_header(path: Path, network: torch.nn.Module) -> dict[str, Any]:
             begin, end = entry["data_offsets"]
             ends.append(8 + length + end)
             if not 0 <= begin <= end or type(entry["dtype"]) is not str:
-                raise ValueError(f"the entry {name!r} of the header is not valid")
+                raise ValueError(f"the header has a wrong entry for the tensor {name!r}")
             entry["shape"] = list(entry["shape"])
         if max(ends) != size:
-            raise ValueError(f"the file has {size:,} bytes instead of {max(ends):,}")
+            raise ValueError(f"the file has {size:,} bytes, but its header describes {max(ends):,}")
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise _invalid(path, error) from None
     return dict(header)
@@ -133,12 +134,14 @@ def _read_header(path: Path, network: torch.nn.Module) -> dict[str, Any]:
 
 def _invalid(path: Path, problem: object) -> UserError:
     detail = " ".join(str(problem).split())[:200]
-    return UserError(f"{path}: not a valid safetensors file ({detail}); copy the folder again")
+    return UserError(
+        f"{path}: the file is not a valid safetensors file ({detail}); copy the model folder again"
+    )
 
 
 def _unfit(path: Path, problem: str) -> UserError:
     return UserError(
-        f"{path}: the weights do not fit config.toml ({problem[:200]}); copy the folder again"
+        f"{path}: the weights do not fit config.toml ({problem[:200]}); copy the model folder again"
     )
 
 

@@ -98,10 +98,14 @@ def load_keys(path: Path | None, limits: UseLimits) -> Keys:
         for name, entry in _read_tables(path).items():
             key, own = _check_entry(f"{path}: {name}", entry, limits)
             if _digest(key) in clients:
-                raise UserError(f"{path}: {name}: another client has the same key; choose another")
+                raise UserError(
+                    f"{path}: {name}: another client has the same API key; choose another key"
+                )
             clients[_digest(key)] = Client(name, own)
         if not clients:
-            raise UserError(f'{path}: no keys; write a table for each client: [name] key = "..."')
+            raise UserError(
+                f'{path}: the file has no API keys; write [name] and key = "..." for each client'
+            )
     return Keys(limits, clients)
 
 
@@ -109,17 +113,22 @@ def _read_tables(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: cannot be read as TOML: {error}; fix the file") from None
+        raise UserError(f"{path}: the file cannot be read as TOML: {error}; fix the file") from None
 
 
 def _check_entry(place: str, entry: Any, limits: UseLimits) -> tuple[str, UseLimits]:
     if not isinstance(entry, dict) or not isinstance(entry.get("key"), str) or not entry["key"]:
-        raise UserError(f'{place}: write a table with a key: [name] key = "..."')
+        raise UserError(
+            f'{place}: this client has no API key; write a table with a line key = "..."'
+        )
     known = [field.name for field in fields(UseLimits)]
     own = {name: value for name, value in entry.items() if name != "key"}
     for name, value in own.items():
         if name not in known:
-            raise UserError(f"{place}: unknown key {name!r}{did_you_mean(name, known)}")
+            raise UserError(
+                f"{place}: the table of this client has the unknown setting {name!r}"
+                f"{did_you_mean(name, known)}"
+            )
         if not isinstance(value, int) or isinstance(value, bool) or value < 0:
             raise UserError(f"{place}: {name} must be a whole number of at least 0, not {value!r}")
     return entry["key"], replace(limits, **own)

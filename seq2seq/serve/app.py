@@ -129,7 +129,7 @@ async def _answer_error(_: Request, error: Exception) -> Response:
     status, text = explain(error)
     headers = {}
     if status == 500:
-        _log.error("a request failed", exc_info=error)
+        _log.error("the server failed to answer a request", exc_info=error)
     if retry := getattr(error, "retry_after", None):
         headers["Retry-After"] = str(retry)
     return JSONResponse({"error": text}, status, headers)

@@ -153,5 +153,5 @@ class Catalogue:
         """Return the model with this name. Raises UserError for an unknown name."""
         if name not in self.models:
             hint = did_you_mean(name, self.models) or f"; choose one of {', '.join(self.models)}"
-            raise UserError(f"unknown model {name!r}{hint}")
+            raise UserError(f"the server has no model named {name!r}{hint}")
         return self.models[name]

@@ -125,7 +125,10 @@ class Keeper:
                 thread.join()
             if self.is_closing:
                 return
-            _log.warning("a worker died (exit code %s) and is replaced", self.process.exitcode)
+            _log.warning(
+                "a worker process died (exit code %s); a new worker process replaces it",
+                self.process.exitcode,
+            )
             self._call(self._office.worker_died, self)
             time.sleep(max(0.0, _PATIENCE - (time.monotonic() - started)))
 

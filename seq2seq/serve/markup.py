@@ -105,7 +105,8 @@ class Markup:
         self._count += bool(sentence.text)
         if self._most and self._count > self._most:
             raise UserError(
-                f"Invalid request: the HTML has more than {self._most} sentences: send less text"
+                f"Invalid request: the HTML text has more than {self._most} sentences; "
+                "shorten the text"
             )
 
 

@@ -75,7 +75,9 @@ def parse_json(body: bytes) -> dict[str, Any]:
     except UnicodeEncodeError:
         raise ApiError(400, "the request body has half of a surrogate pair (\\ud800)") from None
     except (ValueError, RecursionError) as error:
-        reason = "it is nested too deeply" if isinstance(error, RecursionError) else error
+        reason = (
+            "the JSON values are nested too deeply" if isinstance(error, RecursionError) else error
+        )
         raise ApiError(400, f"the request body is not valid JSON: {reason}") from None
     if not isinstance(value, dict):
         raise ApiError(400, "Invalid JSON format: the request body must be a JSON object")
@@ -83,7 +85,7 @@ def parse_json(body: bytes) -> dict[str, Any]:
 
 
 def _refuse_constant(name: str) -> float:
-    raise ValueError(f"{name} is not a JSON value")
+    raise ValueError(f"the number {name} is not allowed in JSON")
 
 
 async def read_fields(request: Request, most: int, seconds: float) -> dict[str, Any]:

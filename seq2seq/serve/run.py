@@ -128,7 +128,7 @@ async def _serve(
         listening.listen(_BACKLOG)
         address = f"[{host}]" if ":" in host else host
         number = listening.getsockname()[1]
-        _log.info("listening on http://%s:%d", address, number)
+        _log.info("the server is listening on http://%s:%d", address, number)
         if started:
             started(server, number)
         if service.catalogue.pairs:
@@ -152,7 +152,7 @@ def _listen(host: str, port: int) -> socket.socket:
         listening.close()
         reason = getattr(error, "strerror", None) or str(error)
         raise UserError(
-            f"cannot listen on {host}:{port} ({reason}): choose another --host or --port"
+            f"the server cannot listen on {host}:{port} ({reason}): choose another --host or --port"
         ) from None
     return listening
 

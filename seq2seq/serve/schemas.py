@@ -13,19 +13,19 @@ LONGEST_OUTPUT = 400  # tokens
 def _whole(value: Any) -> Any:
     """Raise ValueError for true, false and text. Otherwise return the value, such as 3 or 3.0."""
     if isinstance(value, bool | str):
-        raise ValueError("must be a whole number")
+        raise ValueError("the value must be a whole number")
     return value
 
 
 def _number(value: Any) -> Any:
     if isinstance(value, bool | str):
-        raise ValueError("must be a number")
+        raise ValueError("the value must be a number")
     return value
 
 
 def _flag(value: Any) -> Any:
     if not isinstance(value, bool):
-        raise ValueError("must be true or false")
+        raise ValueError("the value must be true or false")
     return value
 
 
@@ -49,13 +49,15 @@ class SamplingFields(RequestBody):
         1.0, description="Sampling temperature. A value below 1 makes likely tokens even likelier."
     )
     top_k: Annotated[int, Field(ge=0, le=1_000_000), WHOLE] = Field(
-        0, description="Sample from the K most likely tokens. 0 keeps all tokens."
+        0, description="Number of most likely tokens to sample from. 0 keeps all tokens."
     )
     top_p: Annotated[float, Field(gt=0, le=1), NUMBER] = Field(
-        1.0, description="Sample from the most likely tokens whose probabilities reach this sum."
+        1.0,
+        description="Sample only from the most likely tokens whose probabilities together reach "
+        "this value (nucleus sampling).",
     )
     seed: Annotated[int, Field(ge=0, le=2**31), WHOLE] = Field(
-        1, description="Random seed of sampling."
+        1, description="Random seed for sampling."
     )
 
 
@@ -64,53 +66,62 @@ class SearchFields(SamplingFields):
 
     beam: Annotated[int, Field(ge=1, le=MOST_BEAM), WHOLE] | None = Field(
         None,
-        description="Beam size. 1 means greedy search. A beam below n_best is raised to n_best. "
-        "The server sets the default. Sampling ignores the beam.",
+        description="Beam size. 1 means greedy search. A beam size below n_best is raised to "
+        "n_best. An option of the server sets the default. Sampling ignores the beam size.",
     )
     n_best: Annotated[int, Field(ge=1, le=MOST_BEAM), WHOLE] = Field(
-        1, description="Number of hypotheses for each text."
+        1, description="Number of hypotheses to return for each text."
     )
     length_penalty: Annotated[float, Field(ge=0, le=100), NUMBER] = Field(
-        1.0, description="Exponent α in the score Σ log p / length^α."
+        1.0,
+        description="Exponent α of the length penalty. The score of a hypothesis is "
+        "Σ log p / length^α.",
     )
     max_length: Annotated[int, Field(ge=1, le=LONGEST_OUTPUT), WHOLE] | None = Field(
         None, description="Maximum length of a translation in subwords."
     )
     sampling: Flag = Field(False, description="Sample translations instead of using beam search.")
     split_sentences: Flag = Field(
-        False, description="Translate each sentence of a text alone, and join the translations."
+        False,
+        description="Translate each sentence of a text separately, and join the translations.",
     )
     protect: Flag = Field(
-        False, description="Keep placeholders, tags, URLs, e-mail addresses and numbers unchanged."
+        False,
+        description="Copy placeholders, tags, URLs, e-mail addresses and numbers unchanged into "
+        "the translation.",
     )
-    forbid: Words = Field([], description="Phrases that no translation contains.")
+    forbid: Words = Field([], description="Phrases that must not occur in a translation.")
     alignments: Flag = Field(
-        False, description="Whether each text gets the attention weights of its best translation."
+        False,
+        description="Whether to return the attention weights of the best translation of each text.",
     )
 
 
 class RouteFields(RequestBody):
     """The fields that choose the models of a request, by name or by languages."""
 
-    model: str | None = Field(None, description="Name of the model.")
+    model: str | None = Field(None, description="Name of the model to use.")
     source: str | None = Field(
-        None, description='Language of the texts; "auto" detects the language of all texts.'
+        None,
+        description='Code of the source language. "auto" detects the language from all texts '
+        "together.",
     )
-    target: str | None = Field(None, description="Language to translate into.")
+    target: str | None = Field(None, description="Code of the target language.")
 
 
 class TranslateRequest(SearchFields, RouteFields):
     """The body of POST /v1/translate."""
 
     texts: list[str] = Field(
-        min_length=1, description="Texts. A line break in a text counts as a space."
+        min_length=1,
+        description="Texts to translate. A line break in a text counts as a space.",
     )
 
 
 class StreamRequest(SearchFields, RouteFields):
     """The body of POST /v1/translate/stream."""
 
-    text: str = Field(description="A text of any number of lines.")
+    text: str = Field(description="Text to translate. The text may have several lines.")
 
 
 class NoteAnswer(BaseModel):
@@ -189,12 +200,16 @@ class TextPair(RequestBody):
 class ScoreRequest(RequestBody):
     """The body of POST /v1/score."""
 
-    model: str | None = Field(None, description="Name of the model.")
-    source: str | None = Field(None, description="Language of the sources.")
-    target: str | None = Field(None, description="Language of the targets.")
-    pairs: list[TextPair] = Field(min_length=1, description="Sources and their translations.")
+    model: str | None = Field(None, description="Name of the model to use.")
+    source: str | None = Field(None, description="Code of the language of the source texts.")
+    target: str | None = Field(None, description="Code of the language of the translations.")
+    pairs: list[TextPair] = Field(
+        min_length=1, description="Pairs of a source text and its translation."
+    )
     length_penalty: Annotated[float, Field(ge=0, le=100), NUMBER] = Field(
-        0.0, description="Exponent α in the score Σ log p / length^α. 0: the log-probability."
+        0.0,
+        description="Exponent α of the length penalty. The score of a translation is "
+        "Σ log p / length^α. With 0, the score is the log-probability.",
     )
 
 

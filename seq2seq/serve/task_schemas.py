@@ -21,10 +21,10 @@ from seq2seq.serve.schemas import (
 class LabelRequest(RequestBody):
     """The body of POST /v1/tag and POST /v1/classify."""
 
-    model: str | None = Field(None, description="Name of the model.")
-    texts: list[str] = Field(min_length=1, description="Texts.")
+    model: str | None = Field(None, description="Name of the model to use.")
+    texts: list[str] = Field(min_length=1, description="Texts to label.")
     probabilities: Flag = Field(
-        False, description="Whether to return the probability of each label."
+        False, description="Whether to return the probabilities of all labels."
     )
 
 
@@ -68,20 +68,20 @@ class ClassifyAnswer(BaseModel):
 class GenerateRequest(SamplingFields):
     """The body of POST /v1/generate."""
 
-    model: str | None = Field(None, description="Name of the model.")
-    prompt: str | None = Field(None, description="Text that a language model continues.")
+    model: str | None = Field(None, description="Name of the model to use.")
+    prompt: str | None = Field(None, description="Text for a language model to continue.")
     given: str | list[Annotated[float, NUMBER]] | None = Field(
-        None, description="Label or vector that a generator writes texts for."
+        None, description="Label or vector for which a generator model writes texts."
     )
     number: Annotated[int, Field(ge=1, le=20), WHOLE] = Field(
-        1, description="Number of texts of a generator."
+        1, description="Number of texts that a generator model writes."
     )
     max_length: Annotated[int, Field(ge=1, le=LONGEST_OUTPUT), WHOLE] = Field(
-        200, description="Maximum length of a text in tokens."
+        200, description="Maximum length of a generated text in tokens."
     )
-    stop: Words = Field([], description="Strings at which the text ends.")
+    stop: Words = Field([], description="Strings at which a generated text ends.")
     stream: Flag = Field(
-        False, description="Whether to send the text of a language model piece by piece."
+        False, description="Whether a language model sends its text piece by piece."
     )
 
 
@@ -102,8 +102,11 @@ class GenerateAnswer(BaseModel):
 class PerplexityRequest(RequestBody):
     """The body of POST /v1/perplexity."""
 
-    model: str | None = Field(None, description="Name of the model.")
-    text: str = Field(description="A text of any number of lines.")
+    model: str | None = Field(None, description="Name of the model to use.")
+    text: str = Field(
+        description="Text for which the server computes the perplexity. The text may have several "
+        "lines."
+    )
 
 
 class PerplexityAnswer(BaseModel):

@@ -47,14 +47,14 @@ def find_runtime(start: Path) -> Path:
             break
     else:
         raise UserError(
-            f"onnxruntime-web is not installed in {start.resolve()}: "
-            "run npm install onnxruntime-web there, and export again"
+            f"the npm package onnxruntime-web is not installed in {start.resolve()}: "
+            "run npm install onnxruntime-web in this folder, and export again"
         )
     for name in _RUNTIME:
         if not (runtime / name).is_file():
             raise UserError(
                 f"{runtime / name} is missing: "
-                "run npm install onnxruntime-web@latest, and export again"
+                "run npm install onnxruntime-web@latest, and export the model again"
             )
     return runtime
 
@@ -114,8 +114,8 @@ def _require_supported(export: Export, folder: Path) -> None:
     for reason, holds in reasons.items():
         if holds:
             raise UserError(
-                f"{folder}: --web cannot run this model, because {reason}; it runs translation "
-                "models with bpe or unigram tokens"
+                f"{folder}: --web cannot run this model, because {reason}; use a "
+                "translation model with bpe or unigram tokens"
             )
 
 

@@ -25,16 +25,16 @@ def check_character_map(content: bytes | memoryview) -> None:
     units, texts = data[4 : 4 + size].view("<u4"), data[4 + size :]
     ends = np.flatnonzero(texts == 0)
     if not len(ends) or ends[-1] != len(texts) - 1:
-        raise ValueError("the last replacement of the character map is incomplete")
+        raise ValueError("the last replacement text of the character map is incomplete")
     if np.diff(ends, prepend=-1).max() > _LONGEST:
-        raise ValueError(f"the character map has a replacement of more than {_LONGEST} bytes")
+        raise ValueError(f"the character map has a replacement text of more than {_LONGEST} bytes")
     # A unit without the highest bit is a node of the trie. Its children are at base ^ byte.
     nodes = np.flatnonzero(units < 1 << 31)
     values = units[nodes].astype(np.int64)
     bases = nodes ^ ((values >> 10) << ((values & 512) >> 6))
     if (bases | 255).max(initial=0) >= len(units):
-        raise ValueError("the trie of the character map refers to a place outside itself")
+        raise ValueError("the trie of the character map refers to a position outside the trie")
     ends_here = (values & 256) != 0  # a character sequence may end at this node
     replacements = units[bases[ends_here]] & 0x7FFFFFFF
     if replacements.max(initial=0) >= len(texts):
-        raise ValueError("the character map refers to a replacement outside itself")
+        raise ValueError("the character map refers to a replacement text that it does not contain")

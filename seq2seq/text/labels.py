@@ -63,7 +63,10 @@ class LabelSet:
         Raises UserError, naming `where`, for more than 500,000 labels or fewer than two.
         """
         if (count := text.count(b"\n")) > LARGEST_VOCABULARY:
-            raise UserError(f"{where}: {count:,} labels, but at most {LARGEST_VOCABULARY:,} fit")
+            raise UserError(
+                f"{where}: there are {count:,} labels, but at most {LARGEST_VOCABULARY:,} are "
+                "allowed"
+            )
         try:
             return cls(text.decode("utf-8", "replace").split("\n")[:-1])
         except UserError as error:

@@ -23,7 +23,7 @@ def message_fields(message: memoryview) -> Iterator[tuple[int, int | memoryview]
         key, at = _read_varint(message, at)
         number, wire = key >> 3, key & 7
         if not 0 < number < 1 << 29:
-            raise ValueError("a field has no valid number")
+            raise ValueError("a field of the Protocol Buffers data has no valid number")
         if wire == _VARINT:
             value, at = _read_varint(message, at)
             yield number, value
@@ -33,9 +33,11 @@ def message_fields(message: memoryview) -> Iterator[tuple[int, int | memoryview]
         elif wire in (_FIXED64, _FIXED32):
             length = 8 if wire == _FIXED64 else 4
         else:
-            raise ValueError(f"a field has the unknown type {wire}")
+            raise ValueError(
+                f"a field of the Protocol Buffers data has the unknown wire type {wire}"
+            )
         if length > size - at:
-            raise ValueError("a field is incomplete")
+            raise ValueError("a field of the Protocol Buffers data is incomplete")
         yield number, message[at : at + length]
         at += length
 
@@ -55,7 +57,7 @@ def _read_varint(message: memoryview, at: int) -> tuple[int, int]:
         value, shift, at = value | (byte & 127) << shift, shift + 7, at + 1
         if byte < 128:
             return value & (1 << _VARINT_BITS) - 1, at
-    raise ValueError("a number is incomplete")
+    raise ValueError("a number in the Protocol Buffers data is incomplete")
 
 
 def _write_varint(value: int) -> bytes:

@@ -67,7 +67,8 @@ def read_settings(model: bytes) -> VocabularySettings:
         return _read_settings(model)
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise UserError(
-            f"not a SentencePiece model ({error}); if the tokenizer file is damaged, copy it again"
+            f"the tokenizer file is not a SentencePiece model ({error}); copy the file again if it "
+            "is damaged"
         ) from None
 
 
@@ -80,7 +81,7 @@ def _read_settings(model: bytes) -> VocabularySettings:
         if field == _PIECE:
             count += 1
             if count > LARGEST_VOCABULARY:
-                raise ValueError(f"it has more than {LARGEST_VOCABULARY:,} pieces")
+                raise ValueError(f"the vocabulary has more than {LARGEST_VOCABULARY:,} pieces")
             text, is_symbol = _read_piece(content)
             if is_symbol:
                 defined.append(text)
@@ -123,7 +124,7 @@ def _read_piece(content: memoryview) -> tuple[str, bool]:
         elif field == _TYPE and value == _USER_DEFINED:
             is_symbol = True
     if is_symbol and "\0" in text:
-        raise ValueError("a symbol contains the character NUL")
+        raise ValueError("a symbol of the vocabulary contains the character NUL")
     return text, is_symbol
 
 
@@ -139,7 +140,7 @@ def _read_normalizer(content: memoryview) -> dict[int, int | memoryview]:
 def _read_segmentation(content: bytes) -> Segmentation:
     separator = json.loads(content)["separator"]
     if separator is not None and not (isinstance(separator, str) and separator):
-        raise ValueError("the separator of its symbols is not valid")
+        raise ValueError("the separator between symbols must be a string that is not empty")
     return Segmentation(separator)
 
 
@@ -182,7 +183,7 @@ def _normalization(rule: str, collapses: bool) -> Normalization | None:
 
 def _as_bytes(value: int | memoryview | None) -> memoryview:
     if isinstance(value, int):
-        raise ValueError("a field has the wrong type")
+        raise ValueError("a field of the SentencePiece model has the wrong type")
     return memoryview(b"") if value is None else value
 
 

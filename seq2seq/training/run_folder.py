@@ -190,7 +190,7 @@ def _refuse_another(config: Config, written: Path) -> None:
     try:
         parsed = toml.read_config(written)
     except OSError as error:
-        raise UserError(f"{written}: cannot be read ({error.strerror or error})") from None
+        raise UserError(f"{written}: the file cannot be read ({error.strerror or error})") from None
     old = tomllib.loads(toml.dump_config(parsed))
     new = tomllib.loads(toml.dump_config(config))
     sections = ("task", "seed", "data", "tokenizer", "encoder", "context", "decoder")

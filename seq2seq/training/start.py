@@ -166,17 +166,19 @@ def _read_origin(run: Path) -> Origin | None:
     try:
         origin = Origin(**json.loads(path.read_text(encoding="utf-8")))
         if not all(type(value) is str for value in asdict(origin).values()):
-            raise TypeError("the values must be strings")
+            raise TypeError("all values in the file must be strings")
         return origin
     except (OSError, ValueError, TypeError, RecursionError) as error:
-        raise UserError(f"{path}: cannot be read ({error}); start another run with --out") from None
+        raise UserError(
+            f"{path}: the file cannot be read ({error}); start another run with --out"
+        ) from None
 
 
 def _read_config(path: Path) -> Config:
     try:
         return toml.read_config(path)
     except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror or error})") from None
+        raise UserError(f"{path}: the file cannot be read ({error.strerror or error})") from None
 
 
 def _name_model(folder: Path) -> str:

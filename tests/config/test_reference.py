@@ -186,7 +186,7 @@ def test_it_prints_translation_by_default_and_to_a_file(shell, tmp_path) -> None
     [
         (["taging"], "unknown task 'taging'; did you mean 'tagging'?; choose one of "),
         (["-o", "{there}"], "{there}: the file already exists; delete it or choose another name"),
-        (["-o", "{there}/x"], "{there}/x: cannot be written"),
+        (["-o", "{there}/x"], "{there}/x: the file cannot be written"),
         (["--markdown", "tagging"], "--markdown describes all tasks; leave out the task 'tagging'"),
     ],
 )

@@ -109,7 +109,7 @@ def test_hard_alignments_are_no_picture(tmp_path):
 def test_too_deep_to_be_read(tmp_path):
     path = tmp_path / "deep.jsonl"
     path.write_text("[" * 100_000 + "\n")
-    with pytest.raises(UserError, match=":1: invalid JSON"):
+    with pytest.raises(UserError, match=":1: the line is invalid JSON"):
         plot_attention(path, 1, tmp_path / "a.png")
 
 

@@ -89,7 +89,7 @@ def test_a_line_still_being_written_is_not_read(tmp_path):
         ("", "nothing to plot"),
         ('{"kind": "train", "update": 1, "loss": NaN}\n', "nothing to plot"),
         ('{"kind": "train", "loss": 1.0}\n', r"metrics\.jsonl:1: 'update' and 'loss'"),
-        ('{"kind": "other"}\n\n{"kind": \n', r"metrics\.jsonl:3: invalid JSON"),
+        ('{"kind": "other"}\n\n{"kind": \n', r"metrics\.jsonl:3: the line is invalid JSON"),
         ("[1]\n", r"metrics\.jsonl:1: .*not a JSON object"),
     ],
 )
@@ -103,9 +103,9 @@ def test_what_cannot_be_drawn_is_said_in_one_line(tmp_path, content, message):
 
 
 def test_places_that_cannot_be_read_or_written_are_named(tmp_path):
-    with pytest.raises(UserError, match=r"none\.jsonl: cannot be read"):
+    with pytest.raises(UserError, match=r"none\.jsonl: the file cannot be read"):
         plot_curves(tmp_path / "none.jsonl", tmp_path / "a.png")
-    with pytest.raises(UserError, match=r"a\.png: cannot be written"):
+    with pytest.raises(UserError, match=r"a\.png: the file cannot be written"):
         plot_curves(run(tmp_path, TRAIN), tmp_path / "no" / "a.png")
     with pytest.raises(UserError, match=r"a\.pngg: .*did you mean 'png'"):
         plot_curves(run(tmp_path, TRAIN), tmp_path / "a.pngg")

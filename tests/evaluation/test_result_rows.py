@@ -270,7 +270,7 @@ def test_the_file_says_who_made_it(tree):
 
 
 def test_a_folder_without_results_is_named(tmp_path):
-    with pytest.raises(UserError, match=r"results\.jsonl: cannot be read"):
+    with pytest.raises(UserError, match=r"results\.jsonl: the file cannot be read"):
         write_results(tmp_path)
 
 

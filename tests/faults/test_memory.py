@@ -43,7 +43,7 @@ def test_a_batch_is_divided_until_it_fits(caplog):
                 raise MemoryError
             done.extend(rows)
     assert done == list(range(9))
-    assert caplog.text.count("continuing with smaller batches") == 1
+    assert caplog.text.count("continues with smaller batches") == 1
 
 
 def test_a_row_that_does_not_fit_is_named():

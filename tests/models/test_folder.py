@@ -187,7 +187,7 @@ def test_a_weight_too_few_or_too_many_is_named(folder: Path) -> None:
     for written, wrong in ((rest, name), (weights | {"stranger": torch.zeros(1)}, "stranger")):
         save_file(written, path, metadata={"seq2seq": "3"})
         detail = f"missing or unexpected: {wrong}"
-        expected = f"the weights do not fit config.toml ({detail}); copy the folder again"
+        expected = f"the weights do not fit config.toml ({detail}); copy the model folder again"
         assert complaint(folder) == f"{path}: {expected}"
 
 

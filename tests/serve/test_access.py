@@ -31,12 +31,12 @@ def test_keys_come_from_a_file_and_from_the_environment(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "no keys"),
-        ("[a]\n", "a: write a table with a key"),
-        ("key = 1\n", "key: write a table with a key"),
-        ('[a]\nkey = "x"\nrequest = 1\n', "unknown key 'request'; did you mean 'requests'?"),
+        ("", "the file has no API keys"),
+        ("[a]\n", "a: this client has no API key; write a table"),
+        ("key = 1\n", "key: this client has no API key"),
+        ('[a]\nkey = "x"\nrequest = 1\n', "unknown setting 'request'; did you mean 'requests'?"),
         ('[a]\nkey = "x"\ntexts = -1\n', "texts must be a whole number of at least 0, not -1"),
-        ('[a]\nkey = "x"\n[b]\nkey = "x"\n', "b: another client has the same key"),
+        ('[a]\nkey = "x"\n[b]\nkey = "x"\n', "b: another client has the same API key"),
         ("[a", "cannot be read as TOML"),
     ],
 )

@@ -116,8 +116,14 @@ def test_a_wrong_request_is_answered_as_libretranslate_does(server, change, text
         (b"[1]", "Invalid JSON format: the request body must be a JSON object"),
         (b'{"q": "\xff"}', "the request body is not UTF-8 (byte 7)"),
         (b'{"q": "\\ud800"}', "the request body has half of a surrogate pair (\\ud800)"),
-        (b'{"q": NaN}', "the request body is not valid JSON: NaN is not a JSON value"),
-        (b"[" * 100_000, "the request body is not valid JSON: it is nested too deeply"),
+        (
+            b'{"q": NaN}',
+            "the request body is not valid JSON: the number NaN is not allowed in JSON",
+        ),
+        (
+            b"[" * 100_000,
+            "the request body is not valid JSON: the JSON values are nested too deeply",
+        ),
     ],
 )
 def test_a_broken_body_is_explained(server, body, text):

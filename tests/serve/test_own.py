@@ -143,8 +143,8 @@ def test_the_models_are_listed(client):
     [
         ("/v1/translate", {}, "the key 'texts' is missing"),
         ("/v1/translate", {"texts": ["a"], "beem": 3}, "unknown key 'beem'; did you mean 'beam'?"),
-        ("/v1/translate", {"texts": ["a"], "beam": "3"}, "beam: must be a whole number"),
-        ("/v1/translate", {"texts": ["a"], "beam": True}, "beam: must be a whole number"),
+        ("/v1/translate", {"texts": ["a"], "beam": "3"}, "beam: the value must be a whole number"),
+        ("/v1/translate", {"texts": ["a"], "beam": True}, "beam: the value must be a whole number"),
         (
             "/v1/translate",
             {"texts": ["a"], "model": "tag"},

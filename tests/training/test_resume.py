@@ -405,5 +405,5 @@ def test_a_damaged_configuration_is_named(toy, tmp_path, monkeypatch, no_picture
     run = tmp_path / "run"
     stopped_in_the_first_epoch(toy.config("training.epochs=1"), run, monkeypatch)
     (run / "config.toml").write_text("task = [")
-    with pytest.raises(UserError, match=r"config\.toml: cannot be read as TOML"):
+    with pytest.raises(UserError, match=r"config\.toml: the file cannot be read as TOML"):
         train_model(toy.config("training.epochs=1"), run, resume=True)
