@@ -75,8 +75,8 @@ def open_translator(
     "--jobs",
     type=click.IntRange(0),
     default=0,
-    help="Number of processes that translate with an export. 0 means one process per core if the "
-    "input is a large file, and one process otherwise.  [default: 0]",
+    help="Number of processes that translate. More than one needs an exported model. 0 means one "
+    "process per core if the input is a large file, and one process otherwise.  [default: 0]",
 )
 @with_model_options
 def translate_command(

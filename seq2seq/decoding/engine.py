@@ -5,7 +5,8 @@ and selects rows of a state (`select`). No method changes a state, because each 
 state. The search keeps its own data in NumPy arrays. The log-probabilities [N, V] of a step stay in
 the engine, for example on a GPU, and the search reads only the values that it needs.
 
-Letters: B sources, K beam, N rows of a search (hypotheses), S source length, T steps, V vocabulary.
+Shapes use these letters: B sources, K beam size, N hypotheses (rows), S source length, T steps, V
+size of the vocabulary.
 """
 
 from __future__ import annotations

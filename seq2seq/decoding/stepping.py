@@ -1,6 +1,7 @@
 """The parts that all search algorithms share: limits, hypotheses, and a search without a beam.
 
-Letters: B sentences of the batch, K beam, N rows, T steps, V vocabulary.
+Shapes use these letters: B sentences of the batch, K beam size, N hypotheses (rows), T steps, V
+size of the vocabulary.
 """
 
 from __future__ import annotations

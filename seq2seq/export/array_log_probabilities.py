@@ -1,6 +1,6 @@
 """Log-probabilities as a NumPy array, and a fast search for the largest values of each row.
 
-Letters: N rows, V vocabulary.
+Shapes use these letters: N hypotheses, V size of the vocabulary.
 """
 
 from __future__ import annotations

@@ -3,7 +3,8 @@
 The first columns belong to the frequent tokens, which every source allows. The other columns belong
 to rare tokens, which differ from source to source.
 
-Letters: B sources, K rows of each, N = B · K, m frequent tokens, n rare tokens of a source.
+Shapes use these letters: B sources, K hypotheses of each source, N = B · K hypotheses, m frequent
+tokens, n rare tokens of a source.
 """
 
 from __future__ import annotations

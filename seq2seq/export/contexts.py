@@ -6,8 +6,8 @@ finished products:
 
     W c = W Σ_s α_s (V m_s + b) = Σ_s α_s (W V) m_s + W b
 
-Letters: B sources, K rows of each source, N = B · K, S source length, D encoder state, C context,
-A attention key, F the sum of the output sizes of all readers.
+Shapes use these letters: B sources, K hypotheses of each source, N = B · K, S source length, D size
+of an encoder state, C of c, A of an attention key, F the sum of the output sizes of all readers.
 """
 
 from __future__ import annotations

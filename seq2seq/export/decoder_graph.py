@@ -1,7 +1,7 @@
 """One step of the decoder as ONNX nodes. Products that do not depend on the step are precomputed.
 
-Letters: B sources, K rows of each, N = B · K rows, E embedding, H hidden units, V vocabulary,
-m frequent tokens, n rare tokens.
+Shapes use these letters: B sources, K hypotheses of each source, N = B · K hypotheses, E size of an
+embedding, H hidden units, V size of the vocabulary, m frequent tokens, n rare tokens.
 """
 
 from __future__ import annotations

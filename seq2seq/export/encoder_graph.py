@@ -1,7 +1,7 @@
 """The encoder as ONNX nodes: a recurrent stack over the source, and the pooling of its states.
 
-Letters: B sources of one length, S their length, E embedding, D encoder state, C context, f the
-largest number of features of a token.
+Shapes use these letters: B sources of one length, S their length, E size of an embedding, D size of
+an encoder state, C size of the context vector, f largest number of features of a token.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """One exported model in ONNX Runtime, which creates search states and extends them by a token.
 
-Letters: B sources, N rows, S source length, V vocabulary, n candidates.
+Shapes use these letters: B sources, N hypotheses, S source length, V vocabulary, n candidates.
 """
 
 from __future__ import annotations

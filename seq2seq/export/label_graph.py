@@ -1,6 +1,6 @@
 """A tagger or a classifier as ONNX nodes. It reads texts of one length and scores all labels.
 
-Letters: B texts, S subwords, W words, H hidden units, D state.
+Shapes use these letters: B texts, S subwords, W words, H hidden units, D size of a state.
 """
 
 from __future__ import annotations

@@ -1,9 +1,10 @@
-"""Decoders whose predictions are mixtures, as ONNX nodes: copying and hard monotonic attention.
+"""Decoders that mix several distributions, as ONNX nodes: copying, hard monotonic attention.
 
 ReduceLogSum computes all logarithms. The operator Log would compute an element in a different way
 depending on its position, so a row could depend on its neighbours.
 
-Letters: B sources, K rows of each, N = B · K rows, S source length, E embedding, V vocabulary.
+Shapes use these letters: B sources, K hypotheses of each source, N = B · K hypotheses, S source
+length, E size of an embedding, V size of the vocabulary.
 """
 
 from __future__ import annotations

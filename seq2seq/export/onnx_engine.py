@@ -1,6 +1,6 @@
 """The engine of exported models: ONNX Runtime runs the networks, and NumPy does the rest.
 
-Letters: B sources, N rows, S source length, V vocabulary.
+Shapes use these letters: B sources, N hypotheses, S source length, V size of the vocabulary.
 """
 
 from __future__ import annotations

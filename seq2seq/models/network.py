@@ -18,9 +18,9 @@ HiddenState = list[LayerState]
 class Network(nn.Module):
     """The base class of all networks. A network computes a readout r for each prediction.
 
-    The output layer `output` computes the logits O r + o from the readout. In a mixture
-    (`is_mixture`), a prediction is not a softmax of such logits. A mixture computes its predictions
-    with `log_probabilities`.
+    The output layer `output` computes the logits O r + o from the readout. A network with copying
+    or monotonic attention (`is_mixture`) mixes several distributions instead, so its predictions
+    come from `log_probabilities`.
     """
 
     def ready(self, device: torch.device) -> Self:
@@ -39,7 +39,7 @@ class Network(nn.Module):
         return False
 
     def log_probabilities(self, batch: Batch) -> Tensor:
-        """Return the log-probabilities of a mixture under teacher forcing, [B, T, V]."""
+        """Return log-probabilities under teacher forcing, [B, T, V], if `is_mixture` is true."""
         raise NotImplementedError
 
     @property

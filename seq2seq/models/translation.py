@@ -61,11 +61,11 @@ class TranslationNetwork(Network):
 
     @property
     def is_mixture(self) -> bool:
-        """Whether the decoder is a mixture, which has no single readout for a prediction."""
+        """Whether the decoder mixes several distributions (copying, or monotonic attention)."""
         return self.decoder.is_mixture
 
     def log_probabilities(self, batch: Batch) -> Tensor:
-        """Return the log-probabilities of a mixture under teacher forcing, [B, T, V]."""
+        """Return log-probabilities under teacher forcing, [B, T, V], if `is_mixture` is true."""
         with record_function("encoder"):
             memory = self.encoder(batch.source, batch.lengths)
         with record_function("decoder"):

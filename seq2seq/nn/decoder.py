@@ -208,7 +208,7 @@ class Decoder(nn.Module):
         return self.read(state, tokens)[1]
 
     def forward(self, memory: Memory, target: Tensor) -> Tensor:
-        """Return logits under teacher forcing, [B, T, V]. Those of a mixture are log-probabilities.
+        """Return logits under teacher forcing, [B, T, V]; log-probabilities if `is_mixture`.
 
         target: The decoder inputs, [B, T] int64. Each row begins with BOS.
         """

@@ -29,8 +29,8 @@ def learn_model(
     lines: The lines. They are already in NFC or NFD if that is the normalisation of the text.
     rule: The normalisation that becomes part of the model.
     name: Describes the lines in error messages.
-    Raises UserError if the lines do not allow the vocabulary. Errors that `lines` raises are passed
-    on.
+    Raises UserError if the text is too small for the size of the vocabulary, or cannot be learned
+    from. If reading the next line raises an error, this error is raised.
     """
     failure: list[BaseException] = []
 
