@@ -285,7 +285,7 @@ def test_a_graph_that_is_not_ours_is_refused(exported, tmp_path):
 
     path = Path(shutil.copytree(exported["fixed-int8"], tmp_path / "e"))
     for content, message in (
-        (b"not a graph", r"step\.onnx: not a graph that seq2seq wrote"),
+        (b"not a graph", r"step\.onnx: the file is not an ONNX graph that seq2seq wrote"),
         ((path / "encode.onnx").read_bytes(), r"step\.onnx: the graph has no 'state\.0\.0'"),
     ):
         (path / "step.onnx").write_bytes(content)
