@@ -23,9 +23,9 @@ class FeaturesConfig(Section):
     )
     per: Literal["line", "word"] = Field(
         "line",
-        description="What the features describe. `line`: the whole source. The encoder reads the "
-        "features as tokens in front of the source. `word`: each word, with spaces between the "
-        "features of two words. A word's tokens get the sum of its feature embeddings.",
+        description="What the features describe. `line`: the whole source; the encoder reads them "
+        "as tokens before the source. `word`: single words; their embeddings are added to those of "
+        "the word, and spaces in the data separate the features of two words.",
         json_schema_extra=TEXT_TO_TEXT,
     )
 

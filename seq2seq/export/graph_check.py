@@ -92,7 +92,10 @@ def _check_subgraph(message: _Message, depth: int) -> None:
 
 
 def _sizes_of_splits(message: _Message) -> Iterator[str]:
-    """Yield the names of the constants that say how a graph splits arrays. They are no shapes."""
+    """Yield the names of the constants that hold the sizes of parts into which arrays are split.
+
+    The limit for the shape of an array does not apply to these constants.
+    """
     for field, value in message_fields(message):
         if field == _NODE:
             parts = list(message_fields(_as_message(value)))

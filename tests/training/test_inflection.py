@@ -11,6 +11,7 @@ from unittest import mock
 
 import pytest
 import safetensors.torch
+from small_models import ATTENTION, TRAINING
 
 import seq2seq
 from seq2seq.config.toml import load_config
@@ -20,7 +21,7 @@ from seq2seq.models.folder import load_model
 from seq2seq.training import trainer
 from seq2seq.training.run_training import train_model
 
-_CONFIG = """
+_CONFIG = f"""
 [data]
 source = "lemma"
 target = "form"
@@ -32,30 +33,10 @@ valid = "valid.tsv"
 test = "valid.tsv"
 [tokenizer]
 kind = "char"
-[encoder]
-embedding = 24
-hidden = 24
-dropout = 0.0
-embedding_dropout = 0.0
-[context]
-kind = "additive"
-size = 24
-[decoder]
-embedding = 24
-hidden = 48
-dropout = 0.0
-embedding_dropout = 0.0
+{ATTENTION}
 [training]
 epochs = 12
-batch_tokens = 120
-learning_rate = 0.01
-schedule = "constant"
-warmup = 0
-label_smoothing = 0.0
-patience = 0
-threads = 1
-device = "cpu"
-precision = "fp32"
+{TRAINING}
 [validation]
 metric = "exact-match"
 every = 200

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from small_models import TRAINING
 
 from seq2seq.config import toml
 from seq2seq.decoding.classifier import Classifier
@@ -38,16 +39,7 @@ embedding_dropout = 0.0
 {context}
 [training]
 epochs = {epochs}
-batch_tokens = 120
-learning_rate = 0.01
-schedule = "constant"
-warmup = 0
-label_smoothing = 0.0
-patience = 0
-threads = 1
-device = "cpu"
-precision = "fp32"
-"""
+{training}"""
 _CONTEXT = '[context]\npooling = "mean"\nsize = 32\n'
 _DECODER = "[decoder]\nembedding = 24\nhidden = 32\ndropout = 0.0\nembedding_dropout = 0.0\n"
 _COLOURS = [("#ff0000", "red"), ("#00ff00", "green"), ("#0000ff", "blue"), ("#ffff00", "yellow")]
@@ -92,7 +84,9 @@ def data(toy, tmp_path_factory) -> Path:
             f'{split} = "{name}.{split}{ending}"\n' for split in ("train", "valid", "test")
         )
         head = f'task = "{task}"\n[data]\n{columns}{splits}drop_duplicates = false\n'
-        (folder / f"{name}.toml").write_text(head + _COMMON.format(**values), encoding="utf-8")
+        (folder / f"{name}.toml").write_text(
+            head + _COMMON.format(training=TRAINING, **values), encoding="utf-8"
+        )
 
     describe("classify", "classification", "", ".tsv")
     describe("tag", "tagging", "", ".conllu", kind="char", context="")

@@ -12,13 +12,14 @@ from pathlib import Path
 from unittest import mock
 
 import pytest
+from small_models import ATTENTION, TRAINING
 
 from seq2seq.config import toml
 from seq2seq.training import trainer
 
 _CONSONANTS = {"b": "B", "d": "D", "k": "K", "sh": "SH", "ch": "tʃʰ"}
 _VOWELS = {"a": "AE", "i": "IH", "y": "IY", "é": "EY"}
-_CONFIG = """
+_CONFIG = f"""
 [data]
 source = "word"
 target = "phones"
@@ -31,30 +32,10 @@ test = "valid.tsv"
 kind = "char"
 [tokenizer.target]
 kind = "symbols"
-[encoder]
-embedding = 24
-hidden = 24
-dropout = 0.0
-embedding_dropout = 0.0
-[context]
-kind = "additive"
-size = 24
-[decoder]
-embedding = 24
-hidden = 48
-dropout = 0.0
-embedding_dropout = 0.0
+{ATTENTION}
 [training]
 epochs = 12
-batch_tokens = 120
-learning_rate = 0.01
-schedule = "constant"
-warmup = 0
-label_smoothing = 0.0
-patience = 0
-threads = 1
-device = "cpu"
-precision = "fp32"
+{TRAINING}
 [validation]
 metric = "wer"
 every = 100
