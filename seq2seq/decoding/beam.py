@@ -28,6 +28,7 @@ import numpy as np
 
 from seq2seq.decoding.engine import Engine, LogProbabilities, State
 from seq2seq.decoding.stepping import Hypothesis, Limits, Specials, penalties, require_finite
+from seq2seq.export.array_log_probabilities import pick
 
 
 def beam_search(
@@ -68,11 +69,11 @@ def beam_search(
     for length in range(1, len(penalty)):
         log_p, state = engine.step(state, tokens)  # n*K rows
         if length > limits.minimum:
-            ended = totals + log_p.at(np.full_like(tokens, specials.eos)).reshape(totals.shape)
+            ended = totals + log_p.at(np.full(len(tokens), specials.eos)).reshape(totals.shape)
             pool.add(rows, ended, penalty[length], length - 1)
         log_p.exclude(masked)
         totals, parents, chosen = _extend(log_p, totals, beam)  # [n, K] each
-        steps.append(_Step.record(B, rows, parents, chosen))
+        steps.append(_Step(rows, parents, chosen))
         cut = maximum[rows] == length  # [n]
         if length in cuts:
             pool.add_where_empty(cut, rows, totals, penalty[length], length)
@@ -102,13 +103,12 @@ def _extend(
     """
     increments, ids = log_p.top(beam)  # [n*K, k]
     by_token = ids.argsort(axis=1)  # so that ties are ordered by token id
-    ids = np.take_along_axis(ids, by_token, axis=1)
+    ids = pick(ids, by_token)
     n, k = len(totals), ids.shape[1]
-    increments = np.take_along_axis(increments, by_token, axis=1).reshape(n, -1, k)
+    increments = pick(increments, by_token).reshape(n, -1, k)
     reached = (totals[:, :, None] + increments).reshape(n, -1)  # [n, K*k]
     at = _descending(reached)[:, :beam]  # [n, K']
-    best = np.take_along_axis(reached, at, axis=1)
-    return best, at // k, np.take_along_axis(ids.reshape(n, -1), at, axis=1)
+    return pick(reached, at), at // k, pick(ids.reshape(n, -1), at)
 
 
 def _descending(values: np.ndarray) -> np.ndarray:
@@ -117,27 +117,16 @@ def _descending(values: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class _Step:
-    """The beams of B sentences with K hypotheses after one search step.
+    """The beams of n sentences with K hypotheses after one search step.
 
-    parents: [B, K] int64, the position of each hypothesis's parent in the beam of the last step.
-    tokens: [B, K] int64, the last token of each hypothesis.
+    rows: [n] int64, the numbers of the sentences.
+    parents: [n, K] int64, the position of each hypothesis's parent in the beam of the last step.
+    tokens: [n, K] int64, the last token of each hypothesis.
     """
 
+    rows: np.ndarray
     parents: np.ndarray
     tokens: np.ndarray
-
-    @classmethod
-    def record(cls, B: int, rows: np.ndarray, parents: np.ndarray, tokens: np.ndarray) -> _Step:
-        """Return the step of a batch of B sentences, from the results of the unfinished sentences.
-
-        All other sentences get zeros.
-
-        rows: [n], the numbers of the unfinished sentences.
-        parents, tokens: [n, K], one row for each of these sentences.
-        """
-        both = np.zeros((2, B, parents.shape[1]), np.int64)
-        both[0, rows], both[1, rows] = parents, tokens
-        return cls(both[0], both[1])
 
 
 @dataclass(frozen=True)
@@ -175,14 +164,18 @@ class _Pool:
         penalty: the divisor that turns a total into a score.
         length: the number of tokens of the candidates, without EOS.
         """
-        scores = np.concatenate([self.score[rows], totals / penalty], axis=1)  # [n, P+K]
+        scores = totals / penalty  # [n, K]
+        entering = (scores.max(axis=1) > self.score[rows, -1]).nonzero()[0]
+        if len(entering) == 0:  # at most steps
+            return
+        rows, totals = rows[entering], totals[entering]
+        scores = np.concatenate([self.score[rows], scores[entering]], axis=1)  # [n, P+K]
         kept = _descending(scores)[:, : self.score.shape[1]]  # [n, P], older ones win ties
         slots = np.broadcast_to(np.arange(totals.shape[1]), totals.shape)  # [n, K]
         lengths = np.full(totals.shape, length)
-        self.score[rows] = np.take_along_axis(scores, kept, axis=1)
+        self.score[rows] = pick(scores, kept)
         for mine, new in ((self.total, totals), (self.length, lengths), (self.slot, slots)):
-            both = np.concatenate([mine[rows], new], axis=1)
-            mine[rows] = np.take_along_axis(both, kept, axis=1)
+            mine[rows] = pick(np.concatenate([mine[rows], new], axis=1), kept)
 
     def add_where_empty(
         self, where: np.ndarray, rows: np.ndarray, totals: np.ndarray, penalty: float, length: int
@@ -199,12 +192,14 @@ def _collect(pool: _Pool, steps: list[_Step], maximum: np.ndarray) -> list[list[
     """Return the hypotheses of each sentence, with tokens traced back through the search steps."""
     require_finite(pool.score[:, 0])
     length, slot = pool.length, pool.slot  # [B, P]
+    place = np.zeros((len(maximum), 1), np.int64)  # of a sentence in a step; 0 if it is not there
     backwards = []
     for at in range(len(steps) - 1, -1, -1):
         inside = length > at
         here = np.where(inside, slot, 0)  # a later slot may not exist here
-        backwards.append(np.take_along_axis(steps[at].tokens, here, axis=1))
-        slot = np.where(inside, np.take_along_axis(steps[at].parents, here, axis=1), slot)
+        place[steps[at].rows, 0] = np.arange(len(steps[at].rows))
+        backwards.append(steps[at].tokens[place, here])
+        slot = np.where(inside, steps[at].parents[place, here], slot)
     if not backwards:
         return []
     tokens = np.stack(backwards[::-1], axis=2)  # [B, P, T]

@@ -6,7 +6,7 @@ Shapes use these letters: B sources, N hypotheses, S source length, V vocabulary
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -68,9 +68,11 @@ class MemberState:
         """
         picked = [part[rows] for part in self.rows]
         if not self.memory:
-            return replace(self, rows=picked)
+            return MemberState(picked, {}, position=self.position)
         of_row = rows // self.rows_per_source
-        first = np.flatnonzero(np.r_[True, of_row[1:] != of_row[:-1]])
+        begins = np.ones(len(rows), bool)
+        np.not_equal(of_row[1:], of_row[:-1], out=begins[1:])
+        first = begins.nonzero()[0]
         each, rest = divmod(len(rows), len(first))
         sources = of_row[first]
         if rest or (first != np.arange(len(first)) * each).any():
@@ -81,9 +83,7 @@ class MemberState:
             memory = {name: part[sources] for name, part in memory.items()}
             if candidates:
                 candidates = candidates.select(sources)
-        return replace(
-            self, rows=picked, memory=memory, rows_per_source=each, candidates=candidates
-        )
+        return MemberState(picked, memory, each, self.position, candidates)
 
 
 class ExportedModel:
@@ -193,7 +193,7 @@ class ExportedModel:
         weights [B, K, S] are returned instead of the log-probabilities.
         """
         target = self.export.codec.target
-        closed = close_ids(tokens, len(target), target.unk)
+        closed = close_ids(tokens, len(target), target.unk) if self.copies else tokens
         self._step_tables.require(closed)
         feeds: dict[str, Any] = {"tokens": closed, **self._step_tables.arrays}
         if self.reads_written:
@@ -207,7 +207,10 @@ class ExportedModel:
             feeds.update(state.candidates.parts)
         wanted = "weights" if attention else "log_probabilities"
         values, *rows = self._step.run(feeds, [wanted, *self._after])
-        return values, replace(state, rows=rows, position=state.position + 1)
+        after = MemberState(
+            rows, state.memory, state.rows_per_source, state.position + 1, state.candidates
+        )
+        return values, after
 
     def choose(self, ids: np.ndarray) -> Candidates:
         """Return rare tokens together with their columns of the output layer.
