@@ -1,23 +1,46 @@
 #!/usr/bin/env bash
 # Inflection (SIGMORPHON-UniMorph 2023, task 0): train a model of one language and score it on validation.
 #
-#   SEQ2SEQ_DATA=folder-that-holds-sigmorphon2023_inflection recipes/inflection/run.sh swa [SEED]
-#   TEST=1 ... recipes/inflection/run.sh swa [SEED]    # also scores the test set
+#   SEQ2SEQ_DATA=folder-that-holds-sigmorphon2023_inflection recipes/inflection/run.sh VARIANT swa [SEED]
+#   TEST=1 ... recipes/inflection/run.sh VARIANT swa [SEED]    # also scores the test set
+#
+# The variants differ from base in one thing:
+#   base           attention
+#   copying        a model that can also copy letters of the lemma
+#   monotonic      hard monotonic attention
+#   transducer     edit actions
+#   hallucinated   10,000 more training rows, whose stems are random letters (prepare.py)
 source "$(dirname "$0")/../stages.sh"
+SETTINGS=()
 case ${1:-} in
-    deu | fin | hun | swa | tur) ;;
-    *) fail "usage: recipes/inflection/run.sh LANGUAGE [SEED], one of: deu fin hun swa tur" ;;
+    base | hallucinated) ;;
+    copying) SETTINGS=(--set decoder.copying=true --set training.word_dropout=0.05) ;;
+    monotonic | transducer) SETTINGS=(--set "context.kind=$1") ;;
+    *) fail "usage: recipes/inflection/run.sh VARIANT LANGUAGE [SEED], VARIANT is one of: base copying monotonic transducer hallucinated" ;;
 esac
-begin base "${2:-}" "$1"
-FILES=sigmorphon2023_inflection/$1
+case ${2:-} in
+    deu | fin | hun | swa | tur) ;;
+    *) fail "usage: recipes/inflection/run.sh $1 LANGUAGE [SEED], LANGUAGE is one of: deu fin hun swa tur" ;;
+esac
+begin base "${3:-}" "$2"
+VARIANT=$1-$2
+FILES=sigmorphon2023_inflection/$2
 needs "$FILES.trn.gz"
-MADE_BY="recipes/$RECIPE/run.sh $1${SEED:+ $SEED}"
-SPLITS=()
-for split in train:trn valid:dev test:tst; do
-    SPLITS+=(--set "data.${split%:*}=$FILES.${split#*:}")
-done
+MADE_BY="recipes/$RECIPE/run.sh $1 $2${SEED:+ $SEED}"
+TRAIN=$FILES.trn
+if [ "$1" = hallucinated ]; then
+    shared_data "$2" "recipes/$RECIPE/prepare.py" "$SEQ2SEQ_DATA/$FILES.trn.gz" -- \
+        python3 "recipes/$RECIPE/prepare.py" "$SEQ2SEQ_DATA/$FILES.trn.gz" 10000 "runs/$RECIPE/data/$2/train.tsv"
+    TRAIN=$PWD/$DATA/train.tsv
+fi
+RUN=${RUN/base-/$1-}
+BEFORE=""
+mkdir -p "$RUN.stages"
+forget_without "$RUN"
+SPLITS=(--set "data.train=$TRAIN" --set "data.valid=$FILES.dev" --set "data.test=$FILES.tst")
 
-stage train "$CONFIG" "$SEQ2SEQ_DATA/$FILES".{trn,dev}.gz -- train_run "${SPLITS[@]}"
+stage train "$CONFIG" "$SEQ2SEQ_DATA/$FILES".{trn,dev}.gz -- \
+    train_run "${SPLITS[@]}" ${SETTINGS[@]+"${SETTINGS[@]}"}
 stage valid -- score valid valid-beam5 -o "$RUN/valid-beam5.txt"
 [ -z "${TEST:-}" ] || stage test -- score test test-beam5 -o "$RUN/test-beam5.txt"
 head -n 5 "$RUN/valid-beam5.scores"
