@@ -3,9 +3,9 @@
     python prepare.py TRAIN COUNT OUTPUT [SEED]
 
 TRAIN is a file such as swa.trn or swa.trn.gz, whose rows are lemma, features and form. OUTPUT gets
-all rows of TRAIN and COUNT further rows. Each of them is a row of TRAIN whose stem is replaced: in
-every run of at least three letters that lemma and form share, each letter becomes a random letter of
-the language. Affixes and features stay, so a model learns that a stem may be any string.
+all rows of TRAIN and COUNT further rows. A further row is a row of TRAIN with another stem: where
+lemma and form share at least three letters in a row, each of these letters is replaced by a random
+letter of the language. Affixes and features stay, so a model learns that a stem may be any string.
 """
 
 import gzip
@@ -17,7 +17,9 @@ from pathlib import Path
 SHORTEST = 3  # letters of a stem
 
 
-def replace_stem(lemma: str, form: str, letters: list[str], chance: random.Random) -> tuple[str, str]:
+def replace_stem(
+    lemma: str, form: str, letters: list[str], chance: random.Random
+) -> tuple[str, str]:
     """Return the lemma and the form with random letters in each stretch that both share."""
     new_lemma, new_form = list(lemma), list(form)
     matcher = SequenceMatcher(None, lemma, form, autojunk=False)
@@ -43,7 +45,9 @@ def main() -> None:
     rows = [line.split("\t") for line in lines]
     for number, row in enumerate(rows, start=1):
         if len(row) != 3:
-            sys.exit(f"error: {source}:{number}: {len(row)} columns; expected lemma, features and form")
+            sys.exit(
+                f"error: {source}:{number}: {len(row)} columns; expected lemma, features and form"
+            )
     # Letters of lemmas, as often as they occur there.
     letters = [letter for lemma, _, _ in rows for letter in lemma if letter.isalpha()]
     known = {tuple(row) for row in rows}

@@ -16,7 +16,8 @@ from seq2seq.errors import UserError
 from seq2seq.export.array_log_probabilities import ArrayLogProbabilities
 from seq2seq.export.artifact import Export
 from seq2seq.export.candidates import CandidateLogProbabilities
-from seq2seq.export.exported_model import ExportedModel, MemberState
+from seq2seq.export.exported_model import ExportedModel
+from seq2seq.export.search_state import MemberState
 from seq2seq.export.trial import try_out
 from seq2seq.text.features import tokens_of
 
