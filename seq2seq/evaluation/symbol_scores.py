@@ -109,6 +109,8 @@ def symbol_splitter(settings: TokenizerConfig) -> SymbolSplitter:
 def scored_by_text(config: Config) -> bool:
     """Return whether translations are scored by BLEU, chrF and TER."""
     kind, metric = config.tokenizer.of("target").kind, config.validation.metric
+    if kind == "char" and metric in _OF_SYMBOLS:  # such as inflected forms, without four words
+        return False
     return kind != "symbols" or metric in _OF_TEXT
 
 

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from seq2seq.config.schema import Config
 from seq2seq.config.tokenizer_section import TokenizerConfig
 from seq2seq.errors import UserError
 from seq2seq.evaluation.symbol_scores import (
@@ -15,6 +16,8 @@ from seq2seq.evaluation.symbol_scores import (
     SymbolComparison,
     align_symbols,
     edit_distance,
+    scored_by_symbols,
+    scored_by_text,
     symbol_splitter,
 )
 
@@ -115,3 +118,26 @@ def test_what_a_symbol_is(values: dict[str, str], unit: str, symbols: list[str])
     splitter = symbol_splitter(TokenizerConfig.model_validate(values))
     assert splitter.unit == unit
     assert splitter.split("a\u0308 b-c") == symbols
+
+
+@pytest.mark.parametrize(
+    ("kind", "metric", "by_text", "by_symbols"),
+    [
+        ("char", "wer", False, True),
+        ("char", "bleu", True, False),
+        ("symbols", "wer", False, True),
+        ("symbols", "chrf", True, True),
+        ("word", "wer", True, True),
+        ("bpe", "bleu", True, False),
+    ],
+)
+def test_the_kind_of_target_and_the_metric_choose_the_scores(kind, metric, by_text, by_symbols):
+    document = {
+        "data": {"source": "a", "target": "b", "train": "t.tsv"},
+        "tokenizer": {"target": {"kind": kind}, "source": {"kind": "char"}},
+        "training": {"epochs": 1},
+        "validation": {"metric": metric},
+    }
+    config = Config.model_validate(document)
+    assert scored_by_text(config) == by_text
+    assert scored_by_symbols(config) == by_symbols
