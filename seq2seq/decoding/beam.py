@@ -102,13 +102,12 @@ def _extend(
     lower token.
     """
     increments, ids = log_p.top(beam)  # [n*K, k]
-    by_token = ids.argsort(axis=1)  # so that ties are ordered by token id
-    ids = pick(ids, by_token)
-    n, k = len(totals), ids.shape[1]
-    increments = pick(increments, by_token).reshape(n, -1, k)
-    reached = (totals[:, :, None] + increments).reshape(n, -1)  # [n, K*k]
-    at = _descending(reached)[:, :beam]  # [n, K']
-    return pick(reached, at), at // k, pick(ids.reshape(n, -1), at)
+    (n, K), k = totals.shape, ids.shape[1]
+    reached = (totals.reshape(-1, 1) + increments).reshape(n, -1)  # [n, K*k]
+    ids = ids.reshape(n, -1)
+    parents = np.broadcast_to(np.arange(K).repeat(k), ids.shape)
+    at = np.lexsort((ids, parents, -reached))[:, :beam]  # [n, K'], the last key counts most
+    return pick(reached, at), at // k, pick(ids, at)
 
 
 def _descending(values: np.ndarray) -> np.ndarray:
@@ -165,11 +164,17 @@ class _Pool:
         length: the number of tokens of the candidates, without EOS.
         """
         scores = totals / penalty  # [n, K]
-        entering = (scores.max(axis=1) > self.score[rows, -1]).nonzero()[0]
-        if len(entering) == 0:  # at most steps
+        best = scores.argmax(axis=1)
+        entering = (scores[np.arange(len(rows)), best] > self.score[rows, -1]).nonzero()[0]
+        if len(entering) == 0:
             return
-        rows, totals = rows[entering], totals[entering]
-        scores = np.concatenate([self.score[rows], scores[entering]], axis=1)  # [n, P+K]
+        rows, totals, scores = rows[entering], totals[entering], scores[entering]
+        if self.score.shape[1] == 1:  # a search without n-best lists needs no sorting
+            slots = best[entering][:, None]
+            self.score[rows], self.total[rows] = pick(scores, slots), pick(totals, slots)
+            self.length[rows], self.slot[rows] = length, slots
+            return
+        scores = np.concatenate([self.score[rows], scores], axis=1)  # [n, P+K]
         kept = _descending(scores)[:, : self.score.shape[1]]  # [n, P], older ones win ties
         slots = np.broadcast_to(np.arange(totals.shape[1]), totals.shape)  # [n, K]
         lengths = np.full(totals.shape, length)

@@ -32,8 +32,8 @@ class ArrayLogProbabilities:
         return values
 
     def top(self, k: int) -> tuple[np.ndarray, np.ndarray]:
-        ids = largest_columns(self.values, min(k, self.values.shape[1]))
-        return pick(self.values, ids).astype(np.float64), ids
+        ids, values = largest_columns(self.values, min(k, self.values.shape[1]))
+        return values.astype(np.float64), ids
 
     def all(self) -> np.ndarray:
         return self.values
@@ -50,8 +50,10 @@ def pick(values: np.ndarray, columns: np.ndarray) -> np.ndarray:
     return picked
 
 
-def largest_columns(values: np.ndarray, k: int) -> np.ndarray:
-    """Return the column numbers of the k largest values of each row, largest first, [N, k] int64.
+def largest_columns(values: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the columns of the k largest values of each row and these values, largest first.
+
+    Both are [N, k]; the columns are int64.
 
     values: [N, V].
 
@@ -61,24 +63,24 @@ def largest_columns(values: np.ndarray, k: int) -> np.ndarray:
     """
     if k == 1:
         likeliest: np.ndarray = values.argmax(axis=1)[:, None]
-        return likeliest
+        return likeliest, pick(values, likeliest)
     N, V = values.shape
     width = V // _LAYERS
     if width < _NARROW or width < 4 * k:
         return _peel(values.copy(), k)
     whole = width * _LAYERS
-    columns = _peel(values[:, :whole].reshape(N, _LAYERS, width).max(axis=1), k)  # [N, k]
+    columns, _ = _peel(values[:, :whole].reshape(N, _LAYERS, width).max(axis=1), k)  # [N, k]
     ids = (columns[:, None, :] + np.arange(0, whole, width)[:, None]).reshape(N, -1)  # [N, 16 k]
     if whole < V:
         rest = np.broadcast_to(np.arange(whole, V), (N, V - whole))
         ids = np.concatenate([ids, rest], axis=1)
     start = np.arange(0, N * V, V)[:, None]  # of each row; one flat look-up is several times faster
-    picked = _peel(values.ravel().take(ids + start), k)
-    return pick(ids, picked)
+    picked, largest = _peel(values.ravel().take(ids + start), k)
+    return pick(ids, picked), largest
 
 
-def _peel(values: np.ndarray, k: int) -> np.ndarray:
-    """Return the columns of the k largest values of each row, largest first, [N, k].
+def _peel(values: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the columns of the k largest values of each row and these values, [N, k] each.
 
     values: [N, C]. They are overwritten.
 
@@ -94,8 +96,8 @@ def _peel(values: np.ndarray, k: int) -> np.ndarray:
             largest[place] = flat[at]
             flat[at] = -math.inf
         if (largest[-1] > -math.inf).all():
-            return picked.T
+            return picked.T, largest.T
         for place in range(k - 1, -1, -1):  # a row has less than k finite values
             flat[picked[place] + start] = largest[place]
-    order: np.ndarray = np.argsort(-values, axis=1, kind="stable")[:, :k]
-    return order
+    order = np.argsort(-values, axis=1, kind="stable")[:, :k]
+    return order, pick(values, order)
