@@ -5,6 +5,7 @@ import { recall } from "./storage.js";
 const RETRY = 3; // seconds
 
 let splits = true; // lines into sentences, until the server says that it cannot
+let needsKey = false;
 
 /** What the page says about where texts go, and whether there is a documentation at docs. */
 export const place = { text: "Text stays between this browser and this server.", docs: true };
@@ -43,7 +44,8 @@ async function call(path, { body, signal } = {}) {
 
 function failure(response, message) {
   const wait = Number(response.headers.get("Retry-After")) || RETRY;
-  if (response.status === 403) return new Failure("key", message);
+  const lacksKey = response.status === 400 && needsKey && !recall("key");
+  if (response.status === 403 || lacksKey) return new Failure("key", message);
   if (response.status === 429 || response.status >= 502) return new Failure("busy", message, wait);
   return new Failure("refused", message);
 }
@@ -59,6 +61,7 @@ export async function load() {
     call("languages"),
     call("frontend/settings"),
   ]);
+  needsKey = settings.keyRequired;
   const chosen = new Set(pairs.flatMap((pair) => pair.models));
   const paths = ["/v1/translate", "/v1/tag", "/v1/classify"];
   const others = models
@@ -76,7 +79,7 @@ export async function load() {
     })),
     others,
     limit: settings.charLimit > 0 ? settings.charLimit : Infinity,
-    needsKey: settings.keyRequired,
+    needsKey,
   };
 }
 
