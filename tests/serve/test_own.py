@@ -41,6 +41,13 @@ def test_translations_scores_and_notes(client, translator):
         assert not any(note.text.startswith("line") for note in found.notes)
 
 
+def test_a_translation_can_have_a_given_length(client, translator):
+    for least, most in ((7, 7), (12, 7), (9, 9)):
+        found = client.translate([TEXTS[0]], model="en-fr", min_length=least, max_length=most)
+        search = BeamOptions(min_length=min(least, most), max_length=most)
+        assert found.translations[0].text == translator.translate([TEXTS[0]], search)[0]
+
+
 def test_alignments(client, translator):
     (found,) = client.translate([TEXTS[0]], target="fr", source="en", alignments=True).translations
     windows = translator.translate_windows([[TEXTS[0]]], BeamOptions(), align=True)
