@@ -12,7 +12,9 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import json
+import os
 import random
 import resource
 import statistics
@@ -20,6 +22,8 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+_EVERY = 10.0  # seconds between two measurements of the memory
 
 
 @dataclass
@@ -103,45 +107,57 @@ async def client(
         await asyncio.sleep(pause)
 
 
-def read_memory(pid: int) -> float:
-    """Return the memory of a process and its descendants in MiB: their proportional set sizes."""
-    parents = {}
-    for path in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            parents[int(path.parent.name)] = int(path.read_text().rpartition(")")[2].split()[1])
-        except OSError:  # the process has ended
-            continue
-    family = [pid]
-    for one in family:
-        family += [child for child, parent in parents.items() if parent == one]
-    size = 0
-    for one in family:
-        try:
-            rows = Path(f"/proc/{one}/smaps_rollup").read_text().splitlines()
-        except OSError:
-            continue
-        size += sum(int(row.split()[1]) for row in rows if row.startswith("Pss:"))
-    return size / 1024
+@dataclass
+class Watch:
+    """The memory and the CPU time of a server and its worker processes. pid: its process id."""
 
+    pid: int
+    samples: list[tuple[float, float]] = field(default_factory=list)
 
-async def watch_memory(pid: int, every: float, samples: list[tuple[float, float]]) -> None:
-    """Add a pair of seconds and MiB to `samples`, again and again."""
-    started = time.monotonic()
-    while True:
-        await asyncio.sleep(every)
-        samples.append((time.monotonic() - started, await asyncio.to_thread(read_memory, pid)))
+    def __post_init__(self) -> None:
+        self.started, self.cpu = time.monotonic(), self._read_cpu()
 
+    def _family(self) -> dict[int, list[str]]:
+        """Return the fields of /proc/PID/stat after the name, for each process of the server."""
+        rows = {}
+        for path in Path("/proc").glob("[0-9]*/stat"):
+            with contextlib.suppress(OSError):  # the process has ended
+                rows[int(path.parent.name)] = path.read_text().rpartition(")")[2].split()
+        family = [self.pid]
+        for one in family:
+            family += [pid for pid, row in rows.items() if int(row[1]) == one]
+        return {pid: rows[pid] for pid in family if pid in rows}
 
-def report_memory(samples: list[tuple[float, float]]) -> dict[str, object]:
-    """Compare the memory at the end with that after a minute."""
-    early = next((size for second, size in samples if second >= 60), samples[0][1])
-    last = samples[-1][1]
-    return {
-        "memory_after_a_minute_mib": round(early, 1),
-        "memory_at_the_end_mib": round(last, 1),
-        "memory_change_percent": round(100 * (last / early - 1), 2),
-        "memory_mib": [round(size, 1) for _, size in samples],
-    }
+    def _read_cpu(self) -> float:
+        ticks = sum(int(row[11]) + int(row[12]) for row in self._family().values())
+        return ticks / os.sysconf("SC_CLK_TCK")
+
+    def _read_memory(self) -> float:
+        """Return the proportional set size in MiB."""
+        size = 0
+        for pid in self._family():
+            with contextlib.suppress(OSError):
+                rows = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+                size += sum(int(row.split()[1]) for row in rows if row.startswith("Pss:"))
+        return size / 1024
+
+    async def run(self) -> None:
+        """Measure the memory again and again."""
+        while True:
+            await asyncio.sleep(_EVERY)
+            size = await asyncio.to_thread(self._read_memory)
+            self.samples.append((time.monotonic() - self.started, size))
+
+    def report(self) -> dict[str, object]:
+        """Compare the memory at the end with that after a minute."""
+        row: dict[str, object] = {"server_cpu_seconds": round(self._read_cpu() - self.cpu, 1)}
+        if self.samples:
+            sizes = [round(size, 1) for _, size in self.samples]
+            late = [size for second, size in self.samples if second >= 60]
+            early, last = (late or sizes)[0], sizes[-1]
+            row["memory_change_percent"] = round(100 * (last / early - 1), 2)
+            row["memory_mib"] = sizes
+        return row
 
 
 def report(name: str, tally: Tally, seconds: float, **more: object) -> None:
@@ -177,21 +193,16 @@ def read_arguments() -> argparse.Namespace:
     parser.add_argument("--lines", type=int, default=2000, help="of the long text of `mixed`")
     parser.add_argument("--source", default="en")
     parser.add_argument("--target", default="fr")
-    parser.add_argument(
-        "--memory", type=int, help="process id of the server whose memory `load` watches"
-    )
-    parser.add_argument("--every", type=float, default=10.0, help="seconds between two samples")
+    parser.add_argument("--server", type=int, help="process id of the server that `load` watches")
     parser.add_argument("--api", choices=["libre", "v1", "eole"], default="libre")
     parser.add_argument("--tokens", type=int, default=0, help="length of each translation, forced")
     return parser.parse_args()
 
 
 async def load(given: argparse.Namespace, pairs: list[tuple[str, str]]) -> None:
-    tally, samples = Tally(), []
-    started = time.monotonic()
-    watch = None
-    if given.memory:
-        watch = asyncio.create_task(watch_memory(given.memory, given.every, samples))
+    tally, started = Tally(), time.monotonic()
+    watch = Watch(given.server) if given.server else None
+    task = asyncio.create_task(watch.run()) if watch else None
     until = started + given.seconds
     await asyncio.gather(
         *(
@@ -200,10 +211,10 @@ async def load(given: argparse.Namespace, pairs: list[tuple[str, str]]) -> None:
         )
     )
     seconds = time.monotonic() - started
-    if watch:
-        watch.cancel()
-    memory = report_memory(samples) if samples else {}
-    report("load", tally, seconds, clients=given.clients, size=given.texts, **memory)
+    if task:
+        task.cancel()
+    more = watch.report() if watch else {}
+    report("load", tally, seconds, clients=given.clients, size=given.texts, **more)
 
 
 async def main() -> None:

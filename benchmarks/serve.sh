@@ -3,19 +3,16 @@
 #
 #   benchmarks/serve.sh EXPORT SENTENCES [SECONDS [LOAD...]]
 #
-# EXPORT translates from en to fr. Each LOAD takes SECONDS (60). Nothing else should run. The loads,
-# all of which but `memory` run by default:
+# EXPORT translates from en to fr. Each LOAD takes SECONDS (60). Nothing else should run. All loads
+# run by default:
 #
 #   latency  one client that sends one text after the other
 #   load     64 clients, one text a request
 #   texts    64 clients, 32 texts a request, beside seq2seq translate in one process
 #   mixed    one client, while the server translates a text of 2,000 lines
-#   memory   like `load`, and every ten seconds the memory of all processes of the server
 #
-# Five minutes of load, and 20 minutes with memory:
-#
-#   benchmarks/serve.sh EXPORT SENTENCES 300 load
-#   benchmarks/serve.sh EXPORT SENTENCES 1200 memory
+# With 64 clients, the memory of all processes of the server is measured every ten seconds. The
+# change is that from a minute after the start to the end.
 set -euo pipefail
 EXPORT=$(realpath "$1") SENTENCES=$(realpath "$2") SECONDS_EACH=${3:-60}
 LOADS=("${@:4}")
@@ -56,9 +53,9 @@ CODE
 
 for chosen in "${LOADS[@]}"; do
     case $chosen in
-        latency | load | mixed) load "$chosen" ;;
-        texts) load load --texts 32 && translate ;;
-        memory) load load --memory "$server" ;;
+        latency | mixed) load "$chosen" ;;
+        load) load load --server "$server" ;;
+        texts) load load --server "$server" --texts 32 && translate ;;
         *) echo "no such load: $chosen" >&2 && exit 2 ;;
     esac
 done

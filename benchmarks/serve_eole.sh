@@ -42,8 +42,8 @@ YAML
 
 # both SENTENCES EXPECTED OPTION...: one text a request, then 32.
 both() {
-    send load "$@" --seconds "$SECONDS_EACH" --tokens $TOKENS --target de
-    send load "$@" --seconds "$SECONDS_EACH" --tokens $TOKENS --target de --texts 32
+    send load "$@" --seconds "$SECONDS_EACH" --tokens $TOKENS --target de --server "$server"
+    send load "$@" --seconds "$SECONDS_EACH" --tokens $TOKENS --target de --server "$server" --texts 32
 }
 
 for ((round = 1; round <= ROUNDS; round++)); do

@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 
+from seq2seq.serve.catalogue import ServedModel
+
 sync_api = pytest.importorskip("playwright.sync_api", reason="pip install playwright")
 axe = pytest.importorskip(
     "axe_playwright_python.sync_playwright", reason="pip install axe-playwright-python"
@@ -224,17 +226,50 @@ def test_a_busy_server_is_asked_again(visit) -> None:
     assert page.locator("#message").is_hidden()
 
 
-def test_without_sentencex_lines_are_translated_whole(visit) -> None:
+@pytest.mark.parametrize("installed", [True, False])
+def test_lines_are_split_into_sentences_if_the_server_can(visit, installed, monkeypatch) -> None:
+    monkeypatch.setattr(ServedModel, "splits_sentences", installed)
     page = visit()
+    with page.expect_request("**/v1/translate") as waiting:
+        page.fill("#text", "the red cat runs")
+    assert waiting.value.post_data_json["split_sentences"] == installed
 
-    def refuse(route: Any) -> None:
-        if '"split_sentences":true' in route.request.post_data:
-            route.fulfill(status=400, json={"error": "splitting needs the package sentencex"})
-        else:
-            route.continue_()
 
-    page.route("**/v1/translate", refuse)
-    translate(page, "the red cat runs", "le chat rouge court")
+def test_features_are_added_to_each_line(visit) -> None:
+    page = visit()
+    assert page.locator("#features").is_hidden()
+    page.select_option("#source", "model:inflect")
+    page.fill("#features", "N;PL")
+    with page.expect_request("**/v1/translate") as waiting:
+        page.fill("#text", "cat\n\ndog\tN")
+    assert waiting.value.post_data_json["texts"] == ["cat\tN;PL", "dog\tN"]
+    sync_api.expect(page.locator("#output p")).to_have_count(3)
+    with page.expect_request("**/v1/translate") as waiting:
+        page.fill("#features", "PL")
+    assert waiting.value.post_data_json["texts"] == ["cat\tPL"]  # the other line is known
+    page.select_option("#source", "en")
+    assert page.locator("#features").is_hidden()
+
+
+@pytest.mark.parametrize(
+    ("model", "text", "hint", "count"),
+    [
+        ("lm", "the cat", "Type the beginning of a text", 3),
+        ("write", "B", "Type a label: A, B, C", 4),
+        ("colour", "0.1 -1 2.5", "Type numbers, such as 0.5 -1 2", 4),
+    ],
+)
+def test_models_that_generate_text_write_for_each_line(visit, model, text, hint, count) -> None:
+    page = visit()
+    page.select_option("#source", f"model:{model}")
+    assert page.get_attribute("#text", "placeholder") == hint
+    page.fill("#text", text)
+    sync_api.expect(page.locator("#output .word").first).to_be_visible()
+    alternatives = page.locator("#alternatives button")
+    assert 1 < alternatives.count() <= count
+    page.fill("#text", "no number or label")
+    if model != "lm":
+        sync_api.expect(page.locator("#message")).to_be_visible()
 
 
 def test_a_key_is_asked_for_and_remembered(visit, serve, exports, monkeypatch) -> None:
