@@ -265,8 +265,9 @@ def test_models_that_generate_text_write_for_each_line(visit, model, text, hint,
     assert page.get_attribute("#text", "placeholder") == hint
     page.fill("#text", text)
     sync_api.expect(page.locator("#output .word").first).to_be_visible()
-    alternatives = page.locator("#alternatives button")
-    assert 1 < alternatives.count() <= count
+    shown = page.locator("#alternatives button").all_inner_texts()
+    assert 1 < len(shown) <= count
+    assert all(one.startswith(text) for one in shown) == (model == "lm")
     page.fill("#text", "no number or label")
     if model != "lm":
         sync_api.expect(page.locator("#message")).to_be_visible()

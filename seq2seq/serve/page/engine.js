@@ -128,14 +128,16 @@ export async function translate(lines, route, signal) {
 async function generate(line, { model, task, labels }, signal) {
   const body = { model, max_length: LONGEST };
   const send = (more) => call("v1/generate", { body: { ...body, ...more }, signal });
+  const isContinued = task === "language-model";
   let answers;
-  if (task === "language-model") {
+  if (isContinued) {
     const seeds = Array.from({ length: SAMPLES }, (_, i) => i + 1);
     answers = await Promise.all(seeds.map((seed) => send({ prompt: line, seed })));
   } else {
     answers = [await send({ given: labels.length ? line.trim() : readNumbers(line), number: 4 })];
   }
-  const hypotheses = answers.flatMap(({ texts }) => texts);
+  const found = answers.flatMap(({ texts }) => texts.map(({ text }) => text));
+  const hypotheses = found.map((text) => ({ text: isContinued ? line + text : text }));
   return { text: hypotheses[0].text, hypotheses, notes: [] };
 }
 
