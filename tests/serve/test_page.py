@@ -277,8 +277,15 @@ def test_a_key_is_asked_for_and_remembered(visit, serve, exports, monkeypatch) -
     from seq2seq.serve.access import UseLimits, load_keys
 
     monkeypatch.setenv("SEQ2SEQ_API_KEYS", "open sesame")
-    with serve({"en-fr": exports["en-fr"]}, keys=load_keys(None, UseLimits())) as running:
+    models = {"en-fr": exports["en-fr"], "fr-de": exports["fr-de"]}
+    with serve(models, keys=load_keys(None, UseLimits())) as running:
         page = visit(running.url)
+        page.click("#key-button")  # hides the form
+        page.select_option("#source", "auto")
+        page.fill("#text", "the red cat")
+        expect(page, "#message", "Please contact the server operator to get an API key")
+        assert page.locator("#key-form").is_visible()
+        page.select_option("#source", "en")
         page.fill("#key", "wrong")
         page.fill("#text", "the red cat runs")
         page.click("#key-form button")
