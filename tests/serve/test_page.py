@@ -310,6 +310,10 @@ def test_fits_a_phone(visit) -> None:
     for button in page.locator("button:visible:not(#notes button)").all():
         box = button.bounding_box()
         assert min(box["width"], box["height"]) >= 40, button
+    page.select_option("#source", "model:lm")  # it writes long words
+    page.fill("#text", "the cat")
+    sync_api.expect(page.locator("#alternatives button").first).to_contain_text("the cat")
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
 
 
 def test_right_to_left_text_starts_on_the_right(visit) -> None:
