@@ -12,13 +12,18 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import json
+import os
 import random
 import resource
 import statistics
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
+
+_EVERY = 10.0  # seconds between two measurements of the memory
 
 
 @dataclass
@@ -27,31 +32,53 @@ class Tally:
 
     seconds: list[float] = field(default_factory=list)
     texts: int = 0
+    words: int = 0
     wrong: int = 0
     failed: int = 0
 
 
 class Connection:
-    """An HTTP connection that stays open."""
+    """An HTTP connection that stays open.
 
-    def __init__(self, address: str, source: str, target: str) -> None:
-        self.host, _, port = address.rpartition(":")
-        self.port, self.pair = int(port), {"source": source, "target": target}
+    api: the interface to use: "libre", "v1" or "eole", which is that of Eole's server.
+    tokens: the number of tokens that each translation must have; 0 leaves it to the model. Only
+        for "v1" and "eole".
+    """
+
+    def __init__(self, given: argparse.Namespace) -> None:
+        self.host, _, port = given.address.rpartition(":")
+        self.port, self.api = int(port), given.api
+        self.path = {"libre": "/translate", "v1": "/v1/translate", "eole": "/infer"}[self.api]
+        length = {"min_length": given.tokens, "max_length": given.tokens} if given.tokens else {}
+        if self.api == "eole":
+            self.fields: dict[str, Any] = {"model": "standard", **length}
+        else:
+            self.fields = {"source": given.source, "target": given.target, **length}
 
     async def open(self) -> None:
         self.reader, self.writer = await asyncio.open_connection(self.host, self.port)
 
     async def translate(self, texts: list[str]) -> tuple[int, list[str]]:
-        body = json.dumps({"q": texts, **self.pair}).encode()
+        name = {"libre": "q", "v1": "texts", "eole": "inputs"}[self.api]
+        body = json.dumps({name: texts, **self.fields}).encode()
         head = (
-            f"POST /translate HTTP/1.1\r\nHost: {self.host}\r\nContent-Type: application/json\r\n"
+            f"POST {self.path} HTTP/1.1\r\nHost: {self.host}\r\nContent-Type: application/json\r\n"
             f"Content-Length: {len(body)}\r\n\r\n"
         )
         self.writer.write(head.encode() + body)
         header = await self.reader.readuntil(b"\r\n\r\n")
         size = int(header.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
         answer = json.loads(await self.reader.readexactly(size))
-        return int(header.split(b" ", 2)[1]), answer.get("translatedText", [])
+        status = int(header.split(b" ", 2)[1])
+        return status, self._texts(answer) if status == 200 else []
+
+    def _texts(self, answer: dict[str, Any]) -> list[str]:
+        if self.api == "v1":
+            return [one["text"] for one in answer["translations"]]
+        if self.api == "eole":
+            return [best for best, *_ in answer["predictions"]]
+        found: list[str] = answer["translatedText"]
+        return found
 
 
 async def client(
@@ -73,9 +100,64 @@ async def client(
         status, found = await connection.translate([source for source, _ in chosen])
         tally.seconds.append(time.perf_counter() - started)
         tally.texts += size
+        tally.words += sum(len(text.split()) for text in found)
         tally.failed += status != 200
-        tally.wrong += status == 200 and found != [expected for _, expected in chosen]
+        if connection.api != "eole":
+            tally.wrong += status == 200 and found != [expected for _, expected in chosen]
         await asyncio.sleep(pause)
+
+
+@dataclass
+class Watch:
+    """The memory and the CPU time of a server and its worker processes. pid: its process id."""
+
+    pid: int
+    samples: list[tuple[float, float]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.started, self.cpu = time.monotonic(), self._read_cpu()
+
+    def _family(self) -> dict[int, list[str]]:
+        """Return the fields of /proc/PID/stat after the name, for each process of the server."""
+        rows = {}
+        for path in Path("/proc").glob("[0-9]*/stat"):
+            with contextlib.suppress(OSError):  # the process has ended
+                rows[int(path.parent.name)] = path.read_text().rpartition(")")[2].split()
+        family = [self.pid]
+        for one in family:
+            family += [pid for pid, row in rows.items() if int(row[1]) == one]
+        return {pid: rows[pid] for pid in family if pid in rows}
+
+    def _read_cpu(self) -> float:
+        ticks = sum(int(row[11]) + int(row[12]) for row in self._family().values())
+        return ticks / os.sysconf("SC_CLK_TCK")
+
+    def _read_memory(self) -> float:
+        """Return the proportional set size in MiB."""
+        size = 0
+        for pid in self._family():
+            with contextlib.suppress(OSError):
+                rows = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+                size += sum(int(row.split()[1]) for row in rows if row.startswith("Pss:"))
+        return size / 1024
+
+    async def run(self) -> None:
+        """Measure the memory again and again."""
+        while True:
+            await asyncio.sleep(_EVERY)
+            size = await asyncio.to_thread(self._read_memory)
+            self.samples.append((time.monotonic() - self.started, size))
+
+    def report(self) -> dict[str, object]:
+        """Compare the memory at the end with that after a minute."""
+        row: dict[str, object] = {"server_cpu_seconds": round(self._read_cpu() - self.cpu, 1)}
+        if self.samples:
+            sizes = [round(size, 1) for _, size in self.samples]
+            late = [size for second, size in self.samples if second >= 60]
+            early, last = (late or sizes)[0], sizes[-1]
+            row["memory_change_percent"] = round(100 * (last / early - 1), 2)
+            row["memory_mib"] = sizes
+        return row
 
 
 def report(name: str, tally: Tally, seconds: float, **more: object) -> None:
@@ -83,9 +165,11 @@ def report(name: str, tally: Tally, seconds: float, **more: object) -> None:
     usage = resource.getrusage(resource.RUSAGE_SELF)
     row = {
         "mode": name,
+        "seconds": round(seconds, 1),
         "requests": len(ranked),
         "requests_per_second": round(len(ranked) / seconds, 1),
         "texts_per_second": round(tally.texts / seconds, 1),
+        "words_per_text": round(tally.words / max(1, tally.texts), 1),
         "failed": tally.failed,
         "wrong": tally.wrong,
         "median_ms": round(1000 * statistics.median(ranked), 1),
@@ -94,10 +178,10 @@ def report(name: str, tally: Tally, seconds: float, **more: object) -> None:
         "client_cpu_seconds": round(usage.ru_utime + usage.ru_stime, 1),
         **more,
     }
-    print(json.dumps(row))
+    print(json.dumps(row), flush=True)
 
 
-async def main() -> None:
+def read_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("mode", choices=["load", "latency", "mixed"])
     parser.add_argument("address")
@@ -109,31 +193,46 @@ async def main() -> None:
     parser.add_argument("--lines", type=int, default=2000, help="of the long text of `mixed`")
     parser.add_argument("--source", default="en")
     parser.add_argument("--target", default="fr")
-    given = parser.parse_args()
+    parser.add_argument("--server", type=int, help="process id of the server that `load` watches")
+    parser.add_argument("--api", choices=["libre", "v1", "eole"], default="libre")
+    parser.add_argument("--tokens", type=int, default=0, help="length of each translation, forced")
+    return parser.parse_args()
+
+
+async def load(given: argparse.Namespace, pairs: list[tuple[str, str]]) -> None:
+    tally, started = Tally(), time.monotonic()
+    watch = Watch(given.server) if given.server else None
+    task = asyncio.create_task(watch.run()) if watch else None
+    until = started + given.seconds
+    await asyncio.gather(
+        *(
+            client(Connection(given), pairs, tally, until=until, size=given.texts, seed=seed)
+            for seed in range(given.clients)
+        )
+    )
+    seconds = time.monotonic() - started
+    if task:
+        task.cancel()
+    more = watch.report() if watch else {}
+    report("load", tally, seconds, clients=given.clients, size=given.texts, **more)
+
+
+async def main() -> None:
+    given = read_arguments()
     files = (given.sentences, given.expected)
     sides = [path.read_text(encoding="utf-8").split("\n")[:-1] for path in files]
     pairs = list(zip(*sides, strict=True))
-    tally, until = Tally(), time.monotonic() + given.seconds
-
-    def connect() -> Connection:
-        return Connection(given.address, given.source, given.target)
-
-    started = time.monotonic()
     if given.mode == "load":
-        await asyncio.gather(
-            *(
-                client(connect(), pairs, tally, until=until, size=given.texts, seed=seed)
-                for seed in range(given.clients)
-            )
-        )
-        report("load", tally, time.monotonic() - started, clients=given.clients, size=given.texts)
+        await load(given, pairs)
         return
-    short = client(connect(), pairs, tally, until=until, size=1, seed=1, pause=0.02)
+    tally, started = Tally(), time.monotonic()
+    until = started + given.seconds
+    short = client(Connection(given), pairs, tally, until=until, size=1, seed=1, pause=0.02)
     if given.mode == "latency":
         await short
         report("latency", tally, time.monotonic() - started)
         return
-    long, background = connect(), Tally()
+    long, background = Connection(given), Tally()
     await long.open()
     task = asyncio.create_task(short)
     text = "\n".join(pairs[i % len(pairs)][0] for i in range(given.lines))

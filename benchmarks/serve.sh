@@ -1,41 +1,41 @@
 #!/usr/bin/env bash
 # Load seq2seq serve with many clients, and compare every answer with seq2seq translate:
 #
-#   benchmarks/serve.sh EXPORT SENTENCES [SECONDS]
+#   benchmarks/serve.sh EXPORT SENTENCES [SECONDS [LOAD...]]
 #
-# EXPORT translates from en to fr. Each of the four loads takes SECONDS (60). Nothing else should
-# run. The last two lines compare the throughput with seq2seq translate in one process.
+# EXPORT translates from en to fr. Each LOAD takes SECONDS (60). Nothing else should run. All loads
+# run by default:
+#
+#   latency  one client that sends one text after the other
+#   load     64 clients, one text a request
+#   texts    64 clients, 32 texts a request, beside seq2seq translate in one process
+#   mixed    one client, while the server translates a text of 2,000 lines
+#
+# With 64 clients, the memory of all processes of the server is measured every ten seconds. The
+# change is that from a minute after the start to the end.
 set -euo pipefail
 EXPORT=$(realpath "$1") SENTENCES=$(realpath "$2") SECONDS_EACH=${3:-60}
+LOADS=("${@:4}")
+[ ${#LOADS[@]} -gt 0 ] || LOADS=(latency load texts mixed)
 cd "$(dirname "$0")/.."
-PYTHON=${PYTHON:-python} PORT=${PORT:-5077}
-export PYTHONPATH=$PWD OMP_NUM_THREADS=1
-work=$(mktemp -d)
-trap 'kill "$server" 2> /dev/null; rm -rf "$work"' EXIT
+. benchmarks/serve_common.sh
 
 $PYTHON -m seq2seq translate "$EXPORT" "$SENTENCES" -o "$work/expected" --jobs 1
-$PYTHON -m seq2seq -q serve en-fr="$EXPORT" --port "$PORT" &
-server=$!
 begun=$(date +%s.%N)
-until $PYTHON -c "import urllib.request as u; u.urlopen('http://127.0.0.1:$PORT/ready')" 2> /dev/null; do
-    kill -0 "$server"
-done
+start "http://127.0.0.1:$PORT/ready" \
+    $PYTHON -m seq2seq -q serve en-fr="$EXPORT" --port "$PORT"
 echo "ready after $(echo "$(date +%s.%N) - $begun" | bc) s"
 
 load() {
     local mode=$1
     shift
-    $PYTHON benchmarks/serve.py "$mode" "127.0.0.1:$PORT" "$SENTENCES" "$work/expected" \
-        --seconds "$SECONDS_EACH" "$@"
+    send "$mode" "$SENTENCES" "$work/expected" --seconds "$SECONDS_EACH" "$@"
 }
-load latency
-load load
-load load --texts 32
-load mixed
 
 # The same number of sentences in one process, without the server.
-for _ in $(seq 20); do cat "$SENTENCES"; done > "$work/many"
-$PYTHON - "$EXPORT" "$work/many" << 'CODE'
+translate() {
+    for _ in $(seq 20); do cat "$SENTENCES"; done > "$work/many"
+    $PYTHON - "$EXPORT" "$work/many" << 'CODE'
 import sys
 import time
 
@@ -49,3 +49,13 @@ translator.translate(lines)
 seconds = time.perf_counter() - started
 print(f"seq2seq translate, one process: {len(lines) / seconds:.0f} texts per second")
 CODE
+}
+
+for chosen in "${LOADS[@]}"; do
+    case $chosen in
+        latency | mixed) load "$chosen" ;;
+        load) load load --server "$server" ;;
+        texts) load load --server "$server" --texts 32 && translate ;;
+        *) echo "no such load: $chosen" >&2 && exit 2 ;;
+    esac
+done

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 from collections.abc import Iterable
 from pathlib import Path
@@ -114,6 +115,8 @@ def has_fast_int8() -> bool:
 
 def import_onnxruntime() -> Any:
     """Import ONNX Runtime. If it is missing, raise UserError with an installation hint."""
+    # By default, ONNX Runtime 1.32 sends reports about its use to Microsoft.
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     try:
         import onnxruntime
     except ImportError:

@@ -26,7 +26,7 @@ async def read_request(service: Service, request: Request, kind: type[Body]) -> 
 
     Raises ApiError, which names the mistakes in the body.
     """
-    client = service.admit(request, None)
+    client = service.admit(request)
     body = await read_body(request, client.limits.body, service.settings.patience)
     media = request.headers.get("content-type", "application/json").partition(";")[0]
     if media.strip().lower() != "application/json":

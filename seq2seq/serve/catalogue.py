@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -39,18 +40,25 @@ class ServedModel:
         return self.config.task
 
     @property
-    def attends(self) -> bool:
-        """Whether the model has attention weights, and therefore alignments."""
-        task = self.task
-        translates = task.source == "text" and task.has_target_text
-        return translates and self.config.context.is_attention
+    def translates(self) -> bool:
+        """Whether the model turns a text into another text."""
+        return self.task.source == "text" and self.task.has_target_text
 
     @property
-    def is_export(self) -> bool:
-        """Whether the model is an export, which runs without PyTorch."""
-        from seq2seq.export.manifest_file import is_export
+    def attends(self) -> bool:
+        """Whether the model has attention weights, and therefore alignments."""
+        return self.translates and self.config.context.is_attention
 
-        return is_export(self.folders[0])
+    @property
+    def features(self) -> str | None:
+        """What the features of a text describe, "line" or "word". None without features."""
+        return self.config.features.per if self.config.data.features is not None else None
+
+    @property
+    def splits_sentences(self) -> bool:
+        """Whether the server can translate each sentence of a text separately."""
+        has_splitter = find_spec("sentencex") is not None
+        return self.translates and self.features != "word" and has_splitter
 
 
 def split_name(argument: str) -> tuple[str, str]:

@@ -9,6 +9,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from seq2seq.serve.access import Client
 from seq2seq.serve.catalogue import AUTO, ServedModel
 from seq2seq.serve.language_names import language_name
 from seq2seq.serve.layout import TextLayout
@@ -30,9 +31,7 @@ class LibreTranslate:
     async def translate(self, request: Request) -> Response:
         """Translate one text or several texts (`POST /translate`)."""
         service = self.service
-        settings, limits = service.settings, service.keys.limits
-        fields = await read_fields(request, limits.body, settings.patience)
-        client = service.admit(request, fields.get("api_key"))
+        fields, client = await self._read(request)
         texts, many = _read_texts(fields)
         source, target = (_read_name(fields, name) for name in ("source", "target"))
         count = _read_alternatives(fields.get("alternatives"))
@@ -63,8 +62,7 @@ class LibreTranslate:
     async def detect(self, request: Request) -> Response:
         """Detect the language of a text (`POST /detect`)."""
         service = self.service
-        fields = await read_fields(request, service.keys.limits.body, service.settings.patience)
-        client = service.admit(request, fields.get("api_key"))
+        fields, client = await self._read(request)
         texts, _ = _read_texts(fields)
         service.require_size(request, client, texts)
         codes = [str(entry["code"]) for entry in service.catalogue.list_languages()]
@@ -101,6 +99,12 @@ class LibreTranslate:
     async def translate_file(self, request: Request) -> Response:
         """Answer that this server does not translate files (`POST /translate_file`)."""
         raise ApiError(403, "Files translation are disabled on this server.")
+
+    async def _read(self, request: Request) -> tuple[dict[str, Any], Client]:
+        service = self.service
+        fields = await read_fields(request, service.keys.limits.body, service.settings.patience)
+        # LibreTranslate answers 400 if a key is missing, and 403 if a key is wrong.
+        return fields, service.admit(request, fields.get("api_key"), without_key=400)
 
     async def _detect_all(self, texts: Sequence[str], target: str) -> list[dict[str, Any]]:
         catalogue = self.service.catalogue

@@ -47,7 +47,9 @@ class Operation:
             return False
         search = self.search
         wide = max(search.n_best, getattr(search, "beam", 1)) > _WIDE
-        return wide or search.is_constrained or (search.max_length or 0) > _LONG
+        return (
+            wide or search.is_constrained or max(search.min_length, search.max_length or 0) > _LONG
+        )
 
 
 @dataclass(frozen=True)

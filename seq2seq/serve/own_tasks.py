@@ -59,6 +59,8 @@ class OwnTasks:
                 source=model.languages[0] if model.languages else None,
                 target=model.languages[1] if model.languages else None,
                 attention=model.attends,
+                features=model.features,
+                splits_sentences=model.splits_sentences,
                 labels=labels.get(name, []),
                 paths=[_PATHS[command] for command in model.task.commands if command in _PATHS],
             )

@@ -152,6 +152,7 @@ class OwnTranslation:
         shared: dict[str, Any] = {
             "length_penalty": body.length_penalty,
             "max_length": body.max_length,
+            "min_length": min(body.min_length, body.max_length or body.min_length),
             "n_best": body.n_best,
             "forbid": tuple(body.forbid),
         }

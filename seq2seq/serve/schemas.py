@@ -80,6 +80,11 @@ class SearchFields(SamplingFields):
     max_length: Annotated[int, Field(ge=1, le=LONGEST_OUTPUT), WHOLE] | None = Field(
         None, description="Maximum length of a translation in subwords."
     )
+    min_length: Annotated[int, Field(ge=1, le=LONGEST_OUTPUT), WHOLE] = Field(
+        1,
+        description="Minimum length of a translation in subwords. A minimum length above "
+        "max_length is lowered to max_length.",
+    )
     sampling: Flag = Field(False, description="Sample translations instead of using beam search.")
     split_sentences: Flag = Field(
         False,

@@ -49,11 +49,12 @@ class Service:
     detector: LanguageDetector = field(default_factory=LanguageDetector)
     limiter: RateLimiter = field(default_factory=RateLimiter)
 
-    def admit(self, request: Request, key: object) -> Client:
+    def admit(self, request: Request, key: object = None, *, without_key: int = 403) -> Client:
         """Check the API key of a request, and count the request. Return the client.
 
         key: the API key in the body or the query string, if any. Otherwise, the header
             `Authorization: Bearer KEY` holds the key.
+        without_key: the HTTP status of the error for a request without a required key.
 
         Raises ApiError if a required key is missing or wrong, or after too many requests.
         """
@@ -65,7 +66,8 @@ class Service:
             scheme, _, token = request.headers.get("authorization", "").partition(" ")
             given = key or (token.strip() if scheme.lower() == "bearer" else "")
             if not given:
-                raise ApiError(403, "Please contact the server operator to get an API key")
+                text = "Please contact the server operator to get an API key"
+                raise ApiError(without_key, text)
             found = self.keys.find(given)
             if found is None:
                 raise ApiError(403, "Invalid API key")

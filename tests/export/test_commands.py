@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -89,6 +92,19 @@ def test_a_processor_without_fast_int8_is_said(attending, tmp_path, monkeypatch,
     monkeypatch.setattr(artifact, "has_fast_int8", lambda: False)
     seq2seq.load(tmp_path / "e")
     assert "multiplies 8-bit integers slowly" in caplog.text
+
+
+def test_onnx_runtime_sends_no_reports(attending, tmp_path) -> None:
+    """Its telemetry, which is on by default, would write a device ID below the home folder."""
+    export_model(load_model(attending / "model"), tmp_path / "e", "int8")
+    home = tmp_path / "home"
+    home.mkdir()
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(("ORT_", "XDG_"))}
+    code = f"import seq2seq; seq2seq.load({str(tmp_path / 'e')!r}).translate(['the cat'])"
+    subprocess.run(
+        [sys.executable, "-c", code], env={**environment, "HOME": str(home)}, check=True, timeout=60
+    )
+    assert not list(home.rglob("*"))
 
 
 def test_the_requirements_of_an_export_are_those_of_the_project() -> None:

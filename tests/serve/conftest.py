@@ -29,6 +29,7 @@ from seq2seq.serve.metrics import ServerMetrics
 from seq2seq.serve.run import run_server
 from seq2seq.serve.service import ServerSettings, Service
 from seq2seq.text.codec import Codec
+from seq2seq.text.features import FeatureSet
 from seq2seq.text.tokenizer import train_tokenizer
 
 SETTINGS = {"device": "auto", "precision": "fp32", "threads": 1, "batch_size": 64}
@@ -127,14 +128,23 @@ def serve() -> Serve:
     return serving
 
 
-def random_model(where: Path, task: str, source: str, target: str, **sections: object) -> Path:
-    """A model folder with random weights and no labels."""
+def random_model(
+    where: Path, task: str, source: str, target: str, *, features: str = "", **sections: object
+) -> Path:
+    """A model folder with random weights and no labels.
+
+    features: what the features N and PL describe, "line" or "word"; "" for no features.
+    """
     torch.manual_seed(1)
     small = {"embedding": 8, "hidden": 8}
+    data = {"train": "nowhere", "source": source, "target": target}
+    if features:
+        data["features"] = "f"
+        sections["features"] = {"per": features}
     config = toml.parse_config(
         {
             "task": task,
-            "data": {"train": "nowhere", "source": source, "target": target},
+            "data": data,
             "tokenizer": {"kind": "char", "vocabulary": 60},
             "training": {"epochs": 1},
             "decoder": small,
@@ -143,7 +153,8 @@ def random_model(where: Path, task: str, source: str, target: str, **sections: o
         "here",
     )
     one = train_tokenizer(["the red cat runs here", "a dog sleeps"], config.tokenizer)
-    codec = Codec(one, one, config.task, None)
+    known = FeatureSet(["N", "PL"], config.features) if features else None
+    codec = Codec(one, one, config.task, features=known)
     folder.save_model(where, folder.build_model(config, codec), "card\n")
     return where
 
@@ -158,6 +169,9 @@ def exports(
     folders = {
         "en-fr": attending / "model",
         "fr-de": random_model(where / "fr-de.model", "translation", "fr", "de", **encoder),
+        "inflect": random_model(
+            where / "inflect.model", "translation", "lemma", "form", features="line", **encoder
+        ),
         "lm": random_model(where / "lm.model", "language-model", "", "text"),
         **{name: models[name] for name in ("tag", "classify", "write", "colour")},
     }

@@ -71,7 +71,9 @@ def test_the_server_asks_for_keys_and_keeps_limits(exports, serve, tmp_path):
     path = keys_file(tmp_path, '[a]\nkey = "k"\n[b]\nkey = "slow"\nrequests = 1\n')
     with serve({"en-fr": exports["en-fr"]}, keys=load_keys(path, limits)) as server:
         text = "Please contact the server operator to get an API key"
-        assert server.ask("/translate", ASK)[:2] == (403, {"error": text})
+        assert server.ask("/translate", ASK)[:2] == (400, {"error": text})
+        assert server.ask("/detect", {"q": "the cat"})[:2] == (400, {"error": text})
+        assert server.ask("/translate", {"api_key": ""})[:2] == (400, {"error": text})
         assert server.ask("/v1/translate", {"texts": ["a"]})[:2] == (403, {"error": text})
         wrong = server.ask("/translate", {**ASK, "api_key": "no"})
         assert wrong[:2] == (403, {"error": "Invalid API key"})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -15,6 +16,7 @@ import pytest
 
 import seq2seq
 from seq2seq.serve.access import Keys, UseLimits
+from seq2seq.serve.keeper import Keeper
 
 ASK = {"q": "the red cat runs", "source": "en", "target": "fr"}
 LONG = "\n".join(["the red cat runs here", "the old dog eats now"] * 400)
@@ -53,6 +55,29 @@ def test_a_killed_worker_is_replaced_and_its_lines_are_done_again(exports, serve
         expected = translator.translate(LONG.split("\n"))
         assert found[0][1]["translatedText"].split("\n") == expected
         assert dispatcher.worker_pids != [pid]
+
+
+def test_a_worker_that_is_just_starting_can_be_stopped(exports, monkeypatch):
+    start, errors = multiprocessing.context.SpawnProcess.start, []
+    entered, closing = threading.Event(), threading.Event()
+
+    def begin(process):
+        entered.set()
+        assert closing.wait(60)
+        start(process)
+
+    monkeypatch.setattr(multiprocessing.context.SpawnProcess, "start", begin)
+    monkeypatch.setattr(threading, "excepthook", errors.append)
+    models = {"en-fr": [exports["en-fr"]]}
+    keeper = Keeper(None, lambda *_: None, models, {"threads": 1})
+    keeper.start()
+    assert entered.wait(60)
+    stopping, _ = in_background(keeper.close)
+    wait_for(lambda: keeper.is_closing)
+    closing.set()
+    stopping.join(60)
+    assert not errors
+    assert not keeper.process.is_alive()
 
 
 def test_a_text_that_kills_workers_gets_an_error_and_spares_the_others(exports, serve):

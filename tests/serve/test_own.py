@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from importlib.util import find_spec
 
 import numpy as np
 import pytest
@@ -38,6 +39,13 @@ def test_translations_scores_and_notes(client, translator):
         assert (found.text, found.score) == (result.best.text, result.best.score)
         assert [note.kind for note in found.notes] == [note.kind for note in result.notes]
         assert not any(note.text.startswith("line") for note in found.notes)
+
+
+def test_a_translation_can_have_a_given_length(client, translator):
+    for least, most in ((7, 7), (12, 7), (9, 9)):
+        found = client.translate([TEXTS[0]], model="en-fr", min_length=least, max_length=most)
+        search = BeamOptions(min_length=min(least, most), max_length=most)
+        assert found.translations[0].text == translator.translate([TEXTS[0]], search)[0]
 
 
 def test_alignments(client, translator):
@@ -125,12 +133,35 @@ def test_perplexity(client, exports):
     assert (found.perplexity, found.tokens) == (expected.value, expected.tokens)
 
 
+def test_features_follow_the_text_after_a_tab(server, client, exports):
+    model = seq2seq.Translator.load(exports["inflect"])
+    texts = ["the cat\tN;PL", "the cat\tN", "the cat", "the cat\tN;NEW"]
+    expected = list(model.stream(texts))
+    found = client.translate(texts, model="inflect", alignments=True).translations
+    for one, result in zip(found, expected, strict=True):
+        assert (one.text, one.score) == (result.best.text, result.best.score)
+        assert [note.kind for note in one.notes] == [note.kind for note in result.notes]
+    assert found[0].score != found[1].score
+    assert "features" in [note.kind for note in found[3].notes]
+    assert found[0].alignment is not None
+    owners = found[0].alignment.source_words
+    assert (owners[0], max(one for one in owners if one is not None)) == (None, 1)
+    streamed = client.stream("\n".join(texts), model="inflect")
+    assert [one.text for one in streamed] == [result.best.text for result in expected]
+
+
 def test_the_models_are_listed(client):
     answer = client.models()
     found = {model.name: model for model in answer.models}
     assert found["en-fr"].attention
     assert found["tag"].labels == ["A", "B", "C"]
     assert found["lm"].paths == ["/v1/perplexity", "/v1/generate"]
+    assert {name: model.features for name, model in found.items() if model.features} == {
+        "inflect": "line"
+    }
+    splits = {name for name, model in found.items() if model.splits_sentences}
+    installed = find_spec("sentencex") is not None
+    assert splits == ({"en-fr", "fr-de", "inflect"} if installed else set())
     assert [(one.source, one.target, one.pivot) for one in answer.pairs] == [
         ("en", "fr", None),
         ("en", "de", "fr"),
@@ -148,7 +179,7 @@ def test_the_models_are_listed(client):
         (
             "/v1/translate",
             {"texts": ["a"], "model": "tag"},
-            "'tag' is not a translation model; known: en-fr, fr-de",
+            "'tag' is not a translation model; known: en-fr, fr-de, inflect",
         ),
         (
             "/v1/translate",

@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 
+from seq2seq.serve.catalogue import ServedModel
+
 sync_api = pytest.importorskip("playwright.sync_api", reason="pip install playwright")
 axe = pytest.importorskip(
     "axe_playwright_python.sync_playwright", reason="pip install axe-playwright-python"
@@ -224,25 +226,66 @@ def test_a_busy_server_is_asked_again(visit) -> None:
     assert page.locator("#message").is_hidden()
 
 
-def test_without_sentencex_lines_are_translated_whole(visit) -> None:
+@pytest.mark.parametrize("installed", [True, False])
+def test_lines_are_split_into_sentences_if_the_server_can(visit, installed, monkeypatch) -> None:
+    monkeypatch.setattr(ServedModel, "splits_sentences", installed)
     page = visit()
+    with page.expect_request("**/v1/translate") as waiting:
+        page.fill("#text", "the red cat runs")
+    assert waiting.value.post_data_json["split_sentences"] == installed
 
-    def refuse(route: Any) -> None:
-        if '"split_sentences":true' in route.request.post_data:
-            route.fulfill(status=400, json={"error": "splitting needs the package sentencex"})
-        else:
-            route.continue_()
 
-    page.route("**/v1/translate", refuse)
-    translate(page, "the red cat runs", "le chat rouge court")
+def test_features_are_added_to_each_line(visit) -> None:
+    page = visit()
+    assert page.locator("#features").is_hidden()
+    page.select_option("#source", "model:inflect")
+    page.fill("#features", "N;PL")
+    with page.expect_request("**/v1/translate") as waiting:
+        page.fill("#text", "cat\n\ndog\tN")
+    assert waiting.value.post_data_json["texts"] == ["cat\tN;PL", "dog\tN"]
+    sync_api.expect(page.locator("#output p")).to_have_count(3)
+    with page.expect_request("**/v1/translate") as waiting:
+        page.fill("#features", "PL")
+    assert waiting.value.post_data_json["texts"] == ["cat\tPL"]  # the other line is known
+    page.select_option("#source", "en")
+    assert page.locator("#features").is_hidden()
+
+
+@pytest.mark.parametrize(
+    ("model", "text", "hint", "count"),
+    [
+        ("lm", "the cat", "Type the beginning of a text", 3),
+        ("write", "B", "Type a label: A, B, C", 4),
+        ("colour", "0.1 -1 2.5", "Type numbers, such as 0.5 -1 2", 4),
+    ],
+)
+def test_models_that_generate_text_write_for_each_line(visit, model, text, hint, count) -> None:
+    page = visit()
+    page.select_option("#source", f"model:{model}")
+    assert page.get_attribute("#text", "placeholder") == hint
+    page.fill("#text", text)
+    sync_api.expect(page.locator("#output .word").first).to_be_visible()
+    shown = page.locator("#alternatives button").all_inner_texts()
+    assert 1 < len(shown) <= count
+    assert all(one.startswith(text) for one in shown) == (model == "lm")
+    page.fill("#text", "no number or label")
+    if model != "lm":
+        sync_api.expect(page.locator("#message")).to_be_visible()
 
 
 def test_a_key_is_asked_for_and_remembered(visit, serve, exports, monkeypatch) -> None:
     from seq2seq.serve.access import UseLimits, load_keys
 
     monkeypatch.setenv("SEQ2SEQ_API_KEYS", "open sesame")
-    with serve({"en-fr": exports["en-fr"]}, keys=load_keys(None, UseLimits())) as running:
+    models = {"en-fr": exports["en-fr"], "fr-de": exports["fr-de"]}
+    with serve(models, keys=load_keys(None, UseLimits())) as running:
         page = visit(running.url)
+        page.click("#key-button")  # hides the form
+        page.select_option("#source", "auto")
+        page.fill("#text", "the red cat")
+        expect(page, "#message", "Please contact the server operator to get an API key")
+        assert page.locator("#key-form").is_visible()
+        page.select_option("#source", "en")
         page.fill("#key", "wrong")
         page.fill("#text", "the red cat runs")
         page.click("#key-form button")
@@ -267,6 +310,10 @@ def test_fits_a_phone(visit) -> None:
     for button in page.locator("button:visible:not(#notes button)").all():
         box = button.bounding_box()
         assert min(box["width"], box["height"]) >= 40, button
+    page.select_option("#source", "model:lm")  # it writes long words
+    page.fill("#text", "the cat")
+    sync_api.expect(page.locator("#alternatives button").first).to_contain_text("the cat")
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
 
 
 def test_right_to_left_text_starts_on_the_right(visit) -> None:

@@ -4,7 +4,10 @@ import { recall } from "./storage.js";
 
 const RETRY = 3; // seconds
 
-let splits = true; // lines into sentences, until the server says that it cannot
+const SAMPLES = 3; // continuations of a language model
+const LONGEST = 80; // tokens of a generated text
+
+let needsKey = false;
 
 /** What the page says about where texts go, and whether there is a documentation at docs. */
 export const place = { text: "Text stays between this browser and this server.", docs: true };
@@ -43,15 +46,19 @@ async function call(path, { body, signal } = {}) {
 
 function failure(response, message) {
   const wait = Number(response.headers.get("Retry-After")) || RETRY;
-  if (response.status === 403) return new Failure("key", message);
+  const lacksKey = response.status === 400 && needsKey && !recall("key");
+  if (response.status === 403 || lacksKey) return new Failure("key", message);
   if (response.status === 429 || response.status >= 502) return new Failure("busy", message, wait);
   return new Failure("refused", message);
 }
 
 /**
  * Return what the server offers.
- * languages: { code: name }. pairs: [{ source, target, models }]. others: the routes of models
- * that no pair of languages uses, as { model, path, source, target, attends }. limit: characters in a request, or Infinity.
+ * languages: { code: name }. pairs: [{ source, target, models }]. others: the models that no pair
+ * of languages uses, as { model, path, task, labels, source, target }. limit: characters in a
+ * request, or Infinity.
+ * Pairs and other models are routes. Each has `attends` (whether there is attention), `splits`
+ * (whether lines are split into sentences), and `features` (whether lines have features).
  */
 export async function load() {
   const [{ models, pairs }, listed, settings] = await Promise.all([
@@ -59,24 +66,30 @@ export async function load() {
     call("languages"),
     call("frontend/settings"),
   ]);
+  needsKey = settings.keyRequired;
   const chosen = new Set(pairs.flatMap((pair) => pair.models));
-  const paths = ["/v1/translate", "/v1/tag", "/v1/classify"];
+  const known = new Map(models.map((model) => [model.name, model]));
+  const describe = (names) => {
+    const used = names.map((name) => known.get(name));
+    return {
+      attends: used.length === 1 && used[0].attention,
+      splits: used.every((model) => model.splits_sentences),
+      features: used[0].features !== null,
+    };
+  };
+  const paths = ["/v1/translate", "/v1/tag", "/v1/classify", "/v1/generate"];
   const others = models
-    .map(({ name, source, target, attention, paths: own }) => {
+    .map(({ name, task, labels, source, target, paths: own }) => {
       const path = paths.find((one) => own.includes(one));
-      return { model: name, source, target, path, attends: attention && path === paths[0] };
+      return { model: name, path, task, labels, source, target, ...describe([name]) };
     })
     .filter(({ model, path }) => path && !chosen.has(model));
-  const attends = new Set(models.filter((model) => model.attention).map((model) => model.name));
   return {
     languages: Object.fromEntries(listed.map(({ code, name }) => [code, name])),
-    pairs: pairs.map((pair) => ({
-      ...pair,
-      attends: pair.models.length === 1 && attends.has(pair.models[0]),
-    })),
+    pairs: pairs.map((pair) => ({ ...pair, ...describe(pair.models) })),
     others,
     limit: settings.charLimit > 0 ? settings.charLimit : Infinity,
-    needsKey: settings.keyRequired,
+    needsKey,
   };
 }
 
@@ -94,6 +107,11 @@ export async function detect(text, signal) {
 export async function translate(lines, route, signal) {
   const path = route.path ?? "/v1/translate";
   const body = { texts: lines };
+  if (path === "/v1/generate") {
+    const found = [];
+    for (const line of lines) found.push(await generate(line, route, signal));
+    return found;
+  }
   if (path !== "/v1/translate") {
     Object.assign(body, { model: route.model, probabilities: path === "/v1/classify" });
     const { texts } = await call(path.slice(1), { body, signal });
@@ -101,14 +119,32 @@ export async function translate(lines, route, signal) {
   }
   Object.assign(body, { n_best: 4, alignments: route.attends });
   if (route.model) body.model = route.model;
-  else Object.assign(body, { source: route.source, target: route.target, split_sentences: splits });
-  try {
-    return (await call(path.slice(1), { body, signal })).translations;
-  } catch (error) {
-    if (!body.split_sentences || !/sentencex/.test(error.message)) throw error;
-    splits = false;
-    return translate(lines, route, signal);
+  else Object.assign(body, { source: route.source, target: route.target });
+  if (!route.model) body.split_sentences = route.splits;
+  return (await call(path.slice(1), { body, signal })).translations;
+}
+
+/** Return the samples of a language model that continues a line, or of a model that writes for it. */
+async function generate(line, { model, task, labels }, signal) {
+  const body = { model, max_length: LONGEST };
+  const send = (more) => call("v1/generate", { body: { ...body, ...more }, signal });
+  const isContinued = task === "language-model";
+  let answers;
+  if (isContinued) {
+    const seeds = Array.from({ length: SAMPLES }, (_, i) => i + 1);
+    answers = await Promise.all(seeds.map((seed) => send({ prompt: line, seed })));
+  } else {
+    answers = [await send({ given: labels.length ? line.trim() : readNumbers(line), number: 4 })];
   }
+  const found = answers.flatMap(({ texts }) => texts.map(({ text }) => text));
+  const hypotheses = found.map((text) => ({ text: isContinued ? line + text : text }));
+  return { text: hypotheses[0].text, hypotheses, notes: [] };
+}
+
+function readNumbers(line) {
+  const numbers = line.trim().split(/[\s,;]+/).map(Number);
+  if (numbers.every(Number.isFinite)) return numbers;
+  throw new Failure("refused", "Type only numbers in each line, with spaces between them.");
 }
 
 function readTags({ words, tags, notes }) {

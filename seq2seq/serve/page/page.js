@@ -57,7 +57,7 @@ function fillTarget(wanted) {
     codes = [...new Set(pairs.map((pair) => pair.target))];
   }
   const options = codes.map((code) => new Option(offer.languages[code], code));
-  const names = { "/v1/tag": "Tags", "/v1/classify": "Label" };
+  const names = { "/v1/tag": "Tags", "/v1/classify": "Label", "/v1/generate": "Generated text" };
   if (model) {
     const name = names[model.path] ?? offer.languages[model.target] ?? model.target;
     options.push(new Option(name || "Output", model.target ?? ""));
@@ -87,9 +87,34 @@ function changeLanguages(source, target) {
   if (!$("source").value) $("source").selectedIndex = 0;
   fillTarget(target ?? $("target").value);
   showDetected(null);
+  showInput();
   text.lang = [AUTO, ""].includes($("source").value) || otherModel() ? "" : $("source").value;
   store("languages", JSON.stringify([$("source").value, $("target").value]));
   update();
+}
+
+/** Say what to type, and show the field for features if a model reads them. */
+function showInput() {
+  const model = otherModel();
+  let hint = "Type or paste text";
+  if (model?.path === "/v1/generate") {
+    if (model.task === "language-model") hint = "Type the beginning of a text";
+    else if (!model.labels.length) hint = "Type numbers, such as 0.5 -1 2";
+    else hint = `Type a label: ${model.labels.slice(0, 8).join(", ")}`;
+    if (model.labels.length > 8) hint += ", …";
+  }
+  text.placeholder = hint;
+  const [source, target] = [$("source").value, $("target").value];
+  const pairs = offer.pairs.filter(
+    (pair) => pair.target === target && [pair.source, AUTO].includes(source),
+  );
+  $("features-row").hidden = !(model ? [model] : pairs).some((one) => one.features);
+}
+
+/** Return a line with the features that the user has typed, unless it has its own after a tab. */
+function withFeatures(line, way = route) {
+  const features = way.features && $("features").value.trim();
+  return features && line.trim() && !line.includes("\t") ? `${line}\t${features}` : line;
 }
 
 function showDetected(code) {
@@ -150,7 +175,8 @@ async function update() {
     const missing = [...new Set(typed.filter((_, i) => !found[i]))];
     for (let start = 0; start < missing.length; ) {
       const part = nextPart(missing, start, Math.min(offer.limit, SHORT), AT_ONCE);
-      const translated = await engine.translate(part, route, run.signal);
+      const sent = part.map((line) => withFeatures(line));
+      const translated = await engine.translate(sent, route, run.signal);
       if (run !== current) return;
       part.forEach((line, i) => remember(cacheKey(line), translated[i]));
       start += part.length;
@@ -169,7 +195,8 @@ async function update() {
   }
 }
 
-const cacheKey = (line) => `${route.model ?? ""}\n${route.source}\n${route.target}\n${line}`;
+const cacheKey = (line) =>
+  `${route.model ?? ""}\n${route.source}\n${route.target}\n${withFeatures(line)}`;
 
 function remember(name, result) {
   cache.set(name, result);
@@ -417,7 +444,8 @@ function takeFile(file) {
   const translate = async (lines, signal) => {
     way ??= await chooseRoute(lines.join("\n"), signal);
     const filled = lines.filter((line) => line.trim());
-    const translated = filled.length ? await engine.translate(filled, way, signal) : [];
+    const sent = filled.map((line) => withFeatures(line, way));
+    const translated = filled.length ? await engine.translate(sent, way, signal) : [];
     return lines.map((line) => (line.trim() ? translated.shift() : BLANK));
   };
   files.start(file, { translate, limit: offer.limit, ending: $("target").value || "out" });
@@ -431,6 +459,7 @@ function connect() {
     if (results.length) output.age();
     schedule(text.value.trim() ? PAUSE / 1000 : 0);
   });
+  $("features").addEventListener("input", () => schedule(PAUSE / 1000));
   text.addEventListener("keydown", (event) => {
     if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) update();
   });
@@ -502,7 +531,7 @@ async function start() {
   failures = 0;
   showMessage("");
   if (!offer.pairs.length && !offer.others.length) {
-    showMessage("No model of this server translates or labels text. Programs can use the others.");
+    showMessage("The page cannot use the models of this server. Programs can use them.");
     return;
   }
   if (offer.needsKey) showKeyForm(!recall("key"));
