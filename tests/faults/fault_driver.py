@@ -122,9 +122,7 @@ def _run_command(trial: Trial, shim: Any, report: int, err: Path) -> None:
     try:
         from seq2seq.cli import main
 
-        shim.fault_arm(
-            trial.folder.encode(), trial.at, trial.what, ctypes.c_longlong(trial.room)
-        )
+        shim.fault_arm(trial.folder.encode(), trial.at, trial.what, ctypes.c_longlong(trial.room))
         main()
         code = 0
     except SystemExit as leaving:
