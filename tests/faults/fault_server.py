@@ -12,7 +12,7 @@ import urllib.error
 import urllib.request
 from collections import Counter
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 _GONE = (urllib.error.URLError, http.client.HTTPException, ConnectionError, TimeoutError)
 
@@ -28,7 +28,7 @@ def start_command(arguments: list[Any], **pipes: Any) -> subprocess.Popen[bytes]
 
 
 class Server:
-    """The process of `seq2seq serve` with one worker process."""
+    """The process of `seq2seq serve` with one worker process. The block kills it at its end."""
 
     def __init__(self, model: Path) -> None:
         arguments = ["serve", f"en-fr={model}", "--port", 0, "--jobs", 1]
@@ -41,20 +41,27 @@ class Server:
             self.err += line
         self.url = self.err.split()[-1]
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.process.kill()
+        self.process.communicate()
+
     def workers(self) -> list[int]:
         """The worker processes, which any thread of the server may have started."""
         lists = Path(f"/proc/{self.process.pid}/task").glob("*/children")
         pids = [int(pid) for children in lists for pid in children.read_text().split()]
         return [pid for pid in pids if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
 
-    def ask(self, text: str) -> str:
-        """Return the translation of a text. Raises one of the errors of a lost connection."""
+    def ask(self, text: str | list[str]) -> Any:
+        """Return the translation of a text or of each text. Raises one of the errors of a lost connection."""
         body = json.dumps({"q": text, "source": "en", "target": "fr"}).encode()
         head = {"Content-Type": "application/json"}
         with urllib.request.urlopen(
             urllib.request.Request(f"{self.url}/translate", body, head), timeout=60
         ) as answer:
-            return str(json.loads(answer.read())["translatedText"])
+            return json.loads(answer.read())["translatedText"]
 
 
 class Load:

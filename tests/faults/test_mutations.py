@@ -203,7 +203,7 @@ def test_mutated_configurations(task, characters):
         built += 1
 
     check()
-    assert 3 * built >= tried
+    assert built >= (tried // 4 if WHOLE else 1)
     record(f"mutated configurations ({task})", tried, tried, f"{built:,} networks run")
 
 

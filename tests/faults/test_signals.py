@@ -90,8 +90,8 @@ def test_signals_to_serve(subjects):
     draw, wrong, count = random.Random(8), [], 66 if WHOLE else 3
     for turn, (number, after) in enumerate(moments(draw, 2, count)):
         if turn % 2:
-            server = Server(subjects["export"])
-            code, said = interrupt(server.process, number, after / 4)
+            with Server(subjects["export"]) as server:
+                code, said = interrupt(server.process, number, after / 4)
             good = code == 0 and "Traceback" not in said
         else:
             arguments = ["serve", f"en-fr={subjects['export']}", "--port", 0, "--jobs", 1]
