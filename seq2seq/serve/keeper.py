@@ -138,8 +138,9 @@ class Keeper:
         pairs = [context.Pipe() for _ in range(LANES)]
         self.pipes = [outer for outer, _ in pairs]
         ends = [inner for _, inner in pairs]
-        self.process = context.Process(target=run_worker, args=(ends, *self._opening), daemon=True)
-        self.process.start()
+        process = context.Process(target=run_worker, args=(ends, *self._opening), daemon=True)
+        process.start()
+        self.process = process  # only now, because `close` kills it, and so it must be running
         for end in ends:
             end.close()  # so that the pipe ends when the process dies
         try:

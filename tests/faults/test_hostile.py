@@ -12,7 +12,6 @@ import pytest
 from fault_limits import WHOLE, record
 from fault_server import Server
 
-
 _BATCH = 10_000  # lines for each process
 _FIXED = [
     *("", " ", "\t", "\r", "\x00", "\x1a", "\x7f", "\x85", "\u2028", "\u200b", "\ufeff", "\ufffd"),
