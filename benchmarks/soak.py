@@ -18,6 +18,7 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Callable
 from itertools import cycle
@@ -46,6 +47,7 @@ def soak_translate(model: str, texts: list[bytes], minutes: float) -> Samples:
         [sys.executable, "-m", "seq2seq", "translate", model, "-q"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
     )
     count = [0]
 
@@ -72,7 +74,7 @@ def soak_translate(model: str, texts: list[bytes], minutes: float) -> Samples:
 def soak_server(model: str, texts: list[bytes], minutes: float) -> Samples:
     """Send the texts to a server from eight threads, in requests of 1 to 16 texts."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "seq2seq", "serve", f"x-y={model}", "--port", "0", "--jobs", "1"],
+        [sys.executable, "-m", "seq2seq", "serve", f"en-fr={model}", "--port", "0", "--jobs", "1"],
         stderr=subprocess.PIPE,
         text=True,
     )
@@ -88,10 +90,13 @@ def soak_server(model: str, texts: list[bytes], minutes: float) -> Samples:
     def send(number: int) -> None:
         for start in cycle(range(number, len(texts), 17)):
             part = [text.decode() for text in texts[start : start + 1 + start % 16]]
-            body = json.dumps({"q": part, "source": "x", "target": "y"}).encode()
+            body = json.dumps({"q": part, "source": "en", "target": "fr"}).encode()
             request = urllib.request.Request(url, body, {"Content-Type": "application/json"})
             try:
                 urllib.request.urlopen(request).read()
+            except urllib.error.HTTPError as error:
+                print(error, error.read(), file=sys.stderr)
+                return
             except OSError:  # the end of the measurement
                 return
             counts[number] += len(part)

@@ -42,7 +42,7 @@ def moments(draw: random.Random, seconds: float, count: int) -> list[tuple[int, 
 
 def test_signals_to_train(driver, toy, tmp_path):
     """A run that is stopped again and again ends like one that is not."""
-    folder, draw, wrong, count = tmp_path / "place", random.Random(6), [], 67 if WHOLE else 3
+    folder, draw, wrong, count = tmp_path / "place", random.Random(6), [], 67 if WHOLE else 2
     command = train(toy, more=("training.updates=40", "validation.every=20"))
     allowed = command.results(driver, folder)
     shutil.rmtree(folder)
@@ -65,7 +65,7 @@ def test_signals_to_train(driver, toy, tmp_path):
 
 def test_signals_to_translate(subjects, tmp_path):
     """The lines so far are kept."""
-    draw, wrong, count = random.Random(7), [], 67 if WHOLE else 3
+    draw, wrong, count = random.Random(7), [], 67 if WHOLE else 2
     out, part = tmp_path / "out", tmp_path / "out.part"
     for number, after in moments(draw, 4, count):
         arguments = ["translate", subjects["model"], "-o", out, "--device", "cpu", "--beam", 1]
