@@ -55,7 +55,7 @@ class Server:
         return [pid for pid in pids if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
 
     def ask(self, text: str | list[str]) -> Any:
-        """Return the translation of a text, or of each text. Without answer, raise one of `_GONE`."""
+        """Return the translation of a text or of each text. Without answer, raise one of _GONE."""
         body = json.dumps({"q": text, "source": "en", "target": "fr"}).encode()
         head = {"Content-Type": "application/json"}
         with urllib.request.urlopen(
