@@ -1,6 +1,17 @@
-"""Start the command line with `python -m seq2seq` or `torchrun -m seq2seq`."""
+"""Start the command line: `seq2seq`, `python -m seq2seq` or `torchrun -m seq2seq`."""
 
-from seq2seq.cli import main
+import sys
+
+
+def start() -> None:
+    """Run the command line. Ctrl-C ends it without a traceback, even while modules are loaded."""
+    try:
+        from seq2seq.cli import main
+
+        main()
+    except KeyboardInterrupt:
+        sys.exit(130)
+
 
 if __name__ == "__main__":
-    main()
+    start()

@@ -7,13 +7,13 @@ import ipaddress
 import math
 import os
 import time
-import tomllib
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
+from seq2seq.config.toml_file import read_toml
 from seq2seq.errors import UserError, did_you_mean
 
 KEYS_VARIABLE = "SEQ2SEQ_API_KEYS"
@@ -95,7 +95,7 @@ def load_keys(path: Path | None, limits: UseLimits) -> Keys:
         if key.strip():
             clients[_digest(key.strip())] = Client(f"key {number}", limits)
     if path is not None:
-        for name, entry in _read_tables(path).items():
+        for name, entry in read_toml(path).items():
             key, own = _check_entry(f"{path}: {name}", entry, limits)
             if _digest(key) in clients:
                 raise UserError(
@@ -107,13 +107,6 @@ def load_keys(path: Path | None, limits: UseLimits) -> Keys:
                 f'{path}: the file has no API keys; write [name] and key = "..." for each client'
             )
     return Keys(limits, clients)
-
-
-def _read_tables(path: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: the file cannot be read as TOML: {error}; fix the file") from None
 
 
 def _check_entry(place: str, entry: Any, limits: UseLimits) -> tuple[str, UseLimits]:

@@ -58,15 +58,19 @@ class _Protocol(HttpToolsProtocol):
 
 
 class _Server(uvicorn.Server):
-    """A server that exits with code 0 after SIGTERM and SIGINT."""
+    """A server that exits with code 0 after SIGTERM, SIGINT and SIGHUP."""
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         if threading.current_thread() is not threading.main_thread():
             yield
             return
-        numbers = (signal.SIGTERM, signal.SIGINT)
-        before = {number: signal.signal(number, self.handle_exit) for number in numbers}
+        numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+        before = {
+            number: signal.signal(number, self.handle_exit)
+            for number in numbers
+            if signal.getsignal(number) is not signal.SIG_IGN  # as under nohup
+        }
         try:
             yield
         finally:
@@ -82,7 +86,7 @@ def run_server(
     port: int,
     started: Callable[[uvicorn.Server, int], None] | None = None,
 ) -> None:
-    """Serve until SIGTERM or SIGINT. Requests that have arrived by then are answered.
+    """Serve until SIGTERM, SIGINT or SIGHUP. Requests that have arrived by then are answered.
 
     service: the models and the worker processes. Start the processes first, with
         `Dispatcher.launch`. This function stops them at the end.

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import random
+import shutil
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
+from fault_driver import Driver
 
 from seq2seq.config import toml
 from seq2seq.export.writer import export_model
@@ -71,3 +74,13 @@ def subjects(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     )
     folder.save_model(found["tagger"], folder.build_model(labelled, labels), "card\n")
     return found
+
+
+@pytest.fixture(scope="session")
+def driver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Driver]:
+    """Runs commands that are disturbed."""
+    if shutil.which("cc") is None:
+        pytest.skip("these trials need a C compiler (cc)")
+    running = Driver(tmp_path_factory.mktemp("driver"))
+    yield running
+    running.close()

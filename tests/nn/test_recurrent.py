@@ -5,6 +5,9 @@ from __future__ import annotations
 import copy
 import functools
 import itertools
+import os
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -274,3 +277,38 @@ def test_dropout_keeps_the_dtype_that_a_layer_gives(cell: str) -> None:
             outputs, _ = made(torch.randn(2, 3, 8))
         given.append([*seen, outputs.dtype])
     assert given[0] == given[1]
+
+
+@pytest.mark.parametrize("context_size", [0, 3])
+def test_a_step_of_an_lstm_equals_the_layer(context_size: int) -> None:
+    layer = RecurrentLayer("lstm", 5 + context_size, 4).double()
+    for parameter in layer.parameters():
+        nn.init.normal_(parameter, std=0.4)
+    x, h, c = (torch.randn(6, size, dtype=torch.float64) for size in (5, 4, 4))
+    context = torch.randn(6, 1, 3, dtype=torch.float64) if context_size else None
+    outputs, last = layer(x.unsqueeze(1), (h, c), context)
+    joined = x if context is None else torch.cat([x, context[:, 0]], dim=1)
+    expected, (h, c) = layer.run(joined.unsqueeze(1), (h.unsqueeze(0), c.unsqueeze(0)))
+    torch.testing.assert_close(outputs, expected, rtol=0, atol=1e-12)
+    torch.testing.assert_close(last, (h[0], c[0]), rtol=0, atol=1e-12)
+
+
+_MANY_SHAPES = """
+import resource, torch
+from seq2seq.nn.recurrent import RecurrentLayer
+
+layer, highest = RecurrentLayer("lstm", 8, 8), []
+with torch.inference_mode():
+    for rows in range(1, 81):
+        for steps in range(1, 11):
+            layer(torch.zeros(rows, steps, 8), (torch.zeros(rows, 8),) * 2)
+        highest.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+print((highest[-1] - highest[29]) / 1024)
+"""
+
+
+def test_the_memory_of_an_lstm_does_not_grow_with_the_number_of_shapes() -> None:
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("ONEDNN")}
+    command = [sys.executable, "-c", _MANY_SHAPES]
+    done = subprocess.run(command, env=environment, capture_output=True, check=True)
+    assert float(done.stdout) < 8  # MiB; without a limit more than 100

@@ -38,6 +38,7 @@ def test_keys_come_from_a_file_and_from_the_environment(tmp_path, monkeypatch):
         ('[a]\nkey = "x"\ntexts = -1\n', "texts must be a whole number of at least 0, not -1"),
         ('[a]\nkey = "x"\n[b]\nkey = "x"\n', "b: another client has the same API key"),
         ("[a", "cannot be read as TOML"),
+        ("a = " + "[" * 5000, "nested too deeply"),
     ],
 )
 def test_a_wrong_file_is_explained(tmp_path, text, message):

@@ -1,0 +1,164 @@
+"""Measure whether memory grows while seq2seq works for many minutes, and draw a picture.
+
+    python benchmarks/soak.py [--minutes 20] [--picture soak.svg] [--server] SOURCE MODEL [MODEL...]
+
+For each MODEL, a model folder or an export, the program writes the lines of SOURCE to `seq2seq
+translate MODEL` through a pipe, again and again, and reads the translations. With --server, it
+sends the lines to `seq2seq serve` instead. Every second it notes the memory of the process and of
+its workers (PSS). It writes the numbers to a JSONL file beside the picture. It fails if the mean of
+the last tenth exceeds the mean around the end of the first minute by more than 2 %. With less than
+two minutes, the first half takes the place of the first minute.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from itertools import cycle
+from pathlib import Path
+from statistics import mean
+from typing import IO
+
+from decode import tree_memory
+
+LIMIT = 1.02
+Samples = list[tuple[float, float, int]]  # seconds, MiB, lines
+
+
+def watch(pid: int, minutes: float, lines: Callable[[], int]) -> Samples:
+    """Return the memory of a process in each second."""
+    start, samples = time.monotonic(), []
+    while (passed := time.monotonic() - start) < 60 * minutes:
+        samples.append((passed, tree_memory(pid), lines()))
+        time.sleep(1)
+    return samples
+
+
+def soak_translate(model: str, texts: list[bytes], minutes: float) -> Samples:
+    """Translate through an endless pipe."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "seq2seq", "translate", model, "-q"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    )
+    count = [0]
+
+    def feed(pipe: IO[bytes]) -> None:
+        try:
+            for text in cycle(texts):
+                pipe.write(text + b"\n")
+        except OSError:  # the end of the measurement
+            return
+
+    def read(pipe: IO[bytes]) -> None:
+        for _ in pipe:
+            count[0] += 1
+
+    threading.Thread(target=feed, args=(process.stdin,), daemon=True).start()
+    threading.Thread(target=read, args=(process.stdout,), daemon=True).start()
+    try:
+        return watch(process.pid, minutes, lambda: count[0])
+    finally:
+        process.kill()
+        process.wait()
+
+
+def soak_server(model: str, texts: list[bytes], minutes: float) -> Samples:
+    """Send the texts to a server from eight threads, in requests of 1 to 16 texts."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "seq2seq", "serve", f"en-fr={model}", "--port", "0", "--jobs", "1"],
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stderr
+    said = process.stderr.readline()
+    while "listening on" not in said:
+        if not said:
+            raise SystemExit("the server did not start")
+        said = process.stderr.readline()
+    threading.Thread(target=process.stderr.read, daemon=True).start()
+    counts, url = [0] * 8, f"{said.split()[-1]}/translate"
+
+    def send(number: int) -> None:
+        for start in cycle(range(number, len(texts), 17)):
+            part = [text.decode() for text in texts[start : start + 1 + start % 16]]
+            body = json.dumps({"q": part, "source": "en", "target": "fr"}).encode()
+            request = urllib.request.Request(url, body, {"Content-Type": "application/json"})
+            try:
+                urllib.request.urlopen(request).read()
+            except urllib.error.HTTPError as error:
+                print(error, error.read(), file=sys.stderr)
+                return
+            except OSError:  # the end of the measurement
+                return
+            counts[number] += len(part)
+
+    for number in range(8):
+        threading.Thread(target=send, args=(number,), daemon=True).start()
+    try:
+        return watch(process.pid, minutes, lambda: sum(counts))
+    finally:
+        process.kill()
+        process.wait()
+
+
+def growth(samples: Samples) -> float:
+    """Return the last memory divided by the memory around the end of the first minute."""
+    seconds, half = samples[-1][0], len(samples) // 2
+    first = [memory for passed, memory, _ in samples if 50 <= passed <= 70]
+    if seconds < 120:
+        first = [memory for _, memory, _ in samples[half - half // 5 : half + 1]]
+    return mean(memory for _, memory, _ in samples[-len(samples) // 10 :]) / mean(first)
+
+
+def draw(found: dict[str, Samples], picture: Path) -> None:
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    figure, axes = plt.subplots(figsize=(8, 4), layout="constrained")
+    for name, samples in found.items():
+        axes.plot([s / 60 for s, _, _ in samples], [m for _, m, _ in samples], label=name)
+    axes.set(xlabel="minutes", ylabel="memory (PSS), MiB", ylim=(0, None))
+    axes.legend()
+    figure.savefig(picture)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("source", type=Path, help="Text whose lines are repeated.")
+    parser.add_argument("models", nargs="+", help="Model folders or exports.")
+    parser.add_argument("--minutes", type=float, default=20, help="Minutes for each model (20).")
+    parser.add_argument("--picture", type=Path, default=Path("soak.svg"), help="The picture.")
+    parser.add_argument("--server", action="store_true", help="Measure `seq2seq serve`.")
+    given = parser.parse_args()
+    texts = given.source.read_bytes().split(b"\n")[:-1]
+    soak = soak_server if given.server else soak_translate
+    found: dict[str, Samples] = {}
+    ratios = []
+    with given.picture.with_suffix(".jsonl").open("w", encoding="utf-8") as log:
+        for model in given.models:
+            found[model] = soak(model, texts, given.minutes)
+            log.write(json.dumps({"model": model, "samples": found[model]}) + "\n")
+            log.flush()
+            ratios.append(growth(found[model]))
+            _, memory, lines = found[model][-1]
+            change = 100 * (ratios[-1] - 1)
+            print(f"{model}: {lines:,} lines, {memory:.0f} MiB, {change:+.1f} %", flush=True)
+    draw(found, given.picture)
+    sys.exit(max(ratios) > LIMIT)
+
+
+if __name__ == "__main__":
+    main()
