@@ -90,7 +90,7 @@ _NO_TEXT_MODEL: dict[str, tuple[object, ...]] = {
 _NO_COPYING: dict[str, tuple[object, ...]] = {"decoder.copying": (False,)}
 _ENCODED: dict[str, tuple[object, ...]] = {"encoder.kind": ("recurrent",)}
 _TEXT_METRICS = ("bleu", "chrf", "ter", "exact-match", "wer", "ser", "loss", "perplexity")
-_CONTEXTS = ("fixed", "additive", "dot", "general", "cosine", "multi-head", "monotonic")
+_ATTENTIONS = ("additive", "dot", "general", "cosine", "multi-head", "monotonic")
 
 TRANSLATION = Task(
     name="translation",
@@ -105,7 +105,7 @@ TRANSLATION = Task(
     allowed={
         **_ENCODED,
         **_NO_TEXT_MODEL,
-        "context.kind": _CONTEXTS,
+        "context.kind": ("fixed", *_ATTENTIONS, "transducer"),
         "validation.metric": _TEXT_METRICS,
     },
 )

@@ -104,11 +104,12 @@ class ContextConfig(Section):
         "cosine",
         "multi-head",
         "monotonic",
+        "transducer",
     ] = Field(
         "cosine",
-        description="Kind of the context vector. `fixed` summarises the whole source. "
-        "`same-position` (only for the task `aligned`) is the encoder state at the position of the "
-        "target token. Other kinds use attention; `monotonic` attention only moves forward.",
+        description="Kind of the context vector: `fixed` (a summary of the source), "
+        "`same-position` (task `aligned`), `transducer` (the encoder state at a pointer), or a "
+        "kind of attention. The pointer and `monotonic` attention only move forward.",
     )
     placement: Literal["parallel", "classic"] = Field(
         "parallel",
@@ -149,6 +150,11 @@ class ContextConfig(Section):
         """Whether attention computes the context vector."""
         return self.kind not in ("fixed", "same-position")
 
+    @property
+    def is_transducer(self) -> bool:
+        """Whether the decoder moves a pointer, so that its targets are series of actions."""
+        return self.kind == "transducer"
+
     @model_validator(mode="after")
     def _heads_fit(self) -> ContextConfig:
         if self.kind == "multi-head" and self.size % self.heads:
@@ -161,9 +167,9 @@ class ContextConfig(Section):
                 f"placement = 'classic' needs attention, but kind {self.kind!r} has none; leave "
                 "out placement"
             )
-        if self.kind == "monotonic" and self.placement == "classic":
+        if self.kind in ("monotonic", "transducer") and self.placement == "classic":
             raise ValueError(
-                "placement 'classic' does not work with kind 'monotonic'; leave it out"
+                f"placement 'classic' does not work with kind {self.kind!r}; leave it out"
             )
         return self
 

@@ -166,6 +166,8 @@ class Config(Section):
                 f"decoder.copying does not work with context.kind = {self.context.kind!r}: use "
                 "attention, such as 'additive'"
             )
+        if self.context.is_transducer and self.tokenizer.sampling:
+            yield "tokenizer.sampling does not work with context.kind = 'transducer': leave it out"
         if self.features.per == "word" and self.tokenizer.sampling and self.data.features:
             yield "features.per = 'word' needs tokenizer.sampling = 0: leave out one of them"
         if self.tokenizer.sampling and not any(

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from seq2seq.decoding.actions import read_actions
 from seq2seq.decoding.beam import beam_search
 from seq2seq.decoding.constraints import ConstrainedEngine, Constraints
 from seq2seq.decoding.distinct import Found, find_distinct
@@ -106,6 +107,9 @@ class LineSearch:
                     for (line, part), ranked in zip(batch, found, strict=True):
                         line.hypotheses[part] = ranked
                     self._attend(batch, state)
+                    if self.model.codec.actions:
+                        for line, part in batch:
+                            read_actions(line, part, self.model.codec)
                     if advance:
                         advance(sum(1 / len(line.parts) for line, _ in batch))
                 while done < len(lines) and lines[done].is_done:
@@ -138,7 +142,7 @@ class LineSearch:
 
         def read(row: int, ranked: Sequence[Hypothesis]) -> list[str]:
             line, part = batch[row]
-            paths = [hypothesis.tokens for hypothesis in ranked]
+            paths = [self.model.codec.written(hypothesis.tokens) for hypothesis in ranked]
             writer = line.writer(self.model.codec, part, [id for path in paths for id in path])
             return [cut_at_stop(text, self.options.stop) for text in writer.decode(paths)]
 

@@ -15,6 +15,7 @@ from seq2seq.errors import UserError
 from seq2seq.export.artifact import is_export, open_exports
 from seq2seq.export.onnx_engine import OnnxEngine
 from seq2seq.tasks import ALIGNED, TRANSLATION, Task
+from seq2seq.text.actions import forbidden_ids
 from seq2seq.text.codec import Codec
 from seq2seq.text.languages import uses_spaces
 
@@ -41,7 +42,7 @@ class SearchModel:
         batch_size: the largest number of lines in a batch.
 
         Raises UserError if models have different tasks, if only some models copy tokens from the
-        source, or if the batch size is below 1.
+        source or are transducers, or if the batch size is below 1.
         """
         if batch_size < 1:
             raise UserError(f"the batch size must be at least 1, but batch_size is {batch_size}")
@@ -55,6 +56,11 @@ class SearchModel:
                 "a model that copies (decoder.copying) cannot form an ensemble with a model that "
                 "does not copy: use models of one kind"
             )
+        if len({config.context.is_transducer for config in configs}) > 1:
+            raise UserError(
+                "a transducer (context.kind) cannot form an ensemble with a model of another kind: "
+                "use models of one kind"
+            )
         self.engine, self.codec, self.configs = engine, codec, list(configs)
         self.batch_size = batch_size
         self.task = configs[0].task
@@ -66,7 +72,8 @@ class SearchModel:
         self.lowercase = configs[0].tokenizer.lowercase
         self.spaced = uses_spaces(configs[0].data.target)
         target = codec.target
-        self.specials = Specials(target.bos, target.eos, (target.pad, target.unk, target.bos))
+        forbidden = tuple(forbidden_ids(target, transducer=codec.actions is not None))
+        self.specials = Specials(target.bos, target.eos, forbidden)
 
     @classmethod
     def from_models(
@@ -181,6 +188,11 @@ class SearchModel:
             raise UserError(
                 "required phrases, forbidden phrases and stop strings do not work with a model "
                 "that copies (decoder.copying): leave out --require, --forbid and --stop"
+            )
+        if self.codec.actions and (plain.is_constrained or plain.min_length > 1):
+            raise UserError(
+                "a minimum length and constraints such as required phrases do not work with a "
+                "transducer (context.kind): leave them out"
             )
         if align:
             self.require_attention()

@@ -106,7 +106,7 @@ class TorchEngine:
 
     def _tokens(self, tokens: np.ndarray) -> tuple[Tensor, Tensor]:
         """Return the ids that the networks read, with <unk> for copied tokens, and all ids."""
-        closed = torch.from_numpy(close_ids(tokens, len(self._target), self._target.unk))
+        closed = torch.from_numpy(close_ids(tokens, self._codec.target_size, self._target.unk))
         return closed.to(self.device), torch.from_numpy(tokens).to(self.device)
 
     def _mean_weights(self, state: EnsembleState, inputs: np.ndarray) -> Tensor:

@@ -197,7 +197,8 @@ class Translator(SearchModel):
         with NoteLog() as log:
             log.add(notes)
         written = self.codec.target_ids(sources, encoded, targets)
-        log_unknown_tokens(targets, written, self.codec.target, "target line")
+        tokens = [self.codec.written(ids) for ids in written]
+        log_unknown_tokens(targets, tokens, self.codec.target, "target line")
         end = [] if self.task.same_length else [self.specials.eos]
         wanted = [[*ids, *end] for ids in written]
         order = sorted(range(len(sources)), key=lambda i: (len(wanted[i]), len(encoded[i])))

@@ -60,7 +60,7 @@ class Export:
         labels = self.codec.labels
         classes = len(labels) if isinstance(labels, LabelSet) else 0
         source = len(self.codec.source) + len(self.codec.features or ())
-        return max(source, len(self.codec.target), classes)
+        return max(source, self.codec.target_size, classes)
 
     def graph(self, name: str) -> Path:
         """Return the path of the ONNX graph with this name."""

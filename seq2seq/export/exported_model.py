@@ -127,8 +127,9 @@ class ExportedModel:
         log-probabilities have one column for each candidate. If `attention` is true, the attention
         weights [B, K, S] are returned instead of the log-probabilities.
         """
-        target = self.export.codec.target
-        closed = close_ids(tokens, len(target), target.unk) if self.copies else tokens
+        codec, closed = self.export.codec, tokens
+        if self.copies:
+            closed = close_ids(tokens, codec.target_size, codec.target.unk)
         self._step_tables.require(closed)
         feeds: dict[str, Any] = {"tokens": closed, **self._step_tables.arrays}
         if self.reads_written:

@@ -22,7 +22,7 @@ from seq2seq.text.protobuf import message_fields
 _OPERATORS = frozenset(
     re.findall(
         r"\w+",
-        "Add Cast Concat ConstantOfShape Exp Expand Gather GatherND Gemm Identity "
+        "Add Cast Concat ConstantOfShape Equal Exp Expand Gather GatherND Gemm Identity "
         "LayerNormalization Less "
         "LogSoftmax LpNormalization MatMul MatMulInteger Max Min Mul QGemm QuantizeLinear Range "
         "Reciprocal ReduceLogSum ReduceMax ReduceMean Relu Reshape Scan ScatterElements Shape "

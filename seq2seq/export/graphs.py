@@ -20,10 +20,15 @@ from seq2seq.export.graph import GraphBuilder, GraphPrecision, TensorType, to_ar
 from seq2seq.export.mixture_graphs import CopyingDecoderGraph, MonotonicDecoderGraph
 from seq2seq.export.ranges import Ranges
 from seq2seq.export.tables import Tables
+from seq2seq.export.transducer_graphs import TransducerDecoderGraph
 
 if TYPE_CHECKING:
     from seq2seq.models.folder import Model
 
+_OF_CONTEXT: dict[str, type[DecoderGraph]] = {
+    "monotonic": MonotonicDecoderGraph,
+    "transducer": TransducerDecoderGraph,
+}
 _TOKENS = TensorType("tokens", np.int64, ("B", "S"))
 _FEATURES = TensorType("features", np.int64, ("B", "S", "f"))
 _LAST = TensorType("tokens", np.int64, ("N",))
@@ -68,8 +73,7 @@ def _writing_graphs(
     network: Any = model.network
     kind = model.config.context.kind
     of_kind = CopyingDecoderGraph if model.codec.copies else DecoderGraph
-    if kind == "monotonic":
-        of_kind = MonotonicDecoderGraph
+    of_kind = _OF_CONTEXT.get(kind, of_kind)
     decoder = of_kind(network.decoder, kind, ranges)
     graphs = {}
     memory: list[TensorType] = []

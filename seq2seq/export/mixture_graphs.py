@@ -19,7 +19,7 @@ from seq2seq.export.graph import GraphBuilder, TensorType, to_array, weight_and_
 from seq2seq.export.ranges import Ranges
 from seq2seq.export.tables import Tables
 
-_COPIED = TensorType("copied", np.int64, ("B", "S"))
+COPIED = TensorType("copied", np.int64, ("B", "S"))
 _WRITTEN = TensorType("written", np.int64, ("N",))
 _TINY = float(np.finfo(np.float32).tiny)
 _IMPOSSIBLE = -1e9  # logarithm of a probability that is 0
@@ -30,7 +30,7 @@ class CopyingDecoderGraph(DecoderGraph):
 
     def __init__(self, decoder: Any, kind: str, ranges: Ranges) -> None:
         super().__init__(decoder, kind, ranges)
-        self.added = [_COPIED]
+        self.added = [COPIED]
         self.columns = "V + S"
 
     def log_probabilities(self, graph: GraphBuilder, readout: str, weights: str | None) -> str:
@@ -46,22 +46,31 @@ class CopyingDecoderGraph(DecoderGraph):
         shape = graph.op("Concat", graph.ids(-1), length, axis=0)
         copied, weights = (graph.op("Reshape", x, shape) for x in (copied, weights))  # [N, S]
         nothing = graph.op("Mul", weights, graph.constant(np.float32(0)))
-        return _copy_mixture(graph, self.decoder, readout, copied, weights, nothing)
+        return copy_mixture_graph(graph, self.decoder, readout, copied, weights, nothing)
 
 
-def _copy_mixture(
-    graph: GraphBuilder, decoder: Any, readout: str, copied: str, weights: str, nothing: str
+def copy_mixture_graph(
+    graph: GraphBuilder,
+    decoder: Any,
+    readout: str,
+    copied: str,
+    weights: str,
+    nothing: str,
+    mask: str | None = None,
 ) -> str:
     """Return the logarithm of what `copy_mixture` returns, [R, V + S].
 
     readout: [R, E], from -1 to 1.
     copied, weights: [R, I].
     nothing: zeros, [R, S].
+    mask: what to add to the logits, [R, V].
     """
     gate, output = (
         graph.product(readout, *weight_and_bias(module), bound=1.0)
         for module in (decoder.gate, decoder.output)
     )
+    if mask is not None:
+        output = graph.op("Add", output, mask)
     g = graph.op("Sigmoid", gate)  # [R, 1]
     p = graph.op("Mul", graph.op("Softmax", output, axis=-1), g)  # [R, V]
     share = graph.op("Mul", weights, graph.op("Sub", graph.constant(np.float32(1)), g))
@@ -98,7 +107,7 @@ class MonotonicDecoderGraph(DecoderGraph):
         super().__init__(decoder, kind, ranges)
         self.size = int(decoder.output.out_features)
         if decoder.gate is not None:
-            self.added = [_COPIED, _WRITTEN]
+            self.added = [COPIED, _WRITTEN]
             self.columns = "V + S"
         self.states.append(TensorType("state.joint", np.float32, ("N", self.columns, "S")))
 
@@ -181,7 +190,7 @@ class MonotonicDecoderGraph(DecoderGraph):
         one = graph.constant(np.float32(1))
         shape = graph.op("Concat", graph.op("Shape", copied, start=0, end=1), S, axis=0)
         nothing = graph.op("Expand", graph.constant(np.float32(0)), shape)
-        emission = _copy_mixture(graph, self.decoder, r, copied, one, nothing)
+        emission = copy_mixture_graph(graph, self.decoder, r, copied, one, nothing)
         width = graph.op("Add", graph.ids(self.size), S)
         return graph.op("Reshape", emission, graph.op("Concat", graph.ids(-1), S, width, axis=0))
 

@@ -44,7 +44,7 @@ def _one(model: Model, source: np.ndarray, target: np.ndarray) -> np.ndarray:
         logits = network.output(readouts).reshape(-1, network.output.out_features)
     else:
         written = np.array([[codec.target.bos, *target]])
-        inputs = torch.from_numpy(close_ids(written, len(codec.target), codec.target.unk))
+        inputs = torch.from_numpy(close_ids(written, codec.target_size, codec.target.unk))
         if model.config.task.has_source:
             state = network.start(*pad_sources([source], codec))
         else:

@@ -26,7 +26,7 @@ def try_out(model: ExportedModel) -> None:
         raise UserError(
             f"{folder}: the ONNX graphs do not fit together ({error}); export the model again"
         ) from None
-    columns = len(codec.target)
+    columns = codec.target_size
     if model.export.has_shortlist:
         columns = len(model.shortlist.frequent) + 1
     same = [row.shape for row in after.rows] == [row.shape for row in state.rows]

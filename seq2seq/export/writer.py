@@ -15,6 +15,7 @@ from seq2seq.export.samples import sample_ids
 from seq2seq.export.sessions import import_onnxruntime
 from seq2seq.export.shortlist import learn_shortlist
 from seq2seq.files import atomic_folder, write_new
+from seq2seq.text.actions import forbidden_ids
 
 if TYPE_CHECKING:
     from seq2seq.export.graph import GraphPrecision
@@ -28,12 +29,12 @@ def _vocabulary(model: Model) -> dict[str, object]:
     source, target = model.codec.source, model.codec.target
     return {
         "source": len(source),
-        "target": len(target),
+        "target": model.codec.target_size,
         "features": len(model.codec.features or ()),
         "source_eos": source.eos,
         "bos": target.bos,
         "eos": target.eos,
-        "forbidden": [target.pad, target.unk, target.bos],
+        "forbidden": forbidden_ids(target, transducer=model.codec.actions is not None),
     }
 
 
@@ -65,7 +66,7 @@ def export_model(
     if shortlist and network.is_mixture:
         raise UserError(
             "a shortlist does not work with copying (decoder.copying) or with context.kind = "
-            "'monotonic': export the model without --shortlist"
+            "'monotonic' or 'transducer': export the model without --shortlist"
         )
     sources, targets = sample_ids(model)
     ranges = measure_ranges(model, sources, targets)

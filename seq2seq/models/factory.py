@@ -20,6 +20,7 @@ from seq2seq.nn.copying import CopyingDecoder
 from seq2seq.nn.decoder import Decoder
 from seq2seq.nn.encoder import Encoder
 from seq2seq.nn.monotonic import MonotonicAttention, MonotonicDecoder
+from seq2seq.nn.transducer import PointerContext, TransducerDecoder
 
 
 def build_embedding(vocabulary: int, size: int, pad: int) -> nn.Embedding:
@@ -61,16 +62,21 @@ def build_encoder(config: Config, vectors: nn.Embedding, features: int = 0) -> E
     )
 
 
-def build_decoder(config: Config, vectors: nn.Embedding, fed: Context) -> Decoder:
+def build_decoder(
+    config: Config, vectors: nn.Embedding, fed: Context, ends: tuple[int, int] = (2, 3)
+) -> Decoder:
     """Return the decoder that a configuration describes.
 
     vectors: The embeddings of the target tokens, [V, E].
     fed: The context that passes information about the source to the decoder.
+    ends: The ids of BOS and EOS.
     """
     settings = config.decoder
     kind: Callable[..., Decoder] = CopyingDecoder if settings.copying else Decoder
     if isinstance(fed, MonotonicAttention):
         kind = partial(MonotonicDecoder, copying=settings.copying)
+    if isinstance(fed, PointerContext):
+        kind = partial(TransducerDecoder, copying=settings.copying, ends=ends)
     return kind(
         vectors,
         fed,
@@ -99,6 +105,8 @@ def build_context(config: Config) -> Context:
             return AlignedContext(state, settings.size)
         case "monotonic":
             return MonotonicAttention(state, value, query, settings.size)
+        case "transducer":
+            return PointerContext(value, settings.size)
         case "additive":
             return AdditiveAttention(state, value, query, settings.size)
         case "dot":

@@ -57,7 +57,9 @@ def build_model(config: Config, codec: Codec) -> Model:
         conditions = task.source == "condition"
         inputs = len(codec.require_labels()) if conditions else len(source)
         features = len(codec.features or ())
-        network = TranslationNetwork(config, inputs, len(target), target.pad, features)
+        ends = target.bos, target.eos
+        size = codec.target_size
+        network = TranslationNetwork(config, inputs, size, target.pad, features, ends)
     elif task.labels_each_word:
         labels = len(codec.require_labels())
         network = TaggerNetwork(config, len(source), labels, source.pad, source.eos)

@@ -18,14 +18,17 @@ def mean_token_losses(
 
     log_p: the predictions of P passes through the network, [P, n, V]. With R-Drop, P is 2.
     wanted: the target ids, [n].
-    size: the number of tokens that label smoothing covers: the first ones of V.
+    size: the number of tokens that label smoothing covers: the first ones of V. It leaves out
+        tokens that are impossible (log p = -inf).
     """
+    possible = log_p[:, :, :size].isfinite()
     # Limit the loss of a token whose probability rounds to 0, to 87 nats in float32.
     log_p = log_p.clamp_min(math.log(torch.finfo(log_p.dtype).tiny))
     at = log_p.gather(2, wanted.expand(len(log_p), -1).unsqueeze(2)).squeeze(2)  # [P, n]
     losses = -at
     if smoothing:
-        losses = (1 - smoothing) * losses - smoothing * log_p[:, :, :size].mean(dim=2)
+        mean = (log_p[:, :, :size] * possible).sum(dim=2) / possible.sum(dim=2)
+        losses = (1 - smoothing) * losses - smoothing * mean
     losses = losses.mean(dim=0)  # [n]
     if r_drop:
         one, other = log_p

@@ -30,11 +30,18 @@ class TranslationNetwork(Network):
         source_size: Size of the source vocabulary, or the number of labels.
         target_size: V, the size of the target vocabulary.
         pad: Id of the padding token. Its embedding starts as zero.
+        ends: The ids of BOS and EOS in the target vocabulary.
         features: Number of different features of the source.
     """
 
     def __init__(
-        self, config: Config, source_size: int, target_size: int, pad: int, features: int = 0
+        self,
+        config: Config,
+        source_size: int,
+        target_size: int,
+        pad: int,
+        features: int = 0,
+        ends: tuple[int, int] = (2, 3),
     ) -> None:
         super().__init__()
         target = factory.build_embedding(target_size, config.decoder.embedding, pad)
@@ -52,7 +59,7 @@ class TranslationNetwork(Network):
                 self.encoder = VectorEncoder(
                     settings.vector_size, VectorFormat.unit, settings.embedding, size
                 )
-        self.decoder = factory.build_decoder(config, target, factory.build_context(config))
+        self.decoder = factory.build_decoder(config, target, factory.build_context(config), ends)
 
     @property
     def output(self) -> nn.Linear:
@@ -61,7 +68,7 @@ class TranslationNetwork(Network):
 
     @property
     def is_mixture(self) -> bool:
-        """Whether the decoder mixes several distributions (copying, or monotonic attention)."""
+        """Whether the predictions are not a softmax of logits (see `Decoder`)."""
         return self.decoder.is_mixture
 
     def log_probabilities(self, batch: Batch) -> Tensor:

@@ -21,12 +21,15 @@ class DecoderState:
         rows_per_source: Number of consecutive rows that belong to the same source.
         joint: The log-probability of each pair of a next token and its position in the source,
             [N, V, S]. Only `MonotonicDecoder` has it, and only after the first step.
+        pointer: The position in the source of each row, [N] int64. Only `TransducerDecoder` has it,
+            and only after the first step.
     """
 
     recurrent: list[LayerState]
     prepared: PreparedContext
     rows_per_source: int = 1
     joint: Tensor | None = None
+    pointer: Tensor | None = None
 
     def select(self, rows: Tensor) -> DecoderState:
         """Return a state that holds only the chosen rows, in the given order.
@@ -39,7 +42,9 @@ class DecoderState:
             rows: Indices of the chosen rows, [M] int64 with M ≥ 1. An index may occur repeatedly.
         """
         picked = [tuple(part[rows] for part in layer) for layer in self.recurrent]
-        joint = None if self.joint is None else self.joint[rows]
+        joint, pointer = (
+            None if part is None else part[rows] for part in (self.joint, self.pointer)
+        )
         if not self.prepared:
             return replace(self, recurrent=picked)
         sources, counts = torch.unique_consecutive(rows // self.rows_per_source, return_counts=True)
@@ -50,4 +55,4 @@ class DecoderState:
         everything = torch.arange(len(prepared[0]), device=rows.device)
         if not torch.equal(sources, everything):
             prepared = tuple(part[sources] for part in prepared)
-        return DecoderState(picked, prepared, each, joint)
+        return DecoderState(picked, prepared, each, joint, pointer)

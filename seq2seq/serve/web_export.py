@@ -102,6 +102,7 @@ def _require_supported(export: Export, folder: Path) -> None:
         or not task.has_target_text
         or task.same_length,
         "it has a shortlist": export.has_shortlist,
+        "it is a transducer (context.kind)": export.config.context.is_transducer,
         "its source has features": export.config.data.features is not None,
         "its vocabulary has symbols": bool(export.config.tokenizer.symbols),
         "its lines begin with tags": bool(statistics.tags),

@@ -126,7 +126,7 @@ def collate_examples(dataset: Dataset, rows: np.ndarray, codec: Codec) -> Batch:
     outputs, target_lengths = pad_sequences(target, pad, eos)
     inputs = outputs.masked_fill(outputs == eos, pad).roll(1, dims=1)
     inputs[:, 0] = bos
-    inputs.masked_fill_(inputs >= len(codec.target), codec.target.unk)
+    inputs.masked_fill_(inputs >= codec.target_size, codec.target.unk)
     index = _target_index(outputs, target_lengths)
     return Batch(rows, tokens, lengths, inputs, outputs, index, copied=copied)
 

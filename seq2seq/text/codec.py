@@ -12,9 +12,10 @@ import numpy as np
 from seq2seq.config.schema import Config
 from seq2seq.files import write_new
 from seq2seq.tasks import TRANSLATION, Task
+from seq2seq.text.actions import ActionModel
 from seq2seq.text.example import Example
 from seq2seq.text.features import FeatureSet, tokens_of
-from seq2seq.text.labels import LabelSet, VectorFormat, check_label_count
+from seq2seq.text.labels import LabelSet, VectorFormat, check_label_count, encode_words
 from seq2seq.text.open_vocabulary import CopyTable, OpenIds, close_ids, encode_open
 from seq2seq.text.sides import TOKENIZER_FILES, load_tokenizers, read_model_file
 from seq2seq.text.statistics import TextStatistics
@@ -26,6 +27,7 @@ _Encode = Callable[[Tokenizer, Sequence[str]], Ids]
 _LABELS = "labels.txt"
 _FEATURES = "features.txt"
 _STATISTICS = "statistics.json"
+_ACTIONS = "actions.json"
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,7 @@ class Codec:
     features: the features of the sources; None for a model without features.
     statistics: statistics of the training text, which do not affect the equality of codecs. None
         for tasks with labels or without a source, and for model folders of earlier versions.
+    actions: for a transducer, what turns targets into actions. None for all other models.
     copies: whether the model copies tokens from the source (`decoder.copying`). Tokens that a
         vocabulary lacks then get ids of their own, as `seq2seq.text.open_vocabulary` explains.
     """
@@ -51,11 +54,17 @@ class Codec:
     features: FeatureSet | None = None
     statistics: TextStatistics | None = field(default=None, compare=False)
     copies: bool = field(default=False, compare=False)
+    actions: ActionModel | None = field(default=None, compare=False)
 
     @cached_property
     def copy_table(self) -> CopyTable:
         """The tokens that the model can copy from a source to a target."""
-        return CopyTable(self.source, self.target, self.open_source[0] - len(self.source))
+        return CopyTable(self.source, self.target, self.open_source[0], self.target_size)
+
+    @property
+    def target_size(self) -> int:
+        """The number of target tokens, or of the actions of a transducer."""
+        return len(self.target) * (2 if self.actions else 1)
 
     @property
     def open_source(self) -> tuple[int, int]:
@@ -72,13 +81,11 @@ class Codec:
         """
         if self.copies:
             return self._open_ids(examples)
-        return self._ids(lambda tokenizer, lines: tokenizer.encode(lines, threads), examples)
+        ids = self._ids(lambda tokenizer, lines: tokenizer.encode(lines, threads), examples)
+        return {**ids, "target": self._act(ids["source"], ids["target"])}
 
     def sample(self, examples: Sequence[Example], strength: float) -> dict[str, Ids]:
-        """Encode the examples with randomly sampled subwords (see `Tokenizer.sample`).
-
-        The result has the same columns as the result of `encode`.
-        """
+        """Encode the examples as `encode` does, but with random subwords (`Tokenizer.sample`)."""
         return self._ids(lambda tokenizer, lines: tokenizer.sample(lines, strength), examples)
 
     def source_ids(self, sources: Sequence[str]) -> Ids:
@@ -95,19 +102,28 @@ class Codec:
     def target_ids(
         self, sources: Sequence[str], encoded: Sequence[np.ndarray], targets: Sequence[str]
     ) -> Ids:
-        """Encode targets. If the model copies, a token of the source gets an id of its own.
+        """Return the ids of targets, or the actions of a transducer that write the targets.
 
+        If the model copies, a token of the source gets an id of its own.
         sources: The text of each source.
         encoded: The encoded sources.
         """
         if not self.copies:
-            return self.target.encode(targets)
+            return self._act(encoded, self.target.encode(targets))
         opened = encode_open(self.target, targets, len(self.target))
         rows = zip(self._open(sources), encoded, opened, strict=True)
-        return [
+        written = [
             self.copy_table.target_ids(OpenIds(tokens_of(ids).tolist(), source.unknown), target)
             for source, ids, target in rows
         ]
+        return self._act(encoded, written)
+
+    def _act(self, sources: Sequence[np.ndarray] | Ids, targets: Ids) -> Ids:
+        return self.actions.write(sources, targets) if self.actions else targets
+
+    def written(self, ids: Sequence[int]) -> list[int]:
+        """Return the target ids that a hypothesis, or the actions of a transducer, write."""
+        return self.actions.written(ids) if self.actions else list(ids)
 
     def writer(self, source: str, ids: np.ndarray, written: Sequence[int]) -> Tokenizer:
         """Return a tokenizer that decodes a target. It also decodes tokens copied from the source.
@@ -176,14 +192,11 @@ class Codec:
                     check_label_count(self.task, Example(source, ""))
             return self.require_labels().encode(sources)
         if self.task.labels_each_word:
-            return self._words(lambda words: pieces(self.source, words), sources)
+            return encode_words(lambda words: pieces(self.source, words), sources, self.source.eos)
         return pieces(self.source, sources)
 
     def require_labels(self) -> LabelSet | VectorFormat:
-        """Return the encoder of labels or vectors.
-
-        Raises ValueError for a task without labels and vectors.
-        """
+        """Return the encoder of labels or vectors. Raises ValueError for a task without them."""
         if self.labels is None:
             raise ValueError(f"task {self.task.name!r} has no labels")
         return self.labels
@@ -199,11 +212,8 @@ class Codec:
             }
         if isinstance(self.labels, LabelSet):
             files[_LABELS] = self.labels.to_bytes()
-        if self.features is not None:
-            files[_FEATURES] = self.features.to_bytes()
-        if self.statistics is not None:
-            files[_STATISTICS] = self.statistics.to_bytes()
-        return files
+        parts = {_FEATURES: self.features, _STATISTICS: self.statistics, _ACTIONS: self.actions}
+        return files | {name: part.to_bytes() for name, part in parts.items() if part is not None}
 
     def save(self, folder: Path) -> None:
         """Write the codec's files into an existing folder."""
@@ -226,19 +236,14 @@ class Codec:
         statistics, path = None, folder / _STATISTICS
         if path.exists():  # folders of earlier versions have none
             statistics = TextStatistics.from_bytes(read_model_file(path), str(path))
+        actions, path = None, folder / _ACTIONS
+        if config.context.is_transducer:
+            actions = ActionModel.from_bytes(read_model_file(path), str(path))
         both, copies = load_tokenizers(folder, config), config.decoder.copying
-        return cls(*both, config.task, labels, features, statistics, copies)
-
-    def _words(self, encode: Callable[[Sequence[str]], Ids], lines: Sequence[str]) -> Ids:
-        """Encode each word separately, followed by EOS, so that no subword spans two words."""
-        rows = []
-        for line in lines:
-            pieces = encode(line.split(" "))
-            rows.append([i for word in pieces for i in (*word, self.source.eos)])
-        return rows
+        return cls(*both, config.task, labels, features, statistics, copies, actions)
 
 
 def codec_files(folder: Path) -> set[str]:
     """Return the names of the files in a model folder that `Codec.load` may read."""
-    names = [_LABELS, _STATISTICS, _FEATURES, *TOKENIZER_FILES]
+    names = [_LABELS, _STATISTICS, _FEATURES, _ACTIONS, *TOKENIZER_FILES]
     return {name for name in names if (folder / name).exists()}

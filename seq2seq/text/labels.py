@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from seq2seq.config.tokenizer_section import LARGEST_VOCABULARY
 from seq2seq.errors import UserError, did_you_mean
@@ -140,3 +140,10 @@ def check_label_count(task: Task, example: Example) -> None:
             f"expected {number}{place}, but found {line!r}; separate labels by a single space, and "
             "use no space inside a label"
         )
+
+
+def encode_words(
+    encode: Callable[[Sequence[str]], list[list[int]]], lines: Sequence[str], eos: int
+) -> list[list[int]]:
+    """Encode each word separately, followed by EOS, so that no subword spans two words."""
+    return [[i for word in encode(line.split(" ")) for i in (*word, eos)] for line in lines]

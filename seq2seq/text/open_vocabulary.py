@@ -57,12 +57,14 @@ def close_ids(ids: np.ndarray, size: int, unk: int) -> np.ndarray:
 class CopyTable:
     """The tokens that a model can copy from a source to a target."""
 
-    def __init__(self, source: Tokenizer, target: Tokenizer, features: int = 0) -> None:
+    def __init__(self, source: Tokenizer, target: Tokenizer, read: int, size: int) -> None:
         """Compare two vocabularies.
 
-        features: The number of features in front of the source. Copying one writes <pad>, which no
-            target contains.
+        read: The number of tokens of the source vocabulary, and of features in front of the source.
+            Copying a feature writes <pad>, which no target contains.
+        size: The number of target tokens, or of the actions of a transducer.
         """
+        self._size, features = size, read - len(source)
         self._source, self._target = source, target
         self._names = _names(source)
         numbers = {name: number for number, name in enumerate(_names(target))}
@@ -76,15 +78,15 @@ class CopyTable:
     def copied(self, source: np.ndarray) -> np.ndarray:
         """Return the target id of each source token, [B, S] int64.
 
-        If the target vocabulary lacks a token, its id is V + j, where j is the first position of
-        this token in its row.
+        If the target vocabulary lacks a token, its id is `size` + j, where j is the first position
+        of this token in its row.
 
         source: The ids of features and of `encode_open`, with EOS and padding, [B, S] int64.
         """
         known = source < len(self._ids)
         ids = self._ids[np.where(known, source, self._source.unk)]
         first = (source[:, :, None] == source[:, None, :]).argmax(axis=2)
-        return np.where(ids >= 0, ids, len(self._target) + first)
+        return np.where(ids >= 0, ids, self._size + first)
 
     def target_ids(self, source: OpenIds, target: OpenIds) -> list[int]:
         """Return the ids of a target, with V + j for unknown tokens that the source contains.

@@ -32,7 +32,7 @@ from seq2seq.text.memory import MemoryData
 from seq2seq.text.statistics import TextStatistics
 from seq2seq.text.text_changes import NormalizationCount, add_capitals, report_unknown_tokens
 from seq2seq.text.text_checks import TextCheck
-from seq2seq.text.vocabulary import learn_codec
+from seq2seq.text.vocabulary import learn_codec, write_actions
 
 _log = logging.getLogger(__name__)
 
@@ -189,7 +189,7 @@ def _prepare(
     normalized.report(memory)
     checked.report(memory)
     if start is not None and start.codec is not None:
-        codec = start.codec
+        codec = replace(start.codec, actions=None)
         filtering.check_labels_of_model(
             {"train": text.examples()}
             | {valid_title(name): rows for name, rows in valid_sets.items()},
@@ -200,12 +200,13 @@ def _prepare(
         with show_progress("learning the vocabulary"):
             codec = learn_codec(config, text)
     examples = track(text.examples(), "encoding the corpus", len(text))
-    examples = add_capitals(examples, config, counts)
-    chunks = encode_examples(examples, codec, threads)
+    chunks = encode_examples(add_capitals(examples, config, counts), codec, threads)
     if data.source:
         chunks = filtering.filter_lengths(chunks, config, counts)
     counts["kept"] = Dataset.write(folder / _TRAIN, chunks)
     _require_some(counts["kept"], counts)
+    if config.context.is_transducer:
+        codec = write_actions(codec, folder / _TRAIN)
     (codec := _with_statistics(codec, Dataset.open(folder / _TRAIN))).save(folder)
     for position, (name, valid) in enumerate(valid_sets.items()):
         if codec.labels is not None:

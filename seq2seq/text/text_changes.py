@@ -169,6 +169,8 @@ def report_unknown_tokens(dataset: Dataset, codec: Codec, config: Config, name: 
 def _unknown(codec: Codec, side: Side, ids: np.ndarray) -> np.ndarray:
     """Return which ids stand for <unk>. In a target, higher ids stand for copied tokens."""
     unknown = codec.target.unk if side == "target" else codec.source.unk
+    if side == "target" and codec.actions:
+        ids = np.array(codec.written(ids.tolist()), np.int64)
     same: np.ndarray = (close_ids(ids, *codec.open_source) if side == "source" else ids) == unknown
     return same
 

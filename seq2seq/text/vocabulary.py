@@ -4,22 +4,29 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
+
+import numpy as np
 
 from seq2seq.checked_files import TABLE_BYTES, read_bounded
 from seq2seq.config.schema import Config
 from seq2seq.config.section import Side
 from seq2seq.config.tokenizer_section import Normalization
 from seq2seq.errors import UserError
+from seq2seq.progress import show_progress
+from seq2seq.text.actions import MOST_ACTIONS, ActionModel
 from seq2seq.text.codec import Codec
-from seq2seq.text.dataset import Dataset
+from seq2seq.text.dataset import Dataset, encode_examples
 from seq2seq.text.features import FeatureSet, features_in
 from seq2seq.text.labels import LabelSet, VectorFormat, label_column
 from seq2seq.text.normalization import learned_normalization, normalize_text, text_sides
 from seq2seq.text.segmentation import chosen_segmentation
 from seq2seq.text.sides import for_both_sides
 from seq2seq.text.tokenizer import Tokenizer, train_tokenizer
+
+_ALIGNED = 50_000  # largest number of pairs from which actions are learned
 
 
 def learn_codec(config: Config, text: Dataset) -> Codec:
@@ -43,6 +50,45 @@ def learn_codec(config: Config, text: Dataset) -> Codec:
     both, labels = for_both_sides(tokenizers, config), _collect_labels(config, text)
     features = _collect_features(config, text)
     return Codec(*both, config.task, labels, features, copies=config.decoder.copying)
+
+
+def write_actions(codec: Codec, file: Path) -> Codec:
+    """Replace the targets in a file of training pairs by actions. Return the codec with actions."""
+    plain = Dataset.open(file)
+    file.unlink()  # the memory-mapped data stays readable until it is closed
+    with show_progress("aligning source and target"):
+        codec = learn_actions(codec, plain)
+    Dataset.write(file, encode_examples(plain.examples(), codec))
+    return codec
+
+
+def learn_actions(codec: Codec, train: Dataset) -> Codec:
+    """Return the codec of a transducer, which turns targets into actions.
+
+    train: the training pairs, encoded by a codec without actions.
+    Raises UserError for large vocabularies.
+    """
+    source, target, size = codec.source, codec.target, codec.open_source[0]
+    if size * len(target) > MOST_ACTIONS:
+        raise UserError(
+            f"context.kind = 'transducer' does not work with {size:,} source tokens and features "
+            f"and {len(target):,} target tokens, because the product of both is larger than "
+            f"{MOST_ACTIONS:,}: use smaller vocabularies, for example with tokenizer.kind = 'char'"
+        )
+    same = codec.copy_table.copied(np.arange(len(source))[:, None])[:, 0]
+    same[source.unk] = target.unk
+    start = ActionModel.start(
+        same,
+        len(target),
+        size - len(source),
+        unk=(source.unk, target.unk),
+        eos=(source.eos, target.eos),
+        move=target.bos,
+    )
+    step = -(-len(train) // _ALIGNED)
+    rows = range(0, len(train), step)
+    pairs = [start.pair(train.source(row), train.ids(row, "target")) for row in rows]
+    return replace(codec, actions=start.fit(pairs))
 
 
 def _collect_features(config: Config, text: Dataset) -> FeatureSet | None:

@@ -15,10 +15,11 @@ import pytest
 from seq2seq.config import toml
 from seq2seq.config.schema import Config
 from seq2seq.errors import UserError
+from seq2seq.text import vocabulary
 from seq2seq.text.codec import Codec
 from seq2seq.text.dataset import Dataset
 from seq2seq.text.example import Example
-from seq2seq.text.preparation import PreparedData, prepare_data
+from seq2seq.text.preparation import ModelCodec, PreparedData, prepare_data
 from seq2seq.text.resampling import resample_subwords
 
 TRAIN = [
@@ -443,3 +444,31 @@ def test_a_hub_dataset_need_not_have_a_test_set(
     made = prepare_data(settings(corpus, data={"hub": str(hub), **none}), tmp_path / "data")
     assert len(made.train)
     assert "the training data cannot be compared with a test set" in caplog.text
+
+
+def test_a_transducer_has_actions_that_write_the_targets(corpus: Path, tmp_path: Path) -> None:
+    plain = prepare_data(settings(corpus), tmp_path / "plain")
+    config = settings(corpus, context={"kind": "transducer"})
+    first = prepare_data(config, tmp_path / "data")
+    again = prepare_data(config, tmp_path / "data")
+    for prepared in (first, again):
+        for mine, other in ((prepared.train, plain.train), (prepared.valid, plain.valid)):
+            assert len(mine) == len(other)
+            for row in range(len(mine)):
+                written = prepared.codec.written(mine.ids(row, "target").tolist())
+                assert written == other.ids(row, "target").tolist()
+    assert "actions.json" in first.codec.files()
+    assert first.codec.files() == again.codec.files()
+    start = ModelCodec(first.codec, "digest", "model")
+    other = prepare_data(settings(corpus), tmp_path / "attention", start=start)
+    assert other.codec.actions is None
+    assert other.train.ids(0, "target").tolist() == plain.train.ids(0, "target").tolist()
+
+
+def test_a_transducer_refuses_large_vocabularies(
+    corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(vocabulary, "MOST_ACTIONS", 100)
+    config = settings(corpus, context={"kind": "transducer"})
+    with pytest.raises(UserError, match="because the product of both is larger than 100: use"):
+        prepare_data(config, tmp_path / "data")
