@@ -40,9 +40,9 @@ class Tally:
 class Connection:
     """An HTTP connection that stays open.
 
-    api: the interface to use: "libre", "v1" or "eole", which is that of Eole's server.
-    tokens: the number of tokens that each translation must have; 0 leaves it to the model. Only
-        for "v1" and "eole".
+    given: the options of the command line. `api` is the interface: "libre", "v1" or "eole" (the
+        interface of Eole's server). `tokens` is the number of tokens that each translation must
+        have, for "v1" and "eole". With 0, the model decides.
     """
 
     def __init__(self, given: argparse.Namespace) -> None:
@@ -118,7 +118,7 @@ class Watch:
         self.started, self.cpu = time.monotonic(), self._read_cpu()
 
     def _family(self) -> dict[int, list[str]]:
-        """Return the fields of /proc/PID/stat after the name, for each process of the server."""
+        """Return the fields of /proc/PID/stat after the program name, for each server process."""
         rows = {}
         for path in Path("/proc").glob("[0-9]*/stat"):
             with contextlib.suppress(OSError):  # the process has ended
@@ -133,7 +133,7 @@ class Watch:
         return ticks / os.sysconf("SC_CLK_TCK")
 
     def _read_memory(self) -> float:
-        """Return the proportional set size in MiB."""
+        """Return the proportional set size (PSS) of all processes in MiB."""
         size = 0
         for pid in self._family():
             with contextlib.suppress(OSError):
@@ -142,14 +142,14 @@ class Watch:
         return size / 1024
 
     async def run(self) -> None:
-        """Measure the memory again and again."""
+        """Measure the memory every ten seconds until the task is cancelled."""
         while True:
             await asyncio.sleep(_EVERY)
             size = await asyncio.to_thread(self._read_memory)
             self.samples.append((time.monotonic() - self.started, size))
 
     def report(self) -> dict[str, object]:
-        """Compare the memory at the end with that after a minute."""
+        """Return the CPU time, the memory, and its change from the first minute to the end."""
         row: dict[str, object] = {"server_cpu_seconds": round(self._read_cpu() - self.cpu, 1)}
         if self.samples:
             sizes = [round(size, 1) for _, size in self.samples]
@@ -190,12 +190,26 @@ def read_arguments() -> argparse.Namespace:
     parser.add_argument("--clients", type=int, default=64)
     parser.add_argument("--texts", type=int, default=1, help="sentences in a request")
     parser.add_argument("--seconds", type=float, default=60.0)
-    parser.add_argument("--lines", type=int, default=2000, help="of the long text of `mixed`")
+    parser.add_argument(
+        "--lines",
+        type=int,
+        default=2000,
+        help="number of lines of the long text in the mode `mixed`",
+    )
     parser.add_argument("--source", default="en")
     parser.add_argument("--target", default="fr")
-    parser.add_argument("--server", type=int, help="process id of the server that `load` watches")
+    parser.add_argument(
+        "--server",
+        type=int,
+        help="process id of the server: the mode `load` then measures its memory and CPU time",
+    )
     parser.add_argument("--api", choices=["libre", "v1", "eole"], default="libre")
-    parser.add_argument("--tokens", type=int, default=0, help="length of each translation, forced")
+    parser.add_argument(
+        "--tokens",
+        type=int,
+        default=0,
+        help="exact number of tokens of each translation; 0: the model decides",
+    )
     return parser.parse_args()
 
 

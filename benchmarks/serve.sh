@@ -7,12 +7,12 @@
 # run by default:
 #
 #   latency  one client that sends one text after the other
-#   load     64 clients, one text a request
-#   texts    64 clients, 32 texts a request, beside seq2seq translate in one process
+#   load     64 clients, one text per request
+#   texts    64 clients, 32 texts per request; then seq2seq translate in one process, for comparison
 #   mixed    one client, while the server translates a text of 2,000 lines
 #
-# With 64 clients, the memory of all processes of the server is measured every ten seconds. The
-# change is that from a minute after the start to the end.
+# With 64 clients, the benchmark measures the memory of all processes of the server every ten seconds.
+# It prints how much the memory changes from one minute after the start to the end.
 set -euo pipefail
 EXPORT=$(realpath "$1") SENTENCES=$(realpath "$2") SECONDS_EACH=${3:-60}
 LOADS=("${@:4}")
@@ -56,6 +56,6 @@ for chosen in "${LOADS[@]}"; do
         latency | mixed) load "$chosen" ;;
         load) load load --server "$server" ;;
         texts) load load --server "$server" --texts 32 && translate ;;
-        *) echo "no such load: $chosen" >&2 && exit 2 ;;
+        *) echo "error: unknown load $chosen: use latency, load, texts or mixed" >&2 && exit 2 ;;
     esac
 done

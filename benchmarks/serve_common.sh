@@ -1,4 +1,4 @@
-# What benchmarks/serve.sh and benchmarks/serve_eole.sh share. They source this file.
+# Functions of benchmarks/serve.sh and benchmarks/serve_eole.sh, which source this file.
 PYTHON=${PYTHON:-python} PORT=${PORT:-5077}
 export PYTHONPATH=$PWD OMP_NUM_THREADS=1
 work=$(mktemp -d)
@@ -18,7 +18,7 @@ start() {
     done
 }
 
-# send MODE SENTENCES EXPECTED OPTION...: load the server.
+# send MODE SENTENCES EXPECTED OPTION...: send requests to the server and print the measurements.
 send() {
     $PYTHON benchmarks/serve.py "$1" "127.0.0.1:$PORT" "${@:2}"
 }

@@ -1,13 +1,14 @@
-"""Measure whether memory grows while seq2seq works for many minutes, and draw a picture.
+"""Measure whether memory grows while seq2seq works for many minutes, and plot the memory.
 
     python benchmarks/soak.py [--minutes 20] [--picture soak.svg] [--server] SOURCE MODEL [MODEL...]
 
-For each MODEL, a model folder or an export, the program writes the lines of SOURCE to `seq2seq
-translate MODEL` through a pipe, again and again, and reads the translations. With --server, it
-sends the lines to `seq2seq serve` instead. Every second it notes the memory of the process and of
-its workers (PSS). It writes the numbers to a JSONL file beside the picture. It fails if the mean of
-the last tenth exceeds the mean around the end of the first minute by more than 2 %. With less than
-two minutes, the first half takes the place of the first minute.
+Each MODEL is a model folder or an export. For each MODEL, the program writes the lines of SOURCE to
+`seq2seq translate MODEL` through a pipe, again and again, and reads the translations. With
+--server, it sends the lines to `seq2seq serve` instead. Every second, it measures the memory (PSS)
+of the process and of its workers. It writes the measurements to a JSONL file beside the plot. It
+fails if the mean memory of the last tenth of the time exceeds the mean around the end of the first
+minute by more than 2 %. If the measurement takes less than two minutes, it compares with the end of
+the first half instead.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ Samples = list[tuple[float, float, int]]  # seconds, MiB, lines
 
 
 def watch(pid: int, minutes: float, lines: Callable[[], int]) -> Samples:
-    """Return the memory of a process in each second."""
+    """Measure a process every second. Return its memory and the number of lines so far."""
     start, samples = time.monotonic(), []
     while (passed := time.monotonic() - start) < 60 * minutes:
         samples.append((passed, tree_memory(pid), lines()))
@@ -42,7 +43,7 @@ def watch(pid: int, minutes: float, lines: Callable[[], int]) -> Samples:
 
 
 def soak_translate(model: str, texts: list[bytes], minutes: float) -> Samples:
-    """Translate through an endless pipe."""
+    """Translate through an endless pipe. Return the measurements of the process."""
     process = subprocess.Popen(
         [sys.executable, "-m", "seq2seq", "translate", model, "-q"],
         stdin=subprocess.PIPE,
@@ -72,7 +73,7 @@ def soak_translate(model: str, texts: list[bytes], minutes: float) -> Samples:
 
 
 def soak_server(model: str, texts: list[bytes], minutes: float) -> Samples:
-    """Send the texts to a server from eight threads, in requests of 1 to 16 texts."""
+    """Send requests of 1 to 16 texts from eight threads. Return measurements of the server."""
     process = subprocess.Popen(
         [sys.executable, "-m", "seq2seq", "serve", f"en-fr={model}", "--port", "0", "--jobs", "1"],
         stderr=subprocess.PIPE,
@@ -82,7 +83,7 @@ def soak_server(model: str, texts: list[bytes], minutes: float) -> Samples:
     said = process.stderr.readline()
     while "listening on" not in said:
         if not said:
-            raise SystemExit("the server did not start")
+            raise SystemExit(f"error: seq2seq serve did not start with the model {model}")
         said = process.stderr.readline()
     threading.Thread(target=process.stderr.read, daemon=True).start()
     counts, url = [0] * 8, f"{said.split()[-1]}/translate"
@@ -111,7 +112,7 @@ def soak_server(model: str, texts: list[bytes], minutes: float) -> Samples:
 
 
 def growth(samples: Samples) -> float:
-    """Return the last memory divided by the memory around the end of the first minute."""
+    """Return the memory at the end divided by the memory after the first minute."""
     seconds, half = samples[-1][0], len(samples) // 2
     first = [memory for passed, memory, _ in samples if 50 <= passed <= 70]
     if seconds < 120:
@@ -137,11 +138,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("source", type=Path, help="Text whose lines are repeated.")
+    parser.add_argument("source", type=Path, help="Text file to translate again and again.")
     parser.add_argument("models", nargs="+", help="Model folders or exports.")
     parser.add_argument("--minutes", type=float, default=20, help="Minutes for each model (20).")
-    parser.add_argument("--picture", type=Path, default=Path("soak.svg"), help="The picture.")
-    parser.add_argument("--server", action="store_true", help="Measure `seq2seq serve`.")
+    parser.add_argument(
+        "--picture",
+        type=Path,
+        default=Path("soak.svg"),
+        help="Write the plot to this file (soak.svg).",
+    )
+    parser.add_argument(
+        "--server",
+        action="store_true",
+        help="Measure `seq2seq serve` instead of `seq2seq translate`.",
+    )
     given = parser.parse_args()
     texts = given.source.read_bytes().split(b"\n")[:-1]
     soak = soak_server if given.server else soak_translate

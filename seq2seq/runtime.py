@@ -14,8 +14,8 @@ from seq2seq.errors import OutOfMemoryError, UserError, is_out_of_memory
 from seq2seq.system import keep_freed_memory as keep_freed_memory
 from seq2seq.system import usable_cores as usable_cores
 
-# oneDNN compiles a program for every new shape of an LSTM's input and keeps the last 1,024 of these
-# programs. One takes about 0.2 MB, so the memory of an endless translation would grow for minutes.
+# oneDNN compiles a program for every new shape of an LSTM's input. By default, it keeps the last
+# 1,024 programs of about 0.2 MB each, so the memory of a long translation would grow for minutes.
 os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "128")
 
 

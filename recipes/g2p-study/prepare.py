@@ -1,9 +1,9 @@
-"""Write the training and dev sets of all languages of a size as one file each, with a language tag.
+"""Merge the data sets of all languages into one training set and one dev set.
 
     python prepare.py FOLDER SIZE OUTPUT
 
-FOLDER is sigmorphon2021_g2p, and SIZE is low or medium. OUTPUT/all_train.tsv and OUTPUT/all_dev.tsv
-have a word, its language and its phones in each row.
+FOLDER is sigmorphon2021_g2p, and SIZE is low or medium. The program writes OUTPUT/all_train.tsv and
+OUTPUT/all_dev.tsv. Each row has a word, its language and its phones.
 """
 
 import gzip

@@ -1,15 +1,16 @@
 #!/usr/bin/env bash
-# Study which settings lower the word error rate (WER) of letters to phones with little data. Each row changes
-# one setting of recipes/g2p/low.toml, trains a model for each of ten languages with seed 1 on one thread, and
-# scores it on the dev set. The last line of a row is the mean WER of the languages.
+# Study which settings lower the word error rate (WER) of a model that predicts phones from letters, with
+# little data. A ROW is a change of one setting of recipes/g2p/low.toml. The script trains a model for each of
+# ten languages with seed 1 on one thread, and scores it on the dev set. The last line of the output is the
+# mean WER of the languages.
 #
 #   SEQ2SEQ_DATA=folder-that-holds-sigmorphon2021_g2p recipes/g2p-study/run.sh ROW [LANGUAGE...]
 #
-# `run.sh` without arguments lists the rows. A stopped run continues.
+# `run.sh` without arguments lists the rows. If a run was stopped, the same command continues it.
 source "$(dirname "$0")/../stages.sh"
 LANGUAGES=(ady gre ice ita khm lav mlt_latn rum slv wel_sw)
 
-# settings ROW: set SETTINGS to what a row changes.
+# settings ROW: set SETTINGS to the settings that a row changes.
 settings() {
     case $1 in
     base) SETTINGS=() ;;
@@ -23,7 +24,7 @@ settings() {
     r-drop) SETTINGS=(training.r_drop=1.0) ;;
     no-label-smoothing) SETTINGS=(training.label_smoothing=0) ;;
     twice-the-epochs) SETTINGS=(training.epochs=120) ;;
-    one-model) SETTINGS=(data.features=2 data.target_column=3) ;; # of all languages, with a tag
+    one-model) SETTINGS=(data.features=2 data.target_column=3) ;; # one model for all languages
     *) return 1 ;;
     esac
 }

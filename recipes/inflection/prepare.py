@@ -1,11 +1,12 @@
-"""Add hallucinated rows to a training set of inflection (Anastasopoulos and Neubig 2019).
+"""Add artificial rows to a training set of inflected forms (Anastasopoulos and Neubig 2019).
 
     python prepare.py TRAIN COUNT OUTPUT [SEED]
 
-TRAIN is a file such as swa.trn or swa.trn.gz, whose rows are lemma, features and form. OUTPUT gets
-all rows of TRAIN and COUNT further rows. A further row is a row of TRAIN with another stem: where
-lemma and form share at least three letters in a row, each of these letters is replaced by a random
-letter of the language. Affixes and features stay, so a model learns that a stem may be any string.
+TRAIN is a file such as swa.trn or swa.trn.gz. Each row has a lemma, its features and a form. The
+program writes all rows of TRAIN and COUNT artificial ("hallucinated") rows to OUTPUT. An artificial
+row is a row of TRAIN with another stem: where the lemma and the form share at least three letters
+in a row, random letters of the language replace these letters. Affixes and features stay the same.
+A model can thus learn that a stem may be any string. SEED is 1 by default.
 """
 
 import gzip
@@ -14,13 +15,13 @@ import sys
 from difflib import SequenceMatcher
 from pathlib import Path
 
-SHORTEST = 3  # letters of a stem
+SHORTEST = 3  # smallest number of letters of a stem
 
 
 def replace_stem(
     lemma: str, form: str, letters: list[str], chance: random.Random
 ) -> tuple[str, str]:
-    """Return the lemma and the form with random letters in each stretch that both share."""
+    """Return the lemma and the form with random letters in each substring that both share."""
     new_lemma, new_form = list(lemma), list(form)
     matcher = SequenceMatcher(None, lemma, form, autojunk=False)
     for in_lemma, in_form, size in matcher.get_matching_blocks():
@@ -46,9 +47,10 @@ def main() -> None:
     for number, row in enumerate(rows, start=1):
         if len(row) != 3:
             sys.exit(
-                f"error: {source}:{number}: {len(row)} columns; expected lemma, features and form"
+                f"error: {source}:{number}: expected lemma, features and form, "
+                f"but found {len(row)} columns"
             )
-    # Letters of lemmas, as often as they occur there.
+    # A letter that is frequent in lemmas is also frequent in the artificial stems.
     letters = [letter for lemma, _, _ in rows for letter in lemma if letter.isalpha()]
     known = {tuple(row) for row in rows}
     output.parent.mkdir(parents=True, exist_ok=True)

@@ -1,15 +1,15 @@
 #!/usr/bin/env bash
-# Inflection (SIGMORPHON-UniMorph 2023, task 0): train a model of one language and score it on validation.
+# Inflection (SIGMORPHON-UniMorph 2023, task 0): train a model of one language and score it on the dev set.
 #
 #   SEQ2SEQ_DATA=folder-that-holds-sigmorphon2023_inflection recipes/inflection/run.sh VARIANT swa [SEED]
 #   TEST=1 ... recipes/inflection/run.sh VARIANT swa [SEED]    # also scores the test set
 #
-# The variants differ from base in one thing:
-#   base           attention
-#   copying        a model that can also copy letters of the lemma
+# The variants:
+#   base           a model with attention
+#   copying        a model that can also copy letters of the lemma, with word dropout
 #   monotonic      hard monotonic attention
-#   transducer     edit actions
-#   hallucinated   10,000 more training rows, whose stems are random letters (prepare.py)
+#   transducer     a decoder that edits the lemma from left to right
+#   hallucinated   as base, with 10,000 more training rows whose stems are random letters (prepare.py)
 source "$(dirname "$0")/../stages.sh"
 SETTINGS=()
 case ${1:-} in

@@ -107,9 +107,11 @@ class ContextConfig(Section):
         "transducer",
     ] = Field(
         "cosine",
-        description="Kind of the context vector: `fixed` (a summary of the source), "
-        "`same-position` (task `aligned`), `transducer` (the encoder state at a pointer), or a "
-        "kind of attention. The pointer and `monotonic` attention only move forward.",
+        description="Kind of the context vector. `fixed` summarises the whole source. "
+        "`same-position` (only for the task `aligned`) is the encoder state at the position of the "
+        "target token. `transducer` is the encoder state at a pointer, which the decoder moves "
+        "over the source. Other kinds use attention. The pointer and `monotonic` attention only "
+        "move forward.",
     )
     placement: Literal["parallel", "classic"] = Field(
         "parallel",
@@ -147,12 +149,12 @@ class ContextConfig(Section):
 
     @property
     def is_attention(self) -> bool:
-        """Whether attention computes the context vector."""
+        """Whether attention or the pointer of a transducer computes the context vector."""
         return self.kind not in ("fixed", "same-position")
 
     @property
     def is_transducer(self) -> bool:
-        """Whether the decoder moves a pointer, so that its targets are series of actions."""
+        """Whether the model is a transducer, whose targets are series of actions."""
         return self.kind == "transducer"
 
     @model_validator(mode="after")
@@ -169,7 +171,7 @@ class ContextConfig(Section):
             )
         if self.kind in ("monotonic", "transducer") and self.placement == "classic":
             raise ValueError(
-                f"placement 'classic' does not work with kind {self.kind!r}; leave it out"
+                f"placement 'classic' does not work with kind {self.kind!r}; leave out placement"
             )
         return self
 

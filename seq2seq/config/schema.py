@@ -167,7 +167,10 @@ class Config(Section):
                 "attention, such as 'additive'"
             )
         if self.context.is_transducer and self.tokenizer.sampling:
-            yield "tokenizer.sampling does not work with context.kind = 'transducer': leave it out"
+            yield (
+                "tokenizer.sampling does not work with context.kind = 'transducer': leave out one "
+                "of them"
+            )
         if self.features.per == "word" and self.tokenizer.sampling and self.data.features:
             yield "features.per = 'word' needs tokenizer.sampling = 0: leave out one of them"
         if self.tokenizer.sampling and not any(

@@ -1,4 +1,4 @@
-"""The results of a transducer, as target tokens instead of actions."""
+"""Turn the hypotheses of a transducer from actions into target tokens."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from seq2seq.text.codec import Codec
 
 
 def read_actions(line: SourceLine, part: int, codec: Codec) -> None:
-    """Replace the actions of the hypotheses of a part of a line by the tokens that they write.
+    """Replace the actions in the hypotheses of one part of a line by the tokens that they write.
 
-    The alignments lose the actions that write nothing.
+    Also delete the rows of the alignments that belong to actions without an output.
     """
     for rank, one in enumerate(line.hypotheses[part]):
         if (weights := line.attention.get((part, rank))) is not None:

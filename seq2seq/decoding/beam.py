@@ -106,7 +106,7 @@ def _extend(
     reached = (totals.reshape(-1, 1) + increments).reshape(n, -1)  # [n, K*k]
     ids = ids.reshape(n, -1)
     parents = np.broadcast_to(np.arange(K).repeat(k), ids.shape)
-    at = np.lexsort((ids, parents, -reached))[:, :beam]  # [n, K'], the last key counts most
+    at = np.lexsort((ids, parents, -reached))[:, :beam]  # [n, K'], sorted by the last key first
     return pick(reached, at), at // k, pick(ids, at)
 
 
@@ -169,7 +169,7 @@ class _Pool:
         if len(entering) == 0:
             return
         rows, totals, scores = rows[entering], totals[entering], scores[entering]
-        if self.score.shape[1] == 1:  # a search without n-best lists needs no sorting
+        if self.score.shape[1] == 1:  # without n-best lists, only the best candidate counts
             slots = best[entering][:, None]
             self.score[rows], self.total[rows] = pick(scores, slots), pick(totals, slots)
             self.length[rows], self.slot[rows] = length, slots
@@ -197,7 +197,7 @@ def _collect(pool: _Pool, steps: list[_Step], maximum: np.ndarray) -> list[list[
     """Return the hypotheses of each sentence, with tokens traced back through the search steps."""
     require_finite(pool.score[:, 0])
     length, slot = pool.length, pool.slot  # [B, P]
-    place = np.zeros((len(maximum), 1), np.int64)  # of a sentence in a step; 0 if it is not there
+    place = np.zeros((len(maximum), 1), np.int64)  # row of each sentence in a step, or 0
     backwards = []
     for at in range(len(steps) - 1, -1, -1):
         inside = length > at

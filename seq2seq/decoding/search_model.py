@@ -191,8 +191,9 @@ class SearchModel:
             )
         if self.codec.actions and (plain.is_constrained or plain.min_length > 1):
             raise UserError(
-                "a minimum length and constraints such as required phrases do not work with a "
-                "transducer (context.kind): leave them out"
+                "a minimum length, required phrases and other constraints do not work with a "
+                "transducer (context.kind): leave out --min-length, --target-prefix, --require, "
+                "--forbid, --stop and --no-repeat-ngram"
             )
         if align:
             self.require_attention()

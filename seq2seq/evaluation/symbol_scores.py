@@ -109,7 +109,7 @@ def symbol_splitter(settings: TokenizerConfig) -> SymbolSplitter:
 def scored_by_text(config: Config) -> bool:
     """Return whether translations are scored by BLEU, chrF and TER."""
     kind, metric = config.tokenizer.of("target").kind, config.validation.metric
-    if kind == "char" and metric in _OF_SYMBOLS:  # such as inflected forms, without four words
+    if kind == "char" and metric in _OF_SYMBOLS:  # such as single words, too short for BLEU
         return False
     return kind != "symbols" or metric in _OF_TEXT
 

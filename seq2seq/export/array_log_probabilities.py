@@ -40,7 +40,9 @@ class ArrayLogProbabilities:
 
 
 def pick(values: np.ndarray, columns: np.ndarray) -> np.ndarray:
-    """Return values[i, columns[i, j]], [N, k], as `np.take_along_axis` does, but in half the time.
+    """Return values[i, columns[i, j]], [N, k].
+
+    The result is that of `np.take_along_axis`, but takes half the time.
 
     values: [N, V], contiguous.
     columns: [N, k] int64.
@@ -51,9 +53,9 @@ def pick(values: np.ndarray, columns: np.ndarray) -> np.ndarray:
 
 
 def largest_columns(values: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the columns of the k largest values of each row and these values, largest first.
+    """Return the columns and the values of the k largest values of each row, largest first.
 
-    Both are [N, k]; the columns are int64.
+    The columns are [N, k] int64, and the values are [N, k].
 
     values: [N, V].
 
@@ -80,9 +82,9 @@ def largest_columns(values: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]
 
 
 def _peel(values: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the columns of the k largest values of each row and these values, [N, k] each.
+    """Return the columns and the values of the k largest values of each row, [N, k] each.
 
-    values: [N, C]. They are overwritten.
+    values: [N, C]. This function overwrites them.
 
     Taking the maximum k times is several times faster than a partition if k is small.
     """

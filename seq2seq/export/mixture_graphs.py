@@ -58,12 +58,12 @@ def copy_mixture_graph(
     nothing: str,
     mask: str | None = None,
 ) -> str:
-    """Return the logarithm of what `copy_mixture` returns, [R, V + S].
+    """Return the logarithms of the probabilities of `copy_mixture`, [R, V + S].
 
     readout: [R, E], from -1 to 1.
     copied, weights: [R, I].
     nothing: zeros, [R, S].
-    mask: what to add to the logits, [R, V].
+    mask: values to add to the logits, [R, V]; None to add nothing.
     """
     gate, output = (
         graph.product(readout, *weight_and_bias(module), bound=1.0)

@@ -115,7 +115,7 @@ def has_fast_int8() -> bool:
 
 def import_onnxruntime() -> Any:
     """Import ONNX Runtime. If it is missing, raise UserError with an installation hint."""
-    # By default, ONNX Runtime 1.32 sends reports about its use to Microsoft.
+    # ONNX Runtime 1.32 sends reports about its use to Microsoft, unless this variable is set.
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     try:
         import onnxruntime

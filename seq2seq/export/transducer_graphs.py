@@ -1,7 +1,8 @@
 """A transducer as ONNX nodes: a decoder with a pointer into the source.
 
 Shapes use these letters: B sources, K hypotheses of each source, N = B · K hypotheses, S source
-length, F the sum of the output sizes of all layers that read the context, V size of the vocabulary.
+length, F the sum of the output sizes of all layers that read the context, V number of actions that
+do not copy.
 """
 
 from __future__ import annotations
@@ -17,20 +18,22 @@ from seq2seq.export.mixture_graphs import COPIED, copy_mixture_graph
 from seq2seq.export.ranges import Ranges
 from seq2seq.export.tables import Tables
 
-_FLOAT, _INT64 = 1, 7  # numbers of data types in ONNX
+_FLOAT, _INT64 = 1, 7  # codes of the data types in ONNX
 
 
 class PointerGraph(ContextGraph):
     """The context of a transducer: the value at the pointer.
 
-    pointers, ended: after `read`, the names of the pointers [B, K] int64, and of whether they are
-        at the end of the source, [N, 1].
+    `read` sets two names of tensors:
+
+    pointers: the pointers, [B, K] int64.
+    ended: whether each pointer is at the end of its source, [N, 1] bool.
     """
 
     has_weights = True
 
     def __init__(self, module: Any, readers: list[np.ndarray], size: int) -> None:
-        """Prepare the context of a decoder with `size` actions, see `seq2seq.text.actions`."""
+        """Prepare the context of a decoder with `size` actions (see `seq2seq.text.actions`)."""
         super().__init__(module, readers)
         self.size, self.pointers, self.ended = size, "", ""
         self.constant = self.readers @ to_array(module.value.bias)
@@ -69,7 +72,7 @@ class PointerGraph(ContextGraph):
 
 
 class TransducerDecoderGraph(DecoderGraph):
-    """A `TransducerDecoder`. Its state includes `pointer`, see `DecoderState`."""
+    """The graphs of a `TransducerDecoder`. The state includes `pointer` (see `DecoderState`)."""
 
     context: PointerGraph
 
@@ -86,7 +89,7 @@ class TransducerDecoderGraph(DecoderGraph):
         return PointerGraph(self.decoder.context, readers, self.decoder.output.out_features)
 
     def start(self, graph: GraphBuilder, encoded: Encoded) -> list[str]:
-        """Return the state before the first step. The pointer is in front of the source."""
+        """Return the state before the first step. The pointer is at -1, in front of the source."""
         B = graph.op("Gather", encoded.lead, graph.ids(1))
         shape = graph.op("Concat", B, graph.ids(1), axis=0)
         pointer = graph.op("Expand", graph.constant(np.float32(-1)), shape)

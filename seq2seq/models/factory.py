@@ -69,7 +69,7 @@ def build_decoder(
 
     vectors: The embeddings of the target tokens, [V, E].
     fed: The context that passes information about the source to the decoder.
-    ends: The ids of BOS and EOS.
+    ends: The ids of BOS and EOS in the target vocabulary.
     """
     settings = config.decoder
     kind: Callable[..., Decoder] = CopyingDecoder if settings.copying else Decoder

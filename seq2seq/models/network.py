@@ -18,9 +18,9 @@ HiddenState = list[LayerState]
 class Network(nn.Module):
     """The base class of all networks. A network computes a readout r for each prediction.
 
-    The output layer `output` computes the logits O r + o from the readout. A network with copying
-    or monotonic attention (`is_mixture`) mixes several distributions instead, so its predictions
-    come from `log_probabilities`.
+    The output layer `output` computes the logits O r + o from the readout. If `is_mixture` is true
+    (copying, monotonic attention, transducers), the predictions are not a softmax of these logits.
+    They come from `log_probabilities` instead.
     """
 
     def ready(self, device: torch.device) -> Self:

@@ -18,8 +18,8 @@ def mean_token_losses(
 
     log_p: the predictions of P passes through the network, [P, n, V]. With R-Drop, P is 2.
     wanted: the target ids, [n].
-    size: the number of tokens that label smoothing covers: the first ones of V. It leaves out
-        tokens that are impossible (log p = -inf).
+    size: label smoothing covers the first `size` tokens of V, except tokens that are impossible
+        (log p = -inf).
     """
     possible = log_p[:, :, :size].isfinite()
     # Limit the loss of a token whose probability rounds to 0, to 87 nats in float32.

@@ -190,7 +190,7 @@ class Decoder(nn.Module):
             state: The state before the first of these tokens.
             tokens: The token ids, [N, T] int64. The first token of a target is BOS.
             written: The ids before word dropout, and before <unk> replaced copied tokens; None if
-                they are the same. `MonotonicDecoder` and `TransducerDecoder` need them.
+                they are the same. Only `MonotonicDecoder` and `TransducerDecoder` need them.
 
         Returns a tuple:
         - the log-probabilities of the next token, [N, T, V] in float32 or float64

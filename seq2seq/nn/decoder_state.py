@@ -21,8 +21,8 @@ class DecoderState:
         rows_per_source: Number of consecutive rows that belong to the same source.
         joint: The log-probability of each pair of a next token and its position in the source,
             [N, V, S]. Only `MonotonicDecoder` has it, and only after the first step.
-        pointer: The position in the source of each row, [N] int64. Only `TransducerDecoder` has it,
-            and only after the first step.
+        pointer: The source position to which the pointer of each row points, [N] int64. Only
+            `TransducerDecoder` has it, and only after the first step.
     """
 
     recurrent: list[LayerState]

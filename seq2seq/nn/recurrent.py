@@ -89,8 +89,8 @@ class RecurrentLayer(nn.Module):
         dropped = self.training and self.weight_dropout > 0
         on_cpu = inputs.device.type == "cpu" and not torch.is_autocast_enabled("cpu")
         if T == 1 and on_cpu and state is not None and self.parts == 2 and not dropped:
-            # A step of a search: faster than the layer of oneDNN, which compiles a program for
-            # every new number of rows.
+            # In a step of a search, this function is faster than the LSTM layer of oneDNN, which
+            # compiles a program for every new number of rows.
             h, c = torch.lstm_cell(inputs[:, 0], state, *self.run.all_weights[0])
             return h.unsqueeze(1), (h, c)
         # Under autocast, PyTorch runs the layers of cuDNN in fp16, even if autocast uses bf16.

@@ -1,10 +1,10 @@
 """A transducer, a decoder that reads the source with a pointer (Aharoni and Goldberg 2017).
 
-The pointer starts at the first source token and moves only forward. Each step of the decoder writes
-a token, moves the pointer to the next source token, or does both. `seq2seq.text.actions` lists the
-ids of these actions and finds the actions that write a given target. The context vector is the
-encoder's state at the pointer. The moves are known from the actions, so all steps run at once in
-training.
+The pointer starts at the first source token and moves only forward. Each step of the decoder is an
+action, which writes a token, moves the pointer to the next source token, or does both.
+`seq2seq.text.actions` lists the ids of the actions, and finds the actions that write a given
+target. The context vector is computed from the encoder state at the pointer. In training, the
+actions are known, and so are the positions of the pointer. All steps can therefore run at once.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from seq2seq.nn.linear import Linear, softmax_dtype
 class PointerContext(Context):
     """The context of a `TransducerDecoder`: c = W v + b, where v is the value at the pointer.
 
-    The weights are 1 at the pointer and 0 elsewhere.
+    The attention weights are 1 at the pointer and 0 elsewhere.
     """
 
     query_independent = True
@@ -37,13 +37,13 @@ class PointerContext(Context):
         self.value = Linear(value_size, size)
 
     def prepare(self, memory: Memory) -> PreparedContext:
-        """Return the projected values [B, S, C], and the position of EOS of each source, [B, 1]."""
+        """Return the projected values, [B, S, C], and the position of each source's EOS, [B, 1]."""
         return self.value(memory.values), memory.mask.sum(dim=1, keepdim=True) - 1
 
     def forward(
         self, prepared: PreparedContext, query: Tensor, rows_per_source: int
     ) -> tuple[Tensor, Tensor]:
-        """Return the context vectors [N, T, C] and the weights [N, T, S].
+        """Return the context vectors [N, T, C] and the attention weights [N, T, S].
 
         prepared: The projected values [B, S, C] and the pointers [N, T] int64.
         """
@@ -55,12 +55,13 @@ class PointerContext(Context):
 
 
 class TransducerDecoder(Decoder):
-    """A decoder that writes actions. The module's docstring explains its steps.
+    """A decoder that predicts actions. The module's docstring explains the actions.
 
-    With copying, a step at the source token x predicts g p_vocabulary(y) + (1 - g) [y = x], where x
-    stands for the action that copies it. `CopyingDecoder` explains the prepared data.
+    With copying, the probability of an action y is g p_vocabulary(y) + (1 - g) [y = x]. Here, x is
+    the action that copies the source token at the pointer. `CopyingDecoder` explains the prepared
+    data.
 
-    Here, V is the number of actions without those that copy: twice the number of target tokens.
+    V is the number of actions that do not copy, which is twice the number of target tokens.
 
     Args:
         ends: The ids of BOS and EOS.
@@ -96,9 +97,8 @@ class TransducerDecoder(Decoder):
     ) -> tuple[Tensor, Tensor, DecoderState]:
         """Return log-probabilities [N, T, V], attention weights and the state after T actions.
 
-        With copying, the log-probabilities are [N, T, V + S]. Impossible actions have probability
-        0.
-        `Decoder.predict` explains the arguments.
+        With copying, the log-probabilities are [N, T, V + S]. The log-probability of an impossible
+        action is -inf. `Decoder.predict` explains the arguments.
         """
         r, weights, after = self.read(state, tokens, written)
         end, *copied = (
@@ -125,5 +125,5 @@ class TransducerDecoder(Decoder):
         return log_p.squeeze(1), after
 
     def attend(self, state: DecoderState, tokens: Tensor, written: Tensor | None = None) -> Tensor:
-        """Return the weights, which are 1 at the pointer, [N, T, S]."""
+        """Return the attention weights, which are 1 at the pointer and 0 elsewhere, [N, T, S]."""
         return self.read(state, tokens, written)[1]

@@ -51,12 +51,12 @@ class ServedModel:
 
     @property
     def features(self) -> str | None:
-        """What the features of a text describe, "line" or "word". None without features."""
+        """Whether features describe a "line" or a "word". None for a model without features."""
         return self.config.features.per if self.config.data.features is not None else None
 
     @property
     def splits_sentences(self) -> bool:
-        """Whether the server can translate each sentence of a text separately."""
+        """Whether the server can split a text into sentences and translate each separately."""
         has_splitter = find_spec("sentencex") is not None
         return self.translates and self.features != "word" and has_splitter
 

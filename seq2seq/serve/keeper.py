@@ -141,7 +141,7 @@ class Keeper:
         process = context.Process(target=run_worker, args=(ends, *self._opening), daemon=True)
         process.start()
         self.process = process
-        if self.is_closing:  # `close` has not seen the process
+        if self.is_closing:  # `close` ran before it could see this process
             process.kill()
         for end in ends:
             end.close()  # so that the pipe ends when the process dies

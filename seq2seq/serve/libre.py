@@ -103,7 +103,7 @@ class LibreTranslate:
     async def _read(self, request: Request) -> tuple[dict[str, Any], Client]:
         service = self.service
         fields = await read_fields(request, service.keys.limits.body, service.settings.patience)
-        # LibreTranslate answers 400 if a key is missing, and 403 if a key is wrong.
+        # LibreTranslate returns the status 400 if a key is missing, and 403 if a key is wrong.
         return fields, service.admit(request, fields.get("api_key"), without_key=400)
 
     async def _detect_all(self, texts: Sequence[str], target: str) -> list[dict[str, Any]]:

@@ -54,8 +54,8 @@ _OWN: tuple[tuple[str, str, type[BaseModel], type[BaseModel]], ...] = (
     ),
 )
 _ERRORS = {
-    "400": "The request is wrong, or /translate or /detect lacks the API key.",
-    "403": "The API key is wrong, or a path under /v1 lacks it.",
+    "400": "The request is wrong, or a request to /translate or /detect has no API key.",
+    "403": "The API key is wrong, or a request to a path under /v1 has no API key.",
     "408": "The request did not arrive in time.",
     "413": "The request is too large.",
     "415": "The content type is not application/json.",

@@ -69,7 +69,7 @@ class _Server(uvicorn.Server):
         before = {
             number: signal.signal(number, self.handle_exit)
             for number in numbers
-            if signal.getsignal(number) is not signal.SIG_IGN  # as under nohup
+            if signal.getsignal(number) is not signal.SIG_IGN  # nohup ignores SIGHUP
         }
         try:
             yield

@@ -82,8 +82,8 @@ class SearchFields(SamplingFields):
     )
     min_length: Annotated[int, Field(ge=1, le=LONGEST_OUTPUT), WHOLE] = Field(
         1,
-        description="Minimum length of a translation in subwords. A minimum length above "
-        "max_length is lowered to max_length.",
+        description="Minimum length of a translation in subwords. If it is larger than "
+        "max_length, the server uses max_length instead.",
     )
     sampling: Flag = Field(False, description="Sample translations instead of using beam search.")
     split_sentences: Flag = Field(

@@ -54,7 +54,7 @@ class Service:
 
         key: the API key in the body or the query string, if any. Otherwise, the header
             `Authorization: Bearer KEY` holds the key.
-        without_key: the HTTP status of the error for a request without a required key.
+        without_key: the HTTP status of the error if a required key is missing.
 
         Raises ApiError if a required key is missing or wrong, or after too many requests.
         """

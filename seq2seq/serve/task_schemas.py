@@ -128,8 +128,8 @@ class ModelAnswer(BaseModel):
     """A model of the server.
 
     attention: whether translations have alignments.
-    features: the features that the model reads after a tab in each text: those of the whole
-        "line", or those of each "word". null if the model reads no features.
+    features: "line" if each text has features of the whole line after a tab, "word" if each text
+        has features of each word after a tab. null if the model reads no features.
     splits_sentences: whether a request may set `split_sentences`.
     labels: the labels that the model predicts or takes as its input.
     paths: the paths of the server that can use the model.

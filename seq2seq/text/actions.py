@@ -1,19 +1,21 @@
 """Actions of a transducer, found by aligning source and target tokens with EM.
 
 A transducer reads the source with a pointer, which starts at the first token. An action writes a
-target token, or moves the pointer to the next source token, or does both. With V target tokens and
-the special tokens among them, the id of an action is
+target token, or moves the pointer to the next source token, or does both. Let V be the number of
+target tokens, including the special tokens. The ids of the actions are:
 
-- i, to write token i and move on. At the end of the source (its EOS), the pointer stays there.
-- V + i, to write token i and stay. This is impossible at the end.
-- BOS, to move on and write nothing. This is impossible at the end.
-- EOS, to end. This is possible only at the end.
-- 2V + j, to copy the source token j (see `seq2seq.text.open_vocabulary`) and move on.
+- i: write token i and move on. At the end of the source (at its EOS), the pointer stays there.
+- V + i: write token i without moving. This is impossible at the end of the source.
+- BOS: move on without writing. This is impossible at the end of the source.
+- EOS: end the target. This is possible only at the end of the source.
+- 2V + j: copy the source token at position j, which the target vocabulary lacks, and move on (see
+  `seq2seq.text.open_vocabulary`).
 
-Many series of actions write the same target. `ActionModel` chooses one of them under a model that
-knows only the source token at the pointer, and whether something is written there already. EM
-learns this model from pairs of source and target (like Ristad and Yianilos 1998, but conditional on
-the source). In this model, each action either writes or moves.
+Many series of actions write the same target. `ActionModel` chooses the most likely one. In this
+model, each action either writes or moves. Its probability depends only on the source token at the
+pointer, and on whether an earlier action has already written something there. EM learns these
+probabilities from pairs of source and target (like Ristad and Yianilos 1998, but conditional on the
+source).
 """
 
 from __future__ import annotations
@@ -33,16 +35,20 @@ from seq2seq.text.tokenizer import Tokenizer
 
 IdRow = np.ndarray | list[int]
 
-_ITERATIONS = 30  # largest number
+_ITERATIONS = 30  # largest number of iterations of EM
 _PRECISION = 1e-3  # relative gain of the log-likelihood at which EM stops
-_MOVES = np.array([0.3, 3.0])  # at first, the odds of a move, before and after a token is written
-_SAME = 20.0  # at first, a token is this much more likely to be written at a token with equal text
-_FLOOR = 1e-7  # probability of an action that the training pairs do not need
-MOST_ACTIONS = 1 << 22  # largest number of probabilities in a table
+_MOVES = np.array([0.3, 3.0])  # initial odds of a move, before and after a token is written
+_SAME = 20.0  # initial factor of the odds that a source token is written as itself
+_FLOOR = 1e-7  # probability of actions that do not occur in the training pairs
+MOST_ACTIONS = 1 << 22  # largest product of the sizes of both vocabularies
 
 
 def forbidden_ids(target: Tokenizer, *, transducer: bool) -> list[int]:
-    """Return the ids that a search never writes: padding, unknown, and BOS unless it is a move."""
+    """Return the ids that a search never chooses.
+
+    These are <pad>, <unk> and BOS. For a transducer, BOS is permitted, because it is the id of a
+    move, but the action V + i is forbidden for each special token i.
+    """
     never = [target.pad, target.unk]
     if not transducer:
         return [*never, target.bos]
@@ -57,7 +63,7 @@ class ActionModel:
         is 0 for the first action at a token, and 1 for any later action.
     unk: the ids of <unk> in the source and in the target.
     eos: the ids of EOS in the source and in the target.
-    move: the id of BOS in the target, which stands for the move.
+    move: the id of the action that only moves. It is the id of BOS in the target.
     """
 
     table: np.ndarray
@@ -69,12 +75,12 @@ class ActionModel:
     def start(cls, same: np.ndarray, size: int, features: int, **ids: Any) -> ActionModel:
         """Return the model before the first iteration of EM.
 
-        same: the target id with the same text as each source token, [source tokens]. An id of at
-            least `size` means that no target token has this text.
+        same: for each source token, the id of the target token with the same text, [source tokens].
+            An id of at least `size` means that no target token has this text.
         size: the number of target tokens.
-        features: the number of features, whose ids follow those of the source tokens. Nothing is
-            written at a feature.
-        ids: the ids, as the class lists them.
+        features: the number of features, whose ids follow those of the source tokens. At a feature,
+            the only action is the move.
+        ids: the fields `unk`, `eos` and `move` of the model.
         """
         table = np.ones((len(same) + features, size, 2))
         known = np.flatnonzero(same < size)
@@ -84,7 +90,7 @@ class ActionModel:
         return cls(table / table.sum(axis=1, keepdims=True), **ids)
 
     def fit(self, pairs: Sequence[IdPair]) -> ActionModel:
-        """Return the model that EM learns from pairs of source and target ids without EOS."""
+        """Learn the model with EM from pairs of source and target ids without EOS. Return it."""
         model, before = self, -np.inf
         for _ in range(_ITERATIONS):
             model, likelihood = model.improve(pairs)
@@ -94,7 +100,7 @@ class ActionModel:
         return model
 
     def improve(self, pairs: Sequence[IdPair]) -> tuple[ActionModel, float]:
-        """Return the model after one more iteration of EM, and the log-likelihood before it."""
+        """Return the model after one iteration of EM, and the log-likelihood before it."""
         counts, total = np.zeros_like(self.table), 0.0
         for rows in chunk_pairs(pairs):
             total += self._lattice([pairs[row] for row in rows]).add_counts(counts)
@@ -103,7 +109,7 @@ class ActionModel:
         return replace(self, table=table), total
 
     def write(self, sources: Sequence[IdRow], targets: Sequence[list[int]]) -> list[list[int]]:
-        """Return the most likely series of actions that writes each target, without EOS.
+        """Return, for each target, the most likely series of actions that writes it, without EOS.
 
         sources, targets: encoded sources and targets (see `seq2seq.text.open_vocabulary`), without
             EOS.
@@ -127,9 +133,10 @@ class ActionModel:
         return [i if i < V else i - V for i in actions if i != self.move]
 
     def _fold(self, path: list[int], source: np.ndarray, target: list[int]) -> list[int]:
-        """Return actions, given the most likely series of tokens and moves.
+        """Return the actions of the transducer, given a series of writes and moves.
 
-        source, target: the encoded pair, which may have ids for tokens outside of the vocabulary.
+        path: the token ids that are written, and `move` for each move.
+        source, target: the encoded pair. It may contain ids of tokens that a vocabulary lacks.
         """
         V, tokens, actions = self.table.shape[1], iter(target), []
         runs: list[list[int]] = [[]]
@@ -157,7 +164,7 @@ class ActionModel:
         return one, other
 
     def to_bytes(self) -> bytes:
-        """Return the model as a JSON file."""
+        """Return the content of a JSON file that stores the model."""
         rows = [
             {str(i): values[i].tolist() for i in np.flatnonzero(values.max(axis=1) > _FLOOR)}
             for values in self.table
@@ -167,7 +174,7 @@ class ActionModel:
 
     @classmethod
     def from_bytes(cls, content: bytes, where: str) -> ActionModel:
-        """Read the file that `to_bytes` wrote. Raises UserError, naming `where`, if damaged."""
+        """Read the result of `to_bytes`. Raises UserError, naming `where`, if it is damaged."""
         try:
             values = json.loads(content)
             source, target = map(int, values["sizes"])

@@ -42,7 +42,7 @@ class Codec:
     features: the features of the sources; None for a model without features.
     statistics: statistics of the training text, which do not affect the equality of codecs. None
         for tasks with labels or without a source, and for model folders of earlier versions.
-    actions: for a transducer, what turns targets into actions. None for all other models.
+    actions: the model that turns targets into the actions of a transducer. None for other models.
     copies: whether the model copies tokens from the source (`decoder.copying`). Tokens that a
         vocabulary lacks then get ids of their own, as `seq2seq.text.open_vocabulary` explains.
     """
@@ -105,6 +105,7 @@ class Codec:
         """Return the ids of targets, or the actions of a transducer that write the targets.
 
         If the model copies, a token of the source gets an id of its own.
+
         sources: The text of each source.
         encoded: The encoded sources.
         """
@@ -122,7 +123,7 @@ class Codec:
         return self.actions.write(sources, targets) if self.actions else targets
 
     def written(self, ids: Sequence[int]) -> list[int]:
-        """Return the target ids that a hypothesis, or the actions of a transducer, write."""
+        """Return the target ids of a hypothesis: for a transducer, those that its actions write."""
         return self.actions.written(ids) if self.actions else list(ids)
 
     def writer(self, source: str, ids: np.ndarray, written: Sequence[int]) -> Tokenizer:

@@ -37,7 +37,7 @@ def data_digest(config: Config, memory: MemoryData | None, codec_digest: str = "
     hashed.update(settings.model_dump_json(exclude=_later_keys(settings)).encode())
     if config.decoder.copying:  # unknown tokens then have other ids
         hashed.update(b"copying")
-    if config.context.is_transducer:  # targets are then actions
+    if config.context.is_transducer:  # the targets are then stored as actions
         hashed.update(b"transducer")
     hashed.update(codec_digest.encode())
     for split in ("train", "valid", "test"):

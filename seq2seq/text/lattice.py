@@ -1,9 +1,10 @@
 """All alignments of source and target tokens, as paths through a lattice.
 
-A path moves over the source from left to right. Each of its actions either writes the next target
-token at the current source position, or moves to the next position.
+A path goes over the source from left to right. Each action of the path either writes the next
+target token at the current source position, or moves to the next source position.
 
-Shapes use these letters: B pairs, S source length, T target length, D = S + T + 1.
+Shapes use these letters: B pairs, S source length, T target length, D = S + T + 1 (a path has 0 to
+S + T actions).
 """
 
 from __future__ import annotations
@@ -14,23 +15,25 @@ import numpy as np
 
 IdPair = tuple[np.ndarray, np.ndarray]
 
-_ROUNDING = 1e-6  # nats, differences of log p that do not count
-_NUMBERS = 1 << 22  # approximate number of floats of a lattice that are in memory at once
+_ROUNDING = 1e-6  # nats; log p that differ by less are treated as equal
+_NUMBERS = 1 << 22  # approximate number of floats in an array of a lattice
 
 
 class Lattice:
-    """All series of actions of B pairs. d actions lead to position i and d - i target tokens.
+    """All paths of B pairs of source and target.
 
-    The last axis of each array says whether an action is the first one at its position (0) or not
-    (1), so it has two entries.
+    After d actions, a path at source position i has written d - i target tokens.
+
+    Arrays of log-probabilities have a last axis of size 2. Entry 0 is for the first action at a
+    source position, and entry 1 is for later actions there.
     """
 
     def __init__(
         self, table: np.ndarray, pairs: Sequence[IdPair], eos: tuple[int, int], move: int
     ) -> None:
-        """Prepare the lattice. The arguments are those of `ActionModel`.
+        """Prepare the lattice. `ActionModel` explains `eos` and `move`.
 
-        table: The logarithms of the probabilities.
+        table: The logarithms of `ActionModel.table`.
         """
         (self.eos, self.end), self.move, self.shape = eos, move, table.shape
         S, T = (max(len(pair[side]) for pair in pairs) for side in (0, 1))
@@ -51,9 +54,10 @@ class Lattice:
         self.last = table[self.eos, self.end]  # [2]
 
     def forward(self, add: np.ufunc) -> np.ndarray:
-        """Return log p of all series that lead to each position, [D, B, S + 1, 2].
+        """Return log p of the paths to each source position after d actions, [D, B, S + 1, 2].
 
-        add: The function that combines log p of several series.
+        add: The function that combines the log p of several paths: `np.logaddexp` for their sum,
+            or `np.maximum` for the best path.
         """
         reached = np.full(self.write.shape, -np.inf)
         reached[0, :, 0, 0] = 0
@@ -65,7 +69,10 @@ class Lattice:
         return reached
 
     def add_counts(self, counts: np.ndarray) -> float:
-        """Add the expected number of uses of each action to `counts`. Return log p of the pairs."""
+        """Add the expected number of uses of each action to `counts`. Return log p of all pairs.
+
+        counts: An array of the shape of `ActionModel.table`.
+        """
         rows, (S, T) = np.arange(len(self.lengths)), self.lengths.T
         reached = self.forward(np.logaddexp)
         final = reached[S + T, rows, S] + self.last  # [B, 2]
@@ -91,7 +98,7 @@ class Lattice:
         return float(total.sum())
 
     def best(self) -> list[list[int]]:
-        """Return the most likely series of each pair. Of equals, return that which moves first."""
+        """Return the most likely path of each pair. If paths are equal, prefer early moves."""
         reached = self.forward(np.maximum)
         rows, (place, written) = np.arange(len(self.lengths)), self.lengths.T.copy()
         wrote = _first(reached[place + written, rows, place] + self.last)
@@ -109,13 +116,16 @@ class Lattice:
 
 
 def _first(values: np.ndarray) -> np.ndarray:
-    """Return whether the second of two values is the larger one, [B]. Rounding does not count."""
+    """Return whether values[:, 1] is at least values[:, 0], except for rounding errors, [B].
+
+    values: [B, 2].
+    """
     larger: np.ndarray = values[:, 1] >= values[:, 0] - _ROUNDING
     return larger
 
 
 def chunk_pairs(pairs: Sequence[IdPair]) -> Iterator[list[int]]:
-    """Yield the numbers of all pairs, in chunks of similar lengths."""
+    """Yield the indices of all pairs, in chunks of pairs with similar lengths."""
     sizes = [(len(source) + len(target), len(source)) for source, target in pairs]
     chunk: list[int] = []
     for row in sorted(range(len(pairs)), key=lambda row: sizes[row]):

@@ -60,9 +60,9 @@ class CopyTable:
     def __init__(self, source: Tokenizer, target: Tokenizer, read: int, size: int) -> None:
         """Compare two vocabularies.
 
-        read: The number of tokens of the source vocabulary, and of features in front of the source.
-            Copying a feature writes <pad>, which no target contains.
-        size: The number of target tokens, or of the actions of a transducer.
+        read: The number of tokens in the source vocabulary, plus the number of features in front of
+            the source. Copying a feature writes <pad>, which no target contains.
+        size: The number of target tokens, or the number of actions of a transducer.
         """
         self._size, features = size, read - len(source)
         self._source, self._target = source, target

@@ -26,7 +26,7 @@ from seq2seq.text.segmentation import chosen_segmentation
 from seq2seq.text.sides import for_both_sides
 from seq2seq.text.tokenizer import Tokenizer, train_tokenizer
 
-_ALIGNED = 50_000  # largest number of pairs from which actions are learned
+_ALIGNED = 50_000  # largest number of training pairs from which EM learns
 
 
 def learn_codec(config: Config, text: Dataset) -> Codec:
@@ -53,7 +53,10 @@ def learn_codec(config: Config, text: Dataset) -> Codec:
 
 
 def write_actions(codec: Codec, file: Path) -> Codec:
-    """Replace the targets in a file of training pairs by actions. Return the codec with actions."""
+    """Rewrite a file of training pairs with the actions of a transducer instead of targets.
+
+    Return the codec that turns targets into actions.
+    """
     plain = Dataset.open(file)
     file.unlink()  # the memory-mapped data stays readable until it is closed
     with show_progress("aligning source and target"):
@@ -63,10 +66,10 @@ def write_actions(codec: Codec, file: Path) -> Codec:
 
 
 def learn_actions(codec: Codec, train: Dataset) -> Codec:
-    """Return the codec of a transducer, which turns targets into actions.
+    """Learn the actions of a transducer. Return the codec that turns targets into actions.
 
     train: the training pairs, encoded by a codec without actions.
-    Raises UserError for large vocabularies.
+    Raises UserError if the vocabularies are too large.
     """
     source, target, size = codec.source, codec.target, codec.open_source[0]
     if size * len(target) > MOST_ACTIONS:

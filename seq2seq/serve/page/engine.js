@@ -57,8 +57,8 @@ function failure(response, message) {
  * languages: { code: name }. pairs: [{ source, target, models }]. others: the models that no pair
  * of languages uses, as { model, path, task, labels, source, target }. limit: characters in a
  * request, or Infinity.
- * Pairs and other models are routes. Each has `attends` (whether there is attention), `splits`
- * (whether lines are split into sentences), and `features` (whether lines have features).
+ * Each pair and each other model also has `attends` (whether there are attention weights), `splits`
+ * (whether lines can be split into sentences), and `features` (whether lines have features).
  */
 export async function load() {
   const [{ models, pairs }, listed, settings] = await Promise.all([
@@ -124,7 +124,7 @@ export async function translate(lines, route, signal) {
   return (await call(path.slice(1), { body, signal })).translations;
 }
 
-/** Return the samples of a language model that continues a line, or of a model that writes for it. */
+/** Continue a line with a language model, or write texts for the label or the numbers in it. */
 async function generate(line, { model, task, labels }, signal) {
   const body = { model, max_length: LONGEST };
   const send = (more) => call("v1/generate", { body: { ...body, ...more }, signal });

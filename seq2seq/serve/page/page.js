@@ -531,7 +531,7 @@ async function start() {
   failures = 0;
   showMessage("");
   if (!offer.pairs.length && !offer.others.length) {
-    showMessage("The page cannot use the models of this server. Programs can use them.");
+    showMessage("This page cannot use any model of this server, but other programs can.");
     return;
   }
   if (offer.needsKey) showKeyForm(!recall("key"));
