@@ -107,11 +107,9 @@ class ContextConfig(Section):
         "transducer",
     ] = Field(
         "cosine",
-        description="Kind of the context vector. `fixed` summarises the whole source. "
-        "`same-position` (only for the task `aligned`) is the encoder state at the position of the "
-        "target token. `transducer` is the encoder state at a pointer, which the decoder moves "
-        "over the source. Other kinds use attention. The pointer and `monotonic` attention only "
-        "move forward.",
+        description="Kind of the context vector. `fixed` summarises the source. `same-position` "
+        "(task `aligned`) is the encoder state at the position of the target. `transducer` is the "
+        "encoder state at a pointer that moves forward. Other kinds are attention.",
     )
     placement: Literal["parallel", "classic"] = Field(
         "parallel",

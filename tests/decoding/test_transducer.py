@@ -159,7 +159,7 @@ def test_what_does_not_work_is_one_clear_line(trained: Path, shell, tmp_path: Pa
         assert "do not work with a" in said.err
     said = shell("translate", trained, "--min-length", "2", stdin=b"abc\n")
     assert (said.code, said.err.count("\n")) == (2, 1)
-    assert "a minimum length and constraints such as required phrases do not work" in said.err
+    assert "a minimum length, required phrases and other constraints do not work" in said.err
     with pytest.raises(UserError, match="a shortlist does not work with"):
         export_model(random_model("transducer"), tmp_path / "export", "int8", shortlist=True)
     with pytest.raises(UserError, match=r"a transducer \(context.kind\) cannot form an ensemble"):
