@@ -82,6 +82,8 @@ class Ours:
         is folded into the readout. Per target token and hypothesis: H H 3, the readout, the output
         layer over the words of the shortlist, and a score and a weighted value per source token.
         """
+        import numpy as np
+
         config, codec = self.translator.configs[0], self.translator.codec
         encoder, decoder = config.encoder, config.decoder
         H, E, D = decoder.hidden, decoder.embedding, encoder.state_size
@@ -91,7 +93,8 @@ class Ours:
         for ids in codec.source_ids(lines):
             words = len(codec.target)
             if members and members[0].export.has_shortlist:
-                words = len(members[0].shortlist.allowed(ids))
+                shortlist = members[0].shortlist
+                words = len(shortlist.frequent) + shortlist.rare([np.array(ids)]).shape[1]
             S = len(ids) + 1
             total += S * source + rows * (3 * H * H + H * E + E * words + S * (H + E))
         return total / len(lines)
