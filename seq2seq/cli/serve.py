@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -88,7 +89,8 @@ _PACKAGES = ("httptools", "prometheus_client", "py3langid", "python_multipart", 
 )
 @click.option(
     "--timeout",
-    type=click.FloatRange(0.1),
+    type=click.FloatRange(0.1, 86_400.0),
+    callback=lambda context, option, value: _no_nan(value),
     default=120.0,
     show_default=True,
     help="Time limit for a request, in seconds. A client whose request takes longer gets the HTTP "
@@ -148,6 +150,7 @@ def serve_command(
         catalogue = Catalogue(describe_model(name, parts) for name, parts in folders.items())
         metrics = ServerMetrics()
         dispatcher.observe = metrics.observe_batch
+        dispatcher.count_death = metrics.deaths.inc
         settings = ServerSettings(beam=beam, timeout=timeout, log_texts=log_texts)
         service = Service(catalogue, dispatcher, known, settings)
         logging.getLogger("uvicorn").setLevel(logging.WARNING)
@@ -168,7 +171,19 @@ def _name_folders(models: Sequence[str]) -> dict[str, list[Path]]:
                 f"two models have the name {name!r}: give one of them another name with NAME=MODEL"
             )
         folders[name] = model_folders(parts)
+        for folder in folders[name]:
+            if not (folder / "config.toml").is_file():
+                raise UserError(
+                    f"{folder} is neither a model folder nor an export, because it contains no "
+                    "config.toml; check the path"
+                )
     return folders
+
+
+def _no_nan(seconds: float) -> float:
+    if math.isnan(seconds):
+        raise UserError("--timeout nan: give a number of seconds")
+    return seconds
 
 
 def _require_packages() -> None:

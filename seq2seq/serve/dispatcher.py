@@ -33,6 +33,7 @@ class Dispatcher:
         jobs: int,
         most_waiting: int,
         observe: Callable[[WorkBatch, float, int], None] = lambda batch, seconds, tokens: None,
+        count_death: Callable[[], None] = lambda: None,
     ) -> None:
         """Prepare the workers, without starting them.
 
@@ -40,9 +41,10 @@ class Dispatcher:
         jobs: the number of worker processes.
         most_waiting: the largest number of waiting texts. Further requests are refused.
         observe: called after each batch with the batch, its seconds, and its number of tokens.
+        count_death: called after the death of a worker process.
         """
         self.labels: dict[str, list[str]] = {}
-        self.most_waiting, self.observe = most_waiting, observe
+        self.most_waiting, self.observe, self.count_death = most_waiting, observe, count_death
         self.schedule = Schedule()
         self._keepers = [Keeper(self, self._call, models, settings) for _ in range(jobs)]
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -213,6 +215,7 @@ class Dispatcher:
         ticket.fail(error)
 
     def worker_died(self, keeper: Keeper) -> None:
+        self.count_death()
         self._alive.discard(keeper)
         for lane in range(LANES):
             batch = self.schedule.remove((keeper, lane))

@@ -9,6 +9,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from seq2seq.errors import UserError
 from seq2seq.serve.access import Client
 from seq2seq.serve.catalogue import AUTO, ServedModel
 from seq2seq.serve.language_names import language_name
@@ -181,7 +182,10 @@ class LibreTranslate:
 def _parse_markup(texts: Sequence[str], route: Sequence[ServedModel], most: int) -> list[Markup]:
     codes = (route[0].config.data.source, route[-1].config.data.target)
     spaced = (uses_spaces(codes[0]), uses_spaces(codes[1]))
-    return [Markup(text, most=most, spaced=spaced) for text in texts]
+    try:
+        return [Markup(text, most=most, spaced=spaced) for text in texts]
+    except UserError as error:  # too many sentences
+        raise ApiError(400, str(error)) from None
 
 
 async def _gather(work: Sequence[Coroutine[Any, Any, Any]]) -> list[Any]:

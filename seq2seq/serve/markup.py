@@ -21,6 +21,7 @@ thead title tr track ul video
 """
 _BLOCKS = frozenset(_BLOCK_NAMES.split())
 _SPACE = re.compile(r"\s+")
+_LONG_NUMBER = re.compile(r"&#[0-9]{1000,};?")
 _MOST_TAGS = 200  # in a sentence; more of them are not worth the time to place them
 
 
@@ -110,10 +111,18 @@ class Markup:
             )
 
 
+def _decode(text: str) -> str:
+    """Return a text with characters instead of character references such as `&eacute;`.
+
+    `html.unescape` raises ValueError for numbers of more than 4,300 digits.
+    """
+    return unescape(_LONG_NUMBER.sub("\ufffd", text))
+
+
 def _sentence(run: Sequence[Piece]) -> _Sentence:
     """Return the sentence that consecutive pieces of text and inline tags form."""
     raw = "".join(piece.raw for piece in run)
-    plain = unescape("".join(piece.raw for piece in run if piece.kind == "text"))
+    plain = _decode("".join(piece.raw for piece in run if piece.kind == "text"))
     if not any(map(str.isalnum, plain)):
         return _Sentence(raw)
     core = list(run)
@@ -122,7 +131,7 @@ def _sentence(run: Sequence[Piece]) -> _Sentence:
     tags: list[tuple[Piece, int, tuple[bool, bool]]] = []
     for number, piece in enumerate(core):
         if piece.kind == "text":
-            words = _SPACE.sub(" ", unescape(piece.raw))
+            words = _SPACE.sub(" ", _decode(piece.raw))
             text += words.lstrip() if not text or text.endswith(" ") else words
         else:
             following = core[number + 1] if number + 1 < len(core) else piece

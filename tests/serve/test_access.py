@@ -105,7 +105,9 @@ def test_an_open_address_needs_a_key_or_consent(shell, exports, monkeypatch):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["nowhere"], "nowhere"),
+        (["nowhere"], "nowhere is neither a model folder nor an export"),
+        (["a={m}", "--timeout", "nan"], "--timeout nan: give a number of seconds"),
+        (["a={m}", "--timeout", "inf"], "inf is not in the range"),
         (["=x"], "the name of the model is empty"),
         (["a={m}", "a={m}"], "two models have the name 'a'"),
         (["a={m}", "--port", "99999"], "99999 is not in the range"),

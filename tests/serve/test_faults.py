@@ -46,6 +46,8 @@ def test_a_killed_worker_is_replaced_and_its_lines_are_done_again(exports, serve
     with serve({"en-fr": exports["en-fr"]}) as server:
         dispatcher = server.service.dispatcher
         (pid,) = dispatcher.worker_pids
+        deaths: list[int] = []
+        dispatcher.count_death = lambda: deaths.append(pid)
         thread, found = in_background(lambda: server.ask("/translate", {**ASK, "q": LONG}))
         wait_for(lambda: bool(dispatcher.schedule.running))
         os.kill(pid, signal.SIGKILL)
@@ -55,6 +57,7 @@ def test_a_killed_worker_is_replaced_and_its_lines_are_done_again(exports, serve
         expected = translator.translate(LONG.split("\n"))
         assert found[0][1]["translatedText"].split("\n") == expected
         assert dispatcher.worker_pids != [pid]
+        assert deaths == [pid]
 
 
 def test_a_worker_that_is_just_starting_can_be_stopped(exports, monkeypatch):

@@ -103,6 +103,10 @@ def test_a_pair_without_a_model_goes_through_a_third_language(server):
         ({"format": "pdf"}, "pdf format is not supported"),
         ({"alternatives": "many"}, "Invalid request: alternatives parameter is not a number"),
         ({"alternatives": 99}, "Invalid request: alternatives parameter must be <= 10"),
+        (
+            {"q": "<b>a</b> " * 10_001, "format": "html"},
+            "Invalid request: the HTML text has more than 10000 sentences; shorten the text",
+        ),
     ],
 )
 def test_a_wrong_request_is_answered_as_libretranslate_does(server, change, text):

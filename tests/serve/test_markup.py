@@ -34,6 +34,7 @@ def translate(text: str) -> tuple[list[str], str]:
         (" \n", [], " \n"),
         ("a &lt; b", ["a < b"], "A &lt; B"),
         ("R&amp;D &copy;", ["R&D ©"], "R&amp;D ©"),
+        (f"a &#{'1' * 4301}; b", ["a \ufffd b"], "A \ufffd B"),  # too long for int()
         ("the <b>big</b> cat.", ["the big cat."], "THE <b>BIG</b> CAT."),
         ("<b>x <i>y</i></b> z", ["x y z"], "<b>X <i>Y</i></b> Z"),
         ("<p>one<br>two</p>\n<p> x\n y </p>", ["one", "two", "x y"],
