@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import json
 import logging
 import time
@@ -70,10 +71,12 @@ class Observer:
     def __init__(self, app: ASGIApp, metrics: ServerMetrics) -> None:
         self.app, self.metrics = app, metrics
         self._rows: list[str] = []
+        atexit.register(self._write)
 
     def _write(self) -> None:
         rows, self._rows = self._rows, []
-        _log.info("%s", "\n".join(rows))
+        if rows:
+            _log.info("%s", "\n".join(rows))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle a request of the ASGI protocol."""
