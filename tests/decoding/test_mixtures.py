@@ -6,7 +6,6 @@ import itertools
 import json
 import random
 from pathlib import Path
-from unittest import mock
 
 import numpy as np
 import pytest
@@ -31,8 +30,7 @@ from seq2seq.text.features import FeatureSet
 from seq2seq.text.sides import for_both_sides
 from seq2seq.text.tokenizer import train_tokenizer
 from seq2seq.text.vocabulary import learn_actions
-from seq2seq.training import trainer
-from seq2seq.training.run_training import train_model
+from tests.decoding.learned_models import learn_symbols
 
 KINDS = {
     "monotonic": {"context": {"kind": "monotonic"}},
@@ -253,42 +251,15 @@ def test_features_and_copied_tokens_have_different_ids(kind: str, per: str, tmp_
 @pytest.fixture(scope="module")
 def copying(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model that has learned to repeat twelve letters as symbols, with a mark at the end."""
-    where = tmp_path_factory.mktemp("copying")
-    draw = random.Random(1)
-    words = ["".join(draw.choices("abcdefghijkl", k=draw.randint(2, 6))) for _ in range(240)]
-    text = [f"{word}\t{' '.join(word)} +\n" for word in dict.fromkeys(words)]
-    (where / "train.tsv").write_text("".join(text[20:]))
-    (where / "valid.tsv").write_text("".join(text[:20]))
-    small = {"embedding": 16, "hidden": 32, "dropout": 0.0, "embedding_dropout": 0.0}
-    values = {
-        "data": {
-            "source": "word",
-            "target": "symbols",
-            "source_column": 1,
-            "target_column": 2,
-            "train": str(where / "train.tsv"),
-            "valid": str(where / "valid.tsv"),
-        },
-        "tokenizer": {"source": {"kind": "char"}, "target": {"kind": "symbols"}},
-        "encoder": small,
-        "context": {"size": 32},
-        "decoder": {**small, "copying": True},
-        "training": {
-            "epochs": 25,
-            "batch_tokens": 200,
-            "learning_rate": 0.01,
-            "schedule": "constant",
-            "warmup": 20,
-            "word_dropout": 0.2,
-            "label_smoothing": 0.0,
-            "threads": 1,
-            "precision": "fp32",
-        },
-        "validation": {"metric": "loss", "every": 1000},
-    }
-    with mock.patch.object(trainer, "plot_curves"):
-        train_model(toml.parse_config(values, "copying"), where / "run")
-    return where / "run" / "model"
+    return learn_symbols(
+        tmp_path_factory.mktemp("copying"),
+        lambda word: f"{' '.join(word)} +",
+        letters="abcdefghijkl",
+        words=240,
+        context={"size": 32},
+        epochs=25,
+        label_smoothing=0.0,
+    )
 
 
 def test_symbols_never_seen_in_training_come_out(copying: Path, tmp_path: Path, shell) -> None:

@@ -6,7 +6,6 @@ import itertools
 import json
 import random
 from pathlib import Path
-from unittest import mock
 
 import numpy as np
 import pytest
@@ -19,8 +18,7 @@ from seq2seq.decoding.stepping import Limits, force
 from seq2seq.errors import UserError
 from seq2seq.export.writer import export_model
 from seq2seq.models.folder import load_model
-from seq2seq.training import trainer
-from seq2seq.training.run_training import train_model
+from tests.decoding.learned_models import learn_symbols
 from tests.decoding.test_mixtures import KINDS, LINES, random_model
 
 TRANSDUCERS = [kind for kind, parts in KINDS.items() if parts["context"]["kind"] == "transducer"]
@@ -86,42 +84,15 @@ def test_alignments_show_the_pointer(kind: str, tmp_path: Path) -> None:
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model that has learned to spell x as k s, to leave out h, and to repeat other letters."""
-    where = tmp_path_factory.mktemp("transducer")
-    draw = random.Random(1)
-    words = ["".join(draw.choices("abcdefghijxh", k=draw.randint(2, 6))) for _ in range(220)]
-    text = [f"{word}\t{spelled(word)}\n" for word in dict.fromkeys(words) if spelled(word)]
-    (where / "train.tsv").write_text("".join(text[20:]))
-    (where / "valid.tsv").write_text("".join(text[:20]))
-    small = {"embedding": 16, "hidden": 32, "dropout": 0.0, "embedding_dropout": 0.0}
-    values = {
-        "data": {
-            "source": "word",
-            "target": "symbols",
-            "source_column": 1,
-            "target_column": 2,
-            "train": str(where / "train.tsv"),
-            "valid": str(where / "valid.tsv"),
-        },
-        "tokenizer": {"source": {"kind": "char"}, "target": {"kind": "symbols"}},
-        "encoder": small,
-        "context": {"kind": "transducer", "size": 32},
-        "decoder": {**small, "copying": True},
-        "training": {
-            "epochs": 8,
-            "batch_tokens": 200,
-            "learning_rate": 0.01,
-            "schedule": "constant",
-            "warmup": 20,
-            "word_dropout": 0.2,
-            "label_smoothing": 0.1,
-            "threads": 1,
-            "precision": "fp32",
-        },
-        "validation": {"metric": "loss", "every": 1000},
-    }
-    with mock.patch.object(trainer, "plot_curves"):
-        train_model(toml.parse_config(values, "transducer"), where / "run")
-    return where / "run" / "model"
+    return learn_symbols(
+        tmp_path_factory.mktemp("transducer"),
+        spelled,
+        letters="abcdefghijxh",
+        words=220,
+        context={"kind": "transducer", "size": 32},
+        epochs=8,
+        label_smoothing=0.1,
+    )
 
 
 def spelled(word: str) -> str:
