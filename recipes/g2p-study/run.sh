@@ -14,9 +14,9 @@ LANGUAGES=(ady gre ice ita khm lav mlt_latn rum slv wel_sw)
 settings() {
     case $1 in
     base) SETTINGS=() ;;
+    additive) SETTINGS=(context.kind=additive) ;;
     monotonic) SETTINGS=(context.kind=monotonic) ;;
     copying) SETTINGS=(decoder.copying=true) ;;
-    transducer) SETTINGS=(context.kind=transducer) ;;
     gru) SETTINGS=(encoder.cell=gru decoder.cell=gru) ;;
     dropout-0.5) SETTINGS=(encoder.dropout=0.5 decoder.dropout=0.5) ;;
     wide) SETTINGS=(encoder.hidden=256 decoder.hidden=512) ;;

@@ -1,0 +1,41 @@
+#!/usr/bin/env bash
+# Letters to phones: train several seeds of a variant for each language, score them as an ensemble on validation, and
+# print the mean word error rate (WER) of the languages. This script runs `run.sh` for each seed first and does not
+# repeat its finished stages.
+#
+#   SEQ2SEQ_DATA=folder-that-holds-sigmorphon2021_g2p recipes/g2p/ensemble.sh low [SEEDS [LANGUAGE...]]
+#   TEST=1 ... recipes/g2p/ensemble.sh low [SEEDS [LANGUAGE...]]    # also scores the test sets
+#
+# SEEDS is the number of models in an ensemble (default: 5).
+source "$(dirname "$0")/../stages.sh"
+COUNT=${2:-5}
+[[ $COUNT =~ ^[1-9][0-9]*$ ]] || fail "usage: recipes/g2p/ensemble.sh VARIANT [SEEDS [LANGUAGE...]], SEEDS is a number"
+case ${1:-} in
+    low) LANGUAGES=(ady gre ice ita khm lav mlt_latn rum slv wel_sw) ;;
+    medium) LANGUAGES=(arm_e bul dut fre geo hbs_latn hun jpn_hira kor vie_hanoi) ;;
+    *) LANGUAGES=(eng_us) ;;
+esac
+if [ $# -gt 2 ]; then
+    LANGUAGES=("${@:3}")
+fi
+
+for language in "${LANGUAGES[@]}"; do
+    begin "$1" "" "$language"
+    MODELS=()
+    for seed in $(seq "$COUNT"); do
+        TEST="" bash "$HERE/run.sh" "$VARIANT" "$language" "$seed" > /dev/null
+        [ "$seed" = 1 ] && MODELS+=("$RUN/model") || MODELS+=("$RUN-seed-$seed/model")
+    done
+    MODEL=$(IFS=,; echo "${MODELS[*]}")
+    MADE_BY="recipes/$RECIPE/ensemble.sh $VARIANT $COUNT $language"
+    for split in valid ${TEST:+test}; do
+        stage "$split-ensemble-$COUNT" "${MODELS[@]/%//model.safetensors}" -- \
+            score "$split" "$split-ensemble-$COUNT" -o "$RUN/$split-ensemble-$COUNT.txt"
+    done
+done
+
+for split in valid ${TEST:+test}; do
+    for language in "${LANGUAGES[@]}"; do
+        echo "$language $(awk '$1 == "WER" {print $2; exit}' "runs/$RECIPE/$1-$language/$split-ensemble-$COUNT.scores")"
+    done | awk -v split="$split" '{print; sum += $2} END {printf "%s: mean WER %.2f (%d languages)\n", split, sum / NR, NR}'
+done
