@@ -133,12 +133,15 @@ class Watch:
         return ticks / os.sysconf("SC_CLK_TCK")
 
     def _read_memory(self) -> float:
-        """Return the proportional set size (PSS) of all processes in MiB."""
+        """Return the memory of all processes in MiB that no file backs.
+
+        The proportional set size (PSS) of libraries changes when other programs start or end.
+        """
         size = 0
         for pid in self._family():
             with contextlib.suppress(OSError):
                 rows = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
-                size += sum(int(row.split()[1]) for row in rows if row.startswith("Pss:"))
+                size += sum(int(row.split()[1]) for row in rows if row.startswith("Pss_Anon:"))
         return size / 1024
 
     async def run(self) -> None:
@@ -149,12 +152,12 @@ class Watch:
             self.samples.append((time.monotonic() - self.started, size))
 
     def report(self) -> dict[str, object]:
-        """Return the CPU time, the memory, and its change from the first minute to the end."""
+        """Return the CPU time, the memory, and its change from one minute after the start to the end."""
         row: dict[str, object] = {"server_cpu_seconds": round(self._read_cpu() - self.cpu, 1)}
         if self.samples:
             sizes = [round(size, 1) for _, size in self.samples]
-            late = [size for second, size in self.samples if second >= 60]
-            early, last = (late or sizes)[0], sizes[-1]
+            minute = [size for second, size in self.samples if 55 <= second <= 95]
+            early, last = statistics.mean(minute or sizes[:1]), statistics.mean(sizes[-4:])
             row["memory_change_percent"] = round(100 * (last / early - 1), 2)
             row["memory_mib"] = sizes
         return row

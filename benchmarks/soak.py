@@ -4,11 +4,11 @@
 
 Each MODEL is a model folder or an export. For each MODEL, the program writes the lines of SOURCE to
 `seq2seq translate MODEL` through a pipe, again and again, and reads the translations. With
---server, it sends the lines to `seq2seq serve` instead. Every second, it measures the memory (PSS)
-of the process and of its workers. It writes the measurements to a JSONL file beside the plot. It
-fails if the mean memory of the last tenth of the time exceeds the mean around the end of the first
-minute by more than 2 %. If the measurement takes less than two minutes, it compares with the end of
-the first half instead.
+--server, it sends the lines to `seq2seq serve` instead. Every second, it measures the memory of the
+process and of its workers that no file backs. It writes the measurements to a JSONL file beside the
+plot. It fails if the mean memory of the last tenth of the time exceeds the mean around the end of
+the first minute by more than 2 %. If the measurement takes less than two minutes, it compares with
+the end of the first half instead.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def watch(pid: int, minutes: float, lines: Callable[[], int]) -> Samples:
     """Measure a process every second. Return its memory and the number of lines so far."""
     start, samples = time.monotonic(), []
     while (passed := time.monotonic() - start) < 60 * minutes:
-        samples.append((passed, tree_memory(pid), lines()))
+        samples.append((passed, tree_memory(pid, "Pss_Anon"), lines()))
         time.sleep(1)
     return samples
 
@@ -129,7 +129,7 @@ def draw(found: dict[str, Samples], picture: Path) -> None:
     figure, axes = plt.subplots(figsize=(8, 4), layout="constrained")
     for name, samples in found.items():
         axes.plot([s / 60 for s, _, _ in samples], [m for _, m, _ in samples], label=name)
-    axes.set(xlabel="minutes", ylabel="memory (PSS), MiB", ylim=(0, None))
+    axes.set(xlabel="minutes", ylabel="memory without files, MiB", ylim=(0, None))
     axes.legend()
     figure.savefig(picture)
 
