@@ -152,7 +152,7 @@ class Watch:
             self.samples.append((time.monotonic() - self.started, size))
 
     def report(self) -> dict[str, object]:
-        """Return the CPU time, the memory, and its change from one minute after the start to the end."""
+        """Return the CPU time, the memory, and its change since the first minute."""
         row: dict[str, object] = {"server_cpu_seconds": round(self._read_cpu() - self.cpu, 1)}
         if self.samples:
             sizes = [round(size, 1) for _, size in self.samples]
