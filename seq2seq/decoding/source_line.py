@@ -214,11 +214,11 @@ class SourceLine:
         problems = finish.check(best.text)
         if finish.stop and best.text == UNKNOWN_TEXT:
             problems.append(f"a stop string comes first, so {UNKNOWN_TEXT} is the translation")
-        problems += [
-            f"the mark {mark!r} is not there as often as in the source"
-            for mark in count_differences([mark for mark, _ in self.marks], best.text)
-            if self.marks
-        ]
+        if self.marks:
+            problems += [
+                f"the mark {mark!r} is not there as often as in the source"
+                for mark in count_differences([mark for mark, _ in self.marks], best.text)
+            ]
         for problem in problems:
             text = f"line {self.number}: {problem}; check the translation"
             notes.append(Note(self.number, "constraint", text))
