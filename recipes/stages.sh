@@ -137,3 +137,28 @@ score_translator() {
     done
     cat "$RUN/test-beam5.scores"
 }
+
+# train_seeds COUNT ARGUMENT...: run `run.sh ARGUMENT... SEED` for the seeds 1 to COUNT, and set MODELS to their
+# models and MODEL to the ensemble of them. Finished stages are not repeated.
+train_seeds() {
+    local seed
+    MODELS=()
+    for seed in $(seq "$1"); do
+        TEST="" bash "$HERE/run.sh" "${@:2}" "$seed" > /dev/null
+        if [ "$seed" = 1 ]; then MODELS+=("$RUN/model"); else MODELS+=("$RUN-seed-$seed/model"); fi
+    done
+    MODEL=$(IFS=,; echo "${MODELS[*]}")
+}
+
+# score_seeds SPLIT NAME [OPTION...]: score the ensemble of `train_seeds` as a stage.
+score_seeds() {
+    stage "$2" "${MODELS[@]/%//model.safetensors}" -- score "$@" -o "$RUN/$2.txt"
+}
+
+# mean_wer NAME RUN...: print the word error rate (WER) in the file NAME.scores of each run, and their mean.
+mean_wer() {
+    local name=$1 run
+    for run in "${@:2}"; do
+        echo "$(basename "$run") $(awk '$1 == "WER" {print $2; exit}' "$run/$name.scores")"
+    done | awk -v name="$name" '{print; sum += $2} END {printf "%s: mean WER %.2f (%d languages)\n", name, sum / NR, NR}'
+}

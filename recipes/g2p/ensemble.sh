@@ -19,23 +19,16 @@ if [ $# -gt 2 ]; then
     LANGUAGES=("${@:3}")
 fi
 
+RUNS=()
 for language in "${LANGUAGES[@]}"; do
     begin "$1" "" "$language"
-    MODELS=()
-    for seed in $(seq "$COUNT"); do
-        TEST="" bash "$HERE/run.sh" "$VARIANT" "$language" "$seed" > /dev/null
-        [ "$seed" = 1 ] && MODELS+=("$RUN/model") || MODELS+=("$RUN-seed-$seed/model")
-    done
-    MODEL=$(IFS=,; echo "${MODELS[*]}")
+    train_seeds "$COUNT" "$VARIANT" "$language"
     MADE_BY="recipes/$RECIPE/ensemble.sh $VARIANT $COUNT $language"
     for split in valid ${TEST:+test}; do
-        stage "$split-ensemble-$COUNT" "${MODELS[@]/%//model.safetensors}" -- \
-            score "$split" "$split-ensemble-$COUNT" -o "$RUN/$split-ensemble-$COUNT.txt"
+        score_seeds "$split" "$split-ensemble-$COUNT"
     done
+    RUNS+=("$RUN")
 done
-
 for split in valid ${TEST:+test}; do
-    for language in "${LANGUAGES[@]}"; do
-        echo "$language $(awk '$1 == "WER" {print $2; exit}' "runs/$RECIPE/$1-$language/$split-ensemble-$COUNT.scores")"
-    done | awk -v split="$split" '{print; sum += $2} END {printf "%s: mean WER %.2f (%d languages)\n", split, sum / NR, NR}'
+    mean_wer "$split-ensemble-$COUNT" "${RUNS[@]}"
 done

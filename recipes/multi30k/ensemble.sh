@@ -6,22 +6,9 @@
 source "$(dirname "$0")/../stages.sh"
 begin "${1:-}"
 
-MODELS=()
-for seed in "" 2 3; do
-    bash "$HERE/run.sh" "$VARIANT" ${seed:+"$seed"}
-    MODELS+=("$RUN${seed:+-seed-$seed}/model")
-done
-MODEL=$(IFS=,; echo "${MODELS[*]}")
+train_seeds 3 "$VARIANT"
 MADE_BY="recipes/$RECIPE/ensemble.sh $VARIANT"
-
-# judge NAME SPLIT OPTION...: score the ensemble on a split with these search options.
-judge() {
-    local name=$1 split=$2
-    shift 2
-    stage "$name" "${MODELS[@]/%//model.safetensors}" -- score "$split" "$name" "$@" -o "$RUN/$name.txt"
-}
-
 for split in valid test; do
-    judge "$split-ensemble" "$split"
-    judge "$split-ensemble-mbr" "$split" --beam 16 --mbr 16
+    score_seeds "$split" "$split-ensemble"
+    score_seeds "$split" "$split-ensemble-mbr" --beam 16 --mbr 16
 done
