@@ -14,8 +14,9 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from seq2seq.errors import UserError
 from seq2seq.serve.docs_page import render_docs
-from seq2seq.serve.failures import explain
+from seq2seq.serve.failures import LostWorkersError, OverloadedError, explain
 from seq2seq.serve.libre import LibreTranslate
 from seq2seq.serve.metrics import Observer, ServerMetrics
 from seq2seq.serve.openapi import describe_api
@@ -40,6 +41,8 @@ def create_app(service: Service, metrics: ServerMetrics) -> Starlette:
             ApiError: _answer_api_error,
             HTTPException: _answer_http_error,
             ClientGoneError: _answer_nobody,
+            # Starlette raises an error again after its handler for Exception.
+            **dict.fromkeys((UserError, OverloadedError, LostWorkersError), _answer_error),
             Exception: _answer_error,
         },
         middleware=[
@@ -128,7 +131,7 @@ async def _answer_nobody(_: Request, error: Exception) -> Response:
 async def _answer_error(_: Request, error: Exception) -> Response:
     status, text = explain(error)
     headers = {}
-    if status == 500:
+    if status >= 500:
         _log.error("the server failed to answer a request", exc_info=error)
     if retry := getattr(error, "retry_after", None):
         headers["Retry-After"] = str(retry)

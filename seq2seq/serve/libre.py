@@ -39,6 +39,8 @@ class LibreTranslate:
         kind = fields.get("format")
         if kind in ("", None):
             kind = "text"
+        if not isinstance(kind, str):
+            raise ApiError(400, "Invalid request: format must be text or html")
         if kind not in _FORMATS:
             raise ApiError(400, f"{kind} format is not supported")
         service.require_size(request, client, texts)
@@ -227,9 +229,10 @@ def _read_alternatives(value: Any) -> int:
         raise wrong
     try:
         count = int(value)
+        is_whole = count == float(value)
     except (ValueError, OverflowError):
         raise wrong from None
-    if count != float(value):
+    if not is_whole:
         raise wrong
     if count > MOST_ALTERNATIVES:
         raise ApiError(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator
 
 MOST_BEAM = 16
 LONGEST_OUTPUT = 400  # tokens
@@ -13,19 +13,19 @@ LONGEST_OUTPUT = 400  # tokens
 def _whole(value: Any) -> Any:
     """Raise ValueError for true, false and text. Otherwise return the value, such as 3 or 3.0."""
     if isinstance(value, bool | str):
-        raise ValueError("the value must be a whole number")
+        raise ValueError("must be a whole number")
     return value
 
 
 def _number(value: Any) -> Any:
     if isinstance(value, bool | str):
-        raise ValueError("the value must be a number")
+        raise ValueError("must be a number")
     return value
 
 
 def _flag(value: Any) -> Any:
     if not isinstance(value, bool):
-        raise ValueError("the value must be true or false")
+        raise ValueError("must be true or false")
     return value
 
 
@@ -82,8 +82,7 @@ class SearchFields(SamplingFields):
     )
     min_length: Annotated[int, Field(ge=1, le=LONGEST_OUTPUT), WHOLE] = Field(
         1,
-        description="Minimum length of a translation in subwords. If it is larger than "
-        "max_length, the server uses max_length instead.",
+        description="Minimum length of a translation in subwords, at most max_length.",
     )
     sampling: Flag = Field(False, description="Sample translations instead of using beam search.")
     split_sentences: Flag = Field(
@@ -100,6 +99,14 @@ class SearchFields(SamplingFields):
         False,
         description="Whether to return the attention weights of the best translation of each text.",
     )
+
+    @field_validator("min_length")
+    @classmethod
+    def _check_lengths(cls, value: int, info: ValidationInfo) -> int:
+        most = info.data.get("max_length")
+        if most is not None and value > most:
+            raise ValueError(f"must be at most max_length, which is {most}")
+        return value
 
 
 class RouteFields(RequestBody):

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, BeforeValidator, Field
 
 from seq2seq.serve.schemas import (
     LONGEST_OUTPUT,
-    NUMBER,
     WHOLE,
     Flag,
     NoteAnswer,
@@ -16,6 +15,15 @@ from seq2seq.serve.schemas import (
     SamplingFields,
     Words,
 )
+
+
+def _label_or_vector(value: Any) -> Any:
+    numbers = isinstance(value, list) and all(
+        isinstance(number, int | float) and not isinstance(number, bool) for number in value
+    )
+    if not (value is None or isinstance(value, str) or numbers):
+        raise ValueError("must be a label (a text) or a vector (an array of numbers)")
+    return value
 
 
 class LabelRequest(RequestBody):
@@ -70,7 +78,7 @@ class GenerateRequest(SamplingFields):
 
     model: str | None = Field(None, description="Name of the model to use.")
     prompt: str | None = Field(None, description="Text for a language model to continue.")
-    given: str | list[Annotated[float, NUMBER]] | None = Field(
+    given: Annotated[str | list[float] | None, BeforeValidator(_label_or_vector)] = Field(
         None, description="Label or vector for which a generator model writes texts."
     )
     number: Annotated[int, Field(ge=1, le=20), WHOLE] = Field(
