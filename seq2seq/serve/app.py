@@ -35,7 +35,7 @@ _CLIENT_LEFT = 499  # what nginx logs for it
 def create_app(service: Service, metrics: ServerMetrics) -> Starlette:
     """Return the ASGI application. The workers of the service must run before its first request."""
 
-    return Starlette(
+    app = Starlette(
         routes=_routes(service, metrics),
         exception_handlers={
             ApiError: _answer_api_error,
@@ -57,6 +57,8 @@ def create_app(service: Service, metrics: ServerMetrics) -> Starlette:
             ),
         ],
     )
+    app.router.redirect_slashes = False  # the address would come from the header Host
+    return app
 
 
 def _routes(service: Service, metrics: ServerMetrics) -> list[BaseRoute]:

@@ -42,8 +42,8 @@ async def read_request(service: Service, request: Request, kind: type[Body]) -> 
     """
     client = service.admit(request)
     body = await read_body(request, client.limits.body, service.settings.patience)
-    media = request.headers.get("content-type", "application/json").partition(";")[0]
-    if media.strip().lower() != "application/json":
+    media = request.headers.get("content-type", "").partition(";")[0].strip()
+    if media and media.lower() != "application/json":
         raise ApiError(415, f"the content type is {media}: send application/json")
     values = parse_json(body)
     try:

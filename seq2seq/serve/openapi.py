@@ -35,8 +35,8 @@ _OWN: tuple[tuple[str, str, type[BaseModel], type[BaseModel]], ...] = (
     (
         "/v1/score",
         "Score given translations",
-        schemas.ScoreRequest,
-        schemas.ScoreAnswer,
+        task_schemas.ScoreRequest,
+        task_schemas.ScoreAnswer,
     ),
     ("/v1/tag", "Tag the words of texts", task_schemas.LabelRequest, task_schemas.TagAnswer),
     ("/v1/classify", "Classify texts", task_schemas.LabelRequest, task_schemas.ClassifyAnswer),

@@ -20,10 +20,7 @@ from seq2seq.serve.schemas import (
     AlignmentAnswer,
     HypothesisAnswer,
     NoteAnswer,
-    PairScore,
     RouteFields,
-    ScoreAnswer,
-    ScoreRequest,
     SearchFields,
     StreamRequest,
     TextAnswer,
@@ -31,6 +28,7 @@ from seq2seq.serve.schemas import (
     TranslateRequest,
 )
 from seq2seq.serve.service import Service, plain_search
+from seq2seq.serve.task_schemas import PairScore, ScoreAnswer, ScoreRequest
 
 Route = tuple[ServedModel, ...]
 

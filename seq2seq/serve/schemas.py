@@ -1,10 +1,12 @@
-"""The JSON schemas of requests to translate and to score under /v1, and of the answers."""
+"""The JSON schemas of requests to translate under /v1, and of the answers."""
 
 from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator
+
+from seq2seq.decoding.options import MOST_PENALTY
 
 MOST_BEAM = 16
 LONGEST_OUTPUT = 400  # tokens
@@ -72,7 +74,7 @@ class SearchFields(SamplingFields):
     n_best: Annotated[int, Field(ge=1, le=MOST_BEAM), WHOLE] = Field(
         1, description="Number of hypotheses to return for each text."
     )
-    length_penalty: Annotated[float, Field(ge=0, le=100), NUMBER] = Field(
+    length_penalty: Annotated[float, Field(ge=0, le=MOST_PENALTY), NUMBER] = Field(
         1.0,
         description="Exponent α of the length penalty. The score of a hypothesis is "
         "Σ log p / length^α.",
@@ -200,43 +202,6 @@ class TranslateAnswer(BaseModel):
     pivot: str | None
     detected: float | None
     translations: list[TextAnswer]
-
-
-class TextPair(RequestBody):
-    """A source and its translation."""
-
-    source: str
-    target: str
-
-
-class ScoreRequest(RequestBody):
-    """The body of POST /v1/score."""
-
-    model: str | None = Field(None, description="Name of the model to use.")
-    source: str | None = Field(None, description="Code of the language of the source texts.")
-    target: str | None = Field(None, description="Code of the language of the translations.")
-    pairs: list[TextPair] = Field(
-        min_length=1, description="Pairs of a source text and its translation."
-    )
-    length_penalty: Annotated[float, Field(ge=0, le=100), NUMBER] = Field(
-        0.0,
-        description="Exponent α of the length penalty. The score of a translation is "
-        "Σ log p / length^α. With 0, the score is the log-probability.",
-    )
-
-
-class PairScore(BaseModel):
-    """The log-probability of a target in nats, and its score."""
-
-    log_probability: float
-    score: float
-
-
-class ScoreAnswer(BaseModel):
-    """The answer of POST /v1/score."""
-
-    model: str
-    scores: list[PairScore]
 
 
 class ErrorAnswer(BaseModel):

@@ -6,8 +6,10 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, Field
 
+from seq2seq.decoding.options import MOST_PENALTY
 from seq2seq.serve.schemas import (
     LONGEST_OUTPUT,
+    NUMBER,
     WHOLE,
     Flag,
     NoteAnswer,
@@ -71,6 +73,47 @@ class ClassifyAnswer(BaseModel):
 
     model: str
     texts: list[ClassifiedText]
+
+
+class TextPair(RequestBody):
+    """A source and its translation."""
+
+    source: str
+    target: str
+
+
+class ScoreRequest(RequestBody):
+    """The body of POST /v1/score."""
+
+    model: str | None = Field(None, description="Name of the model to use.")
+    source: str | None = Field(None, description="Code of the language of the source texts.")
+    target: str | None = Field(None, description="Code of the language of the translations.")
+    pairs: list[TextPair] = Field(
+        min_length=1, description="Pairs of a source text and its translation."
+    )
+    length_penalty: Annotated[float, Field(ge=0, le=MOST_PENALTY), NUMBER] = Field(
+        0.0,
+        description="Exponent α of the length penalty. The score of a translation is "
+        "Σ log p / length^α. With 0, the score is the log-probability.",
+    )
+
+
+class PairScore(BaseModel):
+    """The log-probability of a target in nats, and its score.
+
+    Both are 0 if source and target are blank, because the server always translates a blank text as
+    a blank text.
+    """
+
+    log_probability: float
+    score: float
+
+
+class ScoreAnswer(BaseModel):
+    """The answer of POST /v1/score."""
+
+    model: str
+    scores: list[PairScore]
 
 
 class GenerateRequest(SamplingFields):
