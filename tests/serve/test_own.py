@@ -264,6 +264,24 @@ def test_only_json_is_accepted(server):
     )
 
 
+def test_the_specification_lists_the_statuses_of_each_path(server):
+    _, spec, _ = server.ask("/spec")
+    found = {
+        path: " ".join(operation["responses"])
+        for path, methods in spec["paths"].items()
+        for operation in methods.values()
+    }
+    own = {found.pop(path) for path in list(found) if path.startswith("/v1") and path[-1] != "s"}
+    assert own == {"200 400 408 413 415 429 500 503"}
+    assert found == {
+        **dict.fromkeys(["/v1/models", "/languages", "/frontend/settings", "/health"], "200"),
+        **dict.fromkeys(["/suggest", "/translate_file"], "403"),
+        "/ready": "200 503",
+        "/translate": "200 400 408 413 429 500 503",
+        "/detect": "200 400 408 413 500",
+    }
+
+
 def test_the_specification_names_what_the_server_has(server):
     _, spec, _ = server.ask("/spec")
     assert spec["openapi"] == "3.1.0"
