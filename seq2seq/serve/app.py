@@ -41,8 +41,7 @@ def create_app(service: Service, metrics: ServerMetrics) -> Starlette:
             ApiError: _answer_api_error,
             HTTPException: _answer_http_error,
             ClientGoneError: _answer_nobody,
-            # Starlette raises an error again after its handler for Exception.
-            **dict.fromkeys((UserError, OverloadedError, LostWorkersError), _answer_error),
+            **dict.fromkeys((UserError, OverloadedError, LostWorkersError), _answer_failure),
             Exception: _answer_error,
         },
         middleware=[
@@ -131,10 +130,16 @@ async def _answer_nobody(_: Request, error: Exception) -> Response:
 
 
 async def _answer_error(_: Request, error: Exception) -> Response:
+    """Answer after a defect. Starlette then raises the error again, and uvicorn logs it."""
+    status, text = explain(error)
+    return JSONResponse({"error": text}, status)
+
+
+async def _answer_failure(_: Request, error: Exception) -> Response:
     status, text = explain(error)
     headers = {}
     if status >= 500:
-        _log.error("the server failed to answer a request", exc_info=error)
+        _log.error("the server failed to answer a request: %s", error)
     if retry := getattr(error, "retry_after", None):
         headers["Retry-After"] = str(retry)
     return JSONResponse({"error": text}, status, headers)
