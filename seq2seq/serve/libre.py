@@ -225,15 +225,12 @@ def _read_alternatives(value: Any) -> int:
     wrong = ApiError(400, "Invalid request: alternatives parameter is not a number")
     if value is None:
         return 0
-    if isinstance(value, bool | list | dict):
+    if isinstance(value, bool | list | dict) or (isinstance(value, float) and value % 1):
         raise wrong
     try:
         count = int(value)
-        is_whole = count == float(value)
     except (ValueError, OverflowError):
         raise wrong from None
-    if not is_whole:
-        raise wrong
     if count > MOST_ALTERNATIVES:
         raise ApiError(
             400, f"Invalid request: alternatives parameter must be <= {MOST_ALTERNATIVES}"

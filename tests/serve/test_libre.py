@@ -105,6 +105,8 @@ def test_a_pair_without_a_model_goes_through_a_third_language(server):
         ({"source": "de", "target": "en"}, "en is not available as a target language from de"),
         ({"format": "pdf"}, "pdf format is not supported"),
         ({"alternatives": "many"}, "Invalid request: alternatives parameter is not a number"),
+        ({"alternatives": 1.5}, "Invalid request: alternatives parameter is not a number"),
+        ({"alternatives": 10**400}, "Invalid request: alternatives parameter must be <= 10"),
         ({"alternatives": 99}, "Invalid request: alternatives parameter must be <= 10"),
         (
             {"q": "<b>a</b> " * 10_001, "format": "html"},
@@ -173,6 +175,13 @@ def test_an_error_names_a_wrong_content_type(server, path, kind, body, found, wa
     assert status == 400
     assert answer["error"].startswith(f"the request body is {found}")
     assert answer["error"].endswith(f": send the header Content-Type: application/{wanted}")
+
+
+def test_fewer_alternatives_than_none_are_none(server):
+    for value in ("-1", "-288230376151711745"):  # float64 rounds the second number
+        fields = {"q": "the cat", "source": "en", "target": "fr", "alternatives": value}
+        status, answer, _ = server.ask("/translate", encode(**fields), headers=FORM)
+        assert (status, list(answer)) == (200, ["translatedText"])
 
 
 def test_languages_and_settings(server):
