@@ -60,9 +60,10 @@ def _explain(mistake: Any, kind: type[BaseModel]) -> str:
         return f"unknown key {place!r}{did_you_mean(place, known)}"
     if problem == "missing":
         return f"the key {place!r} is missing"
-    text: str = _MISTAKES.get(problem, mistake["msg"]).format(**mistake.get("ctx", {}))
-    text = re.sub("^(Input|String) should", "must", text.removeprefix("Value error, "))
-    return f"{place}: {text}"
+    if problem in _MISTAKES:
+        return f"{place}: {_MISTAKES[problem].format(**mistake.get('ctx', {}))}"
+    text = mistake["msg"].removeprefix("Value error, ")
+    return f"{place}: {re.sub('^(Input|String) should', 'must', text)}"
 
 
 def event_text(name: StreamEvent, value: object) -> str:

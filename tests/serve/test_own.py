@@ -11,8 +11,9 @@ import pytest
 
 import seq2seq
 from seq2seq.decoding.options import BeamOptions, SamplingOptions
+from seq2seq.errors import OutOfMemoryError
 from seq2seq.serve.client import ServerClient, ServerError
-from seq2seq.serve.failures import name_keys
+from seq2seq.serve.failures import explain, name_keys
 
 # Options of the command line, settings of a configuration, and types of Python and pydantic.
 _NOT_FOR_CLIENTS = r"--\w|[a-z]+\.[a-z]+_|Input|instance|dictionary|\[_"
@@ -91,6 +92,11 @@ def test_scores(client, translator):
     assert [(one.log_probability, one.score) for one in found] == [
         (one.log_probability, one.score) for one in expected
     ]
+
+
+def test_too_little_memory_is_no_mistake_of_the_client():
+    status, text = explain(OutOfMemoryError("line 1: use a smaller batch size (--batch-size)"))
+    assert (status, text.startswith("the server has too little memory")) == (503, True)
 
 
 def test_tags(client, exports):
