@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -143,6 +142,7 @@ def serve_command(
     dispatcher.launch()  # the workers open the models while this process imports the rest
     try:
         from seq2seq.serve.catalogue import Catalogue, describe_model
+        from seq2seq.serve.log_lines import log_as_json
         from seq2seq.serve.metrics import ServerMetrics
         from seq2seq.serve.run import run_server
         from seq2seq.serve.service import ServerSettings, Service
@@ -153,8 +153,8 @@ def serve_command(
         dispatcher.count_death = metrics.deaths.inc
         settings = ServerSettings(beam=beam, timeout=timeout, log_texts=log_texts)
         service = Service(catalogue, dispatcher, known, settings)
-        logging.getLogger("uvicorn").setLevel(logging.WARNING)
-        run_server(service, metrics, host=host, port=port)
+        # The first line of the log, which names the address, is for people.
+        run_server(service, metrics, host=host, port=port, started=lambda *_: log_as_json())
     finally:
         dispatcher.close()
 

@@ -186,7 +186,8 @@ def score_command(
     `seq2seq translate --scores` gives a translation the same score if its --length-penalty is the
     same. If the model reads features, a line of SOURCE is a source, a tab and its features. The
     scores differ only for very long source lines: `seq2seq translate` splits such a line
-    into parts, but this command does not.
+    into parts, but this command does not. A blank line as the translation of a blank line has the
+    score 0, because `seq2seq translate` always translates it so.
     """
     from seq2seq.decoding.options import GreedyOptions
     from seq2seq.progress import show_progress

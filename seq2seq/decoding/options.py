@@ -12,13 +12,14 @@ from seq2seq.errors import UserError
 Utility = Literal["chrf", "bleu"]
 
 DEFAULT_BEAM = 5
+MOST_PENALTY = 10.0  # a larger exponent makes numbers that are too large for float64
 
 
 @dataclass(frozen=True, kw_only=True)
 class SearchOptions(ConstraintOptions):
     """The options that all search algorithms share.
 
-    length_penalty: the exponent α in score = Σ log p / length^α.
+    length_penalty: the exponent α in score = Σ log p / length^α, from 0 to 10.
     min_length: the smallest number of target tokens before EOS.
     max_length: the largest number of target tokens including EOS. None takes the limit that the
     model learned from the lengths of its training pairs (see `TextStatistics`), or
@@ -50,8 +51,11 @@ class SearchOptions(ConstraintOptions):
             problems.append(
                 f"maximum length {self.max_length} is below the minimum length {self.min_length}"
             )
-        if not 0 <= self.length_penalty < math.inf:
-            problems.append(f"length penalty {self.length_penalty} must be finite and at least 0")
+        if not 0 <= self.length_penalty <= MOST_PENALTY:
+            problems.append(
+                f"the length penalty must be from 0 to {MOST_PENALTY:g}, but is "
+                f"{self.length_penalty}"
+            )
         return problems
 
 

@@ -150,9 +150,10 @@ def _tempered(log_p: np.ndarray, temperature: float) -> np.ndarray:
     log_p: [N, C], the logarithms of the probabilities p.
     """
     wide = log_p.astype(np.float64)
-    with np.errstate(invalid="ignore"):  # `follow` refuses rows without a finite value
+    # `follow` refuses rows without a finite value. A temperature near 0 keeps only the maximum.
+    with np.errstate(invalid="ignore", over="ignore"):
         wide -= wide.max(axis=1, keepdims=True)
-    wide /= temperature
+        wide /= temperature
     return np.exp(wide, out=wide)
 
 

@@ -7,8 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from seq2seq.config.schema import Config
+from seq2seq.decoding.constraint_options import CONSTRAINTS
 from seq2seq.decoding.engine import Engine
-from seq2seq.decoding.options import AnySearch, MinimumRiskOptions, SamplingOptions
+from seq2seq.decoding.options import (
+    AnySearch,
+    MinimumRiskOptions,
+    SamplingOptions,
+    SearchOptions,
+)
 from seq2seq.decoding.source_options import SourceOptions
 from seq2seq.decoding.stepping import Specials
 from seq2seq.errors import UserError
@@ -184,16 +190,17 @@ class SearchModel:
                 f"constraints such as required phrases do not work with a model of the task "
                 f"{ALIGNED.name!r}: leave out the constraints"
             )
-        if self.codec.copies and (plain.require or plain.forbid or plain.stop):
+        unfit = _changed_options(plain, ("require", "forbid", "stop"))
+        if self.codec.copies and unfit:
             raise UserError(
                 "required phrases, forbidden phrases and stop strings do not work with a model "
-                "that copies (decoder.copying): leave out --require, --forbid and --stop"
+                f"that copies (decoder.copying): leave out {unfit}"
             )
-        if self.codec.actions and (plain.is_constrained or plain.min_length > 1):
+        unfit = _changed_options(plain, ("min_length", *CONSTRAINTS))
+        if self.codec.actions and unfit:
             raise UserError(
                 "a minimum length, required phrases and other constraints do not work with a "
-                "transducer (context.kind): leave out --min-length, --target-prefix, --require, "
-                "--forbid, --stop and --no-repeat-ngram"
+                f"transducer (context.kind): leave out {unfit}"
             )
         if align:
             self.require_attention()
@@ -207,3 +214,9 @@ class SearchModel:
                 f"a model of the task {ALIGNED.name!r} always writes as many tokens as the source "
                 "has: leave out the minimum and maximum length"
             )
+
+
+def _changed_options(options: SearchOptions, names: Sequence[str]) -> str:
+    """Return those of the named options that are not at their defaults, such as "--forbid"."""
+    changed = [name for name in names if getattr(options, name) != getattr(SearchOptions, name)]
+    return ", ".join(f"--{name.replace('_', '-')}" for name in changed)

@@ -21,6 +21,7 @@ from seq2seq.decoding.options import (
     DEFAULT_BEAM,
     AnySearch,
     BeamOptions,
+    GreedyOptions,
     MinimumRiskOptions,
     Utility,
     search_options,
@@ -180,17 +181,18 @@ class Translator(SearchModel):
         """Return each target with its log-probability and score, by teacher forcing.
 
         A search gives the same translation the same values, unless it splits a long source line.
+        Both values of a blank target are 0 if its source is blank, because a search writes nothing.
 
         advance: called after each batch with the number of lines in the batch.
 
         Raises TypeError if `sources` or `targets` is a single string, or if a line is not a string.
-        Raises UserError if the numbers of sources and targets differ.
+        Raises UserError for unequal numbers of sources and targets and for a wrong length penalty.
         """
         sources, targets = list(each_text(sources, "sources")), list(each_text(targets, "targets"))
+        GreedyOptions(length_penalty=length_penalty)  # refuses a wrong value
         if len(sources) != len(targets):
-            raise UserError(
-                f"{len(sources)} sources and {len(targets)} targets: give every source one target"
-            )
+            counts = f"{len(sources)} sources and {len(targets)} targets"
+            raise UserError(f"{counts}: give every source one target")
         engine = self.scoring_engine
         scored: dict[int, Translation] = {}
         encoded, notes = encode_sources(sources, self.codec, "source line")

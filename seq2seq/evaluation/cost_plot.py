@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -137,9 +138,11 @@ def plot_costs(
     lowest: The lowest score on the vertical axis. A variant with a lower score is drawn at the
         bottom, labelled with name and score.
 
-    Raises UserError if no variant has a name in `named`, or if the ending of `picture` is not png,
-    svg or pdf.
+    Raises UserError if no variant has a name in `named`, if `lowest` is NaN or infinite, or if the
+    ending of `picture` is not png, svg or pdf.
     """
+    if lowest is not None and not math.isfinite(lowest):
+        raise UserError(f"the lowest score (--lowest) must be a finite number, but is {lowest}")
     names = {variant.name for variant in variants}
     for name in named:
         if name not in names:

@@ -14,8 +14,9 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from seq2seq.errors import UserError
 from seq2seq.serve.docs_page import render_docs
-from seq2seq.serve.failures import explain
+from seq2seq.serve.failures import LostWorkersError, OverloadedError, explain
 from seq2seq.serve.libre import LibreTranslate
 from seq2seq.serve.metrics import Observer, ServerMetrics
 from seq2seq.serve.openapi import describe_api
@@ -34,12 +35,13 @@ _CLIENT_LEFT = 499  # what nginx logs for it
 def create_app(service: Service, metrics: ServerMetrics) -> Starlette:
     """Return the ASGI application. The workers of the service must run before its first request."""
 
-    return Starlette(
+    app = Starlette(
         routes=_routes(service, metrics),
         exception_handlers={
             ApiError: _answer_api_error,
             HTTPException: _answer_http_error,
             ClientGoneError: _answer_nobody,
+            **dict.fromkeys((UserError, OverloadedError, LostWorkersError), _answer_failure),
             Exception: _answer_error,
         },
         middleware=[
@@ -54,6 +56,8 @@ def create_app(service: Service, metrics: ServerMetrics) -> Starlette:
             ),
         ],
     )
+    app.router.redirect_slashes = False  # the address would come from the header Host
+    return app
 
 
 def _routes(service: Service, metrics: ServerMetrics) -> list[BaseRoute]:
@@ -126,10 +130,16 @@ async def _answer_nobody(_: Request, error: Exception) -> Response:
 
 
 async def _answer_error(_: Request, error: Exception) -> Response:
+    """Answer after a defect. Starlette then raises the error again, and uvicorn logs it."""
+    status, text = explain(error)
+    return JSONResponse({"error": text}, status)
+
+
+async def _answer_failure(_: Request, error: Exception) -> Response:
     status, text = explain(error)
     headers = {}
-    if status == 500:
-        _log.error("the server failed to answer a request", exc_info=error)
+    if status >= 500:
+        _log.error("the server failed to answer a request: %s", error)
     if retry := getattr(error, "retry_after", None):
         headers["Retry-After"] = str(retry)
     return JSONResponse({"error": text}, status, headers)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import AsyncIterator
 from typing import Any, TypeVar
 
@@ -19,6 +20,19 @@ from seq2seq.serve.service import Service
 Body = TypeVar("Body", bound=BaseModel)
 
 _SHOWN = 5  # mistakes that an error names
+# Pydantic's messages for these mistakes name classes and types of Python.
+_MISTAKES = {
+    "float_type": "must be a number",
+    "int_from_float": "must be a whole number",
+    "int_parsing_size": "is too large or too small",
+    "int_type": "must be a whole number",
+    "list_type": "must be an array",
+    "model_type": "must be an object",
+    "string_pattern_mismatch": "must contain more than white space",
+    "string_type": "must be a text",
+    "too_long": "must have at most {max_length} entries",
+    "too_short": "must not be empty",
+}
 
 
 async def read_request(service: Service, request: Request, kind: type[Body]) -> tuple[Body, Client]:
@@ -28,8 +42,8 @@ async def read_request(service: Service, request: Request, kind: type[Body]) -> 
     """
     client = service.admit(request)
     body = await read_body(request, client.limits.body, service.settings.patience)
-    media = request.headers.get("content-type", "application/json").partition(";")[0]
-    if media.strip().lower() != "application/json":
+    media = request.headers.get("content-type", "").partition(";")[0].strip()
+    if media and media.lower() != "application/json":
         raise ApiError(415, f"the content type is {media}: send application/json")
     values = parse_json(body)
     try:
@@ -40,12 +54,16 @@ async def read_request(service: Service, request: Request, kind: type[Body]) -> 
 
 
 def _explain(mistake: Any, kind: type[BaseModel]) -> str:
-    place = ".".join(map(str, mistake["loc"]))
-    if mistake["type"] == "extra_forbidden":
-        return f"unknown key {place!r}{did_you_mean(place, kind.model_fields)}"
-    if mistake["type"] == "missing":
+    place, problem = ".".join(map(str, mistake["loc"])), mistake["type"]
+    if problem == "extra_forbidden":
+        known = kind.model_fields if len(mistake["loc"]) == 1 else ()
+        return f"unknown key {place!r}{did_you_mean(place, known)}"
+    if problem == "missing":
         return f"the key {place!r} is missing"
-    return f"{place}: {mistake['msg'].removeprefix('Value error, ')}"
+    if problem in _MISTAKES:
+        return f"{place}: {_MISTAKES[problem].format(**mistake.get('ctx', {}))}"
+    text = mistake["msg"].removeprefix("Value error, ")
+    return f"{place}: {re.sub('^(Input|String) should', 'must', text)}"
 
 
 def event_text(name: StreamEvent, value: object) -> str:

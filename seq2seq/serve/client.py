@@ -18,10 +18,7 @@ from pydantic import BaseModel
 
 from seq2seq.serve.schemas import (
     LineAnswer,
-    ScoreAnswer,
-    ScoreRequest,
     StreamRequest,
-    TextPair,
     TranslateAnswer,
     TranslateRequest,
 )
@@ -33,7 +30,10 @@ from seq2seq.serve.task_schemas import (
     ModelsAnswer,
     PerplexityAnswer,
     PerplexityRequest,
+    ScoreAnswer,
+    ScoreRequest,
     TagAnswer,
+    TextPair,
 )
 
 Reply = TypeVar("Reply", bound=BaseModel)

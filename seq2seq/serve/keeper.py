@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import math
 import multiprocessing
 import queue
 import threading
@@ -61,10 +63,9 @@ class Keeper:
         models, settings: the arguments of `run_worker`.
         """
         self.process: Any = None
-        self.pipes: list[Connection] = []
         self._office, self._call = office, call
         self._opening = dict(models), dict(settings)
-        self._inboxes: list[queue.SimpleQueue[WorkBatch | None]] = []
+        self._lanes: list[tuple[Connection, queue.SimpleQueue[WorkBatch | None]]] = []
         self.is_closing = False
         self._thread = threading.Thread(target=self._keep, daemon=True)
 
@@ -74,24 +75,24 @@ class Keeper:
 
     def send(self, lane: int, batch: WorkBatch) -> None:
         """Send the worker a batch. lane: 0 for short requests, 1 for long ones."""
-        self._inboxes[lane].put(batch)
+        pipe, inbox = self._lanes[lane]
+        if lane == 0:  # a hop to the other thread costs time, and a short batch fits in the pipe
+            _send(pipe, (batch.operation, batch.items))
+        inbox.put(batch)
 
     def interrupt(self, lane: int) -> None:
         """Tell the worker to stop its current batch, because nobody waits for the results.
 
         lane: 0 for the batch of short requests, 1 for that of long ones.
         """
-        try:
-            self.pipes[lane].send(None)
-        except OSError:  # the worker died
-            return
+        _send(self._lanes[lane][0], None)
 
     def close(self) -> None:
         """Stop the worker and wait for the end of its process."""
         self.is_closing = True
-        for inbox in self._inboxes:
+        for _, inbox in self._lanes:
             inbox.put(None)
-        if not self._inboxes and self.process is not None:
+        if not self._lanes and self.process is not None:
             self.process.kill()  # it is still opening the models
         if self._thread.is_alive():
             self._thread.join(timeout=_PARTING)
@@ -103,7 +104,7 @@ class Keeper:
         """Start the worker process, and replace it whenever it dies, until the server stops."""
         while True:
             started = time.monotonic()
-            labels = self._open()
+            labels, pipes = self._open()
             if self.is_closing:
                 self.process.kill()
             if isinstance(labels, Exception):
@@ -111,15 +112,15 @@ class Keeper:
                 return
             threads = []
             if labels is not None:
-                self._inboxes = [queue.SimpleQueue() for _ in range(LANES)]
-                for pipe, lane in zip(self.pipes, range(LANES), strict=True):
-                    arguments = (pipe, self._inboxes[lane], lane)
+                self._lanes = [(pipe, queue.SimpleQueue()) for pipe in pipes]
+                for lane, (pipe, inbox) in enumerate(self._lanes):
+                    arguments = (pipe, inbox, lane)
                     threads.append(threading.Thread(target=self._drive, args=arguments))
                     threads[-1].daemon = True
                     threads[-1].start()
                 self._call(self._office.worker_ready, self, labels)
             self.process.join()
-            for inbox in self._inboxes:
+            for _, inbox in self._lanes:
                 inbox.put(None)
             for thread in threads:
                 thread.join()
@@ -132,11 +133,14 @@ class Keeper:
             self._call(self._office.worker_died, self)
             time.sleep(max(0.0, _PATIENCE - (time.monotonic() - started)))
 
-    def _open(self) -> dict[str, list[str]] | Exception | None:
-        """Start a worker process. Return its models' labels, its error, or None if it died."""
+    def _open(self) -> tuple[dict[str, list[str]] | Exception | None, list[Connection]]:
+        """Start a worker process. Return its models' labels, its error, or None if it died.
+
+        The second value is the list of its pipes, one for each lane.
+        """
         context = multiprocessing.get_context("spawn")
         pairs = [context.Pipe() for _ in range(LANES)]
-        self.pipes = [outer for outer, _ in pairs]
+        pipes = [outer for outer, _ in pairs]
         ends = [inner for _, inner in pairs]
         process = context.Process(target=run_worker, args=(ends, *self._opening), daemon=True)
         process.start()
@@ -146,10 +150,9 @@ class Keeper:
         for end in ends:
             end.close()  # so that the pipe ends when the process dies
         try:
-            answer: dict[str, list[str]] | Exception = self.pipes[0].recv()
+            return pipes[0].recv(), pipes
         except (EOFError, OSError):
-            return None
-        return answer
+            return None, pipes
 
     def _drive(
         self, pipe: Connection, inbox: queue.SimpleQueue[WorkBatch | None], lane: int
@@ -160,14 +163,27 @@ class Keeper:
         """
         try:
             while (batch := inbox.get()) is not None:
-                pipe.send((batch.operation, batch.items))
-                while True:
-                    finished, content = pipe.recv()
-                    if finished:
+                if lane:
+                    pipe.send((batch.operation, batch.items))
+                missing = math.inf if batch.operation.verb == "continue" else len(batch.places)
+                error: Exception | None = None
+                while missing and error is None:
+                    answer = pipe.recv()
+                    if answer is None:
                         break
-                    self._call(self._office.part_done, batch, content)
-                self._call(self._office.batch_done, self, lane, content)
+                    if isinstance(answer, Exception):
+                        error = answer
+                    else:
+                        missing -= len(answer[0])
+                        self._call(self._office.part_done, batch, answer)
+                self._call(self._office.batch_done, self, lane, error)
         except (EOFError, OSError):  # the worker died, and `_keep` reports it
             return
         finally:
             pipe.close()
+
+
+def _send(pipe: Connection, message: object) -> None:
+    """Send a message to a worker. If the worker died, do nothing, because `_keep` reports it."""
+    with contextlib.suppress(OSError):
+        pipe.send(message)

@@ -39,6 +39,8 @@ class LibreTranslate:
         kind = fields.get("format")
         if kind in ("", None):
             kind = "text"
+        if not isinstance(kind, str):
+            raise ApiError(400, "Invalid request: format must be text or html")
         if kind not in _FORMATS:
             raise ApiError(400, f"{kind} format is not supported")
         service.require_size(request, client, texts)
@@ -223,14 +225,12 @@ def _read_alternatives(value: Any) -> int:
     wrong = ApiError(400, "Invalid request: alternatives parameter is not a number")
     if value is None:
         return 0
-    if isinstance(value, bool | list | dict):
+    if isinstance(value, bool | list | dict) or (isinstance(value, float) and value % 1):
         raise wrong
     try:
         count = int(value)
     except (ValueError, OverflowError):
         raise wrong from None
-    if count != float(value):
-        raise wrong
     if count > MOST_ALTERNATIVES:
         raise ApiError(
             400, f"Invalid request: alternatives parameter must be <= {MOST_ALTERNATIVES}"

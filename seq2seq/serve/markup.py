@@ -22,6 +22,7 @@ thead title tr track ul video
 _BLOCKS = frozenset(_BLOCK_NAMES.split())
 _SPACE = re.compile(r"\s+")
 _LONG_NUMBER = re.compile(r"&#[0-9]{1000,};?")
+_BARE_AND = re.compile(r"&(?!#?\w)")
 _MOST_TAGS = 200  # in a sentence; more of them are not worth the time to place them
 
 
@@ -119,12 +120,17 @@ def _decode(text: str) -> str:
     return unescape(_LONG_NUMBER.sub("\ufffd", text))
 
 
+def _escape_bare(text: str) -> str:
+    """Escape `&`, `<` and `>` in a text without words. Character references stay as they are."""
+    return _BARE_AND.sub("&amp;", text).replace("<", "&lt;").replace(">", "&gt;")
+
+
 def _sentence(run: Sequence[Piece]) -> _Sentence:
     """Return the sentence that consecutive pieces of text and inline tags form."""
-    raw = "".join(piece.raw for piece in run)
     plain = _decode("".join(piece.raw for piece in run if piece.kind == "text"))
     if not any(map(str.isalnum, plain)):
-        return _Sentence(raw)
+        raw = (_escape_bare(piece.raw) if piece.kind == "text" else piece.raw for piece in run)
+        return _Sentence("".join(raw))
     core = list(run)
     before, after = _strip(core, 0), _strip(core, -1)
     text = ""

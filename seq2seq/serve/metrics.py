@@ -17,7 +17,8 @@ from seq2seq.serve.tickets import WorkBatch
 if TYPE_CHECKING:
     from seq2seq.serve.dispatcher import Dispatcher
 
-_log = logging.getLogger(__name__)
+REQUEST_LOG = __name__  # the logger of the lines about requests
+_log = logging.getLogger(REQUEST_LOG)
 
 _SECONDS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 120)
 _SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256)

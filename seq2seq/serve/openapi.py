@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from pydantic import BaseModel
@@ -35,8 +36,8 @@ _OWN: tuple[tuple[str, str, type[BaseModel], type[BaseModel]], ...] = (
     (
         "/v1/score",
         "Score given translations",
-        schemas.ScoreRequest,
-        schemas.ScoreAnswer,
+        task_schemas.ScoreRequest,
+        task_schemas.ScoreAnswer,
     ),
     ("/v1/tag", "Tag the words of texts", task_schemas.LabelRequest, task_schemas.TagAnswer),
     ("/v1/classify", "Classify texts", task_schemas.LabelRequest, task_schemas.ClassifyAnswer),
@@ -61,7 +62,7 @@ _ERRORS = {
     "415": "The content type is not application/json.",
     "429": "Too many requests. The header Retry-After says when to try again.",
     "500": "The server failed.",
-    "503": "The answer took too long.",
+    "503": "The answer took too long, or needs too much memory.",
 }
 
 
@@ -88,13 +89,17 @@ def describe_api(service: Service) -> dict[str, Any]:
     for path, summary, request, answer in _OWN:
         if path in served:
             name = served[path] or request.__name__
-            paths[path] = {"post": _operation(summary, answer.__name__, {_JSON: name}, tag="v1")}
+            operation = _operation(
+                summary, answer.__name__, {_JSON: name}, _statuses(service, path), tag="v1"
+            )
+            paths[path] = {"post": operation}
     if "/v1/translate" in paths:
         paths["/v1/translate/stream"] = {
             "post": _operation(
                 "Translate a text line by line: an event `line` for each line, then `done`",
                 "",
                 {_JSON: "StreamRequest"},
+                _statuses(service, "/v1/translate/stream"),
                 tag="v1",
                 media=_EVENTS,
             )
@@ -132,16 +137,37 @@ def _libre_paths(service: Service) -> dict[str, Any]:
         "/health": {"get": _operation("Ask whether the server runs", "StatusAnswer", tag="state")},
         "/ready": {"get": _operation("Ask whether a worker is ready", "StatusAnswer", tag="state")},
     }
+    paths["/ready"]["get"]["responses"]["503"] = _error("No worker is ready.")
     if service.catalogue.pairs:
-        paths["/translate"] = {"post": _operation("Translate", "LibreTranslation", forms)}
-        paths["/detect"] = {"post": _operation("Detect a language", "LibreDetections", detect)}
+        for path, summary, answer, bodies in (
+            ("/translate", "Translate", "LibreTranslation", forms),
+            ("/detect", "Detect a language", "LibreDetections", detect),
+        ):
+            operation = _operation(summary, answer, bodies, _statuses(service, path))
+            paths[path] = {"post": operation}
     return paths
+
+
+def _statuses(service: Service, path: str) -> list[str]:
+    """Return the statuses of errors that a request with a body can get at a path."""
+    keys, never = service.keys, set()
+    if not keys.are_required:
+        never.add("403")
+    if not path.startswith("/v1"):
+        never.add("415")
+    if path == "/detect":  # needs no worker process
+        never.add("503")
+        clients = [keys.limits, *(client.limits for client in keys.clients.values())]
+        if not any(limits.requests for limits in clients):
+            never.add("429")
+    return [code for code in _ERRORS if code not in never]
 
 
 def _operation(
     summary: str,
     answer: str,
     bodies: dict[str, str] | None = None,
+    statuses: Sequence[str] = (),
     *,
     tag: str = "LibreTranslate",
     media: str = _JSON,
@@ -150,6 +176,7 @@ def _operation(
 
     answer: the name of the schema of the answer; "" for a stream of events.
     bodies: the name of the schema of the request body for each content type.
+    statuses: the statuses of errors.
     """
     schema = _reference(answer) if answer else _EVENT
     operation: dict[str, Any] = {
@@ -157,9 +184,8 @@ def _operation(
         "tags": [tag],
         "responses": {"200": {"description": summary, "content": {media: {"schema": schema}}}},
     }
-    codes = _ERRORS if bodies else {"503": "No worker is ready."}
-    for code, text in codes.items():
-        operation["responses"][code] = _error(text)
+    for code in statuses:
+        operation["responses"][code] = _error(_ERRORS[code])
     if bodies:
         content = {kind: {"schema": _reference(name)} for kind, name in bodies.items()}
         operation["requestBody"] = {"required": True, "content": content}

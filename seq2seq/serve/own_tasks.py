@@ -11,7 +11,7 @@ from seq2seq.decoding.options import SamplingOptions
 from seq2seq.errors import UserError
 from seq2seq.serve.bodies import event_response, event_text, read_request
 from seq2seq.serve.catalogue import ServedModel
-from seq2seq.serve.failures import explain
+from seq2seq.serve.failures import explain, name_keys
 from seq2seq.serve.operations import Labels, Operation
 from seq2seq.serve.requests import ApiError
 from seq2seq.serve.schemas import NoteAnswer
@@ -120,7 +120,9 @@ class OwnTasks:
         service.require_size(request, client, [body.prompt or ""])
         speaking = catalogue.of_kind(source=["none"], target=["text"])
         writing = catalogue.of_kind(source=["condition"], target=["text"])
-        model = self._choose(body.model, writing + speaking if body.given else speaking + writing)
+        model = self._choose(
+            body.model, speaking + writing if body.given is None else writing + speaking
+        )
         unfit = ("prompt", "stream") if model.name in writing else ("given",)
         for name in unfit:
             if getattr(body, name) not in (None, False):
@@ -135,8 +137,8 @@ class OwnTasks:
             stop=tuple(body.stop),
         )
         if model.name in writing:
-            if body.given is None:
-                raise ApiError(400, "the key 'given' is missing: give a label or a vector")
+            if not body.given:
+                raise ApiError(400, "the key 'given' is missing or empty: give a label or a vector")
             given = tuple(body.given) if isinstance(body.given, list) else body.given
             operation = Operation(model.name, "generate", search)
             (result,) = await service.answer(request, service.dispatcher.run(operation, [given]))
@@ -200,7 +202,7 @@ def _labels(result: Labels, names: Sequence[str], body: LabelRequest) -> list[La
 
 
 def _notes(result: Labels) -> list[NoteAnswer]:
-    return [NoteAnswer(kind=kind, text=text) for kind, text in result.notes]
+    return [NoteAnswer(kind=kind, text=name_keys(text)) for kind, text in result.notes]
 
 
 async def _joined(pieces: AsyncIterator[str]) -> str:

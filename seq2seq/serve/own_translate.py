@@ -13,17 +13,14 @@ from seq2seq.decoding.results import LineResult, Note
 from seq2seq.decoding.source_options import SourceOptions
 from seq2seq.serve.bodies import event_response, event_text, read_request
 from seq2seq.serve.catalogue import AUTO, ServedModel
-from seq2seq.serve.failures import explain
+from seq2seq.serve.failures import explain, name_keys
 from seq2seq.serve.operations import Operation
 from seq2seq.serve.requests import ApiError
 from seq2seq.serve.schemas import (
     AlignmentAnswer,
     HypothesisAnswer,
     NoteAnswer,
-    PairScore,
     RouteFields,
-    ScoreAnswer,
-    ScoreRequest,
     SearchFields,
     StreamRequest,
     TextAnswer,
@@ -31,6 +28,7 @@ from seq2seq.serve.schemas import (
     TranslateRequest,
 )
 from seq2seq.serve.service import Service, plain_search
+from seq2seq.serve.task_schemas import PairScore, ScoreAnswer, ScoreRequest
 
 Route = tuple[ServedModel, ...]
 
@@ -53,7 +51,7 @@ class OwnTranslation:
                 route,
                 body.texts,
                 self._search(body),
-                _source_options(body),
+                _source_options(body, route),
                 align=body.alignments and _can_align(route, body),
             ),
         )
@@ -69,7 +67,7 @@ class OwnTranslation:
         if client.limits.lines and len(lines) > client.limits.lines:
             raise ApiError(400, f"the text has more than {client.limits.lines} lines")
         route, about = await self._choose(body, body.text)
-        search, source = self._search(body), _source_options(body)
+        search, source = self._search(body), _source_options(body, route)
         align = body.alignments and _can_align(route, body)
 
         async def events() -> AsyncIterator[str]:
@@ -152,7 +150,7 @@ class OwnTranslation:
         shared: dict[str, Any] = {
             "length_penalty": body.length_penalty,
             "max_length": body.max_length,
-            "min_length": min(body.min_length, body.max_length or body.min_length),
+            "min_length": body.min_length,
             "n_best": body.n_best,
             "forbid": tuple(body.forbid),
         }
@@ -163,7 +161,14 @@ class OwnTranslation:
         return plain_search(beam=beam, **shared)
 
 
-def _source_options(body: SearchFields) -> SourceOptions:
+def _source_options(body: SearchFields, route: Route) -> SourceOptions:
+    for model in route:
+        if body.split_sentences and not model.splits_sentences:
+            raise ApiError(
+                400,
+                "this server cannot split texts into sentences for the model "
+                f"{model.name}: leave out split_sentences",
+            )
     return SourceOptions(split_sentences=body.split_sentences, protect=body.protect)
 
 
@@ -222,7 +227,8 @@ def _text_answer(result: LineResult, route: Route, body: SearchFields) -> TextAn
 
 def note_answer(note: Note) -> NoteAnswer:
     """Return a note of the search for an answer, without a line number in its text."""
-    return NoteAnswer(kind=note.kind, text=note.text.removeprefix(f"line {note.line}: "))
+    text = note.text.removeprefix(f"line {note.line}: ")
+    return NoteAnswer(kind=note.kind, text=name_keys(text))
 
 
 def _json(answer: Any) -> Response:

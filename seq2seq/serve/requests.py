@@ -18,6 +18,8 @@ Answer = TypeVar("Answer")
 _PATIENCE = 0.05  # seconds before a request starts to watch its connection
 _SURROGATE = re.compile(rb"\\[uU][dD][89a-fA-F]")
 _FIELDS = 1000  # of a form
+_JSON, _FORM = "application/json", "application/x-www-form-urlencoded"
+_CHARSET = re.compile(r";\s*charset\s*=[^;]*", re.IGNORECASE)
 _DISCARDED = 64 << 20  # bytes that are read of a body that is too large
 
 
@@ -96,12 +98,18 @@ async def read_fields(request: Request, most: int, seconds: float) -> dict[str, 
     """
     body = await read_body(request, most, seconds)
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind == "application/json" or kind.endswith("+json"):
+    if kind == _JSON or kind.endswith("+json"):
+        if re.match(rb"\w+=", body):
+            raise ApiError(400, _wrong_type("a form", kind, _FORM))
         return parse_json(body)
     pairs = _parse_pairs(request.scope["query_string"])
     if kind == "multipart/form-data":
         pairs += await _parse_multipart(request.headers, body)
-    elif body:
+    elif body.lstrip()[:1] in (b"{", b"["):
+        raise ApiError(400, _wrong_type("JSON", kind, _JSON))
+    elif body and b"=" not in body:
+        raise ApiError(400, _wrong_type("no form", kind, _JSON))
+    else:
         pairs += _parse_pairs(body)
     fields: dict[str, Any] = {}
     for name, value in pairs:
@@ -111,6 +119,11 @@ async def read_fields(request: Request, most: int, seconds: float) -> dict[str, 
         else:
             fields[name] = value
     return fields
+
+
+def _wrong_type(body: str, kind: str, wanted: str) -> str:
+    found = f"the content type is {kind}" if kind else "it has no content type"
+    return f"the request body is {body}, but {found}: send the header Content-Type: {wanted}"
 
 
 def _parse_pairs(text: bytes) -> list[tuple[str, str]]:
@@ -128,11 +141,17 @@ async def _parse_multipart(headers: Headers, body: bytes) -> list[tuple[str, str
     async def stream() -> Any:
         yield body
 
+    # The parser reads text as Latin-1 if it does not have the character set of the header.
+    kind = Headers({"content-type": _CHARSET.sub("", headers["content-type"])})
+    try:
+        body.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise ApiError(400, f"the form is not UTF-8 (byte {error.start})") from None
     try:
         form = await MultiPartParser(
-            headers, stream(), max_files=1, max_fields=_FIELDS, max_part_size=len(body) + 1
+            kind, stream(), max_files=1, max_fields=_FIELDS, max_part_size=len(body) + 1
         ).parse()
-    except (MultiPartException, KeyError, UnicodeDecodeError) as error:
+    except (MultiPartException, KeyError) as error:
         raise ApiError(400, f"the form cannot be read: {error}") from None
     return [(name, value) for name, value in form.multi_items() if isinstance(value, str)]
 

@@ -24,12 +24,21 @@ _log = logging.getLogger(__name__)
 
 _IDLE = 30.0  # seconds after which a connection without a request is closed
 _BACKLOG = 2048
+_LARGEST_HEAD = 64 << 10  # bytes of a URL and its headers
+_PUNCTUATION = 4  # bytes of the colon, the space and the line break of a header
+_TOO_LARGE = b'{"error":"the URL and the headers are larger than 64 KiB: send texts in the body"}'
+_REFUSAL = (
+    b"HTTP/1.1 431 Request Header Fields Too Large\r\nContent-Type: application/json\r\n"
+    b"Content-Length: %d\r\nConnection: close\r\n\r\n%s" % (len(_TOO_LARGE), _TOO_LARGE)
+)
 
 
 class _Protocol(HttpToolsProtocol):
-    """The HTTP protocol, with a time limit for the headers of a request."""
+    """The HTTP protocol, with limits for the time and the size of the headers of a request."""
 
-    _timer: asyncio.TimerHandle | None = None
+    _timer: asyncio.TimerHandle | None = None  # runs while the headers arrive
+    _parsed = 0  # bytes of the URL and the headers that are complete
+    _received = 0  # bytes of the packets that ended before the headers did
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
@@ -39,13 +48,42 @@ class _Protocol(HttpToolsProtocol):
         self._cancel()
         super().connection_lost(exc)
 
+    def data_received(self, data: bytes) -> None:
+        was_waiting = self._timer is not None
+        super().data_received(data)
+        if was_waiting and self._timer is not None and not self.transport.is_closing():
+            self._received += len(data)
+            if self._received > _LARGEST_HEAD:
+                self.send_400_response("")
+
+    def send_400_response(self, msg: str) -> None:
+        if max(self._parsed, self._received) <= _LARGEST_HEAD:
+            super().send_400_response(msg)
+            return
+        self.transport.write(_REFUSAL)
+        self.transport.close()
+
     def on_message_begin(self) -> None:
         super().on_message_begin()
+        self._parsed = self._received = 0
         self._watch()
+
+    def on_url(self, url: bytes) -> None:
+        self._count(len(url))
+        super().on_url(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._count(len(name) + len(value) + _PUNCTUATION)
+        super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
         self._cancel()
         super().on_headers_complete()
+
+    def _count(self, size: int) -> None:
+        self._parsed += size
+        if self._parsed > _LARGEST_HEAD:
+            raise ValueError("the headers are too large")  # the parser calls `send_400_response`
 
     def _watch(self) -> None:
         self._cancel()

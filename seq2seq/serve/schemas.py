@@ -1,10 +1,12 @@
-"""The JSON schemas of requests to translate and to score under /v1, and of the answers."""
+"""The JSON schemas of requests to translate under /v1, and of the answers."""
 
 from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator
+
+from seq2seq.decoding.options import MOST_PENALTY
 
 MOST_BEAM = 16
 LONGEST_OUTPUT = 400  # tokens
@@ -13,19 +15,19 @@ LONGEST_OUTPUT = 400  # tokens
 def _whole(value: Any) -> Any:
     """Raise ValueError for true, false and text. Otherwise return the value, such as 3 or 3.0."""
     if isinstance(value, bool | str):
-        raise ValueError("the value must be a whole number")
+        raise ValueError("must be a whole number")
     return value
 
 
 def _number(value: Any) -> Any:
     if isinstance(value, bool | str):
-        raise ValueError("the value must be a number")
+        raise ValueError("must be a number")
     return value
 
 
 def _flag(value: Any) -> Any:
     if not isinstance(value, bool):
-        raise ValueError("the value must be true or false")
+        raise ValueError("must be true or false")
     return value
 
 
@@ -72,7 +74,7 @@ class SearchFields(SamplingFields):
     n_best: Annotated[int, Field(ge=1, le=MOST_BEAM), WHOLE] = Field(
         1, description="Number of hypotheses to return for each text."
     )
-    length_penalty: Annotated[float, Field(ge=0, le=100), NUMBER] = Field(
+    length_penalty: Annotated[float, Field(ge=0, le=MOST_PENALTY), NUMBER] = Field(
         1.0,
         description="Exponent α of the length penalty. The score of a hypothesis is "
         "Σ log p / length^α.",
@@ -82,8 +84,7 @@ class SearchFields(SamplingFields):
     )
     min_length: Annotated[int, Field(ge=1, le=LONGEST_OUTPUT), WHOLE] = Field(
         1,
-        description="Minimum length of a translation in subwords. If it is larger than "
-        "max_length, the server uses max_length instead.",
+        description="Minimum length of a translation in subwords, at most max_length.",
     )
     sampling: Flag = Field(False, description="Sample translations instead of using beam search.")
     split_sentences: Flag = Field(
@@ -100,6 +101,14 @@ class SearchFields(SamplingFields):
         False,
         description="Whether to return the attention weights of the best translation of each text.",
     )
+
+    @field_validator("min_length")
+    @classmethod
+    def _check_lengths(cls, value: int, info: ValidationInfo) -> int:
+        most = info.data.get("max_length")
+        if most is not None and value > most:
+            raise ValueError(f"must be at most max_length, which is {most}")
+        return value
 
 
 class RouteFields(RequestBody):
@@ -193,43 +202,6 @@ class TranslateAnswer(BaseModel):
     pivot: str | None
     detected: float | None
     translations: list[TextAnswer]
-
-
-class TextPair(RequestBody):
-    """A source and its translation."""
-
-    source: str
-    target: str
-
-
-class ScoreRequest(RequestBody):
-    """The body of POST /v1/score."""
-
-    model: str | None = Field(None, description="Name of the model to use.")
-    source: str | None = Field(None, description="Code of the language of the source texts.")
-    target: str | None = Field(None, description="Code of the language of the translations.")
-    pairs: list[TextPair] = Field(
-        min_length=1, description="Pairs of a source text and its translation."
-    )
-    length_penalty: Annotated[float, Field(ge=0, le=100), NUMBER] = Field(
-        0.0,
-        description="Exponent α of the length penalty. The score of a translation is "
-        "Σ log p / length^α. With 0, the score is the log-probability.",
-    )
-
-
-class PairScore(BaseModel):
-    """The log-probability of a target in nats, and its score."""
-
-    log_probability: float
-    score: float
-
-
-class ScoreAnswer(BaseModel):
-    """The answer of POST /v1/score."""
-
-    model: str
-    scores: list[PairScore]
 
 
 class ErrorAnswer(BaseModel):

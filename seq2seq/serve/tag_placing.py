@@ -37,6 +37,11 @@ class InlineElement:
     glued: tuple[bool, bool] = (False, False)
     children: list[InlineElement] = field(default_factory=list)
 
+    @property
+    def tags(self) -> str:
+        """The tags of the element and of the elements inside, without text."""
+        return self.raw[0] + "".join(child.tags for child in self.children) + self.raw[1]
+
 
 @dataclass(frozen=True)
 class _Sentences:
@@ -72,8 +77,7 @@ def place_elements(
         for text, flag in zip((source, target), spaced, strict=True)
     ]
     if not (words[0] and words[1]):
-        before = "".join("".join(element.raw) for element in elements)
-        return before + escape(target, quote=False)
+        return "".join(element.tags for element in elements) + escape(target, quote=False)
     size, count = len(words[0]), len(words[1])
     link = [int((place + 0.5) * size / count) for place in range(count)]
     if alignment is not None and all(spaced):
@@ -164,8 +168,7 @@ def _place_single(
 ) -> None:
     """Append an element without content to `inserts`. It goes before target word `place`."""
     words, (left, right) = sentences.target_words, element.glued
-    inner = "".join("".join(child.raw) for child in element.children)
-    raw = element.raw[0] + inner + element.raw[1]
+    raw = element.tags
     if place and (place == len(words) or (left and not right)):
         inserts.append((words[place - 1][1], raw if left else f" {raw}"))
     else:

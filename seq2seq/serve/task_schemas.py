@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, BeforeValidator, Field
 
+from seq2seq.decoding.options import MOST_PENALTY
 from seq2seq.serve.schemas import (
     LONGEST_OUTPUT,
     NUMBER,
@@ -16,6 +17,15 @@ from seq2seq.serve.schemas import (
     SamplingFields,
     Words,
 )
+
+
+def _label_or_vector(value: Any) -> Any:
+    numbers = isinstance(value, list) and all(
+        isinstance(number, int | float) and not isinstance(number, bool) for number in value
+    )
+    if not (value is None or isinstance(value, str) or numbers):
+        raise ValueError("must be a label (a text) or a vector (an array of numbers)")
+    return value
 
 
 class LabelRequest(RequestBody):
@@ -65,12 +75,53 @@ class ClassifyAnswer(BaseModel):
     texts: list[ClassifiedText]
 
 
+class TextPair(RequestBody):
+    """A source and its translation."""
+
+    source: str
+    target: str
+
+
+class ScoreRequest(RequestBody):
+    """The body of POST /v1/score."""
+
+    model: str | None = Field(None, description="Name of the model to use.")
+    source: str | None = Field(None, description="Code of the language of the source texts.")
+    target: str | None = Field(None, description="Code of the language of the translations.")
+    pairs: list[TextPair] = Field(
+        min_length=1, description="Pairs of a source text and its translation."
+    )
+    length_penalty: Annotated[float, Field(ge=0, le=MOST_PENALTY), NUMBER] = Field(
+        0.0,
+        description="Exponent α of the length penalty. The score of a translation is "
+        "Σ log p / length^α. With 0, the score is the log-probability.",
+    )
+
+
+class PairScore(BaseModel):
+    """The log-probability of a target in nats, and its score.
+
+    Both are 0 if source and target are blank, because the server always translates a blank text as
+    a blank text.
+    """
+
+    log_probability: float
+    score: float
+
+
+class ScoreAnswer(BaseModel):
+    """The answer of POST /v1/score."""
+
+    model: str
+    scores: list[PairScore]
+
+
 class GenerateRequest(SamplingFields):
     """The body of POST /v1/generate."""
 
     model: str | None = Field(None, description="Name of the model to use.")
     prompt: str | None = Field(None, description="Text for a language model to continue.")
-    given: str | list[Annotated[float, NUMBER]] | None = Field(
+    given: Annotated[str | list[float] | None, BeforeValidator(_label_or_vector)] = Field(
         None, description="Label or vector for which a generator model writes texts."
     )
     number: Annotated[int, Field(ge=1, le=20), WHOLE] = Field(

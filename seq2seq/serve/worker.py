@@ -65,8 +65,8 @@ def _open_models(
 def _run_lane(pipe: Connection, models: Mapping[str, Any]) -> None:
     """Receive batches from a pipe and send back their results, until the server closes the pipe.
 
-    An answer is a pair. Its first value says whether the batch is finished. The second value holds
-    results, or the exception that ended the batch, or None.
+    An answer is a part of the results, or the exception that ended the batch. A batch ends with the
+    last of its results. Only the verb "continue" has an unknown number of results; None ends it.
     """
     from seq2seq.serve.operations import perform
 
@@ -79,11 +79,11 @@ def _run_lane(pipe: Connection, models: Mapping[str, Any]) -> None:
             model = models[operation.model]
             try:
                 for part in perform(model, operation, items, lambda: not pipe.poll()):
-                    pipe.send((False, part))
-                answer: object = None
+                    pipe.send(part)
+                if operation.verb == "continue":
+                    pipe.send(None)
             except Exception as error:
-                answer = error if isinstance(error, UserError) else _portable(error)
-            pipe.send((True, answer))
+                pipe.send(error if isinstance(error, UserError) else _portable(error))
         except (EOFError, OSError):  # the server is gone
             os._exit(0)
 

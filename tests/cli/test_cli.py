@@ -241,7 +241,9 @@ def test_a_model_folder_with_a_piece_missing(refused, model, tmp_path, piece, da
         (["--device", "cuda:7"], "device 'cuda:7' is not available"),
         (["--device", "abacus"], "device 'abacus' is not available"),
         (["--max-length", "0"], "maximum length 0"),
-        (["--length-penalty", "nan"], "length penalty"),
+        (["--length-penalty", "nan"], "the length penalty must be from 0 to 10, but is nan"),
+        (["--length-penalty", "99"], "the length penalty must be from 0 to 10, but is 99.0"),
+        (["--min-length", "9", "--max-length", "3"], "maximum length 3 is below the minimum"),
         (["--sample", "--beam", "4"], "choose either sampling or a beam"),
     ],
 )

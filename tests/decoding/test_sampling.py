@@ -60,8 +60,10 @@ def run(
         # Squares: 25, 9, 4 of 38.
         ({"temperature": 0.5}, {A: 25 / 38, B: 9 / 38, C: 4 / 38}),
         ({"temperature": 1e-300}, {A: 1.0}),
+        ({"temperature": 1e-320}, {A: 1.0}),
     ],
 )
+@pytest.mark.filterwarnings("error")
 def test_the_distribution(settings: dict[str, float], expected: dict[int, float]) -> None:
     model = TableModel(lambda source, prefix: [0.1, 0.1, 0.4, 0.24, 0.16])
     found = run(model, [0] * DRAWS, [1] * DRAWS, list(range(DRAWS)), **settings)

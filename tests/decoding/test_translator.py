@@ -290,6 +290,12 @@ def test_score_is_the_score_of_the_search(translator, toy):
     assert sum(a.score > b.score + 1 for a, b in zip(scored, wrong, strict=True)) >= 24
 
 
+@pytest.mark.parametrize("penalty", [float("nan"), -1.0, 1e300])
+def test_a_wrong_length_penalty_is_refused(translator, penalty):
+    with pytest.raises(UserError, match="the length penalty must be from 0 to 10"):
+        translator.score(["the cat"], ["le chat"], penalty)
+
+
 def test_a_blank_line_is_certain(translator):
     (found,) = translator.stream([" "], BeamOptions())
     (scored,) = translator.score([" "], [""])

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import math
 
 import pytest
 from hypothesis import given
@@ -92,6 +93,14 @@ def test_the_best_and_the_named_are_named(shell, tmp_path):
     assert all(f"<!-- {name} -->" in drawn for name in ("base 20.0", "slow 20.0", "good"))
     with pytest.raises(UserError, match=r"must end in \.png"):
         plot_costs([VariantCost("a", 1.0, 1.0)], tmp_path / "a.gif", metric="BLEU", cost="minutes")
+    with pytest.raises(UserError, match=r"\(--lowest\) must be a finite number, but is nan"):
+        plot_costs(
+            [VariantCost("a", 1.0, 1.0)],
+            tmp_path / "a.png",
+            metric="BLEU",
+            cost="minutes",
+            lowest=math.nan,
+        )
 
 
 def test_names_do_not_cover_each_other_a_point_or_the_line(tmp_path, monkeypatch):

@@ -83,11 +83,16 @@ def running(export: Path, *options: str) -> Iterator[Server]:
     assert process.stderr is not None
     try:
         port = int(process.stderr.readline().rpartition(":")[2])
-        threading.Thread(target=process.stderr.read, daemon=True).start()
+        log: list[str] = []
+        thread = threading.Thread(target=lambda: log.extend(process.stderr or ()), daemon=True)
+        thread.start()
         yield Server(port, process, seq2seq.load(export).translate([TEXT])[0])
     finally:
         process.terminate()
         assert process.wait(timeout=60) == 0
+    thread.join(60)
+    for line in log:  # whatever the clients sent
+        assert isinstance(json.loads(line), dict)
 
 
 @pytest.fixture(scope="module")

@@ -172,6 +172,9 @@ def exports(
         "inflect": random_model(
             where / "inflect.model", "translation", "lemma", "form", features="line", **encoder
         ),
+        "words": random_model(
+            where / "words.model", "translation", "lemma", "form", features="word", **encoder
+        ),
         "lm": random_model(where / "lm.model", "language-model", "", "text"),
         **{name: models[name] for name in ("tag", "classify", "write", "colour")},
     }

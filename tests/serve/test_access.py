@@ -92,6 +92,8 @@ def test_the_server_asks_for_keys_and_keeps_limits(exports, serve, tmp_path):
         assert server.ask("/frontend/settings")[1]["keyRequired"]
         _, spec, _ = server.ask("/spec")
         assert spec["paths"]["/translate"]["post"]["security"] == [{"key": []}]
+        for path, statuses in (("/detect", {"403", "429"}), ("/v1/translate", {"403"})):
+            assert statuses <= set(spec["paths"][path]["post"]["responses"])
 
 
 def test_an_open_address_needs_a_key_or_consent(shell, exports, monkeypatch):

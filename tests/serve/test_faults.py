@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import multiprocessing
 import os
@@ -167,6 +168,42 @@ def test_a_large_body_is_refused(server):
     assert status == 413
     assert answer["error"].startswith("the request body is larger than 2,400,000 bytes")
     assert server.ask("/translate", ASK)[0] == 200
+
+
+@pytest.mark.parametrize(
+    ("url", "headers"),
+    [
+        ("/", "X: y\r\n" * 20_000),
+        ("/", f"X: {'y' * 70_000}\r\n"),
+        ("/", f"X: {'y' * 200_000}"),
+        (f"/translate?q={'y' * 70_000}", ""),
+    ],
+    ids=["many", "long", "without an end", "URL"],
+)
+@pytest.mark.parametrize("size", [1000, 1 << 20])
+def test_large_headers_are_refused(server, url, headers, size):
+    """Also if they arrive in many packets, and after another request."""
+    request = f"POST {url} HTTP/1.1\r\nHost: x\r\n{headers}\r\n\r\n".encode()
+    with server.connect() as connection:
+        connection.sendall(b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert connection.recv(1000).startswith(b"HTTP/1.1 200")
+        answer = b""
+        try:
+            for start in range(0, len(request), size):
+                connection.sendall(request[start : start + size])
+                time.sleep(0.0005)
+        except ConnectionError:
+            pass
+        with contextlib.suppress(ConnectionError):  # the answer may be lost
+            answer = connection.recv(1000)
+        assert not answer or answer.startswith(b"HTTP/1.1 431")
+        assert not answer or b'{"error":"the URL and the headers are larger than' in answer
+
+
+def test_headers_of_a_common_size_are_read(server):
+    headers = {"Authorization": "Bearer " + "k" * 30_000, "Cookie": "c" * 30_000}
+    for _ in range(3):
+        assert server.ask("/translate", ASK, headers=headers)[0] == 200
 
 
 def test_a_text_of_a_million_characters_is_refused(server):

@@ -21,22 +21,25 @@ def encode(**fields: object) -> bytes:
     return urllib.parse.urlencode(fields, doseq=True).encode()
 
 
+def multipart(fields: dict[str, str]) -> bytes:
+    parts = [
+        f'--x\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'
+        for name, value in fields.items()
+    ]
+    return f"{''.join(parts)}--x--\r\n".encode()
+
+
 def test_a_text_comes_as_json_as_a_form_and_in_the_query(server, translator):
     (expected,) = translator.translate(["the red cat runs"])
     fields = {"q": "the red cat runs", "source": "en", "target": "fr"}
-    multipart = (
-        "".join(
-            f'--x\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'
-            for name, value in fields.items()
-        )
-        + "--x--\r\n"
-    ).encode()
     answers = [
         server.ask("/translate", fields),
         server.ask("/translate", encode(**fields), headers=FORM),
         server.ask("/translate?" + encode(**fields).decode(), b""),
         server.ask(
-            "/translate", multipart, headers={"Content-Type": "multipart/form-data; boundary=x"}
+            "/translate",
+            multipart(fields),
+            headers={"Content-Type": "multipart/form-data; boundary=x"},
         ),
     ]
     assert [answer[:2] for answer in answers] == [(200, {"translatedText": expected})] * 4
@@ -102,6 +105,8 @@ def test_a_pair_without_a_model_goes_through_a_third_language(server):
         ({"source": "de", "target": "en"}, "en is not available as a target language from de"),
         ({"format": "pdf"}, "pdf format is not supported"),
         ({"alternatives": "many"}, "Invalid request: alternatives parameter is not a number"),
+        ({"alternatives": 1.5}, "Invalid request: alternatives parameter is not a number"),
+        ({"alternatives": 10**400}, "Invalid request: alternatives parameter must be <= 10"),
         ({"alternatives": 99}, "Invalid request: alternatives parameter must be <= 10"),
         (
             {"q": "<b>a</b> " * 10_001, "format": "html"},
@@ -141,6 +146,44 @@ def test_a_broken_form_is_explained(server):
         assert (status, "form" in answer["error"]) == (400, True)
 
 
+@pytest.mark.parametrize("charset", ["", "; charset=utf-8", "; charset=latin-1", "; charset=x"])
+def test_a_multipart_form_is_utf_8(server, translator, charset):
+    """As in every other body, whatever the header says."""
+    headers = {"Content-Type": f"multipart/form-data; boundary=x{charset}"}
+    broken = multipart({"q": "the cat", "source": "en", "target": "fr"}).replace(b"cat", b"c\xff")
+    status, answer, _ = server.ask("/translate", broken, headers=headers)
+    assert (status, answer) == (400, {"error": f"the form is not UTF-8 (byte {broken.find(255)})"})
+    text = "the cät runs"
+    whole = multipart({"q": text, "source": "en", "target": "fr"})
+    status, answer, _ = server.ask("/translate", whole, headers=headers)
+    assert (status, answer) == (200, {"translatedText": translator.translate([text])[0]})
+
+
+@pytest.mark.parametrize(
+    ("kind", "body", "found", "wanted"),
+    [
+        (FORM["Content-Type"], b' {"q": "a=b"}', "JSON, but the content type is", "json"),
+        ("text/plain", b"[1]", "JSON, but the content type is text/plain", "json"),
+        ("", b'{"q": "a"}', "JSON, but it has no content type", "json"),
+        ("text/xml", b"<q/>", "no form, but the content type is text/xml", "json"),
+        ("application/json", b"q=a&source=en&target=fr", "a form, but", "x-www-form-urlencoded"),
+    ],
+)
+@pytest.mark.parametrize("path", ["/translate", "/detect"])
+def test_an_error_names_a_wrong_content_type(server, path, kind, body, found, wanted):
+    status, answer, _ = server.ask(path, body, headers={"Content-Type": kind})
+    assert status == 400
+    assert answer["error"].startswith(f"the request body is {found}")
+    assert answer["error"].endswith(f": send the header Content-Type: application/{wanted}")
+
+
+def test_fewer_alternatives_than_none_are_none(server):
+    for value in ("-1", "-288230376151711745"):  # float64 rounds the second number
+        fields = {"q": "the cat", "source": "en", "target": "fr", "alternatives": value}
+        status, answer, _ = server.ask("/translate", encode(**fields), headers=FORM)
+        assert (status, list(answer)) == (200, ["translatedText"])
+
+
 def test_languages_and_settings(server):
     _, languages, _ = server.ask("/languages")
     assert {one["code"]: one["targets"] for one in languages} == {
@@ -171,6 +214,11 @@ def test_disabled_paths_and_unknown_ones(server):
     status, answer, headers = server.ask("/translate")
     assert (status, answer) == (405, {"error": "GET is not allowed here"})
     assert headers["Allow"] == "POST"
+    for path in ("/translate/", "/v1/translate/", "/languages/", "/docs/"):
+        for body in (None, {"q": "a"}):
+            status, answer, headers = server.ask(path, body, headers={"Host": "evil.example"})
+            assert (status, answer) == (404, {"error": f"{path}: no such path"})
+            assert "Location" not in headers
 
 
 def test_pages_of_other_origins_may_ask(server):

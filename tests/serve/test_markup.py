@@ -47,6 +47,10 @@ def translate(text: str) -> tuple[list[str], str]:
         ("a</b> b", ["a b"], "A</b> B"),
         ("<a title='x>y'>link</a>", ["link"], "<a title='x>y'>LINK</a>"),
         ("1 < 2", ["1 < 2"], "1 &lt; 2"),
+        (" << & &lt; >&#60;&nbsp;", [], " &lt;&lt; &amp; &lt; &gt;&#60;&nbsp;"),
+        ("<p>-></p>", [], "<p>-&gt;</p>"),
+        ("<b> <i></a></i> </b> word", ["word"], "<b><i></a></i></b> WORD"),
+        ("a <b", ["a <b"], "A &lt;B"),
         ("<hr/>&nbsp;--- <b></b>", [], "<hr/>&nbsp;--- <b></b>"),
     ],
 )  # fmt: skip
@@ -75,10 +79,12 @@ def test_the_pieces_of_any_text_join_to_it(text):
     assert "".join(piece.raw for piece in scan_html(text)) == text
 
 
-@given(st.lists(pieces, max_size=30).map("".join))
-def test_no_tag_is_lost_or_added(text):
+@given(st.lists(pieces, max_size=30).map("".join), st.sampled_from([None, "", "UN", "UN DEUX"]))
+def test_no_tag_is_lost_or_added(text, translation):
     tags = sorted(piece.raw for piece in scan_html(text) if piece.kind not in ("text", "other"))
-    _, found = translate(text)
+    markup = Markup(text)
+    lines = [line if translation is None else translation for line in markup.lines]
+    found = markup.compose([shout(line) for line in lines])
     after = sorted(piece.raw for piece in scan_html(found) if piece.kind not in ("text", "other"))
     assert after == tags
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from importlib.util import find_spec
 
 import numpy as np
@@ -10,8 +11,12 @@ import pytest
 
 import seq2seq
 from seq2seq.decoding.options import BeamOptions, SamplingOptions
+from seq2seq.errors import OutOfMemoryError
 from seq2seq.serve.client import ServerClient, ServerError
+from seq2seq.serve.failures import explain, name_keys
 
+# Options of the command line, settings of a configuration, and types of Python and pydantic.
+_NOT_FOR_CLIENTS = r"--\w|[a-z]+\.[a-z]+_|Input|instance|dictionary|\[_"
 TEXTS = ["the red cat runs", "", "the old dog eats now", "the\nbig man", "\u200b", "ü the cat"]
 
 
@@ -42,9 +47,9 @@ def test_translations_scores_and_notes(client, translator):
 
 
 def test_a_translation_can_have_a_given_length(client, translator):
-    for least, most in ((7, 7), (12, 7), (9, 9)):
-        found = client.translate([TEXTS[0]], model="en-fr", min_length=least, max_length=most)
-        search = BeamOptions(min_length=min(least, most), max_length=most)
+    for length in (7, 9):
+        found = client.translate([TEXTS[0]], model="en-fr", min_length=length, max_length=length)
+        search = BeamOptions(min_length=length, max_length=length)
         assert found.translations[0].text == translator.translate([TEXTS[0]], search)[0]
 
 
@@ -87,6 +92,11 @@ def test_scores(client, translator):
     assert [(one.log_probability, one.score) for one in found] == [
         (one.log_probability, one.score) for one in expected
     ]
+
+
+def test_too_little_memory_is_no_mistake_of_the_client():
+    status, text = explain(OutOfMemoryError("line 1: use a smaller batch size (--batch-size)"))
+    assert (status, text.startswith("the server has too little memory")) == (503, True)
 
 
 def test_tags(client, exports):
@@ -157,7 +167,8 @@ def test_the_models_are_listed(client):
     assert found["tag"].labels == ["A", "B", "C"]
     assert found["lm"].paths == ["/v1/perplexity", "/v1/generate"]
     assert {name: model.features for name, model in found.items() if model.features} == {
-        "inflect": "line"
+        "inflect": "line",
+        "words": "word",
     }
     splits = {name for name, model in found.items() if model.splits_sentences}
     installed = find_spec("sentencex") is not None
@@ -174,12 +185,33 @@ def test_the_models_are_listed(client):
     [
         ("/v1/translate", {}, "the key 'texts' is missing"),
         ("/v1/translate", {"texts": ["a"], "beem": 3}, "unknown key 'beem'; did you mean 'beam'?"),
-        ("/v1/translate", {"texts": ["a"], "beam": "3"}, "beam: the value must be a whole number"),
-        ("/v1/translate", {"texts": ["a"], "beam": True}, "beam: the value must be a whole number"),
+        ("/v1/translate", {"texts": ["a"], "beam": "3"}, "beam: must be a whole number"),
+        ("/v1/translate", {"texts": ["a"], "beam": True}, "beam: must be a whole number"),
+        ("/v1/translate", {"texts": ["a"], "beam": 1.5}, "beam: must be a whole number"),
+        ("/v1/translate", {"texts": ["a"], "beam": 1e30}, "beam: is too large or too small"),
+        ("/v1/translate", {"texts": ["a"], "beam": 17}, "beam: must be less than or equal to 16"),
+        ("/v1/translate", {"texts": ["a"], "forbid": "b"}, "forbid: must be an array"),
+        ("/v1/translate", {"texts": ["a"], "forbid": [" "]}, "forbid.0: must contain more than"),
+        ("/v1/translate", {"texts": ["a"], "forbid": ["b"] * 21}, "must have at most 20 entries"),
+        (
+            "/v1/translate",
+            {"texts": ["a"], "min_length": 9, "max_length": 3},
+            "min_length: must be at most max_length, which is 3",
+        ),
+        (
+            "/v1/translate",
+            {"texts": ["a"], "model": "words", "protect": True},
+            "protect does not work with a model that reads the features of each word",
+        ),
+        (
+            "/v1/translate/stream",
+            {"text": "a", "model": "words", "split_sentences": True},
+            "cannot split texts into sentences for the model words: leave out split_sentences",
+        ),
         (
             "/v1/translate",
             {"texts": ["a"], "model": "tag"},
-            "'tag' is not a translation model; known: en-fr, fr-de, inflect",
+            "'tag' is not a translation model; known: en-fr, fr-de, inflect, words",
         ),
         (
             "/v1/translate",
@@ -189,13 +221,39 @@ def test_the_models_are_listed(client):
         ("/v1/tag", {"texts": ["a"], "model": "lm"}, "choose one of tag"),
         ("/v1/generate", {"given": "Z"}, "'Z'"),
         ("/v1/generate", {"model": "lm", "given": "A"}, "does not take the key 'given'"),
-        ("/v1/score", {"pairs": [], "target": "fr"}, "pairs: List should have at least 1 item"),
+        ("/v1/generate", {"given": ""}, "the key 'given' is missing or empty"),
+        ("/v1/generate", {"given": [True]}, "given: must be a label (a text) or a vector"),
+        ("/v1/score", {"pairs": [], "target": "fr"}, "pairs: must not be empty"),
+        ("/v1/score", {"pairs": ["a"]}, "pairs.0: must be an object"),
+        ("/v1/score", {"pairs": [{"source": "a"}]}, "the key 'pairs.0.target' is missing"),
     ],
 )
 def test_a_wrong_request_is_explained(server, path, body, text):
     status, answer, _ = server.ask(path, body)
     assert status == 400
     assert text in answer["error"]
+    assert not re.search(_NOT_FOR_CLIENTS, answer["error"])
+
+
+def test_notes_name_the_keys_of_a_request(client):
+    long = client.translate(["the cat " * 99], model="en-fr", max_length=2).translations[0]
+    cut = next(note.text for note in long.notes if note.kind == "cut")
+    assert cut.endswith("allow longer translations with max_length")
+    assert {"split", "cut"} <= {note.kind for note in long.notes}
+    assert not any(re.search(_NOT_FOR_CLIENTS, note.text) for note in long.notes)
+
+
+@pytest.mark.parametrize(
+    ("message", "expected"),
+    [
+        ("leave out --forbid, --no-repeat-ngram", "leave out forbid, no_repeat_ngram"),
+        ("9 subwords (data.max_tokens = 8), so", "9 subwords, so"),
+        ("a transducer (context.kind): leave", "a transducer: leave"),
+        ("a--b - c -- d (e.g. f)", "a--b - c -- d (e.g. f)"),
+    ],
+)
+def test_options_and_settings_of_the_command_line_become_keys(message, expected):
+    assert name_keys(message) == expected
 
 
 def test_the_client_raises_the_error_of_the_server(client):
@@ -210,6 +268,24 @@ def test_only_json_is_accepted(server):
         415,
         {"error": "the content type is text/plain: send application/json"},
     )
+
+
+def test_the_specification_lists_the_statuses_of_each_path(server):
+    _, spec, _ = server.ask("/spec")
+    found = {
+        path: " ".join(operation["responses"])
+        for path, methods in spec["paths"].items()
+        for operation in methods.values()
+    }
+    own = {found.pop(path) for path in list(found) if path.startswith("/v1") and path[-1] != "s"}
+    assert own == {"200 400 408 413 415 429 500 503"}
+    assert found == {
+        **dict.fromkeys(["/v1/models", "/languages", "/frontend/settings", "/health"], "200"),
+        **dict.fromkeys(["/suggest", "/translate_file"], "403"),
+        "/ready": "200 503",
+        "/translate": "200 400 408 413 429 500 503",
+        "/detect": "200 400 408 413 500",
+    }
 
 
 def test_the_specification_names_what_the_server_has(server):
