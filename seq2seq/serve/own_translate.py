@@ -150,7 +150,7 @@ class OwnTranslation:
         shared: dict[str, Any] = {
             "length_penalty": body.length_penalty,
             "max_length": body.max_length,
-            "min_length": body.min_length,
+            "min_length": min(body.min_length, body.max_length or body.min_length),
             "n_best": body.n_best,
             "forbid": tuple(body.forbid),
         }
@@ -204,6 +204,9 @@ def _text_answer(result: LineResult, route: Route, body: SearchFields) -> TextAn
             reason = "is one of two models that translated one after the other"
         text = f"there is no alignment, because the model {route[-1].name} {reason}"
         notes.append(NoteAnswer(kind="alignment", text=text))
+    if body.max_length is not None and body.min_length > body.max_length:
+        text = "min_length exceeds max_length, so max_length applies"
+        notes.append(NoteAnswer(kind="length", text=text))
     alignment = None
     if best.alignment is not None and body.alignments:
         alignment = AlignmentAnswer(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from seq2seq.decoding.options import MOST_PENALTY
 
@@ -84,7 +84,8 @@ class SearchFields(SamplingFields):
     )
     min_length: Annotated[int, Field(ge=1, le=LONGEST_OUTPUT), WHOLE] = Field(
         1,
-        description="Minimum length of a translation in subwords, at most max_length.",
+        description="Minimum length of a translation in subwords. If it exceeds max_length, "
+        "max_length applies, and a note says so.",
     )
     sampling: Flag = Field(False, description="Sample translations instead of using beam search.")
     split_sentences: Flag = Field(
@@ -101,14 +102,6 @@ class SearchFields(SamplingFields):
         False,
         description="Whether to return the attention weights of the best translation of each text.",
     )
-
-    @field_validator("min_length")
-    @classmethod
-    def _check_lengths(cls, value: int, info: ValidationInfo) -> int:
-        most = info.data.get("max_length")
-        if most is not None and value > most:
-            raise ValueError(f"must be at most max_length, which is {most}")
-        return value
 
 
 class RouteFields(RequestBody):
