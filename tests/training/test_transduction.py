@@ -146,10 +146,9 @@ def test_error_rates_and_confusions_are_printed(learned: Path, folder: Path, she
     assert "Most frequent confusions" in said.out
 
 
-def test_a_plot_of_symbols_is_refused(learned: Path, shell, tmp_path: Path) -> None:
-    said = shell("evaluate", learned, "--plot", tmp_path / "a.png")
-    assert said.code == 2
-    assert "is scored by symbol errors" in said.err
+def test_errors_of_symbols_are_plotted(learned: Path, shell, tmp_path: Path) -> None:
+    assert shell("evaluate", learned, "--plot", tmp_path / "a.png").code == 0
+    assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_the_page_on_transduction_runs(folder: Path, shell, tmp_path: Path, monkeypatch) -> None:
