@@ -69,7 +69,7 @@ class SearchModel:
             engine, "needs_equal_lengths", False
         )
         self.max_tokens = min(config.data.max_tokens for config in configs)
-        self.lowercase = configs[0].tokenizer.lowercase
+        self.lowercase = configs[0].tokenizer.of("target").lowercase
         self.spaced = uses_spaces(configs[0].data.target)
         target = codec.target
         forbidden = tuple(forbidden_ids(target, transducer=codec.actions is not None))
