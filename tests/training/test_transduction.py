@@ -15,6 +15,7 @@ import pytest
 from small_models import ATTENTION, TRAINING
 
 from seq2seq.config import toml
+from seq2seq.training import card as model_card
 from seq2seq.training import trainer
 
 _CONSONANTS = {"b": "B", "d": "D", "k": "K", "sh": "SH", "ch": "tʃʰ"}
@@ -95,6 +96,24 @@ def test_the_model_folder_and_the_card(learned: Path) -> None:
     assert {"tokenizer.source.model", "tokenizer.target.model"} <= names
     card = (learned / "README.md").read_text(encoding="utf-8")
     assert "- tokens: char, 15 → symbols, 13" in card
+
+
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [
+        ("transducer", "context: transducer, 512;"),
+        ("additive", "context: additive attention, parallel, 512;"),
+    ],
+)
+def test_the_card_names_the_context(kind: str, said: str) -> None:
+    values = {
+        "data": {"train": "x", "source": "word", "target": "phones"},
+        "context": {"kind": kind},
+        "training": {"epochs": 1},
+    }
+    assert any(
+        part.startswith(said) for part in model_card._parts(toml.parse_config(values, "here"))
+    )
 
 
 def test_alignments_name_letters_and_phones(learned: Path, shell, tmp_path: Path) -> None:
