@@ -135,9 +135,9 @@ def atomic_file(path: Path) -> Iterator[Path]:
 def atomic_folder(path: Path) -> Iterator[Path]:
     """Yield a temporary folder to fill. Rename the folder to `path` when the `with` block succeeds.
 
-    An existing folder `path` is replaced as a whole, and what killed processes left of it is
-    deleted. If the block raises an exception, the
-    temporary folder is deleted and `path` stays unchanged.
+    An existing folder `path` is replaced as a whole. Temporary folders that killed processes left
+    are deleted first. If the block raises an exception, the temporary folder is deleted and `path`
+    stays unchanged.
     """
     aside = _temporary_path(path)
     new = not path.parent.exists()

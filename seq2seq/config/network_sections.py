@@ -147,7 +147,7 @@ class ContextConfig(Section):
 
     @property
     def has_weights(self) -> bool:
-        """Whether the context has a weight for each source position: attention or a pointer."""
+        """Whether the context gives each source position a weight, as attention and pointers do."""
         return self.kind not in ("fixed", "same-position")
 
     @property

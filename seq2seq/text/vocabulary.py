@@ -119,6 +119,7 @@ def _learn(config: Config, text: Dataset, sides: list[Side], name: str) -> Token
     """
     rule = learned_normalization(config, sides)
     settings = [config.tokenizer.of(side) for side in sides]
+    # One tokenizer has one rule for case. If the sides differ, their lines are converted before.
     differ = len({one.lowercase for one in settings}) > 1
     step = -(-len(text) // config.tokenizer.sample_lines)
 
