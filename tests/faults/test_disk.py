@@ -10,6 +10,7 @@ import pytest
 
 from seq2seq.errors import UserError
 from seq2seq.files import atomic_folder, delete_folder, locked_folder, name_in_errors, write_new
+from seq2seq.text.dataset import Dataset
 from seq2seq.training.checkpoint import Checkpoints
 
 
@@ -72,6 +73,22 @@ def test_counters_with_wrong_values_are_refused(tmp_path):
     path.write_text("[" * 100_000)
     with pytest.raises(UserError, match="cannot be read"):
         state.load(tmp_path)
+
+
+def test_data_that_cannot_be_mapped_names_the_file(tmp_path, monkeypatch):
+    path = tmp_path / "train.arrow"
+    with pytest.raises(FileNotFoundError) as caught:
+        Dataset.open(path)
+    assert caught.value.filename == str(path)
+
+    def full(*_):
+        raise OSError("Memory mapping file failed: No space left on device")
+
+    monkeypatch.setattr("pyarrow.memory_map", full)
+    with pytest.raises(OSError, match="mapping file failed") as caught:
+        Dataset.open(path)
+    assert caught.value.filename == str(path)
+    assert caught.value.errno is not None  # the command line then prints one line
 
 
 def test_an_old_folder_goes_by_rename_first(tmp_path, monkeypatch):
