@@ -82,8 +82,9 @@ def _is_running(process: int) -> bool:
 def name_in_errors(path: Path, aside: Path | None = None) -> Iterator[None]:
     """Set the file name of an OSError in the `with` block.
 
-    An error without a file name gets the name `path`. If an error names a file inside the temporary
-    folder `aside`, the name is changed to the same file inside `path`.
+    An error without a file name, or with the name of the folder that contains `path`, gets the name
+    `path`. If an error names a file inside the temporary folder `aside`, the name is changed to the
+    same file inside `path`.
     """
     try:
         yield
@@ -91,6 +92,8 @@ def name_in_errors(path: Path, aside: Path | None = None) -> Iterator[None]:
         name = path if error.filename is None else Path(os.fsdecode(error.filename))
         if aside is not None and name.is_relative_to(aside):
             name = path / name.relative_to(aside)
+        elif name == path.resolve().parent:
+            name = path
         if error.errno is not None:
             error.filename, error.filename2 = str(name), None
         raise

@@ -67,6 +67,18 @@ def test_an_error_names_the_folder_and_not_its_temporary_name(tmp_path, monkeypa
     assert raised.value.filename == str(wanted / "file" if step == "open" else wanted)
 
 
+def test_an_error_names_the_file_and_not_the_folder_of_the_file(tmp_path, monkeypatch):
+    plain = os.open
+    monkeypatch.setattr(
+        os, "open", lambda path, *rest: (denied if path == tmp_path else plain)(path, *rest)
+    )
+    with pytest.raises(UserError, match=r"out: the file cannot be written \(Permission denied"):
+        write_atomically(tmp_path / "out", b"")
+    with pytest.raises(PermissionError) as raised, atomic_folder(tmp_path / "folder"):
+        pass
+    assert raised.value.filename == str(tmp_path / "folder")
+
+
 @pytest.mark.parametrize("command", ["translate", "export", "config"])
 def test_the_command_line_names_the_output(trained, shell, tmp_path, monkeypatch, command):
     for step in ("open", "mkdir", "write_bytes"):
