@@ -21,7 +21,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from decode import read_lines
+from text_lines import read_lines
 
 from seq2seq.decoding.micro_batches import windows
 from seq2seq.decoding.options import AnySearch, search_options

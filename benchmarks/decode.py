@@ -21,134 +21,19 @@ Figures go to FOLDER/results.jsonl as they are measured. After an interruption, 
 from __future__ import annotations
 
 import argparse
-import gzip
 import json
 import os
 import subprocess
 import sys
-import threading
-import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import decode_report
+from decode_measurements import Measurements, folder_size, imports_torch
+from decode_systems import System, all_systems
 
-HERE = Path(__file__).parent
 BATCHES = (1, 32, 64, 128, 256, 512)
 BEAMS = (1, 5)
-# Our programs set this themselves (seq2seq/system.py); it makes PyTorch faster.
-ALLOCATOR = {
-    "MALLOC_MMAP_MAX_": "0",
-    "MALLOC_TRIM_THRESHOLD_": "17179869184",
-    "MALLOC_TOP_PAD_": "268435456",
-}
-
-
-@dataclass(frozen=True)
-class System:
-    """A model in a toolkit.
-
-    decoder: the program of decoders/ that runs it. pooled: one worker of one thread per core,
-    instead of one process with a thread per core. is_ours: it reads text rather than subwords.
-    """
-
-    name: str
-    title: str
-    python: str
-    decoder: str
-    model: Path
-    pooled: bool = False
-    is_ours: bool = False
-    precision: str = "fp32"
-
-    def command(self, cores: int) -> list[str]:
-        """Return the command that starts the decoder."""
-        threads, workers = (1, cores) if self.pooled else (cores, 1)
-        options = ["--threads", str(threads), "--workers", str(workers)]
-        options += ["--precision", self.precision]
-        return [self.python, str(HERE / "decoders" / self.decoder), str(self.model), *options]
-
-
-def all_systems(folder: Path) -> list[System]:
-    """Return the systems that decode.sh makes."""
-    peers, ours = folder.parent / "peers", {"python": sys.executable, "decoder": "ours.py"}
-    ours |= {"is_ours": True}
-    python = {name: str(folder.parent / name / "bin/python") for name in ("eole", "opennmt")}
-    model = folder / "model"
-    systems = [
-        System("pytorch-fp32", "ours, PyTorch fp32", model=model, **ours),
-        System("pytorch-bf16", "ours, PyTorch bf16", model=model, precision="bf16", **ours),
-        System("fp32", "ours, export fp32", model=folder / "fp32", pooled=True, **ours),
-        System("int8", "ours, export int8", model=folder / "int8", pooled=True, **ours),
-        System(
-            "shortlist", "ours, int8 + shortlist", model=folder / "shortlist", pooled=True, **ours
-        ),
-        System("eole", "Eole 0.6.4 fp32", python["eole"], "eole_toolkit.py", peers / "eole"),
-        System(
-            "opennmt",
-            "OpenNMT-py 3.5.1 fp32",
-            python["opennmt"],
-            "opennmt.py",
-            peers / "opennmt.pt",
-        ),
-        System(
-            "ctranslate2",
-            "CTranslate2 4.8 int8, Transformer 4 × 256",
-            python["eole"],
-            "ctranslate.py",
-            peers / "transformer",
-            pooled=True,
-        ),
-    ]
-    has_bf16 = "avx512_bf16" in Path("/proc/cpuinfo").read_text(encoding="utf-8")
-    return [system for system in systems if has_bf16 or system.precision != "bf16"]
-
-
-class Running:
-    """A decoder process, which starts with the first question."""
-
-    def __init__(self, system: System, cores: int, **environment: str) -> None:
-        self.command = system.command(cores)
-        self.environment = {**os.environ, "OMP_NUM_THREADS": str(cores), **environment}
-        self.process: subprocess.Popen[str] | None = None
-
-    def start(self) -> subprocess.Popen[str]:
-        """Start the process unless it runs already."""
-        if self.process is None:
-            self.process = subprocess.Popen(
-                self.command,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-                env=self.environment,
-                text=True,
-            )
-        return self.process
-
-    def ask(self, **request: Any) -> dict[str, Any]:
-        """Send a request and return the answer. Raises RuntimeError if the process died."""
-        process = self.start()
-        assert process.stdin
-        assert process.stdout
-        try:
-            print(json.dumps(request), file=process.stdin, flush=True)
-            answer: dict[str, Any] = json.loads(process.stdout.readline())
-        except (OSError, ValueError):
-            self.close()
-            raise RuntimeError(f"this program died: {' '.join(self.command)}") from None
-        return answer
-
-    def close(self) -> None:
-        """End the process."""
-        if self.process and self.process.stdin:
-            try:
-                self.process.stdin.close()
-                self.process.wait(timeout=20)
-            except (OSError, subprocess.TimeoutExpired):
-                self.process.kill()
-                self.process.wait()
-        self.process = None
 
 
 class Benchmark:
@@ -160,13 +45,8 @@ class Benchmark:
             self.results.unlink(missing_ok=True)
         old = self.results.read_text(encoding="utf-8") if self.results.exists() else ""
         self.rows: list[dict[str, Any]] = [json.loads(line) for line in old.splitlines()]
-        text = read_lines(given.source)
-        pieces = read_lines(given.folder.parent / "peers" / "test.source")
-        if len(text) != len(pieces):
-            raise SystemExit(f"{given.source} has {len(text)} lines, test.source {len(pieces)}")
-        self.lines = {True: text * given.copies, False: pieces * given.copies}
         self.systems = [one for one in all_systems(given.folder) if one.name in given.systems]
-        self.running = {one.name: Running(one, given.cores, **ALLOCATOR) for one in self.systems}
+        self.measure = Measurements(given, self.systems)
         self.failed: set[str] = set()
 
     def once(self, system: System, kind: str, measure: Any, **key: Any) -> Any:
@@ -202,18 +82,11 @@ class Benchmark:
             for system in self.systems:
                 self._facts(system)
             # Pages that two processes share count half for each, so no other may run.
-            self.close()
+            self.measure.close()
             for system in self.systems:
-                self.once(system, "memory", lambda one=system: self._memory(one, self.given.cores))
-                if system.pooled and self.given.cores > 1:
-                    self.once(system, "memory of one", lambda one=system: self._memory(one, 1))
+                self._memory(system)
         finally:
-            self.close()
-
-    def close(self) -> None:
-        """End the processes of all systems."""
-        for process in self.running.values():
-            process.close()
+            self.measure.close()
 
     def best(self, system: System, beam: int) -> tuple[int, float]:
         """Return the best batch size, and the sentences per second with it."""
@@ -225,15 +98,10 @@ class Benchmark:
         self.once(
             system,
             "trial",
-            lambda: self._speed(system, beam, batch, count),
+            lambda: self.measure.speed(system, beam, batch, count),
             beam=beam,
             batch=batch,
         )
-
-    def _speed(self, system: System, beam: int, batch: int, count: int) -> float:
-        lines = self.lines[system.is_ours][:count]
-        answer = self.running[system.name].ask(do="speed", lines=lines, beam=beam, batch=batch)
-        return float(answer["tokens"] / answer["seconds"] / 16)
 
     def _round(self, number: int) -> None:
         for beam in BEAMS:
@@ -246,141 +114,43 @@ class Benchmark:
                 self.once(
                     system,
                     "speed",
-                    lambda one=system, b=batch, n=count, beam=beam: self._speed(one, beam, b, n),
+                    lambda one=system, b=batch, n=count, beam=beam: self.measure.speed(
+                        one, beam, b, n
+                    ),
                     **key,
                 )
             for system in self.systems:
                 self.once(
                     system,
                     "latency",
-                    lambda one=system, beam=beam: self._latency(one, beam, number),
+                    lambda one=system, beam=beam: self.measure.latency(one, beam, number),
                     beam=beam,
                     round=number,
                 )
         for system in self.systems:
-            self.once(system, "start", lambda one=system: self._start(one), round=number)
+            self.once(system, "start", lambda one=system: self.measure.start(one), round=number)
             if system.name == "int8":
                 self.once(
                     system,
                     "peak",
-                    lambda one=system: self.running[one.name].ask(do="int8_peak")["value"],
+                    lambda one=system: self.measure.int8_peak(one),
                     round=number,
                 )
 
-    def _latency(self, system: System, beam: int, number: int) -> list[float]:
-        every = self.lines[system.is_ours]
-        step = max(1, len(every) // self.given.copies // self.given.latency_lines)
-        lines = every[number % step :: step][: self.given.latency_lines]
-        process = self.running[system.name]
-        process.ask(do="latency", lines=lines[:2], beam=beam)
-        return list(process.ask(do="latency", lines=lines, beam=beam)["milliseconds"])
-
-    def _start(self, system: System) -> float:
-        """Return the seconds from the start of a process to the translation of one line."""
-        line = self.lines[system.is_ours][0]
-        start = time.perf_counter()
-        if not system.is_ours:
-            process = Running(system, self.given.cores)
-            process.ask(do="latency", lines=[line], beam=5)
-            seconds = time.perf_counter() - start
-            process.close()
-            return seconds
-        command = [sys.executable, "-m", "seq2seq", "translate", str(system.model)]
-        command += ["--precision", system.precision] if system.precision != "fp32" else []
-        pipe = subprocess.PIPE
-        with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL) as one:
-            assert one.stdin
-            assert one.stdout
-            one.stdin.write(f"{line}\n".encode())
-            one.stdin.flush()
-            if not one.stdout.readline():
-                raise RuntimeError(f"no translation from {' '.join(command)}")
-            seconds = time.perf_counter() - start
-            one.stdin.close()
-        return seconds
-
-    def _memory(self, system: System, cores: int) -> float:
-        """Return the peak memory in MiB of a fresh process that translates with beam 5."""
+    def _memory(self, system: System) -> None:
         batch, _ = self.best(system, 5)
-        process = Running(system, cores)
-        with Sampling(process.start().pid) as sampling:
-            lines = self.lines[system.is_ours][: 2048 if system.pooled else 512]
-            process.ask(do="speed", lines=lines[: self.given.most], beam=5, batch=batch)
-        process.close()
-        return sampling.peak
+        for kind, cores in (("memory", self.given.cores), ("memory of one", 1)):
+            if kind == "memory" or (system.pooled and self.given.cores > 1):
+                self.once(system, kind, lambda n=cores: self.measure.memory(system, batch, n))
 
     def _facts(self, system: System) -> None:
-        def size() -> float:
-            files = [system.model] if system.model.is_file() else system.model.rglob("*")
-            # Eole keeps the state of the optimizer in the folder, and links to the files.
-            kept = (f for f in files if f.name != "optimizer.pt" and f.is_file())
-            return sum(path.stat().st_size for path in kept if not path.is_symlink()) / 2**20
-
-        self.once(system, "folder", size)
-        lines = self.lines[True][:1000]
+        self.once(system, "folder", lambda: folder_size(system))
         for beam in BEAMS if system.name in ("int8", "shortlist") else ():
-            ask = self.running[system.name].ask
             self.once(
-                system,
-                "products",
-                lambda b=beam, ask=ask: ask(do="products", lines=lines, beam=b)["value"],
-                beam=beam,
+                system, "products", lambda b=beam: self.measure.products(system, b), beam=beam
             )
         if system.is_ours:
             self.once(system, "imports torch", lambda: imports_torch(system))
-
-
-def imports_torch(system: System) -> bool:
-    """Return whether `seq2seq translate` imports PyTorch."""
-    command = [sys.executable, "-X", "importtime", "-m", "seq2seq", "translate", str(system.model)]
-    said = subprocess.run(command, input="A dog.\n", capture_output=True, text=True, check=True)
-    return any(line.split("|")[-1].strip() == "torch" for line in said.stderr.splitlines())
-
-
-class Sampling:
-    """Samples the memory of a process and its descendants while a block runs.
-
-    peak: the largest sum of their proportional set sizes so far, in MiB.
-    """
-
-    def __init__(self, pid: int) -> None:
-        self.pid, self.peak = pid, 0.0
-        self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._sample)
-
-    def __enter__(self) -> Sampling:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._ended.set()
-        self._thread.join()
-
-    def _sample(self) -> None:
-        while not self._ended.wait(0.02):
-            self.peak = max(self.peak, tree_memory(self.pid))
-
-
-def tree_memory(pid: int, field: str = "Pss") -> float:
-    """Return the memory of a process and its descendants in MiB. field: of smaps_rollup."""
-    total = 0.0
-    try:
-        for line in Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="utf-8").splitlines():
-            if line.startswith(f"{field}:"):
-                total = int(line.split()[1]) / 1024
-        for task in Path(f"/proc/{pid}/task").iterdir():
-            for child in (task / "children").read_text(encoding="utf-8").split():
-                total += tree_memory(int(child), field)
-    except (OSError, ValueError):  # it ended
-        pass
-    return total
-
-
-def read_lines(path: Path) -> list[str]:
-    """Return the lines of a file, which may be compressed with gzip."""
-    data = path.read_bytes()
-    data = gzip.decompress(data) if path.suffix == ".gz" else data
-    return data.decode().split("\n")[:-1]
 
 
 def parsed() -> argparse.Namespace:

@@ -18,7 +18,7 @@ import tempfile
 from pathlib import Path
 
 import sacrebleu
-from decode import read_lines
+from text_lines import read_lines
 
 from seq2seq import runtime
 from seq2seq.decoding.translator import Translator

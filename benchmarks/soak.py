@@ -27,7 +27,7 @@ from pathlib import Path
 from statistics import mean
 from typing import IO
 
-from decode import tree_memory
+from process_memory import tree_memory
 
 LIMIT = 1.02
 Samples = list[tuple[float, float, int]]  # seconds, MiB, lines

@@ -20,7 +20,7 @@ import time
 from pathlib import Path
 from typing import IO
 
-from decode import tree_memory
+from process_memory import tree_memory
 
 LIMIT = 1.02
 

@@ -58,7 +58,7 @@ def closed_folder(folder: str | Path, error: OSError) -> UserError:
 def file_error(verb: str, path: Path, error: OSError) -> UserError:
     """Return the error for a file that cannot be used. verb: "read" or "written"."""
     reason = error.strerror or str(error)
-    return UserError(
-        f"{path}: the file cannot be {verb} ({reason}); check the path, the permissions and the "
-        "disk space"
-    )
+    check = "the path and the permissions"
+    if verb == "written":
+        check = "the path, the permissions and the disk space"
+    return UserError(f"{path}: the file cannot be {verb} ({reason}); check {check}")

@@ -6,6 +6,7 @@ An interrupted write never leaves a partly written file under its final name.
 from __future__ import annotations
 
 import ctypes
+import glob
 import hashlib
 import os
 import shutil
@@ -34,11 +35,56 @@ def _temporary_path(path: Path) -> Path:
 
 
 @contextmanager
+def _lock(path: Path) -> Iterator[bool]:
+    """Try to hold a lock on a file or folder while the block runs. Yield whether it is locked."""
+    import fcntl  # not on Windows
+
+    held = os.open(path, os.O_RDONLY)
+    try:
+        locked = False
+        with suppress(OSError):  # another process holds the lock, or the file system has no locks
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            locked = True
+        yield locked
+    finally:
+        os.close(held)
+
+
+def delete_leftovers(path: Path) -> None:
+    """Delete the temporary files and folders that killed processes left when they wrote `path`.
+
+    Files of running processes are kept. A running process holds a lock on its file. On this
+    machine, its process number is checked too, because it creates the file before it locks it.
+    """
+    path, node = path.resolve(), os.uname().nodename
+    for left in path.parent.glob(f".{glob.escape(path.name)}.*-*.part"):
+        owner, _, number = left.stem.removeprefix(f".{path.name}.").rpartition("-")
+        if not number.isdecimal() or (owner == node and _is_running(int(number))):
+            continue
+        with suppress(OSError), _lock(left) as locked:
+            if locked and left.is_dir():
+                shutil.rmtree(left)
+            elif locked:
+                left.unlink()
+
+
+def _is_running(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except PermissionError:
+        return True
+    except (ProcessLookupError, OverflowError):
+        return False
+    return True
+
+
+@contextmanager
 def name_in_errors(path: Path, aside: Path | None = None) -> Iterator[None]:
     """Set the file name of an OSError in the `with` block.
 
-    An error without a file name gets the name `path`. If an error names a file inside the temporary
-    folder `aside`, the name is changed to the same file inside `path`.
+    An error without a file name, or with the name of the folder that contains `path`, gets the name
+    `path`. If an error names a file inside the temporary folder `aside`, the name is changed to the
+    same file inside `path`.
     """
     try:
         yield
@@ -46,6 +92,8 @@ def name_in_errors(path: Path, aside: Path | None = None) -> Iterator[None]:
         name = path if error.filename is None else Path(os.fsdecode(error.filename))
         if aside is not None and name.is_relative_to(aside):
             name = path / name.relative_to(aside)
+        elif name == path.resolve().parent:
+            name = path
         if error.errno is not None:
             error.filename, error.filename2 = str(name), None
         raise
@@ -76,10 +124,12 @@ def atomic_file(path: Path) -> Iterator[Path]:
     aside = _temporary_path(path)
     try:
         with name_in_errors(wanted, aside):
-            yield aside
-            _sync(aside)
-            aside.replace(path)
-            _sync(path.parent)
+            aside.touch()
+            with _lock(aside):
+                yield aside
+                _sync(aside)
+                aside.replace(path)
+                _sync(path.parent)
     finally:
         aside.unlink(missing_ok=True)
 
@@ -88,23 +138,26 @@ def atomic_file(path: Path) -> Iterator[Path]:
 def atomic_folder(path: Path) -> Iterator[Path]:
     """Yield a temporary folder to fill. Rename the folder to `path` when the `with` block succeeds.
 
-    An existing folder `path` is replaced as a whole. If the block raises an exception, the
-    temporary folder is deleted and `path` stays unchanged.
+    An existing folder `path` is replaced as a whole. Temporary folders that killed processes left
+    are deleted first. If the block raises an exception, the temporary folder is deleted and `path`
+    stays unchanged.
     """
     aside = _temporary_path(path)
     new = not path.parent.exists()
+    delete_leftovers(path)
     shutil.rmtree(aside, ignore_errors=True)
     try:
         with name_in_errors(path, aside):
             aside.mkdir(parents=True)
-            yield aside
-            for file in [*aside.rglob("*"), aside]:
-                _sync(file)
-            if path.exists():
-                _swap(aside, path)
-            else:
-                aside.replace(path)
-            _sync(path.parent)
+            with _lock(aside):
+                yield aside
+                for file in [*aside.rglob("*"), aside]:
+                    _sync(file)
+                if path.exists():
+                    _swap(aside, path)
+                else:
+                    aside.replace(path)
+                _sync(path.parent)
     finally:
         shutil.rmtree(aside, ignore_errors=True)
         if new:  # remove the parent folder if the write failed and left it empty

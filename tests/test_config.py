@@ -226,7 +226,7 @@ def test_every_task_is_written_and_read(path: Path, task: str) -> None:
     [
         (
             LEAST.replace("epochs = 3", ""),
-            "training: no limit is set: set the key epochs, updates or minutes",
+            "training: the length of the training is not set; set epochs, updates or minutes",
         ),
         (
             LEAST.replace('train = "corpus/train"', ""),
@@ -292,9 +292,9 @@ def test_what_does_not_fit_together_is_said_beside_what_is_wrong_by_itself(path:
         "(the value is 'acc')"
     ) in said
     # What follows from a wrong value alone is not said: with a right one it may be no mistake.
-    assert "no limit is set" not in complaint(path, "training.epochs=many")
+    assert "the length of the training" not in complaint(path, "training.epochs=many")
     path.write_text(LEAST.replace("epochs", "epohcs"))
-    assert "no limit is set" not in complaint(path)
+    assert "the length of the training" not in complaint(path)
 
 
 @pytest.mark.parametrize(
@@ -437,5 +437,5 @@ def test_a_config_built_in_python_reports_all_mistakes_in_one_line():
         assert part in message
     data = {"source": "en", "target": "fr"}
     assert seq2seq.Config(data=data, training={"epochs": 1}).training.epochs == 1
-    with pytest.raises(UserError, match=r"^TrainingConfig: no limit is set"):
+    with pytest.raises(UserError, match=r"^TrainingConfig: the length of the training is not set"):
         type(seq2seq.Config(data=data, training={"epochs": 1}).training)()

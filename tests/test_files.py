@@ -1,12 +1,14 @@
 """A file is whole or not there; a line is all there or not at all."""
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from seq2seq.errors import UserError
-from seq2seq.files import atomic_file, atomic_folder, write_atomically
+from seq2seq.files import atomic_file, atomic_folder, delete_leftovers, write_atomically
 from seq2seq.jsonl import append_line, read_jsonl
 
 
@@ -65,6 +67,18 @@ def test_an_error_names_the_folder_and_not_its_temporary_name(tmp_path, monkeypa
     assert raised.value.filename == str(wanted / "file" if step == "open" else wanted)
 
 
+def test_an_error_names_the_file_and_not_the_folder_of_the_file(tmp_path, monkeypatch):
+    plain = os.open
+    monkeypatch.setattr(
+        os, "open", lambda path, *rest: (denied if path == tmp_path else plain)(path, *rest)
+    )
+    with pytest.raises(UserError, match=r"out: the file cannot be written \(Permission denied"):
+        write_atomically(tmp_path / "out", b"")
+    with pytest.raises(PermissionError) as raised, atomic_folder(tmp_path / "folder"):
+        pass
+    assert raised.value.filename == str(tmp_path / "folder")
+
+
 @pytest.mark.parametrize("command", ["translate", "export", "config"])
 def test_the_command_line_names_the_output(trained, shell, tmp_path, monkeypatch, command):
     for step in ("open", "mkdir", "write_bytes"):
@@ -80,6 +94,40 @@ def test_the_command_line_names_the_output(trained, shell, tmp_path, monkeypatch
     assert said.err.startswith(f"error: {tmp_path / 'out'}: "), said.err
     assert "Permission denied" in said.err
     assert said.err.count("\n") == 1
+
+
+_UNFINISHED = """
+import os, signal, sys
+from pathlib import Path
+from seq2seq.files import atomic_file, atomic_folder
+
+with atomic_folder(Path("a[1]")) as folder, atomic_file(Path("text")) as file:
+    (folder / "part").touch()
+    print(os.getpid(), flush=True)
+    sys.stdin.read()
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.parametrize("node", ["", "another-machine"])
+def test_what_a_killed_process_left_is_deleted(tmp_path, node):
+    """A process of another machine, whose number says nothing here, is found by its lock."""
+    command, pipe = [sys.executable, "-c", _UNFINISHED], subprocess.PIPE
+    with subprocess.Popen(command, cwd=tmp_path, stdin=pipe, stdout=pipe) as process:
+        process.stdout.readline()
+        for path in [*tmp_path.iterdir()] if node else []:
+            path.rename(str(path).replace(os.uname().nodename, node))
+        others = [tmp_path / ".text.part", tmp_path / ".text2.host-1.part"]
+        for path in others:
+            path.touch()
+        for name in ("a[1]", "text"):
+            delete_leftovers(tmp_path / name)
+        assert len([*tmp_path.iterdir()]) == 2 + len(others)
+        process.stdin.close()
+    with atomic_folder(tmp_path / "a[1]"):
+        pass
+    delete_leftovers(tmp_path / "text")
+    assert sorted(tmp_path.iterdir()) == sorted([*others, tmp_path / "a[1]"])
 
 
 def test_lines_end_at_newlines_alone(tmp_path):

@@ -55,7 +55,8 @@ BLEU_TOKENIZERS = ("auto", "13a", "intl", "zh", "char", "ja-mecab", "ko-mecab", 
 @click.option(
     "--plot",
     type=click.Path(path_type=Path),
-    help="Plot BLEU by source length, or the confusion matrix of labels, to this picture file.",
+    help="Write a plot to this picture file: BLEU by source length; for symbols, the error rates "
+    "by source length and the most frequent confusions; for labels, the confusion matrix.",
 )
 @click.option(
     "--record",
@@ -165,7 +166,6 @@ def _refuse_unused(
 ) -> None:
     """Raise UserError for options that the task of the model does not use."""
     from seq2seq.decoding.options import search_options
-    from seq2seq.evaluation.symbol_scores import scored_by_text
 
     writes = config.task.report != "perplexity"
     for option, wanted in (("-o", output), ("--plot", plot)):
@@ -174,11 +174,6 @@ def _refuse_unused(
                 f"{option} {wanted}: {model} is scored by perplexity, so there is no text and no "
                 f"plot to write; leave out {option}"
             )
-    if plot is not None and not scored_by_text(config):
-        raise UserError(
-            f"--plot {plot}: {model} is scored by symbol errors, for which there is no plot; "
-            "leave out --plot"
-        )
     searches = config.task.report == "translation scores"
     if not searches and tokenize is not None:
         raise UserError(f"{model} is not scored by BLEU; leave out --tokenize")
@@ -189,15 +184,17 @@ def _refuse_unused(
 
 
 def _draw(result: Any, label: str, picture: Path | None) -> None:
-    """Draw the confusion matrix if there is one, otherwise BLEU by source length.
+    """Plot the confusion matrix of labels, BLEU by source length, or the errors of symbols.
 
-    If `picture` is None, draw nothing.
+    If `picture` is None, plot nothing.
     """
-    from seq2seq.evaluation import plots
+    from seq2seq.evaluation import length_plots, plots
 
     if picture is None:
         return
     if result.confusion is not None:
         plots.plot_confusion(result.confusion, result.names, picture)
+    elif result.by_length:
+        length_plots.plot_lengths({label: result.by_length}, picture)
     else:
-        plots.plot_lengths({label: result.by_length}, picture)
+        length_plots.plot_symbol_errors(result.symbols_by_length, result.confusions, picture)

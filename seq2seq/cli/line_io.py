@@ -155,7 +155,7 @@ def open_sink(path: Path | None, inputs: list[Path | None]) -> Iterator[IO[bytes
         yield sys.stdout.buffer
         return
     from seq2seq.file_types import PACKED_SUFFIXES
-    from seq2seq.files import atomic_file
+    from seq2seq.files import atomic_file, delete_leftovers
 
     for input_path in inputs:
         if (
@@ -175,6 +175,7 @@ def open_sink(path: Path | None, inputs: list[Path | None]) -> Iterator[IO[bytes
         with path.open("wb") as device:  # such as a named pipe
             yield device
         return
+    delete_leftovers(path)
     with atomic_file(path) as aside:
         try:
             with aside.open("wb") as stream:

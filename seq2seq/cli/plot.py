@@ -146,8 +146,8 @@ def lengths(
     SOURCE and REFERENCE are text files. NAME is the name of a system, and FILE holds the
     translations of this system.
     """
+    from seq2seq.evaluation.length_plots import plot_lengths
     from seq2seq.evaluation.lengths import bleu_by_length
-    from seq2seq.evaluation.plots import plot_lengths
     from seq2seq.text.scripts import choose_bleu_tokenizer
 
     sources, references = line_io.read_all_lines(source), line_io.read_all_lines(reference)

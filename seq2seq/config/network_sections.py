@@ -146,8 +146,8 @@ class ContextConfig(Section):
     )
 
     @property
-    def is_attention(self) -> bool:
-        """Whether attention or the pointer of a transducer computes the context vector."""
+    def has_weights(self) -> bool:
+        """Whether the context gives each source position a weight, as attention and pointers do."""
         return self.kind not in ("fixed", "same-position")
 
     @property
@@ -162,7 +162,7 @@ class ContextConfig(Section):
                 f"the key size ({self.size}) must be a multiple of the key heads ({self.heads}); "
                 "change one of them"
             )
-        if not self.is_attention and self.placement == "classic":
+        if not self.has_weights and self.placement == "classic":
             raise ValueError(
                 f"placement = 'classic' needs attention, but kind {self.kind!r} has none; leave "
                 "out placement"

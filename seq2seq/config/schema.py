@@ -161,7 +161,7 @@ class Config(Section):
                 f"context.kind = 'dot' needs decoder.hidden = {encoder.state_size}, the size of an "
                 "encoder state"
             )
-        if decoder.copying and not self.context.is_attention:
+        if decoder.copying and not self.context.has_weights:
             yield (
                 f"decoder.copying does not work with context.kind = {self.context.kind!r}: use "
                 "attention, such as 'additive'"

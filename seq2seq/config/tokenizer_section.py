@@ -61,6 +61,12 @@ class SideConfig(Section):
         "`symbols`, the default is `identity`.",
         examples=["nfc"],
     )
+    lowercase: bool | None = Field(
+        None,
+        description="Convert the text of this side (source or target) to lower case. Default: the "
+        "value of `tokenizer.lowercase`.",
+        examples=[True],
+    )
 
 
 class TokenizerConfig(Section):
@@ -130,7 +136,8 @@ class TokenizerConfig(Section):
     )
     lowercase: bool = Field(
         False,
-        description="Convert all text to lower case. The model then writes only lower case.",
+        description="Convert all text, source and target, to lower case. The model then writes "
+        "only lower case.",
     )
     case: Literal["plain", "marked"] = Field(
         "plain",
@@ -249,7 +256,7 @@ class TokenizerConfig(Section):
         listed = any(
             side.kind in ("word", "symbols") or side.unit != "code point" for side in sides
         )
-        if self.case == "marked" and (self.lowercase or listed):
+        if self.case == "marked" and (listed or any(side.lowercase for side in sides)):
             raise ValueError(
                 "case = 'marked' needs lowercase = false and kind = 'unigram', 'bpe' or 'char' "
                 "(with unit = 'code point')"

@@ -22,7 +22,7 @@ from seq2seq.config.migration import migrate
 from seq2seq.config.schema import Config
 from seq2seq.config.section import Section, explain_mistakes
 from seq2seq.config.toml_file import parse_toml, read_toml
-from seq2seq.errors import UserError, did_you_mean
+from seq2seq.errors import UserError, did_you_mean, file_error
 from seq2seq.tasks import TASKS, TRANSLATION, Task
 
 _MEANT = re.compile("'(.+)'")
@@ -55,7 +55,7 @@ def load_config(
             f"{path}: this file does not exist; give the path of a configuration file"
         ) from None
     except OSError as error:
-        raise UserError(f"{path}: the file cannot be read ({error.strerror or error})") from None
+        raise file_error("read", path, error) from None
     for setting in settings:
         _lay_over(values, setting)
     config = parse_config(values, str(path), needs_files=needs_files, base=base)

@@ -198,7 +198,9 @@ class TrainingConfig(Section):
     @model_validator(mode="after")
     def _ends(self) -> TrainingConfig:
         if self.epochs is None and self.updates is None and self.minutes is None:
-            raise ValueError("no limit is set: set the key epochs, updates or minutes")
+            raise ValueError(
+                "the length of the training is not set; set epochs, updates or minutes"
+            )
         return self
 
 

@@ -75,7 +75,7 @@ class SearchModel:
             engine, "needs_equal_lengths", False
         )
         self.max_tokens = min(config.data.max_tokens for config in configs)
-        self.lowercase = configs[0].tokenizer.lowercase
+        self.lowercase = configs[0].tokenizer.of("target").lowercase
         self.spaced = uses_spaces(configs[0].data.target)
         target = codec.target
         forbidden = tuple(forbidden_ids(target, transducer=codec.actions is not None))
@@ -159,12 +159,12 @@ class SearchModel:
     @property
     def has_attention(self) -> bool:
         """Whether all models have attention weights."""
-        return all(config.context.is_attention for config in self.configs)
+        return all(config.context.has_weights for config in self.configs)
 
     def require_attention(self) -> None:
         """Raise UserError if a model has no attention, so that alignments are impossible."""
         for number, config in enumerate(self.configs, start=1):
-            if not config.context.is_attention:
+            if not config.context.has_weights:
                 which = f"model {number}" if len(self.configs) > 1 else "the model"
                 raise UserError(
                     f"{which} has a fixed context vector and therefore gives no alignments: use a "

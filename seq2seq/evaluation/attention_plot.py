@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
-import logging
-import warnings
-from collections.abc import Iterable
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeGuard
 
 import numpy as np
 
 from seq2seq.errors import UserError
-from seq2seq.evaluation.figures import QUIET, new_figure, save_figure
+from seq2seq.evaluation.figures import QUIET, new_figure
+from seq2seq.evaluation.fonts import save_with_fonts
 from seq2seq.jsonl import read_jsonl
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_log = logging.getLogger(__name__)
-
 MAX_PIECES = 100  # maximum pieces per side; a plot with more is not readable
 _CELL = 0.24  # inches
-_FONT = "DejaVu Sans"  # part of matplotlib; covers Latin, Greek, Cyrillic, Arabic and Hebrew
 
 
 def plot_attention(alignments: Path, line: int, picture: Path) -> None:
@@ -49,14 +43,10 @@ def plot_attention(alignments: Path, line: int, picture: Path) -> None:
     scale.ax.tick_params(length=0, labelsize=8, labelcolor=QUIET)
     scale.outline.set_visible(False)
     axes.xaxis.tick_top()
-    family = [_FONT, *_fonts_for({*"".join(source), *"".join(target)})]
-    _name(axes.set_xticks(range(len(source)), source, rotation=90), family)
-    _name(axes.set_yticks(range(len(target)), target), family)
+    columns = axes.set_xticks(range(len(source)), source, rotation=90)
+    rows = axes.set_yticks(range(len(target)), target)
     _grid(axes, weights.shape)
-    with warnings.catch_warnings():
-        # `_fonts_for` has warned about missing characters; matplotlib would warn again.
-        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
-        save_figure(figure, picture)
+    save_with_fonts(figure, [*columns, *rows], picture)
 
 
 def _read(path: Path, line: int) -> tuple[list[str], list[str], np.ndarray]:
@@ -117,12 +107,6 @@ def _legible(piece: str) -> str:
     return "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in piece)
 
 
-def _name(ticks: Iterable[Any], family: list[str]) -> None:
-    for tick in ticks:
-        tick.label1.set(family=family, parse_math=False)
-        tick.label2.set(family=family, parse_math=False)
-
-
 def _grid(axes: Axes, shape: tuple[int, ...]) -> None:
     """Draw thin lines between the cells of the heat map, and remove the tick marks."""
     axes.set_xticks(np.arange(1, shape[1]) - 0.5, minor=True)
@@ -131,46 +115,3 @@ def _grid(axes: Axes, shape: tuple[int, ...]) -> None:
     axes.tick_params(which="both", length=0)
     axes.tick_params(labelsize=9, labelcolor="#222222")
     axes.spines[:].set_color(QUIET)
-
-
-def _fonts_for(characters: set[str]) -> list[str]:
-    """Return names of installed fonts for the characters that the default font does not contain.
-
-    The first font contains the most of these characters. A warning lists characters that no
-    installed font contains.
-    """
-    from matplotlib import font_manager
-
-    manager = font_manager.fontManager
-    usual = font_manager.findfont(_FONT)
-    missing = {ord(c) for c in characters} - _characters_of(usual)
-    names: list[str] = []
-    if not missing:
-        return names
-    for file in {*font_manager.findSystemFonts()} - {font.fname for font in manager.ttflist}:
-        with suppress(Exception):  # a broken font must not stop the plot
-            manager.addfont(file)  # installed after matplotlib built its list of fonts
-    upright = [f for f in manager.ttflist if f.style == "normal" and f.weight in (400, "normal")]
-    having = {f.name: _characters_of(f.fname) for f in upright if "Last Resort" not in f.name}
-    while missing:
-        best = max(sorted(having), key=lambda name: len(having[name] & missing), default=None)
-        if best is None or not having[best] & missing:
-            lacking = "".join(map(chr, sorted(missing)))
-            _log.warning(
-                "no installed font contains %s: these characters are drawn as boxes; install a "
-                "font that contains them (for Chinese, Japanese and Korean: Noto Sans CJK)",
-                lacking[:20] + (" ..." if len(lacking) > 20 else ""),
-            )
-            break
-        names.append(best)
-        missing -= having[best]
-    return names
-
-
-def _characters_of(file: str) -> set[int]:
-    from matplotlib.ft2font import FT2Font
-
-    try:
-        return set(FT2Font(file).get_charmap())
-    except (OSError, RuntimeError):  # the font is broken, or was removed after matplotlib listed it
-        return set()

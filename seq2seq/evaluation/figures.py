@@ -1,8 +1,10 @@
-"""The common style of all plots (colours and axes), and a function that writes plots to files."""
+"""The common parts of all plots: colours, axes, curves with names, and writing to a file."""
 
 from __future__ import annotations
 
 import io
+import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +14,8 @@ from seq2seq.files import write_atomically
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+Points = list[tuple[float, float]]
 
 # The colours of Okabe and Ito, which colour-blind people can distinguish. Their yellow is left out
 # because a yellow line is too faint.
@@ -64,3 +68,50 @@ def save_figure(figure: Figure, picture: Path) -> None:
     content = io.BytesIO()
     figure.savefig(content, format=picture_format(picture))
     write_atomically(picture, content.getvalue())
+
+
+def draw_curve(
+    axes: Axes, points: Points, colour: str, *, width: float, dots: bool, dash: str = "-"
+) -> None:
+    """Draw a curve through points. Without points, draw nothing.
+
+    width: The width of the line in points (1/72 inch).
+    dots: Whether each point has a dot.
+    dash: The line style of matplotlib, such as "--".
+    """
+    if points:
+        x, y = zip(*points, strict=True)
+        marker = "o" if dots else ""
+        axes.plot(x, y, dash, color=colour, linewidth=width, marker=marker, markersize=3.5)
+
+
+def start_at_zero(axes: Axes) -> None:
+    """Start the vertical axis at zero or above, because losses and scores are not negative."""
+    axes.set_ylim(bottom=max(0.0, axes.get_ylim()[0]))
+
+
+def name_ends(figure: Figure, axes: Axes, ends: Sequence[tuple[str, float, str]]) -> None:
+    """Write the name of each curve beside its end, at the right edge of the panel.
+
+    Names that would overlap are moved apart.
+    """
+    figure.draw_without_rendering()
+    apart = 11.0
+    wanted = sorted(
+        (axes.transData.transform((0, y))[1] * 72 / figure.dpi, name, y, colour)
+        for name, y, colour in ends
+    )
+    floor = -math.inf
+    for level, name, y, colour in wanted:
+        floor = max(level, floor + apart)
+        axes.annotate(
+            name,
+            (1, y),
+            xycoords=("axes fraction", "data"),
+            xytext=(5, floor - level),
+            textcoords="offset points",
+            va="center",
+            fontsize=9,
+            color=colour,
+            parse_math=False,
+        )

@@ -1,24 +1,31 @@
-"""Plot training curves, confusion matrices and BLEU by source length."""
+"""Plot training curves, and the confusion matrix of labels."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from seq2seq.errors import UserError
-from seq2seq.evaluation.figures import COLOURS, DASHES, QUIET, new_figure, save_figure, style_axes
-from seq2seq.evaluation.lengths import LengthBucket
+from seq2seq.evaluation.figures import (
+    COLOURS,
+    QUIET,
+    Points,
+    draw_curve,
+    name_ends,
+    new_figure,
+    save_figure,
+    start_at_zero,
+    style_axes,
+)
 from seq2seq.jsonl import read_jsonl
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-Points = list[tuple[float, float]]
 
 # The quality metrics of validation rows. The first one that has a value is plotted.
 _QUALITIES = ("WER", "chrF", "TER", "BLEU", "accuracy", "perplexity")
@@ -55,19 +62,19 @@ def plot_curves(run: str | Path, picture: str | Path | None = None) -> Figure:
     panels = figure.subplots(1, 2 if quality else 1, squeeze=False, sharex=True)[0]
     left = panels[0]
     style_axes(left, "Loss (nats per token)")
-    _draw(left, train, COLOURS[0], width=1.3, dots=len(train) == 1)
-    _draw(left, valid, COLOURS[1], width=1.8, dots=len(valid) <= 60)
+    draw_curve(left, train, COLOURS[0], width=1.3, dots=len(train) == 1)
+    draw_curve(left, valid, COLOURS[1], width=1.8, dots=len(valid) <= 60)
     losses = [("training", train, COLOURS[0]), ("validation", valid, COLOURS[1])]
     if quality:
         right = panels[1]
         style_axes(right, f"Validation {unit}")
         highest = unit not in ("TER", "perplexity")
-        _draw(right, quality, COLOURS[1], width=1.8, dots=len(quality) <= 60)
+        draw_curve(right, quality, COLOURS[1], width=1.8, dots=len(quality) <= 60)
         _mark(right, *_best(rows, quality, highest=highest), above=highest)
     for panel in panels:
         _updates(panel)
-        _from_zero(panel)
-    _name_ends(figure, left, [(name, points[-1][1], c) for name, points, c in losses if points])
+        start_at_zero(panel)
+    name_ends(figure, left, [(name, points[-1][1], c) for name, points, c in losses if points])
     if picture is not None:
         save_figure(figure, Path(picture))
     return figure
@@ -97,42 +104,6 @@ def plot_confusion(counts: np.ndarray, names: Sequence[str], picture: Path) -> N
         colour = "white" if dark else "black"
         text = f"{counts[row, column]:,}"
         axes.text(column, row, text, ha="center", va="center", color=colour, fontsize=7)
-    save_figure(figure, picture)
-
-
-def plot_lengths(systems: Mapping[str, Sequence[LengthBucket]], picture: Path) -> None:
-    """Plot BLEU against source length, with one curve for each system.
-
-    If all systems have the same number of lines in a bucket, the plot shows this number.
-
-    systems: A dictionary from the name of each system to its buckets.
-    Raises UserError if no system has a bucket, or if the ending of `picture` is not png, svg or
-    pdf.
-    """
-    ranges = {(bucket.low, bucket.high) for buckets in systems.values() for bucket in buckets}
-    if not ranges:
-        raise UserError(
-            f"{picture}: nothing to plot: no system has any lines; give texts that are not empty"
-        )
-    order = sorted(
-        ranges, key=lambda bucket: (bucket[0], math.inf if bucket[1] is None else bucket[1])
-    )
-    figure = new_figure(width=7.2)
-    axes = figure.subplots()
-    style_axes(axes, "BLEU by source length")
-    ends = []
-    for number, (name, buckets) in enumerate(systems.items()):
-        points = sorted((order.index((bucket.low, bucket.high)), bucket.bleu) for bucket in buckets)
-        colour = COLOURS[number % len(COLOURS)]
-        dash = DASHES[number // len(COLOURS) % len(DASHES)]
-        _draw(axes, [(float(x), y) for x, y in points], colour, width=1.8, dots=True, dash=dash)
-        if points:
-            ends.append((name, points[-1][1], colour))
-    axes.set_xticks(range(len(order)), [_tick(bucket, systems) for bucket in order])
-    axes.set_xlim(-0.4, len(order) - 0.6)
-    axes.set_xlabel("words in the source", color=QUIET)
-    _from_zero(axes)
-    _name_ends(figure, axes, ends)
     save_figure(figure, picture)
 
 
@@ -172,20 +143,6 @@ def _updates(axes: Axes) -> None:
     axes.set_xlabel("updates", color=QUIET)
 
 
-def _from_zero(axes: Axes) -> None:
-    """Start the vertical axis at zero or above, because losses and scores are not negative."""
-    axes.set_ylim(bottom=max(0.0, axes.get_ylim()[0]))
-
-
-def _draw(
-    axes: Axes, points: Points, colour: str, *, width: float, dots: bool, dash: str = "-"
-) -> None:
-    if points:
-        x, y = zip(*points, strict=True)
-        marker = "o" if dots else ""
-        axes.plot(x, y, dash, color=colour, linewidth=width, marker=marker, markersize=3.5)
-
-
 def _mark(axes: Axes, x: float, y: float, *, above: bool) -> None:
     axes.plot([x], [y], "o", color=COLOURS[1], markersize=8, markeredgecolor="white", zorder=3)
     low, high = axes.get_xlim()
@@ -204,47 +161,3 @@ def _mark(axes: Axes, x: float, y: float, *, above: bool) -> None:
         color=COLOURS[1],
         bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.85, "pad": 1},
     )
-
-
-def _tick(bounds: tuple[int, int | None], systems: Mapping[str, Sequence[LengthBucket]]) -> str:
-    low, high = bounds
-    words = f"{low}+" if high is None else f"≤ {high}" if low == 0 else f"{low}–{high}"
-    if low == high:
-        words = str(low)
-    counts = {
-        bucket.lines
-        for buckets in systems.values()
-        for bucket in buckets
-        if (bucket.low, bucket.high) == bounds
-    }
-    if len(counts) > 1:
-        return words
-    lines = counts.pop()
-    return f"{words}\n{lines:,} line{'' if lines == 1 else 's'}"
-
-
-def _name_ends(figure: Figure, axes: Axes, ends: Sequence[tuple[str, float, str]]) -> None:
-    """Write the name of each curve beside its end, at the right edge of the panel.
-
-    Names that would overlap are moved apart.
-    """
-    figure.draw_without_rendering()
-    apart = 11.0
-    wanted = sorted(
-        (axes.transData.transform((0, y))[1] * 72 / figure.dpi, name, y, colour)
-        for name, y, colour in ends
-    )
-    floor = -math.inf
-    for level, name, y, colour in wanted:
-        floor = max(level, floor + apart)
-        axes.annotate(
-            name,
-            (1, y),
-            xycoords=("axes fraction", "data"),
-            xytext=(5, floor - level),
-            textcoords="offset points",
-            va="center",
-            fontsize=9,
-            color=colour,
-            parse_math=False,
-        )

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from seq2seq.checked_files import file_size
-from seq2seq.errors import UserError
+from seq2seq.errors import UserError, file_error
 from seq2seq.text.protobuf import message_fields
 
 _OPERATORS = frozenset(
@@ -59,7 +59,7 @@ def check_graph(path: Path) -> None:
     except FileNotFoundError:
         raise UserError(f"{path} is missing: export the model again") from None
     except OSError as error:
-        raise UserError(f"{path}: the file cannot be read ({error.strerror or error})") from None
+        raise file_error("read", path, error) from None
     except ValueError as error:
         raise UserError(
             f"{path}: the file is not an ONNX graph that seq2seq wrote ({error}); export the model "

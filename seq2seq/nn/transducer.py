@@ -79,16 +79,16 @@ class TransducerDecoder(Decoder):
         self.bos, self.eos = ends
 
     def read(
-        self, state: DecoderState, tokens: Tensor, written: Tensor | None = None
+        self, state: DecoderState, tokens: Tensor, pointers: Tensor | None = None
     ) -> tuple[Tensor, Tensor, DecoderState]:
-        """Run the decoder over T given actions, as `Decoder.predict` explains."""
-        values, end, *_ = state.prepared
-        end = end.repeat_interleave(state.rows_per_source, dim=0)
-        before = -1 if state.pointer is None else state.pointer.unsqueeze(1)
-        written, V = tokens if written is None else written, self.output.out_features
-        moves = (written < V // 2) | (written >= V)
-        pointers = torch.minimum(before + moves.cumsum(dim=1), end)  # [N, T]
-        r, weights, after = super().read(replace(state, prepared=(values, pointers)), tokens)
+        """Run the decoder over T given actions, as `Decoder.read` explains.
+
+        pointers: The position of the pointer after each action, [N, T] int64. If None, `tokens`
+            give the positions.
+        """
+        pointers = self._pointers(state, tokens) if pointers is None else pointers
+        inputs = replace(state, prepared=(state.prepared[0], pointers))
+        r, weights, after = super().read(inputs, tokens)
         assert weights is not None
         return r, weights, replace(after, prepared=state.prepared, pointer=pointers[:, -1])
 
@@ -100,11 +100,12 @@ class TransducerDecoder(Decoder):
         With copying, the log-probabilities are [N, T, V + S]. The log-probability of an impossible
         action is -inf. `Decoder.predict` explains the arguments.
         """
-        r, weights, after = self.read(state, tokens, written)
+        pointers = self._pointers(state, tokens if written is None else written)
+        r, weights, after = self.read(state, tokens, pointers)
         end, *copied = (
             part.repeat_interleave(state.rows_per_source, dim=0) for part in state.prepared[1:]
         )
-        place = weights.argmax(dim=2, keepdim=True)  # [N, T, 1]
+        place = pointers.unsqueeze(2)  # [N, T, 1]
         ids = torch.arange(self.output.out_features, device=tokens.device)
         ended, stays = place == end.unsqueeze(2), ids >= len(ids) // 2
         impossible = torch.where(ended, stays | (ids == self.bos), ids == self.eos)  # [N, T, V]
@@ -126,4 +127,13 @@ class TransducerDecoder(Decoder):
 
     def attend(self, state: DecoderState, tokens: Tensor, written: Tensor | None = None) -> Tensor:
         """Return the attention weights, which are 1 at the pointer and 0 elsewhere, [N, T, S]."""
-        return self.read(state, tokens, written)[1]
+        pointers = self._pointers(state, tokens if written is None else written)
+        return self.read(state, tokens, pointers)[1]
+
+    def _pointers(self, state: DecoderState, written: Tensor) -> Tensor:
+        """Return the position of the pointer after each of T actions, [N, T] int64."""
+        V = self.output.out_features
+        end = state.prepared[1].repeat_interleave(state.rows_per_source, dim=0)  # [N, 1]
+        before = -1 if state.pointer is None else state.pointer.unsqueeze(1)
+        moves = (written < V // 2) | (written >= V)
+        return torch.minimum(before + moves.cumsum(dim=1), end)

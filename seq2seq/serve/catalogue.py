@@ -47,7 +47,7 @@ class ServedModel:
     @property
     def attends(self) -> bool:
         """Whether the model has attention weights, and therefore alignments."""
-        return self.translates and self.config.context.is_attention
+        return self.translates and self.config.context.has_weights
 
     @property
     def features(self) -> str | None:

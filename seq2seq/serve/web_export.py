@@ -135,7 +135,7 @@ def _settings(export: Export, name: str) -> dict[str, Any]:
         "name": name,
         "languages": dict(zip(sides, codes if are_languages else (None, None), strict=True)),
         "names": {code: language_name(code) for code in codes if code},
-        "attends": config.context.is_attention,
+        "attends": config.context.has_weights,
         "spaced": uses_spaces(names[1]),
         "max_tokens": config.data.max_tokens,
         "length_ratio": statistics.length_ratio,

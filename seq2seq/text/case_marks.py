@@ -116,7 +116,8 @@ class CaseMarker:
     def _write(self, text: str, *, lowered: bool) -> tuple[str, list[int]]:
         """Return the text with marks for capitals, and the original index of each character.
 
-        lowered: Convert words to lower case. If false, only the extra space and ⇴ are added.
+        lowered: Convert words to lower case. If false, add only a space before the first word, and
+            a ⇴ before each character that looks like a mark.
         """
         words = [
             _Word(match.start(), match.end(), _mark_of(match[0]))

@@ -5,6 +5,7 @@ The file is memory-mapped, so that a corpus can be larger than the RAM.
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -78,8 +79,12 @@ class Dataset:
 
     @classmethod
     def open(cls, path: Path) -> Dataset:
-        """Open and memory-map a file that `write` created."""
-        reader = pa.ipc.open_file(pa.memory_map(str(path), "r"))
+        """Open and memory-map a file that `write` created. Raises OSError, with the file name."""
+        try:
+            reader = pa.ipc.open_file(pa.memory_map(str(path), "r"))
+        except OSError as error:  # pyarrow sets no file name, and not always an error number
+            number = errno.EIO if error.errno is None else error.errno
+            raise OSError(number, error.strerror or str(error), str(path)) from None
         return cls([reader.get_batch(i) for i in range(reader.num_record_batches)])
 
     @classmethod

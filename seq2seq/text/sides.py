@@ -36,16 +36,17 @@ def load_tokenizers(folder: Path, config: Config) -> tuple[Tokenizer, Tokenizer]
 
 
 def for_both_sides(tokenizers: Sequence[Tokenizer], config: Config) -> tuple[Tokenizer, Tokenizer]:
-    """Return the tokenizers of source and target, with the normalisation of each side.
+    """Return the tokenizers of source and target, with the normalisation and case of each side.
 
     A side without text gets the tokenizer of the other side.
 
     tokenizers: The one tokenizer of a joint vocabulary, or the tokenizers of source and target.
     """
-    settings, sides = config.tokenizer, text_sides(config)
+    sides = text_sides(config)
+    settings = [config.tokenizer.of(side if side in sides else sides[0]) for side in SIDES]
     source, target = (
-        tokenizer.with_normalization(settings.normalization_of(side if side in sides else sides[0]))
-        for tokenizer, side in ((tokenizers[0], SIDES[0]), (tokenizers[-1], SIDES[1]))
+        tokenizer.with_rules(one.normalization or "identity", lowercase=one.lowercase)
+        for tokenizer, one in zip((tokenizers[0], tokenizers[-1]), settings, strict=True)
     )
     if tokenizers[0] is tokenizers[-1] and source == target:
         return source, source

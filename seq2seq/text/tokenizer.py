@@ -80,10 +80,10 @@ class Tokenizer:
             symbols=settings.symbols,
         )
 
-    def with_normalization(self, normalization: Normalization) -> Tokenizer:
-        """Return a tokenizer that has the same vocabulary but another normalisation."""
+    def with_rules(self, normalization: Normalization, *, lowercase: bool) -> Tokenizer:
+        """Return a tokenizer with the same vocabulary and the given rules for text."""
         other = copy.copy(self)
-        other._set_rules(self.lowercase, normalization)
+        other._set_rules(lowercase, normalization)
         return self if other.rules.key == self.rules.key else other
 
     def extended(self, pieces: Sequence[str]) -> Tokenizer:

@@ -21,7 +21,12 @@ from seq2seq.text.codec import Codec
 from seq2seq.text.dataset import Dataset, encode_examples
 from seq2seq.text.features import FeatureSet, features_in
 from seq2seq.text.labels import LabelSet, VectorFormat, label_column
-from seq2seq.text.normalization import learned_normalization, normalize_text, text_sides
+from seq2seq.text.normalization import (
+    TextRules,
+    learned_normalization,
+    normalize_text,
+    text_sides,
+)
 from seq2seq.text.segmentation import chosen_segmentation
 from seq2seq.text.sides import for_both_sides
 from seq2seq.text.tokenizer import Tokenizer, train_tokenizer
@@ -113,15 +118,22 @@ def _learn(config: Config, text: Dataset, sides: list[Side], name: str) -> Token
     name: Describes the text in error messages.
     """
     rule = learned_normalization(config, sides)
+    settings = [config.tokenizer.of(side) for side in sides]
+    # One tokenizer has one rule for case. If the sides differ, their lines are converted before.
+    differ = len({one.lowercase for one in settings}) > 1
     step = -(-len(text) // config.tokenizer.sample_lines)
 
     def lines() -> Iterator[str]:
-        normalize = [_normalizer(config.tokenizer.normalization_of(side), rule) for side in sides]
+        normalize = [_normalizer(one.normalization or "identity", rule) for one in settings]
+        lower = [
+            TextRules(lowercase=one.lowercase and differ, symbols=one.symbols) for one in settings
+        ]
         for example in islice(text.examples(), 0, None, step):
-            for side, change in zip(sides, normalize, strict=True):
-                yield change(getattr(example, side))
+            for side, rules, change in zip(sides, lower, normalize, strict=True):
+                yield change(rules.prepare(getattr(example, side)))
 
-    return train_tokenizer(lines(), config.tokenizer.of(sides[0]), name, rule)
+    common = settings[0].model_copy(update={"lowercase": settings[0].lowercase and not differ})
+    return train_tokenizer(lines(), common, name, rule)
 
 
 def _normalizer(wanted: Normalization, learned: Normalization) -> Callable[[str], str]:

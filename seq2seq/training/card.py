@@ -199,7 +199,7 @@ def _parts(config: Config) -> list[str]:
     if config.task.source == "condition":
         of_encoder = f"input: a {encoder.kind}"
     kind = str(context.kind)
-    if context.is_attention:
+    if context.has_weights and not context.is_transducer:
         kind += f" attention, {context.placement}"
     of_context = f"context: {kind}, {context.size}; summary: {context.pooling}"
     stack = "bidirectional " if decoder.bidirectional else ""

@@ -15,7 +15,7 @@ from types import TracebackType
 from typing import Self
 
 from seq2seq.config.training_sections import TrainingConfig
-from seq2seq.files import atomic_file
+from seq2seq.files import atomic_file, name_in_errors
 from seq2seq.models.perplexity_value import format_share
 from seq2seq.progress import REFRESHES
 from seq2seq.training.bars import live_bar
@@ -56,19 +56,22 @@ class MetricsLog:
         """
         line = json.dumps(row, allow_nan=False).encode() + b"\n"
         if self._file is not None:
-            self._file.write(line)
-            self._file.flush()
+            with name_in_errors(Path(self._file.name)):
+                self._file.write(line)
+                self._file.flush()
         self.rows += 1
 
     def sync(self) -> None:
         """Force all rows onto the disk. Call this before a checkpoint stores the number of rows."""
         if self._file is not None:
-            os.fsync(self._file.fileno())
+            with name_in_errors(Path(self._file.name)):
+                os.fsync(self._file.fileno())
 
     def close(self) -> None:
         """Close the file."""
         if self._file is not None:
-            self._file.close()
+            with name_in_errors(Path(self._file.name)):  # writes what a full disk did not take
+                self._file.close()
 
 
 class ProgressDisplay:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from seq2seq.config import toml
 from seq2seq.config.schema import Config
-from seq2seq.errors import UserError
+from seq2seq.errors import UserError, file_error
 from seq2seq.evaluation.provenance import current_commit, describe_hardware
 from seq2seq.files import atomic_file, finish_interrupted_swap, locked_folder
 from seq2seq.jsonl import append_line, read_jsonl
@@ -190,7 +190,7 @@ def _refuse_another(config: Config, written: Path) -> None:
     try:
         parsed = toml.read_config(written)
     except OSError as error:
-        raise UserError(f"{written}: the file cannot be read ({error.strerror or error})") from None
+        raise file_error("read", written, error) from None
     old = tomllib.loads(toml.dump_config(parsed))
     new = tomllib.loads(toml.dump_config(config))
     sections = ("task", "seed", "data", "tokenizer", "encoder", "context", "decoder")

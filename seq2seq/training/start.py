@@ -13,7 +13,7 @@ from typing import Any
 from seq2seq.config import toml
 from seq2seq.config.base import Base
 from seq2seq.config.schema import Config
-from seq2seq.errors import UserError
+from seq2seq.errors import UserError, file_error
 from seq2seq.files import write_atomically
 from seq2seq.models.folder import WEIGHTS_FILE, Model, load_model
 from seq2seq.text.codec import Codec
@@ -178,7 +178,7 @@ def _read_config(path: Path) -> Config:
     try:
         return toml.read_config(path)
     except OSError as error:
-        raise UserError(f"{path}: the file cannot be read ({error.strerror or error})") from None
+        raise file_error("read", path, error) from None
 
 
 def _name_model(folder: Path) -> str:

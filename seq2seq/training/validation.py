@@ -80,11 +80,11 @@ class TextScorer:
 
     def __init__(self, config: Config, dataset: Dataset) -> None:
         """Read the references. Raise UserError if the tokenizer of BLEU is not installed."""
-        self.settings, self.lowercase = config.validation, config.tokenizer.lowercase
+        self.settings, target = config.validation, config.tokenizer.of("target")
+        self.lowercase = target.lowercase
         self.wanted = config.task.has_target_text and self.settings.metric not in _OF_LOSS
         self.by_text = self.wanted and scored_by_text(config)
-        chars = symbol_splitter(config.tokenizer.of("target"))
-        self.symbols = chars if scored_by_symbols(config) else None
+        self.symbols = symbol_splitter(target) if scored_by_symbols(config) else None
         self.examples: list[Example] = []
         if self.wanted:
             self.examples = list(islice(dataset.examples(), self.settings.lines or None))

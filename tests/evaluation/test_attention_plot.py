@@ -5,7 +5,7 @@ import json
 import pytest
 
 from seq2seq.errors import UserError
-from seq2seq.evaluation import attention_plot
+from seq2seq.evaluation import fonts
 from seq2seq.evaluation.attention_plot import MAX_PIECES, plot_attention
 
 
@@ -23,9 +23,9 @@ def written(tmp_path, *rows):
 @pytest.fixture
 def drawn(monkeypatch):
     figures = []
-    save = attention_plot.save_figure
+    save = fonts.save_figure
     monkeypatch.setattr(
-        attention_plot, "save_figure", lambda *given: (figures.append(given[0]), save(*given))
+        fonts, "save_figure", lambda *given: (figures.append(given[0]), save(*given))
     )
     return figures
 
@@ -42,10 +42,8 @@ def test_the_pieces_stand_at_the_edges(tmp_path, drawn, kind):
 
 
 def test_a_script_that_no_font_has_is_drawn_as_boxes_and_said(tmp_path, caplog, monkeypatch):
-    plain = attention_plot._characters_of
-    monkeypatch.setattr(
-        attention_plot, "_characters_of", lambda file: plain(file) - set(range(0x80, 2**21))
-    )
+    plain = fonts._characters_of
+    monkeypatch.setattr(fonts, "_characters_of", lambda file: plain(file) - set(range(0x80, 2**21)))
     plot_attention(written(tmp_path, row(1, ["日本"], ["a"])), 1, tmp_path / "a.png")
     (message,) = caplog.messages
     assert "no installed font contains 日本" in message
@@ -54,14 +52,14 @@ def test_a_script_that_no_font_has_is_drawn_as_boxes_and_said(tmp_path, caplog, 
 
 def test_a_font_is_found_for_what_the_usual_one_lacks(monkeypatch):
     """DejaVu Sans comes with matplotlib and has the letters; let the usual one have none."""
-    plain = attention_plot._characters_of
+    plain = fonts._characters_of
     from matplotlib import font_manager
 
-    usual = font_manager.findfont(attention_plot._FONT)
+    usual = font_manager.findfont(fonts._FONT)
     monkeypatch.setattr(
-        attention_plot, "_characters_of", lambda file: set() if file == usual else plain(file)
+        fonts, "_characters_of", lambda file: set() if file == usual else plain(file)
     )
-    (name,) = attention_plot._fonts_for({"a", "b"})
+    (name,) = fonts._fonts_for({"a", "b"})
     assert {ord("a"), ord("b")} <= plain(font_manager.findfont(name))
 
 

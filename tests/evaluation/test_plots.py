@@ -8,9 +8,12 @@ from itertools import pairwise
 import pytest
 
 from seq2seq.errors import UserError
-from seq2seq.evaluation import plots
+from seq2seq.evaluation import figures as figures_module
+from seq2seq.evaluation import fonts, length_plots, plots
+from seq2seq.evaluation.length_plots import plot_lengths, plot_symbol_errors
 from seq2seq.evaluation.lengths import LengthBucket
-from seq2seq.evaluation.plots import plot_curves, plot_lengths
+from seq2seq.evaluation.plots import plot_curves
+from seq2seq.evaluation.symbol_scores import Confusion, SymbolErrors, SymbolLengthBucket
 
 TRAIN = {"kind": "train", "update": 50, "epoch": 1, "loss": 6.1, "perplexity": 445.9}
 VALID = {"kind": "valid", "update": 100, "epoch": 1, "loss": 5.0, "perplexity": 148.4, "best": True}
@@ -26,10 +29,11 @@ def run(tmp_path, *rows, end="\n"):
 def drawn(monkeypatch):
     """The figures that were saved, so that a test can ask what stands in them."""
     figures = []
-    save = plots.save_figure
-    monkeypatch.setattr(
-        plots, "save_figure", lambda *given: (figures.append(given[0]), save(*given))
-    )
+    save = figures_module.save_figure
+    for module in (plots, length_plots, fonts):
+        monkeypatch.setattr(
+            module, "save_figure", lambda *given: (figures.append(given[0]), save(*given))
+        )
     return figures
 
 
@@ -134,6 +138,25 @@ def test_names_do_not_stand_on_each_other(tmp_path, drawn):
 def test_no_bucket_is_refused(tmp_path):
     with pytest.raises(UserError, match="nothing to plot"):
         plot_lengths({"a": []}, tmp_path / "a.png")
+
+
+def test_error_rates_and_confusions_of_symbols(tmp_path, drawn):
+    buckets = [
+        SymbolLengthBucket(0, 3, SymbolErrors(items=4, wrong=1, edits=2, symbols=20)),
+        SymbolLengthBucket(25, None, SymbolErrors(items=1, wrong=1, edits=3, symbols=30)),
+    ]
+    confusions = [Confusion("ɪ", "$x$", 12), Confusion("", "t", 3)]
+    plot_symbol_errors(buckets, confusions, tmp_path / "a.png")
+    lengths, counts = drawn[0].axes
+    assert sorted(texts(lengths)) == ["SER", "WER"]
+    assert [list(line.get_ydata()) for line in lengths.lines] == [[25.0, 100.0], [10.0, 10.0]]
+    ticks = [tick.get_text() for tick in lengths.get_xticklabels()]
+    assert ticks == ["≤ 3\n4 lines", "25+\n1 line"]
+    assert [bar.get_width() for bar in counts.patches] == [12, 3]
+    labels = [tick.get_text() for tick in counts.get_yticklabels()]
+    assert labels == ["ɪ → $x$", "(nothing) → t"]
+    plot_symbol_errors(buckets, [], tmp_path / "b.png")
+    assert len(drawn[1].axes) == 1
 
 
 def test_matplotlib_is_imported_only_to_draw():

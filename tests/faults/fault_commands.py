@@ -89,7 +89,10 @@ class Command:
         ended = driver.run(self.again(folder), folder)
         if ended.code:
             return f"the next command fails: {ended.err}"
-        return None if self.left(folder) == allowed[-1] else "the next command ends differently"
+        if self.left(folder) != allowed[-1]:
+            return "the next command ends differently"
+        leftovers = [path.name for path in folder.rglob(".*.part")]
+        return f"the next command does not delete {leftovers}" if leftovers else None
 
 
 def train(toy: Any, *, more: tuple[str, ...] = ()) -> Command:

@@ -64,14 +64,14 @@ class Ending:
     written: int = 0
 
     def refused(self, folder: Path) -> bool:
-        """Whether it ended with one error message, which names a file of the folder."""
+        """Whether it ended with one error message, which names a file inside the folder."""
         lines = self.err.strip().split("\n")
         return (
             self.code == 2
             and "Traceback" not in self.err
             and [line.startswith("error: ") for line in lines].count(True) == 1
             and lines[-1].startswith("error: ")
-            and str(folder) in lines[-1]
+            and f"{folder}/" in lines[-1]
         )
 
 

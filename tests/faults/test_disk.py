@@ -10,18 +10,20 @@ import pytest
 
 from seq2seq.errors import UserError
 from seq2seq.files import atomic_folder, delete_folder, locked_folder, name_in_errors, write_new
+from seq2seq.text.dataset import Dataset
 from seq2seq.training.checkpoint import Checkpoints
+from seq2seq.training.display import MetricsLog
 
 
 class FullDisk:
     """Lets the writes to a file fail, as a full disk does: the error names no file."""
 
-    def __init__(self, monkeypatch, name):
-        plain = Path.open
+    def __init__(self, monkeypatch, name, mode="w"):
+        plain, full = Path.open, mode
 
         def opened(path, mode="r", *rest, **named):
             stream = plain(path, mode, *rest, **named)
-            if path.name == name and "w" in mode:
+            if path.name == name and full in mode:
                 os.dup2(os.open("/dev/full", os.O_WRONLY), stream.fileno())
             return stream
 
@@ -72,6 +74,36 @@ def test_counters_with_wrong_values_are_refused(tmp_path):
     path.write_text("[" * 100_000)
     with pytest.raises(UserError, match="cannot be read"):
         state.load(tmp_path)
+
+
+def test_data_that_cannot_be_mapped_names_the_file(tmp_path, monkeypatch):
+    path = tmp_path / "train.arrow"
+    with pytest.raises(FileNotFoundError) as caught:
+        Dataset.open(path)
+    assert caught.value.filename == str(path)
+
+    def full(*_):
+        raise OSError("Memory mapping file failed: No space left on device")
+
+    monkeypatch.setattr("pyarrow.memory_map", full)
+    with pytest.raises(OSError, match="mapping file failed") as caught:
+        Dataset.open(path)
+    assert caught.value.filename == str(path)
+    assert caught.value.errno is not None  # the command line then prints one line
+
+
+def test_rows_that_cannot_be_written_name_the_file(tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    path = tmp_path / "metrics.jsonl"
+    FullDisk(monkeypatch, path.name, mode="a")
+    log = MetricsLog(path, 0)
+    monkeypatch.setattr(os, "fsync", full)
+    for write in (log.sync, lambda: log.append({"kind": "train"}), log.close):
+        with pytest.raises(OSError, match="No space left") as caught:
+            write()
+        assert caught.value.filename == str(path)
 
 
 def test_an_old_folder_goes_by_rename_first(tmp_path, monkeypatch):

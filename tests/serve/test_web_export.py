@@ -93,7 +93,7 @@ def test_the_tokenizers_agree(kind, case, normalization, others, toy, tmp_path) 
     config = TokenizerConfig(kind=kind, vocabulary=vocabulary, case=case, **others)
     learned = [*words, *map(str.upper, words)] * 2
     tokenizer = train_tokenizer(learned, config, normalization=normalization)
-    tokenizer = tokenizer.with_normalization(normalization)
+    tokenizer = tokenizer.with_rules(normalization, lowercase=config.lowercase)
     (tmp_path / "model").write_bytes(tokenizer.model)
     (tmp_path / "nfkc").write_bytes(web_export._nfkc_model())
     (tmp_path / "lines").write_text(json.dumps(texts), encoding="utf-8")

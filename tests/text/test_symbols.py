@@ -145,6 +145,25 @@ def test_learned_on_each_side(tmp_path: Path) -> None:
     assert Codec.load(tmp_path / "model", kept) == made
 
 
+@pytest.mark.parametrize("joint", [True, False])
+def test_lower_case_on_one_side(tmp_path: Path, joint: bool) -> None:
+    rows = [Example("<A> Cat", "Dogs"), Example("ABBEY", "Iy")]
+    Dataset.write(tmp_path / "text.arrow", [EncodedChunk(rows, {})])
+    settings = config(kind="char", joint=joint, symbols=["<A>"], source={"lowercase": True})
+    made = learn_codec(settings, Dataset.open(tmp_path / "text.arrow"))
+    assert made.source.shares_vocabulary(made.target) is joint
+    assert made.source.unknown_tokens("<A> CATBEY") == []
+    assert made.source.encode(["<A> CAT"]) == made.source.encode(["<A> cat"])
+    assert made.target.decode(made.target.encode(["Dogs Iy"])) == ["Dogs Iy"]
+    assert made.target.unknown_tokens("B") == ["B"]  # no target has this letter
+    (tmp_path / "model").mkdir()
+    made.save(tmp_path / "model")
+    kept = parse_config(tomllib.loads(dump_config(settings)), "there")
+    assert Codec.load(tmp_path / "model", kept) == made
+    both = config(kind="char", lowercase=True, target={"lowercase": False}).tokenizer
+    assert [both.of(side).lowercase for side in ("source", "target")] == [True, False]
+
+
 def test_sides_with_the_same_kind_share_their_vocabulary() -> None:
     settings = config(source={"kind": "char"}, target={"kind": "char"})
     assert settings.tokenizer.joint
@@ -167,6 +186,7 @@ def test_sides_with_the_same_kind_share_their_vocabulary() -> None:
         ({"kind": "symbols", "separator": "\t"}, r"separator: '\\t' cannot separate symbols"),
         ({"unit": "grapheme"}, "unit works only with kind = 'char'"),
         ({**SIDES, "case": "marked"}, "case = 'marked' needs"),
+        ({"case": "marked", "source": {"lowercase": True}}, "case = 'marked' needs lowercase"),
         ({**SIDES, "sampling": 0.1}, "sampling needs tokenizer.kind"),
         ({"target": {"kind": "phones"}}, "tokenizer.target.kind"),
     ],

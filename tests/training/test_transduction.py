@@ -15,6 +15,7 @@ import pytest
 from small_models import ATTENTION, TRAINING
 
 from seq2seq.config import toml
+from seq2seq.training import card as model_card
 from seq2seq.training import trainer
 
 _CONSONANTS = {"b": "B", "d": "D", "k": "K", "sh": "SH", "ch": "tʃʰ"}
@@ -97,6 +98,24 @@ def test_the_model_folder_and_the_card(learned: Path) -> None:
     assert "- tokens: char, 15 → symbols, 13" in card
 
 
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [
+        ("transducer", "context: transducer, 512;"),
+        ("additive", "context: additive attention, parallel, 512;"),
+    ],
+)
+def test_the_card_names_the_context(kind: str, said: str) -> None:
+    values = {
+        "data": {"train": "x", "source": "word", "target": "phones"},
+        "context": {"kind": kind},
+        "training": {"epochs": 1},
+    }
+    assert any(
+        part.startswith(said) for part in model_card._parts(toml.parse_config(values, "here"))
+    )
+
+
 def test_alignments_name_letters_and_phones(learned: Path, shell, tmp_path: Path) -> None:
     options = ["--alignments", tmp_path / "alignments.jsonl"]
     assert shell("translate", learned, *options, stdin=b"shaby\n").code == 0
@@ -146,10 +165,9 @@ def test_error_rates_and_confusions_are_printed(learned: Path, folder: Path, she
     assert "Most frequent confusions" in said.out
 
 
-def test_a_plot_of_symbols_is_refused(learned: Path, shell, tmp_path: Path) -> None:
-    said = shell("evaluate", learned, "--plot", tmp_path / "a.png")
-    assert said.code == 2
-    assert "is scored by symbol errors" in said.err
+def test_errors_of_symbols_are_plotted(learned: Path, shell, tmp_path: Path) -> None:
+    assert shell("evaluate", learned, "--plot", tmp_path / "a.png").code == 0
+    assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_the_page_on_transduction_runs(folder: Path, shell, tmp_path: Path, monkeypatch) -> None:
