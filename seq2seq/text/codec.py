@@ -97,10 +97,7 @@ class Codec:
     def close_source(self, ids: Sequence[int] | np.ndarray) -> list[int]:
         """Return the ids of a source, with <unk> for each token that the vocabulary lacks."""
         tokens = np.asarray(ids, np.int64)
-        closed: list[int] = (
-            close_ids(tokens, *self.open_source) if self.copies else tokens
-        ).tolist()
-        return closed
+        return [*(close_ids(tokens, *self.open_source) if self.copies else tokens).tolist()]
 
     def target_ids(
         self, sources: Sequence[str], encoded: Sequence[np.ndarray], targets: Sequence[str]
