@@ -1,4 +1,4 @@
-"""A typed client for the interface of a server under /v1. It needs only the standard library.
+"""A typed client for the interface of a server under /v1. It needs pydantic.
 
 >>> from seq2seq.serve.client import ServerClient
 >>> with ServerClient("http://127.0.0.1:5000") as client:
@@ -16,24 +16,14 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel
 
-from seq2seq.serve.schemas import (
-    LineAnswer,
-    StreamRequest,
-    TranslateAnswer,
-    TranslateRequest,
-)
+from seq2seq.serve.schemas import LineAnswer, TranslateAnswer
 from seq2seq.serve.task_schemas import (
     ClassifyAnswer,
     GenerateAnswer,
-    GenerateRequest,
-    LabelRequest,
     ModelsAnswer,
     PerplexityAnswer,
-    PerplexityRequest,
     ScoreAnswer,
-    ScoreRequest,
     TagAnswer,
-    TextPair,
 )
 
 Reply = TypeVar("Reply", bound=BaseModel)
@@ -91,53 +81,50 @@ class ServerClient:
 
     def translate(self, texts: Sequence[str], **options: Any) -> TranslateAnswer:
         """Translate texts. options: the other fields of `TranslateRequest`, such as `target`."""
-        body = TranslateRequest(texts=list(texts), **options)
-        return self._post("/v1/translate", body, TranslateAnswer)
+        return self._post("/v1/translate", {"texts": texts, **options}, TranslateAnswer)
 
     def stream(self, text: str, **options: Any) -> Iterator[LineAnswer]:
         """Translate a text, and yield the translation of each line as soon as it is finished.
 
         options: the other fields of `StreamRequest`.
         """
-        for event, value in self._events(
-            "/v1/translate/stream", StreamRequest(text=text, **options)
-        ):
+        for event, value in self._events("/v1/translate/stream", {"text": text, **options}):
             if event == "line":
                 yield LineAnswer.model_validate(value)
 
     def score(self, pairs: Sequence[tuple[str, str]], **options: Any) -> ScoreAnswer:
         """Score pairs of a source and its translation. options: the fields of `ScoreRequest`."""
-        both = [TextPair(source=source, target=target) for source, target in pairs]
-        return self._post("/v1/score", ScoreRequest(pairs=both, **options), ScoreAnswer)
+        both = [{"source": source, "target": target} for source, target in pairs]
+        return self._post("/v1/score", {"pairs": both, **options}, ScoreAnswer)
 
     def tag(self, texts: Sequence[str], **options: Any) -> TagAnswer:
         """Tag the words of texts. options: the other fields of `LabelRequest`."""
-        return self._post("/v1/tag", LabelRequest(texts=list(texts), **options), TagAnswer)
+        return self._post("/v1/tag", {"texts": texts, **options}, TagAnswer)
 
     def classify(self, texts: Sequence[str], **options: Any) -> ClassifyAnswer:
         """Classify texts. options: the other fields of `LabelRequest`."""
-        body = LabelRequest(texts=list(texts), **options)
-        return self._post("/v1/classify", body, ClassifyAnswer)
+        return self._post("/v1/classify", {"texts": texts, **options}, ClassifyAnswer)
 
     def generate(self, **options: Any) -> GenerateAnswer:
         """Generate texts. options: the fields of `GenerateRequest`, except `stream`."""
-        return self._post("/v1/generate", GenerateRequest(**options), GenerateAnswer)
+        return self._post("/v1/generate", options, GenerateAnswer)
 
     def generate_pieces(self, **options: Any) -> Iterator[str]:
         """Yield a text of a language model piece by piece. options: as for `generate`."""
-        for event, value in self._events("/v1/generate", GenerateRequest(stream=True, **options)):
+        for event, value in self._events("/v1/generate", {"stream": True, **options}):
             if event == "piece":
                 yield value["text"]
 
     def perplexity(self, text: str, **options: Any) -> PerplexityAnswer:
         """Measure the perplexity of a text. options: the other fields of `PerplexityRequest`."""
-        body = PerplexityRequest(text=text, **options)
-        return self._post("/v1/perplexity", body, PerplexityAnswer)
+        return self._post("/v1/perplexity", {"text": text, **options}, PerplexityAnswer)
 
-    def _post(self, path: str, body: BaseModel, kind: type[Reply]) -> Reply:
+    def _post(self, path: str, body: Mapping[str, Any], kind: type[Reply]) -> Reply:
         return kind.model_validate_json(self._send("POST", path, body).read())
 
-    def _events(self, path: str, body: BaseModel) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    def _events(
+        self, path: str, body: Mapping[str, Any]
+    ) -> Iterator[tuple[str, Mapping[str, Any]]]:
         response = self._send("POST", path, body)
         try:
             event = ""
@@ -154,10 +141,10 @@ class ServerClient:
             if not response.isclosed():  # the caller has left the loop
                 self.close()
 
-    def _send(self, method: str, path: str, body: BaseModel | None) -> http.client.HTTPResponse:
-        content = None
-        if body is not None:
-            content = body.model_dump_json(exclude_unset=True).encode("utf-8")
+    def _send(
+        self, method: str, path: str, body: Mapping[str, Any] | None
+    ) -> http.client.HTTPResponse:
+        content = None if body is None else json.dumps(body).encode("utf-8")
         try:
             self._connection.request(method, self._path + path, content, self._headers)
             response = self._connection.getresponse()

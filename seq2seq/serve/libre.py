@@ -115,6 +115,8 @@ class LibreTranslate:
         if to is None:
             raise ApiError(400, f"{target} is not supported")
         codes = [code for code in catalogue.sources if catalogue.route(code, to)]
+        if not codes:
+            raise ApiError(400, f"no model translates into {target}")
         codes = list(dict.fromkeys([*codes, to]))
         whole = (await self.service.detect(" ".join(texts), codes))[0]
         return [

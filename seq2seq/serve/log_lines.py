@@ -26,10 +26,17 @@ class _JsonFormatter(logging.Formatter):
         return json.dumps(row, ensure_ascii=False)
 
 
+def _is_no_upgrade(record: logging.LogRecord) -> bool:
+    """Return False for the advice of uvicorn when a client asks for WebSockets or HTTP/2."""
+    message = record.getMessage()
+    return "upgrade request" not in message and "WebSocket" not in message
+
+
 def log_as_json() -> None:
     """Write every message of this process, also those of other packages, as a JSON object."""
     logging.captureWarnings(True)
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
+    logging.getLogger("uvicorn.error").addFilter(_is_no_upgrade)
     # The answer to the client already says what is wrong with a form.
     logging.getLogger("python_multipart").setLevel(logging.ERROR)
     for handler in logging.getLogger().handlers:

@@ -132,8 +132,9 @@ class OwnTranslation:
         if source == AUTO:
             to = catalogue.find_language(target)
             codes = [code for code in catalogue.sources if to and catalogue.route(code, to)]
-            if not codes:
-                raise ApiError(400, f"{target} is not supported")
+            if not to or not codes:
+                raise ApiError(400, f"no model translates into {target}")
+            codes = list(dict.fromkeys([*codes, to]))
             best = (await self.service.detect(text, codes))[0]
             source, detected = best["language"], best["confidence"]
         route = self.service.require_route(source, target)

@@ -102,6 +102,7 @@ def test_a_pair_without_a_model_goes_through_a_third_language(server):
         ({"source": "xx"}, "xx is not supported"),
         ({"target": "xx"}, "xx is not supported"),
         ({"source": "auto", "target": "xx"}, "xx is not supported"),
+        ({"source": "auto", "target": "en"}, "no model translates into en"),
         ({"source": "de", "target": "en"}, "en is not available as a target language from de"),
         ({"format": "pdf"}, "pdf format is not supported"),
         ({"alternatives": "many"}, "Invalid request: alternatives parameter is not a number"),

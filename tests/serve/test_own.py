@@ -87,6 +87,13 @@ def test_a_stream_has_an_event_for_each_line(client, translator):
     assert [one.text for one in found] == translator.translate(lines)
 
 
+def test_the_client_passes_on_what_the_server_finds_wrong(client):
+    with pytest.raises(ServerError, match="texts: must be an array"):
+        client.translate("the red cat runs")
+    with pytest.raises(ServerError, match="unknown key 'bem'; did you mean 'beam'"):
+        client.translate(["the red cat runs"], bem=3)
+
+
 def test_scores(client, translator):
     pairs = [("the red cat runs", "le chat rouge court"), ("", ""), ("the cat", "le chien")]
     expected = translator.score(*map(list, zip(*pairs, strict=True)), 0.5)
@@ -195,6 +202,17 @@ def test_the_models_are_listed(client):
         ("/v1/translate", {"texts": ["a"], "forbid": "b"}, "forbid: must be an array"),
         ("/v1/translate", {"texts": ["a"], "forbid": [" "]}, "forbid.0: must contain more than"),
         ("/v1/translate", {"texts": ["a"], "forbid": ["b"] * 21}, "must have at most 20 entries"),
+        (
+            "/v1/translate",
+            {"texts": ["a"], "source": "auto", "target": "en"},
+            "no model translates into en",
+        ),
+        (
+            "/v1/translate",
+            {"texts": ["le chat est noir et dort"], "source": "auto", "target": "fr"},
+            "source and target are the same language, fr",
+        ),
+        ("/v1/translate", {"texts": "a"}, "texts: must be an array"),
         (
             "/v1/translate",
             {"texts": ["a"], "model": "words", "protect": True},
