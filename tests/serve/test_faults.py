@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import http.client
 import json
 import multiprocessing
 import os
@@ -275,6 +276,10 @@ def test_sigterm_finishes_what_has_arrived(exports):
     assert process.stderr is not None
     address = process.stderr.readline().split()[-1]
     port = int(address.rpartition(":")[2])
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    connection.request("GET", "/health", headers={"Connection": "Upgrade", "Upgrade": "websocket"})
+    assert connection.getresponse().status == 200
+    connection.close()
     script = (
         "import sys, json, urllib.request as u;"
         "r = u.Request(sys.argv[1] + '/translate', sys.stdin.buffer.read(),"
@@ -301,5 +306,8 @@ def test_sigterm_finishes_what_has_arrived(exports):
     wait_for(has_work)
     process.send_signal(signal.SIGTERM)
     assert client.communicate(timeout=60)[0] == f"{LONG.count(chr(10)) + 1}\n"
-    out, _ = process.communicate(timeout=60)
+    out, log = process.communicate(timeout=60)
     assert (process.returncode, out) == (0, "False\n")
+    rows = [json.loads(line) for line in log.splitlines()]
+    assert "/translate" in [row.get("path") for row in rows]  # the last line is not lost
+    assert "pgrade" not in log
