@@ -2,7 +2,7 @@
 
 >>> import seq2seq
 >>> translator = seq2seq.Translator.load("runs/quickstart/base/model")
->>> translator.translate(["The baker buys fresh bread."])
+>>> translator.translate(["Our sister left because she was tired."])
 
 This module is the public interface. `train` trains a model. `load` loads a trained model and
 returns an object of the class for its task, such as `Translator`. A wrong value or file raises

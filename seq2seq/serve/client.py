@@ -2,7 +2,7 @@
 
 >>> from seq2seq.serve.client import ServerClient
 >>> with ServerClient("http://127.0.0.1:5000") as client:
-...     client.translate(["The baker buys fresh bread."], source="en", target="fr")
+...     client.translate(["Our sister left because she was tired."], source="en", target="fr")
 """
 
 from __future__ import annotations
