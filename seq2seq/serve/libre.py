@@ -9,7 +9,6 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from seq2seq.errors import UserError
 from seq2seq.serve.access import Client
 from seq2seq.serve.catalogue import AUTO, ServedModel
 from seq2seq.serve.language_names import language_name
@@ -110,14 +109,7 @@ class LibreTranslate:
         return fields, service.admit(request, fields.get("api_key"), without_key=400)
 
     async def _detect_all(self, texts: Sequence[str], target: str) -> list[dict[str, Any]]:
-        catalogue = self.service.catalogue
-        to = catalogue.find_language(target)
-        if to is None:
-            raise ApiError(400, f"{target} is not supported")
-        codes = [code for code in catalogue.sources if catalogue.route(code, to)]
-        if not codes:
-            raise ApiError(400, f"no model translates into {target}")
-        codes = list(dict.fromkeys([*codes, to]))
+        codes = self.service.possible_sources(target)
         whole = (await self.service.detect(" ".join(texts), codes))[0]
         return [
             (await self.service.detect(text, codes))[0] if len(text) > _SURE else whole
@@ -186,10 +178,7 @@ class LibreTranslate:
 def _parse_markup(texts: Sequence[str], route: Sequence[ServedModel], most: int) -> list[Markup]:
     codes = (route[0].config.data.source, route[-1].config.data.target)
     spaced = (uses_spaces(codes[0]), uses_spaces(codes[1]))
-    try:
-        return [Markup(text, most=most, spaced=spaced) for text in texts]
-    except UserError as error:  # too many sentences
-        raise ApiError(400, str(error)) from None
+    return [Markup(text, most=most, spaced=spaced) for text in texts]
 
 
 async def _gather(work: Sequence[Coroutine[Any, Any, Any]]) -> list[Any]:

@@ -130,11 +130,7 @@ class OwnTranslation:
         target: str = body.target or self._only(catalogue.reached, "target")
         source: str = body.source or self._only(catalogue.sources, "source")
         if source == AUTO:
-            to = catalogue.find_language(target)
-            codes = [code for code in catalogue.sources if to and catalogue.route(code, to)]
-            if not to or not codes:
-                raise ApiError(400, f"no model translates into {target}")
-            codes = list(dict.fromkeys([*codes, to]))
+            codes = self.service.possible_sources(target)
             best = (await self.service.detect(text, codes))[0]
             source, detected = best["language"], best["confidence"]
         route = self.service.require_route(source, target)

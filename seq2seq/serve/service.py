@@ -141,6 +141,19 @@ class Service:
             raise ApiError(400, f"{codes[1]} is not available as a target language from {codes[0]}")
         return route
 
+    def possible_sources(self, target: str) -> list[str]:
+        """Return the languages that a text can have if it is to be translated into `target`.
+
+        They include the target language. Raises ApiError if no model translates into it.
+        """
+        to = self.catalogue.find_language(target)
+        if to is None:
+            raise ApiError(400, f"{target} is not supported")
+        codes = [code for code in self.catalogue.sources if self.catalogue.route(code, to)]
+        if not codes:
+            raise ApiError(400, f"no model translates into {target}")
+        return list(dict.fromkeys([*codes, to]))
+
     async def detect(self, text: str, codes: Sequence[str]) -> list[dict[str, Any]]:
         """Detect the language of a text. Return `codes`, the most likely one first.
 

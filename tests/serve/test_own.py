@@ -47,9 +47,9 @@ def test_translations_scores_and_notes(client, translator):
 
 
 def test_a_translation_can_have_a_given_length(client, translator):
-    for length in (7, 9):
-        found = client.translate([TEXTS[0]], model="en-fr", min_length=length, max_length=length)
-        search = BeamOptions(min_length=length, max_length=length)
+    for least, most in ((7, 7), (12, 7), (9, 9)):
+        found = client.translate([TEXTS[0]], model="en-fr", min_length=least, max_length=most)
+        search = BeamOptions(min_length=min(least, most), max_length=most)
         assert found.translations[0].text == translator.translate([TEXTS[0]], search)[0]
     (both,) = client.translate([TEXTS[0]], model="en-fr", min_length=9, max_length=3).translations
     assert "min_length exceeds max_length, so max_length applies" in [n.text for n in both.notes]
