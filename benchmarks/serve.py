@@ -23,6 +23,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from process_memory import tree_memory
+
 _EVERY = 10.0  # seconds between two measurements of the memory
 
 
@@ -137,12 +139,7 @@ class Watch:
 
         The proportional set size (PSS) of libraries changes when other programs start or end.
         """
-        size = 0
-        for pid in self._family():
-            with contextlib.suppress(OSError):
-                rows = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
-                size += sum(int(row.split()[1]) for row in rows if row.startswith("Pss_Anon:"))
-        return size / 1024
+        return tree_memory(self.pid, "Pss_Anon")
 
     async def run(self) -> None:
         """Measure the memory every ten seconds until the task is cancelled."""

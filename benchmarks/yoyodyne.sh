@@ -6,9 +6,9 @@
 #   SEQ2SEQ_DATA=folder benchmarks/yoyodyne.sh inflection swa [MODEL]
 #
 # MODEL is SoftAttentionLSTM (the default) or PointerGeneratorLSTM. MINUTES (15) limits the CPU time of the
-# training, on one thread. The sizes are those of its own experiments on such data, with Adam. The
-# checkpoint with the best accuracy on dev is scored on dev, and with SCORE_TEST=1 on the test set, too. The program
-# prints exact match, WER, words learned a second of CPU time, and words decoded a second.
+# training, on one thread. The sizes are those of yoyodyne's own experiments on such data, with Adam. The
+# checkpoint with the best accuracy on dev is scored on dev, and with SCORE_TEST=1 also on the test set. The
+# program prints exact match, WER, words learned a second of CPU time, and words decoded a second.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 SYSTEMS=yoyodyne

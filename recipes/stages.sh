@@ -1,8 +1,9 @@
 # Functions that every run.sh shares. A run.sh sources this file; nobody runs it directly. A stage runs
 # only once, and again when its command or its input files change.
 #
-#   begin VARIANT [SEED] [PART]       sets RECIPE, VARIANT, SEED, CONFIG and RUN, and changes to the
+#   begin VARIANT [SEED] [PART] [NAME]  sets RECIPE, VARIANT, SEED, CONFIG and RUN, and changes to the
 #                                     root of the repository. PART names one of several data sets.
+#                                     CONFIG is NAME.toml (default: VARIANT.toml).
 #   stage NAME FILE... -- COMMAND...  runs COMMAND, unless the same COMMAND already succeeded with the same
 #                                     content of all FILEs and after the same earlier stages
 
@@ -20,7 +21,7 @@ begin() {
     cd "$ROOT"
     RECIPE=$(basename "$HERE")
     VARIANT=${1:-}
-    CONFIG=recipes/$RECIPE/$VARIANT.toml
+    CONFIG=recipes/$RECIPE/${4:-$VARIANT}.toml
     [ -n "$VARIANT" ] && [ -f "$CONFIG" ] ||
         fail "usage: recipes/$RECIPE/run.sh VARIANT, one of: $(cd "$HERE" && ls ./*.toml | sed 's|^\./||; s|\.toml$||' | paste -sd ' ')"
     command -v seq2seq > /dev/null ||
@@ -153,6 +154,24 @@ train_seeds() {
 # score_seeds SPLIT NAME [OPTION...]: score the ensemble of `train_seeds` as a stage.
 score_seeds() {
     stage "$2" "${MODELS[@]/%//model.safetensors}" -- score "$@" -o "$RUN/$2.txt"
+}
+
+# score_ensembles COUNT VARIANT CONFIG LANGUAGE...: for each language, train the seeds 1 to COUNT and score their
+# ensemble on validation, and with TEST=1 on the test set, too. Then print the mean word error rates (WER).
+score_ensembles() {
+    local count=$1 variant=$2 config=$3 language split runs=()
+    for language in "${@:4}"; do
+        begin "$variant" "" "$language" "$config"
+        train_seeds "$count" "$variant" "$language"
+        MADE_BY="recipes/$RECIPE/ensemble.sh $variant $count $language"
+        for split in valid ${TEST:+test}; do
+            score_seeds "$split" "$split-ensemble-$count"
+        done
+        runs+=("$RUN")
+    done
+    for split in valid ${TEST:+test}; do
+        mean_wer "$split-ensemble-$count" "${runs[@]}"
+    done
 }
 
 # mean_wer NAME RUN...: print the word error rate (WER) in the file NAME.scores of each run, and their mean.

@@ -9,7 +9,8 @@
 # SEEDS is the number of models in an ensemble (default: 5).
 source "$(dirname "$0")/../stages.sh"
 COUNT=${2:-5}
-[[ $COUNT =~ ^[1-9][0-9]*$ ]] || fail "usage: recipes/g2p/ensemble.sh VARIANT [SEEDS [LANGUAGE...]], SEEDS is a number"
+[[ -n ${1:-} && $COUNT =~ ^[1-9][0-9]*$ ]] ||
+    fail "usage: recipes/g2p/ensemble.sh VARIANT [SEEDS [LANGUAGE...]], SEEDS is a number"
 case ${1:-} in
     low) LANGUAGES=(ady gre ice ita khm lav mlt_latn rum slv wel_sw) ;;
     medium) LANGUAGES=(arm_e bul dut fre geo hbs_latn hun jpn_hira kor vie_hanoi) ;;
@@ -18,17 +19,4 @@ esac
 if [ $# -gt 2 ]; then
     LANGUAGES=("${@:3}")
 fi
-
-RUNS=()
-for language in "${LANGUAGES[@]}"; do
-    begin "$1" "" "$language"
-    train_seeds "$COUNT" "$VARIANT" "$language"
-    MADE_BY="recipes/$RECIPE/ensemble.sh $VARIANT $COUNT $language"
-    for split in valid ${TEST:+test}; do
-        score_seeds "$split" "$split-ensemble-$COUNT"
-    done
-    RUNS+=("$RUN")
-done
-for split in valid ${TEST:+test}; do
-    mean_wer "$split-ensemble-$COUNT" "${RUNS[@]}"
-done
+score_ensembles "$COUNT" "$1" "$1" "${LANGUAGES[@]}"

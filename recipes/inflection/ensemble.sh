@@ -16,18 +16,4 @@ LANGUAGES=(deu fin hun swa tur)
 if [ $# -gt 2 ]; then
     LANGUAGES=("${@:3}")
 fi
-RUNS=()
-for language in "${LANGUAGES[@]}"; do
-    begin base "" "$language"
-    VARIANT=$1-$language
-    RUN=${RUN/base-/$1-}
-    train_seeds "$COUNT" "$1" "$language"
-    MADE_BY="recipes/$RECIPE/ensemble.sh $1 $COUNT $language"
-    for split in valid ${TEST:+test}; do
-        score_seeds "$split" "$split-ensemble-$COUNT"
-    done
-    RUNS+=("$RUN")
-done
-for split in valid ${TEST:+test}; do
-    mean_wer "$split-ensemble-$COUNT" "${RUNS[@]}"
-done
+score_ensembles "$COUNT" "$1" base "${LANGUAGES[@]}"

@@ -22,8 +22,7 @@ case ${2:-} in
     deu | fin | hun | swa | tur) ;;
     *) fail "usage: recipes/inflection/run.sh $1 LANGUAGE [SEED], LANGUAGE is one of: deu fin hun swa tur" ;;
 esac
-begin base "${3:-}" "$2"
-VARIANT=$1-$2
+begin "$1" "${3:-}" "$2" base
 FILES=sigmorphon2023_inflection/$2
 needs "$FILES.trn.gz"
 MADE_BY="recipes/$RECIPE/run.sh $1 $2${SEED:+ $SEED}"
@@ -33,10 +32,6 @@ if [ "$1" = hallucinated ]; then
         python3 "recipes/$RECIPE/prepare.py" "$SEQ2SEQ_DATA/$FILES.trn.gz" 10000 "runs/$RECIPE/data/$2/train.tsv"
     TRAIN=$PWD/$DATA/train.tsv
 fi
-RUN=${RUN/base-/$1-}
-BEFORE=""
-mkdir -p "$RUN.stages"
-forget_without "$RUN"
 SPLITS=(--set "data.train=$TRAIN" --set "data.valid=$FILES.dev" --set "data.test=$FILES.tst")
 
 stage train "$CONFIG" "$SEQ2SEQ_DATA/$FILES".{trn,dev}.gz -- \

@@ -42,11 +42,11 @@ def for_both_sides(tokenizers: Sequence[Tokenizer], config: Config) -> tuple[Tok
 
     tokenizers: The one tokenizer of a joint vocabulary, or the tokenizers of source and target.
     """
-    sides = text_sides(config)
-    settings = [config.tokenizer.of(side if side in sides else sides[0]) for side in SIDES]
+    settings, sides = config.tokenizer, text_sides(config)
+    chosen = [side if side in sides else sides[0] for side in SIDES]
     source, target = (
-        tokenizer.with_rules(one.normalization or "identity", lowercase=one.lowercase)
-        for tokenizer, one in zip((tokenizers[0], tokenizers[-1]), settings, strict=True)
+        tokenizer.with_rules(settings.normalization_of(side), lowercase=settings.of(side).lowercase)
+        for tokenizer, side in zip((tokenizers[0], tokenizers[-1]), chosen, strict=True)
     )
     if tokenizers[0] is tokenizers[-1] and source == target:
         return source, source

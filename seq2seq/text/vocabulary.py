@@ -124,7 +124,7 @@ def _learn(config: Config, text: Dataset, sides: list[Side], name: str) -> Token
     step = -(-len(text) // config.tokenizer.sample_lines)
 
     def lines() -> Iterator[str]:
-        normalize = [_normalizer(one.normalization or "identity", rule) for one in settings]
+        normalize = [_normalizer(config.tokenizer.normalization_of(side), rule) for side in sides]
         lower = [
             TextRules(lowercase=one.lowercase and differ, symbols=one.symbols) for one in settings
         ]
