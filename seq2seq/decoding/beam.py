@@ -62,6 +62,7 @@ def beam_search(
     pool = _Pool.empty(B, n_best)
     masked = (*specials.forbidden, specials.eos)
     cuts = set(maximum.tolist())
+    ceiling = penalty[maximum]  # [n], n = B at first: the penalty of the longest hypothesis
     steps: list[_Step] = []
     rows = np.arange(B)  # [n], n = B at first: the sentences that are still being searched
     totals = np.zeros((B, 1))  # [n, K], K = 1 at first: Σ log p of live hypotheses, -inf if none
@@ -74,18 +75,22 @@ def beam_search(
         log_p.exclude(masked)
         totals, parents, chosen = _extend(log_p, totals, beam)  # [n, K] each
         steps.append(_Step(rows, parents, chosen))
-        cut = maximum[rows] == length  # [n]
+        bound = totals[:, 0] / ceiling  # [n], column 0 is the best
+        leaving = bound <= pool.score[rows, -1]
         if length in cuts:
+            cut = maximum[rows] == length  # [n]
             pool.add_where_empty(cut, rows, totals, penalty[length], length)
             pool.outdone[rows[cut]] = (totals[:, 0] / penalty[length] > pool.score[rows, 0])[cut]
-        bound = totals[:, 0] / penalty[maximum[rows]]  # [n], column 0 is the best
-        settled = bound <= pool.score[rows, -1]
-        going = (~(cut | settled)).nonzero()[0]  # [n']
+            leaving |= cut
+        going = (~leaving).nonzero()[0]  # [n']
         if len(going) == 0:
             break
-        first = np.arange(len(rows))[:, None] * (len(tokens) // len(rows))
-        state = engine.select(state, (first + parents)[going].ravel())  # n'*K rows
-        rows, totals, tokens = rows[going], totals[going], chosen[going].ravel()
+        first = np.arange(0, len(tokens), len(tokens) // len(rows))[:, None]
+        origins = first + parents  # [n, K], the row of each parent
+        if len(going) < len(rows):
+            rows, ceiling, totals = rows[going], ceiling[going], totals[going]
+            origins, chosen = origins[going], chosen[going]
+        state, tokens = engine.select(state, origins.ravel()), chosen.ravel()  # n'*K rows
     return _collect(pool, steps, maximum)
 
 
@@ -105,8 +110,8 @@ def _extend(
     (n, K), k = totals.shape, ids.shape[1]
     reached = (totals.reshape(-1, 1) + increments).reshape(n, -1)  # [n, K*k]
     ids = ids.reshape(n, -1)
-    parents = np.broadcast_to(np.arange(K).repeat(k), ids.shape)
-    at = np.lexsort((ids, parents, -reached))[:, :beam]  # [n, K'], sorted by the last key first
+    row = np.arange(n * K).repeat(k).reshape(n, -1)  # of the parent
+    at = np.lexsort((ids, row, -reached))[:, :beam]  # [n, K'], sorted by the last key first
     return pick(reached, at), at // k, pick(ids, at)
 
 
@@ -164,13 +169,12 @@ class _Pool:
         length: the number of tokens of the candidates, without EOS.
         """
         scores = totals / penalty  # [n, K]
-        best = scores.argmax(axis=1)
-        entering = (scores[np.arange(len(rows)), best] > self.score[rows, -1]).nonzero()[0]
+        entering = (scores.max(axis=1) > self.score[rows, -1]).nonzero()[0]
         if len(entering) == 0:
             return
         rows, totals, scores = rows[entering], totals[entering], scores[entering]
         if self.score.shape[1] == 1:  # without n-best lists, only the best candidate counts
-            slots = best[entering][:, None]
+            slots = scores.argmax(axis=1)[:, None]
             self.score[rows], self.total[rows] = pick(scores, slots), pick(totals, slots)
             self.length[rows], self.slot[rows] = length, slots
             return

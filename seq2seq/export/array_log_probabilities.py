@@ -25,7 +25,8 @@ class ArrayLogProbabilities:
         self.values = values
 
     def exclude(self, tokens: Sequence[int]) -> None:
-        self.values[:, list(tokens)] = -math.inf
+        for token in tokens:  # twice as fast as an index of several columns
+            self.values[:, token] = -math.inf
 
     def at(self, tokens: np.ndarray) -> np.ndarray:
         values: np.ndarray = self.values[np.arange(len(tokens)), tokens].astype(np.float64)

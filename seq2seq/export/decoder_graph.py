@@ -134,7 +134,9 @@ class DecoderGraph:
                     gate = graph.product(x, weight, bias, bound=self.bounds[number - 1])
                 else:
                     gate = graph.op("Gather", tables.add(vectors, weight, bias), tokens)
-                gates.append(self._spread(graph, gate, added[piece]) if added else gate)
+                if added:
+                    gate = self._spread(graph, gate, added[piece], len(weight))
+                gates.append(gate)
             state = layer.cell.step(graph, gates, before[number])
             after += state
             x = graph.op("Add", state[0], x) if number else state[0]
@@ -150,17 +152,18 @@ class DecoderGraph:
             return []
         return np.split(self.context.constant, np.cumsum(self.context.widths)[:-1])
 
-    def _spread(self, graph: GraphBuilder, x: str, share: str) -> str:
+    def _spread(self, graph: GraphBuilder, x: str, share: str, width: int) -> str:
         """Return x [N, W] plus the product of the context vector and a weight.
 
+        width: W.
         share: the product, [N, W], or [B, 1, W] if all rows of a source have the same context.
         """
         if not isinstance(self.context, SharedContextGraph):
             return graph.op("Add", x, share)
-        batch, width = (graph.op("Shape", share, start=at, end=at + 1) for at in (0, 2))
-        shape = graph.op("Concat", batch, graph.ids(-1), width, axis=0)
+        batch = graph.op("Shape", share, start=0, end=1)
+        shape = graph.op("Concat", batch, graph.ids(-1, width), axis=0)
         whole = graph.op("Add", graph.op("Reshape", x, shape), share)
-        return graph.op("Reshape", whole, graph.op("Concat", graph.ids(-1), width, axis=0))
+        return graph.reshape(whole, -1, width)
 
     def _readout(
         self, graph: GraphBuilder, tables: Tables, tokens: str, hidden: str, shares: list[str]
@@ -169,7 +172,7 @@ class DecoderGraph:
         if self.context is None:
             return hidden
         x = self._known_readout(graph, tables, tokens, hidden)
-        return graph.op("Tanh", self._spread(graph, x, shares[0]))
+        return graph.op("Tanh", self._spread(graph, x, shares[0], self.context.widths[-1]))
 
     def _known_readout(self, graph: GraphBuilder, tables: Tables, tokens: str, hidden: str) -> str:
         """Return W [h ; y] + b, the part of the readout that does not depend on the context."""

@@ -58,7 +58,12 @@ class MemberState:
         picked = [part[rows] for part in self.rows]
         if not self.memory:
             return MemberState(picked, {}, position=self.position)
+        memory, candidates = self.memory, self.candidates
+        size = len(next(iter(memory.values())))
         of_row = rows // self.rows_per_source
+        each, rest = divmod(len(rows), size)
+        if not rest and (of_row.reshape(size, -1) == np.arange(size)[:, None]).all():
+            return MemberState(picked, memory, each, self.position, candidates)
         begins = np.ones(len(rows), bool)
         np.not_equal(of_row[1:], of_row[:-1], out=begins[1:])
         first = begins.nonzero()[0]
@@ -66,10 +71,7 @@ class MemberState:
         sources = of_row[first]
         if rest or (first != np.arange(len(first)) * each).any():
             sources, each = of_row, 1
-        memory, candidates = self.memory, self.candidates
-        size = len(next(iter(memory.values())))
-        if len(sources) != size or (sources != np.arange(size)).any():
-            memory = {name: part[sources] for name, part in memory.items()}
-            if candidates:
-                candidates = candidates.select(sources)
+        memory = {name: part[sources] for name, part in memory.items()}
+        if candidates:
+            candidates = candidates.select(sources)
         return MemberState(picked, memory, each, self.position, candidates)

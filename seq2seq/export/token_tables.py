@@ -37,6 +37,8 @@ class TokenTables:
         tokens: token ids of any shape, int64. Numbers outside the vocabulary, such as the
             components of a vector, are ignored.
         """
+        if not self._names or self._known.take(tokens, mode="clip").all():
+            return
         inside = tokens[(tokens >= 0) & (tokens < len(self._known))]
         new = inside[~self._known[inside]]
         if not len(new):
