@@ -21,6 +21,7 @@ from seq2seq.serve.schemas import (
     HypothesisAnswer,
     NoteAnswer,
     RouteFields,
+    SamplingFields,
     SearchFields,
     StreamRequest,
     TextAnswer,
@@ -152,7 +153,7 @@ class OwnTranslation:
             "forbid": tuple(body.forbid),
         }
         if body.sampling:
-            draw = {name: getattr(body, name) for name in ("temperature", "top_k", "top_p", "seed")}
+            draw = {name: getattr(body, name) for name in SamplingFields.model_fields}
             return plain_search(sampling=True, **shared, **draw)
         beam = max(body.beam or self.service.settings.beam, body.n_best)
         return plain_search(beam=beam, **shared)
@@ -194,16 +195,7 @@ def _about(
 
 def _text_answer(result: LineResult, route: Route, body: SearchFields) -> TextAnswer:
     best = result.best
-    notes = [note_answer(note) for note in result.notes]
-    if body.alignments and not _can_align(route, body):
-        reason = "has no attention" if not route[-1].attends else "gives none for these options"
-        if len(route) > 1:
-            reason = "is one of two models that translated one after the other"
-        text = f"there is no alignment, because the model {route[-1].name} {reason}"
-        notes.append(NoteAnswer(kind="alignment", text=text))
-    if body.max_length is not None and body.min_length > body.max_length:
-        text = "min_length exceeds max_length, so max_length applies"
-        notes.append(NoteAnswer(kind="length", text=text))
+    notes = [note_answer(note) for note in result.notes] + _ignored(route, body)
     alignment = None
     if best.alignment is not None and body.alignments:
         alignment = AlignmentAnswer(
@@ -223,6 +215,29 @@ def _text_answer(result: LineResult, route: Route, body: SearchFields) -> TextAn
         alignment=alignment,
         notes=notes,
     )
+
+
+def _ignored(route: Route, body: SearchFields) -> list[NoteAnswer]:
+    """Return notes about the keys of a request that have no effect."""
+    notes = []
+    if body.alignments and not _can_align(route, body):
+        reason = "has no attention" if not route[-1].attends else "gives none for these options"
+        if len(route) > 1:
+            reason = "is one of two models that translated one after the other"
+        text = f"there is no alignment, because the model {route[-1].name} {reason}"
+        notes.append(NoteAnswer(kind="alignment", text=text))
+    if body.max_length is not None and body.min_length > body.max_length:
+        text = "min_length exceeds max_length, so max_length applies"
+        notes.append(NoteAnswer(kind="length", text=text))
+    changed = [
+        name
+        for name, field in SamplingFields.model_fields.items()
+        if getattr(body, name) != field.default
+    ]
+    if changed and not body.sampling:
+        text = f"{', '.join(changed)} had no effect: set sampling to true"
+        notes.append(NoteAnswer(kind="sampling", text=text))
+    return notes
 
 
 def note_answer(note: Note) -> NoteAnswer:

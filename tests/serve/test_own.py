@@ -55,6 +55,17 @@ def test_a_translation_can_have_a_given_length(client, translator):
     assert "min_length exceeds max_length, so max_length applies" in [n.text for n in both.notes]
 
 
+def test_sampling_options_without_sampling_are_named(client):
+    def notes(**options):
+        (found,) = client.translate([TEXTS[0]], model="en-fr", **options).translations
+        return [note.text for note in found.notes if note.kind == "sampling"]
+
+    assert notes(temperature=0.5, seed=3) == [
+        "temperature, seed had no effect: set sampling to true"
+    ]
+    assert notes(temperature=0.5, sampling=True) == notes(temperature=1.0) == []
+
+
 def test_alignments(client, translator):
     (found,) = client.translate([TEXTS[0]], target="fr", source="en", alignments=True).translations
     windows = translator.translate_windows([[TEXTS[0]]], BeamOptions(), align=True)
