@@ -165,7 +165,7 @@ score_ensembles() {
         train_seeds "$count" "$variant" "$language"
         MADE_BY="recipes/$RECIPE/ensemble.sh $variant $count $language"
         for split in valid ${TEST:+test}; do
-            score_seeds "$split" "$split-ensemble-$count"
+            score_seeds "$split" "$split-ensemble-$count" --length-penalty 0
         done
         runs+=("$RUN")
     done

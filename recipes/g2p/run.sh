@@ -15,6 +15,6 @@ for split in train:train valid:dev test:test; do
 done
 
 stage train "$CONFIG" "$SEQ2SEQ_DATA/${FILES}"_{train,dev}.tsv.gz -- train_run "${SPLITS[@]}"
-stage valid -- score valid valid-beam5 -o "$RUN/valid-beam5.txt"
-[ -z "${TEST:-}" ] || stage test -- score test test-beam5 -o "$RUN/test-beam5.txt"
+stage valid -- score valid valid-beam5 --length-penalty 0 -o "$RUN/valid-beam5.txt"
+[ -z "${TEST:-}" ] || stage test -- score test test-beam5 --length-penalty 0 -o "$RUN/test-beam5.txt"
 head -n 3 "$RUN/valid-beam5.scores"

@@ -36,6 +36,6 @@ SPLITS=(--set "data.train=$TRAIN" --set "data.valid=$FILES.dev" --set "data.test
 
 stage train "$CONFIG" "$SEQ2SEQ_DATA/$FILES".{trn,dev}.gz -- \
     train_run "${SPLITS[@]}" ${SETTINGS[@]+"${SETTINGS[@]}"}
-stage valid -- score valid valid-beam5 -o "$RUN/valid-beam5.txt"
-[ -z "${TEST:-}" ] || stage test -- score test test-beam5 -o "$RUN/test-beam5.txt"
+stage valid -- score valid valid-beam5 --length-penalty 0 -o "$RUN/valid-beam5.txt"
+[ -z "${TEST:-}" ] || stage test -- score test test-beam5 --length-penalty 0 -o "$RUN/test-beam5.txt"
 head -n 5 "$RUN/valid-beam5.scores"
