@@ -174,6 +174,12 @@ score_ensembles() {
     done
 }
 
+# languages_in FOLDER: set LANGUAGES to the languages of the files FOLDER/LANGUAGE_train.tsv.gz under $SEQ2SEQ_DATA.
+languages_in() {
+    needs "$1"
+    mapfile -t LANGUAGES < <(cd "$SEQ2SEQ_DATA/$1" && printf '%s\n' *_train.tsv.gz | sed 's/_train\.tsv\.gz$//')
+}
+
 # mean_wer NAME RUN...: print the word error rate (WER) in the file NAME.scores of each run, and their mean.
 mean_wer() {
     local name=$1 run

@@ -1,14 +1,13 @@
 #!/usr/bin/env bash
 # Study which settings lower the word error rate (WER) of a model that predicts phones from letters, with
-# little data. A ROW is a change of one setting of recipes/g2p/low.toml without R-Drop. The script trains a model for each of
-# ten languages with seed 1 on one thread, and scores it on the dev set. The last line of the output is the
-# mean WER of the languages.
+# little data. A ROW is a change of one setting of recipes/g2p/low.toml without R-Drop. The script trains a
+# model for each of ten languages with seed 1 on one thread, and scores it on the dev set. The last line of
+# the output is the mean WER of the languages.
 #
 #   SEQ2SEQ_DATA=folder-that-holds-sigmorphon2021_g2p recipes/g2p-study/run.sh ROW [LANGUAGE...]
 #
 # `run.sh` without arguments lists the rows. If a run was stopped, the same command continues it.
 source "$(dirname "$0")/../stages.sh"
-LANGUAGES=(ady gre ice ita khm lav mlt_latn rum slv wel_sw)
 
 # settings ROW: set SETTINGS to the settings that a row changes.
 settings() {
@@ -33,7 +32,8 @@ ROW=${1:-}
 settings "$ROW" ||
     fail "usage: recipes/g2p-study/run.sh ROW [LANGUAGE...], ROW is one of: $(sed -n '/case \$1/,/esac/s/^    \([a-z0-9.-]*\)) .*/\1/p' "$0" | paste -sd ' ')"
 shift
-[ $# -eq 0 ] || LANGUAGES=("$@")
+LANGUAGES=("$@")
+[ $# -gt 0 ] || languages_in sigmorphon2021_g2p/low
 cd "$ROOT"
 command -v seq2seq > /dev/null || fail "seq2seq is not installed here: run 'make setup', then '. .venv/bin/activate'"
 needs sigmorphon2021_g2p/low

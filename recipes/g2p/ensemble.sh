@@ -11,12 +11,6 @@ source "$(dirname "$0")/../stages.sh"
 COUNT=${2:-5}
 [[ -n ${1:-} && $COUNT =~ ^[1-9][0-9]*$ ]] ||
     fail "usage: recipes/g2p/ensemble.sh VARIANT [SEEDS [LANGUAGE...]], SEEDS is a number"
-case ${1:-} in
-    low) LANGUAGES=(ady gre ice ita khm lav mlt_latn rum slv wel_sw) ;;
-    medium) LANGUAGES=(arm_e bul dut fre geo hbs_latn hun jpn_hira kor vie_hanoi) ;;
-    *) LANGUAGES=(eng_us) ;;
-esac
-if [ $# -gt 2 ]; then
-    LANGUAGES=("${@:3}")
-fi
+LANGUAGES=("${@:3}")
+[ $# -gt 2 ] || languages_in "sigmorphon2021_g2p/$1"
 score_ensembles "$COUNT" "$1" "$1" "${LANGUAGES[@]}"
