@@ -9,8 +9,8 @@
 # SEEDS is the number of models in an ensemble (default: 5).
 source "$(dirname "$0")/../stages.sh"
 COUNT=${2:-5}
-[[ -n ${1:-} && $COUNT =~ ^[1-9][0-9]*$ ]] ||
-    fail "usage: recipes/g2p/ensemble.sh VARIANT [SEEDS [LANGUAGE...]], SEEDS is a number"
+[[ -f $HERE/${1:-}.toml && $COUNT =~ ^[1-9][0-9]*$ ]] ||
+    fail "usage: recipes/g2p/ensemble.sh VARIANT [SEEDS [LANGUAGE...]], VARIANT is low, medium or high, SEEDS a number"
 LANGUAGES=("${@:3}")
 [ $# -gt 2 ] || languages_in "sigmorphon2021_g2p/$1"
 score_ensembles "$COUNT" "$1" "$1" "${LANGUAGES[@]}"
