@@ -85,8 +85,7 @@ def beam_search(
         going = (~leaving).nonzero()[0]  # [n']
         if len(going) == 0:
             break
-        first = np.arange(0, len(tokens), len(tokens) // len(rows))[:, None]
-        origins = first + parents  # [n, K], the row of each parent
+        origins = parents + np.arange(0, len(tokens), len(tokens) // len(rows))[:, None]  # [n, K]
         if len(going) < len(rows):
             rows, ceiling, totals = rows[going], ceiling[going], totals[going]
             origins, chosen = origins[going], chosen[going]

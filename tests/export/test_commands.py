@@ -36,7 +36,7 @@ def test_export_prints_the_difference(attending, shell, tmp_path) -> None:
     assert "exists and is not an export" in refused.err
 
 
-def test_score_and_evaluate(run_folder, attending, toy, shell) -> None:
+def test_score_and_evaluate(run_folder, attending, toy, shell, monkeypatch) -> None:
     export, model = run_folder / "export", attending / "model"
     files = toy.folder / "test.en", toy.folder / "test.fr"
     scores = [shell("score", path, *files).out.split() for path in (export, model)]
@@ -44,6 +44,8 @@ def test_score_and_evaluate(run_folder, attending, toy, shell) -> None:
     results = [shell("evaluate", path, *files, "--json") for path in (export, model)]
     ours, theirs = (json.loads(said.out)["scores"] for said in results)
     assert ours == theirs
+    monkeypatch.setenv("SEQ2SEQ_DATA", str(toy.folder))
+    assert json.loads(shell("evaluate", export, "--json").out)["scores"] == ours
     refused = shell("evaluate", export, *files, "--record", run_folder / "results.jsonl")
     assert refused.code == 2
 
