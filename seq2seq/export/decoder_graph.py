@@ -126,7 +126,7 @@ class DecoderGraph:
         for number, layer in enumerate(self.layers):
             of_context = constants[: len(layer.of_context)]
             constants = constants[len(layer.of_context) :]
-            added = [shares.pop(0) for _ in of_context]
+            fed = [shares.pop(0) for _ in of_context]
             gates = []
             for piece, weight in enumerate(layer.cell.of_input):
                 bias = layer.cell.bias[piece] + (of_context[piece] if of_context else 0)
@@ -134,9 +134,7 @@ class DecoderGraph:
                     gate = graph.product(x, weight, bias, bound=self.bounds[number - 1])
                 else:
                     gate = graph.op("Gather", tables.add(vectors, weight, bias), tokens)
-                if added:
-                    gate = self._spread(graph, gate, added[piece], len(weight))
-                gates.append(gate)
+                gates.append(self._spread(graph, gate, fed[piece], len(weight)) if fed else gate)
             state = layer.cell.step(graph, gates, before[number])
             after += state
             x = graph.op("Add", state[0], x) if number else state[0]
