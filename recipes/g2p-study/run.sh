@@ -1,7 +1,6 @@
 #!/usr/bin/env bash
 # Study which settings lower the word error rate (WER) of a model that predicts phones from letters, with
-# little data. A ROW is a change of one setting of recipes/g2p/low.toml without R-Drop. The script trains a
-# model for each of ten languages with seed 1 on one thread, and scores it on the dev set. The last line of
+# little data. A ROW is a change of one setting of recipes/g2p/low.toml. The script trains a model for each of ten languages with seed 1 on one thread, and scores it on the dev set. The last line of
 # the output is the mean WER of the languages.
 #
 #   SEQ2SEQ_DATA=folder-that-holds-sigmorphon2021_g2p recipes/g2p-study/run.sh ROW [LANGUAGE...]
@@ -57,7 +56,7 @@ for language in "${LANGUAGES[@]}"; do
     BEFORE=""
     mkdir -p "$RUN.stages"
     forget_without "$RUN"
-    flags=(--set training.threads=1 --set training.r_drop=0 --set validation.every=400 --set "data.test=$FOLDER/${language}_dev.tsv")
+    flags=(--set training.threads=1 --set validation.every=400 --set "data.test=$FOLDER/${language}_dev.tsv")
     for setting in "data.train=$FOLDER/${language}_train.tsv" "data.valid=$FOLDER/${language}_dev.tsv" \
         ${SETTINGS[@]+"${SETTINGS[@]}"}; do
         flags+=(--set "$setting")
