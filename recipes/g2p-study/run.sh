@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Study which settings lower the word error rate (WER) of a model that predicts phones from letters, with
-# little data. A ROW is a change of one setting of recipes/g2p/low.toml. The script trains a model for each of ten languages with seed 1 on one thread, and scores it on the dev set. The last line of
-# the output is the mean WER of the languages.
+# little data. A ROW is a change of one setting of recipes/g2p/low.toml. The script trains a model for each of
+# ten languages with seed 1 on one thread, and scores it on the dev set. The last line of the output is the
+# mean WER of the languages.
 #
 #   SEQ2SEQ_DATA=folder-that-holds-sigmorphon2021_g2p recipes/g2p-study/run.sh ROW [LANGUAGE...]
 #
