@@ -18,7 +18,8 @@ settings() {
     copying) SETTINGS=(decoder.copying=true) ;;
     gru) SETTINGS=(encoder.cell=gru decoder.cell=gru) ;;
     dropout-0.5) SETTINGS=(encoder.dropout=0.5 decoder.dropout=0.5) ;;
-    wide) SETTINGS=(encoder.hidden=256 decoder.hidden=512) ;;
+    narrow) SETTINGS=(encoder.hidden=128 decoder.hidden=256) ;;
+    wide) SETTINGS=(encoder.hidden=384 decoder.hidden=768) ;;
     two-encoder-layers) SETTINGS=(encoder.layers=2) ;;
     r-drop) SETTINGS=(training.r_drop=1.0) ;;
     no-label-smoothing) SETTINGS=(training.label_smoothing=0) ;;
