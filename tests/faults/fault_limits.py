@@ -80,6 +80,7 @@ def _work_in_child(work: Callable[[], object], writer: int, extra: int) -> None:
 def record(trial: str, tried: int, survived: int, note: str = "") -> None:
     """Add a row to the file that docs/reliability.md is made from, if `make faults` names one."""
     if path := os.environ.get("SEQ2SEQ_FAULTS_REPORT"):
-        row = {"trial": trial, "tried": tried, "survived": survived, "note": note}
+        notes = "; ".join(filter(None, ("all trials" if WHOLE else "", note)))
+        row = {"trial": trial, "tried": tried, "survived": survived, "note": notes}
         with Path(path).open("a", encoding="utf-8") as file:
             file.write(json.dumps(row) + "\n")
