@@ -1,12 +1,13 @@
 """Measure whether memory grows while seq2seq works for many minutes, and plot the memory.
 
-    python benchmarks/soak.py [--minutes 20] [--picture soak.svg] [--server] SOURCE MODEL [MODEL...]
+    python benchmarks/soak.py [--minutes 20] [--picture soak.svg] SOURCE [MODEL...] [--serve MODEL]
 
 Each MODEL is a model folder or an export. For each MODEL, the program writes the lines of SOURCE to
-`seq2seq translate MODEL` through a pipe, again and again, and reads the translations. With
---server, it sends the lines to `seq2seq serve` instead. Every second, it measures the memory of the
-process and of its workers that no file backs. It writes the measurements to a JSONL file beside the
-plot. It fails if the mean memory of the last tenth of the time exceeds the mean around the end of
+`seq2seq translate MODEL` through a pipe, again and again, and reads the translations. For each
+MODEL of --serve, it sends the lines to `seq2seq serve` instead. All measurements run at the same
+time. Every second, the program measures the memory of each process and of its workers that no file
+backs. It adds the measurements to a JSONL file beside the plot, and plots all measurements of that
+file. It fails if the mean memory of the last tenth of the time exceeds the mean around the end of
 the first minute by more than 2 %. If the measurement takes less than two minutes, it compares with
 the end of the first half instead.
 """
@@ -22,6 +23,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from itertools import cycle
 from pathlib import Path
 from statistics import mean
@@ -139,35 +141,37 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("source", type=Path, help="Text file to translate again and again.")
-    parser.add_argument("models", nargs="+", help="Model folders or exports.")
-    parser.add_argument("--minutes", type=float, default=20, help="Minutes for each model (20).")
+    parser.add_argument("models", nargs="*", help="Model folders or exports to translate with.")
+    parser.add_argument(
+        "--serve", action="append", default=[], help="Model folder or export to serve (repeatable)."
+    )
+    parser.add_argument("--minutes", type=float, default=20, help="Minutes to measure (20).")
     parser.add_argument(
         "--picture",
         type=Path,
         default=Path("soak.svg"),
         help="Write the plot to this file (soak.svg).",
     )
-    parser.add_argument(
-        "--server",
-        action="store_true",
-        help="Measure `seq2seq serve` instead of `seq2seq translate`.",
-    )
     given = parser.parse_args()
     texts = given.source.read_bytes().split(b"\n")[:-1]
-    soak = soak_server if given.server else soak_translate
-    found: dict[str, Samples] = {}
-    ratios = []
-    with given.picture.with_suffix(".jsonl").open("w", encoding="utf-8") as log:
-        for model in given.models:
-            found[model] = soak(model, texts, given.minutes)
-            log.write(json.dumps({"model": model, "samples": found[model]}) + "\n")
-            log.flush()
-            ratios.append(growth(found[model]))
-            _, memory, lines = found[model][-1]
-            change = 100 * (ratios[-1] - 1)
-            print(f"{model}: {lines:,} lines, {memory:.0f} MiB, {change:+.1f} %", flush=True)
-    draw(found, given.picture)
-    sys.exit(max(ratios) > LIMIT)
+    soaks = [(f"translate {model}", soak_translate, model) for model in given.models]
+    soaks += [(f"serve {model}", soak_server, model) for model in given.serve]
+    if not soaks:
+        parser.error("give a MODEL or --serve MODEL")
+    with ThreadPoolExecutor(len(soaks)) as pool:
+        futures = [pool.submit(soak, model, texts, given.minutes) for _, soak, model in soaks]
+        found = {name: each.result() for (name, _, _), each in zip(soaks, futures, strict=True)}
+    log = given.picture.with_suffix(".jsonl")
+    with log.open("a", encoding="utf-8") as file:
+        for name, samples in found.items():
+            file.write(json.dumps({"name": name, "samples": samples}) + "\n")
+    rows = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
+    draw({row["name"]: row["samples"] for row in rows}, given.picture)
+    ratios = {name: growth(samples) for name, samples in found.items()}
+    for name, samples in found.items():
+        _, memory, lines = samples[-1]
+        print(f"{name}: {lines:,} lines, {memory:.0f} MiB, {100 * (ratios[name] - 1):+.1f} %")
+    sys.exit(max(ratios.values()) > LIMIT)
 
 
 if __name__ == "__main__":
