@@ -7,9 +7,9 @@ Each MODEL is a model folder or an export. For each MODEL, the program writes th
 MODEL of --serve, it sends the lines to `seq2seq serve` instead. All measurements run at the same
 time. Every second, the program measures the memory of each process and of its workers that no file
 backs. It adds the measurements to a JSONL file beside the plot, and plots all measurements of that
-file. It fails if the mean memory of the last tenth of the time exceeds the mean around the end of
-the first minute by more than 2 %. If the measurement takes less than two minutes, it compares with
-the end of the first half instead.
+file. It fails if the mean memory of the last tenth of the time exceeds the memory after the start
+by more than 2 %. The start ends after a minute and 20,000 lines, but at the latest in the middle of
+the measurement.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ from typing import IO
 from process_memory import tree_memory
 
 LIMIT = 1.02
+START_LINES = 20_000
 Samples = list[tuple[float, float, int]]  # seconds, MiB, lines
 
 
@@ -114,11 +115,10 @@ def soak_server(model: str, texts: list[bytes], minutes: float) -> Samples:
 
 
 def growth(samples: Samples) -> float:
-    """Return the memory at the end divided by the memory after the first minute."""
-    seconds, half = samples[-1][0], len(samples) // 2
-    first = [memory for passed, memory, _ in samples if 50 <= passed <= 70]
-    if seconds < 120:
-        first = [memory for _, memory, _ in samples[half - half // 5 : half + 1]]
+    """Return the memory at the end divided by the memory after the start."""
+    ready = [passed for passed, _, lines in samples if passed >= 60 and lines >= START_LINES]
+    begin = min([*ready, samples[-1][0] / 2])
+    first = [memory for passed, memory, _ in samples if begin - 10 <= passed <= begin + 10]
     return mean(memory for _, memory, _ in samples[-len(samples) // 10 :]) / mean(first)
 
 

@@ -209,8 +209,9 @@ def locked_folder(folder: Path, problem: str) -> Iterator[None]:
 
     new = [path for path in (folder, *folder.parents) if not path.exists()]
     folder.mkdir(parents=True, exist_ok=True)
-    for path in new:  # so that the folder itself survives a power failure
-        _sync(path.parent)
+    with name_in_errors(folder):
+        for path in new:  # so that the folder itself survives a power failure
+            _sync(path.parent)
     held = os.open(folder, os.O_RDONLY)
     try:
         with suppress(OSError):

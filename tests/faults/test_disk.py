@@ -152,6 +152,16 @@ def test_the_entry_of_a_new_folder_is_synced(tmp_path, monkeypatch):
     assert set(synced) == {str(tmp_path), str(tmp_path / "a")}
 
 
+def test_an_error_of_syncing_the_entry_names_the_new_folder(tmp_path, monkeypatch):
+    def fsync(descriptor):
+        raise OSError(errno.ENOSPC, "full")
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    with pytest.raises(OSError, match="full") as caught, locked_folder(tmp_path / "a", "in use"):
+        pass
+    assert caught.value.filename == str(tmp_path / "a")
+
+
 def test_an_error_that_names_a_file_keeps_it():
     with pytest.raises(OSError, match="other") as caught, name_in_errors(Path("mine")):
         raise OSError(errno.EIO, "broken", "other")
