@@ -534,12 +534,9 @@ def test_a_prompt_from_windows_is_printed_with_plain_line_ends(shell, speaking):
         assert shell(*command, prompt) == plain
 
 
-def test_options_that_permit_no_further_token_are_one_clear_line(shell, model, speaking):
-    """Both vocabularies are smaller than the wanted length."""
+def test_options_that_permit_no_further_token_are_one_clear_line(shell, model):
+    """The vocabulary is smaller than the shortest permitted output."""
     once = ("--no-repeat-ngram", "1")
-    said = shell("generate", speaking / "model", *once, "--length", "500", *_QUICK)
-    assert said.code == 2
-    assert said.err.startswith("error: the options permit no further token")
     for search in (["--beam", "1"], ["--beam", "2"], ["--sample"]):
         said = shell(
             "translate", model, *once, *search, *_QUICK, "--min-length", "400",
