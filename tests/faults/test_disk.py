@@ -94,6 +94,11 @@ def test_data_that_cannot_be_mapped_names_the_file(tmp_path, monkeypatch):
         Dataset.open(path)
     assert caught.value.filename == str(path)
 
+    for damaged in (b"", b"ARROW1" + b"x" * 99):
+        path.write_bytes(damaged)
+        with pytest.raises(UserError, match=r"train\.arrow: the prepared data is damaged"):
+            Dataset.open(path)
+
     def full(*_):
         raise OSError("Memory mapping file failed: No space left on device")
 
