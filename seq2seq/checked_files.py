@@ -18,6 +18,7 @@ from seq2seq.errors import UserError
 from seq2seq.files import sha256_of
 
 TABLE_BYTES = 1 << 28  # the largest size of a vocabulary or a table
+JSON_BYTES = 25_000_000  # Python needs up to 30 times as much memory for the values
 _MANIFEST_BYTES = 1 << 20
 _SEAL = "checksum"
 
@@ -50,6 +51,19 @@ def read_bounded(path: Path, most: int, *, regular: bool = True) -> bytes:
     return content
 
 
+def read_json_text(content: str | bytes) -> Any:
+    """Return the value of a JSON text, in bounded time and memory.
+
+    Raises ValueError if the text is not valid JSON, is nested too deeply, or is too large.
+    """
+    if len(content) > JSON_BYTES:
+        raise ValueError(f"the file is larger than {JSON_BYTES:,} bytes")
+    try:
+        return json.loads(content)
+    except RecursionError:
+        raise ValueError("the JSON values are nested too deeply") from None
+
+
 def seal_manifest(values: Mapping[str, Any]) -> str:
     """Return the text of a manifest with the given values and its own checksum."""
     digest = hashlib.sha256(json.dumps(values, indent=2).encode()).hexdigest()
@@ -67,10 +81,7 @@ def open_manifest(path: Path, known: Collection[str]) -> dict[str, Any]:
     and OSError as `read_bounded` does.
     """
     text = read_bounded(path, _MANIFEST_BYTES).decode("utf-8")
-    try:
-        values = json.loads(text)
-    except RecursionError:
-        raise ValueError("the JSON values are nested too deeply") from None
+    values = read_json_text(text)
     if not isinstance(values, dict):
         raise ValueError("the file is not a JSON object")
     sealed = values.pop(_SEAL, None) is not None

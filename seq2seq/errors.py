@@ -24,6 +24,20 @@ class OutOfMemoryError(UserError):
     """A computation needs more memory than this process can get."""
 
 
+class NoTokenError(UserError, ArithmeticError):
+    """The model gives no token that the options permit a finite log-probability.
+
+    row: the row of the sentence in the batch.
+    """
+
+    def __init__(self, row: int = 0) -> None:
+        super().__init__(
+            "the options permit no further token, or the model computes NaN: leave out "
+            "--no-repeat-ngram, --min-length or --forbid, or use another model"
+        )
+        self.row = row
+
+
 # How PyTorch, oneDNN, ONNX Runtime and C++ describe this problem in exceptions of general types.
 _OUT_OF_MEMORY = re.compile(
     r"DefaultCPUAllocator|out of memory|bad.?alloc|Failed to allocate memory|allocate memory|"

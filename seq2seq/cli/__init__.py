@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import io
 import os
@@ -38,6 +39,7 @@ _COMMANDS = {
     "tokenizer": "tokenizer",
 }
 _KINDS = {"plot": "group", "tokenizer": "group"}
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
 
 class _Commands(click.Group):
@@ -115,11 +117,11 @@ def main() -> None:
     except OSError as error:
         if error.filename is None and error.errno is None:
             raise
-        reason = error.strerror or str(error)
-        if error.filename is not None:
-            reason = (
-                f"{error.filename}: {reason}; check the path, the permissions and the disk space"
-            )
+        reason, path = error.strerror or str(error), error.filename
+        if path is None and error.errno in _FULL:  # the writes to files name their files
+            path = "stdout"
+        if path is not None:
+            reason = f"{path}: {reason}; check the path, the permissions and the disk space"
         _refuse(reason)
 
 

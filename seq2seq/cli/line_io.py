@@ -155,7 +155,7 @@ def open_sink(path: Path | None, inputs: list[Path | None]) -> Iterator[IO[bytes
         yield sys.stdout.buffer
         return
     from seq2seq.file_types import PACKED_SUFFIXES
-    from seq2seq.files import atomic_file, delete_leftovers
+    from seq2seq.files import atomic_file, delete_leftovers, name_in_errors
 
     for input_path in inputs:
         if (
@@ -172,7 +172,7 @@ def open_sink(path: Path | None, inputs: list[Path | None]) -> Iterator[IO[bytes
     if not path.parent.is_dir():
         raise UserError(f"{path}: the folder {path.parent} does not exist; create it first")
     if path.exists() and not path.is_file():
-        with path.open("wb") as device:  # such as a named pipe
+        with name_in_errors(path), path.open("wb") as device:  # such as a named pipe
             yield device
         return
     delete_leftovers(path)

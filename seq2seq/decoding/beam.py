@@ -51,7 +51,7 @@ def beam_search(
 
     Returns B lists in the order of the sentences, each with 1 to n_best hypotheses, best first. If
     a sentence has no finished hypothesis, its list holds unfinished hypotheses.
-    Raises ValueError if beam or n_best is below 1 or alpha is below 0. Raises ArithmeticError if
+    Raises ValueError if beam or n_best is below 1 or alpha is below 0. Raises NoTokenError if
     the model gives no permitted token a finite log-probability.
     """
     if beam < 1 or n_best < 1:

@@ -21,7 +21,7 @@ from seq2seq.decoding.phrases import until_stop
 from seq2seq.decoding.prompt import encode_prompt
 from seq2seq.decoding.results import NoteLog, watch_unknown_tokens
 from seq2seq.decoding.sampling import make_sampler, uniform_numbers
-from seq2seq.decoding.stepping import Specials
+from seq2seq.decoding.stepping import Specials, require_finite
 from seq2seq.decoding.text_perplexity import measure_lines
 from seq2seq.errors import UserError
 from seq2seq.export.artifact import Export
@@ -234,6 +234,7 @@ class LanguageModel(LoadableModel):
             log_p, state = engine.step(state, last)
             log_p.exclude(forbidden)
             last = sampler(log_p, np.array([number]))
+            require_finite(log_p.at(last))
             yield int(last[0])
 
     def _engine(self, options: SamplingOptions) -> Engine[Any]:
@@ -243,8 +244,7 @@ class LanguageModel(LoadableModel):
         tokenizer = self.tokenizer
         forbidden = (tokenizer.pad, tokenizer.unk, tokenizer.bos)
         specials = Specials(tokenizer.bos, tokenizer.eos, forbidden)
-        spaced = uses_spaces(self.config.data.target)
         free = replace(options, stop=())  # `stream` handles the stop strings
-        return ConstrainedEngine(
-            self.engine, Constraints(free, tokenizer, specials, whole_words=spaced)
-        )
+        spaced = uses_spaces(self.config.data.target)
+        limited = Constraints(free, tokenizer, specials, whole_words=spaced)
+        return ConstrainedEngine(self.engine, limited)

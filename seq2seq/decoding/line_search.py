@@ -58,7 +58,7 @@ class LineSearch:
         """
         self.model, self.options, self.align = model, options, align
         self._splits: MemorySplits[tuple[SourceLine, int]] = MemorySplits(
-            lambda item: f"line {item[0].number}: its {len(item[0].parts[item[1]])} subwords"
+            lambda item: f"line {item[0].number} ({len(item[0].parts[item[1]])} subwords)"
         )
         self.tokens = 0
         config = model.configs[0]

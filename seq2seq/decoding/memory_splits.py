@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Generic, TypeVar
 
-from seq2seq.errors import OutOfMemoryError
+from seq2seq.errors import NoTokenError, OutOfMemoryError, UserError
 
 _log = logging.getLogger(__name__)
 _Row = TypeVar("_Row")
@@ -23,6 +23,7 @@ class MemorySplits(Generic[_Row]):
         """
         self._describe = describe
         self._has_warned, self._problem = False, ""
+        self._rows: Sequence[_Row] = []
 
     def batches(self, rows: Sequence[_Row]) -> Iterator[Sequence[_Row]]:
         """Yield `rows` as one batch. If it needed too much memory, yield its two halves next.
@@ -32,7 +33,7 @@ class MemorySplits(Generic[_Row]):
         """
         waiting = [rows]
         while waiting:
-            batch = waiting.pop()
+            self._rows = batch = waiting.pop()
             self._problem = ""
             yield batch
             if self._problem:
@@ -41,17 +42,22 @@ class MemorySplits(Generic[_Row]):
 
     @contextmanager
     def attempt(self) -> Iterator[None]:
-        """Suppress an out-of-memory error of the `with` block, and note that the batch failed."""
+        """Suppress an out-of-memory error of the `with` block, and note that the batch failed.
+
+        Raises UserError, naming the row, if the block raises NoTokenError.
+        """
         try:
             yield
         except (OutOfMemoryError, MemoryError) as error:
             # Only the text, because the exception keeps the memory of the failed attempt in use.
             self._problem = str(error) or "MemoryError"
+        except NoTokenError as error:
+            raise UserError(f"{self._describe(self._rows[error.row])}: {error}") from None
 
     def _middle(self, rows: Sequence[_Row]) -> int:
         if len(rows) == 1:
             raise OutOfMemoryError(
-                f"{self._describe(rows[0])} need more memory than there is ({self._problem}); "
+                f"{self._describe(rows[0])} needs more memory than there is ({self._problem}); "
                 "split the line, or free some memory"
             )
         if not self._has_warned:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from seq2seq.decoding.engine import Engine, LogProbabilities, State
+from seq2seq.errors import NoTokenError
 
 Choose = Callable[[LogProbabilities, np.ndarray], np.ndarray]
 """A function that chooses the next token of each of N rows.
@@ -121,7 +122,7 @@ def follow(
     alpha: the exponent of the length penalty.
 
     Returns B lists of one hypothesis each. Raises ValueError for an alpha out of range. Raises
-    ArithmeticError if the model gives no permitted token a finite log-probability.
+    NoTokenError if the model gives no permitted token a finite log-probability.
     """
     maximum = limits.maximum
     B = len(maximum)
@@ -205,13 +206,10 @@ def _collect(
 
 
 def require_finite(totals: np.ndarray) -> None:
-    """Raise ArithmeticError if the total log-probability of a sentence is NaN or infinite.
+    """Raise NoTokenError if the total log-probability of a sentence is NaN or infinite.
 
     totals: [B], one value for each sentence.
     """
     broken = (~np.isfinite(totals)).nonzero()[0]
     if len(broken):
-        raise ArithmeticError(
-            f"sentence {int(broken[0])} of the batch: the model gave no permitted token a finite "
-            "log-probability"
-        )
+        raise NoTokenError(int(broken[0]))

@@ -20,6 +20,7 @@ from typing import Any
 from seq2seq.decoding.options import AnySearch
 from seq2seq.decoding.results import LineResult
 from seq2seq.decoding.source_options import SourceOptions
+from seq2seq.errors import UserError
 from seq2seq.progress import Advance
 
 _log = logging.getLogger(__name__)
@@ -28,7 +29,7 @@ _AHEAD = 4  # windows per worker that are read before the oldest one is done
 _TRIES = 3  # workers that may die over the same lines
 
 
-class WorkersDiedError(RuntimeError):
+class WorkersDiedError(UserError):
     """The error that several workers died while they translated the same lines."""
 
 
@@ -160,6 +161,8 @@ def _serve(opening: tuple[list[Path], int], work: _Work) -> None:
 
     This function runs in a thread of the parent process.
     """
+    # The workers inherit this, so Ctrl-C does not interrupt them while they still import modules.
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
     worker: _Worker | None = None
     while (taken := work.take()) is not None:
         number, before, lines = taken
@@ -169,7 +172,14 @@ def _serve(opening: tuple[list[Path], int], work: _Work) -> None:
             "the memory may be too small: use fewer --jobs or a smaller --batch-size"
         )
         for _ in range(_TRIES):
-            worker = worker or _Worker(opening)
+            try:
+                worker = worker or _Worker(opening)
+            except OSError as error:
+                result = UserError(
+                    f"a worker process cannot be started ({error.strerror or error}): use fewer "
+                    "--jobs, or raise the limits of this process (ulimit)"
+                )
+                break
             answer = worker.ask(request)
             if answer is not None:
                 result = answer
@@ -216,7 +226,6 @@ class _Worker:
 
 def _run_worker(pipe: Connection, folders: list[Path], batch_size: int) -> None:
     """Translate the requests that arrive until the pipe is closed. Runs in the worker process."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides when to stop
     from seq2seq.decoding.translator import Translator
     from seq2seq.system import keep_freed_memory
 
@@ -235,4 +244,7 @@ def _run_worker(pipe: Connection, folders: list[Path], batch_size: int) -> None:
             answer: list[LineResult] | BaseException = list(results)
         except Exception as error:
             answer = error
-        pipe.send(answer)
+        try:
+            pipe.send(answer)
+        except OSError:  # the parent is gone
+            return

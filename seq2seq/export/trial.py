@@ -12,17 +12,26 @@ from seq2seq.text.labels import VectorFormat
 
 
 def try_out(model: ExportedModel) -> None:
-    """Run every graph of a model once. Raise UserError if the results do not fit the vocabulary."""
+    """Run every graph of a model once, on two sources of different lengths.
+
+    Raises UserError if the results do not fit the vocabulary.
+    """
     codec, folder = model.export.codec, model.export.folder
-    if model.has_features:
-        return  # the number of features of a word is not known here
-    length = len(codec.labels) if isinstance(codec.labels, VectorFormat) else 1
+    length = len(codec.labels) if isinstance(codec.labels, VectorFormat) else 0
+    shapes = [(length or count, 2)[: 1 + model.has_features] for count in (1, 2)]
     try:
-        state = model.start([np.zeros(length, np.int64)])
+        state = model.start([np.zeros(shape, np.int64) for shape in shapes])
         if model.export.has_shortlist:
             state = replace(state, candidates=model.choose(np.full((1, 1), -1)))
-        log_p, after = model.step(state, np.array([codec.target.bos]))
-    except (ValueError, TypeError, IndexError, KeyError, AttributeError, MemoryError) as error:
+        log_p, after = model.step(state, np.array([codec.target.bos] * 2))
+    except (
+        ValueError,
+        TypeError,
+        LookupError,
+        AttributeError,
+        OverflowError,
+        MemoryError,
+    ) as error:
         raise UserError(
             f"{folder}: the ONNX graphs do not fit together ({error}); export the model again"
         ) from None
@@ -31,7 +40,7 @@ def try_out(model: ExportedModel) -> None:
         columns = len(model.shortlist.frequent) + 1
     same = [row.shape for row in after.rows] == [row.shape for row in state.rows]
     grows = model.copies or model.reads_written  # with the source or with the output
-    if not grows and not (same and log_p.shape == (1, columns)):
+    if not grows and not (same and log_p.shape == (2, columns)):
         raise UserError(
             f"{folder}: the ONNX graphs do not fit the vocabulary of {len(codec.target)} tokens; "
             "export the model again"

@@ -7,6 +7,7 @@ import logging
 import math
 import multiprocessing
 import queue
+import signal
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -14,6 +15,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, Protocol
 
+from seq2seq.errors import UserError
 from seq2seq.serve.tickets import WorkBatch
 from seq2seq.serve.worker import run_worker
 
@@ -102,14 +104,20 @@ class Keeper:
 
     def _keep(self) -> None:
         """Start the worker process, and replace it whenever it dies, until the server stops."""
+        # The worker inherits this, so Ctrl-C does not interrupt it while it still imports modules.
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
         while True:
             started = time.monotonic()
             labels, pipes = self._open()
-            if self.is_closing:
+            if self.is_closing and self.process is not None:
                 self.process.kill()
             if isinstance(labels, Exception):
                 self._call(self._office.worker_failed, labels)
-                return
+                if self.is_closing or not self._lanes:  # the server stops
+                    return
+                _log.error("no new worker process: %s; the server tries again", labels)
+                time.sleep(_PATIENCE)
+                continue
             threads = []
             if labels is not None:
                 self._lanes = [(pipe, queue.SimpleQueue()) for pipe in pipes]
@@ -139,11 +147,15 @@ class Keeper:
         The second value is the list of its pipes, one for each lane.
         """
         context = multiprocessing.get_context("spawn")
-        pairs = [context.Pipe() for _ in range(LANES)]
-        pipes = [outer for outer, _ in pairs]
-        ends = [inner for _, inner in pairs]
-        process = context.Process(target=run_worker, args=(ends, *self._opening), daemon=True)
-        process.start()
+        try:
+            pairs = [context.Pipe() for _ in range(LANES)]
+            pipes = [outer for outer, _ in pairs]
+            ends = [inner for _, inner in pairs]
+            process = context.Process(target=run_worker, args=(ends, *self._opening), daemon=True)
+            process.start()
+        except OSError as error:  # such as too many open files
+            reason = error.strerror or error
+            return UserError(f"a worker process cannot be started ({reason}); check ulimit"), []
         self.process = process
         if self.is_closing:  # `close` ran before it could see this process
             process.kill()

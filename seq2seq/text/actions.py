@@ -27,6 +27,7 @@ from typing import Any
 
 import numpy as np
 
+from seq2seq.checked_files import read_json_text
 from seq2seq.errors import UserError
 from seq2seq.text.features import tokens_of
 from seq2seq.text.lattice import IdPair, Lattice, chunk_pairs
@@ -53,6 +54,15 @@ def forbidden_ids(target: Tokenizer, *, transducer: bool) -> list[int]:
     if not transducer:
         return [*never, target.bos]
     return never + [len(target) + i for i in (*never, target.bos, target.eos)]
+
+
+def action_ids(source: Tokenizer, target: Tokenizer) -> dict[str, Any]:
+    """Return the fields `unk`, `eos` and `move` of an `ActionModel` for two tokenizers."""
+    return {
+        "unk": (source.unk, target.unk),
+        "eos": (source.eos, target.eos),
+        "move": target.bos,
+    }
 
 
 @dataclass(frozen=True)
@@ -173,18 +183,28 @@ class ActionModel:
         return (json.dumps({**ids, "sizes": self.table.shape[:2], "table": rows}) + "\n").encode()
 
     @classmethod
-    def from_bytes(cls, content: bytes, where: str) -> ActionModel:
-        """Read the result of `to_bytes`. Raises UserError, naming `where`, if it is damaged."""
+    def from_bytes(
+        cls, content: bytes, where: str, sizes: tuple[int, int], **ids: Any
+    ) -> ActionModel:
+        """Read the result of `to_bytes`.
+
+        sizes: the number of source tokens and features, and the number of target tokens.
+        ids: the fields `unk`, `eos` and `move` of the model.
+
+        Raises UserError, naming `where`, if the file is damaged or has other sizes or ids.
+        """
         try:
-            values = json.loads(content)
-            source, target = map(int, values["sizes"])
-            if not 0 < source * target <= MOST_ACTIONS:
+            values = read_json_text(content)
+            expected = json.loads(json.dumps({**ids, "sizes": sizes}))
+            alike = {name: values[name] for name in expected} == expected
+            if not alike or sizes[0] * sizes[1] > MOST_ACTIONS:
                 raise ValueError
-            table = np.zeros((source, target, 2))
+            table = np.zeros((*sizes, 2))
             for row, entries in zip(table, values["table"], strict=True):
                 for column, p in entries.items():
                     row[int(column)] = p
-            (one, two), (three, four) = (map(int, values[name]) for name in ("unk", "eos"))
-            return cls(table, (one, two), (three, four), int(values["move"]))
-        except (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError):
+            if not ((table >= 0) & (table < np.inf)).all():
+                raise ValueError
+            return cls(table, **ids)
+        except (ValueError, KeyError, TypeError, AttributeError, IndexError, OverflowError):
             raise UserError(f"{where}: the file is damaged; copy the model folder again") from None

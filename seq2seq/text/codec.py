@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -12,7 +12,7 @@ import numpy as np
 from seq2seq.config.schema import Config
 from seq2seq.files import write_new
 from seq2seq.tasks import TRANSLATION, Task
-from seq2seq.text.actions import ActionModel
+from seq2seq.text.actions import ActionModel, action_ids
 from seq2seq.text.example import Example
 from seq2seq.text.features import FeatureSet, tokens_of
 from seq2seq.text.labels import LabelSet, VectorFormat, check_label_count, encode_words
@@ -149,20 +149,18 @@ class Codec:
         source = self._source_ids(pieces, [example.source for example in examples])
         if not self.task.has_target_text:
             return {"source": source, "target": self.require_labels().encode(targets)}
-        return self._with_features(
+        return self._add_features(
             {"source": source, "target": pieces(self.target, targets)}, examples
         )
 
     def _open_ids(self, examples: Sequence[Example]) -> dict[str, Ids]:
         sources = [example.source for example in examples]
-        columns = self._with_features({"source": self.source_ids(sources)}, examples)
+        columns = self._add_features({"source": self.source_ids(sources)}, examples)
         encoded = [np.asarray(ids, np.int64) for ids in columns["source"]]
         targets = self.target_ids(sources, encoded, [example.target for example in examples])
         return {**columns, "target": targets}
 
-    def _with_features(
-        self, columns: dict[str, Ids], examples: Sequence[Example]
-    ) -> dict[str, Ids]:
+    def _add_features(self, columns: dict[str, Ids], examples: Sequence[Example]) -> dict[str, Ids]:
         if self.features is None:
             return columns
         source = columns["source"]
@@ -225,23 +223,24 @@ class Codec:
     def load(cls, folder: Path, config: Config) -> Codec:
         """Read the codec that `save` wrote. Raises UserError for a missing or damaged file."""
         labels: LabelSet | VectorFormat | None = None
-        if config.task.label_side is not None:
-            labels = (
-                VectorFormat(config.encoder.vector_size)
-                if config.encoder.kind == "vector"
-                else LabelSet.from_bytes(read_model_file(folder / _LABELS), str(folder / _LABELS))
-            )
-        features, path = None, folder / _FEATURES
+        if config.encoder.kind == "vector":
+            labels = VectorFormat(config.encoder.vector_size)
+        elif config.task.label_side is not None:
+            path = folder / _LABELS
+            labels = LabelSet.from_bytes(read_model_file(path), str(path))
+        features, statistics, path = None, None, folder / _FEATURES
         if config.data.features is not None:
             features = FeatureSet.from_bytes(read_model_file(path), config.features, str(path))
-        statistics, path = None, folder / _STATISTICS
+        path = folder / _STATISTICS
         if path.exists():  # folders of earlier versions have none
             statistics = TextStatistics.from_bytes(read_model_file(path), str(path))
-        actions, path = None, folder / _ACTIONS
-        if config.context.is_transducer:
-            actions = ActionModel.from_bytes(read_model_file(path), str(path))
         both, copies = load_tokenizers(folder, config), config.decoder.copying
-        return cls(*both, config.task, labels, features, statistics, copies, actions)
+        codec = cls(*both, config.task, labels, features, statistics, copies)
+        if not config.context.is_transducer:
+            return codec
+        path, sizes = folder / _ACTIONS, (codec.open_source[0], len(codec.target))
+        content, ids = read_model_file(path), action_ids(*both)
+        return replace(codec, actions=ActionModel.from_bytes(content, str(path), sizes, **ids))
 
 
 def codec_files(folder: Path) -> set[str]:

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
+from seq2seq.errors import UserError
 from seq2seq.files import atomic_file
 from seq2seq.text.codec import Codec, Ids
 from seq2seq.text.example import Example
@@ -79,13 +80,22 @@ class Dataset:
 
     @classmethod
     def open(cls, path: Path) -> Dataset:
-        """Open and memory-map a file that `write` created. Raises OSError, with the file name."""
+        """Open and memory-map a file that `write` created.
+
+        Raises OSError, with the file name. Raises UserError if the file is cut off.
+        """
         try:
             reader = pa.ipc.open_file(pa.memory_map(str(path), "r"))
+            batches = [reader.get_batch(i) for i in range(reader.num_record_batches)]
+        except pa.ArrowInvalid as error:
+            raise UserError(
+                f"{path}: the prepared data is damaged ({error}); start a new run in another "
+                "folder with --out"
+            ) from None
         except OSError as error:  # pyarrow sets no file name, and not always an error number
             number = errno.EIO if error.errno is None else error.errno
             raise OSError(number, error.strerror or str(error), str(path)) from None
-        return cls([reader.get_batch(i) for i in range(reader.num_record_batches)])
+        return cls(batches)
 
     @classmethod
     def in_memory(cls, chunks: Iterable[EncodedChunk]) -> Dataset:

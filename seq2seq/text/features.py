@@ -161,8 +161,9 @@ class FeatureSet:
 
         name: the name of the file in messages.
         """
-        names = content.decode("utf-8", "replace").split("\n")[:-1]
-        read = cls(names, settings) if 0 < len(names) <= MOST_FEATURES else None
+        read = None
+        if 0 < content.count(b"\n") <= MOST_FEATURES:
+            read = cls(content.decode("utf-8", "replace").split("\n")[:-1], settings)
         if read is None or read.to_bytes() != content:
             raise UserError(f"{name}: not a sorted list of different features; copy the file again")
         return read

@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
+from seq2seq.checked_files import read_json_text
 from seq2seq.errors import UserError
 from seq2seq.text.sentences import inner_ends
 
@@ -105,7 +106,7 @@ class TextStatistics:
         Unknown values are ignored, so that files of later versions can be read.
         """
         try:
-            values = json.loads(content)
+            values = read_json_text(content)
             shares = values.get("inner_ends")
             statistics = cls(
                 float(values["length_ratio"]),
@@ -116,14 +117,7 @@ class TextStatistics:
                 tuple(map(str, values.get("tags", ()))),
             )
             usable = 0 < statistics.length_ratio < 1e4 and 0 < statistics.length_margin < 1e6
-        except (
-            ValueError,
-            KeyError,
-            TypeError,
-            AttributeError,
-            OverflowError,
-            RecursionError,
-        ):
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError):
             usable = False
         if not usable:
             raise UserError(f"{where}: not valid statistics of a text; copy the folder again")

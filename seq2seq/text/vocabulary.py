@@ -10,13 +10,13 @@ from pathlib import Path
 
 import numpy as np
 
-from seq2seq.checked_files import TABLE_BYTES, read_bounded
+from seq2seq.checked_files import JSON_BYTES, TABLE_BYTES, read_bounded
 from seq2seq.config.schema import Config
 from seq2seq.config.section import Side
 from seq2seq.config.tokenizer_section import Normalization
 from seq2seq.errors import UserError
 from seq2seq.progress import show_progress
-from seq2seq.text.actions import MOST_ACTIONS, ActionModel
+from seq2seq.text.actions import MOST_ACTIONS, ActionModel, action_ids
 from seq2seq.text.codec import Codec
 from seq2seq.text.dataset import Dataset, encode_examples
 from seq2seq.text.features import FeatureSet, features_in
@@ -85,18 +85,19 @@ def learn_actions(codec: Codec, train: Dataset) -> Codec:
         )
     same = codec.copy_table.copied(np.arange(len(source))[:, None])[:, 0]
     same[source.unk] = target.unk
-    start = ActionModel.start(
-        same,
-        len(target),
-        size - len(source),
-        unk=(source.unk, target.unk),
-        eos=(source.eos, target.eos),
-        move=target.bos,
-    )
+    ids = action_ids(source, target)
+    start = ActionModel.start(same, len(target), size - len(source), **ids)
     step = -(-len(train) // _ALIGNED)
     rows = range(0, len(train), step)
     pairs = [start.pair(train.source(row), train.ids(row, "target")) for row in rows]
-    return replace(codec, actions=start.fit(pairs))
+    actions = start.fit(pairs)
+    if (length := len(actions.to_bytes())) > JSON_BYTES:
+        raise UserError(
+            f"context.kind = 'transducer' needs a file of {length:,} bytes for the likely pairs of "
+            f"source and target tokens, but at most {JSON_BYTES:,} are allowed: use smaller "
+            "vocabularies, for example with tokenizer.kind = 'char'"
+        )
+    return replace(codec, actions=actions)
 
 
 def _collect_features(config: Config, text: Dataset) -> FeatureSet | None:

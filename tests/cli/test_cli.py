@@ -534,6 +534,18 @@ def test_a_prompt_from_windows_is_printed_with_plain_line_ends(shell, speaking):
         assert shell(*command, prompt) == plain
 
 
+def test_options_that_permit_no_further_token_are_one_clear_line(shell, model):
+    """The vocabulary is smaller than the shortest permitted output."""
+    once = ("--no-repeat-ngram", "1")
+    for search in (["--beam", "1"], ["--beam", "2"], ["--sample"]):
+        said = shell(
+            "translate", model, *once, *search, *_QUICK, "--min-length", "400",
+            "--max-length", "500", stdin=b"the\nthe red cat\n",
+        )  # fmt: skip
+        assert re.search(r"line [12] \(\d+ subwords\): the options permit no", said.err)
+        assert (said.code, said.err.count("\n")) == (2, 1)
+
+
 @pytest.mark.parametrize("verb", ["perplexity", "generate"])
 def test_what_cannot_be_asked_of_a_translator(refused, model, verb):
     assert "use this model with seq2seq translate, seq2seq score, seq2seq embed and" in refused(

@@ -10,7 +10,7 @@ import torch
 from seq2seq.config.tokenizer_section import TokenizerConfig
 from seq2seq.decoding.language_model import LanguageModel
 from seq2seq.decoding.options import SamplingOptions
-from seq2seq.errors import UserError
+from seq2seq.errors import NoTokenError, UserError
 from seq2seq.models import folder
 from seq2seq.text.codec import Codec
 from seq2seq.text.tokenizer import train_tokenizer
@@ -69,6 +69,8 @@ def test_a_text_that_runs_on_never_ends_a_line(speaking):
     text = "".join(running.stream(None, SamplingOptions(max_length=80)))
     assert "\n" not in text
     assert len(text.split()) == 80
+    with pytest.raises(NoTokenError):  # the vocabulary has fewer tokens
+        running.generate(None, SamplingOptions(max_length=80, no_repeat_ngram=1))
 
 
 def test_a_character_of_several_bytes_is_shown_whole(speaking):

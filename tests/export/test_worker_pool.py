@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import signal
@@ -66,8 +67,31 @@ def test_lines_that_kill_every_worker_are_named(export, monkeypatch):
         worker.process.join()
 
     monkeypatch.setattr(worker_pool._Worker, "ask", ask)
-    with pytest.raises(WorkersDiedError, match="lines 1 to 2: 3 workers died"):
+    with pytest.raises(WorkersDiedError, match="lines 1 to 2: 3 workers died") as caught:
         list(WorkerPool([export], 1).translate_windows([["a", "b"]], GreedyOptions()))
+    assert isinstance(caught.value, UserError)  # the command line prints one line
+
+
+def test_a_worker_that_cannot_start_is_an_error(export, monkeypatch):
+    def full(*_):
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    monkeypatch.setattr(worker_pool._Worker, "__init__", full)
+    with pytest.raises(UserError, match=r"cannot be started \(Too many open files\): use fewer"):
+        list(WorkerPool([export], 2).translate_windows([["a"], ["b"]], GreedyOptions()))
+
+
+def test_ctrl_c_does_not_reach_a_worker_that_starts(export, monkeypatch):
+    plain = worker_pool._Worker.ask
+
+    def ask(worker, request):
+        os.kill(worker.process.pid, signal.SIGINT)
+        return plain(worker, request)
+
+    monkeypatch.setattr(worker_pool._Worker, "ask", ask)
+    monkeypatch.setattr(worker_pool, "_TRIES", 1)
+    (found,) = WorkerPool([export], 1).translate_windows([["the cat"]], GreedyOptions())
+    assert found.best.text
 
 
 def test_errors_reach_the_caller(export, tmp_path):

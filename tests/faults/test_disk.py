@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -36,6 +38,16 @@ def test_a_full_disk_names_the_file(tmp_path, monkeypatch):
         write_new(next(tmp_path.glob(".m.*")) / "labels.txt", b"x")
     assert caught.value.filename == str(tmp_path / "m" / "labels.txt")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_full_device_and_a_full_stdout_are_named(subjects, shell):
+    said = shell("tokenizer", "encode", subjects["model"], "-o", "/dev/full", stdin=b"the\n")
+    assert said.err.startswith("error: /dev/full: No space left on device; check")
+    with Path("/dev/full").open("wb") as full:
+        command = [sys.executable, "-m", "seq2seq", "--version"]
+        ended = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, check=False)
+    assert ended.returncode == 2
+    assert ended.stderr.startswith(b"error: stdout: No space left on device; check")
 
 
 @pytest.mark.parametrize("name", ["optimizer.pt", "counters.json"])
@@ -81,6 +93,11 @@ def test_data_that_cannot_be_mapped_names_the_file(tmp_path, monkeypatch):
     with pytest.raises(FileNotFoundError) as caught:
         Dataset.open(path)
     assert caught.value.filename == str(path)
+
+    for damaged in (b"", b"ARROW1" + b"x" * 99):
+        path.write_bytes(damaged)
+        with pytest.raises(UserError, match=r"train\.arrow: the prepared data is damaged"):
+            Dataset.open(path)
 
     def full(*_):
         raise OSError("Memory mapping file failed: No space left on device")

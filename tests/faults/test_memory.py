@@ -47,7 +47,7 @@ def test_a_batch_is_divided_until_it_fits(caplog):
 
 
 def test_a_row_that_does_not_fit_is_named():
-    splits = MemorySplits(lambda row: f"line {row}: its 9 subwords")
+    splits = MemorySplits(lambda row: f"line {row} (9 subwords)")
 
     def search():
         for rows in splits.batches([1, 2, 3, 4]):
@@ -55,7 +55,7 @@ def test_a_row_that_does_not_fit_is_named():
                 if 3 in rows:
                     raise MemoryError("no memory")
 
-    with pytest.raises(OutOfMemoryError, match=r"line 3: its 9 subwords need more memory.*no mem"):
+    with pytest.raises(OutOfMemoryError, match=r"line 3 \(9 subwords\) needs more memory.*no mem"):
         search()
 
 
@@ -87,7 +87,7 @@ def test_translation_goes_on_in_smaller_batches(subjects, kind, monkeypatch):
     share[0] = 4 << 30
     failing = run_limited(lambda: translator.translate(lines, beam=1), extra=16 << 20)
     assert failing.kind == "refused", failing
-    assert "line 3: its " in failing.said  # the shortest line comes first
+    assert "line 3 (" in failing.said  # the shortest line comes first
 
 
 def test_training_names_the_longest_pair(toy, tmp_path, no_picture, monkeypatch):

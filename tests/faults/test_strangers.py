@@ -209,6 +209,9 @@ MODEL: dict[str, Callable[[Path], None]] = {
         "statistics.json", '{"length_ratio": 1e999, "length_margin": 1e999}'
     ),
     "statistics: wrong types": text_of("statistics.json", '{"length_ratio": [], "tags": 1}'),
+    "statistics: 250 MB of lists": lambda folder: (folder / "statistics.json").write_bytes(
+        b'{"tags": [' + b"[]," * 83_000_000 + b"[]]}"
+    ),
     **{
         f"{name}: {kind}": make(name)
         for name in ("config.toml", "tokenizer.model", "model.safetensors", "statistics.json")
@@ -305,6 +308,14 @@ def manifest(**changes: object) -> Callable[[Path], None]:
     return apply
 
 
+def axis(number: int) -> Callable[[Path], None]:
+    def apply(folder: Path) -> None:
+        memory = json.loads((folder / MANIFEST_NAME).read_text())["memory"]
+        manifest(memory=dict.fromkeys(memory, number))(folder)
+
+    return apply
+
+
 def array_header(folder: Path) -> None:
     path = folder / "shortlist.npy"
     content = path.read_bytes()
@@ -333,6 +344,7 @@ EXPORT: dict[str, Callable[[Path], None]] = {
     "manifest: unknown states": manifest(rows=["nothing"]),
     "manifest: no states": manifest(rows=[]),
     "manifest: wrong axes": manifest(memory={"memory": "x"}),
+    **{f"manifest: axis {number}": axis(number) for number in (-1, 0, 9, 10**30)},
     "vocabulary: 3,000,000 pieces": vocabulary(lambda model: model + pieces(3_000_000)),
     "config: hidden of 10^9": set_key("encoder.hidden", "1000000000"),
 }

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import http.client
 import json
 import multiprocessing
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable
+from unittest import mock
 
 import pytest
 
@@ -83,6 +86,34 @@ def test_a_worker_that_is_just_starting_can_be_stopped(exports, monkeypatch):
     stopping.join(60)
     assert not errors
     assert not keeper.process.is_alive()
+
+
+def test_a_worker_that_cannot_be_replaced_at_once_is_replaced_later(
+    exports, serve, tmp_path, caplog
+):
+    folder = shutil.copytree(exports["en-fr"], tmp_path / "export")
+    with serve({"en-fr": folder}) as server:
+        (pid,) = server.service.dispatcher.worker_pids
+        folder.rename(tmp_path / "away")
+        os.kill(pid, signal.SIGKILL)
+        wait_for(lambda: "no new worker process" in caplog.text)
+        (tmp_path / "away").rename(folder)
+        assert server.ask("/translate", ASK)[0] == 200
+
+
+def test_a_worker_that_cannot_start_is_reported(exports, monkeypatch):
+    def full(_):
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    monkeypatch.setattr(multiprocessing.context.SpawnProcess, "start", full)
+    errors: list[Exception] = []
+    office = mock.Mock()
+    models = {"en-fr": [exports["en-fr"]]}
+    keeper = Keeper(office, lambda _, error: errors.append(error), models, {"threads": 1})
+    keeper.start()
+    wait_for(lambda: bool(errors))
+    assert str(errors[0]).startswith("a worker process cannot be started (Too many open files)")
+    keeper.close()
 
 
 def test_a_text_that_kills_workers_gets_an_error_and_spares_the_others(exports, serve):

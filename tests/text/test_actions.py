@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import random
 
 import numpy as np
@@ -15,13 +16,13 @@ from seq2seq.text import lattice
 from seq2seq.text.actions import ActionModel
 
 MOVE, END, EOS = 1, 2, 0
+IDS = {"unk": (1, 3), "eos": (EOS, END), "move": MOVE}
 WORDS = st.text(st.characters(codec="utf-8"), max_size=7)
 
 
 def model(same: list[int], size: int, features: int = 0) -> ActionModel:
     """The ids 0 of the source and 2 of the target are EOS, and 3 is <unk> of the target."""
-    ids = {"unk": (1, 3), "eos": (EOS, END), "move": MOVE}
-    return ActionModel.start(np.array(same), size, features, **ids)
+    return ActionModel.start(np.array(same), size, features, **IDS)
 
 
 def encoded(pairs: list[tuple[str, str]]) -> tuple[ActionModel, list[tuple[np.ndarray, list[int]]]]:
@@ -78,9 +79,8 @@ def test_actions_write_their_targets_and_em_never_loses(pairs: list[tuple[str, s
     for (x, _), target, path in zip(pairs, targets, made.write(sources, targets), strict=True):
         written = [i for run in runs(path, len(x), made.table.shape[1]) for i in run]
         assert written == target == made.written(path)
-    assert ActionModel.from_bytes(made.to_bytes(), "x").write(sources, targets) == made.write(
-        sources, targets
-    )
+    read = ActionModel.from_bytes(made.to_bytes(), "x", made.table.shape[:2], **IDS)
+    assert read.write(sources, targets) == made.write(sources, targets)
 
 
 def test_the_likelihood_is_a_sum_over_all_series() -> None:
@@ -124,7 +124,31 @@ def test_nothing_is_written_at_a_feature_and_unknown_tokens_are_alike() -> None:
     assert [side.tolist() for side in both] == [[2, 1], [3]]
 
 
-@pytest.mark.parametrize("content", [b"", b"[]", b'{"sizes": [1, 1]}', b'{"sizes": [0, 9]}'])
+def damaged(**changes: object) -> bytes:
+    return json.dumps({**json.loads(model([END, 3], 6).to_bytes()), **changes}).encode()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"[]",
+        b"[" * 100_000,
+        b'{"a": [' + b"[]," * 9_000_000 + b"[]]}",
+        b'{"sizes": [2, 6]}',
+        damaged(sizes=[2, 7]),
+        damaged(move=1e999),
+        damaged(move=-1),
+        damaged(eos=[1 << 70, END]),
+        damaged(unk=[1, 1 << 31]),
+        damaged(table=[{"0": [np.nan, 1]}, {}]),
+        damaged(table=[{"0": [-1, 1]}, {}]),
+        damaged(table=[{"0": [10**400, 1]}, {}]),
+        damaged(table=[{"6": [0, 1]}, {}]),
+    ],
+    ids=range(14),
+)
 def test_a_damaged_file_is_one_clear_line(content: bytes) -> None:
+    ActionModel.from_bytes(damaged(), "f", (2, 6), **IDS)
     with pytest.raises(UserError, match=r"^f: the file is damaged; copy the model folder again$"):
-        ActionModel.from_bytes(content, "f")
+        ActionModel.from_bytes(content, "f", (2, 6), **IDS)
