@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import logging
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -15,7 +14,7 @@ import numpy as np
 
 from seq2seq.config.schema import Config
 from seq2seq.errors import UserError
-from seq2seq.files import atomic_folder, write_new
+from seq2seq.files import atomic_folder
 from seq2seq.progress import show_progress, track
 from seq2seq.text import corpus, filtering
 from seq2seq.text.codec import Codec
@@ -29,6 +28,7 @@ from seq2seq.text.feature_checks import (
     valid_title,
 )
 from seq2seq.text.memory import MemoryData
+from seq2seq.text.prepared_stamp import STAMP_FILE, damaged_file, is_stamped, write_stamp
 from seq2seq.text.statistics import TextStatistics
 from seq2seq.text.text_changes import NormalizationCount, add_capitals, report_unknown_tokens
 from seq2seq.text.text_checks import TextCheck
@@ -110,28 +110,16 @@ def prepare_data(
     that contains other files.
     """
     digest = data_digest(config, memory, "" if start is None else start.digest)
-    stamp = folder / "prepared.json"
-    if stamp.exists() and _stamped_digest(stamp) == digest:
+    stamped = is_stamped(folder, digest)
+    damaged = damaged_file(folder) if stamped else None
+    if stamped and damaged is None:
         _log.debug("%s: reusing the prepared data", folder)
         learned = Codec.load(folder, config)
     else:
-        if in_use:
-            raise UserError(
-                f"{folder}: cannot resume, because the corpus or the settings in [data] or "
-                "[tokenizer] have changed since the run started; start a new run in another folder "
-                "with --out"
-            )
-        if stamp.exists():
-            _log.info("the settings or the corpus changed; preparing the data in %s again", folder)
-        elif folder.exists() and any(folder.iterdir()):
-            raise UserError(
-                f"{folder} contains files that are not prepared data and would be deleted; choose "
-                "another folder with --out"
-            )
+        _check_replacement(folder, damaged, in_use=in_use)
         with atomic_folder(folder) as temporary:
             learned, counts = _prepare(config, temporary, threads, memory, start)
-            text = json.dumps({"digest": digest, "counts": counts}, indent=2) + "\n"
-            write_new(temporary / stamp.name, text.encode())
+            write_stamp(temporary, digest, counts)
     _, *others = corpus.validation_sets(config, memory)
     return PreparedData(
         folder,
@@ -142,22 +130,35 @@ def prepare_data(
     )
 
 
+def _check_replacement(folder: Path, damaged: Path | None, *, in_use: bool) -> None:
+    """Raise UserError if the content of a folder must not be replaced. Otherwise log the reason.
+
+    damaged: a damaged file of the data, or None if the settings or the corpus changed.
+    """
+    if in_use and damaged:
+        raise UserError(
+            f"{damaged}: the prepared data is damaged; start a new run in another folder with --out"
+        )
+    if in_use:
+        raise UserError(
+            f"{folder}: cannot resume, because the corpus or the settings in [data] or "
+            "[tokenizer] have changed since the run started; start a new run in another folder "
+            "with --out"
+        )
+    if damaged:
+        _log.warning("%s is missing or damaged; preparing the data again", damaged)
+    elif (folder / STAMP_FILE).exists():
+        _log.info("the settings or the corpus changed; preparing the data in %s again", folder)
+    elif folder.exists() and any(folder.iterdir()):
+        raise UserError(
+            f"{folder} contains files that are not prepared data and would be deleted; choose "
+            "another folder with --out"
+        )
+
+
 def _valid_file(name: str) -> str:
     """Return the file name of a validation set that does not choose the weights."""
     return f"valid.{name}.arrow"
-
-
-def _stamped_digest(stamp: Path) -> str | None:
-    """Return the hash stored with the prepared data, or None if the data is incomplete.
-
-    stamp: The JSON file in the folder of the prepared data.
-    """
-    if not all((stamp.parent / name).is_file() for name in (_TRAIN, _VALID)):
-        return None
-    try:
-        return str(json.loads(stamp.read_text(encoding="utf-8"))["digest"])
-    except (ValueError, KeyError, TypeError, RecursionError):
-        return None  # a damaged file says nothing about the data
 
 
 def _prepare(

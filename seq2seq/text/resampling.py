@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import sentencepiece
 
@@ -34,10 +35,15 @@ def resample_subwords(prepared: PreparedData, strength: float, seed: int, epoch:
             yield EncodedChunk(chunk, prepared.codec.sample(chunk, strength))
 
     _run_in_fresh_thread(lambda: Dataset.write(path, draw()), seed * 1_000_003 + epoch)
-    for old_epoch in prepared.folder.glob("sampled-*.arrow"):
-        if old_epoch != path:
-            old_epoch.unlink()
+    delete_samples(prepared.folder, keep=path)
     return Dataset.open(path)
+
+
+def delete_samples(folder: Path, keep: Path | None = None) -> None:
+    """Delete the sampled training sets beside the prepared data, except for `keep`."""
+    for path in folder.glob("sampled-*.arrow"):
+        if path != keep:
+            path.unlink()
 
 
 def seed_subword_sampling(seed: int) -> None:

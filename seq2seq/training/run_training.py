@@ -16,6 +16,7 @@ from seq2seq.errors import UserError
 from seq2seq.text import preparation
 from seq2seq.text.memory import MemoryData
 from seq2seq.text.preparation import PreparedData
+from seq2seq.text.resampling import delete_samples
 from seq2seq.training.callbacks import Callback
 from seq2seq.training.context import TrainingContext
 from seq2seq.training.display import ProgressDisplay
@@ -123,6 +124,7 @@ def _prepare(
     start: the model that the run starts from, which gives the vocabulary; None to learn one.
     """
     run.delete_leftovers()  # frees space on the disk; rank 0 holds the lock
+    delete_samples(run.data)  # their files have no checksums, and are sampled again
     return preparation.prepare_data(
         config,
         run.data,

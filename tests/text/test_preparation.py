@@ -253,6 +253,20 @@ def test_made_again_when_something_changed(
         assert (made.folder / name).read_bytes() == (fresh.folder / name).read_bytes()
 
 
+@pytest.mark.parametrize("name", ["train.arrow", "valid.arrow", "tokenizer.model"])
+def test_damage_to_prepared_data_is_found(
+    corpus: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture, name: str
+) -> None:
+    path = prepare_data(settings(corpus), tmp_path / "data").folder / name
+    content = path.read_bytes()
+    path.write_bytes(content[:-9] + bytes([content[-9] ^ 1]) + content[-8:])
+    with pytest.raises(UserError, match=f"{name}: the prepared data is damaged"):
+        prepare_data(settings(corpus), tmp_path / "data", in_use=True)
+    prepare_data(settings(corpus), tmp_path / "data")
+    assert f"{path} is missing or damaged; preparing the data again" in said(caplog)
+    assert path.read_bytes() == content
+
+
 def test_made_again_for_another_schema(
     corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
