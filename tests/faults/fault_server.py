@@ -30,7 +30,8 @@ def start_command(arguments: list[Any], **pipes: Any) -> subprocess.Popen[bytes]
 class Server:
     """The process of `seq2seq serve` with one worker process. The block kills it at its end."""
 
-    def __init__(self, model: Path) -> None:
+    def __init__(self, model: Path, *, log: bool = False) -> None:
+        """Start the server. log: leave its log in the pipe, for a test that reads the log."""
         arguments = ["serve", f"en-fr={model}", "--port", 0, "--jobs", 1]
         self.process = start_command(arguments, stdout=subprocess.DEVNULL)
         assert self.process.stderr is not None
@@ -40,13 +41,15 @@ class Server:
             assert line, self.err
             self.err += line
         self.url = self.err.split()[-1]
+        if not log:  # a full pipe would stop the server
+            threading.Thread(target=self.process.stderr.read, daemon=True).start()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *error: object) -> None:
         self.process.kill()
-        self.process.communicate()
+        self.process.wait()
 
     def workers(self) -> list[int]:
         """The worker processes, which any thread of the server may have started."""

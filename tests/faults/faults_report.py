@@ -28,5 +28,8 @@ def update(page: str, rows: list[dict]) -> str:
 
 if __name__ == "__main__":
     written, path = map(Path, sys.argv[1:])
-    found = [json.loads(line) for line in written.read_text(encoding="utf-8").splitlines()]
+    text = (
+        written.read_text(encoding="utf-8") if written.exists() else ""
+    )  # some parts have no rows
+    found = [json.loads(line) for line in text.splitlines()]
     path.write_text(update(path.read_text(encoding="utf-8"), found), encoding="utf-8")

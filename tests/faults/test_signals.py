@@ -101,7 +101,7 @@ def test_signals_to_serve(subjects):
     draw, wrong, count = random.Random(8), [], 66 if WHOLE else 3
     for turn, (number, after) in enumerate(moments(draw, 2, count)):
         if turn % 2:
-            with Server(subjects["export"]) as server:
+            with Server(subjects["export"], log=True) as server:
                 code, said = interrupt(server.process, number, after / 4)
             good = code == 0 and "Traceback" not in said
         else:
