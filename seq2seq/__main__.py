@@ -6,6 +6,9 @@ import sys
 def start() -> None:
     """Run the command line. Ctrl-C ends it without a traceback, even while modules are loaded."""
     try:
+        from seq2seq.signals import stop_cleanly
+
+        stop_cleanly()
         from seq2seq.cli import main
 
         main()

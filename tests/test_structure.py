@@ -29,6 +29,7 @@ LAYERS = (
         "checked_files",
         "jsonl",
         "progress",
+        "signals",
         "runtime",
         "system",
     ),

@@ -8,15 +8,14 @@ import io
 import os
 import signal
 import sys
-import threading
 from pathlib import Path
-from types import FrameType
 
 import click
 
 from seq2seq import __version__
 from seq2seq.cli.verbosity import add_verbosity_options, set_up_logging
 from seq2seq.errors import UserError, did_you_mean
+from seq2seq.signals import stop_cleanly
 
 # The module of each command. A module is imported when its command is called, so that `--help`
 # does not wait for torch.
@@ -94,7 +93,7 @@ def main() -> None:
         sys.stdin = Path(os.devnull).open(encoding="utf-8")  # noqa: SIM115 - open until the end
     if sys.stdout is None:
         _refuse("stdout is closed, so the output would be lost; redirect it to a file or /dev/null")
-    _stop_cleanly()
+    stop_cleanly()
     try:
         cli.main(standalone_mode=False)
     except UserError as error:
@@ -123,21 +122,6 @@ def main() -> None:
         if path is not None:
             reason = f"{path}: {reason}; check the path, the permissions and the disk space"
         _refuse(reason)
-
-
-def _stop_cleanly() -> None:
-    """Let SIGTERM and SIGHUP raise SystemExit, so that the output so far is kept, as after Ctrl-C.
-
-    If the program ignores a signal (for example SIGHUP under nohup), it continues to do so.
-    """
-
-    def stop(number: int, frame: FrameType | None) -> None:
-        raise SystemExit(128 + number)
-
-    if threading.current_thread() is threading.main_thread():
-        for number in (signal.SIGTERM, signal.SIGHUP):
-            if signal.getsignal(number) is signal.SIG_DFL:
-                signal.signal(number, stop)
 
 
 def _use_utf8() -> None:

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from types import FrameType
 from typing import Any
 
-_log = logging.getLogger(__name__)
+from seq2seq.signals import SIGNALS, postpone, stop_now
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_log = logging.getLogger(__name__)
 
 
 class Interrupted(Exception):  # noqa: N818 - not an error
@@ -41,19 +41,12 @@ class SignalWatch:
     def start_training(self) -> None:
         """From now on, collect signals instead of stopping the program at once.
 
-        If a signal has already arrived, raise its exception. A library may have swallowed the
-        exception when the signal arrived. For example, pyarrow does so while it imports pandas.
+        If a signal has already arrived, raise its exception, because a library may have swallowed
+        the exception when the signal arrived.
         """
         self.training = True
         for number in self.caught:
             stop_now(number)
-
-
-def stop_now(number: int) -> None:
-    """Raise KeyboardInterrupt for SIGINT and SystemExit for another signal."""
-    if number == signal.SIGINT:
-        raise KeyboardInterrupt
-    raise SystemExit(128 + number)
 
 
 @contextmanager
@@ -72,6 +65,8 @@ def catch_signals() -> Iterator[SignalWatch]:
     old: dict[int, Any] = {}
 
     def note(number: int, frame: FrameType | None) -> None:
+        if not watch.training and postpone(number, frame):
+            return
         watch.caught.append(number)
         signal.signal(number, old[number])
         if not watch.training:

@@ -15,6 +15,7 @@ from torch.profiler import record_function
 from seq2seq import runtime
 from seq2seq.evaluation.plots import plot_curves
 from seq2seq.models import folder as model_folder
+from seq2seq.signals import SIGNALS
 from seq2seq.text import batching
 from seq2seq.text.batching import Batch
 from seq2seq.training.callbacks import CallbackList
@@ -34,7 +35,7 @@ from seq2seq.training.schedule import (
 )
 from seq2seq.training.selection import ModelSelection
 from seq2seq.training.state import TrainState
-from seq2seq.training.stopping import SIGNALS, Interrupted
+from seq2seq.training.stopping import Interrupted
 from seq2seq.training.train_step import TrainStep, UpdateResult
 
 _log = logging.getLogger(__name__)
