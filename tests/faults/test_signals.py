@@ -79,10 +79,13 @@ def test_signals_to_translate(subjects, tmp_path):
     seconds = time.monotonic() - before + 2
     out.unlink()
     kept = 0
-    text.write_bytes(b"the red cat\n" * 100_000)
+    text.write_bytes(b"the red cat\n" * 1_000_000)
     for number, after in moments(draw, seconds, count):
         process = start_command(arguments)
         code, said = interrupt(process, number, after)
+        if code == 0 and out.exists():  # it was faster than the signal
+            out.unlink()
+            continue
         if why := judge(number, code, said):
             wrong.append(why)
         if out.exists() or ("so far are in" in said) != part.exists():
