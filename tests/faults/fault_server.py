@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -23,8 +24,14 @@ def start_command(arguments: list[Any], **pipes: Any) -> subprocess.Popen[bytes]
         [sys.executable, "-m", "seq2seq", *map(str, arguments)],
         stderr=subprocess.PIPE,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
+        preexec_fn=_heed_hangups,
         **pipes,
     )
+
+
+def _heed_hangups() -> None:
+    """Undo what nohup does, which may have started the trials."""
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 class Server:
