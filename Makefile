@@ -15,7 +15,7 @@ test: $(VENV)/ready
 	$(VENV)/bin/mypy
 	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -q -n 2 --dist worksteal
 
-# All trials of docs/reliability.md, or one part of the trials (make faults PART=damage). A part takes at most an hour.
+# All trials of docs/reliability.md, or one part of the trials (make faults PART=damage).
 faults: $(VENV)/ready
 	mkdir -p build && rm -f build/faults.jsonl
 	SEQ2SEQ_FAULTS=whole SEQ2SEQ_FAULTS_REPORT=build/faults.jsonl OMP_NUM_THREADS=1 \

@@ -28,7 +28,7 @@ from seq2seq.text.feature_checks import (
     valid_title,
 )
 from seq2seq.text.memory import MemoryData
-from seq2seq.text.prepared_stamp import STAMP_FILE, damaged_file, is_stamped, write_stamp
+from seq2seq.text.prepared_stamp import STAMP_FILE, damaged_file, read_stamp, write_stamp
 from seq2seq.text.statistics import TextStatistics
 from seq2seq.text.text_changes import NormalizationCount, add_capitals, report_unknown_tokens
 from seq2seq.text.text_checks import TextCheck
@@ -110,9 +110,10 @@ def prepare_data(
     that contains other files.
     """
     digest = data_digest(config, memory, "" if start is None else start.digest)
-    stamped = is_stamped(folder, digest)
-    damaged = damaged_file(folder) if stamped else None
-    if stamped and damaged is None:
+    stamped, sums = read_stamp(folder)
+    required = {_TRAIN: None, _VALID: None, **sums}
+    damaged = damaged_file(folder, required) if stamped == digest else None
+    if stamped == digest and damaged is None:
         _log.debug("%s: reusing the prepared data", folder)
         learned = Codec.load(folder, config)
     else:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
-from seq2seq.checked_files import check_sums
+from seq2seq.checked_files import check_sums, read_json_text
 from seq2seq.files import sha256_of, write_new
 
 STAMP_FILE = "prepared.json"
@@ -24,31 +23,25 @@ def write_stamp(folder: Path, digest: str, counts: Mapping[str, int]) -> None:
     write_new(folder / STAMP_FILE, text.encode())
 
 
-def is_stamped(folder: Path, digest: str) -> bool:
-    """Return whether a folder contains data that was prepared from this corpus and these settings.
-
-    digest: a hash of the settings and of the corpus.
-    """
-    return _read(folder).get("digest") == digest
-
-
-def damaged_file(folder: Path) -> Path | None:
-    """Return a file that differs from its checksum in the stamp, or None if there is none.
+def read_stamp(folder: Path) -> tuple[str | None, dict[str, str]]:
+    """Return the hash and the checksums of a stamp: None and {} if it is missing or damaged.
 
     Stamps of earlier versions have no checksums.
     """
-    for name, checksum in check_sums(_read(folder).get("sha256", {})).items():
+    try:
+        values = read_json_text((folder / STAMP_FILE).read_text(encoding="utf-8"))
+        return str(values["digest"]), check_sums(values.get("sha256", {}))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None, {}
+
+
+def damaged_file(folder: Path, sums: Mapping[str, str | None]) -> Path | None:
+    """Return a file that is missing or differs from its checksum, or None if there is none.
+
+    sums: the checksum of each file. If it is None, the file must only exist.
+    """
+    for name, checksum in sums.items():
         path = folder / name
-        if not path.is_file() or sha256_of(path) != checksum:
+        if not path.is_file() or (checksum is not None and sha256_of(path) != checksum):
             return path
     return None
-
-
-def _read(folder: Path) -> dict[str, Any]:
-    """Return the values of a stamp. A missing or damaged stamp has none."""
-    try:
-        values = json.loads((folder / STAMP_FILE).read_text(encoding="utf-8"))
-        check_sums(values.get("sha256", {}))
-    except (OSError, ValueError, AttributeError, RecursionError):
-        return {}
-    return dict(values)

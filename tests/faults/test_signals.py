@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import time
+from typing import Any
 
 from fault_commands import train
 from fault_limits import WHOLE, record
@@ -34,6 +35,13 @@ def judge(number: int, code: int, said: str) -> str | None:
     return None
 
 
+def duration(arguments: list[Any]) -> float:
+    """The seconds that a command takes. Signals that fit them reach each of its phases."""
+    start = time.monotonic()
+    start_command(arguments).communicate()
+    return time.monotonic() - start
+
+
 def moments(draw: random.Random, seconds: float, count: int) -> list[tuple[int, float]]:
     """Half of the signals arrive in the first two seconds."""
     latest = [2.0 if number % 2 else seconds for number in range(count)]
@@ -47,9 +55,7 @@ def test_signals_to_train(driver, toy, tmp_path):
     allowed = command.results(driver, folder)
     shutil.rmtree(folder)
     folder.mkdir()
-    before = time.monotonic()
-    start_command(command.arguments(folder)).communicate()
-    seconds = time.monotonic() - before
+    seconds = duration(command.arguments(folder))
     shutil.rmtree(folder)
     folder.mkdir()
     begun = stopped = 0
@@ -73,10 +79,8 @@ def test_signals_to_translate(subjects, tmp_path):
     draw, wrong, count = random.Random(7), [], 67 if WHOLE else 2
     out, part, text = tmp_path / "out", tmp_path / "out.part", tmp_path / "text"
     arguments = ["translate", subjects["model"], "-o", out, "--device", "cpu", "--beam", 1, text]
-    before = time.monotonic()
     text.write_bytes(b"the red cat\n")
-    start_command(arguments).communicate()
-    seconds = time.monotonic() - before + 2
+    seconds = duration(arguments) + 2
     out.unlink()
     kept = 0
     text.write_bytes(b"the red cat\n" * 1_000_000)

@@ -267,6 +267,16 @@ def test_damage_to_prepared_data_is_found(
     assert path.read_bytes() == content
 
 
+def test_a_missing_file_is_found_without_checksums(corpus: Path, tmp_path: Path) -> None:
+    folder = prepare_data(settings(corpus), tmp_path / "data").folder
+    stamp = json.loads((folder / "prepared.json").read_text())
+    del stamp["sha256"]  # as an earlier version wrote it
+    (folder / "prepared.json").write_text(json.dumps(stamp))
+    (folder / "valid.arrow").unlink()
+    prepare_data(settings(corpus), folder)
+    assert (folder / "valid.arrow").exists()
+
+
 def test_made_again_for_another_schema(
     corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
