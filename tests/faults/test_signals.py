@@ -30,6 +30,8 @@ def interrupt(process: subprocess.Popen, number: int, after: float) -> tuple[int
 
 def judge(number: int, code: int, said: str) -> str | None:
     """Why an end breaks the promise, or None. Before our code runs, Python writes a traceback."""
+    if number == signal.SIGINT and code == 1 and said.startswith("Fatal Python error: init"):
+        return None  # Python was initialising itself, as in `python -c pass`
     if code not in (128 + number, -number) or ("Traceback" in said and "__main__.py" in said):
         return f"signal {number}, code {code}: {said[-1500:]}"
     return None
