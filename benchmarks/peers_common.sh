@@ -24,7 +24,7 @@ environment() {
     "$to/bin/pip" install --quiet "$(grep '^torch==' constraints.txt)"
     # Unquoted: lists.
     "$to/bin/pip" install --quiet $3
-    "$to/bin/pip" install --quiet --no-deps $2
+    [ -z "$2" ] || "$to/bin/pip" install --quiet --no-deps $2
     touch "$to/ready"
 }
 
