@@ -16,7 +16,7 @@ def use_threads(folder: Path, threads: int) -> None:
         `runtime.set_threads` chooses, and an export gets one thread, because its lines are shared
         among processes.
     """
-    keep_freed_memory()
+    keep_freed_memory(endless=True)
     if is_export(folder):
         from seq2seq.export import sessions
 

@@ -229,7 +229,7 @@ def _run_worker(pipe: Connection, folders: list[Path], batch_size: int) -> None:
     from seq2seq.decoding.translator import Translator
     from seq2seq.system import keep_freed_memory
 
-    keep_freed_memory()
+    keep_freed_memory(endless=True)
     translator: Translator | None = None
     while True:
         try:
