@@ -6,9 +6,10 @@ import ctypes
 import os
 import threading
 import time
-from functools import cache
+from collections.abc import Callable
 
 RETURN_EVERY = 20.0  # seconds
+_THREAD = "return freed memory"
 
 
 def keep_freed_memory(*, endless: bool = False) -> None:
@@ -31,18 +32,14 @@ def keep_freed_memory(*, endless: bool = False) -> None:
     mallopt(mmap_max, 0)
     mallopt(trim_threshold, (1 << 31) - 1)
     mallopt(top_pad, 64 << 20)
-    if endless:
-        _return_freed_memory()
+    if endless and not any(thread.name == _THREAD for thread in threading.enumerate()):
+        threading.Thread(target=_repeat, args=(malloc_trim,), name=_THREAD, daemon=True).start()
 
 
-@cache  # one thread is enough
-def _return_freed_memory() -> None:
-    def repeat() -> None:
-        while True:
-            time.sleep(RETURN_EVERY)
-            ctypes.CDLL(None).malloc_trim(0)
-
-    threading.Thread(target=repeat, daemon=True).start()
+def _repeat(trim: Callable[[int], int]) -> None:
+    while True:
+        time.sleep(RETURN_EVERY)
+        trim(0)
 
 
 def usable_cores() -> int:
