@@ -5,18 +5,20 @@
 #   TEST=1 ... recipes/inflection/run.sh VARIANT swa [SEED]    # also scores the test set
 #
 # The variants:
-#   base           a model with attention
-#   copying        a model that can also copy letters of the lemma, with word dropout
-#   monotonic      hard monotonic attention
-#   transducer     a decoder that edits the lemma from left to right
-#   hallucinated   as base, with 10,000 more training rows whose stems are random letters (prepare.py)
+#   base                 a model with attention
+#   copying              a model that can also copy letters of the lemma, with word dropout
+#   monotonic            hard monotonic attention
+#   transducer           a decoder that edits the lemma from left to right
+#   copying-transducer   the same, and it can also copy letters of the lemma; with word dropout
+#   hallucinated         as base, with 10,000 more training rows whose stems are random letters (prepare.py)
 source "$(dirname "$0")/../stages.sh"
 SETTINGS=()
 case ${1:-} in
     base | hallucinated) ;;
     copying) SETTINGS=(--set decoder.copying=true --set training.word_dropout=0.05) ;;
     monotonic | transducer) SETTINGS=(--set "context.kind=$1") ;;
-    *) fail "usage: recipes/inflection/run.sh VARIANT LANGUAGE [SEED], VARIANT is one of: base copying monotonic transducer hallucinated" ;;
+    copying-transducer) SETTINGS=(--set context.kind=transducer --set decoder.copying=true --set training.word_dropout=0.05) ;;
+    *) fail "usage: recipes/inflection/run.sh VARIANT LANGUAGE [SEED], VARIANT is one of: base copying monotonic transducer copying-transducer hallucinated" ;;
 esac
 case ${2:-} in
     deu | fin | hun | swa | tur) ;;
