@@ -64,7 +64,7 @@ for language in "${LANGUAGES[@]}"; do
         flags+=(--set "$setting")
     done
     stage train "$CONFIG" "$FOLDER/${language}"_{train,dev}.tsv* -- train_run "${flags[@]}"
-    stage valid -- score valid valid-beam5
+    stage valid -- score valid valid-beam5 --length-penalty 0
     WER=$(awk '$1 == "WER" {print $2; exit}' "$RUN/valid-beam5.scores")
     SUM=$(python3 -c "print($SUM + $WER)")
 done
