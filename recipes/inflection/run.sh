@@ -10,31 +10,50 @@
 #   monotonic            hard monotonic attention
 #   transducer           a decoder that edits the lemma from left to right
 #   copying-transducer   the same, and it can also copy letters of the lemma; with word dropout
-#   hallucinated         as base, with 10,000 more training rows whose stems are random letters (prepare.py)
+#   hallucinated         as base, with 10,000 more training rows whose stems are random letters (prepare.py), for 10
+#                        epochs, which take as long as 20 epochs of base
+#   spelled              as base, but the source is the text of the features, a space and the lemma
 source "$(dirname "$0")/../stages.sh"
 SETTINGS=()
 case ${1:-} in
-    base | hallucinated) ;;
+    base | spelled) ;;
+    hallucinated) SETTINGS=(--set training.epochs=10) ;;
     copying) SETTINGS=(--set decoder.copying=true --set training.word_dropout=0.05) ;;
     monotonic | transducer) SETTINGS=(--set "context.kind=$1") ;;
     copying-transducer) SETTINGS=(--set context.kind=transducer --set decoder.copying=true --set training.word_dropout=0.05) ;;
-    *) fail "usage: recipes/inflection/run.sh VARIANT LANGUAGE [SEED], VARIANT is one of: base copying monotonic transducer copying-transducer hallucinated" ;;
+    *) fail "usage: recipes/inflection/run.sh VARIANT LANGUAGE [SEED], VARIANT is one of: base copying monotonic transducer copying-transducer hallucinated spelled" ;;
 esac
 case ${2:-} in
     deu | fin | hun | swa | tur) ;;
     *) fail "usage: recipes/inflection/run.sh $1 LANGUAGE [SEED], LANGUAGE is one of: deu fin hun swa tur" ;;
 esac
+
+# spell: write each split with the features in front of the lemma, and `-` as the only feature.
+spell() {
+    local split
+    mkdir -p "$RUN"
+    for split in trn dev tst; do
+        gunzip -c "$SEQ2SEQ_DATA/$FILES.$split.gz" |
+            awk -F '\t' -v OFS='\t' '{print $2 " " $1, "-", $3}' > "$RUN/$split"
+    done
+}
+
 begin "$1" "${3:-}" "$2" base
 FILES=sigmorphon2023_inflection/$2
 needs "$FILES.trn.gz"
 MADE_BY="recipes/$RECIPE/run.sh $1 $2${SEED:+ $SEED}"
-TRAIN=$FILES.trn
-if [ "$1" = hallucinated ]; then
-    shared_data "$2" "recipes/$RECIPE/prepare.py" "$SEQ2SEQ_DATA/$FILES.trn.gz" -- \
-        python3 "recipes/$RECIPE/prepare.py" "$SEQ2SEQ_DATA/$FILES.trn.gz" 10000 "runs/$RECIPE/data/$2/train.tsv"
-    TRAIN=$PWD/$DATA/train.tsv
-fi
-SPLITS=(--set "data.train=$TRAIN" --set "data.valid=$FILES.dev" --set "data.test=$FILES.tst")
+SPLITS=(--set "data.train=$FILES.trn" --set "data.valid=$FILES.dev" --set "data.test=$FILES.tst")
+case $1 in
+    hallucinated)
+        shared_data "$2" "recipes/$RECIPE/prepare.py" "$SEQ2SEQ_DATA/$FILES.trn.gz" -- \
+            python3 "recipes/$RECIPE/prepare.py" "$SEQ2SEQ_DATA/$FILES.trn.gz" 10000 "runs/$RECIPE/data/$2/train.tsv"
+        SPLITS[1]=data.train=$PWD/$DATA/train.tsv
+        ;;
+    spelled)
+        shared_data "$2-spelled" "$SEQ2SEQ_DATA/$FILES".{trn,dev,tst}.gz -- spell
+        SPLITS=(--set "data.train=$PWD/$DATA/trn" --set "data.valid=$PWD/$DATA/dev" --set "data.test=$PWD/$DATA/tst")
+        ;;
+esac
 
 stage train "$CONFIG" "$SEQ2SEQ_DATA/$FILES".{trn,dev}.gz -- \
     train_run "${SPLITS[@]}" ${SETTINGS[@]+"${SETTINGS[@]}"}
