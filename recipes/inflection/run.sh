@@ -10,31 +10,33 @@
 #   monotonic            hard monotonic attention
 #   transducer           a decoder that edits the lemma from left to right
 #   copying-transducer   the same, and it can also copy letters of the lemma; with word dropout
-#   hallucinated         as base, with 10,000 more training rows whose stems are random letters (prepare.py), for 10
-#                        epochs, which take as long as 20 epochs of base
-#   spelled              as base, but the source is the text of the features, a space and the lemma
+# Each of these changes the data of base:
+#   copied               10,000 more training rows, which copy a form, and half as many epochs
+#   hallucinated         10,000 more training rows, whose stems are random letters (prepare.py), and half as many epochs
+#   spelled              the source is the text of the features, a space and the lemma
 source "$(dirname "$0")/../stages.sh"
 SETTINGS=()
 case ${1:-} in
-    base | spelled) ;;
-    hallucinated) SETTINGS=(--set training.epochs=10) ;;
+    base) ;;
+    copied | hallucinated) SETTINGS=(--set training.epochs=10) ;;
+    spelled) SETTINGS=(--set training.batch_tokens=800) ;;  # about as many rows as 400 tokens of base
     copying) SETTINGS=(--set decoder.copying=true --set training.word_dropout=0.05) ;;
     monotonic | transducer) SETTINGS=(--set "context.kind=$1") ;;
     copying-transducer) SETTINGS=(--set context.kind=transducer --set decoder.copying=true --set training.word_dropout=0.05) ;;
-    *) fail "usage: recipes/inflection/run.sh VARIANT LANGUAGE [SEED], VARIANT is one of: base copying monotonic transducer copying-transducer hallucinated spelled" ;;
+    *) fail "usage: recipes/inflection/run.sh VARIANT LANGUAGE [SEED], VARIANT is one of: base copying monotonic transducer copying-transducer copied hallucinated spelled" ;;
 esac
 case ${2:-} in
     deu | fin | hun | swa | tur) ;;
     *) fail "usage: recipes/inflection/run.sh $1 LANGUAGE [SEED], LANGUAGE is one of: deu fin hun swa tur" ;;
 esac
 
-# spell: write each split with the features in front of the lemma, and `-` as the only feature.
-spell() {
+# rewrite PROGRAM: write each split as changed by a program of awk, which knows the SPLIT.
+rewrite() {
     local split
     mkdir -p "$RUN"
     for split in trn dev tst; do
         gunzip -c "$SEQ2SEQ_DATA/$FILES.$split.gz" |
-            awk -F '\t' -v OFS='\t' '{print $2 " " $1, "-", $3}' > "$RUN/$split"
+            awk -F '\t' -v OFS='\t' -v SPLIT="$split" "$1" > "$RUN/$split"
     done
 }
 
@@ -49,8 +51,10 @@ case $1 in
             python3 "recipes/$RECIPE/prepare.py" "$SEQ2SEQ_DATA/$FILES.trn.gz" 10000 "runs/$RECIPE/data/$2/train.tsv"
         SPLITS[1]=data.train=$PWD/$DATA/train.tsv
         ;;
-    spelled)
-        shared_data "$2-spelled" "$SEQ2SEQ_DATA/$FILES".{trn,dev,tst}.gz -- spell
+    copied | spelled)
+        PROGRAM='{print $2 " " $1, "-", $3}'  # `-` is the only feature
+        [ "$1" = spelled ] || PROGRAM='{print} SPLIT == "trn" {print $3, "COPY", $3}'
+        shared_data "$2-$1" "$SEQ2SEQ_DATA/$FILES".{trn,dev,tst}.gz -- rewrite "$PROGRAM"
         SPLITS=(--set "data.train=$PWD/$DATA/trn" --set "data.valid=$PWD/$DATA/dev" --set "data.test=$PWD/$DATA/tst")
         ;;
 esac
