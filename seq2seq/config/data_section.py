@@ -193,6 +193,11 @@ class DataConfig(Section):
                     f"valid: {name!r} cannot name a validation set; use letters, digits, '_', '.' "
                     "and '-', and not the names 'train', 'valid' and 'test'"
                 )
+        for side in ("source", "target"):
+            column = getattr(self, f"{side}_column")
+            if self.features == (getattr(self, side) if column is None else column):
+                key = side if column is None else f"{side}_column"
+                raise ValueError(f"features and {key} name the same column, {self.features!r}")
         if isinstance(self.valid, dict) and not self.valid:
             raise ValueError("valid: the table is empty; name at least one validation set")
         return self

@@ -5,37 +5,57 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from operator import itemgetter
 
 from seq2seq.config.schema import Config
 from seq2seq.errors import UserError
 from seq2seq.text.codec import Codec
 from seq2seq.text.corpus import read_examples, validation_sets
 from seq2seq.text.example import Example
-from seq2seq.text.features import count_problem
+from seq2seq.text.features import feature_problem
 from seq2seq.text.memory import MemoryData
 from seq2seq.text.text_changes import locate_example
 
 _log = logging.getLogger(__name__)
 
 _FEW = 5  # unknown features that a message names
+_SEPARATORS = "|;+&"  # usual strings between two features
 
 
 def check_features(
     examples: Iterable[Example], config: Config, split: str, memory: MemoryData | None
 ) -> Iterator[Example]:
-    """Yield the examples. If each word has features, check that the numbers of both agree.
+    """Yield the examples, and check their features. Warn if another separator is likely.
 
     split: The data set, such as "train" or "valid.news".
-    Raises UserError, with the place of the example, if the numbers differ.
+    Raises UserError, with the place of the example, for wrong features.
     """
-    per_word = config.data.features is not None and config.features.per == "word"
+    if config.data.features is None:
+        yield from examples
+        return
+    settings = config.features
+    others = [mark for mark in _SEPARATORS if mark not in settings.separator]
+    separated, number, found = 0, 0, Counter[str]()
     for number, example in enumerate(examples, start=1):
-        if per_word and (problem := count_problem(example.source, "".join(example.features))):
-            place = f"data.{split}, row {number}"
-            if split == "train":
-                place = locate_example(config.data, "source", number, memory)
-            raise UserError(f"{place}: {problem}")
+        for text in example.features:
+            if problem := feature_problem(example.source, text, settings):
+                place = f"data.{split}, row {number}"
+                if split == "train":
+                    place = locate_example(config.data, "source", number, memory)
+                raise UserError(f"{place}: {problem}")
+            separated += settings.separator in text
+            found.update(mark for mark in others if mark in text)
         yield example
+    likely, count = max(found.items(), key=itemgetter(1), default=("", 0))
+    if not separated and 2 * count > number:
+        _log.warning(
+            "data.%s: no features contain the separator %r, but those of %s rows contain %r; set "
+            "features.separator",
+            split,
+            settings.separator,
+            f"{count:,}",
+            likely,
+        )
 
 
 def valid_title(name: str) -> str:

@@ -106,11 +106,9 @@ class FeatureSet:
     def join(
         self, tokens: np.ndarray, source: str, features: str, tokenizer: Tokenizer
     ) -> np.ndarray:
-        """Return an encoded source with features. If there are no tokens, there are no features.
+        """Return a source with the given tokens, [S], and features in encoded form.
 
-        tokens: the tokens of the source, [S].
-        features: the features of the source.
-        tokenizer: the tokenizer of the source.
+        If there are no tokens, there are no features.
         """
         if self.per_word:
             words = tokenizer.piece_words(source) if len(tokens) else []
@@ -157,10 +155,7 @@ class FeatureSet:
 
     @classmethod
     def from_bytes(cls, content: bytes, settings: FeaturesConfig, name: str) -> FeatureSet:
-        """Read the file content that `to_bytes` returned. Raises UserError if it is damaged.
-
-        name: the name of the file in messages.
-        """
+        """Read the content of the file `name`. Raises UserError if it is damaged."""
         read = None
         if 0 < content.count(b"\n") <= MOST_FEATURES:
             read = cls(content.decode("utf-8", "replace").split("\n")[:-1], settings)
@@ -170,7 +165,7 @@ class FeatureSet:
 
 
 def settings_of(features: FeatureSet | None) -> FeaturesConfig | None:
-    """Return how the features of a model are written. None for a model without features."""
+    """Return how the features of a model are written, or None for a model without features."""
     return None if features is None else features.settings
 
 
@@ -221,9 +216,7 @@ def read_source(line: str, settings: FeaturesConfig | None) -> tuple[str, str, s
     if not others:
         return source, "", "there are no features; write a tab and the features after the source"
     problem = "the text after the second tab is ignored" if len(others) > 1 else ""
-    if settings.per == "word":
-        problem = problem or count_problem(source, others[0])
-    return source, others[0], problem
+    return source, others[0], problem or feature_problem(source, others[0], settings)
 
 
 def write_source(source: str, features: Sequence[str]) -> str:
@@ -234,12 +227,22 @@ def write_source(source: str, features: Sequence[str]) -> str:
     return "\t".join([source.replace("\t", " "), *features]) if features else source
 
 
-def count_problem(source: str, features: str) -> str:
-    """Return what is wrong if the numbers of words and of their features differ, and else ""."""
-    words, items = len(source.split()), len(features.split())
-    if words == items:
-        return ""
-    return (
-        f"the source has {words} words, but the features are those of {items} words; put a space "
-        "between the features of two words, and no space elsewhere"
-    )
+def feature_problem(source: str, features: str, settings: FeaturesConfig) -> str:
+    """Return what is wrong with the features of a source, or "". A blank source needs none."""
+    if settings.per == "word":
+        words, items = len(source.split()), len(features.split())
+        if words == items:
+            return ""
+        return (
+            f"the source has {_words(words)}, but the features are those of {_words(items)}; put "
+            "a space between the features of two words, and no space elsewhere"
+        )
+    if source.strip() and not flatten_features(features, settings.separator):
+        return "there are no features; write at least one, such as '-'"
+    if not _is_balanced(features):
+        return f"a bracket in the features {features!r} has no partner; add or remove a bracket"
+    return ""
+
+
+def _words(count: int) -> str:
+    return f"{count} word" if count == 1 else f"{count} words"

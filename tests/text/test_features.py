@@ -19,7 +19,7 @@ from seq2seq.text.data_digest import data_digest
 from seq2seq.text.example import Example
 from seq2seq.text.features import (
     FeatureSet,
-    count_problem,
+    feature_problem,
     flatten_features,
     read_source,
     write_source,
@@ -130,9 +130,24 @@ def test_a_line_is_read_back() -> None:
 
 
 def test_words_without_features_are_counted() -> None:
-    assert count_problem("the  cat", "DET N") == ""
-    assert "2 words, but the features are those of 3 words" in count_problem("the cat", "D N V")
-    assert "the source has 1 words" in read_source("cat\tD N", WORD)[2]
+    assert feature_problem("the  cat", "DET N", WORD) == ""
+    assert feature_problem("see this (", "V D $(", WORD) == ""  # a tag for brackets
+    problem = feature_problem("the cat", "D N V", WORD)
+    assert "2 words, but the features are those of 3 words" in problem
+    assert "the source has 1 word," in read_source("cat\tD N", WORD)[2]
+
+
+@pytest.mark.parametrize("text", ["", " ", ";", " ; ;"])
+def test_a_source_without_features_has_a_problem(text: str) -> None:
+    assert "write at least one" in feature_problem("cat", text, LINE)
+    assert "write at least one" in read_source(f"cat\t{text}", LINE)[2]
+    assert feature_problem(" ", text, LINE) == ""
+
+
+@pytest.mark.parametrize("text", ["N;ABL(PL", "N)", "ABL)PL("])
+def test_a_bracket_without_a_partner_is_a_problem(text: str) -> None:
+    assert f"a bracket in the features {text!r} has no partner" in feature_problem("c", text, LINE)
+    assert feature_problem("c", "N;ABL(PL;PSS(2,PL))", LINE) == ""
 
 
 def test_padding_has_no_features() -> None:

@@ -153,6 +153,7 @@ def test_what_is_wrong_with_a_line_is_said(learned: Path, shell) -> None:
     assert said.err.splitlines() == [
         "line 1: unknown features, which are left out: 'XX', 'XX(Y)'",
         "line 2: the tokenizer found no tokens, so the translation is ⁇",
+        "line 4: there are no features; write at least one, such as '-'",
         "line 5: there are no features; write a tab and the features after the source",
         "line 6: the text after the second tab is ignored",
     ]
@@ -217,6 +218,40 @@ def test_a_resumed_run_equals_an_uninterrupted_one(folder: Path, tmp_path, no_pi
         safetensors.torch.load_file(run / "model" / "model.safetensors") for run in (parted, whole)
     )
     assert all(bool((ours[name] == theirs[name]).all()) for name in theirs)
+
+
+@pytest.mark.parametrize(
+    ("features", "message"),
+    [
+        ("", "there are no features; write at least one, such as '-'"),
+        ("N;ABL(PL", r"a bracket in the features 'N;ABL\(PL' has no partner; add or remove"),
+    ],
+)
+def test_wrong_features_of_a_row_are_refused(features, message, folder, tmp_path) -> None:
+    table = tmp_path / "new.tsv"
+    table.write_text(f"kala\tN;NOM(SG)\tkala\nmalo\t{features}\tmalo\n", encoding="utf-8")
+    config = load_config(folder / "inflection.toml", [*_TINY, f"data.train={table}"])
+    with pytest.raises(seq2seq.UserError, match=rf"new\.tsv:2: {message}"):
+        train_model(config, tmp_path / "run")
+
+
+def test_a_likely_separator_is_named(folder: Path, tmp_path: Path, no_picture, caplog) -> None:
+    table = tmp_path / "new.tsv"
+    table.write_text((folder / "train.tsv").read_text(encoding="utf-8").replace(";", "|"), "utf-8")
+    settings = [*_TINY, f"data.train={table}", f"data.valid={table}", "training.updates=1"]
+    train_model(load_config(folder / "inflection.toml", settings), tmp_path / "run")
+    assert caplog.text.count("no features contain the separator ';', but those of 284 rows") == 2
+    assert "contain '|'; set features.separator" in caplog.text
+    caplog.clear()
+    settings.append("features.separator=|")
+    train_model(load_config(folder / "inflection.toml", settings), tmp_path / "other")
+    assert "separator" not in caplog.text
+
+
+@pytest.mark.parametrize(("column", "key"), [(1, "source_column"), (3, "target_column")])
+def test_features_have_a_column_of_their_own(column: int, key: str, folder: Path) -> None:
+    with pytest.raises(seq2seq.UserError, match=f"features and {key} name the same column"):
+        load_config(folder / "inflection.toml", [f"data.features={column}"])
 
 
 def test_training_on_data_in_memory(folder: Path, tmp_path: Path, no_picture) -> None:
