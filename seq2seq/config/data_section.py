@@ -94,7 +94,7 @@ class DataConfig(Section):
         description="Column of the features of the source in a table, or the ending of their text "
         "files. Write the value in the same way as `source_column`. The section `[features]` "
         "explains features. Without this key, the model reads no features.",
-        examples=[2],
+        examples=[3],
         json_schema_extra=TEXT_TO_TEXT,
     )
     quoting: Literal["auto", "none", "csv"] = Field(
