@@ -91,7 +91,13 @@ def _read_split(config: Any, split: str) -> tuple[list[Example], str]:
         value = chosen or data.valid
     name = Path(value).name if isinstance(value, str) else split
     kind: Any = "test" if split == "test" else "valid"
-    return list(read_examples(data, kind)), name
+    try:
+        reader = read_examples(data, kind)
+    except UserError as error:  # the files are not where the model was given to
+        raise UserError(
+            f"{error}, or name the files: seq2seq evaluate MODEL SOURCE [REFERENCE]"
+        ) from None
+    return list(reader), name
 
 
 def runs_of(model: str) -> list[Path]:

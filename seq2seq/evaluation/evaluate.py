@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from seq2seq.config.data_section import DataConfig
 from seq2seq.decoding.constraint_options import CONSTRAINTS
 from seq2seq.decoding.generator import Generator
 from seq2seq.decoding.labeller import Labeller
@@ -104,17 +105,19 @@ def evaluate_export(
     search: AnySearch,
     *,
     name: str,
+    data: DataConfig,
     tokenize: str | None = None,
     source: SourceOptions | None = None,
 ) -> EvaluationResult:
     """Evaluate an exported model on a data set and return the scores of its task.
 
-    The arguments are those of `evaluate_models`. Raises UserError if an example has the wrong
+    data: The data sets of the model, with their paths on this machine.
+    The other arguments are those of `evaluate_models`. Raises UserError if an example has the wrong
     number of labels, or if the tokenizer of BLEU is not installed."""
     if isinstance(model, LanguageModel):
         return _timed(lambda: language_model_scores(model, examples, name))
     if isinstance(model, Labeller):
-        return evaluate_labels(model, model.config.data, examples, name)
+        return evaluate_labels(model, data, examples, name)
     translator = model.translator if isinstance(model, Generator) else model
     if translator.task.report == "translation scores":
         return _evaluate_translator(translator, examples, search, tokenize, source)
