@@ -48,7 +48,7 @@ def open_export(
 
     The results of an export are not recorded, because an export does not name its run.
     """
-    from seq2seq.config.data_paths import find_data
+    from seq2seq.config.model_data import find_model_data
     from seq2seq.decoding.load import load, load_any_config
     from seq2seq.evaluation.evaluate import evaluate_export
 
@@ -62,7 +62,7 @@ def open_export(
             )
 
     folders = model_folders(model)
-    evaluate = partial(evaluate_export, load(*folders, **machine))
     config = load_any_config(folders[0])
-    located = config.model_copy(update={"data": find_data(config.data, folders[0])})
-    return located, evaluate, keep
+    data = find_model_data(folders[0], config)
+    evaluate = partial(evaluate_export, load(*folders, **machine), data=data)
+    return config.model_copy(update={"data": data}), evaluate, keep

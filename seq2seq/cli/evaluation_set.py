@@ -6,6 +6,7 @@ import logging
 import shlex
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,8 @@ from seq2seq.errors import UserError, did_you_mean
 if TYPE_CHECKING:
     import torch
 
+    from seq2seq.config.data_section import DataConfig
+    from seq2seq.config.schema import Config
     from seq2seq.evaluation.evaluation_result import EvaluationResult
     from seq2seq.models.folder import Model
     from seq2seq.text.example import Example
@@ -24,9 +27,9 @@ _log = logging.getLogger(__name__)
 
 
 def read_evaluation_set(
-    config: Any, source_file: Path | None, target_files: Sequence[Path], split: str
+    config: Config, source_file: Path | None, target_files: Sequence[Path], split: str
 ) -> tuple[list[Example], str]:
-    """Return the examples to score and the name of the data set.
+    """Return the examples to score and the name of the data set. Warn of empty lines.
 
     config: The configuration of the model.
     source_file: A text file or a table. None reads the data set `split` of the configuration.
@@ -36,12 +39,14 @@ def read_evaluation_set(
     """
     from seq2seq.text.corpus import holds_pairs, read_table_file
     from seq2seq.text.example import Example
-    from seq2seq.text.features import read_source
 
     if source_file is None:
         return _read_split(config, split)
     if not target_files and holds_pairs(config.data, source_file):
-        return list(read_table_file(config.data, source_file)), source_file.stem
+        examples = list(read_table_file(config.data, source_file))
+        table = config.data.model_copy(update={"test": str(source_file)})
+        _check_items(examples, config, table, "test")
+        return examples, source_file.stem
     if not config.task.has_source:
         if target_files:
             raise UserError(f"{target_files[0]}: a language model needs no REFERENCE; leave it out")
@@ -51,6 +56,16 @@ def read_evaluation_set(
         raise UserError(f"{source_file}: give a REFERENCE file after this SOURCE file")
     if len(target_files) > 1 and config.task.report != "translation scores":
         raise UserError(f"{target_files[1]}: only translations can have several references")
+    return _read_texts(config, source_file, target_files), source_file.stem
+
+
+def _read_texts(config: Config, source_file: Path, target_files: Sequence[Path]) -> list[Example]:
+    """Read a text file of sources and text files of references, as a data set is read."""
+    from seq2seq.text.example import Example
+    from seq2seq.text.features import read_source
+    from seq2seq.text.references import expand_targets
+    from seq2seq.text.text_checks import warn_of_empty_items
+
     first, *others = target_files
     sources, targets = line_io.read_parallel_lines(source_file, first)
     # The source file is not read again, because it may be stdin.
@@ -69,13 +84,17 @@ def read_evaluation_set(
         if problem:
             raise UserError(f"{source_file}:{number}: {problem}")
         examples.append(Example(source, row[1], () if settings is None else (features,), row[2]))
-    return examples, source_file.stem
+    files = {"source": source_file, "target": first}
+    warn_of_empty_items(examples, config, lambda side, number: f"{files[side]}:{number}")
+    rows = f"{', '.join(map(str, target_files))}{', line ' if others else ':'}"
+    return list(expand_targets(config.data, examples, rows, training=False))
 
 
-def _read_split(config: Any, split: str) -> tuple[list[Example], str]:
+def _read_split(config: Config, split: str) -> tuple[list[Example], str]:
     """Read a data set that the configuration names: test, valid or one of the validation sets."""
     from seq2seq.text.corpus import read_examples, validation_sets
 
+    value: Any
     if split == "test":
         value, data = config.data.test, config.data
     else:
@@ -91,7 +110,24 @@ def _read_split(config: Any, split: str) -> tuple[list[Example], str]:
         value = chosen or data.valid
     name = Path(value).name if isinstance(value, str) else split
     kind: Any = "test" if split == "test" else "valid"
-    return list(read_examples(data, kind)), name
+    try:
+        reader = read_examples(data, kind)
+    except UserError as error:  # the files are not where the model was given to
+        raise UserError(
+            f"{error}, or name the files: seq2seq evaluate MODEL SOURCE [REFERENCE]"
+        ) from None
+    examples = list(reader)
+    _check_items(examples, config, data, kind)
+    return examples, name
+
+
+def _check_items(examples: Sequence[Example], config: Config, data: DataConfig, split: Any) -> None:
+    """Warn of empty items in the set `split` of `data`."""
+    from seq2seq.text.text_changes import locate_example
+    from seq2seq.text.text_checks import warn_of_empty_items
+
+    place = partial(locate_example, data, memory=None, split=split)
+    warn_of_empty_items(examples, config, place)
 
 
 def runs_of(model: str) -> list[Path]:

@@ -56,7 +56,7 @@ def open_translator(
     default=1,
     show_default=True,
     help="Number of translations for each input line. If it is above 1, the output is JSONL, as "
-    "with --scores.",
+    "with --scores. A line has fewer translations if the search finds no other texts.",
 )
 @click.option(
     "--scores",

@@ -14,10 +14,11 @@ import numpy as np
 from seq2seq.decoding.protection import Mark, remove_marks
 from seq2seq.decoding.results import Note, feature_notes, unknown_tokens_note
 from seq2seq.decoding.segments import Segment, split_line
-from seq2seq.decoding.source_line import UNKNOWN_TEXT, SourceLine
+from seq2seq.decoding.source_line import SourceLine
 from seq2seq.decoding.source_options import SourceOptions
 from seq2seq.text.codec import Codec
 from seq2seq.text.features import read_source, settings_of, tokens_of
+from seq2seq.text.segmentation import UNKNOWN_TEXT
 from seq2seq.text.sentences import split_sentences
 from seq2seq.text.statistics import TextStatistics
 

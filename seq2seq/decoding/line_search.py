@@ -20,10 +20,10 @@ from seq2seq.decoding.micro_batches import rows_by_length
 from seq2seq.decoding.options import BeamOptions, GreedyOptions, PlainSearch, SamplingOptions
 from seq2seq.decoding.phrases import cut_at_stop
 from seq2seq.decoding.required import guided_search
-from seq2seq.decoding.results import LineResult
+from seq2seq.decoding.results import Finish, LineResult, visible
 from seq2seq.decoding.sampling import sample_search, seed_of
 from seq2seq.decoding.search_model import SearchModel
-from seq2seq.decoding.source_line import Finish, SourceLine
+from seq2seq.decoding.source_line import SourceLine
 from seq2seq.decoding.source_options import SourceOptions
 from seq2seq.decoding.stepping import Hypothesis, Limits
 from seq2seq.progress import Advance
@@ -144,7 +144,7 @@ class LineSearch:
             line, part = batch[row]
             paths = [self.model.codec.written(hypothesis.tokens) for hypothesis in ranked]
             writer = line.writer(self.model.codec, part, [id for path in paths for id in path])
-            return [cut_at_stop(text, self.options.stop) for text in writer.decode(paths)]
+            return [visible(cut_at_stop(text, self.options.stop)) for text in writer.decode(paths)]
 
         def again(rows: list[int], size: int, wider: int) -> Found:
             chosen = self.engine.select(state, np.array(rows, np.int64))

@@ -11,12 +11,13 @@ from typing import Literal
 
 from seq2seq.decoding.alignment import Alignment
 from seq2seq.text.features import FeatureSet
+from seq2seq.text.segmentation import UNKNOWN_TEXT
 from seq2seq.text.tokenizer import Tokenizer
 
 _log = logging.getLogger(__name__)
 
 NoteKind = Literal[
-    "split", "no tokens", "unknown tokens", "features", "sentences", "cut", "constraint"
+    "split", "no tokens", "unknown tokens", "features", "sentences", "cut", "blank", "constraint"
 ]
 
 _SHOWN = 10  # notes of each kind to report one by one
@@ -28,8 +29,14 @@ _SUMMARIES: dict[NoteKind, str] = {
     "features": "{:,} more lines have wrong or unknown features",
     "sentences": "{:,} more lines look like several sentences",
     "cut": "{:,} more translations were cut at the maximum length",
+    "blank": "{:,} more translations have only spaces and are written as ⁇",
 }
 _NAMED = 5  # unknown tokens or features of a line to name
+
+
+def visible(text: str) -> str:
+    """Return a translation, or "⁇" if it has only spaces, because no output line may be blank."""
+    return text if text.strip() else UNKNOWN_TEXT
 
 
 @dataclass(frozen=True)
@@ -47,6 +54,7 @@ class Note:
       the training data does not contain.
     - "sentences": the line looks like several sentences, unlike the training text.
     - "cut": the best translation was cut at the maximum length.
+    - "blank": the best translation has only spaces, so its text is "⁇".
     - "constraint": the best translation breaks a constraint of the search. Or it lost or repeated a
       protected text, such as a placeholder.
     """
@@ -205,6 +213,26 @@ class Translation:
     log_probability: float
     score: float
     alignment: Alignment | None = None
+
+
+@dataclass(frozen=True)
+class Finish:
+    """The settings that turn the hypotheses of a line into its results.
+
+    n_best: the largest number of translations.
+    distinct: whether repeated texts are left out.
+    stop: the strings at which a text ends.
+    spaced: whether the target language puts spaces between words.
+    same_length: whether the model cuts every hypothesis at the length of its source.
+    check: a function that returns one phrase of a message for each constraint that a text breaks.
+    """
+
+    n_best: int = 1
+    distinct: bool = True
+    stop: Sequence[str] = ()
+    spaced: bool = True
+    same_length: bool = False
+    check: Callable[[str], list[str]] = lambda text: []
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 
@@ -17,35 +17,14 @@ from seq2seq.decoding.alignment import (
 )
 from seq2seq.decoding.phrases import cut_at_stop
 from seq2seq.decoding.protection import Mark, count_differences, even_weights, place_marks
-from seq2seq.decoding.results import LineResult, Note, Translation
+from seq2seq.decoding.results import Finish, LineResult, Note, Translation, visible
 from seq2seq.decoding.segments import Segment, source_pieces
 from seq2seq.decoding.stepping import Hypothesis
 from seq2seq.text.codec import Codec
 from seq2seq.text.features import write_source
+from seq2seq.text.segmentation import UNKNOWN_TEXT
 from seq2seq.text.tokenizer import Tokenizer
 from seq2seq.text.units import word_indices
-
-UNKNOWN_TEXT = "⁇"  # SentencePiece also decodes <unk> to this
-
-
-@dataclass(frozen=True)
-class Finish:
-    """The settings that turn the hypotheses of a line into its results.
-
-    n_best: the largest number of translations.
-    distinct: whether repeated texts are left out.
-    stop: the strings at which a text ends.
-    spaced: whether the target language puts spaces between words.
-    same_length: whether the model cuts every hypothesis at the length of its source.
-    check: a function that returns one phrase of a message for each constraint that a text breaks.
-    """
-
-    n_best: int = 1
-    distinct: bool = True
-    stop: Sequence[str] = ()
-    spaced: bool = True
-    same_length: bool = False
-    check: Callable[[str], list[str]] = lambda text: []
 
 
 @dataclass
@@ -109,7 +88,7 @@ class SourceLine:
             for pair in joined:
                 first.setdefault(pair[0].text, pair)
             joined = list(first.values())
-        notes = self.notes + self._result_notes(*joined[0], finish)
+        notes = self.notes + self._result_notes(*joined[0], codec, finish)
         return LineResult([translation for translation, _ in joined[: finish.n_best]], notes)
 
     def _choices(self, finish: Finish) -> list[tuple[int, ...]]:
@@ -140,13 +119,8 @@ class SourceLine:
         finish: Finish,
         align: bool,
     ) -> Translation:
-        texts = [
-            cut_at_stop(self.writer(codec, part, one.tokens).decode([one.tokens])[0], finish.stop)
-            for part, one in enumerate(chosen)
-        ]
-        text = "".join(map("".join, zip(texts, [*self.joints, ""], strict=True)))
-        if not text.strip():  # e.g. only spaces: the output line must not be blank
-            text = UNKNOWN_TEXT
+        texts = self._texts(chosen, codec, finish)
+        text = visible("".join(map("".join, zip(texts, [*self.joints, ""], strict=True))))
         alignment = self._alignment(chosen, codec, texts, text) if align else None
         if self.marks:
             text = self._with_marks(ranks, chosen, codec, texts, text, finish)
@@ -156,6 +130,13 @@ class SourceLine:
             sum(hypothesis.score for hypothesis in chosen),
             alignment,
         )
+
+    def _texts(self, chosen: list[Hypothesis], codec: Codec, finish: Finish) -> list[str]:
+        """Return the translation of each part."""
+        return [
+            cut_at_stop(self.writer(codec, part, one.tokens).decode([one.tokens])[0], finish.stop)
+            for part, one in enumerate(chosen)
+        ]
 
     def writer(self, codec: Codec, part: int, written: Sequence[int]) -> Tokenizer:
         """Return a tokenizer that decodes `written`, the token ids of a translation of a part."""
@@ -198,9 +179,9 @@ class SourceLine:
         )
 
     def _result_notes(
-        self, best: Translation, chosen: list[Hypothesis], finish: Finish
+        self, best: Translation, chosen: list[Hypothesis], codec: Codec, finish: Finish
     ) -> list[Note]:
-        """Return notes about the best translation: whether it was cut, and what it lacks."""
+        """Return notes about the best translation: whether it was cut or blank, what it lacks."""
         notes = []
         cut = [len(one.tokens) for one in chosen if not one.finished]
         text = ""
@@ -212,8 +193,13 @@ class SourceLine:
             text = f"line {self.number}: {text}; allow longer translations with --max-length"
             notes.append(Note(self.number, "cut", text))
         problems = finish.check(best.text)
-        if finish.stop and best.text == UNKNOWN_TEXT:
+        texts = self._texts(chosen, codec, finish) if UNKNOWN_TEXT in best.text else [best.text]
+        blank = not "".join(texts).strip()
+        if blank and finish.stop:
             problems.append(f"a stop string comes first, so {UNKNOWN_TEXT} is the translation")
+        elif blank:
+            text = f"line {self.number}: the translation has only spaces and is written as ⁇"
+            notes.append(Note(self.number, "blank", text))
         if self.marks:
             problems += [
                 f"the mark {mark!r} is not there as often as in the source"

@@ -28,13 +28,13 @@ from seq2seq.decoding.options import (
 )
 from seq2seq.decoding.results import LineResult, NoteLog, Translation, log_unknown_tokens
 from seq2seq.decoding.search_model import SearchModel
-from seq2seq.decoding.source_line import UNKNOWN_TEXT
 from seq2seq.decoding.source_options import SourceOptions
 from seq2seq.decoding.stepping import force
 from seq2seq.errors import UserError
 from seq2seq.export.artifact import NO_VECTORS
 from seq2seq.export.onnx_engine import OnnxEngine
 from seq2seq.progress import Advance
+from seq2seq.text.segmentation import UNKNOWN_TEXT
 
 if TYPE_CHECKING:
     from seq2seq.decoding.embedding import Pool
@@ -141,9 +141,9 @@ class Translator(SearchModel):
         """Yield the result for each line, in order.
 
         The translation of a blank line is empty. The translation of a line without tokens (such as
-        U+200B alone) is "⁇". A line with more subwords than `data.max_tokens` is translated in
-        parts. `Note` lists what the notes of a result may say. The texts of an n-best list are
-        distinct, except for samples.
+        U+200B alone) is "⁇", as is one with only spaces. A line with more subwords than
+        `data.max_tokens` is translated in parts. `Note` lists what the notes of a result may say.
+        The texts of an n-best list are distinct, except for samples.
 
         windows: lists of lines. The lines of a list are sorted by length into batches.
         align: whether to add the alignment to the best translation of each line.

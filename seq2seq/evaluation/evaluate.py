@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from seq2seq.config.data_section import DataConfig
 from seq2seq.decoding.constraint_options import CONSTRAINTS
 from seq2seq.decoding.generator import Generator
 from seq2seq.decoding.labeller import Labeller
@@ -33,6 +34,7 @@ from seq2seq.progress import show_progress
 from seq2seq.text.example import Example
 from seq2seq.text.features import encoded_sources, write_source
 from seq2seq.text.scripts import choose_bleu_tokenizer
+from seq2seq.text.text_changes import report_unwritable
 
 if TYPE_CHECKING:  # an exported model is scored without PyTorch
     import torch
@@ -72,7 +74,7 @@ def evaluate_models(
         translator = Translator.from_models(
             models, device=device, dtype=dtype, batch_size=batch_size
         )
-        result = _evaluate_translator(translator, examples, search, tokenize, source)
+        result = _evaluate_translator(translator, examples, search, name, tokenize, source)
         if dtype is not None and (precision := str(dtype).removeprefix("torch.")) != "float32":
             result.decoding["precision"] = precision
         if len(models) > 1:
@@ -104,20 +106,22 @@ def evaluate_export(
     search: AnySearch,
     *,
     name: str,
+    data: DataConfig,
     tokenize: str | None = None,
     source: SourceOptions | None = None,
 ) -> EvaluationResult:
     """Evaluate an exported model on a data set and return the scores of its task.
 
-    The arguments are those of `evaluate_models`. Raises UserError if an example has the wrong
+    data: The data sets of the model, with their paths on this machine.
+    The other arguments are those of `evaluate_models`. Raises UserError if an example has the wrong
     number of labels, or if the tokenizer of BLEU is not installed."""
     if isinstance(model, LanguageModel):
         return _timed(lambda: language_model_scores(model, examples, name))
     if isinstance(model, Labeller):
-        return evaluate_labels(model, model.config.data, examples, name)
+        return evaluate_labels(model, data, examples, name)
     translator = model.translator if isinstance(model, Generator) else model
     if translator.task.report == "translation scores":
-        return _evaluate_translator(translator, examples, search, tokenize, source)
+        return _evaluate_translator(translator, examples, search, name, tokenize, source)
     codec = translator.codec
 
     def measure(column: list[Example]) -> Perplexity:
@@ -138,6 +142,7 @@ def _evaluate_translator(
     translator: Translator,
     examples: Sequence[Example],
     search: AnySearch,
+    name: str,
     tokenize: str | None,
     source: SourceOptions | None,
 ) -> EvaluationResult:
@@ -149,6 +154,7 @@ def _evaluate_translator(
         wanted = tokenize or config.validation.tokenize
         chosen = choose_bleu_tokenizer(references, config.data.target, wanted)
         require_bleu_tokenizer(chosen.name)
+    report_unwritable(examples, translator.codec, name)
     start = time.perf_counter()
     outputs = []
     with show_progress("translating", len(sources)) as advance, NoteLog() as log:

@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from seq2seq.config import toml
-from seq2seq.config.data_paths import are_names_of, find_data, name_data, name_vocabulary
-from seq2seq.config.data_section import DataConfig
+from seq2seq.config.data_paths import name_data, name_vocabulary
+from seq2seq.config.model_data import find_model_data
 from seq2seq.config.schema import Config
 from seq2seq.errors import UserError, closed_folder
 from seq2seq.files import atomic_folder, write_new
@@ -178,23 +178,3 @@ def _load_codec(folder: Path, config: Config, manifest: Manifest) -> Codec:
     names = manifest.sha256.keys() | codec_files(folder)
     manifest.check(folder, names - {_CARD, WEIGHTS_FILE})
     return Codec.load(folder, config)
-
-
-def find_model_data(folder: Path, config: Config) -> DataConfig:
-    """Return the data sets of a model's configuration, with their paths on this machine.
-
-    If the model folder is still inside the run folder of its training, use the paths that the
-    training read. If the model folder was moved, or a file no longer exists at its path, search for
-    the file's name in the model folder and then in the folder `$SEQ2SEQ_DATA`.
-    """
-    beside = folder.resolve().parent / _CONFIG
-    made_with = None
-    try:
-        run = toml.read_config(beside)
-        if are_names_of(config.data, run.data):
-            made_with = run.data
-    except (OSError, UserError):
-        pass  # the model folder is not in a run folder
-    source = f"the paths in {beside}" if made_with else "their names"
-    _log.debug("%s: finding the data sets by %s", folder, source)
-    return find_data(config.data, folder, made_with)

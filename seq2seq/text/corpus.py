@@ -52,7 +52,7 @@ def read_examples(
     else:
         pairs = _read_pairs(data, split, in_memory=memory is not None)
         examples = _with_further(data, pairs, split)
-    return expand_targets(data, examples, f"data.{split}", training=split == "train")
+    return expand_targets(data, examples, f"data.{split}, row ", training=split == "train")
 
 
 def _with_further(data: DataConfig, examples: Iterator[Example], split: Split) -> Iterator[Example]:
@@ -118,7 +118,7 @@ def read_table_file(data: DataConfig, path: Path) -> Iterator[Example]:
     others = [_read_table_pairs(side, path) for side in reference_sides(data)]
     examples = with_references(_read_table_pairs(data, path), others)
     examples = with_features(data, examples, lambda side: _read_table_pairs(side, path))
-    return expand_targets(data, examples, str(path), training=False)
+    return expand_targets(data, examples, f"{path}, row ", training=False)
 
 
 def _read_table_pairs(data: DataConfig, path: Path) -> Iterator[Example]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from functools import partial
 from operator import itemgetter
 
 from seq2seq.config.schema import Config
@@ -15,6 +16,7 @@ from seq2seq.text.example import Example
 from seq2seq.text.features import feature_problem
 from seq2seq.text.memory import MemoryData
 from seq2seq.text.text_changes import locate_example
+from seq2seq.text.text_checks import warn_of_empty_items
 
 _log = logging.getLogger(__name__)
 
@@ -64,13 +66,17 @@ def valid_title(name: str) -> str:
 
 
 def read_valid_sets(config: Config, memory: MemoryData | None) -> dict[str, list[Example]]:
-    """Return the examples of each validation set, by name. Raises UserError for wrong features."""
-    return {
-        name: list(
-            check_features(read_examples(part, "valid", memory), config, valid_title(name), memory)
-        )
-        for name, part in validation_sets(config, memory).items()
-    }
+    """Return the examples of each validation set, by name. Warn of empty sources and targets.
+
+    Raises UserError for wrong features.
+    """
+    sets = {}
+    for name, part in validation_sets(config, memory).items():
+        examples = read_examples(part, "valid", memory)
+        sets[name] = list(check_features(examples, config, valid_title(name), memory))
+        place = partial(locate_example, part, memory=memory, split="valid")
+        warn_of_empty_items(sets[name], config, place)
+    return sets
 
 
 def report_unknown_features(examples: Iterable[Example], codec: Codec, name: str) -> None:

@@ -3,7 +3,7 @@ stand in one column, or in several rows."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from seq2seq.config.data_section import DataConfig
@@ -61,7 +61,7 @@ def with_features(
 
 
 def expand_targets(
-    data: DataConfig, examples: Iterator[Example], name: str, *, training: bool
+    data: DataConfig, examples: Iterable[Example], rows: str, *, training: bool
 ) -> Iterator[Example]:
     """Apply `data.alternatives` and `data.merge_sources` to the examples. Yield the new examples.
 
@@ -69,28 +69,27 @@ def expand_targets(
     become further references, and `data.merge_sources` merges examples with the same source and
     features.
 
-    name: The name of the data, for messages.
+    rows: The text before a row number in messages, such as "data.valid, row ".
     training: Whether the examples are training examples.
     Raises UserError for an empty alternative.
     """
     if not training:
-        return _gather_references(data, examples, name)
+        return _gather_references(data, iter(examples), rows)
     if not data.alternatives:
-        return examples
-    rows = enumerate(examples, start=1)
+        return iter(examples)
     return (
         example._replace(target=target)
-        for number, example in rows
-        for target in _alternatives(example.target, data.alternatives, name, number)
+        for number, example in enumerate(examples, start=1)
+        for target in _alternatives(example.target, data.alternatives, f"{rows}{number}")
     )
 
 
 def _gather_references(
-    data: DataConfig, examples: Iterator[Example], name: str
+    data: DataConfig, examples: Iterator[Example], rows: str
 ) -> Iterator[Example]:
     """Yield the examples of a validation or test set, without repeated references."""
     if data.alternatives:
-        examples = _with_alternatives(examples, data.alternatives, name)
+        examples = _with_alternatives(examples, data.alternatives, rows)
     if not data.merge_sources:
         return examples
     merged: dict[tuple[str, tuple[str, ...]], list[str]] = {}
@@ -104,23 +103,25 @@ def _gather_references(
     )
 
 
-def _with_alternatives(examples: Iterator[Example], mark: str, name: str) -> Iterator[Example]:
+def _with_alternatives(examples: Iterator[Example], mark: str, rows: str) -> Iterator[Example]:
     for number, example in enumerate(examples, start=1):
-        target, *more = _alternatives(example.target, mark, name, number)
-        yield example._replace(target=target, references=(*more, *example.references))
+        lines = (example.target, *example.references)
+        target, *more = (
+            one for line in lines for one in _alternatives(line, mark, f"{rows}{number}")
+        )
+        yield example._replace(target=target, references=tuple(more))
 
 
-def _alternatives(line: str, mark: str, name: str, number: int) -> list[str]:
+def _alternatives(line: str, mark: str, place: str) -> list[str]:
     """Return the different alternatives of a target, without white space at their ends.
 
     mark: The string between two alternatives.
-    name: The name of the data, for messages.
-    number: The row number, for messages.
+    place: The row of the target, for messages.
     """
     targets = [target.strip() for target in line.split(mark)]
     if len(targets) > 1 and not all(targets):
         raise UserError(
-            f"{name}, row {number}: one of the targets in {line[:60]!r} is empty; remove the "
+            f"{place}: one of the targets in {line[:60]!r} is empty; remove the "
             f"{mark!r} without a target beside it, or change data.alternatives"
         )
     return list(dict.fromkeys(targets)) if len(targets) > 1 else [line]

@@ -14,7 +14,7 @@ from seq2seq.config.tokenizer_section import TokenizerConfig, TokenKind
 from seq2seq.text.normalization import symbol_pattern
 
 _SPACE = "▁"  # how SentencePiece writes a space
-_UNKNOWN = "⁇"
+UNKNOWN_TEXT = "⁇"  # SentencePiece also decodes <unk> to this
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ class ListedUnits:
         self._symbols = symbol_pattern(symbols)
         names = [segmentation.unit_of(piece) for piece in pieces]
         self.ids = {name: i for i, name in enumerate(names) if i > 3}
-        unknown = _UNKNOWN if self._separator else f" {_UNKNOWN} "
+        unknown = UNKNOWN_TEXT if self._separator else f" {UNKNOWN_TEXT} "
         self._texts = [None, unknown, None, None, *names[4:]]
 
     def split(self, text: str) -> list[str]:

@@ -6,6 +6,7 @@ import logging
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -14,16 +15,19 @@ from seq2seq.config.schema import Config
 from seq2seq.config.section import Side
 from seq2seq.text import corpus
 from seq2seq.text.codec import Codec
-from seq2seq.text.dataset import Dataset
 from seq2seq.text.example import Example
-from seq2seq.text.memory import MemoryData
+from seq2seq.text.memory import MemoryData, Split
 from seq2seq.text.normalization import normalize_text, symbol_pattern, text_sides
 from seq2seq.text.open_vocabulary import close_ids
+
+if TYPE_CHECKING:  # pyarrow is not installed where exports alone are run
+    from seq2seq.text.dataset import Dataset
 
 _log = logging.getLogger(__name__)
 
 _EXAMPLES = 5  # unknown tokens to name
 _LINES = 1000  # examples that are searched for unknown tokens
+_SHARE = "%s, %s: %s of %s tokens (%.2g %%) are not in the vocabulary%s: %s"
 
 
 @dataclass
@@ -84,17 +88,27 @@ class NormalizationCount:
                 )
 
 
-def locate_example(data: DataConfig, side: Side, number: int, memory: MemoryData | None) -> str:
-    """Return where the source or target of a training example is, for messages.
+def locate_example(
+    data: DataConfig,
+    side: Side,
+    number: int,
+    memory: MemoryData | None,
+    split: Split = "train",
+) -> str:
+    """Return where the source or target of an example is, for messages.
 
-    The location is a file and a line, or a row of the training set.
+    The location is a file and a line, or a row of the data set.
 
-    number: The position of the example in the training set, counted from 1.
+    number: The position of the example in the data set, counted from 1.
     """
-    in_memory = memory is not None and "train" in memory
-    files = [] if data.train is None or in_memory else corpus.input_files(data, "train")
-    if not files or data.alternatives:  # with alternatives, one row may become several examples
-        return f"data.train, {'pair' if data.alternatives else 'row'} {number}"
+    in_memory = memory is not None and split in memory
+    files = [] if getattr(data, split) is None or in_memory else corpus.input_files(data, split)
+    # With alternatives, one row may become several pairs. Merged rows become one item.
+    changed = data.alternatives if split == "train" else data.merge_sources
+    if not files or changed:
+        kind = "pair" if split == "train" else "item"
+        where = files[0] if files else f"data.{split}"
+        return f"{where}, {kind if changed else 'row'} {number}"
     first, *others = files
     has_header = not isinstance(data.target_column, int)
     if corpus.is_table(first) and has_header:
@@ -154,16 +168,38 @@ def report_unknown_tokens(dataset: Dataset, codec: Codec, config: Config, name: 
         if not unknown:
             continue
         total = sum(map(len, columns))
-        examples = ", ".join(map(repr, _unknown_examples(dataset, codec, side)))
-        _log.info(
-            "%s, %s: %s of %s tokens (%.2g %%) are not in the vocabulary and become <unk>: %s",
-            name,
-            side,
-            f"{unknown:,}",
-            f"{total:,}",
-            100 * unknown / total,
-            f"for example {examples}" if examples else "see tokenizer.vocabulary",
-        )
+        rows = enumerate(dataset.examples())
+        lines = ((getattr(one, side), dataset.ids(row, side)) for row, one in rows)
+        named = _unknown_examples(lines, codec, side)
+        _log.info(_SHARE, name, side, *_share(unknown, total), " and become <unk>", named)
+
+
+def report_unwritable(examples: Iterable[Example], codec: Codec, name: str) -> None:
+    """Log how many tokens of the references the model cannot write, and name some of them.
+
+    A token is such a token if it is not in the target vocabulary and cannot be copied from the
+    source.
+
+    name: the name of the data set in the message.
+    """
+    written = [
+        example._replace(target=target)
+        for example in examples
+        for target in (example.target, *example.references)
+    ]
+    encoded = [np.asarray(ids, np.int64) for ids in codec.encode(written)["target"]]
+    unknown = sum(int(np.count_nonzero(_unknown(codec, "target", ids))) for ids in encoded)
+    if unknown:
+        lines = zip((example.target for example in written), encoded, strict=True)
+        share = _share(unknown, sum(map(len, encoded)))
+        end = ", so the model cannot write them"
+        named = _unknown_examples(lines, codec, "target")
+        _log.info(_SHARE, name, "target", *share, end, named)
+
+
+def _share(number: int, total: int) -> tuple[str, str, float]:
+    """Return a number, a total, and the number as a percentage of the total, for `_SHARE`."""
+    return f"{number:,}", f"{total:,}", 100 * number / total
 
 
 def _unknown(codec: Codec, side: Side, ids: np.ndarray) -> np.ndarray:
@@ -175,19 +211,22 @@ def _unknown(codec: Codec, side: Side, ids: np.ndarray) -> np.ndarray:
     return same
 
 
-def _unknown_examples(dataset: Dataset, codec: Codec, side: Side) -> list[str]:
-    """Return some tokens that are not in the vocabulary.
+def _unknown_examples(lines: Iterable[tuple[str, np.ndarray]], codec: Codec, side: Side) -> str:
+    """Return a text that names some tokens that are not in the vocabulary.
 
-    Only the first `_LINES` examples are searched, so the list may be empty.
+    Only the first `_LINES` lines with such tokens are searched, so there may be none to name.
+
+    lines: the text of each line, and its ids.
     """
     tokenizer = codec.source if side == "source" else codec.target
     names: dict[str, None] = {}
     searched = 0
-    for row, example in enumerate(dataset.examples()):
-        if not _unknown(codec, side, dataset.ids(row, side)).any():
+    for text, ids in lines:
+        if not _unknown(codec, side, ids).any():
             continue
-        names |= dict.fromkeys(tokenizer.unknown_tokens(getattr(example, side)))
+        names |= dict.fromkeys(tokenizer.unknown_tokens(text))
         searched += 1
         if len(names) >= _EXAMPLES or searched == _LINES:
             break
-    return list(names)[:_EXAMPLES]
+    examples = ", ".join(map(repr, list(names)[:_EXAMPLES]))
+    return f"for example {examples}" if examples else "see tokenizer.vocabulary"

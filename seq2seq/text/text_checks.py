@@ -1,15 +1,15 @@
-"""Look for likely mistakes in the training text. Report each kind once, with its first line."""
+"""Look for likely mistakes in the text of a corpus. Report each kind once, with its first line."""
 
 from __future__ import annotations
 
 import logging
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cache
 
 from seq2seq.config.schema import Config
-from seq2seq.config.section import Side
+from seq2seq.config.section import SIDES, Side
 from seq2seq.text.example import Example
 from seq2seq.text.memory import MemoryData
 from seq2seq.text.normalization import UNICODE_FORMS, text_sides
@@ -140,6 +140,36 @@ class TextCheck:
                     both[0],
                     side,
                 )
+
+
+def warn_of_empty_items(
+    examples: Iterable[Example], config: Config, place: Callable[[Side, int], str]
+) -> None:
+    """Warn if the source or the target of items that are scored is empty. Name the first item.
+
+    Such items stay in the set, because a score is comparable only if all lines count.
+
+    examples: The items of a validation or test set.
+    place: A function that returns the place of the source or target with a number, which counts
+        from 1.
+    """
+    if not config.task.has_source:  # the text of a language model may have blank lines
+        return
+    total, empty, first = 0, 0, ""
+    for total, example in enumerate(examples, start=1):
+        for side in SIDES:
+            if not getattr(example, side).strip():
+                empty += 1
+                first = first or place(side, total)
+                break
+    if empty:
+        _log.warning(
+            "%s: the source or the target is empty; such items count in the scores (%s of %s "
+            "items); remove them if they should not count",
+            first,
+            f"{empty:,}",
+            f"{total:,}",
+        )
 
 
 @cache

@@ -45,11 +45,11 @@ def test_the_lines_of_further_notes_are_named_in_one_line(caplog, lines, named):
 
 
 def test_each_kind_has_its_own_summary(caplog):
-    kinds = ["split", "no tokens", "unknown tokens", "sentences", "cut"]
+    kinds = ["split", "no tokens", "unknown tokens", "sentences", "cut", "blank"]
     messages = said(caplog, [Note(n, kind, "x") for n in range(12) for kind in kinds])
-    assert messages[:50] == ["x"] * 50
-    assert [text.split(": ")[1] for text in messages[50:]] == ["10-11"] * 5
-    assert len(set(messages[50:])) == 5
+    assert messages[:60] == ["x"] * 60
+    assert [text.split(": ")[1] for text in messages[60:]] == ["10-11"] * 6
+    assert len(set(messages[60:])) == 6
 
 
 def test_a_summary_stays_short(caplog):

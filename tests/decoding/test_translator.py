@@ -505,6 +505,17 @@ def test_pieces_that_spell_nothing_leave_no_line_blank(learned, piece):
     assert not set("\n\t\r") & set("".join(found))
 
 
+def test_a_translation_of_spaces_is_named_and_takes_one_place_of_the_n_best_list(learned):
+    search = BeamOptions(n_best=3, max_length=3)
+    (result,) = that_writes(learned, "▁").stream(["the red cat"], search)
+    first, *others = [one.text for one in result.translations]
+    assert first == "⁇"
+    assert len({first, *others}) == 3
+    assert [note.text for note in result.notes if note.kind == "blank"] == [
+        "line 1: the translation has only spaces and is written as ⁇"
+    ]
+
+
 @pytest.mark.parametrize("piece", ["<0x0A>", "<0x0D>", "<0x09>"])
 def test_a_model_that_writes_line_ends_breaks_no_line(learned, piece):
     model = that_writes(learned, "▁chat", piece)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -46,8 +47,27 @@ def test_score_and_evaluate(run_folder, attending, toy, shell, monkeypatch) -> N
     assert ours == theirs
     monkeypatch.setenv("SEQ2SEQ_DATA", str(toy.folder))
     assert json.loads(shell("evaluate", export, "--json").out)["scores"] == ours
+    monkeypatch.delenv("SEQ2SEQ_DATA")
+    lost = shell("evaluate", export, "--json")
+    assert (lost.code, lost.err.count("\n")) == (2, 1)
+    assert "no such file" in lost.err
+    assert "name the files: seq2seq evaluate MODEL SOURCE [REFERENCE]" in lost.err
+    shutil.copy(attending / "config.toml", run_folder)  # an export inside the run folder
+    assert json.loads(shell("evaluate", export, "--json").out)["scores"] == ours
     refused = shell("evaluate", export, *files, "--record", run_folder / "results.jsonl")
     assert refused.code == 2
+
+
+def test_the_training_set_of_an_export_is_not_looked_for_in_the_current_folder(
+    models, shell, tmp_path, monkeypatch
+) -> None:
+    export_model(load_model(models["tag"]), tmp_path / "tag", "fp32")
+    for name, line in (("nowhere.x", "the cat"), ("nowhere.y", "A B"), ("a", "the"), ("b", "A")):
+        (tmp_path / name).write_text(f"{line}\n")
+    monkeypatch.chdir(tmp_path)
+    said = shell("evaluate", "tag", "a", "b")
+    assert said.code == 0
+    assert "accuracy on unknown words is left out" in said.err
 
 
 def test_language_models_and_labels(speaking, models, toy, shell, tmp_path) -> None:

@@ -18,8 +18,9 @@ from huggingface_hub import ModelCard
 from seq2seq.config import toml
 from seq2seq.config.data_paths import are_names_of, find_data, name_data, shorten_paths
 from seq2seq.config.data_section import DataConfig
+from seq2seq.config.model_data import find_model_data
 from seq2seq.errors import UserError
-from seq2seq.models.folder import find_model_data, load_model, load_model_config
+from seq2seq.models.folder import load_model, load_model_config
 from seq2seq.text.languages import language_code
 from seq2seq.training import trainer
 from seq2seq.training.run_training import train_model
@@ -126,6 +127,7 @@ def test_evaluate_finds_the_set_beside_the_run_and_through_the_environment(
     assert lost.code == 2
     assert lost.err.count("\n") == 1
     assert f"data.test: no such file: {away}/test.en" in lost.err
+    assert "or name the files: seq2seq evaluate MODEL SOURCE" in lost.err
     monkeypatch.setenv("SEQ2SEQ_DATA", str(home / "corpus"))
     there = shell("evaluate", away, *quick)
     assert there.code == 0, there.err

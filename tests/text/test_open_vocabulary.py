@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from seq2seq.config import toml
+from seq2seq.text.example import Example
 from seq2seq.text.preparation import prepare_data
+from seq2seq.text.text_changes import report_unwritable
 
 
 def config(folder: Path, copying: bool):
@@ -47,3 +49,23 @@ def test_unknown_tokens_have_ids_of_their_own_in_prepared_data(
     assert copied[1] == [V + at, plain[1][1], unk]
     assert caplog.text.count("source: 2 of 5 tokens (40 %) are not in the vocabulary") == 3
     assert caplog.text.count("target: 1 of 3 tokens (33 %) are not in the vocabulary") == 1
+
+
+@pytest.mark.parametrize(
+    ("copying", "said"), [(False, "2 of 4 tokens (50 %)"), (True, "1 of 4 tokens (25 %)")]
+)
+def test_references_that_a_model_cannot_write_are_named(
+    copying: bool, said: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A model that copies can write symbols of the source that its vocabulary lacks."""
+    for name in ("train", "valid"):
+        (tmp_path / f"{name}.x").write_text("ab\n")
+        (tmp_path / f"{name}.y").write_text("a b\n")
+    codec = prepare_data(config(tmp_path, copying), tmp_path / "data", 1).codec
+    caplog.set_level(logging.INFO)
+    report_unwritable([Example("ж", "a b"), Example("a", "b")], codec, "known")
+    assert not [record for record in caplog.records if "known" in record.message]
+    report_unwritable([Example("aж", "a b", (), ("ж ß",))], codec, "test")
+    text = f"test, target: {said} are not in the vocabulary, so the model cannot write them: for"
+    assert text in caplog.text
+    assert "'ß'" in caplog.text

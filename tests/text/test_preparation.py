@@ -100,6 +100,17 @@ def test_what_is_made(corpus: Path, tmp_path: Path) -> None:
     }
 
 
+def test_empty_pairs_of_a_validation_set_are_kept_and_named(
+    corpus: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    write(corpus, "valid", [*VALID, ("Tor", ""), ("", "lost")])
+    made = prepare_data(settings(corpus), tmp_path / "data")
+    assert len(made.valid) == len(VALID) + 2
+    place = f"{corpus / 'valid.en'}:{len(VALID) + 1}"
+    assert f"{place}: the source or the target is empty; such items count" in caplog.text
+    assert f"(2 of {len(VALID) + 2} items)" in caplog.text
+
+
 def test_pairs_are_dropped_whole_and_counted(
     corpus: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

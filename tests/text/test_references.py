@@ -96,6 +96,13 @@ def test_alternatives_in_one_column(tmp_path):
             list(read_examples(data, split))
 
 
+def test_alternatives_in_further_references(tmp_path):
+    rows = "read\tR IY D;R EH D\tA;B\n"
+    data = g2p(tmp_path / "a.tsv", rows, alternatives=";", references=[3]).data
+    (one,) = read_examples(data, "valid")
+    assert (one.target, *one.references) == ("R IY D", "R EH D", "A", "B")
+
+
 def test_alternatives_in_memory(tmp_path):
     config = g2p(tmp_path / "a.tsv", "a\tA\n", alternatives=";")
     memory = MemoryData(config, {"train": [("a", "A;B")], "valid": [("a", "A;B")]})

@@ -181,6 +181,9 @@ def test_the_commands_read_features(learned: Path, folder: Path, exports, shell,
         scores.append({one["name"]: one["value"] for one in json.loads(said.out)["scores"]})
     assert scores[0] == scores[1] == scores[2]
     assert scores[0]["exact match"] >= 90
+    forms.write_text("☃\n" * len(rows), encoding="utf-8")
+    said = shell("evaluate", learned, lines, forms)
+    assert "so the model cannot write them: for example '☃'" in said.err
     said = shell("evaluate", learned, forms, forms)
     assert said.code == 2
     assert f"{forms}:1: there are no features" in said.err

@@ -5,6 +5,7 @@ import { Tokenizer } from "./tokenizer.js";
 import { Normalizer, Vocabulary } from "./vocabulary.js";
 
 const BEST = 4; // translations of a line
+const BLANK = "⁇"; // what a translation without text is written as
 const ENDS = /[.!?…。！？]$/;
 
 export class Model {
@@ -69,7 +70,7 @@ export class Model {
     const parts = this.#parts(line);
     if (!parts.length) {
       const text = "the tokenizer found no tokens, so the translation is ⁇";
-      return { text: "⁇", hypotheses: [], alignment: null, notes: [{ kind: "no tokens", text }] };
+      return { text: BLANK, hypotheses: [], alignment: null, notes: [{ kind: "no tokens", text }] };
     }
     const notes = [];
     const found = [];
@@ -85,6 +86,10 @@ export class Model {
     const unknown = parts.flat().filter((id) => id === this.source.vocabulary.unknown).length;
     if (unknown) notes.push({ kind: "unknown tokens", text: `${unknown} tokens are unknown` });
     const hypotheses = this.#join(found);
+    if (found.every(([best]) => !this.target.decode(best.tokens).trim())) {
+      const text = `the translation has only spaces and is written as ${BLANK}`;
+      notes.push({ kind: "blank", text });
+    }
     return {
       text: hypotheses[0].text,
       score: hypotheses[0].score,
@@ -169,7 +174,8 @@ export class Model {
       const chosen = ranks.map((rank, part) => found[part][rank]);
       const text = chosen.map(({ tokens }) => this.target.decode(tokens)).join(glue);
       const score = chosen.reduce((sum, one) => sum + one.score, 0);
-      if (!seen.has(text)) seen.set(text, { text: text.trim() ? text : "⁇", score });
+      const shown = text.trim() ? text : BLANK;
+      if (!seen.has(shown)) seen.set(shown, { text: shown, score });
     }
     const [first, ...others] = seen.values();
     return [first, ...others.sort((a, b) => b.score - a.score)].slice(0, BEST);
