@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from seq2seq.cli import line_io
 from seq2seq.cli.options import model_folders
-from seq2seq.errors import UserError, did_you_mean
+from seq2seq.errors import UserError, counted, did_you_mean
 
 if TYPE_CHECKING:
     import torch
@@ -58,8 +58,8 @@ def read_evaluation_set(
     for path, lines in zip(others, streams, strict=True):
         if len(lines) != len(targets):
             raise UserError(
-                f"{first} has {len(targets):,} lines, but {path} has {len(lines):,}; line n of one "
-                "file must belong to line n of the other"
+                f"{first} has {counted(len(targets), 'line')}, but {path} has {len(lines):,}; "
+                "line n of one file must belong to line n of the other"
             )
     references = list(zip(*streams, strict=True)) or [()] * len(sources)
     settings = None if config.data.features is None else config.features

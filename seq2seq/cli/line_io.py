@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import IO
 
 from seq2seq.decoding.micro_batches import waiting_windows, windows
-from seq2seq.errors import UserError
+from seq2seq.errors import UserError, counted
 from seq2seq.progress import Advance, is_terminal, show_progress
 
 _log = logging.getLogger(__name__)
@@ -232,7 +232,7 @@ def read_parallel_lines(source: Path, target: Path) -> tuple[list[str], list[str
     sources, targets = read_all_lines(source), read_all_lines(target)
     if len(sources) != len(targets):
         raise UserError(
-            f"{source} has {len(sources):,} lines, but {target} has {len(targets):,}; "
+            f"{source} has {counted(len(sources), 'line')}, but {target} has {len(targets):,}; "
             "give two files with the same number of lines"
         )
     return sources, targets

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from seq2seq.config.data_section import DataConfig
 from seq2seq.config.schema import Config
-from seq2seq.errors import UserError
+from seq2seq.errors import UserError, counted
 from seq2seq.file_types import PACKED_SUFFIXES
 from seq2seq.text.example import Example
 from seq2seq.text.lines import read_lines
@@ -256,7 +256,7 @@ def _parallel(source_file: Path, target_file: Path) -> Iterator[Example]:
             longer = 0 if target is None else 1
             counts[longer] += 1 + sum(1 for _ in files[longer])
             raise UserError(
-                f"{source_file} has {counts[0]} lines and {target_file} has {counts[1]}; "
-                "each line of the second file must belong to the same line of the first"
+                f"{source_file} has {counted(counts[0], 'line')} and {target_file} has {counts[1]}"
+                "; each line of the second file must belong to the same line of the first"
             )
         yield Example(source, target)

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Literal
 
-from seq2seq.errors import UserError, did_you_mean
+from seq2seq.errors import UserError, counted, did_you_mean
 from seq2seq.text.example import Example
 from seq2seq.text.lines import read_lines
 from seq2seq.text.values import require_line, say_once
@@ -116,8 +116,8 @@ def _complete(rows: Rows, path: Path, needed: int, separator: str) -> Rows:
         short = 1 if blank else len(row)
         if short < needed:
             raise UserError(
-                f"{path}:{blank or number}: the line has {short} columns, but needs at least "
-                f"{needed}; separate columns by {separator}"
+                f"{path}:{blank or number}: the line has {counted(short, 'column')}, but needs at "
+                f"least {needed}; separate columns by {separator}"
             )
         yield number, row
 

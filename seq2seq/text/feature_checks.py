@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 
 from seq2seq.config.schema import Config
-from seq2seq.errors import UserError
+from seq2seq.errors import UserError, counted
 from seq2seq.text.codec import Codec
 from seq2seq.text.corpus import read_examples, validation_sets
 from seq2seq.text.example import Example
@@ -68,10 +68,10 @@ def report_unknown_features(examples: Iterable[Example], codec: Codec, name: str
     if lines:
         named = ", ".join(repr(name) for name, _ in names.most_common(_FEW))
         _log.warning(
-            "%s: %s examples have features that do not occur in the training data and are left "
+            "%s: the features of %s do not all occur in the training data; these features are left "
             "out: %s%s",
             name,
-            f"{lines:,}",
+            counted(lines, "example"),
             named,
             ", ..." if len(names) > _FEW else "",
         )

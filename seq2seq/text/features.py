@@ -18,7 +18,7 @@ from functools import lru_cache
 import numpy as np
 
 from seq2seq.config.features_section import FeaturesConfig
-from seq2seq.errors import UserError
+from seq2seq.errors import UserError, counted
 from seq2seq.text.tokenizer import Tokenizer
 
 MOST_FEATURES = 100_000
@@ -240,6 +240,7 @@ def count_problem(source: str, features: str) -> str:
     if words == items:
         return ""
     return (
-        f"the source has {words} words, but the features are those of {items} words; put a space "
-        "between the features of two words, and no space elsewhere"
+        f"the source has {counted(words, 'word')}, but the features are those of "
+        f"{counted(items, 'word')}; put a space between the features of two words, and no space "
+        "elsewhere"
     )

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from seq2seq.config.schema import Config
-from seq2seq.errors import UserError
+from seq2seq.errors import UserError, counted
 from seq2seq.text import corpus
 from seq2seq.text.codec import Codec
 from seq2seq.text.dataset import EncodedChunk
@@ -220,10 +220,10 @@ def warn_of_leaks(counts: Counter[str], names: Iterable[str]) -> None:
     for name in names:
         if counts[f"also in {name}"]:
             _log.warning(
-                "%d training pairs also occur in the %s set, so scores on this set are too high; "
-                "remove these pairs from the training data",
-                counts[f"also in {name}"],
+                "the %s set contains %s, so scores on this set are too high; remove these pairs "
+                "from the training data",
                 name,
+                counted(counts[f"also in {name}"], "training pair"),
             )
 
 
@@ -234,7 +234,7 @@ def summarize(counts: Counter[str]) -> str:
     reasons["of two lengths"] = "with sides of different lengths"
     dropped = ", ".join(f"{counts[key]:,} {text}" for key, text in reasons.items() if counts[key])
     if not counts["read"]:
-        return f"{counts['kept']:,} lines"
+        return counted(counts["kept"], "line")
     kept = f"{counts['read']:,} read, {counts['kept']:,} kept"
     if copies := counts["in capitals"]:
         kept += f" (among them {copies:,} copies in capitals)"

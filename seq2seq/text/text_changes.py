@@ -12,6 +12,7 @@ import numpy as np
 from seq2seq.config.data_section import DataConfig
 from seq2seq.config.schema import Config
 from seq2seq.config.section import Side
+from seq2seq.errors import counted
 from seq2seq.text import corpus
 from seq2seq.text.codec import Codec
 from seq2seq.text.dataset import Dataset
@@ -156,12 +157,14 @@ def report_unknown_tokens(dataset: Dataset, codec: Codec, config: Config, name: 
         total = sum(map(len, columns))
         examples = ", ".join(map(repr, _unknown_examples(dataset, codec, side)))
         _log.info(
-            "%s, %s: %s of %s tokens (%.2g %%) are not in the vocabulary and become <unk>: %s",
+            "%s, %s: %s of %s (%s %%) are not in the vocabulary and become <unk>: %s",
             name,
             side,
             f"{unknown:,}",
-            f"{total:,}",
-            100 * unknown / total,
+            counted(total, "token"),
+            np.format_float_positional(
+                100 * unknown / total, precision=2, fractional=False, trim="-"
+            ),
             f"for example {examples}" if examples else "see tokenizer.vocabulary",
         )
 

@@ -132,7 +132,7 @@ def test_a_line_is_read_back() -> None:
 def test_words_without_features_are_counted() -> None:
     assert count_problem("the  cat", "DET N") == ""
     assert "2 words, but the features are those of 3 words" in count_problem("the cat", "D N V")
-    assert "the source has 1 words" in read_source("cat\tD N", WORD)[2]
+    assert "the source has 1 word," in read_source("cat\tD N", WORD)[2]
 
 
 def test_padding_has_no_features() -> None:

@@ -47,3 +47,12 @@ def test_unknown_tokens_have_ids_of_their_own_in_prepared_data(
     assert copied[1] == [V + at, plain[1][1], unk]
     assert caplog.text.count("source: 2 of 5 tokens (40 %) are not in the vocabulary") == 3
     assert caplog.text.count("target: 1 of 3 tokens (33 %) are not in the vocabulary") == 1
+
+
+def test_all_tokens_unknown_are_100_percent(tmp_path, caplog):
+    caplog.set_level(logging.INFO)
+    for name, text in (("train", "a b"), ("valid", "ж ß")):
+        for ending in "xy":
+            (tmp_path / f"{name}.{ending}").write_text(text + "\n")
+    prepare_data(config(tmp_path, False), tmp_path / "data", 1)
+    assert "target: 2 of 2 tokens (100 %) are not in the vocabulary" in caplog.text
