@@ -88,7 +88,7 @@ def bulk_command(
         folders=tuple(folder.resolve() for folder in folders),
         search=search_options(**options),
         source=source,
-        column=column or str(input_column(folders[0])[0]),
+        column=column or str(input_column(folders[0])),
         new_column=new_column,
         device=device,
         precision=precision,

@@ -34,14 +34,15 @@ def read_evaluation_set(
 
     Raises UserError if files are missing, have different numbers of lines, or cannot be read.
     """
-    from seq2seq.text.corpus import holds_pairs, read_table_file
+    from seq2seq.text.corpus import read_table_file
+    from seq2seq.text.data_files import holds_pairs
     from seq2seq.text.example import Example
     from seq2seq.text.features import read_source
 
     if source_file is None:
         return _read_split(config, split)
     if not target_files and holds_pairs(config.data, source_file):
-        return list(read_table_file(config.data, source_file)), source_file.stem
+        return list(read_table_file(config.data, source_file, config.features)), source_file.stem
     if not config.task.has_source:
         if target_files:
             raise UserError(f"{target_files[0]}: a language model needs no REFERENCE; leave it out")
@@ -91,7 +92,7 @@ def _read_split(config: Any, split: str) -> tuple[list[Example], str]:
         value = chosen or data.valid
     name = Path(value).name if isinstance(value, str) else split
     kind: Any = "test" if split == "test" else "valid"
-    return list(read_examples(data, kind)), name
+    return list(read_examples(data, kind, features=config.features)), name
 
 
 def runs_of(model: str) -> list[Path]:

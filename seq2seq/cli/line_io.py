@@ -117,7 +117,7 @@ def open_source(path: Path | None, model: Path | None = None) -> Iterator[IO[byt
     if path is None or str(path) == "-":
         yield sys.stdin.buffer
         return
-    from seq2seq.text.corpus import is_table
+    from seq2seq.text.data_files import is_table
     from seq2seq.text.lines import open_input
 
     if model is not None and is_table(path):

@@ -4,38 +4,18 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 from seq2seq.config.schema import Config
-from seq2seq.errors import UserError, counted
+from seq2seq.errors import counted
 from seq2seq.text.codec import Codec
 from seq2seq.text.corpus import read_examples, validation_sets
 from seq2seq.text.example import Example
-from seq2seq.text.features import count_problem
 from seq2seq.text.memory import MemoryData
-from seq2seq.text.text_changes import locate_example
 
 _log = logging.getLogger(__name__)
 
 _FEW = 5  # unknown features that a message names
-
-
-def check_features(
-    examples: Iterable[Example], config: Config, split: str, memory: MemoryData | None
-) -> Iterator[Example]:
-    """Yield the examples. If each word has features, check that the numbers of both agree.
-
-    split: The data set, such as "train" or "valid.news".
-    Raises UserError, with the place of the example, if the numbers differ.
-    """
-    per_word = config.data.features is not None and config.features.per == "word"
-    for number, example in enumerate(examples, start=1):
-        if per_word and (problem := count_problem(example.source, "".join(example.features))):
-            place = f"data.{split}, row {number}"
-            if split == "train":
-                place = locate_example(config.data, "source", number, memory)
-            raise UserError(f"{place}: {problem}")
-        yield example
 
 
 def valid_title(name: str) -> str:
@@ -46,9 +26,7 @@ def valid_title(name: str) -> str:
 def read_valid_sets(config: Config, memory: MemoryData | None) -> dict[str, list[Example]]:
     """Return the examples of each validation set, by name. Raises UserError for wrong features."""
     return {
-        name: list(
-            check_features(read_examples(part, "valid", memory), config, valid_title(name), memory)
-        )
+        name: list(read_examples(part, "valid", memory, config.features))
         for name, part in validation_sets(config, memory).items()
     }
 

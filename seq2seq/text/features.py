@@ -219,7 +219,7 @@ def read_source(line: str, settings: FeaturesConfig | None) -> tuple[str, str, s
         return line, "", ""
     source, *others = line.split("\t")
     if not others:
-        return source, "", "there are no features; write a tab and the features after the source"
+        return source, "", "there are no features; write them after a tab, or in their column"
     problem = "the text after the second tab is ignored" if len(others) > 1 else ""
     if settings.per == "word":
         problem = problem or count_problem(source, others[0])

@@ -9,6 +9,7 @@ from typing import Any
 from seq2seq.config.data_section import DataConfig
 from seq2seq.errors import UserError
 from seq2seq.text.example import Example
+from seq2seq.text.features import count_problem
 
 
 def reference_sides(data: DataConfig) -> list[DataConfig]:
@@ -60,8 +61,23 @@ def with_features(
     )
 
 
+def check_word_features(
+    examples: Iterator[Example], place: Callable[[int], str]
+) -> Iterator[Example]:
+    """Yield the examples, and check that each word of a source has features.
+
+    place: A function that returns where a row is, for messages. Its argument is the row number,
+        counted from 1.
+    Raises UserError if the numbers differ.
+    """
+    for number, example in enumerate(examples, start=1):
+        if problem := count_problem(example.source, "".join(example.features)):
+            raise UserError(f"{place(number)}: {problem}")
+        yield example
+
+
 def expand_targets(
-    data: DataConfig, examples: Iterator[Example], name: str, *, training: bool
+    data: DataConfig, examples: Iterator[Example], place: Callable[[int], str], *, training: bool
 ) -> Iterator[Example]:
     """Apply `data.alternatives` and `data.merge_sources` to the examples. Yield the new examples.
 
@@ -69,28 +85,41 @@ def expand_targets(
     become further references, and `data.merge_sources` merges examples with the same source and
     features.
 
-    name: The name of the data, for messages.
+    place: As for `check_word_features`.
     training: Whether the examples are training examples.
     Raises UserError for an empty alternative.
     """
     if not training:
-        return _gather_references(data, examples, name)
+        return _gather_references(data, examples, place)
     if not data.alternatives:
         return examples
     rows = enumerate(examples, start=1)
     return (
         example._replace(target=target)
         for number, example in rows
-        for target in _alternatives(example.target, data.alternatives, name, number)
+        for target in _alternatives(example.target, data.alternatives, place, number)
     )
 
 
+def row_of_pair(examples: Iterator[Example], mark: str, number: int) -> int:
+    """Return the row of a training pair. Each alternative target of a row is a pair.
+
+    mark: The string between two alternatives.
+    number: The number of the pair. Pairs and rows are counted from 1.
+    """
+    for row, example in enumerate(examples, start=1):
+        number -= len(_alternatives(example.target, mark, str, row))
+        if number <= 0:
+            return row
+    raise ValueError("there are fewer pairs")
+
+
 def _gather_references(
-    data: DataConfig, examples: Iterator[Example], name: str
+    data: DataConfig, examples: Iterator[Example], place: Callable[[int], str]
 ) -> Iterator[Example]:
     """Yield the examples of a validation or test set, without repeated references."""
     if data.alternatives:
-        examples = _with_alternatives(examples, data.alternatives, name)
+        examples = _with_alternatives(examples, data.alternatives, place)
     if not data.merge_sources:
         return examples
     merged: dict[tuple[str, tuple[str, ...]], list[str]] = {}
@@ -104,23 +133,25 @@ def _gather_references(
     )
 
 
-def _with_alternatives(examples: Iterator[Example], mark: str, name: str) -> Iterator[Example]:
+def _with_alternatives(
+    examples: Iterator[Example], mark: str, place: Callable[[int], str]
+) -> Iterator[Example]:
     for number, example in enumerate(examples, start=1):
-        target, *more = _alternatives(example.target, mark, name, number)
+        target, *more = _alternatives(example.target, mark, place, number)
         yield example._replace(target=target, references=(*more, *example.references))
 
 
-def _alternatives(line: str, mark: str, name: str, number: int) -> list[str]:
+def _alternatives(line: str, mark: str, place: Callable[[int], str], number: int) -> list[str]:
     """Return the different alternatives of a target, without white space at their ends.
 
     mark: The string between two alternatives.
-    name: The name of the data, for messages.
+    place: As for `check_word_features`.
     number: The row number, for messages.
     """
     targets = [target.strip() for target in line.split(mark)]
     if len(targets) > 1 and not all(targets):
         raise UserError(
-            f"{name}, row {number}: one of the targets in {line[:60]!r} is empty; remove the "
+            f"{place(number)}: one of the targets in {line[:60]!r} is empty; remove the "
             f"{mark!r} without a target beside it, or change data.alternatives"
         )
     return list(dict.fromkeys(targets)) if len(targets) > 1 else [line]

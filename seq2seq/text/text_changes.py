@@ -9,12 +9,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from seq2seq.config.data_section import DataConfig
 from seq2seq.config.schema import Config
 from seq2seq.config.section import Side
 from seq2seq.errors import counted
-from seq2seq.text import corpus
 from seq2seq.text.codec import Codec
+from seq2seq.text.corpus import locate_example
 from seq2seq.text.dataset import Dataset
 from seq2seq.text.example import Example
 from seq2seq.text.memory import MemoryData
@@ -83,24 +82,6 @@ class NormalizationCount:
                     locate_example(self._data, side, change.row, memory),
                     *_shown_change(change.before, change.after),
                 )
-
-
-def locate_example(data: DataConfig, side: Side, number: int, memory: MemoryData | None) -> str:
-    """Return where the source or target of a training example is, for messages.
-
-    The location is a file and a line, or a row of the training set.
-
-    number: The position of the example in the training set, counted from 1.
-    """
-    in_memory = memory is not None and "train" in memory
-    files = [] if data.train is None or in_memory else corpus.input_files(data, "train")
-    if not files or data.alternatives:  # with alternatives, one row may become several examples
-        return f"data.train, {'pair' if data.alternatives else 'row'} {number}"
-    first, *others = files
-    has_header = not isinstance(data.target_column, int)
-    if corpus.is_table(first) and has_header:
-        return f"{first}, row {number}"
-    return f"{others[0] if others and side == 'target' else first}:{number}"
 
 
 def _shown_change(before: str, after: str) -> tuple[str, str]:

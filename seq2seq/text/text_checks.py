@@ -11,10 +11,10 @@ from functools import cache
 from seq2seq.config.schema import Config
 from seq2seq.config.section import Side
 from seq2seq.errors import counted
+from seq2seq.text.corpus import locate_example
 from seq2seq.text.example import Example
 from seq2seq.text.memory import MemoryData
 from seq2seq.text.normalization import UNICODE_FORMS, text_sides
-from seq2seq.text.text_changes import locate_example
 
 _log = logging.getLogger(__name__)
 

@@ -20,7 +20,8 @@ from pyarrow import parquet
 
 from seq2seq.config.data_section import DataConfig
 from seq2seq.errors import UserError
-from seq2seq.text.corpus import has_split, input_files, read_examples
+from seq2seq.text.corpus import read_examples
+from seq2seq.text.data_files import has_split, input_files
 from seq2seq.text.example import Example
 from seq2seq.text.lines import decode_lines
 

@@ -24,7 +24,8 @@ from seq2seq.config.data_paths import find_data
 from seq2seq.config.data_section import DataConfig
 from seq2seq.errors import UserError
 from seq2seq.text.conllu import read_conllu
-from seq2seq.text.corpus import input_files, read_examples
+from seq2seq.text.corpus import read_examples
+from seq2seq.text.data_files import input_files
 from seq2seq.text.example import Example
 from seq2seq.text.lines import decode_lines
 from seq2seq.text.memory import MemoryData
