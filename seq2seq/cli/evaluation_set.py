@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,17 +33,23 @@ def read_evaluation_set(
     source_file: A text file or a table. None reads the data set `split` of the configuration.
     target_files: The references of a text file.
 
-    Raises UserError if files are missing, have different numbers of lines, or cannot be read.
+    Raises UserError if files are missing, have different numbers of lines, or cannot be read, and
+    for a wrong number of labels.
     """
     from seq2seq.text.corpus import read_table_file
     from seq2seq.text.data_files import holds_pairs
     from seq2seq.text.example import Example
     from seq2seq.text.features import read_source
+    from seq2seq.text.memory import data_columns
+    from seq2seq.text.tables import locate_table_row
 
     if source_file is None:
         return _read_split(config, split)
     if not target_files and holds_pairs(config.data, source_file):
-        return list(read_table_file(config.data, source_file, config.features)), source_file.stem
+        rows = read_table_file(config.data, source_file, config.features)
+        columns, quoting = data_columns(config.data), config.data.quoting
+        place = partial(locate_table_row, source_file, columns, quoting=quoting)
+        return _check_labels(config.task, rows, place), source_file.stem
     if not config.task.has_source:
         if target_files:
             raise UserError(f"{target_files[0]}: a language model needs no REFERENCE; leave it out")
@@ -70,12 +77,30 @@ def read_evaluation_set(
         if problem:
             raise UserError(f"{source_file}:{number}: {problem}")
         examples.append(Example(source, row[1], () if settings is None else (features,), row[2]))
-    return examples, source_file.stem
+    checked = _check_labels(config.task, examples, lambda number: f"{first}:{number}")
+    return checked, source_file.stem
+
+
+def _check_labels(
+    task: Any, examples: Iterable[Example], place: Callable[[int], str]
+) -> list[Example]:
+    """Return the examples. Raises UserError if the model predicts another number of labels.
+
+    place: A function that returns where a row is. Its argument is the row number.
+    """
+    from seq2seq.text.filtering import check_each
+    from seq2seq.text.labels import check_label_count
+
+    def check(example: Example) -> None:
+        if task.report == "label scores" and example.source.strip():
+            check_label_count(task, example)
+
+    return list(check_each(examples, place, check))
 
 
 def _read_split(config: Any, split: str) -> tuple[list[Example], str]:
     """Read a data set that the configuration names: test, valid or one of the validation sets."""
-    from seq2seq.text.corpus import read_examples, validation_sets
+    from seq2seq.text.corpus import locate_row, read_examples, validation_sets
 
     if split == "test":
         value, data = config.data.test, config.data
@@ -92,7 +117,8 @@ def _read_split(config: Any, split: str) -> tuple[list[Example], str]:
         value = chosen or data.valid
     name = Path(value).name if isinstance(value, str) else split
     kind: Any = "test" if split == "test" else "valid"
-    return list(read_examples(data, kind, features=config.features)), name
+    rows = read_examples(data, kind, features=config.features)
+    return _check_labels(config.task, rows, partial(locate_row, data, kind, side="target")), name
 
 
 def runs_of(model: str) -> list[Path]:

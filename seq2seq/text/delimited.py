@@ -16,6 +16,7 @@ from seq2seq.text.lines import read_lines
 from seq2seq.text.quoting import is_quoted_tsv
 from seq2seq.text.values import require_line, say_once
 
+_LINES = 1000  # lines of a CSV file that are searched for a row with all columns
 Quoting = Literal["auto", "none", "csv"]
 Rows = Iterator[tuple[int, list[str]]]  # the line number of the start of each row, and its values
 
@@ -120,9 +121,10 @@ def _open(path: Path, columns: Columns, *, comma: bool, quoting: Quoting) -> _Ta
     delimiter = _delimiter(path, columns) if comma else "\t"
     quoted = quoting == "csv" or (quoting == "auto" and (comma or is_quoted_tsv(path)))
     if quoted and not comma:
+        advice = '; set data.quoting = "none" to keep the marks' if columns.key else ""
         say_once(
             f"{path}: the values are quoted as in CSV, so they are read without their quotation "
-            'marks; set data.quoting = "none" to keep the marks'
+            f"marks{advice}"
         )
     rows = _quoted_rows(path, delimiter) if quoted else _plain_rows(path, delimiter)
     source, target, *_ = columns
@@ -183,13 +185,18 @@ def _quoted_rows(path: Path, delimiter: str) -> Rows:
 
 
 def _delimiter(path: Path, columns: Columns) -> str:
-    """Return the character that separates the values of a CSV file."""
-    line = next(read_lines(path), "")
-    for delimiter in ",;\t":
-        values = next(csv.reader([line], delimiter=delimiter), [])
-        if all(
-            column in values if isinstance(column, str) else column <= len(values)
-            for column in (columns.source, columns.target)
-        ):
-            return delimiter
+    """Return the character that separates the values of a CSV file.
+
+    The header decides. Without a header, the first line that has all columns decides.
+    """
+    wanted = (columns.source, columns.target)
+    named = any(isinstance(column, str) for column in wanted)
+    for line in itertools.islice(read_lines(path), 1 if named else _LINES):
+        for delimiter in ",;\t":
+            values = next(csv.reader([line], delimiter=delimiter), [])
+            if all(
+                column in values if isinstance(column, str) else column <= len(values)
+                for column in wanted
+            ):
+                return delimiter
     return ","

@@ -114,7 +114,7 @@ def check_training_labels(
         else:
             vector.encode([example.source])
 
-    return _checked(
+    return check_each(
         train, lambda number: corpus.locate_example(config.data, "target", number, memory), check
     )
 
@@ -137,7 +137,7 @@ def check_known_labels(
         labels.encode([getattr(example, column)])
 
     data = corpus.validation_sets(config, memory)[name]
-    for _ in _checked(valid, partial(corpus.locate_row, data, "valid", memory=memory), check):
+    for _ in check_each(valid, partial(corpus.locate_row, data, "valid", memory=memory), check):
         pass
 
 
@@ -167,7 +167,7 @@ def check_labels_of_model(
             )
 
 
-def _checked(
+def check_each(
     examples: Iterable[Example], place: Callable[[int], str], check: Callable[[Example], object]
 ) -> Iterator[Example]:
     """Yield the examples after calling `check` on each of them.

@@ -42,11 +42,11 @@ def read_table(path: Path, columns: Columns, quoting: Quoting = "auto") -> Itera
     kind = table_format(path)
     if kind in ("tsv", "csv", None):
         return read_delimited(path, columns, comma=kind == "csv", quoting=quoting)
-    names = columns.names(str(path))
+    columns.names(str(path))  # raises an error at once
     if kind == "tmx":
-        return read_tmx(path, names)
+        return read_tmx(path, columns)
     if kind == "conllu":
-        return _conllu(path, columns, names)
+        return _conllu(path, columns)
     if kind == "jsonl":
         return _jsonl(path, columns)
     return itertools.starmap(columns.example, read_parquet(path, columns))
@@ -99,8 +99,9 @@ def read_input_table(
         yield from ((row.source, row.target) for row in read_table(path, columns))
 
 
-def _conllu(path: Path, columns: Columns, names: tuple[str, str]) -> Iterator[Example]:
+def _conllu(path: Path, columns: Columns) -> Iterator[Example]:
     """Yield one example per sentence: its words and their labels, separated by spaces."""
+    names = columns.names(str(path))
     columns.check(names, list(CONLLU_COLUMNS), str(path))
     for sentence in read_conllu(read_lines(path), str(path)):
         source, target = (" ".join(sentence.column(name)) for name in names)

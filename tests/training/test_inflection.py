@@ -198,6 +198,12 @@ def test_a_table_of_one_blank_line_gives_one_blank_line(suffix, learned, shell, 
     assert (said.code, said.out, said.err) == (0, "\n", "")
 
 
+def test_the_first_row_may_lack_features_in_any_csv(learned, shell, tmp_path) -> None:
+    (tmp_path / "a.csv").write_text("\nkala\nmalus;N;x\n")
+    said = shell("translate", learned, tmp_path / "a.csv", "--beam", 1)
+    assert (said.out.count("\n"), said.err) == (3, f"line 2: {NO_FEATURES}\n")
+
+
 def test_a_source_with_a_tab_keeps_its_features_apart(learned, shell, tmp_path) -> None:
     (tmp_path / "a.csv").write_text('"ka\tN;NOM(SG)"\n')
     said = shell("translate", learned, tmp_path / "a.csv", "--beam", 1)
