@@ -1,4 +1,4 @@
-"""Exceptions for mistakes of the user and for too little memory, and hints for error messages."""
+"""Exceptions for mistakes of the user and for too little memory, and parts of messages."""
 
 from __future__ import annotations
 
@@ -59,6 +59,11 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Return a hint such as ``; did you mean 'hidden'?``, or "" if no known name is similar."""
     close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
     return f"; did you mean {close[0]!r}?" if close else ""
+
+
+def counted(number: int, noun: str) -> str:
+    """Return a number and its noun, such as "1 line" or "2,000 lines"."""
+    return f"{number:,} {noun}{'s' * (number != 1)}"
 
 
 def closed_folder(folder: str | Path, error: OSError) -> UserError:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from seq2seq.bulk.cluster import open_cluster
 from seq2seq.bulk.formats import check_parquet_columns
 from seq2seq.bulk.shards import Shard, find_shards, output_folder
-from seq2seq.errors import UserError
+from seq2seq.errors import UserError, counted
 from seq2seq.export.artifact import is_export
 from seq2seq.progress import show_progress
 
@@ -76,7 +76,8 @@ def translate_folder(
             break
     with output_folder(output), open_cluster(address, workers * options.threads) as resources:
         options, count = _fit(options, resources, workers)
-        _log.info("translating %d files with %d workers", len(shards), min(count, len(shards)))
+        files, running = counted(len(shards), "file"), counted(min(count, len(shards)), "worker")
+        _log.info("translating %s with %s", files, running)
         with show_progress("translating files", len(shards)) as advance:
             dispatcher = _Dispatcher(options, deque(shards), advance)
             return dispatcher.run(min(count, len(shards)))

@@ -80,7 +80,7 @@ def bulk_command(
     from seq2seq.cli.table_input import input_column
     from seq2seq.decoding.options import search_options
     from seq2seq.decoding.source_options import SourceOptions
-    from seq2seq.errors import UserError
+    from seq2seq.errors import UserError, counted
 
     source = SourceOptions(**{name: options.pop(name) for name in SOURCE_OPTIONS})
     folders = model_folders(model)
@@ -88,7 +88,7 @@ def bulk_command(
         folders=tuple(folder.resolve() for folder in folders),
         search=search_options(**options),
         source=source,
-        column=column or str(input_column(folders[0])[0]),
+        column=column or str(input_column(folders[0])),
         new_column=new_column,
         device=device,
         precision=precision,
@@ -97,12 +97,12 @@ def bulk_command(
     )
     done = translate_folder(input_folder, output, bulk, workers=workers, address=address)
     click.echo(
-        f"{output}: {done.translated:,} files translated ({done.lines:,} lines), "
+        f"{output}: {counted(done.translated, 'file')} translated ({counted(done.lines, 'line')}), "
         f"{done.finished:,} finished before, {len(done.failed):,} failed"
     )
     if done.failed:
         total = done.translated + done.finished + len(done.failed)
         raise UserError(
-            f"{len(done.failed):,} of {total:,} files were not translated, for the reasons above; "
-            "run the same command again to translate them"
+            f"{len(done.failed):,} of {counted(total, 'file')} not translated, for the reasons "
+            "above; run the same command again to translate the rest"
         )

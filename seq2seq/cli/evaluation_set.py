@@ -5,14 +5,15 @@ from __future__ import annotations
 import logging
 import shlex
 import sys
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from seq2seq.cli import line_io
 from seq2seq.cli.options import model_folders
-from seq2seq.errors import UserError, did_you_mean
+from seq2seq.errors import UserError, counted, did_you_mean
 
 if TYPE_CHECKING:
     import torch
@@ -35,18 +36,19 @@ def read_evaluation_set(
     source_file: A text file or a table. None reads the data set `split` of the configuration.
     target_files: The references of a text file.
 
-    Raises UserError if files are missing, have different numbers of lines, or cannot be read.
+    Raises UserError if files are missing, have different numbers of lines, or cannot be read, and
+    for a wrong number of labels.
     """
-    from seq2seq.text.corpus import holds_pairs, read_table_file
+    from seq2seq.text.corpus import read_table_file
+    from seq2seq.text.data_files import holds_pairs
     from seq2seq.text.example import Example
 
     if source_file is None:
         return _read_split(config, split)
     if not target_files and holds_pairs(config.data, source_file):
-        examples = list(read_table_file(config.data, source_file))
         table = config.data.model_copy(update={"test": str(source_file)})
-        _check_items(examples, config, table, "test")
-        return examples, source_file.stem
+        rows = read_table_file(config.data, source_file, config.features)
+        return _checked(rows, config, table, "test"), source_file.stem
     if not config.task.has_source:
         if target_files:
             raise UserError(f"{target_files[0]}: a language model needs no REFERENCE; leave it out")
@@ -73,8 +75,8 @@ def _read_texts(config: Config, source_file: Path, target_files: Sequence[Path])
     for path, lines in zip(others, streams, strict=True):
         if len(lines) != len(targets):
             raise UserError(
-                f"{first} has {len(targets):,} lines, but {path} has {len(lines):,}; line n of one "
-                "file must belong to line n of the other"
+                f"{first} has {counted(len(targets), 'line')}, but {path} has {len(lines):,}; "
+                "line n of one file must belong to line n of the other"
             )
     references = list(zip(*streams, strict=True)) or [()] * len(sources)
     settings = None if config.data.features is None else config.features
@@ -86,8 +88,27 @@ def _read_texts(config: Config, source_file: Path, target_files: Sequence[Path])
         examples.append(Example(source, row[1], () if settings is None else (features,), row[2]))
     files = {"source": source_file, "target": first}
     warn_of_empty_items(examples, config, lambda side, number: f"{files[side]}:{number}")
-    rows = f"{', '.join(map(str, target_files))}{', line ' if others else ':'}"
-    return list(expand_targets(config.data, examples, rows, training=False))
+
+    def place(number: int) -> str:
+        return f"{', '.join(map(str, target_files))}{', line ' if others else ':'}{number}"
+
+    _check_labels(config.task, examples, place)
+    return list(expand_targets(config.data, examples, place, training=False))
+
+
+def _check_labels(task: Any, examples: Iterable[Example], place: Callable[[int], str]) -> None:
+    """Raise UserError if the model predicts another number of labels than an example has.
+
+    place: A function that returns where a row is. Its argument is the row number.
+    """
+    from seq2seq.text.filtering import check_each
+    from seq2seq.text.labels import check_label_count
+
+    def check(example: Example) -> None:
+        if task.report == "label scores" and example.source.strip():
+            check_label_count(task, example)
+
+    deque(check_each(examples, place, check), maxlen=0)
 
 
 def _read_split(config: Config, split: str) -> tuple[list[Example], str]:
@@ -111,23 +132,29 @@ def _read_split(config: Config, split: str) -> tuple[list[Example], str]:
     name = Path(value).name if isinstance(value, str) else split
     kind: Any = "test" if split == "test" else "valid"
     try:
-        reader = read_examples(data, kind)
+        rows = read_examples(data, kind, features=config.features)
     except UserError as error:  # the files are not where the model was given to
         raise UserError(
             f"{error}, or name the files: seq2seq evaluate MODEL SOURCE [REFERENCE]"
         ) from None
-    examples = list(reader)
-    _check_items(examples, config, data, kind)
-    return examples, name
+    return _checked(rows, config, data, kind), name
 
 
-def _check_items(examples: Sequence[Example], config: Config, data: DataConfig, split: Any) -> None:
-    """Warn of empty items in the set `split` of `data`."""
-    from seq2seq.text.text_changes import locate_example
+def _checked(
+    rows: Iterable[Example], config: Config, data: DataConfig, split: Any
+) -> list[Example]:
+    """Return the examples of the set `split` of `data`. Warn of empty items.
+
+    Raises UserError for a wrong number of labels.
+    """
+    from seq2seq.text.corpus import locate_example
     from seq2seq.text.text_checks import warn_of_empty_items
 
+    examples = list(rows)
     place = partial(locate_example, data, memory=None, split=split)
+    _check_labels(config.task, examples, partial(place, "target"))
     warn_of_empty_items(examples, config, place)
+    return examples
 
 
 def runs_of(model: str) -> list[Path]:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import IO
 
 from seq2seq.decoding.micro_batches import waiting_windows, windows
-from seq2seq.errors import UserError
+from seq2seq.errors import UserError, counted
 from seq2seq.progress import Advance, is_terminal, show_progress
 
 _log = logging.getLogger(__name__)
@@ -117,7 +117,7 @@ def open_source(path: Path | None, model: Path | None = None) -> Iterator[IO[byt
     if path is None or str(path) == "-":
         yield sys.stdin.buffer
         return
-    from seq2seq.text.corpus import is_table
+    from seq2seq.text.data_files import is_table
     from seq2seq.text.lines import open_input
 
     if model is not None and is_table(path):
@@ -232,7 +232,7 @@ def read_parallel_lines(source: Path, target: Path) -> tuple[list[str], list[str
     sources, targets = read_all_lines(source), read_all_lines(target)
     if len(sources) != len(targets):
         raise UserError(
-            f"{source} has {len(sources):,} lines, but {target} has {len(targets):,}; "
+            f"{source} has {counted(len(sources), 'line')}, but {target} has {len(targets):,}; "
             "give two files with the same number of lines"
         )
     return sources, targets

@@ -29,6 +29,11 @@ class FeaturesConfig(Section):
         json_schema_extra=TEXT_TO_TEXT,
     )
 
+    @property
+    def joiner(self) -> str:
+        """What stands between the items of a list of features: words, or features of a line."""
+        return " " if self.per == "word" else self.separator
+
     @model_validator(mode="after")
     def _separates(self) -> FeaturesConfig:
         if not self.separator or any(mark in self.separator for mark in "\t\n\r()"):

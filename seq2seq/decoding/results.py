@@ -23,13 +23,13 @@ NoteKind = Literal[
 _SHOWN = 10  # notes of each kind to report one by one
 _RANGES = 1000  # ranges of further lines to name in a summary
 _SUMMARIES: dict[NoteKind, str] = {
-    "split": "{:,} more lines are too long and were translated in parts",
-    "no tokens": "{:,} more lines have no tokens",
-    "unknown tokens": "{:,} more lines have unknown tokens",
-    "features": "{:,} more lines have wrong or unknown features",
-    "sentences": "{:,} more lines look like several sentences",
-    "cut": "{:,} more translations were cut at the maximum length",
-    "blank": "{:,} more translations have only spaces and are written as ⁇",
+    "split": "{:,} more line{} too long, translated in parts",
+    "no tokens": "{:,} more line{} without tokens",
+    "unknown tokens": "{:,} more line{} with unknown tokens",
+    "features": "{:,} more line{} with wrong or unknown features",
+    "sentences": "{:,} more line{} that may hold several sentences",
+    "cut": "{:,} more translation{} cut at the maximum length",
+    "blank": "{:,} more translation{} of only spaces, written as ⁇",
 }
 _NAMED = 5  # unknown tokens or features of a line to name
 
@@ -131,7 +131,7 @@ def _note_unknown(
     ids: the token ids of all texts, without EOS.
     """
     unknown = [token for text in texts for token in tokenizer.unknown_tokens(text)]
-    names = list(dict.fromkeys(token for token in unknown if token.strip()))
+    names = list(dict.fromkeys(filter(None, unknown)))
     named = ": " + ", ".join(map(repr, names[:_NAMED])) if names else ""
     more = ", ..." if len(names) > _NAMED else ""
     count = sum(number == tokenizer.unk for number in ids)
@@ -160,9 +160,9 @@ class NoteLog:
             shown = ", ".join(
                 f"{part[0]}-{part[-1]}" if len(part) > 1 else f"{part[0]}" for part in lines
             )
-            more = sum(map(len, lines)) < self._counts[kind] - _SHOWN
-            text = _SUMMARIES[kind].format(self._counts[kind] - _SHOWN)
-            _log.warning("%s: %s%s", text, shown, ", ..." if more else "")
+            number = self._counts[kind] - _SHOWN
+            text = _SUMMARIES[kind].format(number, "s" * (number != 1))
+            _log.warning("%s: %s%s", text, shown, ", ..." if sum(map(len, lines)) < number else "")
 
     def add(self, notes: Iterable[Note]) -> None:
         """Log the notes of one line."""

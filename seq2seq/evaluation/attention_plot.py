@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeGuard
 
 import numpy as np
 
-from seq2seq.errors import UserError
+from seq2seq.errors import UserError, counted
 from seq2seq.evaluation.figures import QUIET, new_figure
 from seq2seq.evaluation.fonts import save_with_fonts
 from seq2seq.jsonl import read_jsonl
@@ -64,8 +64,8 @@ def _read(path: Path, line: int) -> tuple[list[str], list[str], np.ndarray]:
     rows_of_line = [(number, row) for number, row in rows if row.get("line") == line]
     if not rows_of_line:
         raise UserError(
-            f"{path}: has no alignment of line {line}; the file holds {len(rows):,} lines; choose "
-            "one of these"
+            f"{path}: has no alignment of line {line}; the file holds "
+            f"{counted(len(rows), 'line')}; choose one of these"
         )
     number, row = rows_of_line[0]
     source, target, weights = row.get("source"), row.get("target"), row.get("weights")

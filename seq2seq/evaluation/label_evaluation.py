@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from seq2seq.config.data_section import DataConfig
 from seq2seq.decoding.labeller import Labeller
-from seq2seq.errors import UserError
+from seq2seq.errors import UserError, counted
 from seq2seq.evaluation.classification import classification_scores, confusion_matrix
 from seq2seq.evaluation.evaluation_result import EvaluationResult, split_sides
 from seq2seq.evaluation.scores import Score
@@ -44,7 +44,8 @@ def evaluate_labels(
     for number, (predicted, true) in enumerate(zip(predictions, truths, strict=True), start=1):
         if len(predicted) != len(true):
             raise UserError(
-                f"{name}, row {number}: the text needs {len(predicted)} labels, but has {len(true)}"
+                f"{name}, row {number}: the text needs {counted(len(predicted), 'label')}, "
+                f"but has {len(true)}"
             )
     all_predicted = list(itertools.chain(*predictions))
     all_true = list(itertools.chain(*truths))
@@ -54,8 +55,7 @@ def evaluate_labels(
     scores = classification_scores(counts)
     if labeller.codec.task.labels_each_word:
         whole = sum(map(operator.eq, predictions, truths))
-        counted = f"{len(truths):,} texts"
-        scores.append(Score("exact match", 100 * whole / len(truths), counted))
+        scores.append(Score("exact match", 100 * whole / len(truths), counted(len(truths), "text")))
         scores += _unknown_word_accuracy(data, texts, all_true, all_predicted)
     outputs = [" ".join(labels) for labels in predictions]
     return EvaluationResult(scores, seconds, outputs=outputs, confusion=counts, names=names)
@@ -83,4 +83,4 @@ def _unknown_word_accuracy(
     if not hits:
         return []
     accuracy = 100 * sum(hits) / len(hits)
-    return [Score("accuracy, unknown words", accuracy, f"{len(hits):,} words")]
+    return [Score("accuracy, unknown words", accuracy, counted(len(hits), "word"))]

@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from seq2seq.errors import counted
 from seq2seq.evaluation.evaluation_result import EvaluationResult
 
 
@@ -53,7 +54,9 @@ def print_report(name: str, result: EvaluationResult, lines: int) -> None:
     lines: The number of lines in the data set.
     """
     console = Console(highlight=False, soft_wrap=True)
-    console.print(f"{name}: {lines:,} lines, {lines / result.seconds:,.0f} lines per second")
+    console.print(
+        f"{name}: {counted(lines, 'line')}, {lines / result.seconds:,.0f} lines per second"
+    )
     for score in result.scores:
         console.print(f"{score.name} {score.value:.2f}   {score.signature}", markup=False)
     if result.bleu_tokens is not None:

@@ -32,7 +32,11 @@ def sample_ids(model: Model) -> tuple[list[np.ndarray], Ids]:
     A classifier or a tagger has no targets.
     """
     try:
-        examples = list(itertools.islice(read_examples(model.config.data, "valid"), _COUNT))
+        examples = list(
+            itertools.islice(
+                read_examples(model.config.data, "valid", features=model.config.features), _COUNT
+            )
+        )
         ids = model.codec.encode(examples)
     except UserError as error:
         _log.info(

@@ -137,7 +137,9 @@ def _counted(model: Model, counts: Counter[int]) -> Iterable[Pair]:
     from seq2seq.text.dataset import chunk_examples
 
     try:
-        for chunk in chunk_examples(read_examples(model.config.data, "train")):
+        for chunk in chunk_examples(
+            read_examples(model.config.data, "train", features=model.config.features)
+        ):
             ids = model.codec.encode(chunk)
             for source, target in zip(ids["source"], ids["target"], strict=True):
                 counts.update(target)

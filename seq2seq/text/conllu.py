@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from seq2seq.errors import UserError
+from seq2seq.errors import UserError, counted
 
 CONLLU_COLUMNS = ("id", "form", "lemma", "upos", "xpos", "feats", "head", "deprel", "deps", "misc")
 WRITABLE_COLUMNS = CONLLU_COLUMNS[2:]  # without the id and the form of a word
@@ -77,9 +77,9 @@ def read_conllu(lines: Iterable[str], name: str) -> Iterator[ConlluSentence]:
             cells = line.split("\t")
             if len(cells) != len(CONLLU_COLUMNS):
                 raise UserError(
-                    f"{name}:{number}: the line has {len(cells)} columns, but CoNLL-U needs "
-                    f"{len(CONLLU_COLUMNS)}; separate columns by tabs, and put a blank line after "
-                    "each sentence"
+                    f"{name}:{number}: the line has {counted(len(cells), 'column')}, but CoNLL-U "
+                    f"needs {len(CONLLU_COLUMNS)}; separate columns by tabs, and put a blank line "
+                    "after each sentence"
                 )
             if cells[0] == str(len(words) + 1):
                 if not cells[1].strip():

@@ -8,7 +8,7 @@ from typing import Any
 from seq2seq.config.schema import Config
 from seq2seq.config.section import SIDES
 from seq2seq.config.tokenizer_section import TokenizerConfig
-from seq2seq.text import corpus
+from seq2seq.text import corpus, data_files
 from seq2seq.text.dataset import SCHEMA_VERSION
 from seq2seq.text.memory import MemoryData
 
@@ -43,11 +43,11 @@ def data_digest(config: Config, memory: MemoryData | None, codec_digest: str = "
     for split in ("train", "valid", "test"):
         if memory is not None and split in memory:
             hashed.update(split.encode() + memory.digest(split))
-        elif corpus.has_split(config.data, split):
+        elif data_files.has_split(config.data, split):
             sets = corpus.validation_sets(config) if split == "valid" else {"": config.data}
             for name, data in sets.items():
                 hashed.update(split.encode() + name.encode())
-                for path in corpus.input_files(data, split):
+                for path in data_files.input_files(data, split):
                     with path.open("rb") as file:
                         hashed.update(hashlib.file_digest(file, "blake2b").digest())
     return hashed.hexdigest()

@@ -4,51 +4,52 @@ from __future__ import annotations
 
 import csv
 import itertools
-import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from seq2seq.errors import UserError, did_you_mean
+from seq2seq.errors import UserError, counted
+from seq2seq.text.columns import Columns
 from seq2seq.text.example import Example
 from seq2seq.text.lines import read_lines
+from seq2seq.text.quoting import is_quoted_tsv
 from seq2seq.text.values import require_line, say_once
 
-Columns = tuple[str | int, str | int]  # source and target: column names, or numbers from 1
+_LINES = 1000  # lines of a CSV file that are searched for a row with all columns
 Quoting = Literal["auto", "none", "csv"]
 Rows = Iterator[tuple[int, list[str]]]  # the line number of the start of each row, and its values
 
-_QUOTED = re.compile('"((?:[^"]|"")*)"')
-_NUMBER = re.compile(r"[-+]?[\d.]+(?:[eE][-+]?\d+)?")
-_SAMPLE = 1000  # number of rows with quotation marks that decide whether a TSV file is quoted
-_MOST_LINES = 50  # largest number of lines in one value, while the quoting is not yet known
 
+@dataclass(frozen=True)
+class _Table:
+    """A TSV or CSV file without its header.
 
-def column_names(columns: Columns, location: str) -> tuple[str, str]:
-    """Return the columns if all are names. Raises UserError for a column number."""
-    source, target = columns
-    if isinstance(source, str) and isinstance(target, str):
-        return source, target
-    raise UserError(
-        f"{location}: data.source_column and data.target_column must both be names; use "
-        "two numbers only for a TSV or CSV file without a header"
-    )
+    rows: the line number of the start of each row, and its values.
+    source: the index of the source column, from 0.
+    target: the index of the target column, from 0.
+    width: the number of columns of the first row or the header.
+    separator: the name of the character between two columns, for messages.
+    quoted: whether quotation marks enclose values. Otherwise, the values are parts of a line.
+    """
 
+    rows: Rows
+    source: int
+    target: int
+    width: int
+    separator: str
+    quoted: bool
 
-def check_columns(names: Iterable[str], columns: list[str], location: str) -> None:
-    """Raise UserError if one of the names is missing from the columns, or names several columns."""
-    for name in names:
-        if name not in columns:
-            shown = ", ".join(repr(column[:40]) for column in columns) or "none"
-            raise UserError(
-                f"{location}: no column {name!r}; existing columns: {shown}; rename a column, or "
-                "set data.source_column and data.target_column (to numbers such as 1 and 2 if a "
-                f"TSV or CSV file has no header){did_you_mean(name, columns)}"
-            )
-        if columns.count(name) > 1:
-            raise UserError(
-                f"{location}: {columns.count(name)} columns are named {name!r}; rename all but one"
-            )
+    def value(self, value: str, column: str | int, location: str) -> str:
+        """Return a value as one line of text."""
+        return require_line(value, str(column), location) if self.quoted else value
+
+    def too_short(self, path: Path, number: int, columns: int, needed: int) -> UserError:
+        """Return the error for a line with too few columns."""
+        return UserError(
+            f"{path}:{number}: the line has {counted(columns, 'column')}, but needs at least "
+            f"{needed}; separate columns by {self.separator}"
+        )
 
 
 def read_delimited(
@@ -71,15 +72,62 @@ def read_delimited(
     Raises UserError, with file and line, for a missing column, a row without enough columns, or a
     wrong quotation mark.
     """
+    table = _open(path, columns, comma=comma, quoting=quoting)
+    for number, row in _complete(table, path):
+        location = f"{path}:{number}"
+        source = table.value(row[table.source], columns.source, location)
+        yield Example(source, table.value(row[table.target], columns.target, location))
+
+
+def read_delimited_input(
+    path: Path, columns: Columns, *, comma: bool, quoting: Quoting = "auto"
+) -> Iterator[tuple[str, str | None]]:
+    """Yield the source and the features of each line, as `read_input_table` does.
+
+    The arguments are those of `read_delimited`.
+    Raises UserError, with file and line, for a missing source column or a wrong quotation mark.
+    """
+    table = _open(path, columns, comma=comma, quoting=quoting)
+    for number, row in table.rows:
+        if not any(map(str.strip, row)):
+            yield "", None
+            continue
+        if len(row) <= table.source:
+            raise table.too_short(path, number, len(row), table.source + 1)
+        location = f"{path}:{number}"
+        features = None
+        if len(row) > table.target:
+            features = table.value(row[table.target], columns.target, location)
+        yield table.value(row[table.source], columns.source, location), features
+
+
+def line_of_row(
+    path: Path, columns: Columns, number: int, *, comma: bool, quoting: Quoting = "auto"
+) -> int:
+    """Return the line at which a row starts. Rows without the header and lines count from 1.
+
+    The other arguments are those of `read_delimited`.
+    """
+    table = _open(path, columns, comma=comma, quoting=quoting)
+    line, _ = next(itertools.islice(table.rows, number - 1, None))
+    return line
+
+
+def _open(path: Path, columns: Columns, *, comma: bool, quoting: Quoting) -> _Table:
+    """Open a TSV or CSV file and read its header.
+
+    Raises UserError for a missing column.
+    """
     delimiter = _delimiter(path, columns) if comma else "\t"
-    quoted = quoting == "csv" or (quoting == "auto" and (comma or _is_quoted_tsv(path)))
+    quoted = quoting == "csv" or (quoting == "auto" and (comma or is_quoted_tsv(path)))
     if quoted and not comma:
+        advice = '; set data.quoting = "none" to keep the marks' if columns.key else ""
         say_once(
             f"{path}: the values are quoted as in CSV, so they are read without their quotation "
-            'marks; set data.quoting = "none" to keep the marks'
+            f"marks{advice}"
         )
     rows = _quoted_rows(path, delimiter) if quoted else _plain_rows(path, delimiter)
-    source, target = columns
+    source, target, *_ = columns
     if isinstance(source, int) and isinstance(target, int):
         if min(source, target) < 1:
             raise UserError(f"{path}: no column {min(source, target)}; column numbers start at 1")
@@ -87,38 +135,27 @@ def read_delimited(
         _, header = next(rows, (0, []))
         rows = itertools.chain([(1, header)] if header else [], rows)
     else:
-        names = column_names(columns, str(path))
+        names = columns.names(str(path))
         _, header = next(rows, (0, []))
-        if not header:
-            return
-        check_columns(names, header, str(path))
-        first, second = map(header.index, names)
+        if header:  # an empty file has neither a header nor rows
+            columns.check(names, header, str(path))
+        first, second = map(header.index, names) if header else (0, 0)
     separator = {"\t": "a single tab", ",": "a comma"}.get(delimiter, "a semicolon")
-    needed = max(first, second, min(len(header), 2) - 1) + 1  # a blank line is not a row of two
-    for number, row in _complete(rows, path, needed, separator):
-        if not quoted:  # the values are parts of a line already
-            yield Example(row[first], row[second])
-            continue
-        location = f"{path}:{number}"
-        yield Example(
-            require_line(row[first], str(source), location),
-            require_line(row[second], str(target), location),
-        )
+    return _Table(rows, first, second, len(header), separator, quoted)
 
 
-def _complete(rows: Rows, path: Path, needed: int, separator: str) -> Rows:
+def _complete(table: _Table, path: Path) -> Rows:
     """Yield the rows without the blank lines at the end. Raises UserError for too few columns."""
+    # A blank line is not a row of two columns.
+    needed = max(table.source, table.target, min(table.width, 2) - 1) + 1
     blank = 0
-    for number, row in rows:
+    for number, row in table.rows:
         if needed > 1 and row == [""]:
             blank = blank or number
             continue
         short = 1 if blank else len(row)
         if short < needed:
-            raise UserError(
-                f"{path}:{blank or number}: the line has {short} columns, but needs at least "
-                f"{needed}; separate columns by {separator}"
-            )
+            raise table.too_short(path, blank or number, short, needed)
         yield number, row
 
 
@@ -148,70 +185,18 @@ def _quoted_rows(path: Path, delimiter: str) -> Rows:
 
 
 def _delimiter(path: Path, columns: Columns) -> str:
-    """Return the character that separates the values of a CSV file."""
-    line = next(read_lines(path), "")
-    for delimiter in ",;\t":
-        values = next(csv.reader([line], delimiter=delimiter), [])
-        if all(
-            column in values if isinstance(column, str) else column <= len(values)
-            for column in columns
-        ):
-            return delimiter
+    """Return the character that separates the values of a CSV file.
+
+    The header decides. Without a header, the first line that has all columns decides.
+    """
+    wanted = (columns.source, columns.target)
+    named = any(isinstance(column, str) for column in wanted)
+    for line in itertools.islice(read_lines(path), 1 if named else _LINES):
+        for delimiter in ",;\t":
+            values = next(csv.reader([line], delimiter=delimiter), [])
+            if all(
+                column in values if isinstance(column, str) else column <= len(values)
+                for column in wanted
+            ):
+                return delimiter
     return ","
-
-
-def _is_quoted_tsv(path: Path) -> bool:
-    """Return whether the quotation marks of a TSV file follow RFC 4180.
-
-    Two conditions must hold. First, every value with a mark is quoted as a whole. Second, at least
-    one value needs the marks, or all values except numbers are quoted. Only the first 1,000 rows
-    with a mark are checked.
-    """
-    lines = read_lines(path)
-    needed = marked = 0
-    all_quoted = True
-    width: int | None = None
-    for line in lines:
-        if width is None:
-            width = len(_values(line) or [])
-        if '"' not in line:
-            all_quoted = all_quoted and not line
-            continue
-        more = itertools.islice(lines, _MOST_LINES)
-        while line.count('"') % 2 and (following := next(more, None)) is not None:
-            line = f"{line}\n{following}"
-        values = _values(line)
-        if values is None or len(values) != width:
-            return False
-        for value in values:
-            if (match := _QUOTED.fullmatch(value)) is None:
-                all_quoted = all_quoted and (not value or _NUMBER.fullmatch(value) is not None)
-            elif "\n" in match[1] and "\t" in match[1]:
-                return False  # the marks probably belong to two unquoted values in different rows
-            else:
-                needed += '""' in match[1] or "\n" in match[1] or "\t" in match[1]
-        marked += 1
-        if marked >= _SAMPLE:
-            break
-    return needed > 0 or (marked > 1 and all_quoted)
-
-
-def _values(row: str) -> list[str] | None:
-    """Split a row at its tabs, except within quoted values. Quotation marks are kept.
-
-    Return None if a value with a quotation mark is not quoted as a whole, or if a mark inside a
-    quoted value is not doubled.
-    """
-    values, position = [], 0
-    while True:
-        match = _QUOTED.match(row, position)
-        end = match.end() if match else row.find("\t", position)
-        end = len(row) if end < 0 else end
-        if match is None and '"' in row[position:end]:
-            return None
-        values.append(row[position:end])
-        if end == len(row):
-            return values
-        if row[end] != "\t":
-            return None
-        position = end + 1

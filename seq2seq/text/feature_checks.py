@@ -9,13 +9,11 @@ from functools import partial
 from operator import itemgetter
 
 from seq2seq.config.schema import Config
-from seq2seq.errors import UserError
+from seq2seq.errors import counted
 from seq2seq.text.codec import Codec
-from seq2seq.text.corpus import read_examples, validation_sets
+from seq2seq.text.corpus import locate_example, read_examples, validation_sets
 from seq2seq.text.example import Example
-from seq2seq.text.features import feature_problem
 from seq2seq.text.memory import MemoryData
-from seq2seq.text.text_changes import locate_example
 from seq2seq.text.text_checks import warn_of_empty_items
 
 _log = logging.getLogger(__name__)
@@ -24,38 +22,28 @@ _FEW = 5  # unknown features that a message names
 _SEPARATORS = "|;+&"  # usual strings between two features
 
 
-def check_features(
-    examples: Iterable[Example], config: Config, split: str, memory: MemoryData | None
-) -> Iterator[Example]:
-    """Yield the examples, and check their features. Warn if another separator is likely.
+def check_separator(examples: Iterable[Example], config: Config, split: str) -> Iterator[Example]:
+    """Yield the examples. Warn if another separator of features is likely.
 
     split: The data set, such as "train" or "valid.news".
-    Raises UserError, with the place of the example, for wrong features.
     """
-    if config.data.features is None:
-        yield from examples
-        return
-    settings = config.features
-    others = [mark for mark in _SEPARATORS if mark not in settings.separator]
-    separated, number, found = 0, 0, Counter[str]()
-    for number, example in enumerate(examples, start=1):
+    separator = config.features.separator
+    others = [mark for mark in _SEPARATORS if mark not in separator]
+    rows, separated, found = 0, 0, Counter[str]()
+    for example in examples:
+        rows += 1
         for text in example.features:
-            if problem := feature_problem(example.source, text, settings):
-                place = f"data.{split}, row {number}"
-                if split == "train":
-                    place = locate_example(config.data, "source", number, memory)
-                raise UserError(f"{place}: {problem}")
-            separated += settings.separator in text
+            separated += separator in text
             found.update(mark for mark in others if mark in text)
         yield example
     likely, count = max(found.items(), key=itemgetter(1), default=("", 0))
-    if not separated and 2 * count > number:
+    if not separated and 2 * count > rows:
         _log.warning(
-            "data.%s: no features contain the separator %r, but those of %s rows contain %r; set "
+            "data.%s: no features contain the separator %r, but those of %s contain %r; set "
             "features.separator",
             split,
-            settings.separator,
-            f"{count:,}",
+            separator,
+            counted(count, "row"),
             likely,
         )
 
@@ -72,8 +60,8 @@ def read_valid_sets(config: Config, memory: MemoryData | None) -> dict[str, list
     """
     sets = {}
     for name, part in validation_sets(config, memory).items():
-        examples = read_examples(part, "valid", memory)
-        sets[name] = list(check_features(examples, config, valid_title(name), memory))
+        examples = read_examples(part, "valid", memory, config.features)
+        sets[name] = list(check_separator(examples, config, valid_title(name)))
         place = partial(locate_example, part, memory=memory, split="valid")
         warn_of_empty_items(sets[name], config, place)
     return sets
@@ -94,10 +82,10 @@ def report_unknown_features(examples: Iterable[Example], codec: Codec, name: str
     if lines:
         named = ", ".join(repr(name) for name, _ in names.most_common(_FEW))
         _log.warning(
-            "%s: %s examples have features that do not occur in the training data and are left "
+            "%s: the features of %s do not all occur in the training data; these features are left "
             "out: %s%s",
             name,
-            f"{lines:,}",
+            counted(lines, "example"),
             named,
             ", ..." if len(names) > _FEW else "",
         )

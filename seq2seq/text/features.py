@@ -18,7 +18,7 @@ from functools import lru_cache
 import numpy as np
 
 from seq2seq.config.features_section import FeaturesConfig
-from seq2seq.errors import UserError
+from seq2seq.errors import UserError, counted
 from seq2seq.text.tokenizer import Tokenizer
 
 MOST_FEATURES = 100_000
@@ -214,7 +214,7 @@ def read_source(line: str, settings: FeaturesConfig | None) -> tuple[str, str, s
         return line, "", ""
     source, *others = line.split("\t")
     if not others:
-        return source, "", "there are no features; write a tab and the features after the source"
+        return source, "", "there are no features; write them after a tab, or in their column"
     problem = "the text after the second tab is ignored" if len(others) > 1 else ""
     return source, others[0], problem or feature_problem(source, others[0], settings)
 
@@ -234,15 +234,12 @@ def feature_problem(source: str, features: str, settings: FeaturesConfig) -> str
         if words == items:
             return ""
         return (
-            f"the source has {_words(words)}, but the features are those of {_words(items)}; put "
-            "a space between the features of two words, and no space elsewhere"
+            f"the source has {counted(words, 'word')}, but the features are those of "
+            f"{counted(items, 'word')}; put a space between the features of two words, and no "
+            "space elsewhere"
         )
     if source.strip() and not flatten_features(features, settings.separator):
         return "there are no features; write at least one, such as '-'"
     if not _is_balanced(features):
         return f"a bracket in the features {features!r} has no partner; add or remove a bracket"
     return ""
-
-
-def _words(count: int) -> str:
-    return f"{count} word" if count == 1 else f"{count} words"

@@ -6,10 +6,11 @@ import logging
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 
 from seq2seq.config.schema import Config
-from seq2seq.errors import UserError
-from seq2seq.text import corpus
+from seq2seq.errors import UserError, counted
+from seq2seq.text import corpus, data_files
 from seq2seq.text.codec import Codec
 from seq2seq.text.dataset import EncodedChunk
 from seq2seq.text.example import Example, example_digest
@@ -94,11 +95,13 @@ def filter_lengths(
         yield chunk if len(kept) == len(chunk.examples) else chunk.select(kept)
 
 
-def check_training_labels(train: Iterable[Example], config: Config) -> Iterator[Example]:
+def check_training_labels(
+    train: Iterable[Example], config: Config, memory: MemoryData | None
+) -> Iterator[Example]:
     """Check that each training example has the labels or the vector that its task needs.
 
     Yield all examples. Examples with a blank source or target are not checked, because
-    `filter_examples` drops them. Raises UserError, with the row number, for wrong labels or
+    `filter_examples` drops them. Raises UserError, with the place of the row, for wrong labels or
     vectors.
     """
     vector = VectorFormat(config.encoder.vector_size) if config.encoder.kind == "vector" else None
@@ -111,15 +114,19 @@ def check_training_labels(train: Iterable[Example], config: Config) -> Iterator[
         else:
             vector.encode([example.source])
 
-    return _checked(train, "train", check)
+    return check_each(
+        train, lambda number: corpus.locate_example(config.data, "target", number, memory), check
+    )
 
 
-def check_known_labels(valid: Iterable[Example], codec: Codec, split: str = "valid") -> None:
-    """Check the labels or vectors of the validation examples.
+def check_known_labels(
+    valid: Iterable[Example], codec: Codec, config: Config, name: str, memory: MemoryData | None
+) -> None:
+    """Check the labels or vectors of the examples of a validation set.
 
-    split: The name of the set in messages.
-    Raises UserError, with the row number, for a label that does not occur in the training data, a
-    wrong number of labels, or an invalid vector.
+    name: The name of the set, or "".
+    Raises UserError, with the place of the row, for a label that does not occur in the training
+    data, a wrong number of labels, or an invalid vector.
     """
     labels, column = codec.require_labels(), label_column(codec.task)
     assert column is not None
@@ -129,7 +136,8 @@ def check_known_labels(valid: Iterable[Example], codec: Codec, split: str = "val
             check_label_count(codec.task, example)
         labels.encode([getattr(example, column)])
 
-    for _ in _checked(valid, split, check):
+    data = corpus.validation_sets(config, memory)[name]
+    for _ in check_each(valid, partial(corpus.locate_row, data, "valid", memory=memory), check):
         pass
 
 
@@ -159,18 +167,18 @@ def check_labels_of_model(
             )
 
 
-def _checked(
-    examples: Iterable[Example], split: str, check: Callable[[Example], object]
+def check_each(
+    examples: Iterable[Example], place: Callable[[int], str], check: Callable[[Example], object]
 ) -> Iterator[Example]:
     """Yield the examples after calling `check` on each of them.
 
-    If `check` raises UserError, add the split and the row number to its message.
+    If `check` raises UserError, add the place of the row to its message.
     """
     for number, example in enumerate(examples, start=1):
         try:
             check(example)
         except UserError as error:
-            raise UserError(f"data.{split}, row {number}: {error}") from None
+            raise UserError(f"{place(number)}: {error}") from None
         yield example
 
 
@@ -179,8 +187,8 @@ def held_out_digests(
 ) -> dict[str, set[bytes]]:
     """Return the hashes of the examples in the validation set and the test set, by set name."""
     digests = {"valid": set(map(_pair_digest, valid))}
-    if corpus.has_split(config.data, "test", memory):
-        test = corpus.read_examples(config.data, "test", memory)
+    if data_files.has_split(config.data, "test", memory):
+        test = corpus.read_examples(config.data, "test", memory, config.features)
         try:
             digests["test"] = set(map(_pair_digest, test))
         except UserError as error:
@@ -220,10 +228,10 @@ def warn_of_leaks(counts: Counter[str], names: Iterable[str]) -> None:
     for name in names:
         if counts[f"also in {name}"]:
             _log.warning(
-                "%d training pairs also occur in the %s set, so scores on this set are too high; "
-                "remove these pairs from the training data",
-                counts[f"also in {name}"],
+                "the %s set contains %s, so scores on this set are too high; remove these pairs "
+                "from the training data",
                 name,
+                counted(counts[f"also in {name}"], "training pair"),
             )
 
 
@@ -234,7 +242,7 @@ def summarize(counts: Counter[str]) -> str:
     reasons["of two lengths"] = "with sides of different lengths"
     dropped = ", ".join(f"{counts[key]:,} {text}" for key, text in reasons.items() if counts[key])
     if not counts["read"]:
-        return f"{counts['kept']:,} lines"
+        return counted(counts["kept"], "line")
     kept = f"{counts['read']:,} read, {counts['kept']:,} kept"
     if copies := counts["in capitals"]:
         kept += f" (among them {copies:,} copies in capitals)"

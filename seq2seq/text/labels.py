@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 
 from seq2seq.config.tokenizer_section import LARGEST_VOCABULARY
-from seq2seq.errors import UserError, did_you_mean
+from seq2seq.errors import UserError, counted, did_you_mean
 from seq2seq.tasks import Task
 from seq2seq.text.example import Example
 
@@ -134,7 +134,7 @@ def check_label_count(task: Task, example: Example) -> None:
         line, text = text, line
     expected = len(text.split(" ")) if task.labels_each_word else 1
     if len(line.split(" ")) != expected:
-        number = f"{expected} label{'s' * (expected > 1)}"
+        number = counted(expected, "label")
         place = f" for {text[:60]!r}" if text else ""
         raise UserError(
             f"expected {number}{place}, but found {line!r}; separate labels by a single space, and "

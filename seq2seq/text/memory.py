@@ -8,12 +8,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from seq2seq.config.data_section import DataConfig
+from seq2seq.config.features_section import FeaturesConfig
 from seq2seq.config.schema import Config
 from seq2seq.errors import UserError
-from seq2seq.text.delimited import Columns
+from seq2seq.text.arrow_tables import read_dataset
+from seq2seq.text.columns import Columns
 from seq2seq.text.example import Example, example_digest
 from seq2seq.text.references import feature_side, reference_sides, with_features, with_references
-from seq2seq.text.tables import read_dataset, read_record
+from seq2seq.text.tables import read_record
 from seq2seq.text.values import label_names, require_line
 
 if TYPE_CHECKING:
@@ -43,7 +45,7 @@ class MemoryData:
         Raises TypeError for a split that is not a list of rows, and UserError, with the row number,
         for a row that does not fit the task.
         """
-        self._data = config.data
+        self._data, self._features = config.data, config.features
         self._splits: dict[str, Any] = {
             split: rows if _is_dataset(rows) else list(_examples(rows, config, split))
             for split, rows in splits.items()
@@ -67,12 +69,16 @@ class MemoryData:
 
     def _read_dataset(self, rows: Any, split: str) -> Iterator[Example]:
         data = self._data
-        others = [] if split == "train" else reference_sides(data)
-
-        def read(side: DataConfig) -> Iterator[Example]:
-            return read_dataset(rows, data_columns(side), split)
-
-        return with_features(data, with_references(read(data), list(map(read, others))), read)
+        sides = [] if split == "train" else reference_sides(data)
+        others = [
+            read_dataset(rows, data_columns(side, "data.references"), split) for side in sides
+        ]
+        examples = with_references(read_dataset(rows, data_columns(data), split), others)
+        return with_features(
+            data,
+            examples,
+            lambda side: read_dataset(rows, feature_columns(side, self._features), split),
+        )
 
     def digest(self, split: str) -> bytes:
         """Return a hash of the examples of a split. The hash also depends on their order."""
@@ -82,14 +88,24 @@ class MemoryData:
         return hashed.digest()
 
 
-def data_columns(data: DataConfig) -> Columns:
+def data_columns(data: DataConfig, key: str = "data.target_column") -> Columns:
     """Return the names or numbers of the source column and the target column.
 
     For a model without a source, return the target column twice.
+    key: The key of the configuration that names the target column, for messages.
     """
     target = data.target if data.target_column is None else data.target_column
     source = data.source if data.source_column is None else data.source_column
-    return target if source == "" else source, target
+    return Columns(target if source == "" else source, target, key)
+
+
+def feature_columns(side: DataConfig, settings: FeaturesConfig) -> Columns:
+    """Return the columns of the source and of its features.
+
+    side: The section of `feature_side`, whose target is the features.
+    settings: How features are written.
+    """
+    return data_columns(side, "data.features")._replace(joiner=settings.joiner)
 
 
 def _is_dataset(rows: object) -> bool:
@@ -118,26 +134,26 @@ def _examples(rows: Any, config: Config, split: str) -> Iterator[Example]:
         where = f"{split}, row {number}"
         if isinstance(row, Mapping):
             names = config.data.references if split != "train" else []
-            others = [read_record(row, (columns[0], name), where, labels).target for name in names]
+            sides = [columns._replace(target=name, key="data.references") for name in names]
+            others = [read_record(row, side, where, labels).target for side in sides]
             example = read_record(row, columns, where, labels)._replace(references=tuple(others))
             if features:
-                other = read_record(row, data_columns(features), where, labels)
+                other = read_record(row, feature_columns(features, config.features), where, labels)
                 example = example._replace(features=(other.target,))
             yield example
         elif not task.has_source:
-            yield Example("", require_line(row, str(columns[1]), where))
+            yield Example("", require_line(row, str(columns.target), where))
         elif isinstance(row, str) or not isinstance(row, Sequence) or len(row) != len(values):
             raise UserError(
                 f"{where}: {_shown(row)} is not a {kind_of_row}; pass {len(values)} values in a "
                 "tuple"
             )
         else:
-            side_names = [*columns, *([features.target] if features else [])]
-            source, target, *more = (
-                require_line(value, str(name), where)
-                for value, name in zip(row, side_names, strict=True)
-            )
-            yield Example(source, target, tuple(more))
+            example = columns.example(row[0], row[1], where)
+            if features:
+                line = require_line(row[2], features.target, where, config.features.joiner)
+                example = example._replace(features=(line,))
+            yield example
 
 
 def _shown(row: object) -> str:

@@ -22,7 +22,7 @@ from seq2seq.text.data_digest import data_digest
 from seq2seq.text.dataset import Dataset, EncodedChunk, chunk_examples, encode_examples
 from seq2seq.text.example import Example
 from seq2seq.text.feature_checks import (
-    check_features,
+    check_separator,
     read_valid_sets,
     report_unknown_features,
     valid_title,
@@ -174,11 +174,11 @@ def _prepare(
     valid_sets = read_valid_sets(config, memory)
     held_out: dict[str, set[bytes]] = {}
     normalized, checked = NormalizationCount(config), TextCheck(config)
-    train = track(corpus.read_examples(data, "train", memory), "reading the corpus")
-    train = normalized.count(checked.check(check_features(train, config, "train", memory)))
+    rows = track(corpus.read_examples(data, "train", memory, config.features), "reading the corpus")
+    train = normalized.count(checked.check(check_separator(rows, config, "train")))
     if data.source:  # the text of a language model keeps all its lines
         held_out = filtering.held_out_digests(config, chain(*valid_sets.values()), memory)
-        train = filtering.check_training_labels(train, config)
+        train = filtering.check_training_labels(train, config, memory)
         train = filtering.filter_examples(
             train, drop_duplicates=data.drop_duplicates, counts=counts
         )
@@ -212,7 +212,7 @@ def _prepare(
     (codec := _with_statistics(codec, Dataset.open(folder / _TRAIN))).save(folder)
     for position, (name, valid) in enumerate(valid_sets.items()):
         if codec.labels is not None:
-            filtering.check_known_labels(valid, codec, valid_title(name))
+            filtering.check_known_labels(valid, codec, config, name, memory)
         report_unknown_features(valid, codec, valid_title(name))
         file = _valid_file(name) if position else _VALID
         Dataset.write(folder / file, encode_examples(valid, codec, threads))

@@ -7,8 +7,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from seq2seq.config.data_section import DataConfig
+from seq2seq.config.features_section import FeaturesConfig
 from seq2seq.errors import UserError
 from seq2seq.text.example import Example
+from seq2seq.text.features import feature_problem
 
 
 def reference_sides(data: DataConfig) -> list[DataConfig]:
@@ -60,8 +62,24 @@ def with_features(
     )
 
 
+def check_features(
+    examples: Iterator[Example], place: Callable[[int], str], settings: FeaturesConfig
+) -> Iterator[Example]:
+    """Yield the examples, and check their features, as `feature_problem` does.
+
+    place: A function that returns where a row is, for messages. Its argument is the row number,
+        counted from 1.
+    Raises UserError for wrong features.
+    """
+    for number, example in enumerate(examples, start=1):
+        for features in example.features:
+            if problem := feature_problem(example.source, features, settings):
+                raise UserError(f"{place(number)}: {problem}")
+        yield example
+
+
 def expand_targets(
-    data: DataConfig, examples: Iterable[Example], rows: str, *, training: bool
+    data: DataConfig, examples: Iterable[Example], place: Callable[[int], str], *, training: bool
 ) -> Iterator[Example]:
     """Apply `data.alternatives` and `data.merge_sources` to the examples. Yield the new examples.
 
@@ -69,27 +87,40 @@ def expand_targets(
     become further references, and `data.merge_sources` merges examples with the same source and
     features.
 
-    rows: The text before a row number in messages, such as "data.valid, row ".
+    place: As for `check_features`.
     training: Whether the examples are training examples.
     Raises UserError for an empty alternative.
     """
     if not training:
-        return _gather_references(data, iter(examples), rows)
+        return _gather_references(data, iter(examples), place)
     if not data.alternatives:
         return iter(examples)
     return (
         example._replace(target=target)
         for number, example in enumerate(examples, start=1)
-        for target in _alternatives(example.target, data.alternatives, f"{rows}{number}")
+        for target in _alternatives(example.target, data.alternatives, place, number)
     )
 
 
+def row_of_pair(examples: Iterator[Example], mark: str, number: int) -> int:
+    """Return the row of a training pair. Each alternative target of a row is a pair.
+
+    mark: The string between two alternatives.
+    number: The number of the pair. Pairs and rows are counted from 1.
+    """
+    for row, example in enumerate(examples, start=1):
+        number -= len(_alternatives(example.target, mark, str, row))
+        if number <= 0:
+            return row
+    raise ValueError("there are fewer pairs")
+
+
 def _gather_references(
-    data: DataConfig, examples: Iterator[Example], rows: str
+    data: DataConfig, examples: Iterator[Example], place: Callable[[int], str]
 ) -> Iterator[Example]:
     """Yield the examples of a validation or test set, without repeated references."""
     if data.alternatives:
-        examples = _with_alternatives(examples, data.alternatives, rows)
+        examples = _with_alternatives(examples, data.alternatives, place)
     if not data.merge_sources:
         return examples
     merged: dict[tuple[str, tuple[str, ...]], list[str]] = {}
@@ -103,25 +134,26 @@ def _gather_references(
     )
 
 
-def _with_alternatives(examples: Iterator[Example], mark: str, rows: str) -> Iterator[Example]:
+def _with_alternatives(
+    examples: Iterator[Example], mark: str, place: Callable[[int], str]
+) -> Iterator[Example]:
     for number, example in enumerate(examples, start=1):
         lines = (example.target, *example.references)
-        target, *more = (
-            one for line in lines for one in _alternatives(line, mark, f"{rows}{number}")
-        )
+        target, *more = (one for line in lines for one in _alternatives(line, mark, place, number))
         yield example._replace(target=target, references=tuple(more))
 
 
-def _alternatives(line: str, mark: str, place: str) -> list[str]:
+def _alternatives(line: str, mark: str, place: Callable[[int], str], number: int) -> list[str]:
     """Return the different alternatives of a target, without white space at their ends.
 
     mark: The string between two alternatives.
-    place: The row of the target, for messages.
+    place: As for `check_features`.
+    number: The row number, for messages.
     """
     targets = [target.strip() for target in line.split(mark)]
     if len(targets) > 1 and not all(targets):
         raise UserError(
-            f"{place}: one of the targets in {line[:60]!r} is empty; remove the "
+            f"{place(number)}: one of the targets in {line[:60]!r} is empty; remove the "
             f"{mark!r} without a target beside it, or change data.alternatives"
         )
     return list(dict.fromkeys(targets)) if len(targets) > 1 else [line]

@@ -1,31 +1,25 @@
-"""Read examples from table files of all formats, and from Hugging Face datasets."""
+"""Read examples from table files of all formats, and the input of commands from tables."""
 
 from __future__ import annotations
 
+import itertools
 import json
-import logging
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from seq2seq.errors import UserError
 from seq2seq.file_types import PACKED_SUFFIXES
+from seq2seq.text.arrow_tables import read_parquet
+from seq2seq.text.columns import Columns
 from seq2seq.text.conllu import CONLLU_COLUMNS, read_conllu
-from seq2seq.text.delimited import Columns, Quoting, check_columns, column_names, read_delimited
+from seq2seq.text.delimited import Quoting, line_of_row, read_delimited, read_delimited_input
 from seq2seq.text.example import Example
 from seq2seq.text.lines import read_lines
 from seq2seq.text.tmx import read_tmx
-from seq2seq.text.values import LabelNames, label_names, name_labels, require_line
-
-if TYPE_CHECKING:  # both are slow to import, and many commands use neither
-    import datasets
-    import pyarrow as pa
-
-_log = logging.getLogger(__name__)
+from seq2seq.text.values import LabelNames, named_value
 
 _FORMATS = ("tsv", "csv", "jsonl", "parquet", "conllu", "tmx")
-_SAVED_TO_DISK = ("dataset_dict.json", "state.json")  # files that save_to_disk of datasets writes
-_ROWS = 1024  # number of Arrow rows that are converted to strings at a time
 
 
 def table_format(path: Path) -> str | None:
@@ -48,39 +42,92 @@ def read_table(path: Path, columns: Columns, quoting: Quoting = "auto") -> Itera
     kind = table_format(path)
     if kind in ("tsv", "csv", None):
         return read_delimited(path, columns, comma=kind == "csv", quoting=quoting)
-    reader = {"conllu": _conllu, "parquet": _parquet, "jsonl": _jsonl, "tmx": read_tmx}[str(kind)]
-    return reader(path, column_names(columns, str(path)))
+    columns.names(str(path))  # raises an error at once
+    if kind == "tmx":
+        return read_tmx(path, columns)
+    if kind == "conllu":
+        return _conllu(path, columns)
+    if kind == "jsonl":
+        return _jsonl(path, columns)
+    return itertools.starmap(columns.example, read_parquet(path, columns))
 
 
-def read_hub(
-    hub: str, config: str | None, split: str, columns: Columns, location: str
-) -> Iterator[Example]:
-    """Yield the examples of one split of a dataset on the Hugging Face hub or in a local folder.
+def locate_table_row(path: Path, columns: Columns, number: int, quoting: Quoting = "auto") -> str:
+    """Return where a row of a table is, such as "a.tsv:3", for messages.
 
-    location: The name of the dataset, for error messages.
-    Raises UserError if the split cannot be loaded, and in the same cases as `read_table`.
+    The place in Parquet, CoNLL-U and TMX is the number of the row, because no line is a row.
+
+    number: The number of the row that `read_table` yields with the same arguments, from 1.
     """
-    return _hub(hub, config, split, column_names(columns, location), location)
+    kind = table_format(path)
+    if kind == "jsonl":
+        return f"{path}:{number}"
+    if kind in ("tsv", "csv", None):
+        line = line_of_row(path, columns, number, comma=kind == "csv", quoting=quoting)
+        return f"{path}:{line}"
+    return f"{path}, row {number}"
 
 
-def _conllu(path: Path, names: tuple[str, str]) -> Iterator[Example]:
+def read_input_table(
+    path: Path, columns: Columns, quoting: Quoting = "auto"
+) -> Iterator[tuple[str, str | None]]:
+    """Yield the source and the features of each line of a table that is the input of a command.
+
+    A blank line has a blank source. The features are None for a blank line, and for a row without
+    features.
+
+    columns: The columns of the source and of its features. For a model without features, the
+        column of the source twice.
+    Raises the errors of `read_table`, except for missing features.
+    """
+    kind = table_format(path)
+    if kind in ("tsv", "csv", None):
+        yield from read_delimited_input(path, columns, comma=kind == "csv", quoting=quoting)
+        return
+    names = columns.names(str(path))
+    if kind == "parquet":
+        yield from itertools.starmap(columns.input_line, read_parquet(path, columns))
+    elif kind == "jsonl":
+        for location, line in _located_lines(path):
+            if not line.strip():
+                yield "", None
+                continue
+            values = _json_values(line, location)
+            columns.check(names[:1], list(values), location)
+            yield columns.input_line(values[names[0]], values.get(names[1]), location)
+    else:
+        yield from ((row.source, row.target) for row in read_table(path, columns))
+
+
+def _conllu(path: Path, columns: Columns) -> Iterator[Example]:
     """Yield one example per sentence: its words and their labels, separated by spaces."""
-    check_columns(names, list(CONLLU_COLUMNS), str(path))
+    names = columns.names(str(path))
+    columns.check(names, list(CONLLU_COLUMNS), str(path))
     for sentence in read_conllu(read_lines(path), str(path)):
         source, target = (" ".join(sentence.column(name)) for name in names)
         yield Example(source, target)
 
 
-def _jsonl(path: Path, names: tuple[str, str]) -> Iterator[Example]:
+def _jsonl(path: Path, columns: Columns) -> Iterator[Example]:
+    for location, line in _located_lines(path):
+        yield _record_example(_json_values(line, location), columns, location, {})
+
+
+def _located_lines(path: Path) -> Iterator[tuple[str, str]]:
+    """Yield the location of each line of a file, such as "a.jsonl:1", and the line."""
     for number, line in enumerate(read_lines(path), 1):
-        location = f"{path}:{number}"
-        try:
-            record = json.loads(line)
-        except (ValueError, RecursionError) as error:
-            raise UserError(f"{location}: invalid JSON: {error}; use one object per line") from None
-        if not isinstance(record, dict):
-            raise UserError(f"{location}: write a JSON object, not {type(record).__name__}")
-        yield read_record(record, names, location)
+        yield f"{path}:{number}", line
+
+
+def _json_values(line: str, location: str) -> dict[str, object]:
+    """Return the values of a JSON object, also of nested objects, by column name."""
+    try:
+        record = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{location}: invalid JSON: {error}; use one object per line") from None
+    if not isinstance(record, dict):
+        raise UserError(f"{location}: write a JSON object, not {type(record).__name__}")
+    return dict(_dotted(record))
 
 
 def _dotted(record: Mapping[str, Any]) -> Iterator[tuple[str, object]]:
@@ -92,40 +139,6 @@ def _dotted(record: Mapping[str, Any]) -> Iterator[tuple[str, object]]:
             yield key, value
 
 
-def _parquet(path: Path, names: tuple[str, str]) -> Iterator[Example]:
-    import pyarrow as pa
-    from pyarrow import parquet
-
-    try:
-        with parquet.ParquetFile(path, memory_map=True) as file:
-            schema = file.schema_arrow
-            check_columns(names, _flat(schema.empty_table()).column_names, str(path))
-            labels: LabelNames = {}
-            if b"huggingface" in (schema.metadata or {}):  # written by `datasets`
-                import datasets
-
-                labels = dict(label_names(datasets.Features.from_arrow_schema(schema)))
-            batches = file.iter_batches(_ROWS, columns=list(names))
-            tables = (pa.Table.from_batches([batch]) for batch in batches)
-            yield from _read_arrow(tables, names, str(path), labels)
-    except (pa.ArrowException, OSError) as error:
-        raise UserError(f"{path}: cannot be read as Parquet: {_first_line(error)}") from None
-
-
-def _hub(
-    hub: str, config: str | None, split: str, names: tuple[str, str], location: str
-) -> Iterator[Example]:
-    yield from _dataset(_load_hub(hub, config, split, location), names, location)
-
-
-def read_dataset(dataset: datasets.Dataset, columns: Columns, location: str) -> Iterator[Example]:
-    """Yield the examples of a loaded dataset.
-
-    location: The name of the dataset in error messages.
-    """
-    return _dataset(dataset, column_names(columns, location), location)
-
-
 def read_record(
     record: Mapping[str, object], columns: Columns, location: str, labels: LabelNames | None = None
 ) -> Example:
@@ -134,87 +147,13 @@ def read_record(
     labels: The label names of each column that contains label numbers.
     Raises UserError for a missing column or a value that cannot be read as text.
     """
-    values = dict(_dotted(record))
-    names = column_names(columns, location)
-    check_columns(names, list(values), location)
-    source, target = (_cell(values[name], name, location, labels or {}) for name in names)
-    return Example(source, target)
+    return _record_example(dict(_dotted(record)), columns, location, labels or {})
 
 
-def _cell(value: object, column: str, location: str, labels: LabelNames) -> str:
-    """Return a value as text. If the column contains label numbers, return the label's name."""
-    if column in labels:
-        value = name_labels(value, labels[column], column, location)
-    return require_line(value, column, location)
-
-
-def _dataset(dataset: datasets.Dataset, names: tuple[str, str], location: str) -> Iterator[Example]:
-    schema = dataset.features.arrow_schema
-    check_columns(names, _flat(schema.empty_table()).column_names, location)
-    # The Arrow format reads from the memory-mapped file and does not decode other columns.
-    labels = dict(label_names(dataset.features))
-    yield from _read_arrow(dataset.with_format("arrow").iter(_ROWS), names, location, labels)
-
-
-def _load_hub(hub: str, config: str | None, split: str, location: str) -> datasets.Dataset:
-    import datasets
-
-    try:
-        if not any((Path(hub) / mark).is_file() for mark in _SAVED_TO_DISK):
-            if not Path(hub).exists():
-                _log.info("%s: loading from the Hugging Face hub or its local cache", location)
-            return datasets.load_dataset(hub, config, split=split)
-        saved = datasets.load_from_disk(hub)
-    except ConnectionError:
-        raise UserError(
-            f"{location}: the Hugging Face hub cannot be reached; check the network, or put the "
-            "files into the folder $SEQ2SEQ_DATA and set their names in [data]"
-        ) from None
-    except Exception as error:  # an error of any type, mostly caused by a wrong name
-        causes = [_first_line(cause) for cause in (error, error.__cause__) if cause is not None]
-        raise UserError(
-            f"{location}: cannot be loaded; check data.hub and data.hub_config: {': '.join(causes)}"
-        ) from error
-    if isinstance(saved, datasets.Dataset):
-        saved = {str(saved.split or "train"): saved}
-    if split not in saved:
-        names = ", ".join(map(repr, saved))
-        raise UserError(f"{location}: no such split; choose one of {names} in data.hub_splits")
-    return saved[split]
-
-
-def _first_line(error: BaseException) -> str:
-    return next(iter(str(error).strip().splitlines()), type(error).__name__)
-
-
-def _flat(table: pa.Table) -> pa.Table:
-    """Return the table with one column for each field of a struct, such as "translation.en"."""
-    import pyarrow as pa
-
-    while any(pa.types.is_struct(kind) for kind in table.schema.types):
-        table = table.flatten()
-    return table
-
-
-def _read_arrow(
-    tables: Iterable[pa.Table], names: Sequence[str], location: str, labels: LabelNames
-) -> Iterator[Example]:
-    """Yield the examples of Arrow tables.
-
-    labels: The label names of each column that contains label numbers.
-    """
-    rows_before = 0
-    for table in map(_flat, tables):
-        try:
-            columns = [table.column(name).to_pylist() for name in names]
-        except UnicodeDecodeError:
-            rows = f"rows {rows_before + 1} to {rows_before + table.num_rows}"
-            raise UserError(f"{location}: invalid UTF-8 in {rows}; convert the text") from None
-        for row, values in enumerate(zip(*columns, strict=True), rows_before + 1):
-            row_location = f"{location}, row {row}"
-            source, target = (
-                _cell(value, name, row_location, labels)
-                for value, name in zip(values, names, strict=True)
-            )
-            yield Example(source, target)
-        rows_before += table.num_rows
+def _record_example(
+    values: Mapping[str, object], columns: Columns, location: str, labels: LabelNames
+) -> Example:
+    names = columns.names(location)
+    columns.check(names, list(values), location)
+    source, target = (named_value(values[name], name, location, labels) for name in names)
+    return columns.example(source, target, location)

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from seq2seq.config.data_section import DataConfig
 from seq2seq.config.schema import Config
 from seq2seq.config.section import Side
-from seq2seq.text import corpus
+from seq2seq.errors import counted
 from seq2seq.text.codec import Codec
+from seq2seq.text.corpus import locate_example
 from seq2seq.text.example import Example
-from seq2seq.text.memory import MemoryData, Split
+from seq2seq.text.memory import MemoryData
 from seq2seq.text.normalization import normalize_text, symbol_pattern, text_sides
 from seq2seq.text.open_vocabulary import close_ids
 
@@ -27,7 +27,7 @@ _log = logging.getLogger(__name__)
 
 _EXAMPLES = 5  # unknown tokens to name
 _LINES = 1000  # examples that are searched for unknown tokens
-_SHARE = "%s, %s: %s of %s tokens (%.2g %%) are not in the vocabulary%s: %s"
+_SHARE = "%s, %s: %s of %s (%s %%) are not in the vocabulary%s: %s"
 
 
 @dataclass
@@ -86,34 +86,6 @@ class NormalizationCount:
                     locate_example(self._data, side, change.row, memory),
                     *_shown_change(change.before, change.after),
                 )
-
-
-def locate_example(
-    data: DataConfig,
-    side: Side,
-    number: int,
-    memory: MemoryData | None,
-    split: Split = "train",
-) -> str:
-    """Return where the source or target of an example is, for messages.
-
-    The location is a file and a line, or a row of the data set.
-
-    number: The position of the example in the data set, counted from 1.
-    """
-    in_memory = memory is not None and split in memory
-    files = [] if getattr(data, split) is None or in_memory else corpus.input_files(data, split)
-    # With alternatives, one row may become several pairs. Merged rows become one item.
-    changed = data.alternatives if split == "train" else data.merge_sources
-    if not files or changed:
-        kind = "pair" if split == "train" else "item"
-        where = files[0] if files else f"data.{split}"
-        return f"{where}, {kind if changed else 'row'} {number}"
-    first, *others = files
-    has_header = not isinstance(data.target_column, int)
-    if corpus.is_table(first) and has_header:
-        return f"{first}, row {number}"
-    return f"{others[0] if others and side == 'target' else first}:{number}"
 
 
 def _shown_change(before: str, after: str) -> tuple[str, str]:
@@ -197,9 +169,11 @@ def report_unwritable(examples: Iterable[Example], codec: Codec, name: str) -> N
         _log.info(_SHARE, name, "target", *share, end, named)
 
 
-def _share(number: int, total: int) -> tuple[str, str, float]:
-    """Return a number, a total, and the number as a percentage of the total, for `_SHARE`."""
-    return f"{number:,}", f"{total:,}", 100 * number / total
+def _share(number: int, total: int) -> tuple[str, str, str]:
+    """Return a number of tokens, a total, and the number as a percentage of it, for `_SHARE`."""
+    share = 100 * number / total
+    digits = np.format_float_positional(share, precision=2, fractional=False, trim="-")
+    return f"{number:,}", counted(total, "token"), digits
 
 
 def _unknown(codec: Codec, side: Side, ids: np.ndarray) -> np.ndarray:

@@ -10,10 +10,11 @@ from functools import cache
 
 from seq2seq.config.schema import Config
 from seq2seq.config.section import SIDES, Side
+from seq2seq.errors import counted
+from seq2seq.text.corpus import locate_example
 from seq2seq.text.example import Example
 from seq2seq.text.memory import MemoryData
 from seq2seq.text.normalization import UNICODE_FORMS, text_sides
-from seq2seq.text.text_changes import locate_example
 
 _log = logging.getLogger(__name__)
 
@@ -113,7 +114,7 @@ class TextCheck:
                 f"{self._empty.number:,}",
             )
         for side, check in self._sides.items():
-            name = f"the {side} of {{}} training pairs".format
+            name = f"the {side} of {{}}".format
             if check.unseparated.number and not check.separated:
                 _log.warning(
                     "%s: no %s contains the separator %r, so each line is a single symbol, such "
@@ -129,14 +130,14 @@ class TextCheck:
                     "%s: %s has a separator at the start or the end, or two in a row; these "
                     "separators are left out, because a symbol cannot be empty",
                     place(check.empty_symbols, side),
-                    name(f"{check.empty_symbols.number:,}"),
+                    name(counted(check.empty_symbols.number, "training pair")),
                 )
             if both := sorted(check.composed & check.decomposed):
                 _log.warning(
                     "%s: %s is not in Unicode NFC, but other text is, so the character %r occurs "
                     'in two forms; set tokenizer.%s.normalization = "nfc"',
                     place(check.not_nfc, side),
-                    name(f"{check.not_nfc.number:,}"),
+                    name(counted(check.not_nfc.number, "training pair")),
                     both[0],
                     side,
                 )

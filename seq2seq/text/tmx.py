@@ -10,6 +10,7 @@ from pathlib import Path
 from xml.parsers import expat
 
 from seq2seq.errors import UserError
+from seq2seq.text.columns import Columns
 from seq2seq.text.example import Example
 from seq2seq.text.lines import open_input
 from seq2seq.text.values import say_once
@@ -25,7 +26,7 @@ _AT_THE_ENDS = re.compile(r"^\s*\n\s*|\s*\n\s*$")  # XML files often begin a seg
 _LINE_END = re.compile(r"\s*[\r\n]\s*")
 
 
-def read_tmx(path: Path, names: tuple[str, str]) -> Iterator[Example]:
+def read_tmx(path: Path, columns: Columns) -> Iterator[Example]:
     """Yield the examples of a TMX file: one for each translation unit that has both languages.
 
     Units without one of the languages are left out. Inline tags are removed. The text inside `hi`
@@ -36,10 +37,10 @@ def read_tmx(path: Path, names: tuple[str, str]) -> Iterator[Example]:
     UTF-8 or UTF-16. A file that defines entities is refused, because entities could read other
     files or use unbounded memory.
 
-    names: The language codes of source and target. The code "en" also selects "en-US".
+    columns: The language codes of source and target. The code "en" also selects "en-US".
     Raises UserError for a file that is not valid TMX or has no unit in both languages.
     """
-    parser = _Parser(path)
+    names, parser = columns.names(str(path)), _Parser(path)
     languages: Counter[str] = Counter()
     counts: Counter[str] = Counter()
     for segments in parser.units():
@@ -52,9 +53,12 @@ def read_tmx(path: Path, names: tuple[str, str]) -> Iterator[Example]:
         yield Example(source, target)
     if counts["missing"] == counts["units"]:
         known = ", ".join(sorted(languages)) or "none"
+        advice = "set data.source and data.target to two of them"
+        if not columns.key:
+            advice = "give a file with the languages on which the model was trained"
         raise UserError(
             f"{path}: no translation unit has {' and '.join(dict.fromkeys(map(repr, names)))}; the "
-            f"languages of the file are: {known}; set data.source and data.target to two of them"
+            f"languages of the file are: {known}; {advice}"
         )
     if counts["missing"]:
         say_once(

@@ -22,23 +22,24 @@ def say_once(message: str) -> None:
     _log.info("%s", message)
 
 
-def require_line(value: object, column: str, location: str) -> str:
+def require_line(value: object, column: str, location: str, joiner: str = " ") -> str:
     """Return a value as one line of text.
 
     A number becomes its digits, and 1.0 becomes "1". True and False become "true" and "false". A
-    list becomes its items with single spaces between them. Line ends at the end of a text are
+    list becomes its items with `joiner` between them. Line ends at the end of a text are
     dropped, and those inside become spaces.
 
     Args:
         value: The value of one row. A NumPy array counts as a list.
         column: The name of the column, for messages.
         location: The name of the file or data set and the number of the row, for messages.
+        joiner: What stands between two items of a list. With a space, each item is a word.
 
     Raises UserError for a missing value, for half a surrogate pair, for a blank word in a list, and
     for a value of any other type.
     """
     if not isinstance(value, str):
-        return _as_text(value, column, location)
+        return _as_text(value, column, location, joiner)
     try:
         value.encode()
     except UnicodeEncodeError:  # JSON can contain half a character: "\ud83d"
@@ -50,7 +51,7 @@ def require_line(value: object, column: str, location: str) -> str:
     return value.rstrip("\r\n").replace("\r\n", " ").replace("\n", " ")
 
 
-def _as_text(value: object, column: str, location: str) -> str:
+def _as_text(value: object, column: str, location: str, joiner: str) -> str:
     """Convert a value that is not a string to text. Raises the errors of `require_line`."""
     if hasattr(value, "tolist"):  # an array or a number of NumPy, or a tensor of PyTorch
         value = value.tolist()
@@ -65,7 +66,9 @@ def _as_text(value: object, column: str, location: str) -> str:
         return text
     if isinstance(value, Iterable) and not isinstance(value, Mapping | bytes | bytearray):
         items = [item if isinstance(item, str) else _item(item, column, location) for item in value]
-        return require_line(join_words(items, f"{location}: column {column!r}"), column, location)
+        where = f"{location}: column {column!r}"
+        line = join_words(items, where) if joiner == " " else joiner.join(items)
+        return require_line(line, column, location)
     kind = "null" if value is None else type(value).__name__
     raise UserError(f"{location}: column {column!r} is {kind}, not text; fix or remove the row")
 
@@ -137,3 +140,8 @@ def name_labels(value: object, names: Sequence[str], column: str, location: str)
             "replaced by underscores, because a label is a single word"
         )
     return names[value].replace(" ", "_")
+
+
+def named_value(value: object, column: str, location: str, labels: LabelNames) -> object:
+    """Return a value. If `labels` holds its column, replace label numbers as `name_labels` does."""
+    return name_labels(value, labels[column], column, location) if column in labels else value

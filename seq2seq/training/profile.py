@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 from torch.profiler import ProfilerActivity, profile
 
+from seq2seq.errors import counted
 from seq2seq.files import atomic_file
 
 _log = logging.getLogger(__name__)
@@ -50,9 +51,9 @@ class UpdateProfiler:
             if watched == 0:
                 self.profiler.stop()
             _log.warning(
-                "no profile: the run made %d updates, but the first %d are only warm-up; "
+                "no profile: the run made %s, but the first %d are only warm-up; "
                 "train for more updates",
-                self.count,
+                counted(self.count, "update"),
                 _BEFORE,
             )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from seq2seq.config.training_sections import TrainingConfig
+from seq2seq.errors import counted
 from seq2seq.training.state import Counters
 
 
@@ -90,11 +91,11 @@ def fraction_done(
 def stop_reason(config: TrainingConfig, counters: Counters) -> str:
     """Return the limit that ends the run now, as text; "" if the run has not reached a limit."""
     if config.epochs and counters.epoch >= config.epochs:
-        return f"{config.epochs} epochs"
+        return counted(config.epochs, "epoch")
     if config.updates and counters.update >= config.updates:
-        return f"{config.updates} updates"
+        return counted(config.updates, "update")
     if config.minutes and counters.seconds >= config.minutes * 60:
-        return f"{config.minutes:g} minutes"
+        return f"{config.minutes:g} minute{'s' * (config.minutes != 1)}"
     if config.patience and counters.waited >= config.patience:
-        return f"no gain in {counters.waited} validations"
+        return f"no gain in {counted(counters.waited, 'validation')}"
     return ""

@@ -13,6 +13,7 @@ import torch
 from torch.profiler import record_function
 
 from seq2seq import runtime
+from seq2seq.errors import counted
 from seq2seq.evaluation.plots import plot_curves
 from seq2seq.models import folder as model_folder
 from seq2seq.signals import SIGNALS
@@ -94,13 +95,15 @@ class Trainer:
         else:
             self.state.counters.threads = threads
             _log.info(
-                "%s parameters; %s training %s; %s, %s, %d threads%s",
-                f"{sum(p.numel() for p in self.step.network.parameters()):,}",
-                f"{len(self.context.prepared.train):,}",
-                "pairs" if self.config.data.source else "lines",
+                "%s; %s; %s, %s, %s%s",
+                counted(sum(p.numel() for p in self.step.network.parameters()), "parameter"),
+                counted(
+                    len(self.context.prepared.train),
+                    "training pair" if self.config.data.source else "training line",
+                ),
                 self.step.device,
                 str(self.step.dtype).removeprefix("torch."),
-                threads,
+                counted(threads, "thread"),
                 f" in each of {ranks.world_size} processes" if ranks.world_size > 1 else "",
             )
             if self.context.start is not None:
@@ -128,13 +131,13 @@ class Trainer:
             )
             counters.position, self.state.hidden = 0, None
         if counters.threads != threads:
-            _log.info("using %d threads, as when the run was started", counters.threads)
+            _log.info("using %s, as when the run was started", counted(counters.threads, "thread"))
             runtime.set_threads(counters.threads)
         if counters.ranks != self.ranks.world_size:
             _log.info(
-                "resumed with %d processes instead of %d; the run continues at the same position, "
+                "resumed with %s instead of %d; the run continues at the same position, "
                 "but its results will differ slightly from those of an uninterrupted run",
-                self.ranks.world_size,
+                f"{self.ranks.world_size} process{'es' * (self.ranks.world_size > 1)}",
                 counters.ranks,
             )
 

@@ -108,7 +108,7 @@ def test_no_line_is_lost_or_doubled_when_workers_are_killed(attending, toy, tmp_
     out, err = process.communicate(timeout=WAIT)
     assert process.returncode == 0, err
     assert err == "translating 5 files with 2 workers\n"
-    assert out == f"{target}: 1 files translated (5 lines), 4 finished before, 0 failed\n"
+    assert out == f"{target}: 1 file translated (5 lines), 4 finished before, 0 failed\n"
     translator = seq2seq.Translator.load(tmp_path / model)
     expected = dict(zip(lines, translator.translate(lines), strict=True))
     for name, content in texts.items():

@@ -97,7 +97,7 @@ def test_mistakes(refused, arguments, said, tmp_path, monkeypatch):
 
 def shorten(folder):
     (folder / "train.en").write_text("one line\n")
-    return "train.en has 1 lines and", "206"
+    return "train.en has 1 line and", "206"
 
 
 def bad_bytes(folder):

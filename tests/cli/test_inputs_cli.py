@@ -90,6 +90,13 @@ def test_tables_as_input(shell, models, tmp_path):
     for path in write_tables(tmp_path):
         assert shell("classify", models["classify"], path, *_QUICK).out == labels, path
         assert shell("tag", models["tag"], path, *_QUICK).out == tags, path
+    blank = tmp_path / "blank.tsv"
+    blank.write_text("x\ty\nthe cat\tb\n\nthe dog\tb\n\n", encoding="utf-8")
+    for command, model in (("classify", "classify"), ("tag", "tag")):
+        stdin = b"the cat\n\nthe dog\n\n"
+        wanted = shell(command, models[model], *_QUICK, stdin=stdin).out
+        assert shell(command, models[model], blank, *_QUICK).out == wanted
+        assert wanted.count("\n") == 4
     wrong = tmp_path / "wrong.csv"
     wrong.write_text("id,text\n1,the cat\n")
     said = shell("classify", models["classify"], wrong, *_QUICK)

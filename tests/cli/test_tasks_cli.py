@@ -130,7 +130,7 @@ def test_evaluate(shell, models, tmp_path):
     assert picture.stat().st_size > 5000
     assert len(out.read_text().split()) == 2
     refused = shell("evaluate", models["tag"], texts, labels, *_QUICK)
-    assert "texts, row 1: the text needs 2 labels, but has 1" in refused.err
+    assert "labels:1: expected 2 labels for 'the cat', but found 'A'" in refused.err
     labels.write_text("the\ndog\n")
     texts.write_text("A\nB\n")
     scored = shell("evaluate", models["write"], texts, labels, "--json", *_QUICK)
@@ -154,6 +154,9 @@ def test_evaluate_a_table(shell, models, tmp_path):
     found = shell("evaluate", models["classify"], table, "--json", *_QUICK)
     assert json.loads(found.out)["scores"] == json.loads(said.out)["scores"]
     assert json.loads(found.out)["set"] == "rows"
+    table.write_text("y\tx\nA\tthe cat\nD E\ta dog\n")
+    wrong = shell("evaluate", models["classify"], table, *_QUICK)
+    assert f"{table}:3: expected 1 label for 'a dog', but found 'D E'" in wrong.err
     treebank = tmp_path / "a.conllu"
     treebank.write_text("1\tthe\t" + "\t".join("_" * 8) + "\n\n")
     other = shell("evaluate", models["tag"], treebank, *_QUICK)

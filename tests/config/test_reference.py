@@ -147,7 +147,7 @@ def test_train_accepts_it(task, toy, shell, tmp_path) -> None:
     arguments = [part for setting in settings for part in ("--set", setting)]
     said = shell("train", path, *arguments, "--out", tmp_path / "run")
     assert said.code == 0, said.err
-    assert "finished: 1 updates" in said.err
+    assert "finished: 1 update\n" in said.err
     assert (tmp_path / "run" / "model").is_dir()
 
 

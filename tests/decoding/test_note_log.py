@@ -5,8 +5,9 @@ import re
 
 import pytest
 
+from seq2seq.config.tokenizer_section import TokenizerConfig
 from seq2seq.decoding.results import Note, NoteLog, unknown_tokens_note
-from seq2seq.text.tokenizer import Tokenizer
+from seq2seq.text.tokenizer import Tokenizer, train_tokenizer
 
 
 def said(caplog, notes, level=logging.WARNING):
@@ -33,8 +34,8 @@ def test_every_broken_constraint_is_said(caplog):
 @pytest.mark.parametrize(
     ("lines", "named"),
     [
-        ([*range(1, 12)], "1 more translations were cut at the maximum length: 11"),
-        ([*range(1, 14), 20, 22, 23], "6 more translations were cut at the maximum length: "
+        ([*range(1, 12)], "1 more translation cut at the maximum length: 11"),
+        ([*range(1, 14), 20, 22, 23], "6 more translations cut at the maximum length: "
          "11-13, 20, 22-23"),
     ],
 )  # fmt: skip
@@ -54,7 +55,7 @@ def test_each_kind_has_its_own_summary(caplog):
 
 def test_a_summary_stays_short(caplog):
     *_, summary = said(caplog, map(cut, range(1, 4001, 2)))
-    assert summary.startswith("1,990 more translations were cut at the maximum length: 21, 23, ")
+    assert summary.startswith("1,990 more translations cut at the maximum length: 21, 23, ")
     assert summary.endswith(", 2017, 2019, ...")
 
 
@@ -69,3 +70,11 @@ def test_a_note_counts_and_names_the_unknown_tokens(models):
     assert match[3].endswith(", ...")
     (known,) = tokenizer.encode(["the cat"])
     assert unknown_tokens_note(1, "the cat", known, tokenizer) == []
+
+
+def test_a_note_names_unknown_white_space():
+    tokenizer = train_tokenizer(["ab"], TokenizerConfig(kind="char", normalization="identity"))
+    line = "a\u2028b\xa0a\u3000"
+    (ids,) = tokenizer.encode([line])
+    (note,) = unknown_tokens_note(1, line, ids, tokenizer)
+    assert note.text == r"line 1: 3 of 7 tokens unknown: '\u2028', '\xa0', '\u3000'"

@@ -69,7 +69,7 @@ LONG = ["x"] * (MAX_PIECES + 1)
 @pytest.mark.parametrize(
     ("rows", "line", "said"),
     [
-        ([row(1, ["a"], ["b"])], 7, "no alignment of line 7; the file holds 1 lines"),
+        ([row(1, ["a"], ["b"])], 7, "no alignment of line 7; the file holds 1 line;"),
         (
             [row(1, LONG, ["b"])],
             1,

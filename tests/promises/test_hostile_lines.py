@@ -86,12 +86,12 @@ def test_a_line_out_for_every_line_in(request, tmp_path, seed, way, run):
         assert [row["line"] for row in rows] == list(range(1, _LINES + 1))
         assert all(sum(w) == pytest.approx(1, abs=1e-3) for row in rows for w in row["weights"])
     said = done.stderr.decode()
-    gone = named_lines(said, ": the tokenizer found no tokens", "have no tokens")
+    gone = named_lines(said, ": the tokenizer found no tokens", "without tokens")
     assert {found[number - 1] for number in gone} == {"⁇"}
     assert gone >= {number for number, line in enumerate(lines, 1) if line == "\u200b".encode()}
     named = {int(number) for number in re.findall(r"line (\d+) is not valid UTF-8", said)}
     assert named == {number for number, line in enumerate(lines, 1) if not is_utf8(line)}
-    long = named_lines(said, r": [\d,]+ subwords", "were translated in parts")
+    long = named_lines(said, r": [\d,]+ subwords", ", translated in parts")
     assert {number for number, line in enumerate(lines, 1) if len(line) >= 5000} <= long
 
 

@@ -5,6 +5,7 @@ import gzip
 import pytest
 
 from seq2seq.errors import UserError
+from seq2seq.text.columns import Columns
 from seq2seq.text.conllu import read_conllu
 from seq2seq.text.example import Example
 from seq2seq.text.tables import read_table
@@ -60,9 +61,9 @@ def test_as_examples(tmp_path, ending):
     path = tmp_path / f"a{ending}"
     data = TEXT.encode()
     path.write_bytes(gzip.compress(data) if ending.endswith("gz") else data)
-    examples = list(read_table(path, ("form", "upos")))
+    examples = list(read_table(path, Columns("form", "upos")))
     assert examples == [Example("do n't 1\u00a0000", "AUX PART NUM"), Example("Hi", "INTJ")]
     with pytest.raises(
         UserError, match=r"no column 'upo'; existing columns: .* did you mean 'upos'"
     ):
-        list(read_table(path, ("form", "upo")))
+        list(read_table(path, Columns("form", "upo")))

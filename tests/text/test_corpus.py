@@ -20,7 +20,8 @@ from pyarrow import parquet
 
 from seq2seq.config.data_section import DataConfig
 from seq2seq.errors import UserError
-from seq2seq.text.corpus import has_split, input_files, read_examples
+from seq2seq.text.corpus import read_examples
+from seq2seq.text.data_files import has_split, input_files
 from seq2seq.text.example import Example
 from seq2seq.text.lines import decode_lines
 
@@ -326,7 +327,7 @@ def test_tsv_columns(tmp_path: Path) -> None:
     for part in ("t.tsv", "'germn'", "'german', 'english'", "did you mean 'german'?"):
         assert part in told
     told = complaint(train=table, source_column="german", target_column="english")
-    assert "t.tsv:3: the line has 1 columns, but needs at least 2" in told
+    assert "t.tsv:3: the line has 1 column, but needs at least 2" in told
     assert "t.tsv:1: " in complaint(train=table, source_column=1, target_column=3)
     assert "start at 1" in complaint(train=table, source_column=0, target_column=1)
     assert "both be names" in complaint(train=table, source_column=1, target_column="english")

@@ -14,7 +14,7 @@ from seq2seq.config.features_section import FeaturesConfig
 from seq2seq.errors import UserError
 from seq2seq.text.batching import collate_examples, pad_sequences
 from seq2seq.text.codec import Codec
-from seq2seq.text.corpus import read_examples
+from seq2seq.text.corpus import read_examples, read_table_file
 from seq2seq.text.data_digest import data_digest
 from seq2seq.text.example import Example
 from seq2seq.text.features import (
@@ -24,6 +24,7 @@ from seq2seq.text.features import (
     read_source,
     write_source,
 )
+from seq2seq.text.memory import MemoryData
 from seq2seq.text.preparation import prepare_data
 
 LINE, WORD = FeaturesConfig(), FeaturesConfig(per="word", separator="|")
@@ -255,6 +256,54 @@ def test_features_from_tables(suffix: str, parallel: Path) -> None:
         Example("a", "c", ("V;X",)),
         Example("b", "d", ("N",)),
     ]
+
+
+@pytest.mark.parametrize("suffix", ["jsonl", "parquet"])
+@pytest.mark.parametrize(
+    ("separator", "per", "line"),
+    [(";", "line", "N;LOC(SG)"), ("|", "line", "N|LOC(SG)"), ("|", "word", "N LOC(SG)")],
+)
+def test_a_list_of_features(suffix, separator, per, line, parallel: Path) -> None:
+    import pandas
+
+    table = pandas.DataFrame({"de": ["a b"], "pos": [["N", "LOC(SG)"]], "en": ["c"]})
+    path = parallel / f"t.{suffix}"
+    if suffix == "jsonl":
+        table.to_json(path, orient="records", lines=True)
+    else:
+        table.to_parquet(path)
+    settings = [f"data.train={path}", f"features.separator={separator}", f"features.per={per}"]
+    config = _config(parallel, *settings)
+    examples = [Example("a b", "c", (line,))]
+    assert list(read_examples(config.data, "train", features=config.features)) == examples
+    for row in (("a b", "c", ["N", "LOC(SG)"]), table.to_dict("records")[0]):
+        memory = MemoryData(config, {"train": [row]})
+        assert list(read_examples(config.data, "train", memory, config.features)) == examples
+
+
+def test_a_missing_column_of_features_names_its_key(parallel: Path) -> None:
+    (parallel / "t.jsonl").write_text('{"de": "a", "en": "b"}\n', encoding="utf-8")
+    data = _config(parallel, f"data.train={parallel / 't.jsonl'}").data
+    with pytest.raises(UserError, match=r"t\.jsonl:1: no column 'pos'.* set data\.features$"):
+        list(read_examples(data, "train"))
+    with pytest.raises(UserError, match="trained on a column of this name") as error:
+        list(read_table_file(data, parallel / "t.jsonl"))
+    assert "data." not in str(error.value)
+
+
+def test_a_row_with_a_wrong_number_of_features_is_named(parallel: Path) -> None:
+    rows = 'de\tpos\ten\na\tN\t"b; c"\na\tN\t"""b"""\nc d\tN\t"e\nf"\nc d\tN\t"g"\n'
+    (parallel / "t.tsv").write_text(rows, encoding="utf-8")
+    table = f"{parallel}/t.tsv"
+    settings = [f"data.{split}={table}" for split in ("train", "valid", "test")]
+    settings += ["features.per=word", "data.alternatives=;", "data.merge_sources=true"]
+    config = _config(parallel, *settings)
+    wanted = r"t\.tsv:4: the source has 2 words, but the features are those of 1 word;"
+    for split in ("train", "valid", "test"):
+        with pytest.raises(UserError, match=wanted):
+            list(read_examples(config.data, split, features=config.features))
+    with pytest.raises(UserError, match=wanted):
+        list(read_table_file(config.data, Path(table), config.features))
 
 
 def test_rows_are_merged_only_if_their_features_are_equal(parallel: Path) -> None:

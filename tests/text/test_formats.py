@@ -24,7 +24,8 @@ from seq2seq.config.data_paths import find_data
 from seq2seq.config.data_section import DataConfig
 from seq2seq.errors import UserError
 from seq2seq.text.conllu import read_conllu
-from seq2seq.text.corpus import input_files, read_examples
+from seq2seq.text.corpus import read_examples
+from seq2seq.text.data_files import input_files
 from seq2seq.text.example import Example
 from seq2seq.text.lines import decode_lines
 from seq2seq.text.memory import MemoryData
@@ -211,7 +212,7 @@ def test_mistakes_in_csv(tmp_path: Path) -> None:
     write(path, 'de,en\n"a\nb",c\n"d"e,f\n')
     assert f"{path}:4: the row that starts here is not valid CSV" in complaint(path)
     write(path, "de,en\na,b\nc\n")
-    assert f"{path}:3: the line has 1 columns, but needs at least 2; separate" in complaint(path)
+    assert f"{path}:3: the line has 1 column, but needs at least 2; separate" in complaint(path)
     write(path, "german,english\na,b\n")
     assert "'german', 'english'" in complaint(path)
     assert read(path, source_column="german", target_column="english") == [("a", "b")]
@@ -225,8 +226,8 @@ def test_blank_lines_at_the_end_are_no_rows(tmp_path: Path) -> None:
         assert read(path) == [("a", "b")]
         assert read(path, source="", target="de") == [("", "a")]
         write(path, f"de{comma}en\na{comma}b\n\nc{comma}d\n")
-        assert f"{path}:3: the line has 1 columns, but needs at least 2" in complaint(path)
-        assert f"{path}:3: the line has 1 columns, but needs at least 2" in complaint(
+        assert f"{path}:3: the line has 1 column, but needs at least 2" in complaint(path)
+        assert f"{path}:3: the line has 1 column, but needs at least 2" in complaint(
             path, source="", target="de"
         )
         write(path, "de\na\n\nb\n")  # a blank line is a row of a single column

@@ -69,3 +69,12 @@ def test_references_that_a_model_cannot_write_are_named(
     text = f"test, target: {said} are not in the vocabulary, so the model cannot write them: for"
     assert text in caplog.text
     assert "'ß'" in caplog.text
+
+
+def test_all_tokens_unknown_are_100_percent(tmp_path, caplog):
+    caplog.set_level(logging.INFO)
+    for name, text in (("train", "a b"), ("valid", "ж ß")):
+        for ending in "xy":
+            (tmp_path / f"{name}.{ending}").write_text(text + "\n")
+    prepare_data(config(tmp_path, False), tmp_path / "data", 1)
+    assert "target: 2 of 2 tokens (100 %) are not in the vocabulary" in caplog.text

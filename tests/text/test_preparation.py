@@ -182,10 +182,10 @@ def test_pairs_of_other_sets_are_counted_with_a_warning(
     assert (counts(made)["also in valid"], counts(made)["also in test"]) == (2, 1)
     warnings = [each.getMessage() for each in caplog.records if each.levelname == "WARNING"]
     assert warnings == [
-        "2 training pairs also occur in the valid set, so scores on this set are too high; "
-        "remove these pairs from the training data",
-        "1 training pairs also occur in the test set, so scores on this set are too high; "
-        "remove these pairs from the training data",
+        "the valid set contains 2 training pairs, so scores on this set are too high; remove these "
+        "pairs from the training data",
+        "the test set contains 1 training pair, so scores on this set are too high; remove these "
+        "pairs from the training data",
     ]
     assert len(made.train) == 16  # said, not dropped
 

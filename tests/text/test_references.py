@@ -5,7 +5,13 @@ import pytest
 from seq2seq.config.schema import Config
 from seq2seq.config.toml import parse_config
 from seq2seq.errors import UserError
-from seq2seq.text.corpus import input_files, read_examples, read_table_file, validation_sets
+from seq2seq.text.corpus import (
+    locate_example,
+    read_examples,
+    read_table_file,
+    validation_sets,
+)
+from seq2seq.text.data_files import input_files
 from seq2seq.text.example import Example, further_references
 from seq2seq.text.memory import MemoryData
 
@@ -92,8 +98,16 @@ def test_alternatives_in_one_column(tmp_path):
     ]
     data = g2p(tmp_path / "a.tsv", "a\tA\nread\tR IY D;\n", alternatives=";").data
     for split in ("train", "valid"):
-        with pytest.raises(UserError, match=rf"{split}, row 2: one of .* in 'R IY D;' is empty"):
+        with pytest.raises(UserError, match=r"a.tsv:2: one of .* in 'R IY D;' is empty"):
             list(read_examples(data, split))
+    with pytest.raises(UserError, match=r"a\.tsv:2: one of"):
+        list(read_table_file(data, tmp_path / "a.tsv"))
+
+
+def test_a_pair_is_in_the_row_of_its_alternatives(tmp_path):
+    data = g2p(tmp_path / "a.tsv", "a\tA; B\nb\tC\n", alternatives=";").data
+    places = [locate_example(data, "target", number, None) for number in (1, 2, 3)]
+    assert [place.rsplit(":", 1)[1] for place in places] == ["1", "1", "2"]
 
 
 def test_alternatives_in_further_references(tmp_path):

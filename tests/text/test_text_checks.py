@@ -53,7 +53,7 @@ def test_an_empty_word(tmp_path: Path, caplog) -> None:
 
 
 def test_a_missing_column(tmp_path: Path, caplog) -> None:
-    with pytest.raises(UserError, match=rf"{NAME}:2: the line has 1 columns, but needs at least 2"):
+    with pytest.raises(UserError, match=rf"{NAME}:2: the line has 1 column, but needs at least 2"):
         messages("a\tAE\nabbey AE B IY\n", tmp_path, caplog)
 
 

@@ -6,6 +6,7 @@ import itertools
 import json
 import random
 import re
+from dataclasses import replace
 from pathlib import Path
 from unittest import mock
 
@@ -17,7 +18,7 @@ import seq2seq
 from seq2seq.config.toml import load_config
 from seq2seq.decoding.options import BeamOptions, GreedyOptions, SamplingOptions
 from seq2seq.export.writer import export_model
-from seq2seq.models.folder import load_model
+from seq2seq.models.folder import load_model, save_model
 from seq2seq.training import trainer
 from seq2seq.training.run_training import train_model
 
@@ -85,6 +86,7 @@ def exports(learned: Path) -> dict[str, Path]:
     return made
 
 
+NO_FEATURES = "there are no features; write them after a tab, or in their column"
 LINES = [f"{lemma}\t{features}" for lemma, features, _ in _rows()[:40]]
 
 
@@ -154,13 +156,66 @@ def test_what_is_wrong_with_a_line_is_said(learned: Path, shell) -> None:
         "line 1: unknown features, which are left out: 'XX', 'XX(Y)'",
         "line 2: the tokenizer found no tokens, so the translation is ⁇",
         "line 4: there are no features; write at least one, such as '-'",
-        "line 5: there are no features; write a tab and the features after the source",
+        f"line 5: {NO_FEATURES}",
         "line 6: the text after the second tab is ignored",
     ]
     lines = said.out.split("\n")
     assert len(lines) == 7
     assert lines[1:3] == ["⁇", ""]
     assert lines[3] == lines[4]
+
+
+@pytest.mark.parametrize("suffix", ["tsv", "csv", "jsonl"])
+def test_a_table_and_its_text_give_the_same_lines(suffix, learned, shell, tmp_path) -> None:
+    rows = [[], ["kala", "N;NOM(SG)"], ["kala"], [], ["malus", "N;NOM(PL)"], [], []]
+    text = "".join("\t".join(row) + "\n" for row in rows)
+    table, model = tmp_path / f"a.{suffix}", learned
+    if suffix == "jsonl":
+        model = tmp_path / "model"
+        loaded = load_model(learned)
+        columns = {"source_column": "lemma", "features": "feats", "target_column": "form"}
+        data = loaded.config.data.model_copy(update=columns)
+        config = loaded.config.model_copy(update={"data": data})
+        save_model(model, replace(loaded, config=config), "card\n")
+        objects = [dict(zip(("lemma", "feats"), row, strict=False)) for row in rows]
+        lists = [
+            {key: value.split(";") if key == "feats" else value for key, value in one.items()}
+            for one in objects
+        ]
+        table.write_text("".join(f"{json.dumps(one) if one else ''}\n" for one in lists))
+    else:
+        table.write_text(text if suffix == "tsv" else text.replace("\t", ","))
+    expected = shell("translate", learned, "--beam", 1, stdin=text.encode())
+    said = shell("translate", model, table, "--beam", 1)
+    assert (said.code, said.out, said.err) == (0, expected.out, expected.err)
+    assert said.err == f"line 3: {NO_FEATURES}\n"
+    assert [not line for line in said.out.split("\n")] == [not row for row in [*rows, []]]
+
+
+@pytest.mark.parametrize("suffix", ["tsv", "csv"])
+def test_a_table_of_one_blank_line_gives_one_blank_line(suffix, learned, shell, tmp_path) -> None:
+    (tmp_path / f"a.{suffix}").write_text("\n")
+    said = shell("translate", learned, tmp_path / f"a.{suffix}", "--beam", 1)
+    assert (said.code, said.out, said.err) == (0, "\n", "")
+
+
+def test_the_first_row_may_lack_features_in_any_csv(learned, shell, tmp_path) -> None:
+    (tmp_path / "a.csv").write_text("\nkala\nmalus;N;x\n")
+    said = shell("translate", learned, tmp_path / "a.csv", "--beam", 1)
+    assert (said.out.count("\n"), said.err) == (3, f"line 2: {NO_FEATURES}\n")
+
+
+def test_a_source_with_a_tab_keeps_its_features_apart(learned, shell, tmp_path) -> None:
+    (tmp_path / "a.csv").write_text('"ka\tN;NOM(SG)"\n')
+    said = shell("translate", learned, tmp_path / "a.csv", "--beam", 1)
+    assert f"line 1: {NO_FEATURES}" in said.err
+
+
+def test_json_lines_need_names_of_columns(learned, shell, tmp_path) -> None:
+    (tmp_path / "a.jsonl").write_text('{"lemma": "kala"}\n')
+    said = shell("translate", learned, tmp_path / "a.jsonl")
+    assert "a.jsonl: the model was trained on column numbers, so it reads only TSV" in said.err
+    assert "data." not in said.err
 
 
 def test_the_commands_read_features(learned: Path, folder: Path, exports, shell, tmp_path) -> None:

@@ -88,7 +88,7 @@ def test_the_model_folder_is_complete(trained):
     [
         (("training.epochs=2",), "2 epochs"),
         (("training.updates=5",), "5 updates"),
-        (("training.updates=20", "training.epochs=1", "training.minutes=60"), "1 epochs"),
+        (("training.updates=20", "training.epochs=1", "training.minutes=60"), "1 epoch"),
         (("training.minutes=1e-6",), "1e-06 minutes"),
         (("training.patience=2", "training.learning_rate=1e-9"), "no gain in 2 validations"),
     ],

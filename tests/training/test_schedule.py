@@ -67,7 +67,7 @@ def test_the_nearest_limit_says_how_much_is_done():
     [
         (Counters(epoch=3, update=999, seconds=599, waited=4), ""),
         (Counters(epoch=4), "4 epochs"),
-        (Counters(update=1000), "1000 updates"),
+        (Counters(update=1000), "1,000 updates"),
         (Counters(seconds=600), "10 minutes"),
         (Counters(waited=5), "no gain in 5 validations"),
     ],

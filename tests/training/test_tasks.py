@@ -243,13 +243,23 @@ def test_a_stopped_tagger_goes_on_as_if_it_had_not(data, learned, tmp_path):
 @pytest.mark.parametrize(
     ("name", "split", "line", "said"),
     [
-        ("classify", "valid", "the cat\tcamel", "data.valid, row 26: unknown label 'camel'"),
-        ("colour", "train", "#12\tpale red", "data.train, row 25: '#12' is not a vector of size 3"),
-        ("colour", "valid", "#12\tpale red", "data.valid, row 25: '#12' is not a vector of size 3"),
-        ("classify", "train", "the cat\tle chat", "data.train, row 26: expected 1 label"),
-        ("classify", "valid", "the cat\tle chat", "data.valid, row 26: expected 1 label"),
-        ("write", "train", "le chat\tun", "data.train, row 26: expected 1 label"),
-        ("write", "valid", "camel\tle chat", "data.valid, row 26: unknown label 'camel'"),
+        ("classify", "valid", "the cat\tcamel", r"classify\.valid\.tsv:27: unknown label 'camel'"),
+        (
+            "colour",
+            "train",
+            "#12\tpale red",
+            r"colour\.train\.tsv:26: '#12' is not a vector",
+        ),
+        (
+            "colour",
+            "valid",
+            "#12\tpale red",
+            r"colour\.valid\.tsv:26: '#12' is not a vector",
+        ),
+        ("classify", "train", "the cat\tle chat", r"classify\.train\.tsv:27: expected 1 label"),
+        ("classify", "valid", "the cat\tle chat", r"classify\.valid\.tsv:27: expected 1 label"),
+        ("write", "train", "le chat\tun", r"write\.train\.tsv:27: expected 1 label"),
+        ("write", "valid", "camel\tle chat", r"write\.valid\.tsv:27: unknown label 'camel'"),
     ],
 )
 def test_labels_that_cannot_be(data, tmp_path, name, split, line, said):
