@@ -133,7 +133,7 @@ def _read_split(config: Config, split: str) -> tuple[list[Example], str]:
     kind: Any = "test" if split == "test" else "valid"
     try:
         rows = read_examples(data, kind, features=config.features)
-    except UserError as error:  # the files are not where the model was given to
+    except UserError as error:  # the data sets were not given away with the model
         raise UserError(
             f"{error}, or name the files: seq2seq evaluate MODEL SOURCE [REFERENCE]"
         ) from None

@@ -92,7 +92,8 @@ def locate_example(
     number: The position of the example in the data set, counted from 1.
     """
     if data.alternatives and split == "train":  # one row may become several examples
-        rows = _read_rows(data, "train", memory, _FEATURES)
+        plain = data.model_copy(update={"features": None})  # only the targets are needed
+        rows = _read_rows(plain, "train", memory, _FEATURES)
         number = row_of_pair(rows, data.alternatives, number)
     elif data.merge_sources and split != "train":  # several rows may become one example
         files = [] if memory is not None and split in memory else split_files(data, split)

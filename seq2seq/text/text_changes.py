@@ -149,8 +149,7 @@ def report_unknown_tokens(dataset: Dataset, codec: Codec, config: Config, name: 
 def report_unwritable(examples: Iterable[Example], codec: Codec, name: str) -> None:
     """Log how many tokens of the references the model cannot write, and name some of them.
 
-    A token is such a token if it is not in the target vocabulary and cannot be copied from the
-    source.
+    These are the tokens that are not in the target vocabulary and cannot be copied from the source.
 
     name: the name of the data set in the message.
     """

@@ -110,6 +110,12 @@ def test_a_pair_is_in_the_row_of_its_alternatives(tmp_path):
     assert [place.rsplit(":", 1)[1] for place in places] == ["1", "1", "2"]
 
 
+def test_a_pair_is_found_whatever_its_features_are(tmp_path):
+    rows = "a\tA; B\t$(\nb\tC\tN\n"
+    data = g2p(tmp_path / "a.tsv", rows, alternatives=";", features=3).data
+    assert locate_example(data, "target", 3, None).endswith("a.tsv:2")
+
+
 def test_alternatives_in_further_references(tmp_path):
     rows = "read\tR IY D;R EH D\tA;B\n"
     data = g2p(tmp_path / "a.tsv", rows, alternatives=";", references=[3]).data
