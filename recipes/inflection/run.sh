@@ -14,16 +14,21 @@
 #   copied               10,000 more training rows, which copy a form, and half as many epochs
 #   hallucinated         10,000 more training rows, whose stems are random letters (prepare.py), and half as many epochs
 #   spelled              the source is the text of the features, a space and the lemma
+# This variant changes the data of copying-transducer:
+#   distilled            an ensemble of the seeds 1 to 3 of copying-transducer adds at most 10,000 training rows: forms of
+#                        the training lemmas that the training set does not contain. As many updates as without them.
 source "$(dirname "$0")/../stages.sh"
 SETTINGS=()
+COPYING_TRANSDUCER=(--set context.kind=transducer --set decoder.copying=true --set training.word_dropout=0.05)
 case ${1:-} in
     base) ;;
     copied | hallucinated) SETTINGS=(--set training.epochs=10) ;;
     spelled) SETTINGS=(--set training.batch_tokens=800) ;;  # about as many rows as 400 tokens of base
     copying) SETTINGS=(--set decoder.copying=true --set training.word_dropout=0.05) ;;
     monotonic | transducer) SETTINGS=(--set "context.kind=$1") ;;
-    copying-transducer) SETTINGS=(--set context.kind=transducer --set decoder.copying=true --set training.word_dropout=0.05) ;;
-    *) fail "usage: recipes/inflection/run.sh VARIANT LANGUAGE [SEED], VARIANT is one of: base copying monotonic transducer copying-transducer copied hallucinated spelled" ;;
+    copying-transducer) SETTINGS=("${COPYING_TRANSDUCER[@]}") ;;
+    distilled) SETTINGS=("${COPYING_TRANSDUCER[@]}" --set training.updates=8800) ;;
+    *) fail "usage: recipes/inflection/run.sh VARIANT LANGUAGE [SEED], VARIANT is one of: base copying monotonic transducer copying-transducer copied hallucinated spelled distilled" ;;
 esac
 case ${2:-} in
     deu | fin | hun | swa | tur) ;;
@@ -40,6 +45,14 @@ rewrite() {
     done
 }
 
+# distil TRAIN MODELS: write the rows of TRAIN, and rows with forms that the ensemble MODELS writes.
+distil() {
+    mkdir -p "$RUN"
+    python3 "recipes/$RECIPE/cells.py" "$1" 10000 "$RUN/cells"
+    seq2seq translate "$2" "$RUN/cells" --length-penalty 0 -o "$RUN/forms"
+    { gunzip -c "$1"; paste "$RUN/cells" "$RUN/forms"; } > "$RUN/trn"
+}
+
 begin "$1" "${3:-}" "$2" base
 FILES=sigmorphon2023_inflection/$2
 needs "$FILES.trn.gz"
@@ -50,6 +63,16 @@ case $1 in
         shared_data "$2" "recipes/$RECIPE/prepare.py" "$SEQ2SEQ_DATA/$FILES.trn.gz" -- \
             python3 "recipes/$RECIPE/prepare.py" "$SEQ2SEQ_DATA/$FILES.trn.gz" 10000 "runs/$RECIPE/data/$2/train.tsv"
         SPLITS[1]=data.train=$PWD/$DATA/train.tsv
+        ;;
+    distilled)
+        TEACHERS=(runs/inflection/copying-transducer-"$2"{,-seed-2,-seed-3}/model)
+        for teacher in "${TEACHERS[@]}"; do
+            [ -d "$teacher" ] || fail "$teacher does not exist: run recipes/inflection/ensemble.sh copying-transducer 3 $2"
+        done
+        shared_data "$2-distilled" "recipes/$RECIPE/cells.py" "$SEQ2SEQ_DATA/$FILES.trn.gz" \
+            "${TEACHERS[@]/%//model.safetensors}" -- \
+            distil "$SEQ2SEQ_DATA/$FILES.trn.gz" "$(IFS=,; echo "${TEACHERS[*]}")"
+        SPLITS[1]=data.train=$PWD/$DATA/trn
         ;;
     copied | spelled)
         PROGRAM='{print $2 " " $1, "-", $3}'  # `-` is the only feature
