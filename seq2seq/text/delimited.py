@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import csv
+import functools
 import itertools
+import logging
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +19,13 @@ from seq2seq.text.lines import read_lines
 from seq2seq.text.quoting import is_quoted_tsv
 from seq2seq.text.values import require_line, say_once
 
+_log = logging.getLogger(__name__)
+# Names of columns. No pair of two of them is likely to be the first row of real data.
+_HEADER = re.compile(
+    "source|target|src|trg|tgt|input|output|lemma|form|features|words?|phones|phonemes|"
+    "pronunciation|ipa|text|sentence|translation|label|tags?",
+    re.IGNORECASE,
+)
 _LINES = 1000  # lines of a CSV file that are searched for a row with all columns
 Quoting = Literal["auto", "none", "csv"]
 Rows = Iterator[tuple[int, list[str]]]  # the line number of the start of each row, and its values
@@ -133,6 +143,9 @@ def _open(path: Path, columns: Columns, *, comma: bool, quoting: Quoting) -> _Ta
             raise UserError(f"{path}: no column {min(source, target)}; column numbers start at 1")
         first, second = source - 1, target - 1
         _, header = next(rows, (0, []))
+        used = [header[at] for at in {first: 0, second: 0} if at < len(header)]
+        if used and all(_HEADER.fullmatch(value.strip()) for value in used):
+            _warn_of_header(path, ", ".join(used))
         rows = itertools.chain([(1, header)] if header else [], rows)
     else:
         names = columns.names(str(path))
@@ -142,6 +155,16 @@ def _open(path: Path, columns: Columns, *, comma: bool, quoting: Quoting) -> _Ta
         first, second = map(header.index, names) if header else (0, 0)
     separator = {"\t": "a single tab", ",": "a comma"}.get(delimiter, "a semicolon")
     return _Table(rows, first, second, len(header), separator, quoted)
+
+
+@functools.cache  # a file is opened several times
+def _warn_of_header(path: Path, names: str) -> None:
+    _log.warning(
+        "%s:1: this row looks like a header (%s), but it is read as data, because the columns "
+        "are given by number; delete the row, or give the columns by name",
+        path,
+        names,
+    )
 
 
 def _complete(table: _Table, path: Path) -> Rows:

@@ -46,6 +46,18 @@ def test_good_rows_are_passed_in_silence(tmp_path: Path, caplog) -> None:
     assert messages(rows, tmp_path, caplog) == []
 
 
+@pytest.mark.parametrize("first", ["word\tphones", "Lemma\tForm", "source\ttarget\tid"])
+def test_a_header_of_numbered_columns_is_said_once(tmp_path: Path, caplog, first: str) -> None:
+    (said,) = messages(f"{first}\nabbey\tAE B IY\n", tmp_path, caplog)
+    assert said.endswith("delete the row, or give the columns by name")
+    names = ", ".join(first.split("\t")[:2])
+    assert f"{NAME}:1: this row looks like a header ({names})" in said
+
+
+def test_a_word_that_could_stand_in_a_header(tmp_path: Path, caplog) -> None:
+    assert messages("word\tW ER D\nabbey\tAE B IY\n", tmp_path, caplog) == []
+
+
 def test_an_empty_word(tmp_path: Path, caplog) -> None:
     (said,) = messages("a\tAE\n\tB\nb\t \n", tmp_path, caplog)
     assert f"{NAME}:2: the source or the target is empty" in said
