@@ -145,7 +145,8 @@ def _open(path: Path, columns: Columns, *, comma: bool, quoting: Quoting) -> _Ta
         _, header = next(rows, (0, []))
         used = [header[at] for at in {first: 0, second: 0} if at < len(header)]
         if used and all(_HEADER.fullmatch(value.strip()) for value in used):
-            _warn_of_header(path, ", ".join(used))
+            advice = ", or give the columns by name" if columns.key else ""
+            _warn_of_header(path, ", ".join(used), advice)
         rows = itertools.chain([(1, header)] if header else [], rows)
     else:
         names = columns.names(str(path))
@@ -158,12 +159,13 @@ def _open(path: Path, columns: Columns, *, comma: bool, quoting: Quoting) -> _Ta
 
 
 @functools.cache  # a file is opened several times
-def _warn_of_header(path: Path, names: str) -> None:
+def _warn_of_header(path: Path, names: str, advice: str) -> None:
     _log.warning(
         "%s:1: this row looks like a header (%s), but it is read as data, because the columns "
-        "are given by number; delete the row, or give the columns by name",
+        "are given by number; delete the row%s",
         path,
         names,
+        advice,
     )
 
 
