@@ -10,4 +10,4 @@ def read_lines(path: Path) -> list[str]:
     """Return the lines of a file, which may be compressed with gzip."""
     data = path.read_bytes()
     data = gzip.decompress(data) if path.suffix == ".gz" else data
-    return data.decode().split("\n")[:-1]
+    return data.decode().removesuffix("\n").split("\n")

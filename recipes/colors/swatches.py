@@ -18,8 +18,8 @@ def main() -> None:
     if len(sys.argv) != 4:
         sys.exit("usage: python swatches.py TABLE NAMES PICTURE")
     table, names, picture = map(Path, sys.argv[1:])
-    rows = [line.split("\t") for line in table.read_text("utf-8").split("\n")[:-1]]
-    given = names.read_text("utf-8").split("\n")[:-1]
+    rows = [line.split("\t") for line in table.read_text("utf-8").removesuffix("\n").split("\n")]
+    given = names.read_text("utf-8").removesuffix("\n").split("\n")
     figure, axes = plt.subplots(figsize=(7.5, 0.5 * len(rows) + 0.6))
     for place, ((colour, own), name) in enumerate(zip(rows, given, strict=True)):
         axes.add_patch(plt.Rectangle((0, place + 0.1), 1, 0.8, color=colour))

@@ -3,9 +3,10 @@
     python cells.py TRAIN COUNT OUTPUT [SEED]
 
 TRAIN is a file such as deu.trn or deu.trn.gz. Each row has a lemma, its features and a form. The
-program pairs each lemma with all features that occur with any lemma of the same part of speech (the
-first feature), and drops the pairs that TRAIN contains. It writes at most COUNT of the other pairs
-to OUTPUT, chosen at random. SEED is 1 by default.
+program pairs each lemma with the features that occur with any lemma of the same part of speech (the
+first feature), or with 1,000 of them at random if there are more. It drops the pairs that TRAIN
+contains, and writes at most COUNT of the other pairs to OUTPUT, chosen at random. SEED is 1 by
+default.
 """
 
 import gzip
@@ -27,7 +28,7 @@ def main() -> None:
     known: dict[tuple[str, str], None] = {}  # in the order of the file
     bundles: dict[str, dict[str, None]] = {}  # the features of each part of speech
     lemmas: dict[tuple[str, str], None] = {}  # with their part of speech
-    for number, line in enumerate(content.decode("utf-8").split("\n")[:-1], start=1):
+    for number, line in enumerate(content.decode("utf-8").removesuffix("\n").split("\n"), start=1):
         row = line.split("\t")
         if len(row) != 3:
             sys.exit(

@@ -42,7 +42,7 @@ def main() -> None:
     content = source.read_bytes()
     if source.suffix == ".gz":
         content = gzip.decompress(content)
-    lines = content.decode("utf-8").split("\n")[:-1]
+    lines = content.decode("utf-8").removesuffix("\n").split("\n")
     rows = [line.split("\t") for line in lines]
     for number, row in enumerate(rows, start=1):
         if len(row) != 3:

@@ -22,8 +22,9 @@ from seq2seq.text.values import require_line, say_once
 _log = logging.getLogger(__name__)
 # Names of columns. No pair of two of them is likely to be the first row of real data.
 _HEADER = re.compile(
-    "source|target|src|trg|tgt|input|output|lemma|form|features|words?|phones|phonemes|"
-    "pronunciation|ipa|text|sentence|translation|label|tags?",
+    "source|target|src|trg|tgt|input|output|lemma|(word)?forms?|feats|features?|msd|words?|"
+    "graphemes?|letters|orthography|phon(em)?es?|pronunciation|transcription|ipa|text|sentence|"
+    "translation|labels?|tags?",
     re.IGNORECASE,
 )
 _LINES = 1000  # lines of a CSV file that are searched for a row with all columns

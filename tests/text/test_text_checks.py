@@ -46,7 +46,7 @@ def test_good_rows_are_passed_in_silence(tmp_path: Path, caplog) -> None:
     assert messages(rows, tmp_path, caplog) == []
 
 
-@pytest.mark.parametrize("first", ["word\tphones", "Lemma\tForm", "source\ttarget\tid"])
+@pytest.mark.parametrize("first", ["word\tphones", "Lemma\tWordform", "source\ttarget\tid"])
 def test_a_header_of_numbered_columns_is_said_once(tmp_path: Path, caplog, first: str) -> None:
     (said,) = messages(f"{first}\nabbey\tAE B IY\n", tmp_path, caplog)
     assert said.endswith("delete the row, or give the columns by name")
