@@ -185,8 +185,9 @@ def score_command(
 
     `seq2seq translate --scores` gives a translation the same score if its --length-penalty is the
     same. If the model reads features, a line of SOURCE is a source, a tab and its features. The
-    scores differ only for very long source lines: `seq2seq translate` splits such a line
-    into parts, but this command does not. A blank line as the translation of a blank line has the
+    scores differ in two cases. `seq2seq translate` splits very long source lines into parts, but
+    this command does not. And a transducer can write the same output in several ways, of which
+    this command scores the one that is most likely under the alignment model. A blank line as the translation of a blank line has the
     score 0, because `seq2seq translate` always translates it so.
     """
     from seq2seq.decoding.options import GreedyOptions
