@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from seq2seq.config.data_section import DataConfig
     from seq2seq.config.schema import Config
+    from seq2seq.config.section import Side
     from seq2seq.evaluation.evaluation_result import EvaluationResult
     from seq2seq.models.folder import Model
     from seq2seq.text.example import Example
@@ -66,7 +67,6 @@ def _read_texts(config: Config, source_file: Path, target_files: Sequence[Path])
     from seq2seq.text.example import Example
     from seq2seq.text.features import read_source
     from seq2seq.text.references import expand_targets
-    from seq2seq.text.text_checks import warn_of_empty_items
 
     first, *others = target_files
     sources, targets = line_io.read_parallel_lines(source_file, first)
@@ -87,7 +87,7 @@ def _read_texts(config: Config, source_file: Path, target_files: Sequence[Path])
             raise UserError(f"{source_file}:{number}: {problem}")
         examples.append(Example(source, row[1], () if settings is None else (features,), row[2]))
     files = {"source": source_file, "target": first}
-    warn_of_empty_items(examples, config, lambda side, number: f"{files[side]}:{number}")
+    _report_items(examples, config, lambda side, number: f"{files[side]}:{number}")
 
     def place(number: int) -> str:
         return f"{', '.join(map(str, target_files))}{', line ' if others else ':'}{number}"
@@ -148,13 +148,26 @@ def _checked(
     Raises UserError for a wrong number of labels.
     """
     from seq2seq.text.corpus import locate_example
-    from seq2seq.text.text_checks import warn_of_empty_items
 
     examples = list(rows)
     place = partial(locate_example, data, memory=None, split=split)
     _check_labels(config.task, examples, partial(place, "target"))
-    warn_of_empty_items(examples, config, place)
+    _report_items(examples, config, place)
     return examples
+
+
+def _report_items(
+    examples: Sequence[Example], config: Config, place: Callable[[Side, int], str]
+) -> None:
+    """Log which items are empty, and how many have a reference that is not normalised.
+
+    place: A function that returns the place of the source or target with a number, from 1.
+    """
+    from seq2seq.text.compared_form import report_changed_references
+    from seq2seq.text.text_checks import warn_of_empty_items
+
+    warn_of_empty_items(examples, config, place)
+    report_changed_references(examples, config, place)
 
 
 def runs_of(model: str) -> list[Path]:

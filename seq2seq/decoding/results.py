@@ -10,6 +10,7 @@ from itertools import count
 from typing import Literal
 
 from seq2seq.decoding.alignment import Alignment
+from seq2seq.text.code_points import quote_token
 from seq2seq.text.features import FeatureSet
 from seq2seq.text.segmentation import UNKNOWN_TEXT
 from seq2seq.text.tokenizer import Tokenizer
@@ -132,7 +133,7 @@ def _note_unknown(
     """
     unknown = [token for text in texts for token in tokenizer.unknown_tokens(text)]
     names = list(dict.fromkeys(filter(None, unknown)))
-    named = ": " + ", ".join(map(repr, names[:_NAMED])) if names else ""
+    named = ": " + ", ".join(map(quote_token, names[:_NAMED])) if names else ""
     more = ", ..." if len(names) > _NAMED else ""
     count = sum(number == tokenizer.unk for number in ids)
     text = f"{place} {line}: {count} of {len(ids)} tokens unknown{named}{more}"

@@ -164,7 +164,7 @@ def _evaluate_translator(
             log.add(result.notes)
             outputs.append(result.best.text)
     seconds = time.perf_counter() - start
-    scored = score_outputs(config, examples, outputs, lowercase=translator.lowercase, bleu=chosen)
+    scored = score_outputs(config, examples, outputs, bleu=chosen)
     return EvaluationResult(
         scored.scores,
         seconds,

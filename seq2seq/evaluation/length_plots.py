@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from seq2seq.errors import UserError
+from seq2seq.evaluation.confusion_labels import confusion_labels
 from seq2seq.evaluation.figures import (
     COLOURS,
     DASHES,
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_NOTHING = "(nothing)"
 # The smallest and the largest source length (None: no limit), the number of lines, and their score.
 _Bucket = tuple[int, int | None, int, float]
 
@@ -77,7 +77,7 @@ def plot_symbol_errors(
     _draw_by_length(figure, panels[0], curves, unit="symbols")
     ticks = []
     if confusions:
-        labels = [f"{one.reference or _NOTHING} → {one.output or _NOTHING}" for one in confusions]
+        labels = [" → ".join(label) for label in confusion_labels(confusions)]
         style_axes(panels[1], "Most frequent confusions (reference → output)")
         panels[1].grid(visible=False)
         counts = [one.count for one in confusions]

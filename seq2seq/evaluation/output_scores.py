@@ -18,6 +18,7 @@ from seq2seq.evaluation.symbol_scores import (
     scored_by_symbols,
     symbol_splitter,
 )
+from seq2seq.text.compared_form import ComparedForm
 from seq2seq.text.example import Example, further_references
 from seq2seq.text.scripts import BleuTokenizer
 
@@ -41,7 +42,6 @@ def score_outputs(
     examples: Sequence[Example],
     outputs: Sequence[str],
     *,
-    lowercase: bool,
     bleu: BleuTokenizer | None,
 ) -> OutputScores:
     """Return the scores of the outputs for some examples.
@@ -49,10 +49,11 @@ def score_outputs(
     Text is scored by BLEU, chrF, TER and exact match. Symbols are scored by error rates and exact
     match.
 
-    lowercase: Whether the scores ignore case.
     bleu: The tokenizer of BLEU. None if only symbols are scored.
     """
     sources, references = split_sides(examples)
+    target = config.tokenizer.of("target")
+    form = ComparedForm.of(config.tokenizer)
     more = further_references(examples)
     scores = []
     by_length: list[LengthBucket] = []
@@ -63,13 +64,13 @@ def score_outputs(
                 "chrF, TER or exact match"
             )
         scores += corpus_scores(
-            outputs, references, lowercase=lowercase, tokens=bleu.name, more_references=more
+            outputs, references, form=form, tokens=bleu.name, more_references=more
         )
         by_length = bleu_by_length(
             sources,
             outputs,
             references,
-            lowercase=lowercase,
+            lowercase=form.lowercase,
             tokens=bleu.name,
             more_references=more,
         )
@@ -78,11 +79,11 @@ def score_outputs(
     comparison = SymbolComparison(
         outputs,
         references,
-        symbol_splitter(config.tokenizer.of("target")),
-        lowercase=lowercase,
+        symbol_splitter(target),
+        form=form,
         more_references=more,
     )
-    exact = exact_match_score(outputs, references, lowercase=lowercase, more_references=more)
+    exact = exact_match_score(outputs, references, form=form, more_references=more)
     split = symbol_splitter(config.tokenizer.of("source")).split
     return OutputScores(
         comparison.scores() + (scores or [exact]),

@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from seq2seq.errors import counted
+from seq2seq.evaluation.confusion_labels import confusion_labels
 from seq2seq.evaluation.evaluation_result import EvaluationResult
 
 
@@ -97,8 +98,7 @@ def _print_symbols(console: Console, result: EvaluationResult) -> None:
     table = Table(title="Most frequent confusions", title_justify="left")
     for heading in ("reference", "output", "count"):
         table.add_column(heading, justify="right" if heading == "count" else "left")
-    for one in result.confusions:
-        table.add_row(
-            Text(one.reference or "(nothing)"), Text(one.output or "(nothing)"), f"{one.count:,}"
-        )
+    labels = confusion_labels(result.confusions)
+    for (reference, output), one in zip(labels, result.confusions, strict=True):
+        table.add_row(Text(reference), Text(output), f"{one.count:,}")
     console.print(table)

@@ -13,6 +13,7 @@ from sacrebleu.metrics.chrf import CHRF
 from sacrebleu.metrics.ter import TER
 
 from seq2seq.errors import UserError
+from seq2seq.text.compared_form import PLAIN_FORM, ComparedForm
 
 _NGRAM = 4  # BLEU counts n-grams of up to four tokens
 # Tokenizers of text without spaces. TER then also counts each Chinese or Japanese character.
@@ -128,21 +129,18 @@ def exact_match(
     hypotheses: Sequence[str],
     references: Sequence[str],
     *,
-    lowercase: bool = False,
+    form: ComparedForm = PLAIN_FORM,
     more_references: Sequence[Sequence[str]] = (),
 ) -> float:
     """Return the percentage of hypotheses that equal one of their references.
 
-    White space at the ends of a line does not count. The arguments are those of `corpus_bleu`.
+    form: The form in which texts are compared.
+    The other arguments are those of `corpus_bleu`.
     """
     streams = require_equal_lengths(hypotheses, references, more_references)
-
-    def form(text: str) -> str:
-        return text.lower().strip() if lowercase else text.strip()
-
     # An empty line is a reference in the first list only.
     hits = sum(
-        form(hypothesis) in {form(first), *filter(None, map(form, others))}
+        form.apply(hypothesis) in {form.apply(first), *filter(None, map(form.apply, others))}
         for hypothesis, first, *others in zip(hypotheses, *streams, strict=True)
     )
     return 100 * hits / len(hypotheses)
@@ -173,29 +171,29 @@ def corpus_scores(
     hypotheses: Sequence[str],
     references: Sequence[str],
     *,
-    lowercase: bool = False,
+    form: ComparedForm = PLAIN_FORM,
     tokens: str = "13a",
     more_references: Sequence[Sequence[str]] = (),
 ) -> list[Score]:
     """Return BLEU, chrF, TER and exact match of a corpus, in this order.
 
     BLEU, chrF and TER equal the values of the command `sacrebleu`. TER ignores case, as it does by
-    default in sacreBLEU. Warnings of sacreBLEU are not suppressed. The arguments and the errors are
-    those of `corpus_bleu`.
+    default in sacreBLEU. Warnings of sacreBLEU are not suppressed.
+
+    form: The form in which exact match compares texts. BLEU and chrF only use its `lowercase`.
+    The other arguments and the errors are those of `corpus_bleu`.
     """
     streams = require_equal_lengths(hypotheses, references, more_references)
     scores = []
     for name, metric in (
-        ("BLEU", _bleu(lowercase, tokens)),
-        ("chrF", CHRF(lowercase=lowercase)),
+        ("BLEU", _bleu(form.lowercase, tokens)),
+        ("chrF", CHRF(lowercase=form.lowercase)),
         ("TER", _ter(tokens)),
     ):
         value = float(metric.corpus_score(hypotheses, streams).score)
         # The signature is complete only after scoring: it contains the number of references.
         scores.append(Score(name, value, str(metric.get_signature())))
-    exact = exact_match_score(
-        hypotheses, references, lowercase=lowercase, more_references=more_references
-    )
+    exact = exact_match_score(hypotheses, references, form=form, more_references=more_references)
     return [*scores, exact]
 
 
@@ -203,15 +201,12 @@ def exact_match_score(
     hypotheses: Sequence[str],
     references: Sequence[str],
     *,
-    lowercase: bool = False,
+    form: ComparedForm = PLAIN_FORM,
     more_references: Sequence[Sequence[str]] = (),
 ) -> Score:
-    """Return the exact match with its signature. The arguments are those of `corpus_bleu`."""
-    value = exact_match(
-        hypotheses, references, lowercase=lowercase, more_references=more_references
-    )
-    case, number = "lc" if lowercase else "mixed", 1 + len(more_references)
-    counted = f"nrefs:{number}|case:{case}|lines:{len(hypotheses)}"
+    """Return the exact match with its signature. The arguments are those of `exact_match`."""
+    value = exact_match(hypotheses, references, form=form, more_references=more_references)
+    counted = f"nrefs:{1 + len(more_references)}|{form.signature}|lines:{len(hypotheses)}"
     return Score("exact match", value, counted)
 
 

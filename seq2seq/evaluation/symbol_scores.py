@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from seq2seq.config.schema import Config
 from seq2seq.config.tokenizer_section import TokenizerConfig
 from seq2seq.evaluation.scores import Score, require_equal_lengths
+from seq2seq.text.compared_form import PLAIN_FORM, ComparedForm
 from seq2seq.text.segmentation import Segmentation, chosen_segmentation
 
 SYMBOL_EDGES = (3, 5, 7, 9, 12, 16, 24)
@@ -129,24 +130,24 @@ class SymbolComparison:
         references: Sequence[str],
         splitter: SymbolSplitter,
         *,
-        lowercase: bool = False,
+        form: ComparedForm = PLAIN_FORM,
         more_references: Sequence[Sequence[str]] = (),
     ) -> None:
         """Split all lines into symbols, and find the nearest reference of each hypothesis.
 
         hypotheses: The outputs of the model.
         references: One reference for each hypothesis.
-        lowercase: Whether case is ignored.
+        form: The form in which outputs and references are compared.
         more_references: Lists of further references, each with one line for each hypothesis. An
             empty line is no reference.
         Raises UserError if the numbers of lines differ or if there are no lines.
         """
         streams = require_equal_lengths(hypotheses, references, more_references)
-        self._unit, self._lowercase = splitter.unit, lowercase
+        self._unit, self._form = splitter.unit, form
         self._references = len(streams)
 
         def symbols(line: str) -> Symbols:
-            return splitter.split((line.lower() if lowercase else line).strip())
+            return splitter.split(form.apply(line))
 
         self._pairs: list[tuple[Symbols, Symbols, int]] = []
         for hypothesis, first, *others in zip(hypotheses, *streams, strict=True):
@@ -170,8 +171,8 @@ class SymbolComparison:
     def scores(self) -> list[Score]:
         """Return the word error rate, the symbol error rate and the mean edit distance."""
         errors = self.errors()
-        case = "lc" if self._lowercase else "mixed"
-        signature = f"nrefs:{self._references}|case:{case}|unit:{self._unit}|lines:{errors.items}"
+        counted = f"unit:{self._unit}|lines:{errors.items}"
+        signature = f"nrefs:{self._references}|{self._form.signature}|{counted}"
         return [
             Score("WER", errors.word_error_rate, signature),
             Score("SER", errors.symbol_error_rate, signature),

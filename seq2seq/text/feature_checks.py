@@ -11,6 +11,7 @@ from operator import itemgetter
 from seq2seq.config.schema import Config
 from seq2seq.errors import counted
 from seq2seq.text.codec import Codec
+from seq2seq.text.compared_form import report_changed_references
 from seq2seq.text.corpus import locate_example, read_examples, validation_sets
 from seq2seq.text.example import Example
 from seq2seq.text.memory import MemoryData
@@ -64,6 +65,7 @@ def read_valid_sets(config: Config, memory: MemoryData | None) -> dict[str, list
         sets[name] = list(check_separator(examples, config, valid_title(name)))
         place = partial(locate_example, part, memory=memory, split="valid")
         warn_of_empty_items(sets[name], config, place)
+        report_changed_references(sets[name], config, place)
     return sets
 
 

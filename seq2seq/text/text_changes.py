@@ -13,6 +13,7 @@ import numpy as np
 from seq2seq.config.schema import Config
 from seq2seq.config.section import Side
 from seq2seq.errors import counted
+from seq2seq.text.code_points import look_alike, quote_token
 from seq2seq.text.codec import Codec
 from seq2seq.text.corpus import locate_example
 from seq2seq.text.example import Example
@@ -89,11 +90,15 @@ class NormalizationCount:
 
 
 def _shown_change(before: str, after: str) -> tuple[str, str]:
-    """Return the parts of two lines around their first difference, in quotation marks."""
+    """Return the parts of two lines around their first difference, in quotation marks.
+
+    If the lines look alike, all characters outside ASCII are escaped.
+    """
     pairs = zip(before, after, strict=False)
     at = next((i for i, (one, other) in enumerate(pairs) if one != other), len(after))
     part = slice(max(0, at - 10), at + 20)
-    return repr(before[part]), repr(after[part])
+    show = ascii if look_alike(before, after) else repr
+    return show(before[part]), show(after[part])
 
 
 def add_capitals(
@@ -201,5 +206,5 @@ def _unknown_examples(lines: Iterable[tuple[str, np.ndarray]], codec: Codec, sid
         searched += 1
         if len(names) >= _EXAMPLES or searched == _LINES:
             break
-    examples = ", ".join(map(repr, list(names)[:_EXAMPLES]))
+    examples = ", ".join(map(quote_token, list(names)[:_EXAMPLES]))
     return f"for example {examples}" if examples else "see tokenizer.vocabulary"

@@ -38,6 +38,7 @@ from seq2seq.models.perplexity import (
 )
 from seq2seq.models.perplexity_value import Perplexity
 from seq2seq.text import bptt
+from seq2seq.text.compared_form import ComparedForm
 from seq2seq.text.dataset import Dataset
 from seq2seq.text.example import Example, further_references
 from seq2seq.text.features import write_source
@@ -81,7 +82,7 @@ class TextScorer:
     def __init__(self, config: Config, dataset: Dataset) -> None:
         """Read the references. Raise UserError if the tokenizer of BLEU is not installed."""
         self.settings, target = config.validation, config.tokenizer.of("target")
-        self.lowercase = target.lowercase
+        self.form = ComparedForm.of(config.tokenizer)
         self.wanted = config.task.has_target_text and self.settings.metric not in _OF_LOSS
         self.by_text = self.wanted and scored_by_text(config)
         self.symbols = symbol_splitter(target) if scored_by_symbols(config) else None
@@ -102,7 +103,9 @@ class TextScorer:
         if not self.by_text:
             return ""
         references = 1 + len(self.more)
-        return bleu_signature(lowercase=self.lowercase, tokens=self.tokens, references=references)
+        return bleu_signature(
+            lowercase=self.form.lowercase, tokens=self.tokens, references=references
+        )
 
     def describe(self) -> None:
         """Log the tokenizer of BLEU, and whether BLEU can judge translations."""
@@ -132,13 +135,12 @@ class TextScorer:
 
     def score(self, texts: list[str], scores: ValidationScores) -> bool:
         """Add the scores of translations to `scores`. Return whether the metric can judge them."""
-        metric, lowercase, more = self.settings.metric, self.lowercase, self.more
-        scores["exact_match"] = exact_match(
-            texts, self.references, lowercase=lowercase, more_references=more
-        )
+        metric, form, more = self.settings.metric, self.form, self.more
+        lowercase = form.lowercase
+        scores["exact_match"] = exact_match(texts, self.references, form=form, more_references=more)
         if self.symbols is not None:
             comparison = SymbolComparison(
-                texts, self.references, self.symbols, lowercase=lowercase, more_references=more
+                texts, self.references, self.symbols, form=form, more_references=more
             )
             errors = comparison.errors()
             scores["wer"], scores["ser"] = errors.word_error_rate, errors.symbol_error_rate
@@ -164,8 +166,8 @@ def validate(
 ) -> ValidationResult:
     """Compute the loss over all examples and, if `validation.metric` needs it, further scores.
 
-    Translations are compared with the raw target texts. The ranks share the work, and every rank
-    gets the same result.
+    BLEU, chrF and TER compare translations with the raw target texts. The ranks share the work, and
+    every rank gets the same result.
     """
     device, dtype, ranks = context.device, context.dtype, context.ranks
     model.network.eval()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 import pytest
@@ -13,9 +14,10 @@ from seq2seq.errors import UserError
 from seq2seq.text.example import Example
 
 
-def letters(**data: object) -> Config:
+def letters(target_rule: str = "identity", **data: object) -> Config:
     sides = {"source": "w", "target": "p", "source_column": 1, "target_column": 2}
     values = {"data": {"train": "t.tsv", "valid": "v.tsv", **sides, **data}}
+    values["tokenizer"] = {"target": {"normalization": target_rule}}
     return parse_config({**values, "training": {"epochs": 1}}, "here")
 
 
@@ -65,6 +67,49 @@ def test_empty_items_count_and_are_named(tmp_path: Path, caplog, files, place) -
         f"{tmp_path / place}: the source or the target is empty; such items count in the scores "
         "(2 of 3 items); remove them if they should not count"
     )
+
+
+@pytest.mark.parametrize(
+    ("files", "place"),
+    [
+        (["a.tsv"], "a.tsv:2"),
+        (["w", "p"], "p:2"),
+        (["w", "good", "p"], "good:2, reference 2"),
+        ([], "a.tsv:2"),
+    ],
+    ids=["table", "texts", "further", "configured"],
+)
+def test_references_in_another_unicode_form_are_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, files: list[str], place: str
+) -> None:
+    write(tmp_path / "a.tsv", "a\t\u00e3", "b\ta\u0303", "c\tb;a\u0303")
+    write(tmp_path / "w", "a", "b", "c")
+    write(tmp_path / "p", "\u00e3", "a\u0303", "b;a\u0303")
+    write(tmp_path / "good", "\u00e3", "\u00e3", "b")
+    source, *targets = [tmp_path / name for name in files] or [None]
+    data = {"test": str(tmp_path / "a.tsv"), "alternatives": ";"}
+    with caplog.at_level(logging.INFO):
+        read_evaluation_set(letters(**data), source, targets, "test")
+        assert not caplog.records
+        read_evaluation_set(letters("nfc", **data), source, targets, "test")
+    (record,) = caplog.records
+    assert record.message == (
+        f"{tmp_path / place}: the references of 2 of 3 items are not in Unicode NFC; exact match, "
+        "WER and SER compare them in this form, because the model writes only NFC "
+        "(tokenizer.target.normalization)"
+    )
+    assert record.levelname == "INFO"
+
+
+def test_references_that_the_model_can_never_write_give_a_warning(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    table = write(tmp_path / "a.tsv", "a\tA ", "b\t\uff21", "c\tt\u02b0")
+    read_evaluation_set(letters("nmt_nfkc"), table, [], "test")
+    (record,) = caplog.records
+    assert record.levelname == "WARNING"
+    assert record.message.startswith(f"{table}:2: the references of 2 of 3 items are not normal")
+    assert "such a reference never counts as an exact match" in record.message
 
 
 def test_merged_items_have_no_line(tmp_path: Path, caplog) -> None:

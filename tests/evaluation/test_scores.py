@@ -19,6 +19,7 @@ from seq2seq.evaluation.scores import (
     measure_bleu,
 )
 from seq2seq.models import folder
+from seq2seq.text.compared_form import ComparedForm
 from seq2seq.text.example import Example
 from seq2seq.text.languages import bleu_tokenizer
 from seq2seq.text.scripts import BleuTokenizer
@@ -125,7 +126,7 @@ def test_several_references_are_those_of_the_sacrebleu_command(tmp_path):
 def test_exact_match_counts_lines_that_equal_any_reference():
     hypotheses, references = ["a b", "", "A", "c"], ["a b ", "", "a", "d"]
     assert exact_match(hypotheses, references) == 50
-    assert exact_match(hypotheses, references, lowercase=True) == 75
+    assert exact_match(hypotheses, references, form=ComparedForm(lowercase=True)) == 75
     assert exact_match(hypotheses, references, more_references=[["", "x", "", "c"]]) == 75
     # An empty line in a further list is no reference.
     assert exact_match([""], ["x"], more_references=[[""]]) == 0

@@ -20,6 +20,7 @@ from seq2seq.evaluation.symbol_scores import (
     scored_by_text,
     symbol_splitter,
 )
+from seq2seq.text.compared_form import ComparedForm
 
 PHONES = symbol_splitter(TokenizerConfig(kind="symbols"))
 SHORT = st.lists(st.sampled_from("abc"), max_size=6)
@@ -28,7 +29,8 @@ SHORT = st.lists(st.sampled_from("abc"), max_size=6)
 def compared(
     outputs: list[str], references: list[str], *more: list[str], lowercase: bool = False
 ) -> SymbolComparison:
-    return SymbolComparison(outputs, references, PHONES, more_references=more, lowercase=lowercase)
+    form = ComparedForm(lowercase=lowercase)
+    return SymbolComparison(outputs, references, PHONES, more_references=more, form=form)
 
 
 def brute_force(one: tuple[str, ...], other: tuple[str, ...]) -> int:
