@@ -46,10 +46,15 @@ def export_command(model: Path, output: Path, precision: Any, shortlist: bool, w
     and the difference is printed.
     """
     from seq2seq.errors import UserError
-    from seq2seq.export.artifact import is_export
+    from seq2seq.export.artifact import is_export, load_export
     from seq2seq.export.writer import export_model
     from seq2seq.models.folder import load_model
-    from seq2seq.serve.web_export import find_runtime, is_web_folder, write_web_folder
+    from seq2seq.serve.web_export import (
+        find_runtime,
+        is_web_folder,
+        require_web_model,
+        write_web_folder,
+    )
 
     if web:
         if shortlist:
@@ -61,12 +66,14 @@ def export_command(model: Path, output: Path, precision: Any, shortlist: bool, w
                 f"{output}: this folder exists and seq2seq export --web did not write it; choose "
                 "another folder"
             )
+        loaded = None if is_export(model) else load_model(model, locate_data=True)
+        require_web_model(loaded or load_export(model), model)
         runtime = find_runtime(Path())
         with tempfile.TemporaryDirectory() as aside:
             export = model
-            if not is_export(model):
+            if loaded is not None:
                 export = Path(aside) / "export"
-                export_model(load_model(model, locate_data=True), export, precision)
+                export_model(loaded, export, precision)
             write_web_folder(export, output, runtime, model.resolve().name)
         click.echo(f"wrote {output}: try it with python -m http.server --directory {output}")
         return

@@ -187,8 +187,9 @@ def score_command(
     same. If the model reads features, a line of SOURCE is a source, a tab and its features. The
     scores differ in two cases. `seq2seq translate` splits very long source lines into parts, but
     this command does not. And a transducer can write the same output in several ways, of which
-    this command scores the one that is most likely under the alignment model. A blank line as the translation of a blank line has the
-    score 0, because `seq2seq translate` always translates it so.
+    this command scores the one that is most likely under the alignment model. A blank line as the
+    translation of a blank line has the score 0, because `seq2seq translate` always translates it
+    so.
     """
     from seq2seq.decoding.options import GreedyOptions
     from seq2seq.progress import show_progress

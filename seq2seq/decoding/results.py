@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import count
@@ -21,7 +20,7 @@ NoteKind = Literal[
     "split", "no tokens", "unknown tokens", "features", "sentences", "cut", "blank", "constraint"
 ]
 
-_SHOWN = 10  # notes of each kind to report one by one
+_SHOWN = 10  # lines of each kind whose notes are reported one by one
 _RANGES = 1000  # ranges of further lines to name in a summary
 _SUMMARIES: dict[NoteKind, str] = {
     "split": "{:,} more line{} too long, translated in parts",
@@ -143,15 +142,15 @@ def _note_unknown(
 class NoteLog:
     """A context manager that logs the notes of many lines.
 
-    The first ten notes of each kind are logged as warnings. Further notes are logged as debug
-    messages. When the block ends, one warning for each kind says how many further notes there are,
-    and on which lines. All notes on constraints are warnings, because the user has asked for these
-    constraints.
+    The notes of each kind on its first ten lines are logged as warnings, and further notes as debug
+    messages. When the block ends, one warning for each kind says how many further lines have such
+    notes, and which lines. All notes on constraints are warnings, because the user has asked for
+    these constraints.
     """
 
     def __init__(self) -> None:
         self._lines: dict[NoteKind, list[range]] = {}  # the lines of each kind, as ranges
-        self._counts: Counter[NoteKind] = Counter()
+        self._last: dict[NoteKind, tuple[int, int]] = {}  # the last line, and the number of lines
 
     def __enter__(self) -> NoteLog:
         return self
@@ -161,20 +160,22 @@ class NoteLog:
             shown = ", ".join(
                 f"{part[0]}-{part[-1]}" if len(part) > 1 else f"{part[0]}" for part in lines
             )
-            number = self._counts[kind] - _SHOWN
+            number = self._last[kind][1] - _SHOWN
             text = _SUMMARIES[kind].format(number, "s" * (number != 1))
             _log.warning("%s: %s%s", text, shown, ", ..." if sum(map(len, lines)) < number else "")
 
     def add(self, notes: Iterable[Note]) -> None:
-        """Log the notes of one line."""
+        """Log notes, which must be in the order of their lines."""
         for note in notes:
-            self._counts[note.kind] += 1
-            if self._counts[note.kind] <= _SHOWN or note.kind == "constraint":
+            last, lines = self._last.get(note.kind, (-1, 0))
+            lines += note.line != last
+            self._last[note.kind] = note.line, lines
+            if lines <= _SHOWN or note.kind == "constraint":
                 _log.warning("%s", note.text)
                 continue
             _log.debug("%s", note.text)
             parts = self._lines.setdefault(note.kind, [])
-            if parts and parts[-1].stop == note.line:
+            if parts and note.line in (parts[-1][-1], parts[-1].stop):
                 parts[-1] = range(parts[-1].start, note.line + 1)
             elif len(parts) < _RANGES:
                 parts.append(range(note.line, note.line + 1))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from seq2seq.config.tokenizer_section import TokenizerConfig
 from seq2seq.errors import UserError
@@ -15,6 +15,9 @@ from seq2seq.serve.language_names import language_name
 from seq2seq.text.languages import language_code, uses_spaces
 from seq2seq.text.statistics import TextStatistics
 from seq2seq.text.tokenizer import Tokenizer, train_tokenizer
+
+if TYPE_CHECKING:  # the folder of an export is written without PyTorch
+    from seq2seq.models.folder import Model
 
 _HERE = Path(__file__).parent
 _PACKAGE = Path("node_modules") / "onnxruntime-web"
@@ -72,7 +75,7 @@ def write_web_folder(exported: Path, folder: Path, runtime: Path, name: str) -> 
     Raises UserError if the page cannot run the model.
     """
     export = load_export(exported)
-    _require_supported(export, exported)
+    require_web_model(export, exported)
     settings = _settings(export, name)
     with atomic_folder(folder) as aside:
         for path in (_HERE / "page").iterdir():
@@ -94,17 +97,21 @@ def write_web_folder(exported: Path, folder: Path, runtime: Path, name: str) -> 
         (aside / "model" / _SETTINGS).write_text(text, encoding="utf-8")
 
 
-def _require_supported(export: Export, folder: Path) -> None:
-    task, codec = export.config.task, export.codec
+def require_web_model(model: Model | Export, folder: Path) -> None:
+    """Raise UserError if the web page cannot run a model.
+
+    folder: the folder of the model, for the message.
+    """
+    task, codec = model.config.task, model.codec
     statistics = codec.statistics or TextStatistics()
     reasons = {
         f"its task is {task.name}": task.source != "text"
         or not task.has_target_text
         or task.same_length,
-        "it has a shortlist": export.has_shortlist,
-        "it is a transducer (context.kind)": export.config.context.is_transducer,
-        "its source has features": export.config.data.features is not None,
-        "its vocabulary has symbols": bool(export.config.tokenizer.symbols),
+        "it has a shortlist": isinstance(model, Export) and model.has_shortlist,
+        "it is a transducer (context.kind)": model.config.context.is_transducer,
+        "its source has features": model.config.data.features is not None,
+        "its vocabulary has symbols": bool(model.config.tokenizer.symbols),
         "its lines begin with tags": bool(statistics.tags),
     }
     for tokenizer in (codec.source, codec.target):

@@ -19,8 +19,6 @@ from seq2seq.text.memory import MemoryData
 
 _log = logging.getLogger(__name__)
 
-_FEW = 20  # labels that a message names
-
 
 def filter_examples(
     examples: Iterable[Example], *, drop_duplicates: bool, counts: Counter[str]
@@ -141,32 +139,6 @@ def check_known_labels(
         pass
 
 
-def check_labels_of_model(
-    splits: Mapping[str, Iterable[Example]], codec: Codec, model: str
-) -> None:
-    """Check that the model from which a run starts knows all labels of the data.
-
-    splits: The examples of each split.
-    codec: The codec of the model.
-    model: The name of the model in messages.
-    Raises UserError with the labels that the model does not know.
-    """
-    column, labels = label_column(codec.task), codec.labels
-    if column is None or not isinstance(labels, LabelSet):
-        return
-    for split, examples in splits.items():
-        known = set(labels.names)
-        used = {name for example in examples for name in getattr(example, column).split(" ")}
-        if unknown := sorted(used - known):
-            few = ", ".join(map(repr, unknown[:_FEW])) + (", ..." if len(unknown) > _FEW else "")
-            shown = ", ".join(labels.names[:_FEW]) + (", ..." if len(labels) > _FEW else "")
-            raise UserError(
-                f"cannot start from the model {model}: unknown label{'s' * (len(unknown) > 1)} "
-                f"{few} in data.{split}; the labels of the model are: {shown}. Remove the rows "
-                "with other labels, or train without --from"
-            )
-
-
 def check_each(
     examples: Iterable[Example], place: Callable[[int], str], check: Callable[[Example], object]
 ) -> Iterator[Example]:
@@ -209,30 +181,46 @@ def _pair_digest(example: Example) -> bytes:
 
 
 def count_leaks(
-    examples: Iterable[Example], held_out: dict[str, set[bytes]], counts: Counter[str]
+    examples: Iterable[Example],
+    held_out: dict[str, set[bytes]],
+    counts: Counter[str],
+    first: dict[str, int],
 ) -> Iterator[Example]:
     """Yield the examples, and count how many of them also occur in each held-out set.
 
+    examples: the examples that `filter_examples` yields.
     held_out: the hashes of the examples of each held-out set, by the name of the set.
-    counts: receives each result under the key "also in <name of the set>".
+    counts: the counts of `filter_examples`. They also receive each result under the key "also in
+        <name of the set>".
+    first: receives the number of the first such example in the unfiltered data, by the name of the
+        set.
     """
     for example in examples:
         digest = example_digest(example)
         for name, digests in held_out.items():
             counts[f"also in {name}"] += digest in digests
+            if digest in digests:
+                first.setdefault(name, counts["read"])
         yield example
 
 
-def warn_of_leaks(counts: Counter[str], names: Iterable[str]) -> None:
-    """Log a warning for each held-out set that shares examples with the training set."""
-    for name in names:
-        if counts[f"also in {name}"]:
-            _log.warning(
-                "the %s set contains %s, so scores on this set are too high; remove these pairs "
-                "from the training data",
-                name,
-                counted(counts[f"also in {name}"], "training pair"),
-            )
+def warn_of_leaks(
+    counts: Counter[str], first: Mapping[str, int], place: Callable[[int], str]
+) -> None:
+    """Log a warning for each held-out set that shares examples with the training set.
+
+    counts, first: the results of `count_leaks`.
+    place: a function that returns where a training example is. Its argument is the number of the
+        example, counted from 1.
+    """
+    for name, number in first.items():
+        _log.warning(
+            "%s: the %s set contains %s, so scores on this set are too high; remove these pairs "
+            "from the training data",
+            place(number),
+            name,
+            counted(counts[f"also in {name}"], "training pair"),
+        )
 
 
 def summarize(counts: Counter[str]) -> str:

@@ -7,6 +7,7 @@ import logging
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import chain, islice
 from pathlib import Path
 
@@ -22,12 +23,14 @@ from seq2seq.text.data_digest import data_digest
 from seq2seq.text.dataset import Dataset, EncodedChunk, chunk_examples, encode_examples
 from seq2seq.text.example import Example
 from seq2seq.text.feature_checks import (
-    check_separator,
+    check_training_features,
+    place_valid_example,
     read_valid_sets,
     report_unknown_features,
     valid_title,
 )
 from seq2seq.text.memory import MemoryData
+from seq2seq.text.model_codec import ModelCodec
 from seq2seq.text.prepared_stamp import STAMP_FILE, damaged_file, read_stamp, write_stamp
 from seq2seq.text.statistics import TextStatistics
 from seq2seq.text.text_changes import NormalizationCount, add_capitals, report_unknown_tokens
@@ -38,20 +41,6 @@ _log = logging.getLogger(__name__)
 
 _TRAIN, _VALID = "train.arrow", "valid.arrow"
 _MEASURED = 100_000  # lines that are searched for several sentences and tags
-
-
-@dataclass(frozen=True)
-class ModelCodec:
-    """The tokenizers and labels of the model that a run starts from.
-
-    codec: the tokenizers and labels; None if data is reused that is already encoded.
-    digest: a hash of the tokenizers and labels.
-    name: the name of the model in messages.
-    """
-
-    codec: Codec | None
-    digest: str
-    name: str
 
 
 @dataclass(frozen=True)
@@ -174,8 +163,10 @@ def _prepare(
     valid_sets = read_valid_sets(config, memory)
     held_out: dict[str, set[bytes]] = {}
     normalized, checked = NormalizationCount(config), TextCheck(config)
+    place = partial(corpus.locate_example, data, "source", memory=memory)
     rows = track(corpus.read_examples(data, "train", memory, config.features), "reading the corpus")
-    train = normalized.count(checked.check(check_separator(rows, config, "train")))
+    rows = check_training_features(rows, config, place, start)
+    train = normalized.count(checked.check(rows))
     if data.source:  # the text of a language model keeps all its lines
         held_out = filtering.held_out_digests(config, chain(*valid_sets.values()), memory)
         train = filtering.check_training_labels(train, config, memory)
@@ -184,7 +175,8 @@ def _prepare(
         )
     # Write the filtered text to disk first. It is read twice: to learn the subwords, and to encode.
     text_file = folder / "text.arrow"
-    Dataset.write(text_file, _without_ids(filtering.count_leaks(train, held_out, counts)))
+    leaked: dict[str, int] = {}
+    Dataset.write(text_file, _without_ids(filtering.count_leaks(train, held_out, counts, leaked)))
     text = Dataset.open(text_file)
     text_file.unlink()  # the memory-mapped data stays readable until it is closed
     _require_some(len(text), counts)
@@ -192,12 +184,8 @@ def _prepare(
     checked.report(memory)
     if start is not None and start.codec is not None:
         codec = replace(start.codec, actions=None)
-        filtering.check_labels_of_model(
-            {"train": text.examples()}
-            | {valid_title(name): rows for name, rows in valid_sets.items()},
-            codec,
-            start.name,
-        )
+        titled = {valid_title(name): valid for name, valid in valid_sets.items()}
+        start.check_labels({"train": text.examples(), **titled})
     else:
         with show_progress("learning the vocabulary"):
             codec = learn_codec(config, text)
@@ -213,12 +201,13 @@ def _prepare(
     for position, (name, valid) in enumerate(valid_sets.items()):
         if codec.labels is not None:
             filtering.check_known_labels(valid, codec, config, name, memory)
-        report_unknown_features(valid, codec, valid_title(name))
+        place_valid = partial(place_valid_example, config, name, memory)
+        known = report_unknown_features(valid, codec, place_valid, "valid", start)
         file = _valid_file(name) if position else _VALID
-        Dataset.write(folder / file, encode_examples(valid, codec, threads))
+        Dataset.write(folder / file, encode_examples(known, codec, threads))
     name = "training pairs" if data.source else "training text"
     _log.info("%s: %s", name, filtering.summarize(counts))
-    filtering.warn_of_leaks(counts, held_out)
+    filtering.warn_of_leaks(counts, leaked, place)
     for file, title in ((_TRAIN, name), (_VALID, "validation set")):
         report_unknown_tokens(Dataset.open(folder / file), codec, config, title)
     return codec, dict(counts)

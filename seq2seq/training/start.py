@@ -17,7 +17,7 @@ from seq2seq.errors import UserError, file_error
 from seq2seq.files import write_atomically
 from seq2seq.models.folder import WEIGHTS_FILE, Model, load_model
 from seq2seq.text.codec import Codec
-from seq2seq.text.preparation import ModelCodec
+from seq2seq.text.model_codec import ModelCodec
 
 _log = logging.getLogger(__name__)
 

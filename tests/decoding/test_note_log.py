@@ -53,6 +53,13 @@ def test_each_kind_has_its_own_summary(caplog):
     assert len(set(messages[60:])) == 6
 
 
+def test_two_notes_of_one_kind_on_a_line_count_as_one_line(caplog):
+    notes = [Note(n, "features", f"line {n}: {text}") for n in range(1, 14) for text in "ab"]
+    *shown, summary = said(caplog, notes)
+    assert shown == [note.text for note in notes[:20]]
+    assert summary == "3 more lines with wrong or unknown features: 11-13"
+
+
 def test_a_summary_stays_short(caplog):
     *_, summary = said(caplog, map(cut, range(1, 4001, 2)))
     assert summary.startswith("1,990 more translations cut at the maximum length: 21, 23, ")

@@ -172,6 +172,22 @@ def test_what_a_browser_cannot_run_is_refused(exports, tmp_path) -> None:
     assert not (tmp_path / "site").exists()
 
 
+def test_the_command_refuses_a_model_before_it_asks_for_a_package(
+    exports, models, shell, tmp_path, monkeypatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for model, reason in (
+        (exports["fr-de"], "its tokens are of the kind 'char'"),
+        (models["classify"], "its task is classification"),
+    ):
+        said = shell("export", model, "--web", "-o", tmp_path / "site")
+        assert said.code == 2
+        assert said.err == (
+            f"error: {model}: --web cannot run this model, because {reason}; use a "
+            "translation model with bpe or unigram tokens\n"
+        )
+
+
 def test_the_command_says_what_is_missing(exports, shell, tmp_path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
     command = ("export", exports["en-fr"], "--web", "-o")

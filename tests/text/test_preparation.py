@@ -19,7 +19,8 @@ from seq2seq.text import vocabulary
 from seq2seq.text.codec import Codec
 from seq2seq.text.dataset import Dataset
 from seq2seq.text.example import Example
-from seq2seq.text.preparation import ModelCodec, PreparedData, prepare_data
+from seq2seq.text.model_codec import ModelCodec
+from seq2seq.text.preparation import PreparedData, prepare_data
 from seq2seq.text.resampling import resample_subwords
 
 TRAIN = [
@@ -177,17 +178,62 @@ def test_duplicates_may_stay(corpus: Path, tmp_path: Path) -> None:
 def test_pairs_of_other_sets_are_counted_with_a_warning(
     corpus: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    write(corpus, "train", [*TRAIN, *VALID, *TEST, (VALID[0].source, "another side")])
+    pairs = [TRAIN[0], TRAIN[0], ("", "dropped"), *TRAIN[1:], *VALID, *TEST]
+    write(corpus, "train", [*pairs, (VALID[0].source, "another side")])
     made = prepare_data(settings(corpus), tmp_path / "data")
     assert (counts(made)["also in valid"], counts(made)["also in test"]) == (2, 1)
     warnings = [each.getMessage() for each in caplog.records if each.levelname == "WARNING"]
     assert warnings == [
-        "the valid set contains 2 training pairs, so scores on this set are too high; remove these "
-        "pairs from the training data",
-        "the test set contains 1 training pair, so scores on this set are too high; remove these "
-        "pairs from the training data",
+        f"{corpus / 'train.de'}:{number}: the {split} set contains {pairs}, so scores on this set "
+        "are too high; remove these pairs from the training data"
+        for split, number, pairs in (
+            ("valid", 15, "2 training pairs"),
+            ("test", 17, "1 training pair"),
+        )
     ]
     assert len(made.train) == 16  # said, not dropped
+
+
+_OLD, _NEW = ["a\tN\tx"], ["a\tN\tx", "b\tN;Q\ty", "b\tR;Q\ty"]
+_OF_MODEL = "2: the model old does not know all features of 2"
+_LEARN = "these features are left out (to learn them, train without --from): 'Q', 'R'"
+_LEFT_OUT = "these features are left out: 'Q', 'R'"
+
+
+@pytest.mark.parametrize(
+    ("train", "valid", "start", "messages"),
+    [
+        (_NEW, _OLD, True, [f"train.tsv:{_OF_MODEL} training examples; {_LEARN}"]),
+        (_OLD, _NEW, True, [f"valid.tsv:{_OF_MODEL} validation examples; {_LEFT_OUT}"]),
+        (_OLD, _OLD, True, []),
+        (
+            _OLD,
+            _NEW,
+            False,
+            [
+                "valid.tsv:2: the features of 2 validation examples do not all occur in the "
+                f"training data; {_LEFT_OUT}"
+            ],
+        ),
+    ],
+    ids=["train", "valid", "known", "without a model"],
+)
+def test_features_that_are_left_out_are_named(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, train, valid, start, messages
+) -> None:
+    def config(**splits: Sequence[str]) -> Config:
+        for name, rows in splits.items():
+            (tmp_path / f"{name}.tsv").write_text("".join(f"{row}\n" for row in rows))
+        columns = {"source_column": 1, "features": 2, "target_column": 3, "test": None}
+        files = {name: str(tmp_path / f"{name}.tsv") for name in splits}
+        return settings(tmp_path, data={**columns, **files})
+
+    old = prepare_data(config(train=_OLD, valid=_OLD), tmp_path / "old").codec
+    model = ModelCodec(old, "digest", "old") if start else None
+    made = prepare_data(config(train=train, valid=valid), tmp_path / "data", start=model)
+    assert made.codec.features == old.features
+    found = [message for message in caplog.messages if "features are left out" in message]
+    assert found == [f"{tmp_path}/{message}" for message in messages]
 
 
 def test_no_warning_without_leaks_nor_without_a_test_set(

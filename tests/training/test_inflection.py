@@ -300,10 +300,12 @@ def test_a_likely_separator_is_named(folder: Path, tmp_path: Path, no_picture, c
     train_model(load_config(folder / "inflection.toml", settings), tmp_path / "run")
     assert caplog.text.count("no features contain the separator ';', but those of 284 rows") == 2
     assert "contain '|'; set features.separator" in caplog.text
+    first = table.read_text(encoding="utf-8").partition("|")[0].count("\n") + 1
+    assert caplog.text.count(f"{table}:{first}: no features") == 2
     caplog.clear()
     settings.append("features.separator=|")
     train_model(load_config(folder / "inflection.toml", settings), tmp_path / "other")
-    assert "separator" not in caplog.text
+    assert "features.separator" not in caplog.text
 
 
 @pytest.mark.parametrize(("column", "key"), [(1, "source_column"), (3, "target_column")])
