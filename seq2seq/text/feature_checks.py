@@ -85,11 +85,10 @@ def read_valid_sets(config: Config, memory: MemoryData | None) -> dict[str, list
     sets = {}
     for name, part in validation_sets(config, memory).items():
         examples = read_examples(part, "valid", memory, config.features)
-        place = partial(place_valid_example, config, name, memory)
-        sets[name] = list(check_separator(examples, config, place))
-        place_side = partial(locate_example, part, memory=memory, split="valid")
-        warn_of_empty_items(sets[name], config, place_side)
-        report_changed_references(sets[name], config, place_side)
+        place = partial(locate_example, part, memory=memory, split="valid")
+        sets[name] = list(check_separator(examples, config, partial(place, "source")))
+        warn_of_empty_items(sets[name], config, place)
+        report_changed_references(sets[name], config, place)
     return sets
 
 
