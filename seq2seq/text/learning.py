@@ -131,8 +131,10 @@ def _explain_failure(message: str, config: TokenizerConfig, name: str) -> str:
     if match := re.search(r"<= (\d+)", message):
         return start + f"at most {match[1]} is possible with kind {config.kind!r}"
     if match := re.search(r"smaller than required_chars\. \d+ vs (\d+)", message):
+        with_bytes = config.byte_fallback and config.has_subwords
         return start + (
-            f"its characters and the special tokens alone need {match[1]}; "
-            "set a larger value, or reduce tokenizer.character_coverage"
+            f"its characters{', 256 bytes' * with_bytes} and the special tokens alone need "
+            f"{match[1]}; set a larger value, or reduce tokenizer.character_coverage"
+            f"{', or set tokenizer.byte_fallback = false' * with_bytes}"
         )
     return start + message.strip().splitlines()[-1]

@@ -205,6 +205,7 @@ def test_a_size_that_does_not_fit_is_told_what_does(
     pattern = "alone need (\\d+);" if vocabulary == 8 else "at most (\\d+) is possible"
     match = re.search(pattern, said)
     assert match
+    assert ("tokenizer.byte_fallback = false" in said) == (byte_fallback and vocabulary == 8)
     # At the limit it goes, one piece beyond it does not.
     limit, step = int(match[1]), -1 if vocabulary == 8 else 1
     values["vocabulary"] = limit
