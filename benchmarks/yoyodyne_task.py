@@ -52,7 +52,7 @@ def train(folder: Path, settings: list[str], minutes: int, epochs: int) -> None:
 
 
 def translate(folder: Path, source: str, output: str) -> None:
-    """Translate the file `source` by greedy search, which is the only search of yoyodyne."""
+    """Translate the file `source` by greedy search, the default of yoyodyne."""
     (checkpoint,) = folder.glob("model/**/epoch=*.ckpt")
     yoyodyne.python_interface(
         [
