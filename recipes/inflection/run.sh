@@ -19,15 +19,15 @@
 #                        the training lemmas that the training set does not contain. As many updates as without them.
 source "$(dirname "$0")/../stages.sh"
 SETTINGS=()
-COPYING_TRANSDUCER=(--set context.kind=transducer --set decoder.copying=true --set training.word_dropout=0.05)
+COPYING=(--set decoder.copying=true --set training.word_dropout=0.05)
 case ${1:-} in
     base) ;;
     copied | hallucinated) SETTINGS=(--set training.epochs=10) ;;
     spelled) SETTINGS=(--set training.batch_tokens=800) ;;  # about as many rows as 400 tokens of base
-    copying) SETTINGS=(--set decoder.copying=true --set training.word_dropout=0.05) ;;
+    copying) SETTINGS=("${COPYING[@]}") ;;
     monotonic | transducer) SETTINGS=(--set "context.kind=$1") ;;
-    copying-transducer) SETTINGS=("${COPYING_TRANSDUCER[@]}") ;;
-    distilled) SETTINGS=("${COPYING_TRANSDUCER[@]}" --set training.updates=8800) ;;
+    copying-transducer) SETTINGS=(--set context.kind=transducer "${COPYING[@]}") ;;
+    distilled) SETTINGS=(--set context.kind=transducer "${COPYING[@]}" --set training.updates=8800) ;;
     *) fail "usage: recipes/inflection/run.sh VARIANT LANGUAGE [SEED], VARIANT is one of: base copying monotonic transducer copying-transducer copied hallucinated spelled distilled" ;;
 esac
 case ${2:-} in
@@ -48,7 +48,7 @@ rewrite() {
 # distil TRAIN MODELS: write the rows of TRAIN, and rows with forms that the ensemble MODELS writes.
 distil() {
     mkdir -p "$RUN"
-    python3 "recipes/$RECIPE/cells.py" "$1" 10000 "$RUN/cells"
+    python3 "recipes/$RECIPE/prepare.py" cells "$1" 10000 "$RUN/cells"
     seq2seq translate "$2" "$RUN/cells" --length-penalty 0 -o "$RUN/forms"
     { gunzip -c "$1"; paste "$RUN/cells" "$RUN/forms"; } > "$RUN/trn"
 }
@@ -61,7 +61,7 @@ SPLITS=(--set "data.train=$FILES.trn" --set "data.valid=$FILES.dev" --set "data.
 case $1 in
     hallucinated)
         shared_data "$2" "recipes/$RECIPE/prepare.py" "$SEQ2SEQ_DATA/$FILES.trn.gz" -- \
-            python3 "recipes/$RECIPE/prepare.py" "$SEQ2SEQ_DATA/$FILES.trn.gz" 10000 "runs/$RECIPE/data/$2/train.tsv"
+            python3 "recipes/$RECIPE/prepare.py" hallucinate "$SEQ2SEQ_DATA/$FILES.trn.gz" 10000 "runs/$RECIPE/data/$2/train.tsv"
         SPLITS[1]=data.train=$PWD/$DATA/train.tsv
         ;;
     distilled)
@@ -69,7 +69,7 @@ case $1 in
         for teacher in "${TEACHERS[@]}"; do
             [ -d "$teacher" ] || fail "$teacher does not exist: run recipes/inflection/ensemble.sh copying-transducer 3 $2"
         done
-        shared_data "$2-distilled" "recipes/$RECIPE/cells.py" "$SEQ2SEQ_DATA/$FILES.trn.gz" \
+        shared_data "$2-distilled" "recipes/$RECIPE/prepare.py" "$SEQ2SEQ_DATA/$FILES.trn.gz" \
             "${TEACHERS[@]/%//model.safetensors}" -- \
             distil "$SEQ2SEQ_DATA/$FILES.trn.gz" "$(IFS=,; echo "${TEACHERS[*]}")"
         SPLITS[1]=data.train=$PWD/$DATA/trn

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import functools
 import itertools
 import logging
 import re
@@ -19,7 +18,6 @@ from seq2seq.text.lines import read_lines
 from seq2seq.text.quoting import is_quoted_tsv
 from seq2seq.text.values import require_line, say_once
 
-_log = logging.getLogger(__name__)
 # Names of columns. No pair of two of them is likely to be the first row of real data.
 _HEADER = re.compile(
     "source|target|src|trg|tgt|input|output|lemma|(word)?forms?|feats|features?|msd|words?|"
@@ -144,10 +142,14 @@ def _open(path: Path, columns: Columns, *, comma: bool, quoting: Quoting) -> _Ta
             raise UserError(f"{path}: no column {min(source, target)}; column numbers start at 1")
         first, second = source - 1, target - 1
         _, header = next(rows, (0, []))
-        used = [header[at] for at in {first: 0, second: 0} if at < len(header)]
+        used = [header[at] for at in dict.fromkeys((first, second)) if at < len(header)]
         if used and all(_HEADER.fullmatch(value.strip()) for value in used):
             advice = ", or give the columns by name" if columns.key else ""
-            _warn_of_header(path, ", ".join(used), advice)
+            say_once(
+                f"{path}:1: this row looks like a header ({', '.join(used)}), but it is read as "
+                f"data, because the columns are given by number; delete the row{advice}",
+                logging.WARNING,
+            )
         rows = itertools.chain([(1, header)] if header else [], rows)
     else:
         names = columns.names(str(path))
@@ -157,17 +159,6 @@ def _open(path: Path, columns: Columns, *, comma: bool, quoting: Quoting) -> _Ta
         first, second = map(header.index, names) if header else (0, 0)
     separator = {"\t": "a single tab", ",": "a comma"}.get(delimiter, "a semicolon")
     return _Table(rows, first, second, len(header), separator, quoted)
-
-
-@functools.cache  # a file is opened several times
-def _warn_of_header(path: Path, names: str, advice: str) -> None:
-    _log.warning(
-        "%s:1: this row looks like a header (%s), but it is read as data, because the columns "
-        "are given by number; delete the row%s",
-        path,
-        names,
-        advice,
-    )
 
 
 def _complete(table: _Table, path: Path) -> Rows:

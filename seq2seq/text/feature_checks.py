@@ -92,15 +92,6 @@ def read_valid_sets(config: Config, memory: MemoryData | None) -> dict[str, list
     return sets
 
 
-def place_valid_example(config: Config, name: str, memory: MemoryData | None, number: int) -> str:
-    """Return where the example with a number, which counts from 1, of a validation set is.
-
-    name: The name of the set, or "".
-    """
-    data = validation_sets(config, memory)[name]
-    return locate_example(data, "source", number, memory, "valid")
-
-
 def report_unknown_features(
     examples: Iterable[Example],
     codec: Codec,

@@ -24,7 +24,6 @@ from seq2seq.text.dataset import Dataset, EncodedChunk, chunk_examples, encode_e
 from seq2seq.text.example import Example
 from seq2seq.text.feature_checks import (
     check_training_features,
-    place_valid_example,
     read_valid_sets,
     report_unknown_features,
     valid_title,
@@ -201,7 +200,8 @@ def _prepare(
     for position, (name, valid) in enumerate(valid_sets.items()):
         if codec.labels is not None:
             filtering.check_known_labels(valid, codec, config, name, memory)
-        place_valid = partial(place_valid_example, config, name, memory)
+        part = corpus.validation_sets(config, memory)[name]
+        place_valid = partial(corpus.locate_example, part, "source", memory=memory, split="valid")
         known = report_unknown_features(valid, codec, place_valid, "valid", start)
         file = _valid_file(name) if position else _VALID
         Dataset.write(folder / file, encode_examples(known, codec, threads))

@@ -17,9 +17,9 @@ _log = logging.getLogger(__name__)
 
 
 @functools.cache
-def say_once(message: str) -> None:
-    """Log a message at level INFO, but only once in each process."""
-    _log.info("%s", message)
+def say_once(message: str, level: int = logging.INFO) -> None:
+    """Log a message, but only once in each process."""
+    _log.log(level, "%s", message)
 
 
 def require_line(value: object, column: str, location: str, joiner: str = " ") -> str:
