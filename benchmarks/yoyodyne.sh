@@ -7,10 +7,9 @@
 #
 # MODEL is SoftAttentionLSTM (the default) or PointerGeneratorLSTM. MINUTES (15) limits the CPU time of the
 # training, on one thread, with Adam. For letters to sounds, the sizes are those of yoyodyne's own experiments on
-# such data. For inflection, they are those of recipes/inflection, and a linear encoder reads the features, because
-# yoyodyne then learned most in 4 minutes (see docs/transduction.md). The checkpoint with the best accuracy on dev is
-# scored on dev, and with SCORE_TEST=1 also on the test set. The program prints exact match and WER, and the words
-# learned a second of CPU time.
+# such data. For inflection, they are those of recipes/inflection, and a linear encoder reads the features;
+# docs/transduction.md says why. The checkpoint with the best accuracy on dev is scored on dev, and with SCORE_TEST=1
+# also on the test set. The program prints exact match and WER, and the words learned a second of CPU time.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 SYSTEMS=yoyodyne
