@@ -197,12 +197,11 @@ def _prepare(
     if config.context.is_transducer:
         codec = write_actions(codec, folder / _TRAIN)
     (codec := _with_statistics(codec, Dataset.open(folder / _TRAIN))).save(folder)
-    for position, (name, valid) in enumerate(valid_sets.items()):
+    for position, (name, part) in enumerate(corpus.validation_sets(config, memory).items()):
         if codec.labels is not None:
-            filtering.check_known_labels(valid, codec, config, name, memory)
-        part = corpus.validation_sets(config, memory)[name]
+            filtering.check_known_labels(valid_sets[name], codec, config, name, memory)
         place_valid = partial(corpus.locate_example, part, "source", memory=memory, split="valid")
-        known = report_unknown_features(valid, codec, place_valid, "valid", start)
+        known = report_unknown_features(valid_sets[name], codec, place_valid, "valid", start)
         file = _valid_file(name) if position else _VALID
         Dataset.write(folder / file, encode_examples(known, codec, threads))
     name = "training pairs" if data.source else "training text"
